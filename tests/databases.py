@@ -1,0 +1,26 @@
+"""Copies of the migrated template database, one per test."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from storage.embedded.postgres import PostgresServer
+
+
+async def copy_template(server: PostgresServer, name: str) -> str:
+    """Create database `name` as a copy of the migrated one; return its address."""
+    await _run(server, f'CREATE DATABASE "{name}" TEMPLATE socialflow OWNER socialflow')
+    return server.dsn.rsplit("/", 1)[0] + f"/{name}"
+
+
+async def drop_database(server: PostgresServer, name: str) -> None:
+    """Drop the copy, cutting what is still connected."""
+    await _run(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+async def _run(server: PostgresServer, statement: str) -> None:
+    connection = await asyncpg.connect(server.admin_dsn, timeout=10)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

@@ -1,0 +1,107 @@
+"""The cache and the bus: real Valkey, and one that is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import redis.asyncio as redis
+
+from storage.cache import Cache, Ephemeral, EphemeralBus
+from tests.storage.waiting import wait_until
+
+pytestmark = pytest.mark.db
+
+
+@pytest.fixture
+def heard() -> list[Ephemeral]:
+    """Collect what a bus received."""
+    return []
+
+
+@pytest.fixture
+async def bus(cache_url: str, heard: list[Ephemeral]) -> AsyncIterator[EphemeralBus]:
+    """Lend a running bus."""
+    lent = EphemeralBus(cache_url, heard.append)
+    lent.start()
+    yield lent
+    await lent.close()
+
+
+async def publish_until_heard(
+    cache: Cache, heard: list[Ephemeral], channel: str, kind: str = "feed_hint"
+) -> None:
+    """Publish until the bus has heard the channel: subscribing takes a round trip."""
+    async with asyncio.timeout(5):
+        while not any(message.channel == channel for message in heard):
+            await cache.publish(channel, kind, {"n": 1})
+            await asyncio.sleep(0.02)
+
+
+async def test_a_value_is_found_until_it_is_deleted(cache: Cache) -> None:
+    await cache.set("one", b"1", ttl_s=10)
+    assert await cache.get("one") == b"1"
+    await cache.delete("one")
+    assert await cache.get("one") is None
+
+
+async def test_a_value_disappears_after_its_ttl(cache: Cache) -> None:
+    await cache.set("short", b"1", ttl_s=0.02)
+    await asyncio.sleep(0.06)
+    assert await cache.get("short") is None
+
+
+async def test_the_bus_delivers_only_wanted_channels(
+    cache: Cache, bus: EphemeralBus, heard: list[Ephemeral]
+) -> None:
+    bus.subscribe(["post:1"])
+    await publish_until_heard(cache, heard, "post:1")
+    await cache.publish("post:2", "feed_hint", {"n": 2})
+    await cache.publish("post:1", "feed_hint", {"n": 3})
+    await wait_until(lambda: heard[-1].data == {"n": 3})
+    assert {message.channel for message in heard} == {"post:1"}
+
+
+async def test_an_unsubscribed_channel_falls_silent(
+    cache: Cache, bus: EphemeralBus, heard: list[Ephemeral]
+) -> None:
+    bus.subscribe(["a", "b"])
+    await publish_until_heard(cache, heard, "a")
+    bus.unsubscribe(["a"])
+    await asyncio.sleep(0.05)
+    heard.clear()
+    await cache.publish("a", "feed_hint", {})
+    await publish_until_heard(cache, heard, "b")
+    assert {message.channel for message in heard} == {"b"}
+
+
+async def test_the_bus_comes_back_after_its_connection_was_killed(
+    cache: Cache, bus: EphemeralBus, heard: list[Ephemeral], cache_url: str
+) -> None:
+    bus.subscribe(["post:1"])
+    await publish_until_heard(cache, heard, "post:1")
+    client = redis.Redis.from_url(cache_url)
+    await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    await client.aclose()
+    heard.clear()
+    await publish_until_heard(cache, heard, "post:1")
+
+
+async def test_a_state_is_repeated_and_a_hint_is_not(cache: Cache) -> None:
+    await cache.publish("post:1", "post_counters", {"likes": 1})
+    await cache.publish("post:1", "post_counters", {"likes": 2})
+    await cache.publish("post:1", "post_comment", {"text": "hi"})
+    assert [m.data for m in await cache.list_latest("post:1")] == [{"likes": 2}]
+
+
+async def test_nothing_raises_while_valkey_is_away() -> None:
+    cache = Cache("redis://127.0.0.1:1/0")
+    await cache.open()
+    await cache.publish("post:1", "post_counters", {})
+    await cache.set("k", b"v", ttl_s=1)
+    assert await cache.get("k") is None
+    assert await cache.list_latest("post:1") == []
+    assert not await cache.is_available()
+    assert cache.counters.failures >= 1
+    await cache.close()
