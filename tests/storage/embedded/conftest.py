@@ -1,4 +1,4 @@
-"""A reachable home and quick, stopped PostgreSQL folders for the launchers' tests."""
+"""Folders that the servers' account can reach, and one PostgreSQL set up for all tests."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def _make_home() -> Path:
 
 def _remove_home(home: Path) -> None:
     for state in home.rglob("state.json"):
-        stop_postgres(state.parent, immediate=True)
-        stop_valkey(state.parent, immediate=True)
+        stop = stop_valkey if '"role"' in state.read_text() else stop_postgres
+        stop(state.parent, immediate=True)
     shutil.rmtree(home, ignore_errors=True)
 
 
@@ -42,8 +42,8 @@ def home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stopped_postgres() -> Iterator[Path]:
-    """The folder of a server that was set up, started and stopped once."""
+def kept_root() -> Iterator[Path]:
+    """The folder of a PostgreSQL that was set up once for all tests, and is stopped."""
     home = _make_home()
     start_postgres(PostgresOptions(root=home / "pg"))
     stop_postgres(home / "pg")
@@ -52,9 +52,16 @@ def stopped_postgres() -> Iterator[Path]:
 
 
 @pytest.fixture
-def root(home: Path, stopped_postgres: Path) -> Path:
-    """A copy of a stopped server's folder, ready to start: saves the first setup."""
-    subprocess.run(["cp", "-a", str(stopped_postgres), str(home / "pg")], check=True)
+def root(kept_root: Path) -> Iterator[Path]:
+    """The folder of a stopped PostgreSQL to start as often as one likes; tables stay in it."""
+    yield kept_root
+    stop_postgres(kept_root)
+
+
+@pytest.fixture
+def root_to_spoil(home: Path, kept_root: Path) -> Path:
+    """A copy of a stopped PostgreSQL's folder, to be moved or damaged (about 0.5 s)."""
+    subprocess.run(["cp", "-a", "--sparse=always", str(kept_root), str(home / "pg")], check=True)
     return home / "pg"
 
 

@@ -24,13 +24,22 @@ pytestmark = pytest.mark.db
 
 IS_ROOT = os.geteuid() == 0
 
-# Both servers from nothing: start, join by a second call, a query, kill -9, start, stop.
+# Both servers from nothing: start, join by a second call, a query, kill -9, start, stop. Root turns
+# into the ordinary user after the imports: the interpreter itself may lie below root's home.
 WHOLE_LIFE = """
 import asyncio, json, os, signal
 from pathlib import Path
 import asyncpg
+from storage.embedded.binaries import get_postgres_tree, get_valkey_tree
 from storage.embedded.postgres import PostgresOptions, start_postgres, stop_postgres
 from storage.embedded.valkey import ValkeyOptions, start_valkey, stop_valkey
+
+# These import parts of the standard library at their first use.
+"localhost".encode("idna"), get_postgres_tree(), get_valkey_tree()
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setresgid({gid}, {gid}, {gid})
+    os.setresuid({uid}, {uid}, {uid})
 
 home = Path({home!r})
 pg, vk = PostgresOptions(root=home / "pg"), ValkeyOptions(root=home / "vk", role="gcs")
@@ -66,14 +75,12 @@ def test_both_servers_live_their_whole_life_as_an_ordinary_user(home: Path) -> N
     assert account.uid != 0
     if IS_ROOT:
         os.chown(home, account.uid, account.gid)
-        probe = run_as(account, [sys.executable, "-c", "import asyncpg"])
-        if probe.returncode != 0 or run_as(account, ["ls", str(REPOSITORY)]).returncode != 0:
-            pytest.skip(f"user {account.name} cannot reach {sys.executable} or {REPOSITORY}")
+        program = get_postgres_tree().base / get_postgres_tree().program
+        if run_as(account, [str(program), "--version"]).returncode != 0:
+            pytest.skip(f"user {account.name} cannot reach the installed {program}")
+    code = WHOLE_LIFE.format(home=str(home), uid=account.uid, gid=account.gid)
     answer = subprocess.run(
-        [sys.executable, "-c", WHOLE_LIFE.format(home=str(home))],
-        user=account.child_uid,
-        group=account.child_gid,
-        extra_groups=account.child_groups,
+        [sys.executable, "-c", code],
         env={"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.defpath},
         cwd="/",
         capture_output=True,

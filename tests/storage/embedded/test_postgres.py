@@ -23,6 +23,7 @@ from storage.embedded.folders import LOG_BYTES_MAX
 from storage.embedded.ports import get_free_port
 from storage.embedded.postgres import (
     PostgresOptions,
+    PostgresServer,
     find_postgres,
     start_postgres,
     stop_postgres,
@@ -39,6 +40,12 @@ from storage.embedded.postgres import PostgresOptions, start_postgres
 server = start_postgres(PostgresOptions(root=Path({root!r})))
 print(json.dumps(dict(pid=server.pid, dsn=server.dsn, joined=server.joined)))
 """
+
+
+@pytest.fixture
+def server(root: Path) -> PostgresServer:
+    """A running server with the defaults."""
+    return start_postgres(PostgresOptions(root=root))
 
 
 async def _fetch_value(dsn: str, query: str) -> object:
@@ -72,8 +79,9 @@ def test_a_folder_that_never_held_a_server_is_simply_not_running(home: Path) -> 
     assert not (home / "nothing").exists()
 
 
-async def test_the_products_role_owns_its_database_and_is_no_superuser(root: Path) -> None:
-    server = start_postgres(PostgresOptions(root=root))
+async def test_the_products_role_owns_its_database_and_is_no_superuser(
+    server: PostgresServer,
+) -> None:
     row = await _fetch_value(
         server.dsn,
         "SELECT row(rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls)::text"
@@ -88,22 +96,19 @@ async def test_the_products_role_owns_its_database_and_is_no_superuser(root: Pat
     assert await _fetch_value(server.admin_dsn, "SHOW is_superuser") == "on"
 
 
-async def test_extensions_are_there_and_work_for_the_products_role(root: Path) -> None:
-    server = start_postgres(PostgresOptions(root=root))
+async def test_extensions_are_there_and_work_for_the_products_role(server: PostgresServer) -> None:
     assert await _fetch_value(server.dsn, "SELECT 'ABC'::citext = 'abc'") is True
     assert await _fetch_value(server.dsn, "SELECT similarity('word', 'words') > 0.5") is True
     assert await _fetch_value(server.dsn, "SELECT '[1,0]'::vector <-> '[0,0]'::vector") == 1.0
 
 
-async def test_text_is_unicode_and_sorted_alike_on_every_machine(root: Path) -> None:
-    server = start_postgres(PostgresOptions(root=root))
+async def test_text_is_unicode_and_sorted_alike_on_every_machine(server: PostgresServer) -> None:
     assert await _fetch_value(server.dsn, "SHOW server_encoding") == "UTF8"
     assert await _fetch_value(server.dsn, "SELECT upper('äß')") == "Äß"
     assert await _fetch_value(server.dsn, "SHOW timezone") == "UTC"
 
 
-async def test_a_wrong_password_is_refused_by_network_and_by_socket(root: Path) -> None:
-    server = start_postgres(PostgresOptions(root=root))
+async def test_a_wrong_password_is_refused_by_network_and_by_socket(server: PostgresServer) -> None:
     password = server.dsn.split("@", 1)[0].rsplit(":", 1)[1]
     for dsn in (server.dsn, server.unix_dsn):
         assert await _fetch_value(dsn, "SELECT 1") == 1
@@ -180,19 +185,19 @@ def test_no_process_shows_a_password_and_the_state_is_private(home: Path) -> Non
 
 
 def test_the_server_has_a_session_of_its_own_and_a_minimal_environment(
-    root: Path, monkeypatch: pytest.MonkeyPatch
+    server: PostgresServer,
 ) -> None:
-    monkeypatch.setenv("PRODUCT_SECRET", "do not pass on")
-    server = start_postgres(PostgresOptions(root=root))
     assert os.getsid(server.pid) == server.pid != os.getsid(0)
     environment = Path(f"/proc/{server.pid}/environ").read_bytes()
-    assert b"PRODUCT_SECRET" not in environment
+    assert environment.split(b"\0") == [b"PATH=/usr/bin:/bin", b"LC_ALL=C", b"TZ=UTC", b""]
 
 
-async def test_a_root_too_deep_for_a_socket_gets_a_short_folder(root: Path, home: Path) -> None:
+async def test_a_root_too_deep_for_a_socket_gets_a_short_folder(
+    root_to_spoil: Path, home: Path
+) -> None:
     deep = home / ("d" * 60) / ("e" * 60) / "pg"
     deep.parent.mkdir(parents=True)
-    root.rename(deep)
+    root_to_spoil.rename(deep)
     server = start_postgres(PostgresOptions(root=deep))
     sockets = [path for path in Path("/tmp").glob("socialflow-*") if any(path.glob("*"))]
     assert any((path / f".s.PGSQL.{server.port}").exists() for path in sockets)
@@ -201,9 +206,9 @@ async def test_a_root_too_deep_for_a_socket_gets_a_short_folder(root: Path, home
     assert not any((path / f".s.PGSQL.{server.port}").exists() for path in sockets)
 
 
-async def test_a_root_with_spaces_quotes_and_commas_works(root: Path, home: Path) -> None:
+async def test_a_root_with_spaces_quotes_and_commas_works(root_to_spoil: Path, home: Path) -> None:
     odd = home / 'it\'s, a "root" %s'
-    root.rename(odd)
+    root_to_spoil.rename(odd)
     server = start_postgres(PostgresOptions(root=odd))
     assert await _fetch_value(server.unix_dsn, "SELECT 1") == 1
     assert stop_postgres(odd) is True
@@ -211,15 +216,16 @@ async def test_a_root_with_spaces_quotes_and_commas_works(root: Path, home: Path
 
 async def test_a_lost_state_file_costs_the_passwords_and_not_the_rows(root: Path) -> None:
     before = start_postgres(PostgresOptions(root=root))
-    await _fetch_value(before.dsn, "CREATE TABLE kept AS SELECT 42 AS n")
+    await _fetch_value(before.dsn, "CREATE TABLE survivor AS SELECT 42 AS n")
     (root / "state.json").unlink()
-    for ask in (lambda: start_postgres(PostgresOptions(root=root)), lambda: find_postgres(root)):
-        with pytest.raises(ServerStateLost):
-            ask()
+    with pytest.raises(ServerStateLost):
+        start_postgres(PostgresOptions(root=root))
+    with pytest.raises(ServerStateLost):
+        find_postgres(root)
     stop_postgres(root)
     after = start_postgres(PostgresOptions(root=root))
     assert after.dsn != before.dsn
-    assert await _fetch_value(after.dsn, "SELECT n FROM kept") == 42
+    assert await _fetch_value(after.dsn, "SELECT n FROM survivor") == 42
     assert await _fetch_value(after.admin_dsn, "SELECT 1") == 1
 
 
@@ -230,10 +236,10 @@ def test_a_configuration_postgres_refuses_is_told_with_the_log(root: Path) -> No
     assert not start_postgres(PostgresOptions(root=root)).joined
 
 
-def test_data_of_another_major_version_is_refused(root: Path) -> None:
-    (root / "data/PG_VERSION").write_text("17\n")
+def test_data_of_another_major_version_is_refused(root_to_spoil: Path) -> None:
+    (root_to_spoil / "data/PG_VERSION").write_text("17\n")
     with pytest.raises(DataVersionDiffers, match="PostgreSQL 17"):
-        start_postgres(PostgresOptions(root=root))
+        start_postgres(PostgresOptions(root=root_to_spoil))
 
 
 def test_another_role_or_database_for_existing_data_is_refused(root: Path) -> None:
@@ -257,13 +263,12 @@ def test_a_large_log_is_put_aside_at_start(root: Path) -> None:
     assert (root / "postgres.log.1").stat().st_size == LOG_BYTES_MAX
 
 
-async def test_people_are_not_named_in_the_log(root: Path) -> None:
-    server = start_postgres(PostgresOptions(root=root))
-    await _fetch_value(server.dsn, "CREATE TABLE t (email text UNIQUE)")
-    insert = "INSERT INTO t VALUES ('someone@example.org')"
+async def test_people_are_not_named_in_the_log(server: PostgresServer) -> None:
+    await _fetch_value(server.dsn, "CREATE TABLE people (email text UNIQUE)")
+    insert = "INSERT INTO people VALUES ('someone@example.org')"
     await _fetch_value(server.dsn, insert)
     with pytest.raises(asyncpg.UniqueViolationError):
         await _fetch_value(server.dsn, insert)
-    text = (root / "postgres.log").read_text()
+    text = (server.data.with_name("postgres.log")).read_text()
     assert "duplicate key" in text
     assert "someone@example.org" not in text

@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from storage.embedded.accounts import find_account
 from storage.embedded.errors import FolderBusy, ServerStillStarting
 from storage.embedded.folders import hold_folder, open_folder
 from storage.embedded.postgres import (
@@ -21,6 +22,7 @@ from storage.embedded.postgres import (
     start_postgres,
     stop_postgres,
 )
+from storage.embedded.processes import read_command
 
 from .conftest import StartChild
 
@@ -36,7 +38,7 @@ async def _write_until_killed(server: PostgresServer, first: int, acknowledged: 
         for number in range(first, 1_000_000, WRITERS):
             await connection.execute("INSERT INTO written VALUES ($1)", number)
             acknowledged.append(number)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         return
     finally:
         connection.terminate()
@@ -79,12 +81,13 @@ async def test_a_busy_orphan_of_a_killed_postmaster_is_ended(root: Path) -> None
     again = start_postgres(PostgresOptions(root=root))
     assert again.pid != server.pid
     assert not Path(f"/proc/{pid}/exe").exists()
-    with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
-        await endless
+    await asyncio.gather(endless, return_exceptions=True)
     connection.terminate()
 
 
-@pytest.mark.parametrize("holder", ["zombie", "stranger", "garbage", "gone"])
+@pytest.mark.parametrize(
+    "holder", ["zombie", "stranger", "stranger and lost state", "garbage", "gone"]
+)
 async def test_a_stale_lock_file_does_not_keep_the_server_from_starting(
     root: Path, holder: str
 ) -> None:
@@ -92,8 +95,16 @@ async def test_a_stale_lock_file_does_not_keep_the_server_from_starting(
     lock_file, sockets = root / "data/postmaster.pid", root / "run"
     lines = lock_file.read_text().splitlines()
     stop_postgres(root)
-    command = ["sleep", "60"] if holder == "stranger" else ["true"]
-    process = subprocess.Popen(command)
+    command = ["sleep", "60"] if holder.startswith("stranger") else ["true"]
+    # PostgreSQL minds only what it may signal, so the process is one of its own account.
+    account = find_account(root)
+    process = subprocess.Popen(
+        command,
+        user=account.child_uid,
+        group=account.child_gid,
+        extra_groups=account.child_groups,
+        cwd="/",
+    )
     try:
         if holder == "gone":
             process.wait()
@@ -102,14 +113,15 @@ async def test_a_stale_lock_file_does_not_keep_the_server_from_starting(
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         lines[0] = str(process.pid) if holder != "garbage" else ""
         lock_file.write_text("\n".join(lines) + "\n")
-        owner = (root / "data").stat()
-        os.chown(lock_file, owner.st_uid, owner.st_gid)
+        os.chown(lock_file, account.uid, account.gid)
         (sockets / f".s.PGSQL.{server.port}.lock").write_text("\n".join(lines[:6]) + "\n")
+        if holder.endswith("lost state"):
+            (root / "state.json").unlink()
         assert find_postgres(root) is None
         assert stop_postgres(root) is False
         again = start_postgres(PostgresOptions(root=root))
         assert not again.joined
-        if holder == "stranger":
+        if holder.startswith("stranger"):
             assert process.poll() is None, "a stranger's process was ended"
     finally:
         process.kill()
@@ -139,6 +151,19 @@ async def test_a_starter_killed_during_the_first_setup_leaves_nothing_behind(
     await connection.close()
     assert not (root / "data.new").exists()
     assert not (root / "passing").exists()
+
+
+async def test_a_stop_ends_what_a_killed_postmaster_left(root: Path) -> None:
+    server = start_postgres(PostgresOptions(root=root))
+    connection = await asyncpg.connect(server.dsn)
+    pid = await connection.fetchval("SELECT pg_backend_pid()")
+    endless = asyncio.create_task(connection.execute("DO $$ BEGIN LOOP END LOOP; END $$"))
+    await asyncio.sleep(0.2)
+    os.kill(server.pid, signal.SIGKILL)
+    stop_postgres(root)
+    assert not Path(f"/proc/{pid}/exe").exists()
+    await asyncio.gather(endless, return_exceptions=True)
+    connection.terminate()
 
 
 async def test_open_transactions_do_not_hold_up_a_stop(root: Path) -> None:
@@ -174,3 +199,22 @@ def test_a_server_not_ready_in_time_goes_on_and_is_joined_later(root: Path) -> N
     joined = start_postgres(PostgresOptions(root=root))
     assert joined.joined
     assert joined.pid == raised.value.details["pid"]
+
+
+def test_a_server_that_a_signal_has_stopped_is_not_taken_for_a_running_one(root: Path) -> None:
+    server = start_postgres(PostgresOptions(root=root))
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        assert find_postgres(root) is None
+        with pytest.raises(ServerStillStarting, match="does not answer"):
+            start_postgres(PostgresOptions(root=root, timeout_s=0.1))
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    assert start_postgres(PostgresOptions(root=root)).pid == server.pid
+
+
+def test_a_server_nobody_waited_for_can_be_stopped_at_once(root: Path) -> None:
+    with pytest.raises(ServerStillStarting) as raised:
+        start_postgres(PostgresOptions(root=root, timeout_s=0.0))
+    assert stop_postgres(root) is True
+    assert read_command(int(str(raised.value.details["pid"]))) == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -10,8 +11,16 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from storage.embedded.errors import OptionsDiffer, PortTaken, ServerStartFailed, ServerStateLost
+from storage.embedded.errors import (
+    OptionsDiffer,
+    PortTaken,
+    ServerStartFailed,
+    ServerStateLost,
+    ServerStillStarting,
+)
 from storage.embedded.ports import get_free_port
 from storage.embedded.valkey import (
     Role,
@@ -99,13 +108,10 @@ def test_the_cache_stays_within_its_memory_and_writes_nothing(home: Path) -> Non
 
 def test_a_wrong_or_missing_password_is_refused(home: Path) -> None:
     server = start_valkey(ValkeyOptions(root=home / "vk", role="cache"))
-    with (
-        redis.Redis(port=server.port, password="wrong") as wrong,
-        pytest.raises(redis.AuthenticationError),
-    ):
-        wrong.ping()
-    with redis.Redis(port=server.port) as nobody, pytest.raises(redis.AuthenticationError):
-        nobody.ping()
+    for password in ("wrong", None):
+        client = redis.Redis(port=server.port, password=password, retry=Retry(NoBackoff(), 0))
+        with client, pytest.raises(redis.AuthenticationError):
+            client.ping()
 
 
 def test_it_listens_on_loopback_alone(home: Path) -> None:
@@ -196,3 +202,14 @@ def test_a_root_with_spaces_and_quotes_works(home: Path) -> None:
     with _connect(server) as client:
         assert client.set("k", "v") is True
     assert stop_valkey(odd) is True
+
+
+def test_a_server_nobody_waited_for_is_joined_or_stopped(home: Path) -> None:
+    options = ValkeyOptions(root=home / "vk", role="gcs")
+    with pytest.raises(ServerStillStarting):
+        start_valkey(dataclasses.replace(options, timeout_s=0.0))
+    assert start_valkey(options).joined
+    stop_valkey(home / "vk")
+    with pytest.raises(ServerStillStarting):
+        start_valkey(dataclasses.replace(options, timeout_s=0.0))
+    assert stop_valkey(home / "vk") is True

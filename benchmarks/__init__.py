@@ -1,0 +1,1 @@
+"""Named questions with recorded answers; `python -m benchmarks NAME` asks one again."""

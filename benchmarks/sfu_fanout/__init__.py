@@ -1,0 +1,1 @@
+"""What forwarding costs: processor time per packet and viewer, and per handshake."""

@@ -1,0 +1,1 @@
+"""`socialflow seed`: fills a fresh site through its own API, as its users would."""

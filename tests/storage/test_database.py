@@ -1,0 +1,75 @@
+"""The pool: transactions commit or vanish, a busy pool refuses in time, a dead server is a 503."""
+
+import asyncio
+import time
+import uuid
+
+import pytest
+
+from storage.database import Database, DatabaseBusy, PoolOptions
+
+pytestmark = pytest.mark.db
+
+INSERT = "INSERT INTO users (id, username, email, password_hash) VALUES ($1, $2, $3, 'x')"
+
+
+def person() -> tuple[uuid.UUID, str, str]:
+    one = uuid.uuid4()
+    return one, f"u{one.hex[:10]}", f"{one.hex}@example.com"
+
+
+async def count(database: Database, one: uuid.UUID) -> int:
+    async with database.connection() as connection:
+        found: int = await connection.fetchval("SELECT count(*) FROM users WHERE id = $1", one)
+        return found
+
+
+async def test_a_transaction_commits_at_its_end(database: Database):
+    row = person()
+    async with database.transaction() as connection:
+        await connection.execute(INSERT, *row)
+    assert await count(database, row[0]) == 1
+
+
+async def test_an_error_takes_everything_back(database: Database):
+    row = person()
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction() as connection:
+            await connection.execute(INSERT, *row)
+            raise ZeroDivisionError
+    assert await count(database, row[0]) == 0
+
+
+async def test_a_full_pool_refuses_within_its_patience(database_dsn: str):
+    pool = Database(database_dsn, PoolOptions(size=1, wait_s=0.3))
+    await pool.open()
+    async with pool.connection():
+        started = time.monotonic()
+        with pytest.raises(DatabaseBusy):
+            async with pool.connection():
+                pass
+        assert time.monotonic() - started < 5
+    await pool.close()
+
+
+async def test_a_server_that_is_away_is_busy_not_broken():
+    pool = Database("postgresql://nobody@127.0.0.1:1/none", PoolOptions(size=1, wait_s=0.3))
+    await pool.open()
+    with pytest.raises(DatabaseBusy):
+        async with pool.transaction():
+            pass
+    await pool.close()
+
+
+async def test_a_connection_cut_before_the_commit_leaves_nothing_and_says_so(database: Database):
+    row = person()
+    with pytest.raises(DatabaseBusy) as caught:
+        async with database.transaction() as connection:
+            await connection.execute(INSERT, *row)
+            pid = await connection.fetchval("SELECT pg_backend_pid()")
+            async with database.connection() as other:
+                await other.execute("SELECT pg_terminate_backend($1)", pid)
+            await asyncio.sleep(0.1)
+            await connection.execute("SELECT 1")
+    assert caught.value.retryable
+    assert await count(database, row[0]) == 0
