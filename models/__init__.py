@@ -1,1 +1,1 @@
-"""Machine learning: scorers, the registry of weights, training and evaluation. Neither HTTP nor SQL."""
+"""Machine learning: scorers, the registry of weights, training, evaluation. Never HTTP or SQL."""

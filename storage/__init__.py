@@ -1,1 +1,1 @@
-"""Rows, cache keys, objects and the embedded servers: all SQL of the product is here, and none of its rules."""
+"""Rows, cache keys, objects, embedded servers: all SQL of the product, and none of its rules."""

@@ -31,12 +31,16 @@ async def test_a_transaction_commits_at_its_end(database: Database):
     assert await count(database, row[0]) == 1
 
 
+async def write_then_fail(database: Database, row: tuple[uuid.UUID, str, str]) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(INSERT, *row)
+        raise ZeroDivisionError
+
+
 async def test_an_error_takes_everything_back(database: Database):
     row = person()
     with pytest.raises(ZeroDivisionError):
-        async with database.transaction() as connection:
-            await connection.execute(INSERT, *row)
-            raise ZeroDivisionError
+        await write_then_fail(database, row)
     assert await count(database, row[0]) == 0
 
 
@@ -56,20 +60,23 @@ async def test_a_server_that_is_away_is_busy_not_broken():
     pool = Database("postgresql://nobody@127.0.0.1:1/none", PoolOptions(size=1, wait_s=0.3))
     await pool.open()
     with pytest.raises(DatabaseBusy):
-        async with pool.transaction():
-            pass
+        await pool.transaction().__aenter__()
     await pool.close()
+
+
+async def write_and_be_cut(database: Database, row: tuple[uuid.UUID, str, str]) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(INSERT, *row)
+        pid = await connection.fetchval("SELECT pg_backend_pid()")
+        async with database.connection() as other:
+            await other.execute("SELECT pg_terminate_backend($1)", pid)
+        await asyncio.sleep(0.1)
+        await connection.execute("SELECT 1")
 
 
 async def test_a_connection_cut_before_the_commit_leaves_nothing_and_says_so(database: Database):
     row = person()
     with pytest.raises(DatabaseBusy) as caught:
-        async with database.transaction() as connection:
-            await connection.execute(INSERT, *row)
-            pid = await connection.fetchval("SELECT pg_backend_pid()")
-            async with database.connection() as other:
-                await other.execute("SELECT pg_terminate_backend($1)", pid)
-            await asyncio.sleep(0.1)
-            await connection.execute("SELECT 1")
+        await write_and_be_cut(database, row)
     assert caught.value.retryable
     assert await count(database, row[0]) == 0

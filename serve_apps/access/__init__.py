@@ -1,0 +1,1 @@
+"""Who may do what, how often: the one sibling that every feature and the edge may import."""

@@ -1,0 +1,54 @@
+"""Where the media of a video is fetched: an edge's address, with the viewer's right in the path.
+
+Pure apart from `choose_edge`. Whether the viewer may see the video is decided before, with
+`visibility.can_view`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from kit.settings import AuthSettings, Settings
+from serve_apps.access.grants import Grant, issue_grant
+from serve_apps.access.identity import Identity
+from serve_apps.access.visibility import Visibility
+from storage.database import Connection
+from storage.edges import list_live_edges
+
+OPEN_VISIBILITIES = (Visibility.PUBLIC, Visibility.UNLISTED)
+
+
+@dataclass(frozen=True)
+class PlaybackTerms:
+    """What playback addresses are made of: the edge, the keys, the viewer, the moment."""
+
+    auth: AuthSettings
+    edge_url: str
+    viewer: Identity | None
+    now: datetime
+
+
+async def choose_edge(connection: Connection, settings: Settings) -> str:
+    """Return the address of the least loaded edge, of the first one while none has reported."""
+    edges = await list_live_edges(connection)
+    if edges:
+        return edges[0].url.rstrip("/")
+    return f"http://{settings.edge.public_host}:{settings.edge.port}"
+
+
+def make_video_base(
+    terms: PlaybackTerms, video_id: uuid.UUID, *, visibility: str, access_version: int
+) -> str:
+    """Return the folder of a video's files, behind `/t/{grant}` unless it is open to everyone."""
+    if visibility in OPEN_VISIBILITIES:
+        return f"{terms.edge_url}/v/{video_id}"
+    grant = Grant(
+        resource=video_id,
+        viewer=terms.viewer.user_id if terms.viewer else None,
+        session=terms.viewer.session_id if terms.viewer else None,
+        access_version=access_version,
+        expires_at_s=terms.now.timestamp() + terms.auth.grant_ttl_s,
+    )
+    return f"{terms.edge_url}/t/{issue_grant(terms.auth, grant)}/v/{video_id}"

@@ -1,0 +1,61 @@
+"""How often a caller may ask: the tiers that routes name, as numbers.
+
+Pure: `list_limits` says which limits count for whom, `storage/rates.py` counts. Every route names
+a tier; a person's plan decides how far STANDARD reaches.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from serve_apps.access.identity import Identity
+from storage.rates import RateLimit
+
+MINUTE_S = 60
+HOUR_S = 3600
+DAY_S = 86_400
+
+
+class RateTier(enum.StrEnum):
+    """Which allowance a route draws from; callers have one allowance per tier."""
+
+    NONE = "none"
+    PUBLIC = "public"
+    STANDARD = "standard"
+    AUTH = "auth"
+    UPLOAD = "upload"
+    INGEST = "ingest"
+
+
+PLAN_LIMITS = {
+    "free": (RateLimit(60, MINUTE_S), RateLimit(1_000, HOUR_S), RateLimit(10_000, DAY_S)),
+    "basic": (RateLimit(120, MINUTE_S), RateLimit(5_000, HOUR_S), RateLimit(100_000, DAY_S)),
+    "pro": (RateLimit(300, MINUTE_S), RateLimit(20_000, HOUR_S), RateLimit(500_000, DAY_S)),
+    "enterprise": (),
+}
+ANONYMOUS_LIMITS = (RateLimit(300, MINUTE_S),)
+TIER_LIMITS = {
+    RateTier.NONE: (),
+    RateTier.PUBLIC: ANONYMOUS_LIMITS,
+    RateTier.AUTH: (RateLimit(60, MINUTE_S), RateLimit(600, HOUR_S)),
+    RateTier.UPLOAD: (RateLimit(30, MINUTE_S), RateLimit(300, HOUR_S)),
+    RateTier.INGEST: (RateLimit(120, MINUTE_S),),
+}
+LOGIN_PAIR_LIMITS = (RateLimit(10, 5 * MINUTE_S),)
+LOGIN_ACCOUNT_LIMITS = (RateLimit(100, HOUR_S),)
+
+
+def list_limits(tier: RateTier, identity: Identity | None) -> tuple[RateLimit, ...]:
+    """Return every limit that a call of this tier by this caller counts against."""
+    if tier is not RateTier.STANDARD:
+        return TIER_LIMITS[tier]
+    if identity is None:
+        return ANONYMOUS_LIMITS
+    return PLAN_LIMITS.get(identity.plan, PLAN_LIMITS["free"])
+
+
+def make_rate_key(tier: RateTier, identity: Identity | None, address: str) -> str:
+    """Name the allowance: the person's when known, except for AUTH, which counts addresses."""
+    if identity is not None and tier is not RateTier.AUTH:
+        return f"{tier}:user:{identity.user_id}"
+    return f"{tier}:address:{address}"

@@ -1,0 +1,1 @@
+"""What every HTTP feature shares: guarded routes, ports, errors and the frame of a request."""

@@ -1,0 +1,117 @@
+"""What a request has at hand: the process's ports, the caller, and its one transaction.
+
+Features take these as annotated parameters (`user: CurrentUser`, `connection: Transaction`). The
+transaction commits before the answer leaves (see `routes.py`), so an acknowledged write stands.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Annotated, Protocol, cast
+
+from fastapi import Depends, Request
+
+from kit.clock import Clock
+from kit.errors import NotAuthenticated
+from kit.settings import Settings
+from serve_apps.access.identity import Identity
+from serve_apps.access.revocations import RevocationBook
+from storage.cache import Cache
+from storage.database import Connection, Database
+from storage.objects import ObjectStore
+from storage.rates import RateBook
+
+
+class RoomCommands(Protocol):
+    """What the API may ask of running rooms."""
+
+    async def end_live(self, room_id: uuid.UUID) -> None:
+        """End the live now; a room that does not run is ended in storage."""
+        ...
+
+
+@dataclass(frozen=True)
+class ApiPorts:
+    """Everything outside that the API's features use; whoever made it opens and closes it."""
+
+    settings: Settings
+    database: Database
+    cache: Cache
+    objects: ObjectStore
+    clock: Clock
+    rooms: RoomCommands
+
+
+class RequestTransaction:
+    """The one transaction of a request: opened when first asked for, ended by the route."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._stack = AsyncExitStack()
+        self._connection: Connection | None = None
+
+    async def open(self) -> Connection:
+        """Return the transaction's connection; raises DatabaseBusy when none comes in time."""
+        if self._connection is None:
+            self._connection = await self._stack.enter_async_context(self._database.transaction())
+        return self._connection
+
+    async def __aenter__(self) -> RequestTransaction:
+        await self._stack.__aenter__()
+        return self
+
+    async def __aexit__(self, *details: object) -> bool | None:
+        self._connection = None
+        return await self._stack.__aexit__(*details)  # type: ignore[arg-type]  # same triple
+
+
+def get_ports(request: Request) -> ApiPorts:
+    """Return the process's ports."""
+    return cast(ApiPorts, request.app.state.ports)
+
+
+def get_rates(request: Request) -> RateBook:
+    """Return the process's rate counters."""
+    return cast(RateBook, request.app.state.rates)
+
+
+def get_revocations(request: Request) -> RevocationBook:
+    """Return the process's book of revoked sessions."""
+    return cast(RevocationBook, request.app.state.revocations)
+
+
+def get_address(request: Request) -> str:
+    """Return the caller's address as the socket gives it; forwarded headers are not believed."""
+    return request.client.host if request.client is not None else "unknown"
+
+
+def find_viewer(request: Request) -> Identity | None:
+    """Return who calls, None when anonymous; a token that does not count is refused (401)."""
+    refusal = getattr(request.state, "token_refusal", None)
+    if refusal is not None:
+        raise refusal
+    return cast("Identity | None", getattr(request.state, "identity", None))
+
+
+def get_viewer(request: Request) -> Identity:
+    """Return who calls; raises NotAuthenticated."""
+    identity = find_viewer(request)
+    if identity is None:
+        raise NotAuthenticated
+    return identity
+
+
+async def open_transaction(request: Request) -> Connection:
+    """Return the connection of this request's transaction."""
+    unit = cast(RequestTransaction, request.state.transaction)
+    return await unit.open()
+
+
+Ports = Annotated[ApiPorts, Depends(get_ports)]
+Rates = Annotated[RateBook, Depends(get_rates)]
+Revocations = Annotated[RevocationBook, Depends(get_revocations)]
+CurrentUser = Annotated[Identity, Depends(get_viewer)]
+OptionalUser = Annotated[Identity | None, Depends(find_viewer)]
+Transaction = Annotated[Connection, Depends(open_transaction)]

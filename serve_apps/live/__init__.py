@@ -1,0 +1,1 @@
+"""Lives: announced over the API; run by rooms and edges."""

@@ -1,0 +1,272 @@
+"""Routes of lives: announce, list, join, keys, end; and the WHIP and WHEP addresses.
+
+`routes` stands below /v1, `root_routes` at the root, where OBS and browsers expect them: both
+answer 307 with a single-use ticket, because clients drop `Authorization` across origins.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+from fastapi import Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from kit.cursors import CursorMalformed, clamp_limit
+from kit.errors import PermissionDenied
+from serve_apps.access.permissions import Permission
+from serve_apps.access.rates import RateTier
+from serve_apps.http.routes import Routes
+from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
+from serve_apps.live import service
+from serve_apps.live.schemas import (
+    ChatBody,
+    CreatedLiveBody,
+    IngestBody,
+    JoinBody,
+    LiveBody,
+    LiveList,
+    LivePlaybackBody,
+    LiveRequest,
+    RoomMessageList,
+    StreamKeyBody,
+    describe_created,
+    describe_live,
+    describe_message,
+)
+from storage.database import Connection
+from storage.lives import LiveRow
+
+routes = Routes("/live", "live")
+root_routes = Routes("", "live")
+BEARER = "bearer "
+
+
+@routes.post(
+    "",
+    permission=Permission.USER,
+    rate=RateTier.STANDARD,
+    summary="Announce a live; the stream key in the answer is shown this once.",
+    status=201,
+    repeatable=True,
+    errors=(service.TooManyLives,),
+)
+async def create_live(
+    body: LiveRequest, user: CurrentUser, ports: Ports, connection: Transaction
+) -> CreatedLiveBody:
+    """Announce a live."""
+    made = await service.announce_live(connection, user, body.title, body.visibility)
+    addresses = await _make_addresses(connection, ports, made.live.id)
+    return describe_created(made.live, addresses, made.stream_key)
+
+
+@routes.get(
+    "",
+    permission=Permission.PUBLIC,
+    rate=RateTier.STANDARD,
+    summary="List public lives on air, newest first.",
+    errors=(CursorMalformed,),
+)
+async def list_lives(
+    ports: Ports,
+    connection: Transaction,
+    cursor: Annotated[str | None, Query()] = None,
+    limit: Annotated[int | None, Query()] = None,
+) -> LiveList:
+    """List running lives."""
+    page = await service.list_running(connection, cursor, clamp_limit(limit))
+    return await _describe_page(connection, ports, list(page.items), page.next_cursor)
+
+
+@routes.get(
+    "/mine",
+    permission=Permission.USER,
+    rate=RateTier.STANDARD,
+    summary="List your own lives, newest first.",
+    errors=(CursorMalformed,),
+)
+async def list_my_lives(
+    user: CurrentUser,
+    ports: Ports,
+    connection: Transaction,
+    cursor: Annotated[str | None, Query()] = None,
+    limit: Annotated[int | None, Query()] = None,
+) -> LiveList:
+    """List the caller's lives."""
+    page = await service.list_owned(connection, user, cursor, clamp_limit(limit))
+    return await _describe_page(connection, ports, list(page.items), page.next_cursor)
+
+
+@routes.get(
+    "/{live_id}",
+    permission=Permission.PUBLIC,
+    rate=RateTier.STANDARD,
+    summary="Look at one live.",
+    errors=(service.LiveNotFound,),
+)
+async def get_live(
+    live_id: uuid.UUID, viewer: OptionalUser, ports: Ports, connection: Transaction
+) -> LiveBody:
+    """Look at one live."""
+    live = await service.get_live(connection, viewer, live_id)
+    return describe_live(live, await _make_addresses(connection, ports, live_id))
+
+
+@routes.post(
+    "/{live_id}/join",
+    permission=Permission.PUBLIC,
+    rate=RateTier.STANDARD,
+    summary="Get the addresses a viewer needs; ask again after any failure.",
+    errors=(service.LiveNotFound, service.NoEdge),
+)
+async def join_live(
+    live_id: uuid.UUID, viewer: OptionalUser, ports: Ports, connection: Transaction
+) -> JoinBody:
+    """Join a live."""
+    live = await service.get_live(connection, viewer, live_id)
+    edge = await service.choose_edge(connection)
+    addresses = service.make_addresses(ports.settings, live.id, edge.url)
+    now = ports.clock.now()
+    return JoinBody(
+        playback=LivePlaybackBody(whep=addresses.whep, hls=None),
+        chat=ChatBody(socket=addresses.socket, channel=addresses.channel),
+        ticket=service.make_socket_ticket(ports.settings, viewer, live.id, edge, now),
+    )
+
+
+@routes.post(
+    "/{live_id}/key",
+    permission=Permission.OWNER,
+    rate=RateTier.STANDARD,
+    summary="Replace the stream key; the one before is void at once.",
+    errors=(service.LiveNotFound, service.LiveEnded, PermissionDenied),
+)
+async def rotate_stream_key(
+    live_id: uuid.UUID, user: CurrentUser, ports: Ports, connection: Transaction
+) -> StreamKeyBody:
+    """Replace the stream key."""
+    stream_key = await service.rotate_key(connection, user, live_id)
+    whip = service.make_addresses(ports.settings, live_id, "").whip
+    return StreamKeyBody(stream_key=stream_key, ingest=IngestBody(whip=whip, rtmp=None))
+
+
+@routes.post(
+    "/{live_id}/end",
+    permission=Permission.OWNER,
+    rate=RateTier.STANDARD,
+    summary="End your live for everybody.",
+    errors=(service.LiveNotFound, PermissionDenied),
+)
+async def end_live(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> LiveBody:
+    """End a live; its room writes the end, outside of any transaction of ours."""
+    async with ports.database.transaction() as connection:
+        live = await service.get_own_live(connection, user, live_id)
+    if live.status != "ended":
+        await ports.rooms.end_live(live_id)
+    async with ports.database.transaction() as connection:
+        live = await service.get_own_live(connection, user, live_id)
+        return describe_live(live, await _make_addresses(connection, ports, live_id))
+
+
+@routes.get(
+    "/{live_id}/messages",
+    permission=Permission.PUBLIC,
+    rate=RateTier.STANDARD,
+    summary="Read a room's history, newest first.",
+    errors=(service.LiveNotFound, CursorMalformed),
+)
+async def list_live_messages(
+    live_id: uuid.UUID,
+    viewer: OptionalUser,
+    connection: Transaction,
+    cursor: Annotated[str | None, Query()] = None,
+    limit: Annotated[int | None, Query()] = None,
+) -> RoomMessageList:
+    """Read a room's history."""
+    live = await service.get_live(connection, viewer, live_id)
+    page = await service.list_history(connection, live, cursor, clamp_limit(limit))
+    items = [describe_message(message, live.epoch) for message in page.items]
+    return RoomMessageList(items=items, next_cursor=page.next_cursor)
+
+
+@root_routes.post(
+    "/whip",
+    permission=Permission.PUBLIC,
+    rate=RateTier.INGEST,
+    summary="WHIP (RFC 9725): publish with the stream key as bearer token.",
+    status=307,
+    response_class=RedirectResponse,
+    errors=(service.StreamKeyInvalid, service.LiveEnded, service.NoEdge),
+)
+async def redirect_whip(
+    request: Request, ports: Ports, connection: Transaction
+) -> RedirectResponse:
+    """Send a publisher to an edge."""
+    header = request.headers.get("authorization", "")
+    key = header[len(BEARER) :].strip() if header.lower().startswith(BEARER) else ""
+    now = ports.clock.now()
+    return RedirectResponse(
+        await service.make_whip_redirect(connection, ports.settings, key, now), status_code=307
+    )
+
+
+@root_routes.post(
+    "/whep/{live_id}",
+    permission=Permission.PUBLIC,
+    rate=RateTier.STANDARD,
+    summary="WHEP: watch a live by WebRTC.",
+    status=307,
+    response_class=RedirectResponse,
+    errors=(service.LiveNotFound, service.LiveEnded, service.LiveNotOnAir),
+)
+async def redirect_whep(
+    live_id: uuid.UUID, viewer: OptionalUser, ports: Ports, connection: Transaction
+) -> RedirectResponse:
+    """Send a viewer to the edge where the live comes in."""
+    now = ports.clock.now()
+    location = await service.make_whep_redirect(connection, ports.settings, viewer, live_id, now)
+    return RedirectResponse(location, status_code=307)
+
+
+@root_routes.options(
+    "/whip",
+    permission=Permission.PUBLIC,
+    rate=RateTier.NONE,
+    summary="What WHIP takes here.",
+    status=204,
+    response_class=Response,
+)
+async def describe_whip() -> Response:
+    """Answer a plain OPTIONS; preflights are answered before routing."""
+    return Response(status_code=204, headers={"Accept-Post": "application/sdp"})
+
+
+@root_routes.options(
+    "/whep/{live_id}",
+    permission=Permission.PUBLIC,
+    rate=RateTier.NONE,
+    summary="What WHEP takes here.",
+    status=204,
+    response_class=Response,
+)
+async def describe_whep(live_id: uuid.UUID) -> Response:  # noqa: ARG001 -- part of the path
+    """Answer a plain OPTIONS; preflights are answered before routing."""
+    return Response(status_code=204, headers={"Accept-Post": "application/sdp"})
+
+
+async def _make_addresses(
+    connection: Connection, ports: ApiPorts, live_id: uuid.UUID
+) -> service.LiveAddresses:
+    edge_url = await service.choose_edge_url(connection, ports.settings)
+    return service.make_addresses(ports.settings, live_id, edge_url)
+
+
+async def _describe_page(
+    connection: Connection, ports: ApiPorts, lives: list[LiveRow], next_cursor: str | None
+) -> LiveList:
+    edge_url = await service.choose_edge_url(connection, ports.settings)
+    items = [
+        describe_live(live, service.make_addresses(ports.settings, live.id, edge_url))
+        for live in lives
+    ]
+    return LiveList(items=items, next_cursor=next_cursor)

@@ -1,0 +1,168 @@
+"""What the lives API takes and gives, as documented in OpenAPI."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from kit.clock import format_time
+from serve_apps.access.visibility import Visibility
+from serve_apps.live.service import LiveAddresses
+from storage.lives import LiveRow
+from storage.rooms import RoomMessage
+
+TITLE_CHARS_MAX = 200
+Title = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_CHARS_MAX)
+]
+Status = Literal["created", "live", "interrupted", "ended"]
+
+
+class LiveRequest(BaseModel):
+    """Announces a live; nobody sees it before media arrives."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"title": "Night drive"}]}
+    )
+
+    title: Title
+    visibility: Visibility = Visibility.PUBLIC
+
+
+class LiveOwnerBody(BaseModel):
+    """Whose live it is."""
+
+    id: uuid.UUID
+    username: str
+    display_name: str
+
+
+class IngestBody(BaseModel):
+    """Where media goes in; `rtmp` is null while this site takes none."""
+
+    whip: str
+    rtmp: str | None
+
+
+class LivePlaybackBody(BaseModel):
+    """Where media comes out; `hls` is null while the live is offered by WebRTC alone."""
+
+    whep: str
+    hls: str | None
+
+
+class ChatBody(BaseModel):
+    """The socket to connect to and the channel to subscribe to."""
+
+    socket: str = Field(description="WebSocket of an edge; ask `join` again after any failure.")
+    channel: str
+
+
+class LiveBody(BaseModel):
+    """One live."""
+
+    id: uuid.UUID
+    title: str
+    status: Status
+    visibility: Visibility
+    owner: LiveOwnerBody
+    viewers_peak: int
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    playback: LivePlaybackBody
+    chat: ChatBody
+
+
+class CreatedLiveBody(LiveBody):
+    """A fresh live with its stream key, which is shown this once."""
+
+    stream_key: str
+    ingest: IngestBody
+
+
+class StreamKeyBody(BaseModel):
+    """A fresh stream key; the one before is void."""
+
+    stream_key: str
+    ingest: IngestBody
+
+
+class JoinBody(BaseModel):
+    """What a viewer needs, and a single-use ticket for the socket's edge."""
+
+    playback: LivePlaybackBody
+    chat: ChatBody
+    ticket: str
+
+
+class LiveList(BaseModel):
+    """One page of lives."""
+
+    items: list[LiveBody]
+    next_cursor: str | None
+
+
+class RoomMessageBody(BaseModel):
+    """One entry of a room's durable channel, as the socket sends it."""
+
+    type: Literal["chat_message", "state"]
+    channel: str
+    epoch: uuid.UUID
+    offset: int
+    data: dict[str, Any]
+
+
+class RoomMessageList(BaseModel):
+    """One page of a room's history, newest first."""
+
+    items: list[RoomMessageBody]
+    next_cursor: str | None
+
+
+def describe_live(live: LiveRow, addresses: LiveAddresses) -> LiveBody:
+    """Write a live as its answer."""
+    return LiveBody(
+        id=live.id,
+        title=live.title,
+        status=live.status,
+        visibility=Visibility(live.visibility),
+        owner=LiveOwnerBody(
+            id=live.owner_id,
+            username=live.owner_username,
+            display_name=live.owner_display_name,
+        ),
+        viewers_peak=live.viewers_peak,
+        created_at=format_time(live.created_at),
+        started_at=_write_time(live.started_at),
+        ended_at=_write_time(live.ended_at),
+        playback=LivePlaybackBody(whep=addresses.whep, hls=None),
+        chat=ChatBody(socket=addresses.socket, channel=addresses.channel),
+    )
+
+
+def describe_created(live: LiveRow, addresses: LiveAddresses, stream_key: str) -> CreatedLiveBody:
+    """Write a fresh live with its key."""
+    return CreatedLiveBody(
+        **dict(describe_live(live, addresses)),
+        stream_key=stream_key,
+        ingest=IngestBody(whip=addresses.whip, rtmp=None),
+    )
+
+
+def describe_message(message: RoomMessage, epoch: uuid.UUID) -> RoomMessageBody:
+    """Write one entry of the durable channel."""
+    return RoomMessageBody(
+        type=message.kind,
+        channel=f"room:{message.room_id}",
+        epoch=epoch,
+        offset=message.seq,
+        data=message.body,
+    )
+
+
+def _write_time(moment: datetime | None) -> str | None:
+    return None if moment is None else format_time(moment)

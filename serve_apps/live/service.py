@@ -1,0 +1,304 @@
+"""Rules of lives as their owners and viewers meet them over the API.
+
+What a running live does (status, chat, viewers) belongs to its room; here are announcing, keys,
+who may look, and which edge a publisher or viewer is sent to.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from kit.cursors import CursorMalformed, Page, decode_cursor, encode_cursor
+from kit.errors import Conflict, NotAuthenticated, NotFound, PermissionDenied, Unavailable
+from kit.events import EventName
+from kit.ids import make_id, make_token, parse_id
+from kit.settings import Settings
+from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
+from serve_apps.access.identity import Identity
+from serve_apps.access.visibility import can_view
+from storage.database import Connection
+from storage.edges import EdgeEntry, find_edge, list_live_edges
+from storage.events import append_event
+from storage.lives import (
+    LiveDraft,
+    LiveRow,
+    count_open_lives,
+    create_live,
+    find_audience,
+    find_live,
+    find_live_by_key,
+    list_owned_lives,
+    list_running_lives,
+    replace_stream_key,
+)
+from storage.rooms import RoomMessage, list_messages_before
+
+Row = TypeVar("Row")
+
+OPEN_LIVES_MAX = 20
+STREAM_KEY_PREFIX = "live_"
+
+
+class LiveNotFound(NotFound):
+    """There is no such live, or not for this viewer."""
+
+    code, message = "live_not_found", "There is no such live."
+
+
+class LiveEnded(Conflict):
+    """The live is over; its key opens nothing any more."""
+
+    code, message = "live_ended", "This live has ended; announce a new one."
+
+
+class LiveNotOnAir(Conflict):
+    """Nobody publishes right now."""
+
+    code, message = "live_not_on_air", "Nobody is sending right now; try again when it is live."
+    retryable = True
+
+
+class TooManyLives(Conflict):
+    """The owner has announced as many lives as may be open at once."""
+
+    code = "too_many_lives"
+    message = f"You have {OPEN_LIVES_MAX} lives that have not ended; end one first."
+
+
+class StreamKeyInvalid(NotAuthenticated):
+    """The stream key opens no live, or was replaced."""
+
+    code, message = "stream_key_invalid", "This stream key is not valid; copy it anew."
+
+
+class NoEdge(Unavailable):
+    """No edge takes clients right now."""
+
+    code, message = "no_edge", "No media server is free right now; try again in a few seconds."
+
+
+@dataclass(frozen=True)
+class LiveAddresses:
+    """Where the clients of one live connect."""
+
+    whip: str
+    whep: str
+    socket: str
+    channel: str
+
+
+@dataclass(frozen=True)
+class CreatedLive:
+    """A fresh live and its key in clear, for this one answer."""
+
+    live: LiveRow
+    stream_key: str
+
+
+def make_addresses(settings: Settings, live_id: uuid.UUID, edge_url: str) -> LiveAddresses:
+    """Build the addresses of a live: WHIP and WHEP on the API, the socket on an edge."""
+    public = settings.http.public_url.rstrip("/")
+    return LiveAddresses(
+        whip=f"{public}/whip",
+        whep=f"{public}/whep/{live_id}",
+        socket=make_socket_url(edge_url),
+        channel=f"room:{live_id}",
+    )
+
+
+def make_socket_url(edge_url: str) -> str:
+    """Return the WebSocket address of an edge."""
+    return edge_url.replace("http", "ws", 1).rstrip("/") + "/ws"
+
+
+async def choose_edge(connection: Connection) -> EdgeEntry:
+    """Return the least loaded edge that takes clients; raises NoEdge."""
+    edges = await list_live_edges(connection)
+    if not edges:
+        raise NoEdge(retry_after_s=2)
+    return edges[0]
+
+
+async def choose_edge_url(connection: Connection, settings: Settings) -> str:
+    """Return the least loaded edge's address, or the first one's while none has reported."""
+    edges = await list_live_edges(connection)
+    return edges[0].url if edges else f"http://{settings.edge.public_host}:{settings.edge.port}"
+
+
+async def announce_live(
+    connection: Connection, owner: Identity, title: str, visibility: str
+) -> CreatedLive:
+    """Write a new live with a fresh stream key; raises TooManyLives."""
+    if await count_open_lives(connection, owner.user_id) >= OPEN_LIVES_MAX:
+        raise TooManyLives
+    draft = LiveDraft(
+        id=make_id(),
+        owner_id=owner.user_id,
+        title=title,
+        visibility=visibility,
+        stream_key=make_token(STREAM_KEY_PREFIX),
+        epoch=make_id(),
+    )
+    await create_live(connection, draft)
+    await append_event(
+        connection,
+        EventName.STREAM_CREATED,
+        subject_id=draft.id,
+        actor_id=owner.user_id,
+        data={"title": title},
+    )
+    live = await find_live(connection, draft.id)
+    assert live is not None, "the row was written in this transaction"
+    return CreatedLive(live, draft.stream_key)
+
+
+async def get_live(connection: Connection, viewer: Identity | None, live_id: uuid.UUID) -> LiveRow:
+    """Return a live that this viewer may see; raises LiveNotFound."""
+    viewer_id = None if viewer is None else viewer.user_id
+    audience = await find_audience(connection, live_id, viewer_id)
+    if audience is None or not can_view(
+        audience.visibility, audience.owner_id, viewer_id, follows=audience.follows
+    ):
+        raise LiveNotFound
+    live = await find_live(connection, live_id)
+    if live is None:
+        raise LiveNotFound
+    return live
+
+
+async def get_own_live(connection: Connection, owner: Identity, live_id: uuid.UUID) -> LiveRow:
+    """Return a live of this owner; raises LiveNotFound, PermissionDenied."""
+    live = await get_live(connection, owner, live_id)
+    if live.owner_id != owner.user_id:
+        raise PermissionDenied
+    return live
+
+
+async def rotate_key(connection: Connection, owner: Identity, live_id: uuid.UUID) -> str:
+    """Replace the stream key; the old one opens nothing from the commit on. Raises LiveEnded."""
+    live = await get_own_live(connection, owner, live_id)
+    if live.status == "ended":
+        raise LiveEnded
+    stream_key = make_token(STREAM_KEY_PREFIX)
+    await replace_stream_key(connection, live_id, stream_key)
+    return stream_key
+
+
+async def list_running(connection: Connection, cursor: str | None, limit: int) -> Page[LiveRow]:
+    """List public lives on air, newest start first."""
+    before = None
+    if cursor is not None:
+        started_us, id_text = decode_cursor(cursor, 2)
+        live_id = parse_id(str(id_text))
+        if live_id is None or not isinstance(started_us, int):
+            raise CursorMalformed
+        before = (_read_moment(started_us), live_id)
+    rows = await list_running_lives(connection, before=before, limit=limit + 1)
+    return _cut(rows, limit, lambda row: encode_cursor(_write_moment(row), str(row.id)))
+
+
+async def list_owned(
+    connection: Connection, owner: Identity, cursor: str | None, limit: int
+) -> Page[LiveRow]:
+    """List the caller's lives, newest first."""
+    before = None
+    if cursor is not None:
+        before = parse_id(str(decode_cursor(cursor, 1)[0]))
+        if before is None:
+            raise CursorMalformed
+    rows = await list_owned_lives(connection, owner.user_id, before=before, limit=limit + 1)
+    return _cut(rows, limit, lambda row: encode_cursor(str(row.id)))
+
+
+async def list_history(
+    connection: Connection, live: LiveRow, cursor: str | None, limit: int
+) -> Page[RoomMessage]:
+    """List the room's durable channel, newest first."""
+    before: int | None = None
+    if cursor is not None:
+        part = decode_cursor(cursor, 1)[0]
+        if not isinstance(part, int):
+            raise CursorMalformed
+        before = part
+    rows = await list_messages_before(connection, live.id, before, limit + 1)
+    return _cut(rows, limit, lambda row: encode_cursor(row.seq))
+
+
+async def make_whip_redirect(
+    connection: Connection, settings: Settings, stream_key: str, now: datetime
+) -> str:
+    """Return the edge address, ticket included, where this key publishes.
+
+    Raises StreamKeyInvalid, LiveEnded, NoEdge.
+    """
+    live = await find_live_by_key(connection, stream_key) if stream_key else None
+    if live is None:
+        raise StreamKeyInvalid
+    if live.status == "ended":
+        raise LiveEnded
+    edge = await choose_edge(connection)
+    order = TicketOrder(TicketKind.WHIP, live.id, edge.url, live.owner_id)
+    return f"{edge.url}/whip?ticket={issue_ticket(settings.auth, order, now)}"
+
+
+async def make_whep_redirect(
+    connection: Connection,
+    settings: Settings,
+    viewer: Identity | None,
+    live_id: uuid.UUID,
+    now: datetime,
+) -> str:
+    """Return the edge address, ticket included, where this viewer watches.
+
+    Raises LiveNotFound, LiveEnded, LiveNotOnAir.
+    """
+    live = await get_live(connection, viewer, live_id)
+    if live.status == "ended":
+        raise LiveEnded
+    edge = await _find_origin(connection, live)
+    if edge is None:
+        raise LiveNotOnAir(retry_after_s=2)
+    subject = None if viewer is None else viewer.user_id
+    order = TicketOrder(TicketKind.WHEP, live.id, edge.url, subject)
+    return f"{edge.url}/whep/{live_id}?ticket={issue_ticket(settings.auth, order, now)}"
+
+
+def make_socket_ticket(
+    settings: Settings, viewer: Identity | None, live_id: uuid.UUID, edge: EdgeEntry, now: datetime
+) -> str:
+    """Sign the ticket that `join` hands out for the socket's edge."""
+    subject = None if viewer is None else viewer.user_id
+    order = TicketOrder(TicketKind.SOCKET, live_id, edge.url, subject)
+    return issue_ticket(settings.auth, order, now)
+
+
+async def _find_origin(connection: Connection, live: LiveRow) -> EdgeEntry | None:
+    origin = live.origin
+    if live.status != "live" or origin is None:
+        return None
+    return await find_edge(
+        connection, str(origin["node"]), int(origin["slot"]), int(origin["incarnation"])
+    )
+
+
+def _write_moment(live: LiveRow) -> int:
+    assert live.started_at is not None, "a live on air has begun"
+    return int(live.started_at.timestamp()) * 1_000_000 + live.started_at.microsecond
+
+
+def _read_moment(moment_us: int) -> datetime:
+    try:
+        whole = datetime.fromtimestamp(moment_us // 1_000_000, UTC)
+    except (OverflowError, ValueError, OSError) as error:
+        raise CursorMalformed from error
+    return whole.replace(microsecond=moment_us % 1_000_000)
+
+
+def _cut(rows: list[Row], limit: int, write_cursor: Callable[[Row], str]) -> Page[Row]:
+    """Turn one row too many into the cursor of the next page."""
+    has_more = len(rows) > limit
+    return Page(rows[:limit], write_cursor(rows[limit - 1]) if has_more else None)

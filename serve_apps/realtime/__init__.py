@@ -1,0 +1,1 @@
+"""Where a client finds the socket when it is in no room."""

@@ -1,0 +1,118 @@
+"""Files that are whole and on disk once written: staged, fsync'd, named, their folders fsync'd.
+
+storage/objects.py writes local objects with it. obstore's LocalStore (0.12) stages and renames but
+calls neither fsync nor fdatasync (watched with strace), so an acknowledged upload could be lost
+in a power cut. Everything here blocks: call it from a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+STAGING_FOLDER = ".staging"
+NAMING_ATTEMPTS = 10
+
+
+class DurableFile:
+    """A staged file; leaving the block well gives it its name, an error leaves nothing."""
+
+    def __init__(self, root: Path, key: str, *, if_absent: bool = False) -> None:
+        self._root = root
+        self._target = root / key
+        self._if_absent = if_absent
+        self._staged = root / STAGING_FOLDER / secrets.token_hex(12)
+        self._file: BinaryIO
+        self.was_absent = True
+
+    def __enter__(self) -> Self:
+        self._file = self._staged.open("xb")
+        return self
+
+    def write(self, data: bytes, /) -> int:
+        """Append bytes."""
+        return self._file.write(data)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            with self._file:
+                if kind is not None:
+                    return
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            self._give_name()
+        finally:
+            self._staged.unlink(missing_ok=True)
+
+    def _give_name(self) -> None:
+        for attempt in range(NAMING_ATTEMPTS):
+            try:
+                self._link_or_rename()
+                break
+            except FileNotFoundError:
+                # A deletion removed the folder, empty then, between making it and using it.
+                if attempt == NAMING_ATTEMPTS - 1:
+                    raise
+        _fsync_folders(self._root, self._target.parent)
+
+    def _link_or_rename(self) -> None:
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        if not self._if_absent:
+            self._staged.rename(self._target)
+            return
+        try:
+            os.link(self._staged, self._target)
+        except FileExistsError:
+            self.was_absent = False
+
+
+def write_file(root: Path, key: str, data: bytes, *, if_absent: bool) -> bool:
+    """Write `root/key` durably; False when `if_absent` and it was there (then it is durable)."""
+    if if_absent and (root / key).exists():
+        # Its writer may have died between the link and these.
+        _fsync_folders(root, (root / key).parent)
+        return False
+    with DurableFile(root, key, if_absent=if_absent) as sink:
+        sink.write(data)
+    return sink.was_absent
+
+
+def sweep_staging(root: Path, *, before_s: float) -> int:
+    """Remove staged files last touched before that Unix time; returns how many."""
+    count = 0
+    for staged in (root / STAGING_FOLDER).iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if staged.stat().st_mtime < before_s:
+                staged.unlink()
+                count += 1
+    return count
+
+
+def remove_empty_folders(top: Path) -> None:
+    """Remove folders left empty; one that a writer fills meanwhile stays."""
+    for folder, _, _ in os.walk(top, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()
+
+
+def _fsync_folders(root: Path, folder: Path) -> None:
+    """Make the names durable up to `root`: another writer may have made a folder just now."""
+    for level in (folder, *folder.parents):
+        # A folder that is gone was deleted after the write, the file with it.
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(level, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        if level == root:
+            return

@@ -1,0 +1,93 @@
+"""Who follows whom."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from storage.database import Connection, read_rows
+from storage.users import UserCard
+
+
+async def add_follow(
+    connection: Connection, follower_id: uuid.UUID, followee_id: uuid.UUID, now: datetime
+) -> bool:
+    """Have one person follow another; False when they did already."""
+    added = await connection.fetchval(
+        "INSERT INTO follows (follower_id, followee_id, created_at) VALUES ($1, $2, $3)"
+        " ON CONFLICT DO NOTHING RETURNING true",
+        follower_id,
+        followee_id,
+        now,
+    )
+    return bool(added)
+
+
+async def remove_follow(
+    connection: Connection, follower_id: uuid.UUID, followee_id: uuid.UUID
+) -> bool:
+    """End a follow; False when there was none."""
+    removed = await connection.fetchval(
+        "DELETE FROM follows WHERE follower_id = $1 AND followee_id = $2 RETURNING true",
+        follower_id,
+        followee_id,
+    )
+    return bool(removed)
+
+
+async def is_following(
+    connection: Connection, follower_id: uuid.UUID, followee_id: uuid.UUID
+) -> bool:
+    """Say whether the first person follows the second."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM follows WHERE follower_id = $1 AND followee_id = $2)",
+            follower_id,
+            followee_id,
+        )
+    )
+
+
+async def list_followed(
+    connection: Connection, follower_id: uuid.UUID, user_ids: Sequence[uuid.UUID]
+) -> set[uuid.UUID]:
+    """Return which of the people the follower follows."""
+    rows = await connection.fetch(
+        "SELECT followee_id FROM follows WHERE follower_id = $1 AND followee_id = ANY($2)",
+        follower_id,
+        list(user_ids),
+    )
+    return {row["followee_id"] for row in rows}
+
+
+async def list_followers(
+    connection: Connection, user_id: uuid.UUID, *, before: uuid.UUID | None, limit: int
+) -> list[UserCard]:
+    """Return who follows the person, the newest accounts first."""
+    rows = await connection.fetch(
+        "SELECT u.id, u.username, u.display_name"
+        " FROM follows f JOIN users u ON u.id = f.follower_id AND u.deleted_at IS NULL"
+        " WHERE f.followee_id = $1 AND ($2::uuid IS NULL OR f.follower_id < $2)"
+        " ORDER BY f.follower_id DESC LIMIT $3",
+        user_id,
+        before,
+        limit,
+    )
+    return read_rows(UserCard, rows)
+
+
+async def list_following(
+    connection: Connection, user_id: uuid.UUID, *, before: uuid.UUID | None, limit: int
+) -> list[UserCard]:
+    """Return whom the person follows, the newest accounts first."""
+    rows = await connection.fetch(
+        "SELECT u.id, u.username, u.display_name"
+        " FROM follows f JOIN users u ON u.id = f.followee_id AND u.deleted_at IS NULL"
+        " WHERE f.follower_id = $1 AND ($2::uuid IS NULL OR f.followee_id < $2)"
+        " ORDER BY f.followee_id DESC LIMIT $3",
+        user_id,
+        before,
+        limit,
+    )
+    return read_rows(UserCard, rows)

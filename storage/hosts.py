@@ -1,0 +1,127 @@
+"""Leases of room hosts: who is alive, under which incarnation, and the fence that ends one.
+
+Hosts renew their own row; edges, the API and other hosts fence. Every expiry is judged by the
+database's clock. Fencing is always safe: durable writes take a share lock on this row, so a fence
+waits for a write in flight and refuses every later one.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from storage.database import Connection, read_rows
+
+
+class HostEntry(msgspec.Struct, frozen=True):
+    """One living host; `address` is where its links are accepted, `rooms` its placements."""
+
+    id: str
+    incarnation: int
+    node: str
+    address: str
+    rooms: int = 0
+
+
+async def register_host(connection: Connection, host_id: str, *, node: str, ttl_s: float) -> int:
+    """Give the host a fresh lease and return its incarnation; an older one of it is fenced."""
+    incarnation: int = await connection.fetchval(
+        """
+        INSERT INTO hosts (id, incarnation, state, node, address, expires_at)
+        VALUES ($1, nextval('incarnations'), 'draining', $2, '',
+                clock_timestamp() + make_interval(secs => $3))
+        ON CONFLICT (id) DO UPDATE SET
+            incarnation = nextval('incarnations'), state = 'draining', node = excluded.node,
+            address = '', expires_at = excluded.expires_at, started_at = now()
+        RETURNING incarnation
+        """,
+        host_id,
+        node,
+        ttl_s,
+    )
+    return incarnation
+
+
+async def announce_host(
+    connection: Connection, host_id: str, incarnation: int, address: str
+) -> bool:
+    """Open the host for placements at `address`, now that it listens there."""
+    return await _touch(
+        connection,
+        "UPDATE hosts SET state = 'live', address = $3 "
+        "WHERE id = $1 AND incarnation = $2 AND state <> 'fenced' RETURNING 1",
+        host_id,
+        incarnation,
+        address,
+    )
+
+
+async def renew_host(connection: Connection, host_id: str, incarnation: int, ttl_s: float) -> bool:
+    """Extend the lease, even a lapsed one nobody fenced; False: this incarnation is over.
+
+    Waits for the host's own writes in flight, whose share lock this update conflicts with.
+    """
+    return await _touch(
+        connection,
+        "UPDATE hosts SET expires_at = clock_timestamp() + make_interval(secs => $3) "
+        "WHERE id = $1 AND incarnation = $2 AND state <> 'fenced' RETURNING 1",
+        host_id,
+        incarnation,
+        ttl_s,
+    )
+
+
+async def drain_host(connection: Connection, host_id: str, incarnation: int) -> bool:
+    """Take the host out of placement; it keeps what it owns."""
+    return await _touch(
+        connection,
+        "UPDATE hosts SET state = 'draining' "
+        "WHERE id = $1 AND incarnation = $2 AND state = 'live' RETURNING 1",
+        host_id,
+        incarnation,
+    )
+
+
+async def fence_host(connection: Connection, host_id: str, incarnation: int) -> bool:
+    """End this incarnation: none of its writes lands afterwards. True when it was not yet over."""
+    return await _touch(
+        connection,
+        "UPDATE hosts SET state = 'fenced' "
+        "WHERE id = $1 AND incarnation = $2 AND state <> 'fenced' RETURNING 1",
+        host_id,
+        incarnation,
+    )
+
+
+async def fence_expired_hosts(connection: Connection, ttl_s: float) -> list[str]:
+    """Fence hosts whose lease lapsed; return their ids.
+
+    For one TTL after PostgreSQL started nobody is fenced: hosts could not renew while it was away.
+    """
+    rows = await connection.fetch(
+        """
+        UPDATE hosts SET state = 'fenced'
+        WHERE state <> 'fenced' AND expires_at < clock_timestamp()
+          AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)
+        RETURNING id
+        """,
+        ttl_s,
+    )
+    return [row["id"] for row in rows]
+
+
+async def list_live_hosts(connection: Connection) -> list[HostEntry]:
+    """Return the hosts that take placements, the emptiest first."""
+    rows = await connection.fetch(
+        """
+        SELECT h.id, h.incarnation, h.node, h.address, count(p.object_id) AS rooms
+        FROM hosts h
+        LEFT JOIN placements p ON p.host_id = h.id AND p.incarnation = h.incarnation
+        WHERE h.state = 'live' AND h.expires_at > clock_timestamp()
+        GROUP BY h.id ORDER BY rooms, h.id
+        """
+    )
+    return read_rows(HostEntry, rows)
+
+
+async def _touch(connection: Connection, statement: str, *values: object) -> bool:
+    return await connection.fetchval(statement, *values) is not None

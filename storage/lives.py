@@ -1,0 +1,175 @@
+"""Rows of `lives`: the broadcasts as their owners and the API see them.
+
+The live service calls it. Status and origin change only through the room's host (`rooms.py`).
+Stream keys are kept as SHA-256 of a 256-bit random text, so no slow hash is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from storage.database import Connection, read_row, read_rows
+
+HINT_CHARS = 4
+COLUMNS = """
+    l.id, l.owner_id, u.username AS owner_username, u.display_name AS owner_display_name,
+    l.title, l.status, l.visibility, l.access_version, l.key_hint, l.epoch, l.origin,
+    l.viewers_peak, l.created_at, l.started_at, l.ended_at
+"""
+FROM = "FROM lives l JOIN users u ON u.id = l.owner_id AND u.deleted_at IS NULL"
+
+
+class LiveRow(msgspec.Struct, frozen=True):
+    """One broadcast with its owner's names; `origin` is where its media enters, when it does."""
+
+    id: uuid.UUID
+    owner_id: uuid.UUID
+    owner_username: str
+    owner_display_name: str
+    title: str
+    status: str
+    visibility: str
+    access_version: int
+    key_hint: str
+    epoch: uuid.UUID
+    origin: dict[str, Any] | None
+    viewers_peak: int
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class Audience(msgspec.Struct, frozen=True):
+    """What decides whether a viewer may see a thing."""
+
+    owner_id: uuid.UUID
+    visibility: str
+    follows: bool
+
+
+@dataclass(frozen=True)
+class LiveDraft:
+    """A broadcast about to be created; the key itself is never stored."""
+
+    id: uuid.UUID
+    owner_id: uuid.UUID
+    title: str
+    visibility: str
+    stream_key: str
+    epoch: uuid.UUID
+
+
+def hash_stream_key(stream_key: str) -> bytes:
+    """Return what is stored instead of a stream key."""
+    return hashlib.sha256(stream_key.encode()).digest()
+
+
+async def create_live(connection: Connection, draft: LiveDraft) -> None:
+    """Write a new broadcast, not yet live."""
+    await connection.execute(
+        "INSERT INTO lives (id, owner_id, title, visibility, key_hash, key_hint, epoch) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        draft.id,
+        draft.owner_id,
+        draft.title,
+        draft.visibility,
+        hash_stream_key(draft.stream_key),
+        draft.stream_key[-HINT_CHARS:],
+        draft.epoch,
+    )
+
+
+async def find_live(connection: Connection, live_id: uuid.UUID) -> LiveRow | None:
+    """Return the broadcast, or None when it never was or is deleted."""
+    row = await connection.fetchrow(
+        f"SELECT {COLUMNS} {FROM} WHERE l.id = $1 AND l.deleted_at IS NULL",
+        live_id,
+    )
+    return None if row is None else read_row(LiveRow, row)
+
+
+async def find_live_by_key(connection: Connection, stream_key: str) -> LiveRow | None:
+    """Return the broadcast that this stream key opens."""
+    row = await connection.fetchrow(
+        f"SELECT {COLUMNS} {FROM} WHERE l.key_hash = $1 AND l.deleted_at IS NULL",
+        hash_stream_key(stream_key),
+    )
+    return None if row is None else read_row(LiveRow, row)
+
+
+async def list_running_lives(
+    connection: Connection, *, before: tuple[datetime, uuid.UUID] | None, limit: int
+) -> list[LiveRow]:
+    """Return public broadcasts on air, newest start first, after the key of the last page."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {COLUMNS} {FROM}
+        WHERE l.status IN ('live', 'interrupted') AND l.visibility = 'public'
+          AND l.deleted_at IS NULL
+          AND ($1::timestamptz IS NULL OR (l.started_at, l.id) < ($1, $2::uuid))
+        ORDER BY l.started_at DESC, l.id DESC LIMIT $3
+        """,
+        *(before or (None, None)),
+        limit,
+    )
+    return read_rows(LiveRow, rows)
+
+
+async def list_owned_lives(
+    connection: Connection, owner_id: uuid.UUID, *, before: uuid.UUID | None, limit: int
+) -> list[LiveRow]:
+    """Return the owner's broadcasts, newest first."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {COLUMNS} {FROM}
+        WHERE l.owner_id = $1 AND l.deleted_at IS NULL AND ($2::uuid IS NULL OR l.id < $2)
+        ORDER BY l.id DESC LIMIT $3
+        """,
+        owner_id,
+        before,
+        limit,
+    )
+    return read_rows(LiveRow, rows)
+
+
+async def count_open_lives(connection: Connection, owner_id: uuid.UUID) -> int:
+    """Return how many broadcasts of the owner have not ended."""
+    count: int = await connection.fetchval(
+        "SELECT count(*) FROM lives "
+        "WHERE owner_id = $1 AND status <> 'ended' AND deleted_at IS NULL",
+        owner_id,
+    )
+    return count
+
+
+async def replace_stream_key(connection: Connection, live_id: uuid.UUID, stream_key: str) -> None:
+    """Make `stream_key` the only one that opens the broadcast."""
+    await connection.execute(
+        "UPDATE lives SET key_hash = $2, key_hint = $3 WHERE id = $1",
+        live_id,
+        hash_stream_key(stream_key),
+        stream_key[-HINT_CHARS:],
+    )
+
+
+async def find_audience(
+    connection: Connection, live_id: uuid.UUID, viewer_id: uuid.UUID | None
+) -> Audience | None:
+    """Return what decides whether the viewer may see the broadcast; None: there is none."""
+    row = await connection.fetchrow(
+        """
+        SELECT l.owner_id, l.visibility,
+               EXISTS (SELECT 1 FROM follows f
+                       WHERE f.follower_id = $2 AND f.followee_id = l.owner_id) AS follows
+        FROM lives l WHERE l.id = $1 AND l.deleted_at IS NULL
+        """,
+        live_id,
+        viewer_id,
+    )
+    return None if row is None else read_row(Audience, row)

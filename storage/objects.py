@@ -1,0 +1,326 @@
+"""The object store: immutable bytes under keys, on a local folder or in a bucket.
+
+The edge, the job runner and media tasks use it. Reading, listing and deleting go through obstore;
+local writes are our own (storage/durable_files.py), because obstore's LocalStore renames into
+place without any fsync. A write that returned survives a power cut. Blocking variants end in
+`_sync`; the async ones never block the event loop. It knows no product rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import contextlib
+import hashlib
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import LocalStore
+from obstore.store import from_url as backend_from_url
+
+from kit.errors import AppError
+from storage.durable_files import (
+    STAGING_FOLDER,
+    DurableFile,
+    remove_empty_folders,
+    sweep_staging,
+    write_file,
+)
+
+if TYPE_CHECKING:
+    # Names that obstore declares for type checkers alone.
+    from obstore.store import ClientConfig, RetryConfig
+    from obstore.store import ObjectStore as Backend
+
+KEY_CHARS_MAX = 512
+KEY_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=@+-]{0,199}")
+STREAM_CHUNK_BYTES = 1 << 20
+LIST_MAX = 10_000
+REQUEST_TIMEOUT = timedelta(seconds=30)
+CONNECT_TIMEOUT = timedelta(seconds=5)
+RETRY_TIMEOUT = timedelta(seconds=60)
+RETRIES_MAX = 4
+
+
+class ObjectKeyInvalid(AppError):
+    """A key is empty, absolute, too long, or leaves its folder."""
+
+    code, status, message = "object_key_invalid", 400, "This object key cannot be used."
+
+
+class ObjectNotFound(AppError):
+    """No object is stored under the key."""
+
+    code, status, message = "object_not_found", 404, "This object does not exist."
+
+
+@dataclass(frozen=True)
+class ObjectEntry:
+    """One line of a listing."""
+
+    key: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class JoinedObject:
+    """What `join_sync` wrote."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+
+
+class ByteSink(Protocol):
+    """Where a writer's bytes go until they are committed."""
+
+    def write(self, data: bytes, /) -> int:
+        """Append bytes."""
+        ...
+
+
+def check_key(key: str) -> None:
+    """Raise ObjectKeyInvalid unless `key` is relative, plain and inside the store."""
+    parts = key.split("/")
+    if len(key) > KEY_CHARS_MAX or not all(KEY_SEGMENT.fullmatch(part) for part in parts):
+        raise ObjectKeyInvalid(key=key[:KEY_CHARS_MAX])
+
+
+class ObjectStore:
+    """Objects under one URL; cheap to open, safe to share between threads."""
+
+    def __init__(self, backend: Backend, root: Path | None) -> None:
+        self._backend = backend
+        self._root = root
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open `file:///folder`, `memory:///`, or whatever obstore knows (s3://, gs://, az://).
+
+        Bucket credentials come from the provider's usual environment, never from the URL.
+        """
+        parts = urlsplit(url)
+        if parts.scheme == "file":
+            root = Path(unquote(parts.path))
+            (root / STAGING_FOLDER).mkdir(parents=True, exist_ok=True)
+            return cls(LocalStore(root), root)
+        if parts.scheme == "memory":
+            return cls(backend_from_url(url), None)
+        client: ClientConfig = {"timeout": REQUEST_TIMEOUT, "connect_timeout": CONNECT_TIMEOUT}
+        retry: RetryConfig = {"max_retries": RETRIES_MAX, "retry_timeout": RETRY_TIMEOUT}
+        return cls(backend_from_url(url, client_options=client, retry_config=retry), None)
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def put_sync(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
+        """Store `data` durably; False when `if_absent` and the key was taken (nothing changed)."""
+        check_key(key)
+        if self._root is not None:
+            return write_file(self._root, key, data, if_absent=if_absent)
+        return _put_remote(self._backend, key, data, if_absent=if_absent)
+
+    async def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
+        """Like `put_sync`, off the event loop."""
+        return await asyncio.to_thread(self.put_sync, key, data, if_absent=if_absent)
+
+    @contextlib.contextmanager
+    def write_sync(self, key: str) -> Iterator[ByteSink]:
+        """Write a big object piece by piece; it appears, durably, when the block ends well."""
+        check_key(key)
+        if self._root is not None:
+            with DurableFile(self._root, key) as sink:
+                yield sink
+            return
+        writer = obstore.open_writer(self._backend, key)
+        # A writer that is never closed uploads nothing visible: that is the abort.
+        yield _RemoteSink(writer)
+        writer.close()
+
+    def join_sync(self, part_keys: Sequence[str], key: str) -> JoinedObject:
+        """Concatenate parts into `key`, hashing on the way; the parts stay."""
+        digest = hashlib.sha256()
+        size_bytes = 0
+        with self.write_sync(key) as sink:
+            for part_key in part_keys:
+                for piece in self.stream_sync(part_key):
+                    digest.update(piece)
+                    size_bytes += len(piece)
+                    sink.write(piece)
+        return JoinedObject(key=key, size_bytes=size_bytes, sha256=digest.hexdigest())
+
+    async def join(self, part_keys: Sequence[str], key: str) -> JoinedObject:
+        """Like `join_sync`, off the event loop."""
+        return await asyncio.to_thread(self.join_sync, tuple(part_keys), key)
+
+    def put_file_sync(self, key: str, path: Path) -> int:
+        """Store a file's content durably; returns its size in bytes."""
+        size_bytes = 0
+        with path.open("rb") as source, self.write_sync(key) as sink:
+            while piece := source.read(STREAM_CHUNK_BYTES):
+                size_bytes += sink.write(piece)
+        return size_bytes
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def get_sync(self, key: str) -> bytes:
+        """The whole object; raises ObjectNotFound."""
+        data = self.find_sync(key)
+        if data is None:
+            raise ObjectNotFound(key=key)
+        return data
+
+    async def get(self, key: str) -> bytes:
+        """The whole object; raises ObjectNotFound."""
+        data = await self.find(key)
+        if data is None:
+            raise ObjectNotFound(key=key)
+        return data
+
+    def find_sync(self, key: str) -> bytes | None:
+        """The whole object, or None."""
+        check_key(key)
+        try:
+            return bytes(obstore.get(self._backend, key).bytes())
+        except FileNotFoundError:
+            return None
+
+    async def find(self, key: str) -> bytes | None:
+        """The whole object, or None."""
+        check_key(key)
+        try:
+            result = await obstore.get_async(self._backend, key)
+            return bytes(await result.bytes_async())
+        except FileNotFoundError:
+            return None
+
+    def stream_sync(self, key: str, *, chunk_bytes: int = STREAM_CHUNK_BYTES) -> Iterator[bytes]:
+        """The object in pieces of about `chunk_bytes`; raises ObjectNotFound at the first one."""
+        check_key(key)
+        try:
+            result = obstore.get(self._backend, key)
+        except FileNotFoundError as error:
+            raise ObjectNotFound(key=key) from error
+        for piece in result.stream(min_chunk_size=chunk_bytes):
+            yield bytes(piece)
+
+    async def stream(
+        self, key: str, *, chunk_bytes: int = STREAM_CHUNK_BYTES
+    ) -> AsyncIterator[bytes]:
+        """The object in pieces of about `chunk_bytes`; raises ObjectNotFound at the first one."""
+        check_key(key)
+        try:
+            result = await obstore.get_async(self._backend, key)
+        except FileNotFoundError as error:
+            raise ObjectNotFound(key=key) from error
+        async for piece in result.stream(min_chunk_size=chunk_bytes):
+            yield bytes(piece)
+
+    def find_size_sync(self, key: str) -> int | None:
+        """Size in bytes, or None when there is no such object."""
+        check_key(key)
+        try:
+            return int(obstore.head(self._backend, key)["size"])
+        except FileNotFoundError:
+            return None
+
+    def size_bytes_sync(self, key: str) -> int:
+        """Size in bytes; raises ObjectNotFound."""
+        size_bytes = self.find_size_sync(key)
+        if size_bytes is None:
+            raise ObjectNotFound(key=key)
+        return size_bytes
+
+    async def size_bytes(self, key: str) -> int:
+        """Like `size_bytes_sync`, off the event loop."""
+        return await asyncio.to_thread(self.size_bytes_sync, key)
+
+    def exists_sync(self, key: str) -> bool:
+        """Whether an object is stored under the key."""
+        return self.find_size_sync(key) is not None
+
+    async def exists(self, key: str) -> bool:
+        """Like `exists_sync`, off the event loop."""
+        return await asyncio.to_thread(self.exists_sync, key)
+
+    def local_path(self, key: str) -> Path | None:
+        """Path for sendfile on a local store, whether or not it exists; None when remote."""
+        check_key(key)
+        return None if self._root is None else self._root / key
+
+    # -- listing and deleting --------------------------------------------------------------------
+
+    def list_sync(
+        self, prefix: str, *, after: str | None = None, limit: int = LIST_MAX
+    ) -> builtins.list[ObjectEntry]:
+        """Objects below the folder `prefix`, sorted by key; `after` is the last page's last key."""
+        check_key(prefix)
+        entries = [
+            ObjectEntry(key=str(meta["path"]), size_bytes=int(meta["size"]))
+            for batch in obstore.list(self._backend, prefix)
+            for meta in batch
+        ]
+        entries.sort(key=lambda entry: entry.key)
+        return [entry for entry in entries if after is None or entry.key > after][:limit]
+
+    async def list(
+        self, prefix: str, *, after: str | None = None, limit: int = LIST_MAX
+    ) -> builtins.list[ObjectEntry]:
+        """Like `list_sync`, off the event loop."""
+        return await asyncio.to_thread(self.list_sync, prefix, after=after, limit=limit)
+
+    def delete_sync(self, key: str) -> None:
+        """Remove the object; a missing one is fine."""
+        check_key(key)
+        with contextlib.suppress(FileNotFoundError):
+            obstore.delete(self._backend, key)
+
+    async def delete(self, key: str) -> None:
+        """Remove the object; a missing one is fine."""
+        await asyncio.to_thread(self.delete_sync, key)
+
+    def delete_prefix_sync(self, prefix: str) -> int:
+        """Remove everything below the folder `prefix`; returns how many objects went."""
+        count = 0
+        while entries := self.list_sync(prefix):
+            for entry in entries:
+                self.delete_sync(entry.key)
+            count += len(entries)
+        if self._root is not None:
+            remove_empty_folders(self._root / prefix)
+        return count
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """Like `delete_prefix_sync`, off the event loop."""
+        return await asyncio.to_thread(self.delete_prefix_sync, prefix)
+
+    def sweep_staging_sync(self, *, older_than_s: float, now_s: float) -> int:
+        """Remove half-written files of dead processes; `now_s` is Unix time. Returns how many."""
+        if self._root is None:
+            return 0
+        return sweep_staging(self._root, before_s=now_s - older_than_s)
+
+
+class _RemoteSink:
+    """Adapts obstore's writer to ByteSink."""
+
+    def __init__(self, writer: obstore.WritableFile) -> None:
+        self._writer = writer
+
+    def write(self, data: bytes, /) -> int:
+        self._writer.write(data)
+        return len(data)
+
+
+def _put_remote(backend: Backend, key: str, data: bytes, *, if_absent: bool) -> bool:
+    try:
+        obstore.put(backend, key, data, mode="create" if if_absent else "overwrite")
+    except AlreadyExistsError:
+        return False
+    return True

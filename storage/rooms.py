@@ -1,0 +1,241 @@
+"""The durable channel of rooms: fenced writes by their host, and reading what was written.
+
+Room hosts alone write here, one autocommit statement per tick for all their rooms: it takes a
+share lock on the host's own row and joins the placements, so a fenced or displaced host writes
+nothing. The API and the hosts read.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+import orjson
+
+from kit.errors import Unavailable
+from storage.database import LOST_CONNECTION, Connection, WriteOutcomeUnknown, read_row, read_rows
+
+WRITE_TIMEOUT_S = 5.0
+Sender = tuple[uuid.UUID, uuid.UUID, str]
+"""Room, user and client_id: what makes a chat line the same one when it is sent again."""
+
+
+class WriteRefused(Unavailable):
+    """PostgreSQL refused the statement: surely nothing was written."""
+
+    code, message = "write_refused", "This could not be saved; try again soon."
+
+
+class SequenceTaken(Unavailable):
+    """Another row has one of these numbers: what the host remembers of the room is outdated."""
+
+    code, message = "sequence_taken", "The room moved; try again."
+
+
+class RoomRecord(msgspec.Struct, frozen=True):
+    """What a host needs to run a room; `head` is the last number given, 0 before the first."""
+
+    id: uuid.UUID
+    owner_id: uuid.UUID
+    status: str
+    epoch: uuid.UUID
+    origin: dict[str, Any] | None
+    origin_gen: int
+    viewers_peak: int
+    head: int
+
+
+class RoomMessage(msgspec.Struct, frozen=True):
+    """One row of the durable channel."""
+
+    room_id: uuid.UUID
+    seq: int
+    id: uuid.UUID
+    kind: str
+    user_id: uuid.UUID | None
+    client_id: str | None
+    body: dict[str, Any]
+    created_at: datetime
+
+
+class StatusChange(msgspec.Struct, frozen=True):
+    """What a state message changes in its `lives` row, and the event that tells of it."""
+
+    room_id: uuid.UUID
+    status: str
+    origin: dict[str, Any] | None
+    origin_gen: int
+    viewers_peak: int
+    at: datetime
+    event_id: uuid.UUID | None = None
+    event_name: str | None = None
+
+
+@dataclass(frozen=True)
+class TickOutcome:
+    """What became of a tick, room by room: a room is written whole or not at all.
+
+    `repeated` maps senders that were already stored to their (message id, seq); their rooms, like
+    the `fenced` ones, were left untouched.
+    """
+
+    fenced: frozenset[uuid.UUID] = frozenset()
+    repeated: dict[Sender, tuple[uuid.UUID, int]] = field(default_factory=dict)
+
+
+WRITE_TICK = """
+WITH owned AS (
+    SELECT p.object_id AS room_id
+    FROM hosts h JOIN placements p ON p.host_id = h.id AND p.incarnation = h.incarnation
+    WHERE h.id = $1 AND h.incarnation = $2 AND h.state <> 'fenced'
+      AND p.kind = 'room' AND p.object_id = ANY($3::uuid[])
+    FOR SHARE OF h
+), given AS (
+    SELECT * FROM unnest($3::uuid[], $4::bigint[], $5::uuid[], $6::text[], $7::uuid[],
+                         $8::text[], $9::text[], $10::timestamptz[])
+        AS g (room_id, seq, id, kind, user_id, client_id, body, created_at)
+), repeated AS (
+    SELECT m.room_id, m.user_id, m.client_id, m.id, m.seq
+    FROM given g JOIN room_messages m USING (room_id, user_id, client_id)
+), writable AS (
+    SELECT room_id FROM owned EXCEPT SELECT room_id FROM repeated
+), written AS (
+    INSERT INTO room_messages (room_id, seq, id, kind, user_id, client_id, body, created_at)
+    SELECT g.room_id, g.seq, g.id, g.kind, g.user_id, g.client_id, g.body::jsonb, g.created_at
+    FROM given g JOIN writable USING (room_id)
+), changes AS (
+    SELECT c.* FROM jsonb_to_recordset($11::jsonb) AS c (
+        room_id uuid, status text, origin jsonb, origin_gen bigint, viewers_peak integer,
+        at timestamptz, event_id uuid, event_name text)
+    JOIN writable USING (room_id)
+), changed AS (
+    UPDATE lives l SET
+        status = c.status, origin = c.origin, origin_gen = c.origin_gen,
+        viewers_peak = greatest(l.viewers_peak, c.viewers_peak),
+        started_at = CASE WHEN c.status = 'live' THEN coalesce(l.started_at, c.at)
+                          ELSE l.started_at END,
+        ended_at = CASE WHEN c.status = 'ended' THEN c.at ELSE l.ended_at END
+    FROM (SELECT DISTINCT ON (room_id) * FROM changes ORDER BY room_id, at DESC) c
+    WHERE l.id = c.room_id
+), told AS (
+    INSERT INTO events (id, name, subject_id, actor_id, data)
+    SELECT c.event_id, c.event_name, l.id, l.owner_id, jsonb_build_object('title', l.title)
+    FROM changes c JOIN lives l ON l.id = c.room_id WHERE c.event_id IS NOT NULL
+)
+SELECT room_id, NULL::uuid AS user_id, NULL AS client_id, NULL::uuid AS id, NULL::bigint AS seq
+FROM owned
+UNION ALL SELECT room_id, user_id, client_id, id, seq FROM repeated
+"""
+
+
+async def write_tick(
+    connection: Connection,
+    host: tuple[str, int],
+    messages: Sequence[RoomMessage],
+    changes: Sequence[StatusChange] = (),
+) -> TickOutcome:
+    """Write one tick of `host` (id, incarnation) in one statement; call it outside a transaction.
+
+    At most one status change per room, with its message among `messages`. Raises WriteRefused or
+    SequenceTaken when surely nothing was written, WriteOutcomeUnknown when nobody can say.
+    """
+    try:
+        rows = await connection.fetch(
+            WRITE_TICK,
+            *host,
+            [message.room_id for message in messages],
+            [message.seq for message in messages],
+            [message.id for message in messages],
+            [message.kind for message in messages],
+            [message.user_id for message in messages],
+            [message.client_id for message in messages],
+            [orjson.dumps(message.body).decode() for message in messages],
+            [message.created_at for message in messages],
+            [msgspec.to_builtins(change) for change in changes],
+            timeout=WRITE_TIMEOUT_S,
+        )
+    except LOST_CONNECTION as error:
+        raise WriteOutcomeUnknown from error
+    except asyncpg.UniqueViolationError as error:
+        raise SequenceTaken from error
+    except asyncpg.PostgresError as error:
+        raise WriteRefused from error
+    owned = {row["room_id"] for row in rows if row["id"] is None}
+    return TickOutcome(
+        fenced=frozenset(message.room_id for message in messages) - owned,
+        repeated={
+            (row["room_id"], row["user_id"], row["client_id"]): (row["id"], row["seq"])
+            for row in rows
+            if row["id"] is not None
+        },
+    )
+
+
+async def find_owned_room(
+    connection: Connection, host: tuple[str, int], room_id: uuid.UUID
+) -> RoomRecord | None:
+    """Return the room as `host` (id, incarnation) may run it; None: not placed there."""
+    row = await connection.fetchrow(
+        """
+        SELECT l.id, l.owner_id, l.status, l.epoch, l.origin, l.origin_gen, l.viewers_peak,
+               coalesce((SELECT max(m.seq) FROM room_messages m WHERE m.room_id = l.id), 0) AS head
+        FROM hosts h
+        JOIN placements p ON p.host_id = h.id AND p.incarnation = h.incarnation
+        JOIN lives l ON l.id = p.object_id AND l.deleted_at IS NULL
+        WHERE h.id = $1 AND h.incarnation = $2 AND h.state <> 'fenced'
+          AND p.kind = 'room' AND p.object_id = $3
+        """,
+        *host,
+        room_id,
+    )
+    return None if row is None else read_row(RoomRecord, row)
+
+
+async def list_messages_after(
+    connection: Connection, room_id: uuid.UUID, seq: int, limit: int
+) -> list[RoomMessage]:
+    """Return what follows number `seq`, oldest first."""
+    rows = await connection.fetch(
+        "SELECT room_id, seq, id, kind, user_id, client_id, body, created_at "
+        "FROM room_messages WHERE room_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+        room_id,
+        seq,
+        limit,
+    )
+    return read_rows(RoomMessage, rows)
+
+
+async def list_messages_before(
+    connection: Connection, room_id: uuid.UUID, seq: int | None, limit: int
+) -> list[RoomMessage]:
+    """Return what precedes number `seq` (None: the end), newest first."""
+    rows = await connection.fetch(
+        "SELECT room_id, seq, id, kind, user_id, client_id, body, created_at "
+        "FROM room_messages WHERE room_id = $1 AND ($2::bigint IS NULL OR seq < $2) "
+        "ORDER BY seq DESC LIMIT $3",
+        room_id,
+        seq,
+        limit,
+    )
+    return read_rows(RoomMessage, rows)
+
+
+async def list_unowned_rooms(connection: Connection, limit: int) -> list[uuid.UUID]:
+    """Return rooms on air that no living host owns: somebody must watch over their end."""
+    rows = await connection.fetch(
+        """
+        SELECT l.id FROM lives l
+        LEFT JOIN placements p ON p.kind = 'room' AND p.object_id = l.id
+        LEFT JOIN hosts h ON h.id = p.host_id AND h.incarnation = p.incarnation
+                         AND h.state <> 'fenced'
+        WHERE l.status IN ('live', 'interrupted') AND l.deleted_at IS NULL AND h.id IS NULL
+        LIMIT $1
+        """,
+        limit,
+    )
+    return [row["id"] for row in rows]

@@ -1,0 +1,211 @@
+"""Rows of `uploads` and `upload_parts`: which bytes of a file have arrived, and who is writing.
+
+The edge's tus server and the videos feature call it. A part's row is the acknowledgement: it is
+written after its object `uploads/{id}/{offset}` and only by the owner of the live lock. The
+database's clock decides whether a lock still holds.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from storage.database import Connection, read_row, read_rows
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """One upload; `offset_bytes` is how many bytes are acknowledged, all from the beginning."""
+
+    id: uuid.UUID
+    video_id: uuid.UUID
+    owner_id: uuid.UUID
+    filename: str
+    size_bytes: int
+    offset_bytes: int
+    state: str
+    is_expired: bool
+    is_locked: bool
+    expires_at: datetime
+
+
+class NewUpload(msgspec.Struct, frozen=True):
+    """What is known when an upload begins; the video has the same owner."""
+
+    id: uuid.UUID
+    video_id: uuid.UUID
+    owner_id: uuid.UUID
+    filename: str
+    size_bytes: int
+    expires_s: int
+
+
+class UploadPart(msgspec.Struct, frozen=True):
+    """One acknowledged run of bytes."""
+
+    offset_bytes: int
+    size_bytes: int
+
+
+COLUMNS = """u.id, u.video_id, u.owner_id, u.filename, u.size_bytes, u.state, u.expires_at,
+    u.expires_at <= clock_timestamp() AS is_expired,
+    coalesce(u.lock_until > clock_timestamp(), false) AS is_locked,
+    (SELECT coalesce(max(p.offset_bytes + p.size_bytes), 0)::bigint
+       FROM upload_parts p WHERE p.upload_id = u.id) AS offset_bytes"""
+
+
+def make_part_key(upload_id: uuid.UUID, offset_bytes: int) -> str:
+    """Name the object that holds the bytes from `offset_bytes` on."""
+    return f"{make_parts_prefix(upload_id)}/{offset_bytes:016d}"
+
+
+def make_parts_prefix(upload_id: uuid.UUID) -> str:
+    """Name the folder of all of an upload's objects."""
+    return f"uploads/{upload_id}"
+
+
+async def insert_upload(connection: Connection, upload: NewUpload) -> datetime:
+    """Write the row of an upload that may begin; return when it expires."""
+    expires_at: datetime = await connection.fetchval(
+        """INSERT INTO uploads (id, video_id, owner_id, filename, size_bytes, expires_at)
+           VALUES ($1, $2, $3, $4, $5, clock_timestamp() + $6)
+           RETURNING expires_at""",
+        upload.id,
+        upload.video_id,
+        upload.owner_id,
+        upload.filename,
+        upload.size_bytes,
+        timedelta(seconds=upload.expires_s),
+    )
+    return expires_at
+
+
+async def count_open_uploads(connection: Connection, owner_id: uuid.UUID) -> int:
+    """Count a person's unfinished uploads; holds off others who count for the same person."""
+    await connection.execute("SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE", owner_id)
+    count: int = await connection.fetchval(
+        """SELECT count(*) FROM uploads
+            WHERE owner_id = $1 AND state = 'open' AND expires_at > clock_timestamp()""",
+        owner_id,
+    )
+    return count
+
+
+async def find_upload(connection: Connection, upload_id: uuid.UUID) -> Upload | None:
+    """Return the upload and how far it has come; None when there is none."""
+    row = await connection.fetchrow(
+        f"SELECT {COLUMNS} FROM uploads u WHERE u.id = $1",  # noqa: S608 - constants
+        upload_id,
+    )
+    return None if row is None else read_row(Upload, row)
+
+
+async def find_upload_of_video(connection: Connection, video_id: uuid.UUID) -> Upload | None:
+    """Return the upload a video came from."""
+    row = await connection.fetchrow(
+        f"SELECT {COLUMNS} FROM uploads u WHERE u.video_id = $1",  # noqa: S608 - constants
+        video_id,
+    )
+    return None if row is None else read_row(Upload, row)
+
+
+async def lock_upload(
+    connection: Connection, upload_id: uuid.UUID, lock_owner: uuid.UUID, ttl_s: float
+) -> Upload | None:
+    """Take the right to write; None when someone else has it or the upload is not open."""
+    row = await connection.fetchrow(
+        f"""UPDATE uploads u SET lock_owner = $2, lock_until = clock_timestamp() + $3
+             WHERE u.id = $1 AND u.state = 'open' AND u.expires_at > clock_timestamp()
+               AND (u.lock_until IS NULL OR u.lock_until <= clock_timestamp())
+         RETURNING {COLUMNS}""",  # noqa: S608 - constants
+        upload_id,
+        lock_owner,
+        timedelta(seconds=ttl_s),
+    )
+    return None if row is None else read_row(Upload, row)
+
+
+async def renew_lock(
+    connection: Connection, upload_id: uuid.UUID, lock_owner: uuid.UUID, ttl_s: float
+) -> bool:
+    """Keep the right to write; False when it was lost."""
+    result = await connection.execute(
+        """UPDATE uploads SET lock_until = clock_timestamp() + $3
+            WHERE id = $1 AND lock_owner = $2 AND lock_until > clock_timestamp()
+              AND state = 'open'""",
+        upload_id,
+        lock_owner,
+        timedelta(seconds=ttl_s),
+    )
+    return result == "UPDATE 1"
+
+
+async def unlock_upload(
+    connection: Connection, upload_id: uuid.UUID, lock_owner: uuid.UUID
+) -> None:
+    """Give the right to write back."""
+    await connection.execute(
+        """UPDATE uploads SET lock_owner = NULL, lock_until = NULL
+            WHERE id = $1 AND lock_owner = $2""",
+        upload_id,
+        lock_owner,
+    )
+
+
+async def insert_parts(
+    connection: Connection,
+    upload_id: uuid.UUID,
+    lock_owner: uuid.UUID,
+    parts: Sequence[UploadPart],
+) -> bool:
+    """Acknowledge stored bytes; False, and nothing written, when the lock was lost."""
+    holds = await connection.fetchval(
+        """SELECT true FROM uploads
+            WHERE id = $1 AND lock_owner = $2 AND lock_until > clock_timestamp()
+              AND state = 'open' FOR UPDATE""",
+        upload_id,
+        lock_owner,
+    )
+    if not holds:
+        return False
+    await connection.executemany(
+        "INSERT INTO upload_parts (upload_id, offset_bytes, size_bytes) VALUES ($1, $2, $3)",
+        [(upload_id, part.offset_bytes, part.size_bytes) for part in parts],
+    )
+    return True
+
+
+async def finish_upload(connection: Connection, upload_id: uuid.UUID) -> bool:
+    """Mark an open upload as complete; False when it was not open."""
+    result = await connection.execute(
+        """UPDATE uploads SET state = 'finished', lock_owner = NULL, lock_until = NULL
+            WHERE id = $1 AND state = 'open'""",
+        upload_id,
+    )
+    return result == "UPDATE 1"
+
+
+async def terminate_upload(
+    connection: Connection, upload_id: uuid.UUID, *, only_expired: bool = False
+) -> bool:
+    """End an open upload for good; False when it was not open, or not yet expired."""
+    result = await connection.execute(
+        """UPDATE uploads SET state = 'terminated', lock_owner = NULL, lock_until = NULL
+            WHERE id = $1 AND state = 'open'
+              AND (NOT $2 OR expires_at <= clock_timestamp())""",
+        upload_id,
+        only_expired,
+    )
+    return result == "UPDATE 1"
+
+
+async def list_parts(connection: Connection, upload_id: uuid.UUID) -> list[UploadPart]:
+    """Return the acknowledged runs in file order."""
+    rows = await connection.fetch(
+        """SELECT offset_bytes, size_bytes FROM upload_parts
+            WHERE upload_id = $1 ORDER BY offset_bytes""",
+        upload_id,
+    )
+    return read_rows(UploadPart, rows)

@@ -1,0 +1,167 @@
+"""People: their account row, their public profile, and the password hash that login compares."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+import msgspec
+
+from storage.database import Connection, read_row
+
+ACCOUNT_COLUMNS = "id, username, email, display_name, bio, role, plan, created_at"
+
+
+class UserCard(msgspec.Struct, frozen=True):
+    """A person in a line."""
+
+    id: uuid.UUID
+    username: str
+    display_name: str
+
+
+class UserRow(msgspec.Struct, frozen=True):
+    """An account as its owner sees it."""
+
+    id: uuid.UUID
+    username: str
+    email: str
+    display_name: str
+    bio: str
+    role: str
+    plan: str
+    created_at: datetime
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What login needs."""
+
+    user_id: uuid.UUID
+    password_hash: str
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """A person as others see them; the flags are about the viewer."""
+
+    id: uuid.UUID
+    username: str
+    display_name: str
+    bio: str
+    created_at: datetime
+    followers: int
+    following: int
+    posts: int
+    is_following: bool
+    follows_you: bool
+
+
+async def insert_user(connection: Connection, user: UserRow, password_hash: str) -> bool:
+    """Insert an account; False when the name or the address is taken (see `list_taken`)."""
+    inserted = await connection.fetchval(
+        "INSERT INTO users (id, username, email, password_hash, display_name, bio, role, plan,"
+        " created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)"
+        " ON CONFLICT DO NOTHING RETURNING true",
+        user.id,
+        user.username,
+        user.email,
+        password_hash,
+        user.display_name,
+        user.bio,
+        user.role,
+        user.plan,
+        user.created_at,
+    )
+    return bool(inserted)
+
+
+async def list_taken(connection: Connection, *, username: str, email: str) -> set[str]:
+    """Return which of "username" and "email" belong to someone."""
+    row = await connection.fetchrow(
+        "SELECT EXISTS (SELECT FROM users WHERE username = $1 AND deleted_at IS NULL) AS username,"
+        " EXISTS (SELECT FROM users WHERE email = $2 AND deleted_at IS NULL) AS email",
+        username,
+        email,
+    )
+    assert row is not None, "a query without FROM answers one row"
+    return {name for name, is_taken in row.items() if is_taken}
+
+
+async def find_credentials(connection: Connection, login: str) -> Credentials | None:
+    """Return what to compare for a lower-case username or e-mail address."""
+    row = await connection.fetchrow(
+        "SELECT id AS user_id, password_hash FROM users"
+        " WHERE (username = $1 OR email = $1) AND deleted_at IS NULL",
+        login,
+    )
+    return None if row is None else read_row(Credentials, row)
+
+
+async def replace_password_hash(
+    connection: Connection, user_id: uuid.UUID, *, expected: str, replacement: str
+) -> None:
+    """Store a hash with today's cost, unless the password changed meanwhile."""
+    await connection.execute(
+        "UPDATE users SET password_hash = $3, updated_at = now()"
+        " WHERE id = $1 AND password_hash = $2",
+        user_id,
+        expected,
+        replacement,
+    )
+
+
+async def find_user(connection: Connection, user_id: uuid.UUID) -> UserRow | None:
+    """Return the account, None when it is deleted."""
+    row = await connection.fetchrow(
+        f"SELECT {ACCOUNT_COLUMNS} FROM users WHERE id = $1 AND deleted_at IS NULL",  # noqa: S608 - constants
+        user_id,
+    )
+    return None if row is None else read_row(UserRow, row)
+
+
+async def find_card(connection: Connection, username: str) -> UserCard | None:
+    """Return the person of that lower-case name."""
+    row = await connection.fetchrow(
+        "SELECT id, username, display_name FROM users WHERE username = $1 AND deleted_at IS NULL",
+        username,
+    )
+    return None if row is None else read_row(UserCard, row)
+
+
+async def find_profile(
+    connection: Connection, username: str, viewer_id: uuid.UUID | None
+) -> Profile | None:
+    """Return the public profile of that lower-case name, as the viewer sees it."""
+    row = await connection.fetchrow(
+        """
+        SELECT u.id, u.username, u.display_name, u.bio, u.created_at,
+               coalesce(c.followers, 0) AS followers, coalesce(c.following, 0) AS following,
+               coalesce(c.posts, 0) AS posts,
+               EXISTS (SELECT FROM follows f
+                       WHERE f.follower_id = $2 AND f.followee_id = u.id) AS is_following,
+               EXISTS (SELECT FROM follows f
+                       WHERE f.follower_id = u.id AND f.followee_id = $2) AS follows_you
+        FROM users u LEFT JOIN user_counters c ON c.user_id = u.id
+        WHERE u.username = $1 AND u.deleted_at IS NULL
+        """,
+        username,
+        viewer_id,
+    )
+    return None if row is None else read_row(Profile, row)
+
+
+async def change_profile(
+    connection: Connection,
+    user_id: uuid.UUID,
+    *,
+    display_name: str | None,
+    bio: str | None,
+) -> UserRow | None:
+    """Change what is given (None: keep) and return the account, None when it is gone."""
+    row = await connection.fetchrow(
+        "UPDATE users SET display_name = coalesce($2, display_name), bio = coalesce($3, bio),"  # noqa: S608 - constants
+        f" updated_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING {ACCOUNT_COLUMNS}",
+        user_id,
+        display_name,
+        bio,
+    )
+    return None if row is None else read_row(UserRow, row)

