@@ -58,8 +58,8 @@ class DurableFile:
             try:
                 self._link_or_rename()
                 break
-            except FileNotFoundError:
-                # A deletion removed the folder, empty then, between making it and using it.
+            except (FileNotFoundError, FileExistsError):
+                # A deletion removed the folder, empty then, while it was made or used.
                 if attempt == NAMING_ATTEMPTS - 1:
                     raise
         _fsync_folders(self._root, self._target.parent)

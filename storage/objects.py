@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore
 from obstore.store import from_url as backend_from_url
 
 from kit.errors import AppError
+from kit.logs import get_log
 from storage.durable_files import (
     STAGING_FOLDER,
     DurableFile,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     # Names that obstore declares for type checkers alone.
     from obstore.store import ClientConfig, RetryConfig
     from obstore.store import ObjectStore as Backend
+
+log = get_log("objects")
 
 KEY_CHARS_MAX = 512
 KEY_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=@+-]{0,199}")
@@ -59,6 +62,13 @@ class ObjectNotFound(AppError):
     """No object is stored under the key."""
 
     code, status, message = "object_not_found", 404, "This object does not exist."
+
+
+class ObjectStoreFailed(AppError):
+    """The store did not answer, refused us, or broke off; it may work again soon."""
+
+    code, status, message = "object_store_failed", 503, "Stored files cannot be reached right now."
+    retryable = True
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,12 @@ class ObjectStore:
             return cls(LocalStore(root), root)
         if parts.scheme == "memory":
             return cls(backend_from_url(url), None)
-        client: ClientConfig = {"timeout": REQUEST_TIMEOUT, "connect_timeout": CONNECT_TIMEOUT}
+        client: ClientConfig = {
+            "timeout": REQUEST_TIMEOUT,
+            "connect_timeout": CONNECT_TIMEOUT,
+            # A store of one's own may speak plain HTTP; its endpoint says so, or does not.
+            "allow_http": True,
+        }
         retry: RetryConfig = {"max_retries": RETRIES_MAX, "retry_timeout": RETRY_TIMEOUT}
         return cls(backend_from_url(url, client_options=client, retry_config=retry), None)
 
@@ -138,10 +153,12 @@ class ObjectStore:
             with DurableFile(self._root, key) as sink:
                 yield sink
             return
-        writer = obstore.open_writer(self._backend, key)
-        # A writer that is never closed uploads nothing visible: that is the abort.
-        yield _RemoteSink(writer)
-        writer.close()
+        with _own_errors(key):
+            writer = obstore.open_writer(self._backend, key)
+        # A writer that is never closed makes nothing visible: that is the abort.
+        yield _RemoteSink(writer, key)
+        with _own_errors(key):
+            writer.close()
 
     def join_sync(self, part_keys: Sequence[str], key: str) -> JoinedObject:
         """Concatenate parts into `key`, hashing on the way; the parts stay."""
@@ -171,71 +188,60 @@ class ObjectStore:
 
     def get_sync(self, key: str) -> bytes:
         """The whole object; raises ObjectNotFound."""
-        data = self.find_sync(key)
-        if data is None:
-            raise ObjectNotFound(key=key)
-        return data
+        check_key(key)
+        with _own_errors(key):
+            return bytes(obstore.get(self._backend, key).bytes())
 
     async def get(self, key: str) -> bytes:
         """The whole object; raises ObjectNotFound."""
-        data = await self.find(key)
-        if data is None:
-            raise ObjectNotFound(key=key)
-        return data
+        check_key(key)
+        with _own_errors(key):
+            result = await obstore.get_async(self._backend, key)
+            return bytes(await result.bytes_async())
 
     def find_sync(self, key: str) -> bytes | None:
         """The whole object, or None."""
-        check_key(key)
         try:
-            return bytes(obstore.get(self._backend, key).bytes())
-        except FileNotFoundError:
+            return self.get_sync(key)
+        except ObjectNotFound:
             return None
 
     async def find(self, key: str) -> bytes | None:
         """The whole object, or None."""
-        check_key(key)
         try:
-            result = await obstore.get_async(self._backend, key)
-            return bytes(await result.bytes_async())
-        except FileNotFoundError:
+            return await self.get(key)
+        except ObjectNotFound:
             return None
 
     def stream_sync(self, key: str, *, chunk_bytes: int = STREAM_CHUNK_BYTES) -> Iterator[bytes]:
         """The object in pieces of about `chunk_bytes`; raises ObjectNotFound at the first one."""
         check_key(key)
-        try:
-            result = obstore.get(self._backend, key)
-        except FileNotFoundError as error:
-            raise ObjectNotFound(key=key) from error
-        for piece in result.stream(min_chunk_size=chunk_bytes):
-            yield bytes(piece)
+        with _own_errors(key):
+            for piece in obstore.get(self._backend, key).stream(min_chunk_size=chunk_bytes):
+                yield bytes(piece)
 
     async def stream(
         self, key: str, *, chunk_bytes: int = STREAM_CHUNK_BYTES
     ) -> AsyncIterator[bytes]:
         """The object in pieces of about `chunk_bytes`; raises ObjectNotFound at the first one."""
         check_key(key)
-        try:
+        with _own_errors(key):
             result = await obstore.get_async(self._backend, key)
-        except FileNotFoundError as error:
-            raise ObjectNotFound(key=key) from error
-        async for piece in result.stream(min_chunk_size=chunk_bytes):
-            yield bytes(piece)
+            async for piece in result.stream(min_chunk_size=chunk_bytes):
+                yield bytes(piece)
 
     def find_size_sync(self, key: str) -> int | None:
         """Size in bytes, or None when there is no such object."""
-        check_key(key)
         try:
-            return int(obstore.head(self._backend, key)["size"])
-        except FileNotFoundError:
+            return self.size_bytes_sync(key)
+        except ObjectNotFound:
             return None
 
     def size_bytes_sync(self, key: str) -> int:
         """Size in bytes; raises ObjectNotFound."""
-        size_bytes = self.find_size_sync(key)
-        if size_bytes is None:
-            raise ObjectNotFound(key=key)
-        return size_bytes
+        check_key(key)
+        with _own_errors(key):
+            return int(obstore.head(self._backend, key)["size"])
 
     async def size_bytes(self, key: str) -> int:
         """Like `size_bytes_sync`, off the event loop."""
@@ -261,11 +267,12 @@ class ObjectStore:
     ) -> builtins.list[ObjectEntry]:
         """Objects below the folder `prefix`, sorted by key; `after` is the last page's last key."""
         check_key(prefix)
-        entries = [
-            ObjectEntry(key=str(meta["path"]), size_bytes=int(meta["size"]))
-            for batch in obstore.list(self._backend, prefix)
-            for meta in batch
-        ]
+        with _own_errors(prefix):
+            entries = [
+                ObjectEntry(key=str(meta["path"]), size_bytes=int(meta["size"]))
+                for batch in obstore.list(self._backend, prefix)
+                for meta in batch
+            ]
         entries.sort(key=lambda entry: entry.key)
         return [entry for entry in entries if after is None or entry.key > after][:limit]
 
@@ -278,7 +285,7 @@ class ObjectStore:
     def delete_sync(self, key: str) -> None:
         """Remove the object; a missing one is fine."""
         check_key(key)
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(ObjectNotFound), _own_errors(key):
             obstore.delete(self._backend, key)
 
     async def delete(self, key: str) -> None:
@@ -310,17 +317,32 @@ class ObjectStore:
 class _RemoteSink:
     """Adapts obstore's writer to ByteSink."""
 
-    def __init__(self, writer: obstore.WritableFile) -> None:
+    def __init__(self, writer: obstore.WritableFile, key: str) -> None:
         self._writer = writer
+        self._key = key
 
     def write(self, data: bytes, /) -> int:
-        self._writer.write(data)
+        with _own_errors(self._key):
+            self._writer.write(data)
         return len(data)
 
 
-def _put_remote(backend: Backend, key: str, data: bytes, *, if_absent: bool) -> bool:
+@contextlib.contextmanager
+def _own_errors(key: str) -> Iterator[None]:
+    """Say obstore's errors in our words."""
     try:
-        obstore.put(backend, key, data, mode="create" if if_absent else "overwrite")
-    except AlreadyExistsError:
-        return False
-    return True
+        yield
+    except FileNotFoundError as error:
+        raise ObjectNotFound(key=key) from error
+    except BaseError as error:
+        log.warning("objects.failed", key=key, reason=type(error).__name__)
+        raise ObjectStoreFailed(key=key) from error
+
+
+def _put_remote(backend: Backend, key: str, data: bytes, *, if_absent: bool) -> bool:
+    with _own_errors(key):
+        try:
+            obstore.put(backend, key, data, mode="create" if if_absent else "overwrite")
+        except AlreadyExistsError:
+            return False
+        return True

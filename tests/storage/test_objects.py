@@ -171,9 +171,7 @@ def test_a_write_is_synced_before_its_name_and_the_folders_after(
 
     def note_fsync(descriptor: int) -> None:
         target = Path(f"/proc/self/fd/{descriptor}").readlink()
-        events.append(
-            "file" if ".staging" in target.parts else str(target.relative_to(tmp_path))
-        )
+        events.append("file" if ".staging" in target.parts else str(target.relative_to(tmp_path)))
         sync(descriptor)
 
     def note_rename(path: Path, target: Path) -> Path:

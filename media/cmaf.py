@@ -1,0 +1,241 @@
+"""Fragmented MP4 as CMAF wants it: init segments and fragments, written directly.
+
+Video on demand, live HLS and the recorder call it. It knows codecs only by their configuration
+boxes, does no I/O, and never looks into a sample. ISO/IEC 14496-12 (boxes), -14 (mp4a),
+-15 (avc1); opus-codec.org "Encapsulation of Opus in ISO Base Media File Format" (Opus).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+_pack = struct.pack
+
+TRACK_ID = 1
+SAMPLE_IS_SYNC = 0x02000000
+SAMPLE_IS_NOT_SYNC = 0x01010000
+TFHD_DEFAULT_BASE_IS_MOOF_AND_FLAGS = 0x020020
+TRUN_AUDIO = 0x000301
+"""Data offset; each sample's duration and size."""
+TRUN_VIDEO = 0x000F01
+"""Data offset; each sample's duration, size, flags and composition offset."""
+UNITY_MATRIX = _pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+LANGUAGE_UNDETERMINED = 0x55C4
+MOVIE_TIMESCALE = 1000
+COLOUR_BT709 = 1
+OPUS_HEAD_BYTES_MIN = 19
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One coded frame; times in ticks of the track."""
+
+    data: bytes
+    duration_ticks: int
+    cts_offset_ticks: int = 0
+    is_key: bool = True
+
+
+@dataclass(frozen=True)
+class VideoTrack:
+    """A picture track; `config` is the avcC box's payload."""
+
+    timescale: int
+    width: int
+    height: int
+    config: bytes
+    delay_ticks: int = 0
+    """Composition offset of the first frame, taken off again by an edit list."""
+
+
+@dataclass(frozen=True)
+class AudioTrack:
+    """A sound track; `config` is AAC's AudioSpecificConfig or Opus' identification header."""
+
+    codec: Literal["aac", "opus"]
+    timescale: int
+    sample_rate_hz: int
+    channels: int
+    config: bytes
+    bitrate_bps: int = 0
+    delay_ticks: int = 0
+    """Priming before the first audible sample, taken off by an edit list."""
+
+
+def build_init_segment(track: VideoTrack | AudioTrack) -> bytes:
+    """ftyp and moov of a file with this one track."""
+    if isinstance(track, VideoTrack):
+        entry, handler = _video_entry(track), b"vide"
+        header = _full_box(b"vmhd", 0, 1, bytes(8))
+        width, height, volume = track.width, track.height, 0
+    else:
+        entry, handler = _audio_entry(track), b"soun"
+        header = _full_box(b"smhd", 0, 0, bytes(4))
+        width, height, volume = 0, 0, 0x100
+    media = _box(
+        b"mdia",
+        _full_box(
+            b"mdhd", 0, 0, _pack(">IIIIHH", 0, 0, track.timescale, 0, LANGUAGE_UNDETERMINED, 0)
+        ),
+        _full_box(b"hdlr", 0, 0, bytes(4), handler, bytes(12), b"\0"),
+        _box(b"minf", header, _data_information(), _sample_table(entry)),
+    )
+    track_header = _full_box(
+        b"tkhd",
+        0,
+        3,
+        _pack(">IIIII", 0, 0, TRACK_ID, 0, 0),
+        bytes(8),
+        _pack(">HHHH", 0, 0, volume, 0),
+        UNITY_MATRIX,
+        _pack(">II", width << 16, height << 16),
+    )
+    movie = _box(
+        b"moov",
+        _movie_header(),
+        _box(b"trak", track_header, _edit_list(track.delay_ticks), media),
+        _box(b"mvex", _full_box(b"trex", 0, 0, _pack(">IIIII", TRACK_ID, 1, 0, 0, 0))),
+    )
+    return _box(b"ftyp", b"iso6", bytes(4), b"iso6cmfciso9mp41") + movie
+
+
+def build_fragment(
+    samples: Sequence[Sample], *, number: int, base_ticks: int, is_video: bool
+) -> bytes:
+    """styp, moof and mdat; `base_ticks` is the first sample's absolute decode time."""
+    if is_video:
+        flags = TRUN_VIDEO
+        rows = b"".join(
+            _pack(
+                ">IIIi",
+                sample.duration_ticks,
+                len(sample.data),
+                SAMPLE_IS_SYNC if sample.is_key else SAMPLE_IS_NOT_SYNC,
+                sample.cts_offset_ticks,
+            )
+            for sample in samples
+        )
+    else:
+        flags = TRUN_AUDIO
+        rows = b"".join(_pack(">II", sample.duration_ticks, len(sample.data)) for sample in samples)
+    movie_header = _full_box(b"mfhd", 0, 0, _pack(">I", number))
+    track_header = _full_box(
+        b"tfhd", 0, TFHD_DEFAULT_BASE_IS_MOOF_AND_FLAGS, _pack(">II", TRACK_ID, SAMPLE_IS_SYNC)
+    )
+    decode_time = _full_box(b"tfdt", 1, 0, _pack(">Q", base_ticks))
+    run_bytes = 12 + 8 + len(rows)
+    moof_bytes = 8 + len(movie_header) + 8 + len(track_header) + len(decode_time) + run_bytes
+    # Samples start right behind mdat's own header, counted from the start of moof.
+    run = _full_box(b"trun", 1, flags, _pack(">Ii", len(samples), moof_bytes + 8), rows)
+    moof = _box(b"moof", movie_header, _box(b"traf", track_header, decode_time, run))
+    assert len(moof) == moof_bytes, "the data offset in trun does not point at mdat's content"
+    styp = _box(b"styp", b"msdh", bytes(4), b"msdhmsixcmfsiso6")
+    return b"".join((styp, moof, _box(b"mdat", *(sample.data for sample in samples))))
+
+
+def avc_codec_name(config: bytes) -> str:
+    """CODECS name of an avcC payload, RFC 6381 §3.3, such as avc1.64001f."""
+    return f"avc1.{config[1:4].hex()}"
+
+
+def _box(kind: bytes, *parts: bytes) -> bytes:
+    size_bytes = 8 + sum(len(part) for part in parts)
+    return b"".join((_pack(">I", size_bytes), kind, *parts))
+
+
+def _full_box(kind: bytes, version: int, flags: int, *parts: bytes) -> bytes:
+    return _box(kind, _pack(">I", version << 24 | flags), *parts)
+
+
+def _movie_header() -> bytes:
+    return _full_box(
+        b"mvhd",
+        0,
+        0,
+        _pack(">IIII", 0, 0, MOVIE_TIMESCALE, 0),
+        _pack(">IH", 0x10000, 0x100),
+        bytes(10),
+        UNITY_MATRIX,
+        bytes(24),
+        _pack(">I", TRACK_ID + 1),
+    )
+
+
+def _edit_list(delay_ticks: int) -> bytes:
+    """Presentation starts `delay_ticks` into the media; duration 0 means: to the end."""
+    if not delay_ticks:
+        return b""
+    return _box(b"edts", _full_box(b"elst", 0, 0, _pack(">IIiI", 1, 0, delay_ticks, 0x10000)))
+
+
+def _data_information() -> bytes:
+    return _box(b"dinf", _full_box(b"dref", 0, 0, _pack(">I", 1), _full_box(b"url ", 0, 1)))
+
+
+def _sample_table(entry: bytes) -> bytes:
+    return _box(
+        b"stbl",
+        _full_box(b"stsd", 0, 0, _pack(">I", 1), entry),
+        _full_box(b"stts", 0, 0, bytes(4)),
+        _full_box(b"stsc", 0, 0, bytes(4)),
+        _full_box(b"stsz", 0, 0, bytes(8)),
+        _full_box(b"stco", 0, 0, bytes(4)),
+    )
+
+
+def _video_entry(track: VideoTrack) -> bytes:
+    resolution_72_dpi = 0x480000
+    return _box(
+        b"avc1",
+        bytes(6),
+        _pack(">H", 1),
+        bytes(16),
+        _pack(">HHIIIH", track.width, track.height, resolution_72_dpi, resolution_72_dpi, 0, 1),
+        bytes(32),
+        _pack(">Hh", 24, -1),
+        _box(b"avcC", track.config),
+        _box(b"colr", b"nclx", _pack(">HHHB", COLOUR_BT709, COLOUR_BT709, COLOUR_BT709, 0)),
+        _box(b"pasp", _pack(">II", 1, 1)),
+    )
+
+
+def _audio_entry(track: AudioTrack) -> bytes:
+    kind, config = (
+        (b"mp4a", _aac_config(track)) if track.codec == "aac" else (b"Opus", _opus_config(track))
+    )
+    return _box(
+        kind,
+        bytes(6),
+        _pack(">H", 1),
+        bytes(8),
+        _pack(">HHHHI", track.channels, 16, 0, 0, track.sample_rate_hz << 16),
+        config,
+    )
+
+
+def _aac_config(track: AudioTrack) -> bytes:
+    """esds: an elementary stream that is AAC (object type 0x40), audio (stream type 5)."""
+    decoder = _descriptor(
+        4,
+        _pack(">BBBHII", 0x40, 0x15, 0, 0, track.bitrate_bps, track.bitrate_bps)
+        + _descriptor(5, track.config),
+    )
+    stream = _pack(">HB", TRACK_ID, 0) + decoder + _descriptor(6, b"\2")
+    return _full_box(b"esds", 0, 0, _descriptor(3, stream))
+
+
+def _opus_config(track: AudioTrack) -> bytes:
+    """dOps from the little-endian OpusHead of RFC 7845 §5.1; channel mapping family 0 only."""
+    assert len(track.config) >= OPUS_HEAD_BYTES_MIN, "not an Opus identification header"
+    assert track.config[18] == 0, "only mono and stereo Opus can be written"
+    pre_skip, rate_hz, gain = struct.unpack("<HIh", track.config[10:18])
+    return _box(b"dOps", _pack(">BBHIhB", 0, track.config[9], pre_skip, rate_hz, gain, 0))
+
+
+def _descriptor(tag: int, payload: bytes) -> bytes:
+    """An MPEG-4 descriptor with its length spelt in four bytes; payloads stay below 128 bytes."""
+    assert len(payload) < 0x80, "a descriptor this long needs a longer length field"
+    return _pack(">BBBBB", tag, 0x80, 0x80, 0x80, len(payload)) + payload

@@ -1,0 +1,199 @@
+"""The media pool: runs the plain functions of media/vod as Ray tasks, at the lowest priority.
+
+The one file of media that knows Ray. The job runner holds the queue and submits no more than the
+free slots; retries are its own. A task's arguments are plain data: never bytes of media, never
+secrets. It reads no job tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import ray
+import ray.exceptions
+
+from kit.errors import AppError
+from kit.logs import get_log
+from media.vod.assemble import assemble_source
+from media.vod.probe import probe_source
+from media.vod.records import Progress
+from media.vod.thumbnails import make_thumbnails
+from media.vod.transcode import iter_audio, iter_chunk
+from storage.objects import ObjectStore
+
+log = get_log("media")
+
+NICENESS = 19
+DEADLINE_S = 1800.0
+STOP_S = 5.0
+"""A cancelled task may take so long to notice; then its process is ended."""
+WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
+"""Ray keeps workers of another environment apart: no actor inherits a process at nice 19."""
+LOST = (
+    ray.exceptions.WorkerCrashedError,
+    ray.exceptions.NodeDiedError,
+    ray.exceptions.LocalRayletDiedError,
+    ray.exceptions.OutOfMemoryError,
+    ray.exceptions.ObjectLostError,
+    ray.exceptions.OwnerDiedError,
+    ray.exceptions.RuntimeEnvSetupError,
+)
+"""What befalls the process or its node, not the task."""
+
+OnProgress = Callable[[Progress], None]
+Task = Callable[[Any, ObjectStore], Any]
+
+
+class MediaWorkerLost(AppError):
+    """The process that ran the task died; nothing it acknowledged is lost."""
+
+    code, status, message = "media_worker_lost", 503, "A media worker stopped; it is tried again."
+    retryable = True
+
+
+class MediaTaskTooSlow(AppError):
+    """The task did not end within its deadline and was stopped."""
+
+    code, status, message = "media_task_too_slow", 503, "Processing took too long."
+    retryable = True
+
+
+class MediaTaskCancelled(AppError):
+    """Someone called `cancel` for the task."""
+
+    code, status, message = "media_task_cancelled", 409, "Processing was cancelled."
+
+
+MEDIA_TASKS: Mapping[str, Task] = {
+    "assemble": assemble_source,
+    "probe": probe_source,
+    "thumbnails": make_thumbnails,
+    "audio": iter_audio,
+    "chunk": iter_chunk,
+}
+"""Each takes its payload and the store; one that yields Progress returns its result at the end."""
+
+
+@dataclass(frozen=True)
+class _Result:
+    """Ends a task's stream of Progress."""
+
+    value: Any
+
+
+@dataclass
+class _Running:
+    """A submitted task; `ended` is set when its `run` has left."""
+
+    stream: ray.ObjectRefGenerator
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    is_cancelled: bool = False
+
+
+class MediaPool:
+    """Submits media tasks and awaits them; owns what it submitted until `close`."""
+
+    def __init__(self, store_url: str, tasks: Mapping[str, Task] = MEDIA_TASKS) -> None:
+        self._store_url = store_url
+        self._tasks = tasks
+        self._running: dict[str, _Running] = {}
+        self._remote = ray.remote(_run_task)
+
+    async def run(
+        self,
+        task_name: str,
+        payload: Any,
+        *,
+        on_progress: OnProgress | None = None,
+        deadline_s: float = DEADLINE_S,
+    ) -> Any:
+        """Run one task and return its result; waiting for a free slot counts as running.
+
+        Raises the task's own AppError, or MediaWorkerLost, MediaTaskTooSlow, MediaTaskCancelled.
+        Cancelling the caller ends the task's process.
+        """
+        key = task_key(payload, task_name)
+        assert key not in self._running, f"{key} is already running"
+        stream = self._remote.options(
+            name=f"media:{task_name}",
+            resources={"media": 1},
+            num_cpus=0,
+            max_retries=0,
+            num_returns="streaming",
+            runtime_env={"env_vars": WORKER_ENVIRONMENT},
+        ).remote(self._tasks[task_name], payload, self._store_url)
+        running = self._running[key] = _Running(stream)
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await _follow(running, on_progress)
+        except TimeoutError as error:
+            ray.cancel(stream, force=True)
+            raise MediaTaskTooSlow(task=key, deadline_s=deadline_s) from error
+        except asyncio.CancelledError:
+            ray.cancel(stream, force=True)
+            raise
+        finally:
+            del self._running[key]
+            running.ended.set()
+
+    async def cancel(self, key: str) -> bool:
+        """Stop the task with this `task_key`; False when it is not running here.
+
+        It may finish the frame at hand; one that does not stop in 5 s loses its process.
+        """
+        running = self._running.get(key)
+        if running is None:
+            return False
+        running.is_cancelled = True
+        ray.cancel(running.stream, force=False)
+        try:
+            async with asyncio.timeout(STOP_S):
+                await running.ended.wait()
+        except TimeoutError:
+            ray.cancel(running.stream, force=True)
+            await running.ended.wait()
+        return True
+
+    async def close(self) -> None:
+        """Cancel everything that still runs."""
+        await asyncio.gather(*(self.cancel(key) for key in list(self._running)))
+
+
+def task_key(payload: Any, task_name: str) -> str:
+    """Names a running task: its video and its task id, as far as the payload has them."""
+    video_id = getattr(payload, "video_id", "")
+    return f"{video_id}/{getattr(payload, 'task_id', task_name)}"
+
+
+async def _follow(running: _Running, on_progress: OnProgress | None) -> Any:
+    """Await a task's stream to its end, in the words of our own errors."""
+    try:
+        async for reference in running.stream:
+            step = await reference
+            if isinstance(step, _Result):
+                return step.value
+            if on_progress is not None:
+                on_progress(cast("Progress", step))
+    except ray.exceptions.RayError as error:
+        if running.is_cancelled or isinstance(error, ray.exceptions.TaskCancelledError):
+            raise MediaTaskCancelled from error
+        if isinstance(error, LOST):
+            log.warning("media.worker_lost", reason=type(error).__name__)
+            raise MediaWorkerLost(reason=type(error).__name__) from error
+        if isinstance(error, ray.exceptions.RayTaskError) and isinstance(error.cause, AppError):
+            raise error.cause from error
+        raise
+    raise MediaWorkerLost(reason="the stream ended without a result")
+
+
+def _run_task(task: Task, payload: Any, store_url: str) -> Generator[Progress | _Result]:
+    """In the worker: be nice, open the store, pass on progress, end with the result."""
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    outcome = task(payload, ObjectStore.open(store_url))
+    if isinstance(outcome, Generator):
+        outcome = yield from outcome
+    yield _Result(outcome)

@@ -1,0 +1,1 @@
+"""Video on demand: probe, plan, transcode in chunks, thumbnails, playlists."""

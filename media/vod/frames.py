@@ -1,0 +1,238 @@
+"""Frames of a source: decoded from any point, placed on the plan's grid, turned and scaled.
+
+The chunk task, the probe and the thumbnails use it. Which source frame fills an output slot
+depends on the grid and the source alone, never on where decoding began: that makes chunks fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, cast
+
+import av
+import av.error
+import av.filter
+from av.stream import Discard
+
+from media.vod.info import VideoInfo
+from media.vod.plan import FrameGrid
+from media.vod.source import MediaUnreadable
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.filter.context import FilterContext
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+SEEK_BACK_S = (0, 2, 10, 30)
+"""How much earlier to try when the demuxer landed behind the wanted frame."""
+PIXELS_MAX = 8192 * 8192
+SCALER = "bicubic"
+TURNS = {0: (), 90: ("clock",), 180: ("clock", "clock"), 270: ("cclock",)}
+
+
+@dataclass
+class DecodeTally:
+    """Counts what decoding met."""
+
+    frames: int = 0
+    errors: int = 0
+
+
+def get_video_stream(container: InputContainer, stream_index: int) -> VideoStream:
+    """The probed picture stream, decoding in one thread; all others are skipped by the demuxer."""
+    stream = cast("VideoStream", container.streams[stream_index])
+    limit_decoder(stream)
+    for other in container.streams:
+        if other.index != stream_index:
+            other.discard = Discard.all
+    return stream
+
+
+def limit_decoder(stream: VideoStream) -> None:
+    """One thread, and no picture that alone would fill the memory; before the first packet."""
+    stream.codec_context.thread_count = 1
+    stream.codec_context.options = {"max_pixels": str(PIXELS_MAX)}
+
+
+def iter_frames(
+    container: InputContainer, stream: VideoStream, tally: DecodeTally
+) -> Iterator[VideoFrame]:
+    """Decode on from where the container stands; damaged packets are counted and left out."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.error.FFmpegError:
+            # The container itself is broken from here on.
+            tally.errors += 1
+            return
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            tally.errors += 1
+            continue
+        tally.frames += len(frames)
+        yield from frames
+
+
+def moment_of(frame: VideoFrame, stream: VideoStream) -> Fraction | None:
+    """When the frame is shown, in seconds of the source's clock; None when it does not say."""
+    # AVI stores no presentation times: there the decoder passes on the packet's.
+    ticks = frame.pts if frame.pts is not None else frame.dts
+    time_base = stream.time_base
+    return None if ticks is None or time_base is None else ticks * time_base
+
+
+def iter_grid_frames(
+    container: InputContainer,
+    stream: VideoStream,
+    grid: FrameGrid,
+    slots: range,
+    tally: DecodeTally,
+) -> Iterator[tuple[int, VideoFrame]]:
+    """For each slot the latest source frame at or before it; the first frame fills earlier ones.
+
+    Raises MediaUnreadable when nothing at all can be decoded.
+    """
+    slot = slots.start
+    held: VideoFrame | None = None
+    held_moment: Fraction | None = None
+    for frame in _iter_from(container, stream, grid, slots.start, tally):
+        moment = moment_of(frame, stream)
+        if moment is None or (held_moment is not None and moment <= held_moment):
+            continue
+        while held is not None and slot < min(slots.stop, grid.slot_of(moment)):
+            yield slot, held
+            slot += 1
+        if slot == slots.stop:
+            return
+        held, held_moment = frame, moment
+    if held is None:
+        raise MediaUnreadable("The picture cannot be decoded.", slot=slots.start)
+    for rest in range(slot, slots.stop):
+        yield rest, held
+
+
+def _iter_from(
+    container: InputContainer,
+    stream: VideoStream,
+    grid: FrameGrid,
+    slot: int,
+    tally: DecodeTally,
+) -> Iterator[VideoFrame]:
+    """Decode from a keyframe at or before the slot, wherever the demuxer's index leads."""
+    for back_s in SEEK_BACK_S if slot else ():
+        if not seek_keyframe(container, stream, grid.source_s_of(slot) - back_s):
+            continue
+        frames = iter_frames(container, stream, tally)
+        first = next((frame for frame in frames if frame.key_frame), None)
+        moment = moment_of(first, stream) if first is not None else None
+        if first is not None and moment is not None and grid.slot_of(moment) <= slot:
+            yield first
+            yield from frames
+            return
+    if slot:
+        seek_keyframe(container, stream, Fraction(grid.origin_us, 1_000_000) - 1)
+    yield from iter_frames(container, stream, tally)
+
+
+def seek_keyframe(container: InputContainer, stream: VideoStream, moment_s: Fraction) -> bool:
+    """Stand at the last keyframe the index knows before a moment; False when it cannot."""
+    assert stream.time_base is not None, "a probed stream has a time base"
+    try:
+        container.seek(int(moment_s / stream.time_base), stream=stream, backward=True)
+    except av.error.FFmpegError:
+        return False
+    stream.codec_context.flush_buffers()
+    return True
+
+
+class FrameScaler:
+    """Makes one picture per wanted size: upright, square pixels, BT.709 4:2:0 studio range.
+
+    `sizes` are displayed sizes, largest first; each is scaled from the one before it.
+    """
+
+    def __init__(self, video: VideoInfo, sizes: Sequence[tuple[int, int]]) -> None:
+        self._video = video
+        self._sizes = tuple(sizes)
+        self._shape: tuple[object, ...] = ()
+        self._push: FilterContext
+        self._sinks: list[FilterContext] = []
+
+    def scale(self, frame: VideoFrame) -> list[VideoFrame]:
+        """One frame per size; a source that changes its format midway is followed."""
+        shape = (
+            frame.width,
+            frame.height,
+            frame.format.name,
+            int(frame.colorspace),
+            int(frame.color_range),
+        )
+        if shape != self._shape:
+            self._build(shape)
+        # Slots, not source times, stamp the output; the graph must not see times run back.
+        frame.pts = None
+        self._push.push(frame)
+        return [cast("VideoFrame", sink.pull()) for sink in self._sinks]
+
+    def _build(self, shape: tuple[object, ...]) -> None:
+        width, height, pix_fmt, colorspace, color_range = shape
+        graph = av.filter.Graph()
+        graph.threads = 1
+        node = graph.add(
+            "buffer",
+            f"video_size={width}x{height}:pix_fmt={pix_fmt}:time_base=1/90000:pixel_aspect=1/1"
+            f":colorspace={colorspace}:range={color_range}",
+        )
+        self._push = node
+        self._sinks = []
+        largest_width, largest_height = self._sizes[0]
+        if self._video.rotation_deg in (90, 270):
+            largest_width, largest_height = largest_height, largest_width
+        steps = [
+            (
+                "scale",
+                f"{largest_width}:{largest_height}:flags={SCALER}"
+                f":in_color_matrix={self._video.color_matrix}:out_color_matrix=bt709:out_range=tv",
+            ),
+            ("format", "yuv420p"),
+            *([("hflip", "")] if self._video.mirrored else []),
+            *(("transpose", turn) for turn in TURNS[self._video.rotation_deg]),
+            ("setsar", "1"),
+        ]
+        for name, arguments in steps:
+            node = _chain(graph, node, name, arguments)
+        for index in range(len(self._sizes)):
+            node = self._add_output(graph, node, index)
+        graph.configure()
+        self._shape = shape
+        self._graph = graph
+
+    def _add_output(self, graph: av.filter.Graph, node: FilterContext, index: int) -> FilterContext:
+        """Sink for one size; returns the node from which the next smaller one is scaled."""
+        if index:
+            width, height = self._sizes[index]
+            scaled = graph.add("scale", f"{width}:{height}:flags={SCALER}")
+            node.link_to(scaled, 1)
+            node = scaled
+        sink = graph.add("buffersink")
+        self._sinks.append(sink)
+        if index == len(self._sizes) - 1:
+            node.link_to(sink)
+            return node
+        split = graph.add("split", "2")
+        node.link_to(split)
+        split.link_to(sink, 0)
+        return split
+
+
+def _chain(graph: av.filter.Graph, node: FilterContext, name: str, arguments: str) -> FilterContext:
+    following = graph.add(name, arguments or None)
+    node.link_to(following)
+    return following

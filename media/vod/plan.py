@@ -1,0 +1,260 @@
+"""The plan of a transcode: a constant frame grid, four-second segments, chunks, and their order.
+
+Pure, and plain data that becomes JSON. Made once per video by the coordinator and stored; every
+chunk task works from it alone, so any chunk can be repeated anywhere with the same result.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from media.vod.info import AudioInfo, MediaInfo, VideoInfo
+from media.vod.ladder import Rung, decide_ladder
+
+SEGMENT_S = 4
+CHUNK_SEGMENTS_MAX = 8
+FPS_MAX = 60
+FPS_MIN = 5
+USUAL_RATES = tuple(
+    Fraction(rate)
+    for rate in ("24000/1001", "24", "25", "30000/1001", "30", "48", "50", "60000/1001", "60")
+)
+USUAL_TOLERANCE = Fraction(1, 2000)
+PADDING_S_MAX = 0.25
+TICKS_PER_S = 90_000
+TICKS_PER_S_MIN = 10_000
+
+
+@dataclass(frozen=True)
+class FrameGrid:
+    """Output frame i is shown at i / fps and lasts `frame_ticks` of `timescale`."""
+
+    fps: Fraction
+    timescale: int
+    frame_ticks: int
+    segment_frames: int
+    frames: int
+    origin_us: int
+    """The source's clock at frame 0, in microseconds."""
+
+    @property
+    def segments(self) -> int:
+        """How many segments the whole video has."""
+        return math.ceil(self.frames / self.segment_frames)
+
+    @property
+    def segment_s(self) -> Fraction:
+        """Length of every segment but the last, in seconds."""
+        return self.segment_frames / self.fps
+
+    @property
+    def duration_s(self) -> Fraction:
+        """Length of the whole video in seconds."""
+        return self.frames / self.fps
+
+    def slot_of(self, source_s: Fraction) -> int:
+        """The output frame nearest to a moment of the source's clock."""
+        since_origin_s = source_s - Fraction(self.origin_us, 1_000_000)
+        return math.floor(since_origin_s * self.fps + Fraction(1, 2))
+
+    def source_s_of(self, slot: int) -> Fraction:
+        """The moment of the source's clock that output frame `slot` shows."""
+        return slot / self.fps + Fraction(self.origin_us, 1_000_000)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A run of whole segments that one task encodes."""
+
+    index: int
+    first_segment: int
+    segments: int
+
+
+@dataclass(frozen=True)
+class RungGroup:
+    """Rungs that are encoded together from one decode; largest first."""
+
+    name: str
+    rungs: tuple[Rung, ...]
+
+
+@dataclass(frozen=True)
+class PlanTask:
+    """One unit of work; `task_id` is unique within the video and names its record."""
+
+    task_id: str
+    kind: Literal["audio", "thumbnails", "chunk"]
+    """Also the name under which the media pool runs it."""
+    group: str = ""
+    chunk: int = 0
+
+
+@dataclass(frozen=True)
+class TranscodePlan:
+    """All that is decided about one video before the first frame is decoded."""
+
+    video_id: str
+    source_key: str
+    info: MediaInfo
+    grid: FrameGrid
+    chunks: tuple[Chunk, ...]
+    groups: tuple[RungGroup, ...]
+    tasks: tuple[PlanTask, ...]
+    """In the order they should run: thumbnails, sound and the smallest picture first."""
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether there is a sound track to make."""
+        return self.info.audio is not None
+
+
+@dataclass(frozen=True)
+class ChunkJob:
+    """What a chunk task is given: some segments of some rungs (largest first)."""
+
+    task_id: str
+    video_id: str
+    source_key: str
+    video: VideoInfo
+    grid: FrameGrid
+    chunk: Chunk
+    rungs: tuple[Rung, ...]
+
+    @property
+    def slots(self) -> range:
+        """The output frames of this chunk."""
+        start = self.chunk.first_segment * self.grid.segment_frames
+        stop = start + self.chunk.segments * self.grid.segment_frames
+        return range(start, min(stop, self.grid.frames))
+
+
+@dataclass(frozen=True)
+class AudioJob:
+    """What the sound task is given: all of the sound."""
+
+    task_id: str
+    video_id: str
+    source_key: str
+    audio: AudioInfo
+    grid: FrameGrid
+
+
+@dataclass(frozen=True)
+class ThumbnailJob:
+    """What the thumbnail task is given."""
+
+    task_id: str
+    video_id: str
+    source_key: str
+    video: VideoInfo
+    grid: FrameGrid
+
+
+Job = ChunkJob | AudioJob | ThumbnailJob
+
+
+def plan_video(
+    info: MediaInfo,
+    *,
+    video_id: str,
+    source_key: str,
+    segments_max: int = CHUNK_SEGMENTS_MAX,
+) -> TranscodePlan:
+    """Decide grid, chunks (of at most `segments_max`), rungs and order for one probed source."""
+    grid = decide_grid(info)
+    chunks = decide_chunks(grid.segments, segments_max)
+    ladder = decide_ladder(info.video.width, info.video.height, float(grid.fps))
+    groups = decide_groups(ladder)
+    tasks = [PlanTask("thumbnails", "thumbnails")]
+    tasks += [PlanTask("audio", "audio")] if info.audio else []
+    tasks += [
+        PlanTask(f"{group.name}-{chunk.index:05d}", "chunk", group.name, chunk.index)
+        for group in groups
+        for chunk in chunks
+    ]
+    return TranscodePlan(
+        video_id=video_id,
+        source_key=source_key,
+        info=info,
+        grid=grid,
+        chunks=chunks,
+        groups=groups,
+        tasks=tuple(tasks),
+    )
+
+
+def decide_groups(ladder: tuple[Rung, ...]) -> tuple[RungGroup, ...]:
+    """The smallest rung alone, so that it plays soon; the others together from one decode."""
+    first, rest = ladder[:1], tuple(reversed(ladder[1:]))
+    return (RungGroup("first", first), *([RungGroup("rest", rest)] if rest else []))
+
+
+def get_job(plan: TranscodePlan, task_id: str) -> Job:
+    """The payload of one task of the plan; raises KeyError."""
+    task = next((task for task in plan.tasks if task.task_id == task_id), None)
+    if task is None:
+        raise KeyError(task_id)
+    if task.kind == "audio":
+        assert plan.info.audio is not None, "an audio task was planned for a silent source"
+        return AudioJob(task_id, plan.video_id, plan.source_key, plan.info.audio, plan.grid)
+    if task.kind == "thumbnails":
+        return ThumbnailJob(task_id, plan.video_id, plan.source_key, plan.info.video, plan.grid)
+    return ChunkJob(
+        task_id=task_id,
+        video_id=plan.video_id,
+        source_key=plan.source_key,
+        video=plan.info.video,
+        grid=plan.grid,
+        chunk=plan.chunks[task.chunk],
+        rungs=next(group.rungs for group in plan.groups if group.name == task.group),
+    )
+
+
+def decide_grid(info: MediaInfo) -> FrameGrid:
+    """A constant rate at most 60, with whole frames per segment and whole ticks per frame."""
+    fps = decide_frame_rate(info.video.fps)
+    frame_ticks = TICKS_PER_S / fps
+    timescale = TICKS_PER_S
+    if frame_ticks.denominator != 1:
+        timescale = fps.numerator * math.ceil(TICKS_PER_S_MIN / fps.numerator)
+        frame_ticks = timescale / fps
+    return FrameGrid(
+        fps=fps,
+        timescale=timescale,
+        frame_ticks=int(frame_ticks),
+        segment_frames=round(SEGMENT_S * fps),
+        frames=max(1, round(_decide_length_s(info) * fps)),
+        origin_us=info.origin_us,
+    )
+
+
+def _decide_length_s(info: MediaInfo) -> Fraction:
+    """The picture's length; sound that goes on is followed, a codec's padding is not."""
+    has_more_sound = info.duration_s - info.picture_s > PADDING_S_MAX
+    length_s = info.duration_s if has_more_sound else info.picture_s
+    return Fraction(length_s).limit_denominator(1_000_000)
+
+
+def decide_frame_rate(source_fps: Fraction) -> Fraction:
+    """The source's rate, divided until it is at most 60; the usual rate when it is near one."""
+    # The tolerance keeps 60.01 from becoming 30.
+    divisor = math.ceil(source_fps / FPS_MAX * (1 - USUAL_TOLERANCE))
+    fps = max(source_fps / max(1, divisor), Fraction(FPS_MIN))
+    for rate in USUAL_RATES:
+        if abs(fps - rate) <= rate * USUAL_TOLERANCE:
+            return rate
+    return fps.limit_denominator(1001)
+
+
+def decide_chunks(segments: int, segments_max: int) -> tuple[Chunk, ...]:
+    """Runs of at most `segments_max` segments, as even as they can be."""
+    count = math.ceil(segments / segments_max)
+    borders = [segments * n // count for n in range(count + 1)]
+    return tuple(
+        Chunk(index=n, first_segment=borders[n], segments=borders[n + 1] - borders[n])
+        for n in range(count)
+    )

@@ -1,0 +1,207 @@
+"""What an uploaded file is: opened, measured and partly decoded, in a child process with limits.
+
+The probe task calls `probe_in_child`; `python -m media.vod.probe` is the child. A file that passes
+can be demuxed to its end and its picture decodes; what cannot be read is refused with a reason
+the owner understands. It writes nothing.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from fractions import Fraction
+from os import defpath, pathsep
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+from av.stream import Disposition
+
+from media.vod.info import AudioInfo, MediaInfo, VideoInfo, decode_json, encode_json
+from media.vod.ladder import SIDE_MIN
+from media.vod.pictures import (
+    decide_display_size,
+    decide_frame_rate,
+    decide_matrix,
+    decide_orientation,
+    is_hdr,
+    read_display_matrix,
+)
+from media.vod.source import MediaUnreadable, fetch_source, open_media
+from media.vod.survey import Opening, check_whole, find_declared_end, measure_ends, read_opening
+from storage.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+SIDE_MAX = 8192
+DURATION_S_MAX = 12 * 3600
+NOT_PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+STILL_CODECS = ("png", "gif", "bmp", "tiff", "webp")
+EXIT_UNREADABLE = 3
+
+
+@dataclass(frozen=True)
+class ProbeLimits:
+    """What the child may use before it is stopped."""
+
+    time_s: float = 60.0
+    cpu_s: int = 30
+    memory_bytes: int = 3 << 30
+
+
+@dataclass(frozen=True)
+class ProbeJob:
+    """What the probe task is given."""
+
+    video_id: str
+    source_key: str
+    limits: ProbeLimits = field(default_factory=ProbeLimits)
+
+
+def probe_source(job: ProbeJob, store: ObjectStore) -> MediaInfo:
+    """Probe an object; raises MediaUnreadable with the reason."""
+    with fetch_source(job.source_key, store) as path:
+        return probe_in_child(path, job.limits)
+
+
+def probe_in_child(path: Path, limits: ProbeLimits | None = None) -> MediaInfo:
+    """Probe in a process of its own; raises MediaUnreadable. Blocks up to `limits.time_s`."""
+    limits = limits or ProbeLimits()
+    command = [sys.executable, "-m", "media.vod.probe", str(path)]
+    command += [str(limits.cpu_s), str(limits.memory_bytes)]
+    # The child parses hostile bytes: it inherits no secrets, only where our packages are.
+    environment = {"PATH": defpath, "PYTHONPATH": pathsep.join(p for p in sys.path if p)}
+    try:
+        child = subprocess.run(  # noqa: S603  # our own interpreter and module, no shell
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=limits.time_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise MediaUnreadable("Reading the file took too long.") from error
+    if child.returncode == EXIT_UNREADABLE:
+        raise MediaUnreadable(msgspec.json.decode(child.stdout, type=str))
+    if child.returncode != 0:
+        raise MediaUnreadable(
+            "The file is damaged, or needs more memory or time than a video may take.",
+            exit_status=child.returncode,
+        )
+    return decode_json(child.stdout, MediaInfo)
+
+
+def probe_file(path: Path) -> MediaInfo:
+    """Probe in this process; raises MediaUnreadable with the reason."""
+    with open_media(path) as container:
+        video = _get_picture(container)
+        audio = cast("AudioStream | None", container.streams.best("audio", related=video))
+        opening = read_opening(container, video, audio)
+        warnings: list[str] = []
+        if audio is not None and not opening.has_sound:
+            warnings.append(f"The sound ({_codec_of(audio)}) cannot be decoded; it was left out.")
+            audio = None
+        picture = _describe_picture(video, opening)
+        declared_s = find_declared_end(container, video, audio)
+        wanted = [stream.index for stream in (video, audio) if stream is not None]
+        ends_s = measure_ends(path, wanted, declared_s, 1 / picture.fps)
+        end_s = max(ends_s.values(), default=opening.origin_s)
+        check_whole(declared_s, end_s, opening.origin_s)
+        if picture.is_hdr:
+            warnings.append("High dynamic range is not kept; colours may look flat.")
+        duration_s = end_s - opening.origin_s
+        if duration_s > DURATION_S_MAX:
+            raise MediaUnreadable("The video is longer than 12 hours.")
+        return MediaInfo(
+            container=container.format.name,
+            duration_s=float(max(duration_s, 1 / picture.fps)),
+            picture_s=float(ends_s.get(video.index, end_s) - opening.origin_s),
+            origin_us=round(opening.origin_s * 1_000_000),
+            size_bytes=path.stat().st_size,
+            video=picture,
+            audio=_describe_sound(audio) if audio else None,
+            warnings=tuple(warnings),
+        )
+
+
+def _get_picture(container: InputContainer) -> VideoStream:
+    """The best moving picture; cover art and thumbnails do not count."""
+    moving = [stream for stream in container.streams.video if not stream.disposition & NOT_PICTURES]
+    if not moving:
+        if container.streams.audio:
+            raise MediaUnreadable("Not a video: the file has sound but no moving picture.")
+        raise MediaUnreadable("Not a video: the file has no video stream.")
+    best = container.streams.best("video")
+    stream = next((stream for stream in moving if stream is best), moving[0])
+    if stream.codec_context is None or _codec_of(stream) in STILL_CODECS:
+        raise MediaUnreadable("The picture's codec is not supported.")
+    return stream
+
+
+def _codec_of(stream: VideoStream | AudioStream) -> str:
+    return stream.codec_context.codec.canonical_name
+
+
+def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
+    frame = opening.frame
+    rotation_deg, mirrored = decide_orientation(read_display_matrix(frame), frame.rotation)
+    sar = video.sample_aspect_ratio or video.codec_context.sample_aspect_ratio
+    width, height = decide_display_size(frame.width, frame.height, sar, rotation_deg)
+    if min(width, height) < SIDE_MIN:
+        raise MediaUnreadable(f"The picture is smaller than {SIDE_MIN} pixels.")
+    if max(width, height) > SIDE_MAX:
+        raise MediaUnreadable(f"The picture is larger than {SIDE_MAX} pixels.")
+    return VideoInfo(
+        stream_index=video.index,
+        codec=_codec_of(video),
+        pix_fmt=frame.format.name,
+        width=width,
+        height=height,
+        coded_width=frame.width,
+        coded_height=frame.height,
+        rotation_deg=rotation_deg,
+        mirrored=mirrored,
+        sar=sar or Fraction(1),
+        fps=decide_frame_rate(
+            video.guessed_rate or video.average_rate, video.average_rate, opening.intervals_s
+        ),
+        bit_rate_bps=video.bit_rate or None,
+        color_matrix=decide_matrix(int(frame.colorspace), frame.height),
+        is_hdr=is_hdr(int(frame.color_trc)),
+    )
+
+
+def _describe_sound(audio: AudioStream) -> AudioInfo:
+    context = audio.codec_context
+    return AudioInfo(
+        stream_index=audio.index,
+        codec=_codec_of(audio),
+        sample_rate_hz=context.sample_rate,
+        channels=context.layout.nb_channels,
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Run as the child: limit this process, probe, answer in JSON on standard output."""
+    path, cpu_s, memory_bytes = Path(arguments[0]), int(arguments[1]), int(arguments[2])
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    try:
+        answer, status = encode_json(probe_file(path)), 0
+    except MediaUnreadable as error:
+        answer, status = msgspec.json.encode(error.text), EXIT_UNREADABLE
+    sys.stdout.buffer.write(answer)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,101 @@
+"""Names of a video's objects, and the records that tasks leave beside them.
+
+Pure. A task's record is written after all its segments, so a record means its segments exist;
+playlists are made from records alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+AUDIO_TRACK = "audio"
+MASTER_NAME = "master.m3u8"
+INIT_NAME = "init.mp4"
+THUMBNAIL_NAME = "thumbnail.jpg"
+
+
+@dataclass(frozen=True)
+class SegmentRecord:
+    """One stored segment; times in ticks of its track's timescale."""
+
+    number: int
+    start_ticks: int
+    duration_ticks: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    """What one task made of one track: a rung's picture, or the sound."""
+
+    track: str
+    """The rung's name, or "audio"."""
+    codec: str
+    """As in the CODECS attribute, RFC 6381."""
+    init_name: str
+    timescale: int
+    segments: tuple[SegmentRecord, ...]
+    width: int = 0
+    height: int = 0
+    channels: int = 0
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """A finished task; the coordinator stores nothing else about its output."""
+
+    task_id: str
+    tracks: tuple[TrackRecord, ...] = ()
+    images: tuple[str, ...] = ()
+    """Keys of thumbnails, the best first."""
+    decode_errors: int = 0
+    """Packets the decoder refused; what they should have shown is the frame before."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A task finished one more segment."""
+
+    task_id: str
+    done: int
+    total: int
+
+
+def video_prefix(video_id: str) -> str:
+    """The folder of everything made for a video; deleting it deletes the video's bytes."""
+    return f"videos/{video_id}"
+
+
+def segment_name(number: int) -> str:
+    """A segment's name within its track."""
+    return f"{number:05d}.m4s"
+
+
+def playlist_name(track: str) -> str:
+    """A track's media playlist, beside the master playlist."""
+    return f"{track}.m3u8"
+
+
+def track_key(video_id: str, track: str, name: str) -> str:
+    """Key of a segment or init segment of one track."""
+    return f"{video_prefix(video_id)}/{track}/{name}"
+
+
+def playlist_key(video_id: str, name: str) -> str:
+    """Key of a playlist, the master's or a track's."""
+    return f"{video_prefix(video_id)}/{name}"
+
+
+def record_key(video_id: str, task_id: str) -> str:
+    """Key of a task's record."""
+    return f"{video_prefix(video_id)}/records/{task_id}.json"
+
+
+def thumbnail_key(video_id: str) -> str:
+    """Key of the chosen thumbnail."""
+    return f"{video_prefix(video_id)}/{THUMBNAIL_NAME}"
+
+
+def candidate_key(video_id: str, index: int) -> str:
+    """Key of one of the thumbnails the owner may choose from."""
+    return f"{video_prefix(video_id)}/thumbnails/{index}.jpg"

@@ -1,0 +1,75 @@
+"""Opening an uploaded file: nothing but the file is read, and only by demuxers we chose.
+
+Probe, transcode and thumbnails call it. An upload is hostile until decoded: playlists and
+reference movies could make FFmpeg read other files or addresses, so protocols and formats are
+listed. It decides nothing about the content.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+
+from kit.errors import AppError
+from storage.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg", "asf")
+"""Demuxers for videos."""
+SOUND_FORMATS = ("mp3", "wav", "flac", "aac")
+"""Opened only to say clearly that a sound file is no video."""
+MOV_ATOMS = (b"ftyp", b"moov", b"mdat", b"free", b"wide")
+SNIFF_BYTES = 16
+
+
+class MediaUnreadable(AppError):
+    """The file is not a video we can read; the message is the reason, in the owner's words."""
+
+    code, status, message = "media_unreadable", 422, "This file cannot be read as a video."
+
+
+def open_media(path: Path) -> InputContainer:
+    """Open for demuxing; the caller closes. Raises MediaUnreadable with the reason."""
+    if path.stat().st_size == 0:
+        raise MediaUnreadable("The file is empty.")
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": ",".join(FORMATS + SOUND_FORMATS),
+    }
+    try:
+        return av.open(f"file:{path}", options=options, metadata_errors="replace")
+    except av.error.MemoryError as error:
+        raise MediaUnreadable("The file needs more memory than a video may take.") from error
+    except av.error.FFmpegError as error:
+        raise MediaUnreadable(_explain(path)) from error
+
+
+@contextlib.contextmanager
+def fetch_source(key: str, store: ObjectStore) -> Iterator[Path]:
+    """A path to the object's bytes: its own on a local store, else a temporary download."""
+    path = store.local_path(key)
+    if path is not None:
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(prefix="source-") as copy:
+        for piece in store.stream_sync(key):
+            copy.write(piece)
+        copy.flush()
+        yield Path(copy.name)
+
+
+def _explain(path: Path) -> str:
+    """Why FFmpeg refused to open it, as far as the first bytes tell."""
+    with path.open("rb") as file:
+        head = file.read(SNIFF_BYTES)
+    if head[4:8] in MOV_ATOMS:
+        return "The file is truncated or damaged: its index (moov) is missing."
+    return "The file is damaged, or not of a kind we can read (MP4, MOV, MKV, WebM, AVI)."

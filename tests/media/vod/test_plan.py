@@ -1,0 +1,152 @@
+"""The plan covers every frame once, in whole segments, in an order that plays soon."""
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.vod.info import decode_json, encode_json
+from media.vod.plan import (
+    AudioJob,
+    ChunkJob,
+    ThumbnailJob,
+    TranscodePlan,
+    decide_chunks,
+    decide_frame_rate,
+    decide_grid,
+    get_job,
+    plan_video,
+)
+from tests.media.vod.sources import describe_source
+
+pytestmark = pytest.mark.unit
+
+
+def plan(length_s: float, fps: Fraction | int = 30, sound_s: float | None = None) -> TranscodePlan:
+    info = describe_source(length_s, fps, sound_s=sound_s)
+    return plan_video(info, video_id="v", source_key="sources/v")
+
+
+@pytest.mark.parametrize(
+    ("source", "kept"),
+    [
+        ("30", "30"),
+        ("30000/1001", "30000/1001"),
+        ("2997/100", "30000/1001"),
+        ("24000/1001", "24000/1001"),
+        ("23.98", "24000/1001"),
+        ("60", "60"),
+        ("60.01", "60"),
+        ("59.94", "60000/1001"),
+        ("120", "60"),
+        ("119.88", "60000/1001"),
+        ("240", "60"),
+        ("100", "50"),
+        ("90", "45"),
+        ("12.5", "25/2"),
+        ("179/6", "179/6"),
+        ("1", "5"),
+        ("1/10", "5"),
+    ],
+)
+def test_the_rate_is_the_sources_own_up_to_sixty(source: str, kept: str):
+    assert decide_frame_rate(Fraction(source)) == Fraction(kept)
+
+
+def test_ntsc_segments_hold_whole_frames_on_a_whole_clock():
+    grid = decide_grid(describe_source(60, Fraction(30_000, 1001)))
+    assert (grid.timescale, grid.frame_ticks, grid.segment_frames) == (90_000, 3003, 120)
+    assert grid.segment_s == Fraction(4004, 1000)
+
+
+def test_film_rates_get_a_clock_of_their_own():
+    grid = decide_grid(describe_source(60, Fraction(24_000, 1001)))
+    assert (grid.timescale, grid.frame_ticks) == (24_000, 1001)
+
+
+@given(
+    st.fractions(Fraction(1, 10), 300, max_denominator=1001),
+    st.floats(0.01, 40_000, allow_nan=False),
+)
+def test_any_rate_gives_a_grid_without_rounding(fps: Fraction, length_s: float):
+    grid = decide_grid(describe_source(length_s, fps))
+    assert 5 <= grid.fps <= Fraction(6006, 100)
+    assert Fraction(grid.frame_ticks, grid.timescale) == 1 / grid.fps
+    assert grid.timescale < 2**32
+    assert 3.5 <= grid.segment_s <= 4.5
+    assert abs(grid.duration_s - Fraction(length_s)) <= max(1 / grid.fps, Fraction(1, 1000))
+
+
+@given(st.fractions(5, 60, max_denominator=1001), st.integers(0, 10**6), st.integers(0, 10**13))
+def test_a_slot_shows_its_own_moment(fps: Fraction, slot: int, origin_us: int):
+    grid = replace(decide_grid(describe_source(10, fps)), origin_us=origin_us)
+    assert grid.slot_of(grid.source_s_of(slot)) == slot
+    nearly_half = Fraction(49, 100) / grid.fps
+    assert grid.slot_of(grid.source_s_of(slot) + nearly_half) == slot
+    assert grid.slot_of(grid.source_s_of(slot) - nearly_half) == slot
+
+
+@given(st.integers(1, 5000), st.integers(1, 12))
+def test_chunks_cover_every_segment_once_and_are_even(segments: int, segments_max: int):
+    chunks = decide_chunks(segments, segments_max)
+    covered = [n for c in chunks for n in range(c.first_segment, c.first_segment + c.segments)]
+    assert covered == list(range(segments))
+    assert [c.index for c in chunks] == list(range(len(chunks)))
+    sizes = {c.segments for c in chunks}
+    assert max(sizes) <= segments_max
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_long_videos_have_chunks_of_five_to_eight_segments():
+    for segments in range(16, 3000):
+        assert {c.segments for c in decide_chunks(segments, 8)} <= {5, 6, 7, 8}
+
+
+def test_the_smallest_rung_and_the_sound_come_first():
+    made = plan(100, sound_s=100)
+    assert [task.task_id for task in made.tasks[:3]] == ["thumbnails", "audio", "first-00000"]
+    groups = [task.group for task in made.tasks if task.kind == "chunk"]
+    assert groups == sorted(groups)
+    first, rest = made.groups
+    assert [rung.name for rung in first.rungs] == ["240p"]
+    assert [rung.name for rung in rest.rungs] == ["720p", "480p", "360p"]
+
+
+def test_a_silent_source_has_no_audio_task():
+    assert not plan(10).has_audio
+    assert "audio" not in [task.task_id for task in plan(10).tasks]
+
+
+def test_every_task_has_its_job_and_the_chunks_cover_every_frame():
+    made = plan(100.5, 25, sound_s=100.5)
+    jobs = [get_job(made, task.task_id) for task in made.tasks]
+    assert isinstance(jobs[0], ThumbnailJob)
+    assert isinstance(jobs[1], AudioJob)
+    for group in made.groups:
+        chunks = [j for j in jobs if isinstance(j, ChunkJob) and j.rungs == group.rungs]
+        assert [slot for job in chunks for slot in job.slots] == list(range(made.grid.frames))
+    with pytest.raises(KeyError):
+        get_job(made, "nothing")
+
+
+def test_sound_that_goes_on_is_followed_but_padding_is_not():
+    assert plan(10, sound_s=10.04).grid.frames == 300
+    assert plan(10, sound_s=12).grid.frames == 360
+    assert plan(10, sound_s=4).grid.frames == 300
+
+
+def test_a_plan_and_its_jobs_survive_json():
+    made = plan(33.3, Fraction(30_000, 1001), sound_s=33.3)
+    assert decode_json(encode_json(made), TranscodePlan) == made
+    job = get_job(made, "first-00000")
+    assert decode_json(encode_json(job), ChunkJob) == job
+    assert len(encode_json(job)) < 2000
+
+
+def test_two_hours_make_a_plan_that_fits_a_row():
+    made = plan(7200, 60, sound_s=7200)
+    assert len(made.chunks) == math.ceil(1800 / 8)
+    assert len(encode_json(made)) < 200_000

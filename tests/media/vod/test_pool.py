@@ -1,0 +1,222 @@
+"""Media tasks as Ray tasks: results, progress, our own errors, deadlines, cancelling, deaths."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import ray
+
+from media.pool import (
+    MediaPool,
+    MediaTaskCancelled,
+    MediaTaskTooSlow,
+    MediaWorkerLost,
+    task_key,
+)
+from media.vod.assemble import AssembleJob
+from media.vod.plan import get_job, plan_video
+from media.vod.probe import ProbeJob
+from media.vod.publish import publish_playlists
+from media.vod.records import Progress, record_key
+from media.vod.source import MediaUnreadable
+from storage.objects import ObjectStore
+from tests.media.vod.clips import (
+    SOURCE_KEY,
+    VIDEO_ID,
+    Made,
+    Shot,
+    read_number,
+    write_numbered,
+)
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What these tasks are told."""
+
+    task_id: str = "t"
+    video_id: str = "v"
+
+
+def describe_process(order: Order, store: ObjectStore) -> tuple[int, int]:
+    store.put_sync("seen/by-task", b"yes")
+    return os.getpid(), os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def count_to_three(order: Order, store: ObjectStore) -> Iterator[Progress]:
+    for number in range(1, 4):
+        yield Progress(order.task_id, number, 3)
+    return "counted"
+
+
+def refuse(order: Order, store: ObjectStore) -> None:
+    raise MediaUnreadable("The file is empty.", size_bytes=0)
+
+
+def end_own_process(order: Order, store: ObjectStore) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def never_end(order: Order, store: ObjectStore) -> Iterator[Progress]:
+    yield Progress(order.task_id, 1, 2)
+    while True:
+        time.sleep(0.05)
+
+
+def find_pid() -> int:
+    return os.getpid()
+
+
+TASKS = {
+    "describe": describe_process,
+    "count": count_to_three,
+    "refuse": refuse,
+    "die": end_own_process,
+    "never": never_end,
+}
+
+
+@pytest.fixture(scope="module")
+def ray_node() -> Iterator[None]:
+    """Start a small Ray that knows our packages."""
+    ray.init(
+        num_cpus=1,
+        resources={"media": 1},
+        include_dashboard=False,
+        object_store_memory=100 << 20,
+        configure_logging=False,
+        log_to_driver=False,
+    )
+    ray.cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["x"]))
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def media_pool(ray_node: None, tmp_path: Path) -> MediaPool:
+    """Lend a pool of the product's own tasks."""
+    return MediaPool(f"file://{tmp_path}")
+
+
+@pytest.fixture
+def pool(ray_node: None, tmp_path: Path) -> MediaPool:
+    return MediaPool(f"file://{tmp_path}", TASKS)
+
+
+async def test_a_task_runs_nicely_in_another_process_with_the_store(
+    pool: MediaPool, tmp_path: Path
+):
+    pid, niceness = await pool.run("describe", Order())
+    assert pid != os.getpid()
+    assert niceness == 19
+    assert (tmp_path / "seen/by-task").read_bytes() == b"yes"
+
+
+async def test_other_work_never_gets_the_process_of_a_media_task(pool: MediaPool):
+    pid, _ = await pool.run("describe", Order())
+    assert await ray.remote(find_pid).options(num_cpus=1).remote() != pid
+
+
+async def test_progress_arrives_in_order_before_the_result(pool: MediaPool):
+    seen: list[Progress] = []
+    assert await pool.run("count", Order(), on_progress=seen.append) == "counted"
+    assert [(p.done, p.total) for p in seen] == [(1, 3), (2, 3), (3, 3)]
+
+
+async def test_a_refusal_comes_back_as_itself(pool: MediaPool):
+    with pytest.raises(MediaUnreadable, match="empty") as caught:
+        await pool.run("refuse", Order())
+    assert type(caught.value) is MediaUnreadable or caught.value.code == "media_unreadable"
+    assert caught.value.text == "The file is empty."
+    assert not caught.value.retryable
+
+
+async def test_a_dead_worker_is_a_retryable_error_and_the_pool_lives_on(pool: MediaPool):
+    with pytest.raises(MediaWorkerLost) as caught:
+        await pool.run("die", Order())
+    assert caught.value.retryable
+    assert await pool.run("count", Order()) == "counted"
+
+
+async def test_a_task_past_its_deadline_is_ended_and_frees_its_slot(pool: MediaPool):
+    with pytest.raises(MediaTaskTooSlow):
+        await pool.run("never", Order(), deadline_s=6)
+    assert await pool.run("count", Order(), deadline_s=60) == "counted"
+
+
+async def test_cancelling_by_key_ends_the_task(pool: MediaPool):
+    started = asyncio.Event()
+    order = Order(task_id="long", video_id="v7")
+    running = asyncio.create_task(pool.run("never", order, on_progress=lambda _: started.set()))
+    await started.wait()
+    assert await pool.cancel(task_key(order, "never"))
+    with pytest.raises(MediaTaskCancelled):
+        await running
+    assert not await pool.cancel("v7/long")
+    assert await pool.run("count", Order(), deadline_s=60) == "counted"
+
+
+async def test_closing_the_pool_cancels_what_runs(pool: MediaPool):
+    started = asyncio.Event()
+    running = asyncio.create_task(pool.run("never", Order(), on_progress=lambda _: started.set()))
+    await started.wait()
+    await pool.close()
+    with pytest.raises(MediaTaskCancelled):
+        await running
+
+
+async def test_an_upload_goes_through_all_tasks_to_a_playable_video(
+    media_pool: MediaPool, tmp_path: Path
+):
+    store = ObjectStore.open(f"file://{tmp_path}")
+    clip = write_numbered(tmp_path / "clip.mp4", [Fraction(n, 30) for n in range(60)])
+    data = clip.read_bytes()
+    halves = data[: len(data) // 2], data[len(data) // 2 :]
+    keys = tuple(f"uploads/u/{n:016d}" for n in range(2))
+    for key, half in zip(keys, halves, strict=True):
+        store.put_sync(key, half)
+    assemble = AssembleJob(VIDEO_ID, keys, SOURCE_KEY, len(data))
+    assert (await media_pool.run("assemble", assemble)).size_bytes == len(data)
+    info = await media_pool.run("probe", ProbeJob(VIDEO_ID, SOURCE_KEY))
+    plan = plan_video(info, video_id=VIDEO_ID, source_key=SOURCE_KEY)
+    seen: list[Progress] = []
+    records = {
+        task.task_id: await media_pool.run(
+            task.kind, get_job(plan, task.task_id), on_progress=seen.append
+        )
+        for task in plan.tasks
+    }
+    assert publish_playlists(plan, records, store).is_complete
+    assert seen == [Progress("first-00000", 1, 1)]
+    frames = Made(plan, records, store).frames_of("108p")
+    assert [read_number(frame) for frame in frames] == list(range(60))
+
+
+async def test_an_upload_with_a_part_missing_is_refused(media_pool: MediaPool, tmp_path: Path):
+    ObjectStore.open(f"file://{tmp_path}").put_sync("uploads/u/0", b"half")
+    with pytest.raises(MediaUnreadable, match="4 of 8 bytes"):
+        await media_pool.run("assemble", AssembleJob("v", ("uploads/u/0",), "sources/v", 8))
+
+
+async def test_a_running_chunk_can_be_cancelled(media_pool: MediaPool, tmp_path: Path):
+    store = ObjectStore.open(f"file://{tmp_path}")
+    shot = Shot(width=480, height=360)
+    clip = write_numbered(tmp_path / "clip.mp4", [Fraction(n, 30) for n in range(300)], shot)
+    store.put_file_sync(SOURCE_KEY, clip)
+    info = await media_pool.run("probe", ProbeJob(VIDEO_ID, SOURCE_KEY))
+    job = get_job(plan_video(info, video_id=VIDEO_ID, source_key=SOURCE_KEY), "rest-00000")
+    started = asyncio.Event()
+    running = asyncio.create_task(media_pool.run("chunk", job, on_progress=lambda _: started.set()))
+    await started.wait()
+    assert await media_pool.cancel(task_key(job, "chunk"))
+    with pytest.raises(MediaTaskCancelled):
+        await running
+    assert not store.exists_sync(record_key(VIDEO_ID, "rest-00000"))
