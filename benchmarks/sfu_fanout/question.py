@@ -1,0 +1,32 @@
+"""What does it cost to forward one WebRTC packet to one viewer, for few viewers and for many?"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from benchmarks.frame import Answer, Goal, Question
+from benchmarks.sfu_fanout.plane import forward
+
+PACKETS_PER_S = 300
+SECONDS, SECONDS_SHORT = 10.0, 3.0
+
+
+def for_viewers(viewers: int) -> Callable[[bool], Awaitable[Answer]]:
+    """Return a side with so many viewers of one publisher."""
+    return lambda short: forward(viewers, SECONDS_SHORT if short else SECONDS, PACKETS_PER_S)
+
+
+QUESTION = Question(
+    name="sfu_fanout",
+    sentence=__doc__ or "",
+    sides={"10 viewers": for_viewers(10), "100 viewers": for_viewers(100)},
+    libraries=("pylibsrtp", "pyOpenSSL", "cryptography"),
+    configuration={
+        "load": f"one publisher, {PACKETS_PER_S} packets of 1,100 bytes a second, AES-128-GCM",
+        "backend": "sendto, one call per packet and viewer; asyncio; loopback",
+    },
+    goals=(
+        Goal("100 viewers", "cpu_us_per_packet", 25.0),
+        Goal("100 viewers", "handshake_cpu_ms", 1.0),
+    ),
+)

@@ -1,0 +1,120 @@
+"""Writes the SDP answer to a WHIP or WHEP offer: ICE-lite, one port, one codec per section.
+
+Pure; called by `server`. Everything echoed from the offer was validated by `sdp`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from media.sfu.codecs import Choice, ChosenMedia
+from media.sfu.dtls import Fingerprint
+from media.sfu.sdp import Offer, OfferedMedia
+
+FEEDBACK = ("nack", "nack pli", "ccm fir")
+PUBLISHER_FEEDBACK = (*FEEDBACK, "goog-remb")
+HOST_TYPE_PREFERENCE = 126
+CHROMIUM_START_BITRATE = "x-google-start-bitrate=2000"  # kbit/s; others ignore it
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTransport:
+    """Our end: ICE credentials, certificate, and the addresses peers may reach us at."""
+
+    ice_ufrag: str
+    ice_password: str
+    fingerprint: Fingerprint
+    candidate_ips: tuple[str, ...]
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingStream:
+    """What a viewer's answer announces: the room's SSRC per kind under one canonical name."""
+
+    cname: str
+    ssrcs: Mapping[str, int]
+
+
+def build_answer(
+    offer: Offer, chosen: Choice, transport: LocalTransport, stream: OutgoingStream | None
+) -> str:
+    """Return the answer; `stream` is None towards a publisher, who only sends."""
+    accepted = {id(media.section): media for media in chosen.values()}
+    mids = [s.mid for s in offer.media if id(s) in accepted and s.mid]
+    lines = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0", "a=ice-lite"]
+    if mids:
+        lines.append(f"a=group:BUNDLE {' '.join(mids)}")
+    lines.append("a=msid-semantic: WMS *")
+    for section in offer.media:
+        media = accepted.get(id(section))
+        if media is None:
+            lines.extend(_reject_section(section))
+            continue
+        lines.extend(_accept_section(media, transport))
+        lines.append(f"a=setup:{'active' if offer.is_dtls_server else 'passive'}")
+        lines.extend(_describe_codec(media, is_publisher=stream is None))
+        if stream is None:
+            lines.append("a=recvonly")
+        else:
+            lines.append("a=sendonly")
+            lines.extend(_announce_stream(section.kind, stream))
+        lines.extend(_list_candidates(transport.candidate_ips, transport.port))
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _reject_section(section: OfferedMedia) -> Iterator[str]:
+    """Answer port 0 (RFC 3264 §6): the section stays in place and carries nothing."""
+    yield f"m={section.kind} 0 {section.protocol} {section.formats}"
+    yield "c=IN IP4 0.0.0.0"
+    if section.mid:
+        yield f"a=mid:{section.mid}"
+    yield "a=inactive"
+
+
+def _accept_section(media: ChosenMedia, transport: LocalTransport) -> Iterator[str]:
+    section = media.section
+    yield f"m={section.kind} 9 {section.protocol} {media.codec.payload_type}"
+    yield "c=IN IP4 0.0.0.0"
+    yield "a=rtcp:9 IN IP4 0.0.0.0"
+    if section.mid:
+        yield f"a=mid:{section.mid}"
+    yield f"a=ice-ufrag:{transport.ice_ufrag}"
+    yield f"a=ice-pwd:{transport.ice_password}"
+    yield f"a=fingerprint:{transport.fingerprint.algorithm} {transport.fingerprint.value}"
+    yield "a=rtcp-mux"
+    if section.has_reduced_rtcp:
+        yield "a=rtcp-rsize"
+
+
+def _describe_codec(media: ChosenMedia, *, is_publisher: bool) -> Iterator[str]:
+    codec = media.codec
+    number = codec.payload_type
+    channels = f"/{codec.channels}" if media.section.kind == "audio" else ""
+    yield f"a=rtpmap:{number} {codec.name}/{codec.clock_rate}{channels}"
+    wanted: Sequence[str] = ()
+    if media.section.kind == "video":
+        wanted = PUBLISHER_FEEDBACK if is_publisher else FEEDBACK
+    for kind in wanted:
+        if kind in codec.feedback:
+            yield f"a=rtcp-fb:{number} {kind}"
+    parameters = [key if value is None else f"{key}={value}" for key, value in codec.parameters]
+    if is_publisher and media.section.kind == "video":
+        parameters.append(CHROMIUM_START_BITRATE)
+    if parameters:
+        yield f"a=fmtp:{number} {';'.join(parameters)}"
+
+
+def _announce_stream(kind: str, stream: OutgoingStream) -> Iterator[str]:
+    yield f"a=msid:{stream.cname} {kind}"
+    yield f"a=ssrc:{stream.ssrcs[kind]} cname:{stream.cname}"
+    yield f"a=ssrc:{stream.ssrcs[kind]} msid:{stream.cname} {kind}"
+
+
+def _list_candidates(ips: Sequence[str], port: int) -> Iterator[str]:
+    """Host candidates, first ones preferred (RFC 8445 §5.1.2.1)."""
+    for number, ip in enumerate(ips, start=1):
+        priority = (HOST_TYPE_PREFERENCE << 24) | ((65536 - number) << 8) | 255
+        yield f"a=candidate:{number} 1 udp {priority} {ip} {port} typ host"
+    yield "a=end-of-candidates"

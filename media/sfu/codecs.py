@@ -1,0 +1,116 @@
+"""Decides which codec of an offer a room takes from its publisher or gives to a viewer.
+
+Pure; called by `server` between reading an offer and writing the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from media.sfu.errors import NoSupportedCodec, OfferMalformed
+from media.sfu.sdp import Offer, OfferedCodec, OfferedMedia
+
+VIDEO_CODECS = ("H264", "VP8")
+H264_PROFILES = ("42e0", "4200", "42", "4d", "64")
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenMedia:
+    """A section we accept, with the one codec it will carry."""
+
+    section: OfferedMedia
+    codec: OfferedCodec
+
+
+Choice = Mapping[str, ChosenMedia]
+
+
+def choose_publish(offer: Offer, preferred: Sequence[str] = VIDEO_CODECS) -> Choice:
+    """Return the sections to take by kind; video is required, sound is not.
+
+    The first section of a kind that can be taken wins. Raises `NoSupportedCodec`.
+    """
+    chosen: dict[str, ChosenMedia] = {}
+    for section in offer.media:
+        if not section.can_send or section.kind in chosen:
+            continue
+        if section.kind == "audio":
+            codec = find_opus(section)
+        else:
+            codec = next(filter(None, (find_video(section, name) for name in preferred)), None)
+        if codec is not None:
+            chosen[section.kind] = ChosenMedia(section, codec)
+    if "video" not in chosen:
+        raise NoSupportedCodec(wanted=list(preferred))
+    _check_payload_types(chosen)
+    return chosen
+
+
+def choose_watch(offer: Offer, room: Mapping[str, OfferedCodec]) -> Choice:
+    """Return the sections to fill by kind, each with the codec the room's publisher sends.
+
+    `room` maps kind to the publisher's codec. Raises `NoSupportedCodec` when the client wants
+    video and cannot decode the room's, or when nothing at all is left.
+    """
+    chosen: dict[str, ChosenMedia] = {}
+    wants_video = False
+    for section in offer.media:
+        source = room.get(section.kind)
+        if not section.can_receive or section.kind in chosen:
+            continue
+        wants_video = wants_video or section.kind == "video"
+        if source is None:
+            continue
+        if section.kind == "audio":
+            codec = find_opus(section)
+        else:
+            profile = source.get_parameter("profile-level-id", "42e01f")
+            codec = find_video(section, source.name, profile)
+        if codec is not None:
+            chosen[section.kind] = ChosenMedia(section, codec)
+    if not chosen or (wants_video and "video" not in chosen):
+        raise NoSupportedCodec(wanted=sorted(codec.name for codec in room.values()))
+    _check_payload_types(chosen)
+    return chosen
+
+
+def find_opus(section: OfferedMedia) -> OfferedCodec | None:
+    """Return the Opus payload type (RFC 7587 §7: always 48000/2)."""
+    for codec in section.codecs:
+        if codec.name.lower() == "opus" and codec.clock_rate == 48000 and codec.channels == 2:
+            return codec
+    return None
+
+
+def find_video(
+    section: OfferedMedia, name: str, profile: str = H264_PROFILES[0]
+) -> OfferedCodec | None:
+    """Return the payload type for a video codec; for H.264 the closest profile in mode 1.
+
+    Mode 1 is what encoders that fragment send (RFC 6184 §6.3). Decoders take more than they
+    announce, so another profile is better than a refusal.
+    """
+    found = [
+        codec
+        for codec in section.codecs
+        if codec.name.upper() == name and codec.clock_rate == 90000
+    ]
+    if name != "H264":
+        return found[0] if found else None
+    found = [codec for codec in found if codec.get_parameter("packetization-mode") == "1"]
+    wanted = (profile.lower()[:4], profile.lower()[:2], *H264_PROFILES)
+    return min(found, key=lambda codec: _rank_profile(codec, wanted), default=None)
+
+
+def _rank_profile(codec: OfferedCodec, wanted: Sequence[str]) -> int:
+    offered = codec.get_parameter("profile-level-id", "42e01f").lower()
+    ranks = [rank for rank, prefix in enumerate(wanted) if offered.startswith(prefix)]
+    return ranks[0] if ranks else len(wanted)
+
+
+def _check_payload_types(chosen: Choice) -> None:
+    """Refuse one payload type for two kinds: nothing else tells their packets apart."""
+    numbers = [media.codec.payload_type for media in chosen.values()]
+    if len(set(numbers)) != len(numbers):
+        raise OfferMalformed(reason="payload_type_twice")

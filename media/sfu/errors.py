@@ -1,0 +1,38 @@
+"""What the forwarding plane refuses, one class per fact; the edge turns them into answers."""
+
+from __future__ import annotations
+
+from kit.errors import AppError
+
+
+class OfferMalformed(AppError):
+    """The SDP offer cannot be read, or asks for a transport that WHIP and WHEP forbid."""
+
+    code, status, message = "offer_malformed", 400, "The SDP offer is not valid."
+
+
+class NoSupportedCodec(AppError):
+    """The offer holds no codec that this room can take or give."""
+
+    code, status, message = "no_supported_codec", 406, "None of the offered codecs fits this room."
+
+
+class RoomNotLive(AppError):
+    """Nobody publishes in the room, so there is nothing to watch."""
+
+    code, status, message = "room_not_live", 409, "This room is not live."
+    retryable = True
+
+
+class RoomFull(AppError):
+    """The room holds as many viewers as this edge lets it."""
+
+    code, status, message = "room_full", 503, "This room is full on this edge."
+    retryable = True
+
+
+class SfuFull(AppError):
+    """This edge holds as many rooms or sessions as it may, or is not running."""
+
+    code, status, message = "sfu_full", 503, "This edge takes no more sessions; try another."
+    retryable = True

@@ -1,0 +1,116 @@
+"""Viewers who get the same bytes before encryption, so that those bytes are made once.
+
+Owned by `room`. Plaintexts depend on the packet and the group alone, never on the moment: what
+is sent again is byte-identical to what was sent before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from media.sfu.rtp import build_rtp
+from media.sfu.session import ViewerSession
+from media.sfu.track import SourceTrack, TrackPacket
+
+SAFE_SEQ_FIRST = 0x4000
+SAFE_SEQ_END = 0xC000
+SEQ_SHIFT = 0x8000
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFormat:
+    """How one kind looks in a group: payload type, SSRC, and what is added to every index."""
+
+    payload_type: int
+    ssrc: int
+    shift: int
+
+
+GroupKey = tuple[tuple[str, StreamFormat], ...]
+
+
+def decide_shift(next_index: int) -> int:
+    """Return 0 or 0x8000, so that a viewer who starts now is far from a sequence wrap.
+
+    Both ends of a fresh SRTP stream assume rollover counter 0 (RFC 3711 §3.3.1). A receiver that
+    lost everything before the first wrap would stay one rollover behind for ever, and a late
+    packet from before the start could look like one from after the wrap. Starting at least 16,384
+    packets from either end of the sequence space makes both impossible in practice.
+    """
+    seq = next_index & 0xFFFF
+    return 0 if SAFE_SEQ_FIRST <= seq < SAFE_SEQ_END else SEQ_SHIFT
+
+
+def make_group_key(payload_types: Mapping[str, int], tracks: Mapping[str, SourceTrack]) -> GroupKey:
+    """Return the key of the group that a viewer who connects now belongs to."""
+    return tuple(
+        (kind, StreamFormat(number, tracks[kind].ssrc, decide_shift(tracks[kind].next_index)))
+        for kind, number in sorted(payload_types.items())
+    )
+
+
+class FanoutGroup:
+    """The members of one key, and who of them gets each kind at present."""
+
+    def __init__(self, key: GroupKey) -> None:
+        self.key = key
+        self.formats = dict(key)
+        self._members: dict[str, ViewerSession] = {}
+        self._receiving: dict[str, dict[str, ViewerSession]] = {kind: {} for kind, _ in key}
+        self._targets: dict[str, tuple[ViewerSession, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __contains__(self, viewer: ViewerSession) -> bool:
+        return viewer.session_id in self._members
+
+    def add(self, viewer: ViewerSession) -> None:
+        """Take a member in; it gets nothing until started."""
+        self._members[viewer.session_id] = viewer
+
+    def remove(self, viewer: ViewerSession) -> None:
+        """Let a member go."""
+        self._members.pop(viewer.session_id, None)
+        for kind in self.formats:
+            self.stop(viewer, kind)
+
+    def start(self, viewer: ViewerSession, kind: str, first_index: int) -> None:
+        """Send a kind to a member from `first_index` on."""
+        viewer.first_index[kind] = first_index
+        self._receiving[kind][viewer.session_id] = viewer
+        self._targets.pop(kind, None)
+
+    def stop(self, viewer: ViewerSession, kind: str) -> None:
+        """Send no more of a kind until the member is started again."""
+        if self._receiving.get(kind, {}).pop(viewer.session_id, None) is not None:
+            self._targets.pop(kind, None)
+
+    def list_waiting(self, kind: str) -> list[ViewerSession]:
+        """Return the members who should get a kind and do not yet."""
+        receiving = self._receiving.get(kind)
+        if receiving is None or len(receiving) == len(self._members):
+            return []
+        return [v for session_id, v in self._members.items() if session_id not in receiving]
+
+    def get_targets(self, kind: str) -> tuple[ViewerSession, ...]:
+        """Return who gets a kind now; the tuple is never changed, only replaced."""
+        targets = self._targets.get(kind)
+        if targets is None:
+            targets = tuple(self._receiving.get(kind, {}).values())
+            self._targets[kind] = targets
+        return targets
+
+    def build_plaintexts(self, kind: str, packets: Iterable[TrackPacket]) -> list[bytes]:
+        """Write the packets as RTP for this group."""
+        fmt = self.formats[kind]
+        number, ssrc, shift = fmt.payload_type, fmt.ssrc, fmt.shift
+        return [
+            build_rtp(p.marker | number, (p.index + shift) & 0xFFFF, p.timestamp, ssrc) + p.payload
+            for p in packets
+        ]
+
+    def get_index(self, track: SourceTrack, seq: int) -> int:
+        """Return the track's index for a sequence number that a member names."""
+        return track.get_index((seq - self.formats[track.kind].shift) & 0xFFFF)

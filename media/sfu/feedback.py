@@ -1,0 +1,83 @@
+"""What we tell a publisher: lost packets, keyframes wanted, how its streams arrive.
+
+Owned by `room`, one per publisher session. Decides when each message may go; returns the bytes
+and sends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from media.sfu.rtcp import build_nack, build_pli, build_receiver_report
+from media.sfu.track import SourceTrack
+
+KEYFRAME_EVERY_S = 1.0
+JOIN_KEYFRAME_EVERY_S = 0.3
+REPORT_EVERY_S = 1.0
+
+
+class PublisherFeedback:
+    """Paces feedback so that neither viewers nor loss can make us flood the publisher."""
+
+    def __init__(self, bitrate_max_bps: int) -> None:
+        self._bitrate_max_bps = bitrate_max_bps
+        self._keyframe_at_s = float("-inf")
+        self._reported_at_s = float("-inf")
+        self._is_keyframe_wanted = False
+        self._is_keyframe_for_join = False
+        self.keyframe_requests = 0
+        self.nacked_packets = 0
+
+    def request_keyframe(self, *, is_join: bool) -> None:
+        """Want a keyframe soon: at most one request a second, or one per 0.3 s for joiners."""
+        self._is_keyframe_wanted = True
+        self._is_keyframe_for_join = self._is_keyframe_for_join or is_join
+
+    def note_keyframe(self) -> None:
+        """A keyframe came: whoever waited is served."""
+        self._is_keyframe_wanted = False
+        self._is_keyframe_for_join = False
+
+    def take_due(self, tracks: Iterable[SourceTrack], now_s: float) -> list[bytes]:
+        """Return the compound packets to send now."""
+        tracks = [track for track in tracks if track.source_ssrc is not None]
+        due: list[bytes] = []
+        for track in tracks:
+            due += self._take_nack(track, now_s)
+            due += self._take_pli(track, now_s)
+        if tracks and now_s - self._reported_at_s >= REPORT_EVERY_S:
+            self._reported_at_s = now_s
+            due.append(self._build_report(tracks, now_s))
+        return due
+
+    def _take_nack(self, track: SourceTrack, now_s: float) -> list[bytes]:
+        missing = track.missing.take_due(now_s)
+        if not missing or track.source_ssrc is None:
+            return []
+        self.nacked_packets += len(missing)
+        return [build_nack(track.source_ssrc, [track.get_source_seq(i) for i in missing])]
+
+    def _take_pli(self, track: SourceTrack, now_s: float) -> list[bytes]:
+        if track.kind != "video" or track.source_ssrc is None:
+            return []
+        wanted = self._is_keyframe_wanted or track.is_awaiting_source
+        every_s = JOIN_KEYFRAME_EVERY_S if self._is_keyframe_for_join else KEYFRAME_EVERY_S
+        if not wanted or now_s - self._keyframe_at_s < every_s:
+            return []
+        self._keyframe_at_s = now_s
+        # The wish stays until the keyframe comes, at the slower pace: a PLI may be lost.
+        self._is_keyframe_for_join = False
+        self.keyframe_requests += 1
+        return [build_pli(track.source_ssrc)]
+
+    def _build_report(self, tracks: list[SourceTrack], now_s: float) -> bytes:
+        blocks = []
+        video = []
+        for track in tracks:
+            if track.source_ssrc is None:
+                continue
+            if track.reception is not None:
+                blocks.append((track.source_ssrc, track.reception.take_report(now_s)))
+            if track.kind == "video":
+                video.append(track.source_ssrc)
+        return build_receiver_report(blocks, self._bitrate_max_bps, video)

@@ -1,0 +1,128 @@
+"""How well one source arrives: RFC 3550 receiver statistics and the packets still missing.
+
+Owned by `track`, read by `feedback`, which reports to the publisher. Pure state; time comes in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MISSING_MAX = 256
+NACK_EVERY_S = 0.05
+NACK_TRIES_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ReceptionReport:
+    """One report block as RTCP wants it; `delay_s` is the time since the sender report."""
+
+    fraction_lost: int
+    packets_lost: int
+    highest_sequence: int
+    jitter: int
+    lsr: int
+    delay_s: float
+
+
+class Reception:
+    """Counts of one source since its first packet (RFC 3550 §6.4.1, A.3, A.8)."""
+
+    def __init__(self, first_seq: int, clock_rate: int) -> None:
+        self._clock_rate = clock_rate
+        self._base = first_seq
+        self._highest = first_seq
+        self._received = 0
+        self._expected_before = 0
+        self._received_before = 0
+        self._jitter = 0.0
+        self._transit: float | None = None
+        self._sender_ntp = 0
+        self._sender_at_s = 0.0
+
+    def apply_packet(self, advance: int, timestamp: int, now_s: float) -> None:
+        """Count one packet that lies `advance` after the highest so far (negative: late)."""
+        self._received += 1
+        if advance > 0:
+            self._highest += advance
+        transit = now_s * self._clock_rate - timestamp
+        if self._transit is not None:
+            delta = abs(transit - self._transit)
+            if delta < self._clock_rate * 10:  # A timestamp wrap is not jitter.
+                self._jitter += (delta - self._jitter) / 16
+        self._transit = transit
+
+    def apply_sender_report(self, ntp_timestamp: int, now_s: float) -> None:
+        """Remember when the publisher's last sender report came, for its round-trip time."""
+        self._sender_ntp = (ntp_timestamp >> 16) & 0xFFFFFFFF
+        self._sender_at_s = now_s
+
+    @property
+    def packets_lost(self) -> int:
+        """Packets that never came so far; never below zero here."""
+        return max(0, self._highest - self._base + 1 - self._received)
+
+    def take_report(self, now_s: float) -> ReceptionReport:
+        """Close the interval since the last report and return it."""
+        expected = self._highest - self._base + 1
+        expected_now = expected - self._expected_before
+        lost_now = expected_now - (self._received - self._received_before)
+        self._expected_before = expected
+        self._received_before = self._received
+        fraction = (lost_now << 8) // expected_now if expected_now > 0 and lost_now > 0 else 0
+        return ReceptionReport(
+            fraction_lost=min(fraction, 255),
+            packets_lost=min(self.packets_lost, 0x7FFFFF),
+            highest_sequence=self._highest & 0xFFFFFFFF,
+            jitter=int(self._jitter) & 0xFFFFFFFF,
+            lsr=self._sender_ntp,
+            delay_s=now_s - self._sender_at_s if self._sender_ntp else 0.0,
+        )
+
+
+class MissingPackets:
+    """Indexes seen as gaps, asked for a few times, then given up; bounded, oldest go first."""
+
+    def __init__(self) -> None:
+        self._tries: dict[int, int] = {}
+        self._asked_at_s: dict[int, float] = {}
+        self.given_up = 0
+
+    def add_gap(self, first: int, end: int) -> None:
+        """Note that the indexes in [first, end) were skipped."""
+        for index in range(max(first, end - MISSING_MAX), end):
+            self._tries[index] = 0
+        while len(self._tries) > MISSING_MAX:
+            self._forget(next(iter(self._tries)))
+            self.given_up += 1
+
+    def discard(self, index: int) -> None:
+        """Note that a packet came after all."""
+        if index in self._tries:
+            self._forget(index)
+
+    def clear(self) -> None:
+        """Forget everything: the source changed."""
+        self._tries.clear()
+        self._asked_at_s.clear()
+
+    def take_due(self, now_s: float) -> list[int]:
+        """Return the indexes to ask for now, in order, and count the attempt."""
+        if not self._tries:
+            return []
+        due = []
+        for index, tries in list(self._tries.items()):
+            if tries >= NACK_TRIES_MAX:
+                self._forget(index)
+                self.given_up += 1
+            elif now_s - self._asked_at_s.get(index, -1.0) >= NACK_EVERY_S:
+                self._tries[index] = tries + 1
+                self._asked_at_s[index] = now_s
+                due.append(index)
+        return sorted(due)
+
+    def __len__(self) -> int:
+        return len(self._tries)
+
+    def _forget(self, index: int) -> None:
+        self._tries.pop(index, None)
+        self._asked_at_s.pop(index, None)

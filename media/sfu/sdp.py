@@ -1,0 +1,277 @@
+"""Reads and validates SDP offers (RFC 8866, RFC 8829), as WHIP and WHEP clients send them.
+
+Called by `server` for every publish and watch. What comes out is safe to echo into an answer;
+everything else raises `OfferMalformed`. Lines nobody here reads (candidates, header extensions,
+SSRCs) are dropped first, so that an oddity in them refuses nobody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.sdp import MediaDescription, SessionDescription
+
+from media.sfu.dtls import DIGESTS, Fingerprint
+from media.sfu.errors import OfferMalformed
+
+OFFER_CHARS_MAX = 65_536
+MEDIA_MAX = 16
+CODECS_MAX = 128
+PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF", "RTP/SAVPF")
+READ_ATTRIBUTES = frozenset(
+    {
+        *("mid", "rtpmap", "fmtp", "rtcp-fb", "rtcp-mux", "group"),
+        *("setup", "fingerprint", "ice-ufrag", "ice-pwd", "ice-lite"),
+        *("sendrecv", "sendonly", "recvonly", "inactive"),
+    }
+)
+CODEC_ATTRIBUTES = frozenset({"rtpmap", "fmtp", "rtcp-fb"})
+TAKEN_CODECS = frozenset({"opus", "h264", "vp8"})
+FLAGS = frozenset({"bundle-only", "rtcp-rsize"})
+# What aiortc's parser lets through on bad input; it has no error of its own.
+PARSE_ERRORS = (
+    AssertionError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)
+
+# Python ends lines at more of these than SDP does.
+_CONTROL = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}")
+_PARAMETER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~/=:,-]{1,256}")
+_UFRAG = re.compile(r"[A-Za-z0-9+/=-]{4,256}")
+_PASSWORD = re.compile(r"[A-Za-z0-9+/=-]{22,256}")
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedCodec:
+    """One payload type of a section: name as registered, format parameters, feedback kinds."""
+
+    payload_type: int
+    name: str
+    clock_rate: int
+    channels: int | None
+    parameters: tuple[tuple[str, str | None], ...]
+    feedback: frozenset[str]
+
+    def get_parameter(self, name: str, default: str = "") -> str:
+        """Return a format parameter as text."""
+        return dict(self.parameters).get(name) or default
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedMedia:
+    """One m= section; `is_usable` says whether it may be accepted at all."""
+
+    kind: str
+    mid: str
+    protocol: str
+    formats: str
+    direction: str
+    codecs: tuple[OfferedCodec, ...]
+    is_usable: bool
+    has_reduced_rtcp: bool
+
+    @property
+    def can_send(self) -> bool:
+        """Tell whether the client offers to send."""
+        return self.is_usable and self.direction in ("sendonly", "sendrecv")
+
+    @property
+    def can_receive(self) -> bool:
+        """Tell whether the client offers to receive."""
+        return self.is_usable and self.direction in ("recvonly", "sendrecv")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A validated offer: its sections in order and the one transport they share.
+
+    `is_dtls_server` is set when the client can only wait for our handshake: WHIP asks for
+    "actpass" (RFC 9725 §4.4), yet FFmpeg's muxer offers "passive".
+    """
+
+    media: tuple[OfferedMedia, ...]
+    ice_ufrag: str
+    fingerprints: tuple[Fingerprint, ...]
+    is_dtls_server: bool
+
+
+def parse_offer(sdp: str) -> Offer:
+    """Read an offer; raises `OfferMalformed` with a reason when it does not hold together."""
+    if not sdp.startswith("v=0"):
+        raise OfferMalformed(reason="not_sdp")
+    if len(sdp) > OFFER_CHARS_MAX or _CONTROL.search(sdp):
+        raise OfferMalformed(reason="too_long_or_binary")
+    text, flags = _keep_read_lines(sdp)
+    if not 1 <= len(flags) <= MEDIA_MAX:
+        raise OfferMalformed(reason="media_count")
+    try:
+        session = SessionDescription.parse(text)
+    except PARSE_ERRORS as error:
+        raise OfferMalformed(reason="syntax") from error
+    bundle = _get_bundle(session)
+    media = tuple(
+        _read_media(section, own_flags, bundle)
+        for section, own_flags in zip(session.media, flags, strict=True)
+    )
+    _check_sections(media, bundle)
+    transport = _find_transport(session, media, bundle)
+    return Offer(
+        media=media,
+        ice_ufrag=_read_ufrag(transport),
+        fingerprints=_read_fingerprints(transport),
+        is_dtls_server=transport.dtls is not None and transport.dtls.role == "server",
+    )
+
+
+def _keep_read_lines(sdp: str) -> tuple[str, list[frozenset[str]]]:
+    """Return the lines we read, and the flags of each section the parser does not report.
+
+    Browsers offer some thirty codecs with five lines each; we take three, and the parser's time
+    grows with the square of their number.
+    """
+    kept: list[str] = []
+    flags: list[frozenset[str]] = []
+    lines = [line.rstrip() for line in sdp.splitlines()]
+    payload_types = _list_payload_types(lines)
+    for line in lines:
+        if line.startswith("m="):
+            flags.append(frozenset())
+        if line.startswith("a="):
+            name, _, value = line[2:].partition(":")
+            if name in FLAGS and flags:
+                flags[-1] |= {name}
+            is_other_codec = name in CODEC_ATTRIBUTES and value.split()[:1] not in payload_types
+            if name not in READ_ATTRIBUTES or is_other_codec:
+                continue
+        elif not line.startswith(("v=", "o=", "s=", "t=", "m=")):
+            continue
+        kept.append(line)
+    return "\r\n".join(kept) + "\r\n", flags
+
+
+def _list_payload_types(lines: Sequence[str]) -> list[list[str]]:
+    """Return the payload types of codecs we may take, as their attribute lines begin."""
+    found = [["*"]]
+    for line in lines:
+        attribute, _, value = line.partition(":")
+        words = value.split()
+        is_rtpmap = attribute == "a=rtpmap" and len(words) > 1
+        if is_rtpmap and words[1].partition("/")[0].lower() in TAKEN_CODECS:
+            found.append(words[:1])
+    return found
+
+
+def _get_bundle(session: SessionDescription) -> tuple[str, ...]:
+    groups = [group for group in session.group if group.semantic == "BUNDLE"]
+    return tuple(str(item) for item in groups[0].items) if groups else ()
+
+
+def _read_media(
+    section: MediaDescription, flags: frozenset[str], bundle: Sequence[str]
+) -> OfferedMedia:
+    mid = section.rtp.muxId or ""
+    if mid and not _TOKEN.fullmatch(mid):
+        raise OfferMalformed(reason="mid")
+    is_av = section.kind in ("audio", "video")
+    if is_av and section.profile not in PROTOCOLS:
+        raise OfferMalformed(reason="protocol")
+    if len(section.rtp.codecs) > CODECS_MAX:
+        raise OfferMalformed(reason="codec_count")
+    is_bundled = not bundle or mid in bundle
+    is_enabled = section.port != 0 or "bundle-only" in flags
+    return OfferedMedia(
+        kind=section.kind,
+        mid=mid,
+        protocol=section.profile,
+        formats=" ".join(str(item) for item in section.fmt),
+        direction=section.direction or "sendrecv",
+        codecs=_read_codecs(section) if is_av else (),
+        is_usable=is_av and is_enabled and is_bundled and section.rtcp_mux,
+        has_reduced_rtcp="rtcp-rsize" in flags,
+    )
+
+
+def _read_codecs(section: MediaDescription) -> tuple[OfferedCodec, ...]:
+    """Read the codecs the m= line lists; an rtpmap for any other payload type means nothing."""
+    return tuple(_read_codec(c) for c in section.rtp.codecs if c.payloadType in section.fmt)
+
+
+def _read_codec(codec: RTCRtpCodecParameters) -> OfferedCodec:
+    payload_type = -1 if codec.payloadType is None else codec.payloadType
+    if not 0 <= payload_type <= 127 or not _TOKEN.fullmatch(codec.name):
+        raise OfferMalformed(reason="rtpmap")
+    parameters = []
+    for name, value in codec.parameters.items():
+        text = None if value is None else str(value).strip()
+        for part in (name.strip(), text):
+            if part and not _PARAMETER.fullmatch(part):
+                raise OfferMalformed(reason="fmtp")
+        if name.strip():
+            parameters.append((name.strip(), text))
+    return OfferedCodec(
+        payload_type=payload_type,
+        name=codec.name,
+        clock_rate=codec.clockRate,
+        channels=codec.channels,
+        parameters=tuple(parameters),
+        feedback=frozenset(
+            fb.type if fb.parameter is None else f"{fb.type} {fb.parameter}"
+            for fb in codec.rtcpFeedback
+        ),
+    )
+
+
+def _check_sections(media: Sequence[OfferedMedia], bundle: Sequence[str]) -> None:
+    """Refuse what makes the sections ambiguous: WHIP and WHEP clients bundle (RFC 9725 §4.4)."""
+    av = [section for section in media if section.kind in ("audio", "video")]
+    mids = [section.mid for section in media if section.mid]
+    if len(set(mids)) != len(mids) or not set(bundle) <= set(mids):
+        raise OfferMalformed(reason="mid")
+    if len(av) > 1 and not bundle:
+        raise OfferMalformed(reason="bundle_missing")
+    if av and not any(section.is_usable for section in av):
+        raise OfferMalformed(reason="rtcp_mux_or_bundle_missing")
+
+
+def _find_transport(
+    session: SessionDescription, media: Sequence[OfferedMedia], bundle: Sequence[str]
+) -> MediaDescription:
+    """Return the section whose ICE and DTLS parameters hold for all (RFC 9143 §7.2)."""
+    tag = bundle[0] if bundle else media[0].mid
+    return next(section for section in session.media if (section.rtp.muxId or "") == tag)
+
+
+def _read_ufrag(section: MediaDescription) -> str:
+    ice = section.ice
+    if ice is None or ice.iceLite:
+        raise OfferMalformed(reason="ice_lite")  # Two lite agents never find each other.
+    ufrag, password = ice.usernameFragment or "", ice.password or ""
+    if not _UFRAG.fullmatch(ufrag) or not _PASSWORD.fullmatch(password):
+        raise OfferMalformed(reason="ice_credentials")
+    return ufrag
+
+
+def _read_fingerprints(section: MediaDescription) -> tuple[Fingerprint, ...]:
+    if section.dtls is None:
+        raise OfferMalformed(reason="dtls_setup")
+    found = []
+    for item in section.dtls.fingerprints:
+        algorithm = item.algorithm.lower()
+        if algorithm not in DIGESTS:
+            continue
+        size = DIGESTS[algorithm].digest_size
+        if not re.fullmatch(rf"[0-9A-Fa-f]{{2}}(:[0-9A-Fa-f]{{2}}){{{size - 1}}}", item.value):
+            raise OfferMalformed(reason="fingerprint")
+        found.append(Fingerprint(algorithm, item.value.upper()))
+    if not found:
+        raise OfferMalformed(reason="fingerprint")
+    return tuple(found)

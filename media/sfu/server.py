@@ -1,0 +1,353 @@
+"""The forwarding plane of one edge process: `Sfu` takes offers and moves packets.
+
+Called by the edge, on the event loop only. Makes sessions, routes datagrams to them, ends the
+silent ones; rooms do the rest. Knows neither HTTP nor who may publish or watch: that is decided
+before it is called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable
+
+from kit.clock import Clock
+from kit.ids import make_token
+from kit.logs import get_log
+from media.sfu.answer import LocalTransport, OutgoingStream, build_answer
+from media.sfu.budget import Budget, SourceBudgets
+from media.sfu.codecs import Choice, choose_publish, choose_watch
+from media.sfu.dtls import DtlsIdentity, DtlsSrtpPeer, DtlsState
+from media.sfu.egress import SendtoEgress
+from media.sfu.errors import RoomFull, RoomNotLive, SfuFull
+from media.sfu.ice import IceLite
+from media.sfu.options import SessionAnswer, SessionFact, SfuEvents, SfuOptions, SfuStats
+from media.sfu.room import SfuRoom
+from media.sfu.rtp import is_rtcp
+from media.sfu.sdp import Offer, parse_offer
+from media.sfu.session import PeerSession, PublisherSession, SessionParts, ViewerSession
+from media.sfu.stun import Address
+from media.sfu.udp import UdpMux
+
+TICK_S = 0.05
+
+log = get_log("sfu")
+
+
+class Sfu:
+    """All rooms and sessions behind one UDP port."""
+
+    def __init__(self, options: SfuOptions, clock: Clock, events: SfuEvents) -> None:
+        self._options = options
+        self._clock = clock
+        self._events = events
+        self._now = clock.monotonic_s
+        self._identity = DtlsIdentity(clock.now())
+        self._ice = IceLite()
+        self._mux = UdpMux(self, self._now, options.stun_per_source_per_s)
+        self._egress = SendtoEgress(self._mux, self._mux, self._now)
+        self._rooms: dict[str, SfuRoom] = {}
+        self._sessions: dict[str, PeerSession] = {}
+        self._touched: set[SfuRoom] = set()
+        rate = options.handshakes_per_s
+        self._handshake_budget = Budget(rate, rate, self._now())
+        rate = options.handshakes_per_source_per_s
+        self._source_handshakes = SourceBudgets(rate, 4 * rate)
+        self._handshakes = 0
+        self._handshakes_failed = 0
+        self._ticking: asyncio.Task[None] | None = None
+
+    # For the edge
+
+    async def start(self) -> None:
+        """Bind the port and start working; raises OSError when the port is taken."""
+        self._mux.open(self._options.bind_host, self._options.port)
+        self._ticking = asyncio.create_task(self._run_ticks(), name="sfu-ticks")
+        self._ticking.add_done_callback(_report_end)
+        log.info("sfu.started", port=self._mux.port)
+
+    async def close(self) -> None:
+        """End every session and free the port; closing twice does nothing."""
+        for session in list(self._sessions.values()):
+            self._end(session, "shutdown")
+        if self._ticking is not None:
+            self._ticking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticking
+            self._ticking = None
+        self._mux.close()
+
+    @property
+    def port(self) -> int:
+        """The bound UDP port; 0 while not started."""
+        return self._mux.port
+
+    def publish(self, room_id: str, offer_sdp: str) -> SessionAnswer:
+        """Answer a WHIP offer; once connected, the session replaces the room's publisher.
+
+        Raises OfferMalformed, NoSupportedCodec, SfuFull.
+        """
+        self._check_capacity(room_id)
+        offer = parse_offer(offer_sdp)
+        room = self._rooms.get(room_id)
+        preferred = () if room is None else room.list_preferred_codecs()
+        chosen = choose_publish(offer, preferred) if preferred else choose_publish(offer)
+        if room is None:
+            room = self._rooms[room_id] = SfuRoom(room_id, self._options, self._egress, self._now())
+        session = PublisherSession(self._make_parts(room_id, offer), chosen)
+        expected, room.next_publisher = room.next_publisher, session
+        if expected is not None:
+            self._end(expected, "replaced")
+        return self._open(session, offer, chosen, stream=None)
+
+    def watch(self, room_id: str, offer_sdp: str) -> SessionAnswer:
+        """Answer a WHEP offer with the codecs of the room's publisher.
+
+        Raises RoomNotLive, OfferMalformed, NoSupportedCodec, RoomFull, SfuFull.
+        """
+        room = self._rooms.get(room_id)
+        codecs = {} if room is None else room.get_codecs()
+        if room is None or not codecs:
+            raise RoomNotLive(room_id=room_id)
+        self._check_capacity(room_id)
+        if len(room.viewers) >= self._options.viewers_per_room_max:
+            raise RoomFull(room_id=room_id)
+        offer = parse_offer(offer_sdp)
+        chosen = choose_watch(offer, codecs)
+        session = ViewerSession(self._make_parts(room_id, offer), chosen)
+        room.viewers[session.session_id] = session
+        stream = OutgoingStream(room.cname, room.get_ssrcs())
+        return self._open(session, offer, chosen, stream)
+
+    def close_session(self, session_id: str) -> bool:
+        """End a session; False when there is none with this id."""
+        session = self._sessions.get(session_id)
+        if session is None:
+            return False
+        self._end(session, "closed")
+        return True
+
+    def has_session(self, session_id: str) -> bool:
+        """Tell whether a session exists, connected or not."""
+        return session_id in self._sessions
+
+    def list_sessions(self) -> tuple[SessionFact, ...]:
+        """Return every session, oldest first."""
+        now_s = self._now()
+        return tuple(
+            SessionFact(
+                session_id=session.session_id,
+                room_id=session.room_id,
+                role="viewer" if isinstance(session, ViewerSession) else "publisher",
+                is_connected=session.is_connected,
+                age_s=now_s - session.created_at_s,
+            )
+            for session in self._sessions.values()
+        )
+
+    def stats(self) -> SfuStats:
+        """Return the counts of every room and of the whole."""
+        return SfuStats(
+            rooms=tuple(room.get_stats() for room in self._rooms.values()),
+            sessions=len(self._sessions),
+            handshakes=self._handshakes,
+            handshakes_failed=self._handshakes_failed,
+            datagrams_in=self._mux.datagrams_in,
+            datagrams_refused=self._mux.datagrams_refused,
+            send_stalls=self._egress.stalls,
+            queued_packets=self._egress.queued_packets,
+            packets_dropped=self._egress.packets_dropped,
+        )
+
+    # For the mux
+
+    def on_stun(self, datagram: bytes, source: Address) -> None:
+        """Answer a connectivity check, and follow the peer when its path changed."""
+        answer = self._ice.answer_check(datagram, source, self._now())
+        if answer is None:
+            self._mux.datagrams_refused += 1
+            return
+        session = self._sessions[answer.session_id]
+        session.heard_at_s = self._now()
+        if answer.is_moved and isinstance(session, ViewerSession):
+            session.follow_address()
+        self._mux.send_or_drop(answer.response, source)
+        waits_for_us = session.dtls.is_client and not session.dtls.is_started
+        if waits_for_us and self._may_shake_hands(session, source):
+            session.send(session.dtls.start())
+
+    def on_dtls(self, datagram: bytes, source: Address) -> None:
+        """Advance a handshake, or hear that the peer is leaving; only from proven addresses."""
+        session = self._find_session(source)
+        if session is None or not self._may_shake_hands(session, source):
+            self._mux.datagrams_refused += 1
+            return
+        session.send(session.dtls.receive(datagram))
+        state = session.dtls.state
+        if state is DtlsState.CONNECTED and session.srtp is None:
+            self._connect(session)
+        elif state is DtlsState.CLOSED:
+            self._end(session, "left")
+        elif state is DtlsState.FAILED:
+            self._handshakes_failed += session.srtp is None
+            log.info("sfu.dtls_failed", session=session.label, why=session.dtls.failure)
+            self._end(session, "left")
+
+    def on_media(self, datagram: bytes, source: Address) -> None:
+        """Decrypt one packet and give it to its room."""
+        session = self._find_session(source)
+        if session is None or session.srtp is None:
+            self._mux.datagrams_refused += 1
+            return
+        room = self._rooms[session.room_id]
+        if is_rtcp(datagram):
+            packet = session.srtp.unprotect_rtcp(datagram)
+            if packet is not None:
+                session.heard_at_s = self._now()
+                room.apply_rtcp(session, packet, session.heard_at_s)
+        elif isinstance(session, PublisherSession) and session is room.publisher:
+            packet = session.srtp.unprotect(datagram)
+            if packet is not None:
+                session.heard_at_s = self._now()
+                room.apply_rtp(session, packet, session.heard_at_s)
+                self._touched.add(room)
+
+    def on_batch_end(self) -> None:
+        """Forward what the batch brought."""
+        if self._touched:
+            now_s = self._now()
+            for room in self._touched:
+                room.flush(now_s)
+            self._touched.clear()
+
+    # Sessions
+
+    def _check_capacity(self, room_id: str) -> None:
+        is_full = len(self._sessions) >= self._options.sessions_max
+        is_new = room_id not in self._rooms
+        if is_full or (is_new and len(self._rooms) >= self._options.rooms_max):
+            raise SfuFull
+        if self._ticking is None:
+            raise SfuFull(reason="not_running")
+
+    def _make_parts(self, room_id: str, offer: Offer) -> SessionParts:
+        session_id = make_token()
+        return SessionParts(
+            session_id=session_id,
+            room_id=room_id,
+            agent=self._ice.add_agent(session_id, offer.ice_ufrag),
+            dtls=DtlsSrtpPeer(self._identity, offer.fingerprints, is_client=offer.is_dtls_server),
+            transmit=self._mux.send_or_drop,
+            created_at_s=self._now(),
+        )
+
+    def _open(
+        self, session: PeerSession, offer: Offer, chosen: Choice, stream: OutgoingStream | None
+    ) -> SessionAnswer:
+        self._sessions[session.session_id] = session
+        transport = LocalTransport(
+            ice_ufrag=session.agent.local_ufrag,
+            ice_password=session.agent.local_password,
+            fingerprint=self._identity.fingerprint,
+            candidate_ips=self._options.candidate_ips,
+            port=self._mux.port,
+        )
+        answer = build_answer(offer, chosen, transport, stream)
+        return SessionAnswer(session.session_id, answer, etag=f'"{secrets.token_hex(8)}"')
+
+    def _connect(self, session: PeerSession) -> None:
+        """Let media flow: the handshake is done and the certificate is the offered one."""
+        session.start_srtp()
+        self._handshakes += 1
+        room = self._rooms[session.room_id]
+        log.info("sfu.session_connected", room=session.room_id, session=session.label)
+        if isinstance(session, PublisherSession):
+            previous = room.publisher
+            mismatched = room.promote_publisher(session, self._now())
+            if previous is not None:
+                self._end(previous, "replaced")
+            for viewer in mismatched:
+                self._end(viewer, "codec_changed")
+            self._tell(self._events.on_publisher_connected, session)
+        elif isinstance(session, ViewerSession):
+            room.connect_viewer(session, self._now())
+            self._tell(self._events.on_viewer_connected, session)
+
+    def _end(self, session: PeerSession, reason: str) -> None:
+        """Close a session, tell its room and the edge; ending twice does nothing."""
+        if self._sessions.pop(session.session_id, None) is None:
+            return
+        was_connected = session.is_connected
+        session.is_open = False
+        session.send(session.dtls.close())
+        self._ice.remove_agent(session.agent)
+        room = self._rooms[session.room_id]
+        if isinstance(session, PublisherSession):
+            room.remove_publisher(session, self._now())
+            announce = self._events.on_publisher_lost
+        else:
+            assert isinstance(session, ViewerSession), "a session publishes or watches"
+            room.remove_viewer(session)
+            announce = self._events.on_viewer_left
+        log.info("sfu.session_ended", room=room.room_id, session=session.label, reason=reason)
+        if was_connected:
+            self._tell(announce, session, reason)
+        if not room.viewers and room.publisher is None and room.next_publisher is None:
+            del self._rooms[room.room_id]
+            self._touched.discard(room)
+
+    def _tell(self, announce: Callable[..., None], session: PeerSession, *rest: str) -> None:
+        """Call an event handler in the next loop turn: it may call us back."""
+        loop = asyncio.get_running_loop()
+        loop.call_soon(announce, session.room_id, session.session_id, *rest)
+
+    def _find_session(self, source: Address) -> PeerSession | None:
+        session_id = self._ice.find_session(source)
+        return None if session_id is None else self._sessions[session_id]
+
+    def _may_shake_hands(self, session: PeerSession, source: Address) -> bool:
+        """Tell whether a handshake may start now; one that has started may go on."""
+        if session.dtls.is_started:
+            return True
+        now_s = self._now()
+        return self._source_handshakes.spend(source[0], now_s) and self._handshake_budget.spend(
+            now_s
+        )
+
+    # Time
+
+    async def _run_ticks(self) -> None:
+        """Repeat what is due; owned by `start` and `close`."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._tick(self._now())
+
+    def _tick(self, now_s: float) -> None:
+        for session in list(self._sessions.values()):
+            if session.srtp is None:
+                session.send(session.dtls.retransmit())
+                is_late = now_s - session.created_at_s > self._options.connect_timeout_s
+                if is_late or session.dtls.state is DtlsState.FAILED:
+                    self._end(session, "timeout")
+            elif now_s - session.heard_at_s > self._options.idle_timeout_s:
+                self._end(session, "timeout")
+        for room in list(self._rooms.values()):
+            room.send_feedback(now_s)
+            room.measure_rates(now_s)
+            self._end_abandoned(room, now_s)
+
+    def _end_abandoned(self, room: SfuRoom, now_s: float) -> None:
+        """Close the viewers of a room whose publisher stayed away longer than the grace."""
+        if room.publisher is not None or room.lost_at_s is None:
+            return
+        if now_s - room.lost_at_s > self._options.viewer_grace_s:
+            for viewer in list(room.viewers.values()):
+                self._end(viewer, "publisher_gone")
+
+
+def _report_end(ticking: asyncio.Task[None]) -> None:
+    """Say so at once when ticks stop for any reason but our own; `close` would tell too late."""
+    error = None if ticking.cancelled() else ticking.exception()
+    if error is not None:
+        log.error("sfu.ticks_stopped", exc_info=error)

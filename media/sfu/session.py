@@ -1,0 +1,148 @@
+"""One peer: its ICE agent, its DTLS handshake, its SRTP contexts, and when it was last heard.
+
+Made by `server`; publishers feed a room, viewers are targets of the egress. Holds state and does
+what concerns this peer alone; which peer follows which is `room`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from media.sfu.budget import Budget
+from media.sfu.codecs import Choice
+from media.sfu.dtls import DtlsSrtpPeer
+from media.sfu.ice import IceAgent
+from media.sfu.options import Kind
+from media.sfu.sdp import OfferedCodec
+from media.sfu.srtp import SrtpPair
+from media.sfu.stun import Address
+
+REPEATS_PER_S = 150.0
+REPEATS_BURST = 300.0
+REPEAT_PAUSE_S = 0.02
+REPEATS_REMEMBERED = 512
+
+Transmit = Callable[[bytes, Address], None]
+KINDS: tuple[Kind, ...] = ("audio", "video")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionParts:
+    """What a session is made of."""
+
+    session_id: str
+    room_id: str
+    agent: IceAgent
+    dtls: DtlsSrtpPeer
+    transmit: Transmit
+    created_at_s: float
+
+
+class PeerSession:
+    """What publishers and viewers have in common."""
+
+    def __init__(self, parts: SessionParts) -> None:
+        self.session_id = parts.session_id
+        self.room_id = parts.room_id
+        self.agent = parts.agent
+        self.dtls = parts.dtls
+        self.created_at_s = parts.created_at_s
+        self.heard_at_s = parts.created_at_s
+        self.srtp: SrtpPair | None = None
+        self.is_open = True
+        self._transmit = parts.transmit
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether media can flow."""
+        return self.srtp is not None and self.is_open
+
+    @property
+    def label(self) -> str:
+        """Enough of the session id to find it in a log; not enough to end the session."""
+        return self.session_id[:6]
+
+    def start_srtp(self) -> None:
+        """Take the keys of the finished handshake."""
+        assert self.dtls.keys is not None, "SRTP starts after the handshake"
+        self.srtp = SrtpPair(self.dtls.keys)
+
+    def send(self, datagrams: list[bytes]) -> None:
+        """Send control datagrams as they are to the address ICE chose."""
+        if self.agent.address is not None:
+            for datagram in datagrams:
+                self._transmit(datagram, self.agent.address)
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Protect and send one compound RTCP packet; nothing happens before the handshake."""
+        if self.srtp is not None and self.agent.address is not None:
+            self._transmit(self.srtp.protect_rtcp(packet), self.agent.address)
+
+
+class PublisherSession(PeerSession):
+    """A session that sends: which payload type is which kind, and in which codec."""
+
+    def __init__(self, parts: SessionParts, chosen: Choice) -> None:
+        super().__init__(parts)
+        self.kinds: dict[int, Kind] = {}
+        self.codecs: dict[str, OfferedCodec] = {}
+        for kind in KINDS:
+            if kind in chosen:
+                self.kinds[chosen[kind].codec.payload_type] = kind
+                self.codecs[kind] = chosen[kind].codec
+
+
+class ViewerSession(PeerSession):
+    """A session that receives, and a target of the egress once its handshake is done.
+
+    `first_index` holds the first packet index sent per kind: nothing older goes to this viewer.
+    """
+
+    def __init__(self, parts: SessionParts, chosen: Choice) -> None:
+        super().__init__(parts)
+        self.payload_types: Mapping[str, int] = {
+            kind: media.codec.payload_type for kind, media in chosen.items()
+        }
+        self.video_codec = chosen["video"].codec.name.upper() if "video" in chosen else ""
+        self.protect: Callable[[bytes], bytes] = _refuse_protect
+        self.address: Address = ("", 0)
+        self.packets_out = 0
+        self.first_index: dict[str, int] = {}
+        self.loss = 0.0
+        self._repeats = Budget(REPEATS_PER_S, REPEATS_BURST, parts.created_at_s)
+        self._repeated_at_s: dict[tuple[str, int], float] = {}
+
+    def start_srtp(self) -> None:
+        """Take the keys, and become a target."""
+        super().start_srtp()
+        assert self.srtp is not None, "start_srtp sets it"
+        self.protect = self.srtp.protect
+        self.follow_address()
+
+    def follow_address(self) -> None:
+        """Send media to where ICE now says the viewer is."""
+        if self.agent.address is not None:
+            self.address = self.agent.address
+
+    def may_repeat(self, kind: str, index: int, now_s: float) -> bool:
+        """Tell whether a lost packet may be sent again now, and count it if so.
+
+        Refuses what was never sent to this viewer: a packet older than its first would belong to
+        an earlier rollover than its SRTP contexts know. Refuses floods and quick repeats too.
+        """
+        if index < self.first_index.get(kind, index + 1):
+            return False
+        key = (kind, index)
+        if now_s - self._repeated_at_s.get(key, float("-inf")) < REPEAT_PAUSE_S:
+            return False
+        if not self._repeats.spend(now_s):
+            return False
+        if len(self._repeated_at_s) >= REPEATS_REMEMBERED:
+            self._repeated_at_s.clear()
+        self._repeated_at_s[key] = now_s
+        return True
+
+
+def _refuse_protect(_plaintext: bytes) -> bytes:
+    raise ValueError("this viewer has no SRTP context yet")

@@ -1,0 +1,207 @@
+"""One forwarded track: a steady sequence of packets out of one publisher after another.
+
+Owned by `room`, fed by its publisher. Each source packet is rewritten once, here: a running
+index replaces its sequence number, its timestamp continues the last publisher's, extensions and
+padding go. A ring keeps what may be asked for again, and where the last keyframe began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from media.sfu.reception import MissingPackets, Reception
+from media.sfu.rtp import RtpFields, is_keyframe_start, signed_distance
+
+RING_PACKETS = 1024
+JUMP_PACKETS_MAX = 3000
+KEYFRAME_RUN_PACKETS_MAX = 256
+SOURCE_SILENCE_S = 0.5
+CLOCK_RATES = {"audio": 48000, "video": 90000}
+TIMESTAMP_MASK = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPacket:
+    """A rewritten packet; `index` never wraps, its low 16 bits are the sequence number."""
+
+    index: int
+    marker: int
+    timestamp: int
+    payload: bytes
+    is_keyframe: bool
+
+
+class SourceTrack:
+    """Turns what publishers send into one track with one SSRC.
+
+    Video begins with a keyframe after every change of publisher, so that indexes run on without
+    a hole from the last packet of one to the keyframe of the next.
+    """
+
+    def __init__(self, kind: str, ssrc: int, first_index: int) -> None:
+        self.kind = kind
+        self.ssrc = ssrc
+        self.clock_rate = CLOCK_RATES[kind]
+        self.codec = ""
+        self.source_ssrc: int | None = None
+        self.next_index = first_index
+        self.keyframe_index: int | None = None
+        self.missing = MissingPackets()
+        self.reception: Reception | None = None
+        self.timestamp_offset = 0
+        self.packets_in = 0
+        self.bytes_in = 0
+        self.packets_dropped = 0
+        self._ring: list[TrackPacket | None] = [None] * RING_PACKETS
+        self._source_first_index = first_index
+        self._source_seq = 0
+        self._is_started = False
+        self._probation_seq: int | None = None
+        self._frame_timestamp = -1
+        self._frame_first_index = first_index
+        self._timestamp = 0
+        self._packet_at_s: float | None = None
+
+    @property
+    def is_awaiting_source(self) -> bool:
+        """True until the present publisher's first usable packet has come."""
+        return not self._is_started
+
+    def begin_source(self, codec: str) -> None:
+        """Expect a new publisher: any SSRC will do, and video waits for a keyframe."""
+        self.codec = codec
+        self.source_ssrc = None
+        self._is_started = False
+        self._probation_seq = None
+        self.keyframe_index = None
+        self.reception = None
+        self.missing.clear()
+
+    def apply(self, fields: RtpFields, now_s: float) -> TrackPacket | None:
+        """Rewrite one source packet and keep it; None for strays, repeats and what comes early.
+
+        Packets that only pad keep their place, empty: a hole would be asked for again and again.
+        """
+        advance = self._measure_advance(fields, now_s)
+        index = 0 if advance is None else self.next_index - 1 + advance
+        if advance is None or not self._is_new(index):
+            self.packets_dropped += 1
+            return None
+        timestamp = (fields.timestamp + self.timestamp_offset) & TIMESTAMP_MASK
+        is_keyframe = is_keyframe_start(self.codec, fields.payload)
+        packet = TrackPacket(index, fields.marker, timestamp, fields.payload, is_keyframe)
+        self._count(fields, advance, now_s)
+        self._advance(index, advance, fields.seq)
+        self._ring[index % RING_PACKETS] = packet
+        self._note_frame(packet, is_newest=advance > 0)
+        return packet
+
+    def find_packet(self, index: int) -> TrackPacket | None:
+        """Return the packet with this index while the ring still holds it."""
+        packet = self._ring[index % RING_PACKETS]
+        return packet if packet is not None and packet.index == index else None
+
+    def get_index(self, seq: int) -> int:
+        """Return the newest index at or below the present one that `seq` can mean."""
+        newest = self.next_index - 1
+        return newest - ((newest - seq) & 0xFFFF)
+
+    def list_keyframe_run(self) -> list[TrackPacket]:
+        """Return what a decoder that starts now needs, or nothing when that is too far back."""
+        start = self.keyframe_index
+        if start is None or self.next_index - start > KEYFRAME_RUN_PACKETS_MAX:
+            return []
+        found = [self.find_packet(index) for index in range(start, self.next_index)]
+        return [packet for packet in found if packet is not None]
+
+    def get_source_seq(self, index: int) -> int:
+        """Return the publisher's sequence number for one of our indexes."""
+        return (self._source_seq - (self.next_index - 1 - index)) & 0xFFFF
+
+    def _measure_advance(self, fields: RtpFields, now_s: float) -> int | None:
+        """Return how far after our newest packet this one lies; None when it is not ours."""
+        if not self._accept_source(fields.ssrc, now_s):
+            return None
+        if self._is_started:
+            advance = signed_distance(fields.seq, self._source_seq)
+            if abs(advance) <= JUMP_PACKETS_MAX:
+                return advance
+            if not self._accept_jump(fields.seq):
+                return None
+        if self.kind == "video" and not is_keyframe_start(self.codec, fields.payload):
+            return None
+        self._start_source(fields, now_s)
+        return 1
+
+    def _accept_source(self, ssrc: int, now_s: float) -> bool:
+        """Keep to one SSRC; another may follow only after the first fell silent."""
+        if ssrc == self.source_ssrc:
+            return True
+        is_silent = self._packet_at_s is None or now_s - self._packet_at_s > SOURCE_SILENCE_S
+        if self.source_ssrc is not None:
+            if not is_silent:
+                return False
+            self.begin_source(self.codec)
+        self.source_ssrc = ssrc
+        return True
+
+    def _accept_jump(self, seq: int) -> bool:
+        """Believe a far-off sequence number once its successor follows (RFC 3550 A.1)."""
+        if seq != self._probation_seq:
+            self._probation_seq = (seq + 1) & 0xFFFF
+            return False
+        ssrc = self.source_ssrc
+        self.begin_source(self.codec)
+        self.source_ssrc = ssrc
+        return True
+
+    def _start_source(self, fields: RtpFields, now_s: float) -> None:
+        """Let the new source continue where the last one ended, in sequence and in time."""
+        if self._packet_at_s is not None:
+            elapsed = max(1, round((now_s - self._packet_at_s) * self.clock_rate))
+            target = self._timestamp + elapsed
+            self.timestamp_offset = (target - fields.timestamp) & TIMESTAMP_MASK
+        self._is_started = True
+        self._source_first_index = self.next_index
+        self._source_seq = (fields.seq - 1) & 0xFFFF
+        self._frame_timestamp = -1
+        self.reception = Reception(fields.seq, self.clock_rate)
+
+    def _is_new(self, index: int) -> bool:
+        """Tell a late packet from a repeated one, or from one before this source began."""
+        if index >= self.next_index:
+            return True
+        if index < self._source_first_index or index < self.next_index - RING_PACKETS:
+            return False
+        return self.find_packet(index) is None
+
+    def _advance(self, index: int, advance: int, seq: int) -> None:
+        if advance > 0:
+            if advance > 1:
+                self.missing.add_gap(self.next_index, index)
+            self.next_index = index + 1
+            self._source_seq = seq
+        else:
+            self.missing.discard(index)
+
+    def _count(self, fields: RtpFields, advance: int, now_s: float) -> None:
+        assert self.reception is not None, "a started source has reception statistics"
+        # The packet that starts a source is already the base that Reception counts from.
+        step = 0 if self.next_index == self._source_first_index else advance
+        self.reception.apply_packet(step, fields.timestamp, now_s)
+        self.packets_in += 1
+        self.bytes_in += len(fields.payload)
+        self._packet_at_s = now_s
+
+    def _note_frame(self, packet: TrackPacket, *, is_newest: bool) -> None:
+        """Remember where the frame, and the keyframe, began: SEI may precede the SPS."""
+        if is_newest:
+            self._timestamp = packet.timestamp
+            if packet.timestamp != self._frame_timestamp:
+                self._frame_timestamp = packet.timestamp
+                self._frame_first_index = packet.index
+        elif packet.timestamp == self._frame_timestamp:
+            self._frame_first_index = min(self._frame_first_index, packet.index)
+        if packet.is_keyframe:
+            is_this_frame = packet.timestamp == self._frame_timestamp
+            self.keyframe_index = self._frame_first_index if is_this_frame else packet.index

@@ -1,0 +1,1 @@
+"""Tests of the forwarding plane, with offers as real clients write them."""

@@ -1,0 +1,100 @@
+"""Chromium publishes and watches through the forwarding plane, in both video codecs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from playwright.async_api import BrowserContext, async_playwright
+
+from kit.clock import SystemClock
+from media.sfu.server import Sfu
+from tests.media.sfu.browser_page import make_app
+from tests.media.sfu.stage import LOOPBACK, EventLog
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--allow-loopback-in-peer-connection",
+    "--autoplay-policy=no-user-gesture-required",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+]
+
+
+@dataclass
+class BrowserStage:
+    """A running forwarding plane behind its front, and a browser to drive."""
+
+    sfu: Sfu
+    log: EventLog
+    url: str
+    browser: BrowserContext
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[BrowserStage]:
+    if not CHROMIUM.exists():
+        pytest.skip("Chromium is not installed here")
+    log = EventLog()
+    sfu = Sfu(LOOPBACK, SystemClock(), log)
+    await sfu.start()
+    runner = web.AppRunner(make_app(sfu), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch_persistent_context(
+            str(tmp_path / "profile"), executable_path=str(CHROMIUM), headless=True, args=ARGUMENTS
+        )
+        yield BrowserStage(sfu, log, f"http://localhost:{port}/", browser)
+        await browser.close()
+    await runner.cleanup()
+    await sfu.close()
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP8"])
+async def test_a_viewer_decodes_what_a_browser_publishes(stage: BrowserStage, codec: str) -> None:
+    publisher, viewer = await stage.browser.new_page(), await stage.browser.new_page()
+    await publisher.goto(stage.url)
+    await viewer.goto(stage.url)
+    if not await publisher.evaluate("codec => listCodecs(codec)", codec):
+        pytest.skip(f"this Chromium does not encode {codec}")
+    await publisher.evaluate("codec => publish('show', codec)", codec)
+    watched = await viewer.evaluate("() => watch('show')")
+    await asyncio.sleep(2)
+    inbound = await viewer.evaluate("() => inbound()")
+    assert f"video/{codec}" in inbound
+    assert inbound["video"]["framesDecoded"] >= 20
+    assert inbound["video"]["packetsLost"] == 0
+    assert inbound["audio"]["packetsReceived"] >= 50
+    assert watched["firstFrameMs"] < 3000
+    (room,) = stage.sfu.stats().rooms
+    assert (room.publisher_state, room.video_codec) == ("connected", codec)
+    await publisher.evaluate("() => hangUp('publisher')")
+    await asyncio.sleep(0.5)
+    assert stage.log.list_ends("publisher_lost") == ["left"]
+
+
+async def test_a_late_browser_sees_its_first_frame_within_a_second(stage: BrowserStage) -> None:
+    publisher = await stage.browser.new_page()
+    await publisher.goto(stage.url)
+    await publisher.evaluate("() => publish('show', 'VP8')")
+    await asyncio.sleep(3)
+    viewer = await stage.browser.new_page()
+    await viewer.goto(stage.url)
+    watched = await viewer.evaluate("() => watch('show')")
+    assert watched["firstFrameMs"] < 1500
