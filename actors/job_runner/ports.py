@@ -1,0 +1,54 @@
+"""What jobs and event listeners are given, and the shapes they have.
+
+Features write handlers against these; `serve_apps/wiring.py` alone composes them; `runner.py` runs
+them. Handlers run at least once: each is safe to repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from actors.job_runner.media_queue import MediaQueue
+from kit.clock import Clock
+from kit.events import Event, EventName
+from kit.settings import Settings
+from storage.cache import Cache
+from storage.database import Database
+from storage.objects import ObjectStore
+
+
+@dataclass(frozen=True)
+class JobPorts:
+    """Everything outside that a handler may use; the runner's shell opens and closes it."""
+
+    settings: Settings
+    database: Database
+    cache: Cache
+    objects: ObjectStore
+    media: MediaQueue
+    clock: Clock
+
+
+JobHandler = Callable[[JobPorts, bytes], Awaitable[None]]
+GiveUp = Callable[[JobPorts, bytes, Exception], Awaitable[None]]
+EventHandler = Callable[[JobPorts, Event], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """A handler with its limits. `give_up` is told before a job that keeps failing is held."""
+
+    handle: JobHandler
+    concurrency_max: int = 8
+    """At a time, over all runners."""
+    attempts_max: int = 8
+    give_up: GiveUp | None = None
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A handler of events and the names it wants."""
+
+    events: frozenset[EventName]
+    handle: EventHandler

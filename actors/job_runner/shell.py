@@ -1,0 +1,94 @@
+"""The job runner as a process: opens the ports, starts the runner, says how it is, drains it.
+
+A plain class; `cluster/` wraps a subclass from `serve_apps/wiring.py` as the named Ray actor
+`runner`. Nothing is passed to it but what every process reads from the settings file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from actors.job_runner.media_queue import MediaQueue
+from actors.job_runner.ports import JobHandler, JobPorts, JobSpec, Listener
+from actors.job_runner.runner import JobRunner
+from kit.clock import SystemClock
+from kit.logs import configure_logs, get_log
+from kit.settings import Settings, load_settings
+from media.pool import MediaPool
+from storage.cache import Cache
+from storage.database import Database, PoolOptions
+from storage.objects import ObjectStore
+
+log = get_log("runner")
+
+
+class JobRunnerShell:
+    """Owns the ports of one runner. `start` may be called again after Ray restarted the process."""
+
+    def __init__(
+        self,
+        handlers: Mapping[str, JobHandler | JobSpec],
+        listeners: Mapping[str, Listener],
+        settings: Settings | None = None,
+    ) -> None:
+        self._settings = settings or load_settings()
+        self._handlers = handlers
+        self._listeners = listeners
+        self._ports: JobPorts | None = None
+        self._pool: MediaPool | None = None
+        self._runner: JobRunner | None = None
+
+    async def start(self) -> None:
+        """Open everything and begin; does nothing when it has begun."""
+        if self._runner is not None:
+            return
+        settings = self._settings
+        configure_logs(settings.log_level)
+        database = Database(
+            settings.database.url,
+            PoolOptions(
+                size=settings.database.runner_pool,
+                wait_s=settings.database.wait_s,
+                name="socialflow-runner",
+            ),
+        )
+        cache = Cache(settings.cache.url)
+        await database.open()
+        await cache.open()
+        store_url = settings.objects.url or f"file://{(settings.home / 'objects').resolve()}"
+        self._pool = MediaPool(store_url)
+        self._ports = JobPorts(
+            settings=settings,
+            database=database,
+            cache=cache,
+            objects=ObjectStore.open(store_url),
+            media=MediaQueue(self._pool, settings.cluster.media_workers),
+            clock=SystemClock(),
+        )
+        self._runner = JobRunner(self._ports, self._handlers, self._listeners)
+        await self._runner.start()
+        log.info("runner.started", pid=os.getpid(), jobs=sorted(self._handlers))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `status` shows."""
+        if self._runner is None or self._ports is None:
+            return {"pid": os.getpid(), "healthy": False}
+        return {
+            "pid": os.getpid(),
+            **self._runner.describe(),
+            "media_waiting": self._ports.media.waiting,
+            "media_slots": self._ports.media.slots_max,
+        }
+
+    async def drain(self, deadline_s: float) -> None:
+        """Finish or hand back the work within the deadline, then close everything."""
+        runner, self._runner = self._runner, None
+        if runner is None or self._ports is None or self._pool is None:
+            return
+        await runner.drain(deadline_s)
+        await self._pool.close()
+        await self._ports.cache.close()
+        await self._ports.database.close()
+        log.info("runner.drained", pid=os.getpid())

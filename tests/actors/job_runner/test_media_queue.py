@@ -1,0 +1,96 @@
+"""The door to the media pool: bounded, by rank, and fair within one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from actors.job_runner.media_queue import MediaQueue, MediaRank, OnProgress
+
+pytestmark = pytest.mark.unit
+
+
+class Gatekeeper:
+    """A pool whose tasks end when told to."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, asyncio.Event] = {}
+        self.begun: list[str] = []
+        self.most = 0
+
+    async def run(
+        self, task_name: str, payload: Any, *, on_progress: OnProgress | None = None
+    ) -> Any:
+        self.begun.append(task_name)
+        end = self.running[task_name] = asyncio.Event()
+        self.most = max(self.most, len(self.running))
+        try:
+            await end.wait()
+        finally:
+            del self.running[task_name]
+        return payload
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def end_all(pool: Gatekeeper) -> None:
+    while pool.running:
+        next(iter(pool.running.values())).set()
+        await settle()
+
+
+async def test_no_more_tasks_run_than_there_are_workers():
+    pool = Gatekeeper()
+    queue = MediaQueue(pool, 2)
+    tasks = [asyncio.create_task(queue.run(f"t{n}", n, rank=MediaRank.MORE)) for n in range(5)]
+    await settle()
+    assert pool.begun == ["t0", "t1"]
+    assert queue.waiting == 3
+    await end_all(pool)
+    assert await asyncio.gather(*tasks) == [0, 1, 2, 3, 4]
+    assert pool.most == 2
+
+
+async def test_what_nobody_can_watch_without_goes_first():
+    pool = Gatekeeper()
+    queue = MediaQueue(pool, 1)
+    order = [
+        ("busy", MediaRank.MORE),
+        ("more", MediaRank.MORE),
+        ("first", MediaRank.FIRST),
+        ("look", MediaRank.LOOK),
+        ("first too", MediaRank.FIRST),
+    ]
+    tasks = [asyncio.create_task(queue.run(name, None, rank=rank)) for name, rank in order]
+    await settle()
+    await end_all(pool)
+    await asyncio.gather(*tasks)
+    assert pool.begun == ["busy", "look", "first", "first too", "more"]
+
+
+async def test_a_caller_that_goes_away_gives_its_place_to_the_next():
+    pool = Gatekeeper()
+    queue = MediaQueue(pool, 1)
+    running = asyncio.create_task(queue.run("running", None, rank=MediaRank.MORE))
+    waiting = asyncio.create_task(queue.run("waiting", None, rank=MediaRank.MORE))
+    last = asyncio.create_task(queue.run("last", "done", rank=MediaRank.MORE))
+    await settle()
+    waiting.cancel()
+    running.cancel()
+    await settle()
+    assert pool.begun == ["running", "last"]
+    await end_all(pool)
+    assert await last == "done"
+    assert await asyncio.create_task(_run_and_end(queue, pool)) == "again"
+
+
+async def _run_and_end(queue: MediaQueue, pool: Gatekeeper) -> Any:
+    task = asyncio.create_task(queue.run("again", "again", rank=MediaRank.MORE))
+    await settle()
+    await end_all(pool)
+    return await task
