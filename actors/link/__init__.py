@@ -1,0 +1,1 @@
+"""Persistent, framed, mutually authenticated links between processes of one cluster."""

@@ -1,0 +1,155 @@
+"""Hosts and clients for tests: in this process, or as child processes that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+import tomllib
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from actors.link.frames import LinkPeer
+from actors.live_room.client import RoomClient
+from actors.live_room.directory import RoomDirectory
+from actors.live_room.entries import Speaker
+from actors.live_room.followers import HostPorts
+from actors.live_room.host import RoomHost
+from actors.live_room.messages import EDGE, EntryLine, RoomOpened
+from kit.clock import SystemClock
+from kit.settings import Settings
+from storage.database import Database, PoolOptions
+
+NODE = "here"
+
+
+@dataclass
+class Heard:
+    """A listener that remembers, per room."""
+
+    opened: list[RoomOpened] = field(default_factory=list)
+    entries: dict[uuid.UUID, list[EntryLine]] = field(default_factory=dict)
+    shown: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    ended_sessions: list[str] = field(default_factory=list)
+
+    def on_room_opened(self, opened: RoomOpened) -> None:
+        self.opened.append(opened)
+
+    def on_room_entries(self, room_id: uuid.UUID, entries: list[EntryLine]) -> None:
+        self.entries.setdefault(room_id, []).extend(entries)
+
+    def on_room_show(self, room_id: uuid.UUID, kind: str, data: bytes) -> None:
+        self.shown.append((kind, msgspec.json.decode(data)))
+
+    def on_session_end(self, room_id: uuid.UUID, session_id: str) -> None:
+        self.ended_sessions.append(session_id)
+
+    def seqs(self, room_id: uuid.UUID) -> list[int]:
+        return [entry.seq for entry in self.entries.get(room_id, [])]
+
+    def kinds(self, room_id: uuid.UUID) -> list[str]:
+        return [entry.kind for entry in self.entries.get(room_id, [])]
+
+    def statuses(self, room_id: uuid.UUID) -> list[str]:
+        return [
+            msgspec.json.decode(entry.data)["status"]
+            for entry in self.entries.get(room_id, [])
+            if entry.kind == "state"
+        ]
+
+
+@contextlib.asynccontextmanager
+async def run_host(settings: Settings, host_id: str = "host-0") -> AsyncIterator[RoomHost]:
+    """Run one incarnation of a host in this process."""
+    database = Database(settings.database.url, PoolOptions(size=4, name=host_id))
+    await database.open()
+    host = RoomHost(host_id, HostPorts(settings, database, SystemClock(), NODE))
+    await host.start()
+    try:
+        yield host
+    finally:
+        await host.close()
+        await database.close()
+
+
+@contextlib.asynccontextmanager
+async def run_client(
+    settings: Settings, heard: Heard | None = None, name: str = "edge-0", role: str = EDGE
+) -> AsyncIterator[RoomClient]:
+    """Run a client as an edge or the API has it."""
+    database = Database(settings.database.url, PoolOptions(size=2, name=name))
+    await database.open()
+    client = RoomClient(
+        LinkPeer(role, name, 1), settings.cluster.key, RoomDirectory(database, NODE), heard
+    )
+    try:
+        yield client
+    finally:
+        await client.close()
+        await database.close()
+
+
+def make_speaker(user_id: uuid.UUID, username: str = "ada") -> Speaker:
+    return Speaker(user_id, username, username.title())
+
+
+def write_settings(settings: Settings, path: Path) -> Path:
+    """Write settings to a file that a child process can load."""
+    lines = [f"home = {str(settings.home)!r}", ""]
+    for section in ("auth", "database", "cache", "cluster", "limits", "edge", "http", "hosts"):
+        lines.append(f"[{section}]")
+        for name, value in dataclasses.asdict(getattr(settings, section)).items():
+            lines.append(f"{name} = {_write_value(value)}")
+    path.touch(mode=0o600)
+    path.write_text("\n".join(lines))
+    tomllib.loads(path.read_text())
+    return path
+
+
+def _write_value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_write_value(item) for item in value) + "]"
+    return repr(value)
+
+
+@dataclass
+class ChildHost:
+    """A host in a process of its own."""
+
+    process: asyncio.subprocess.Process
+    incarnation: int
+
+    async def kill(self) -> None:
+        """End it as a power cut would."""
+        if self.process.returncode is None:
+            os.kill(self.process.pid, signal.SIGKILL)
+        await self.process.wait()
+
+
+@contextlib.asynccontextmanager
+async def run_child_host(settings_file: Path, host_id: str) -> AsyncIterator[ChildHost]:
+    """Start a host in a child process and wait until it serves."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.actors.live_room.host_process",
+        str(settings_file),
+        host_id,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    line = await asyncio.wait_for(process.stdout.readline(), 20)
+    child = ChildHost(process, int(line))
+    try:
+        yield child
+    finally:
+        await child.kill()

@@ -1,0 +1,180 @@
+"""Hosts while PostgreSQL is away, and when nobody knows whether a write was stored."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import uuid
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from actors.live_room.client_room import RequestFailed
+from actors.live_room.directory import RoomDirectory
+from kit.settings import DatabaseSettings, LimitSettings, Settings
+from storage.database import Database, PoolOptions
+from storage.hosts import list_live_hosts
+from tests.actors.live_room.stage import NODE, Heard, make_speaker, run_client, run_host
+from tests.actors.live_room.test_host import Cast, read_rows
+from tests.storage.live_rows import create_room_row, create_user_row
+from tests.storage.waiting import wait_until
+
+pytestmark = pytest.mark.db
+
+
+class Cable:
+    """A way to PostgreSQL that can be cut and mended."""
+
+    def __init__(self, dsn: str) -> None:
+        self._parts = urlsplit(dsn)
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.port = 0
+
+    @property
+    def dsn(self) -> str:
+        """The address at this end."""
+        name = self._parts.netloc.rpartition("@")[0]
+        return self._parts._replace(netloc=f"{name}@127.0.0.1:{self.port}").geturl()
+
+    async def mend(self) -> None:
+        """Let connections through."""
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        """End all connections and refuse others."""
+        assert self._server is not None
+        self._server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection(self._parts.hostname, self._parts.port)
+        self._writers |= {writer, there[1]}
+        with contextlib.suppress(OSError):
+            await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
+        self._writers -= {writer, there[1]}
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(1 << 16):
+        writer.write(data)
+    writer.close()
+
+
+@pytest.fixture
+async def cable(database_dsn: str) -> AsyncIterator[Cable]:
+    lent = Cable(database_dsn)
+    await lent.mend()
+    yield lent
+    await lent.cut()
+
+
+@pytest.fixture
+def cabled(settings: Settings, cable: Cable) -> Settings:
+    return dataclasses.replace(
+        settings,
+        database=DatabaseSettings(url=cable.dsn, wait_s=0.5),
+        limits=LimitSettings(chat_per_10_s_max=100_000),
+    )
+
+
+@pytest.fixture
+async def cast(database: Database) -> Cast:
+    async with database.connection() as connection:
+        user_id = await create_user_row(connection, "ada")
+        return Cast(user_id, await create_room_row(connection, user_id))
+
+
+async def test_lines_are_refused_while_storage_is_away_and_typing_is_not(
+    cabled: Settings, cable: Cable, database: Database, cast: Cast
+) -> None:
+    heard = Heard()
+    async with run_host(cabled) as host, run_client(cabled, heard) as client:
+        client.open_room(cast.room_id)
+        await cast.say(client, "before")
+        await cable.cut()
+        with contextlib.suppress(TimeoutError, RequestFailed):
+            await asyncio.wait_for(cast.say(client, "lost"), 0.5)
+        with pytest.raises(RequestFailed) as refused:
+            await cast.say(client, "refused")
+        assert refused.value.refusal.code == "storage_away"
+        assert refused.value.refusal.retryable
+        client.send_typing(cast.room_id, make_speaker(cast.user_id))
+        await wait_until(lambda: any(kind == "typing" for kind, _ in heard.shown))
+        await cable.mend()
+        await _say_until_stored(cast, client, "after")
+        assert host.describe()["health"] == "ok"
+        async with database.connection() as connection:
+            (entry,) = await list_live_hosts(connection)
+        assert entry.incarnation == host.incarnation
+    names = [name for name, _ in await read_rows(database, cast.room_id)]
+    assert names[0] == "before"
+    assert "refused" not in names
+    assert heard.seqs(cast.room_id) == list(range(1, len(names) + 1))
+
+
+async def _say_until_stored(cast: Cast, client: object, name: str) -> None:
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                await cast.say(client, name)  # type: ignore[arg-type]
+            except RequestFailed:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+async def test_connections_that_die_while_writing_lose_and_double_nothing(
+    cabled: Settings, cable: Cable, database: Database, cast: Cast
+) -> None:
+    heard, acknowledged, stop = Heard(), {}, False
+    async with run_host(cabled), run_client(cabled, heard) as client:
+        client.open_room(cast.room_id)
+        await cast.say(client, "first")
+
+        async def write(writer: int) -> None:
+            number = 0
+            while not stop:
+                name = f"{writer}-{number}"
+                try:
+                    acknowledged[name] = (await cast.say(client, name)).seq
+                except RequestFailed as error:
+                    if not error.refusal.retryable:
+                        raise
+                    await asyncio.sleep(0.02)
+                else:
+                    number += 1
+
+        writers = [asyncio.create_task(write(n)) for n in range(12)]
+        for _ in range(5):
+            count = len(acknowledged)
+            await wait_until(lambda count=count: len(acknowledged) > count + 12)
+            await cable.cut()
+            await asyncio.sleep(0.05)
+            await cable.mend()
+        count = len(acknowledged)
+        await wait_until(lambda: len(acknowledged) > count + 12)
+        stop = True
+        await asyncio.gather(*writers)
+        rows = dict(await read_rows(database, cast.room_id))
+        await wait_until(lambda: len(heard.seqs(cast.room_id)) >= len(rows))
+    del rows["first"]
+    assert rows == acknowledged
+    assert heard.seqs(cast.room_id) == list(range(1, len(rows) + 2))
+
+
+async def test_a_directory_without_hosts_says_so_and_may_be_asked_again(
+    settings: Settings, database: Database
+) -> None:
+    lent = Database(settings.database.url, PoolOptions(size=1))
+    await lent.open()
+    directory = RoomDirectory(lent, NODE)
+    with pytest.raises(Exception, match="Rooms cannot be opened") as refused:
+        await directory.get_owner(uuid.uuid4())
+    assert refused.value.retryable
+    await lent.close()
