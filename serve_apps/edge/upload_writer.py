@@ -1,0 +1,219 @@
+"""Takes the body of one tus PATCH and makes it durable, piece by piece.
+
+`uploads.py` gives it a locked upload. A piece is an immutable object first and a row second; the
+row is the acknowledgement. What arrived before a connection broke is kept, unless a checksum
+spans the whole body. It renews the lock while it receives and stops when the lock is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import ClientError, StreamReader
+
+from kit.clock import Clock
+from kit.errors import AppError
+from kit.logs import get_log
+from kit.metrics import UPLOAD_BYTES
+from kit.settings import Settings
+from storage.database import Connection, Database
+from storage.objects import ObjectStore
+from storage.uploads import Upload, UploadPart, insert_parts, make_part_key, renew_lock
+
+log = get_log("uploads")
+
+LOCK_TTL_S = 10.0
+RENEW_EVERY_S = 3.0
+IDLE_MAX_S = 30.0
+
+
+class UploadLocked(AppError):
+    """Another request is writing to this upload."""
+
+    code, status = "upload_locked", 423
+    message = "Another request is writing to this upload; try again in a few seconds."
+    retryable = True
+
+
+class UploadTooLong(AppError):
+    """The body goes beyond the announced size of the file."""
+
+    code, status, message = "upload_too_long", 413, "More bytes than the file was said to have."
+
+
+class ChecksumMismatch(AppError):
+    """The body is not what its checksum says (tus: 460); nothing of it was kept."""
+
+    code, status, message = "checksum_mismatch", 460, "The bytes do not match their checksum."
+    retryable = True
+
+
+class UploadStalled(AppError):
+    """The body stopped before its end; what arrived was kept."""
+
+    code, status, message = "upload_stalled", 408, "The rest of the body did not arrive in time."
+    retryable = True
+
+
+FinishUpload = Callable[[Connection, Upload], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class UploadPorts:
+    """What uploads need; `finish` and `terminate` are the product's rules, in our transaction."""
+
+    settings: Settings
+    database: Database
+    objects: ObjectStore
+    clock: Clock
+    finish: FinishUpload
+    """All bytes are there: mark upload and video, queue the job, append the event."""
+    terminate: FinishUpload
+    """The owner gave the upload up: mark it and let its bytes be removed."""
+    is_revoked: Callable[[uuid.UUID], bool]
+    """Whether tokens of this session have stopped counting."""
+
+
+@dataclass(frozen=True)
+class Checksum:
+    """What a client says its body hashes to (tus checksum extension)."""
+
+    algorithm: str
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Body:
+    """A PATCH body: its stream, its length when announced, its checksum when given."""
+
+    content: StreamReader
+    size_bytes: int | None
+    checksum: Checksum | None
+
+
+class UploadWriter:
+    """Writes one body to one upload whose lock `lock_owner` holds."""
+
+    def __init__(self, ports: UploadPorts, upload: Upload, lock_owner: uuid.UUID) -> None:
+        self._ports = ports
+        self._upload = upload
+        self._lock_owner = lock_owner
+        self._stored_to = upload.offset_bytes
+        self._held_back: list[UploadPart] = []
+        self._renewed_s = ports.clock.monotonic_s()
+        self.offset_bytes = upload.offset_bytes
+        """Acknowledged so far."""
+
+    async def write(self, body: Body) -> bool:
+        """Store the body; False when the connection broke before its end.
+
+        Raises UploadTooLong, ChecksumMismatch, UploadStalled and UploadLocked (lock lost).
+        """
+        room_bytes = self._upload.size_bytes - self._upload.offset_bytes
+        if body.size_bytes is not None and body.size_bytes > room_bytes:
+            raise UploadTooLong(size_bytes=self._upload.size_bytes)
+        if body.checksum is None:
+            return await self._receive(body, None)
+        digest = hashlib.new(body.checksum.algorithm, usedforsecurity=False)
+        try:
+            is_whole = await self._receive(body, digest)
+            if is_whole and digest.digest() != body.checksum.digest:
+                raise ChecksumMismatch
+        except AppError:
+            await self._discard()
+            raise
+        if is_whole:
+            await self._acknowledge(self._held_back)
+        else:
+            await self._discard()
+        return is_whole
+
+    async def _receive(self, body: Body, digest: hashlib._Hash | None) -> bool:
+        """Read to the end in pieces, storing each; False when the connection broke."""
+        buffer = bytearray()
+        received_bytes = 0
+        piece_bytes = self._ports.settings.uploads.piece_bytes
+        stalled = broken = False
+        try:
+            while data := await self._read(body.content):
+                received_bytes += len(data)
+                if received_bytes > self._upload.size_bytes - self._upload.offset_bytes:
+                    raise UploadTooLong(size_bytes=self._upload.size_bytes)
+                buffer += data
+                if digest is not None:
+                    digest.update(data)
+                while len(buffer) >= piece_bytes:
+                    await self._store(bytes(buffer[:piece_bytes]), hold_back=digest is not None)
+                    del buffer[:piece_bytes]
+        except TimeoutError:
+            stalled = True
+        except (ConnectionError, ClientError):
+            broken = True
+        if body.size_bytes is not None and received_bytes < body.size_bytes and not stalled:
+            broken = True
+        if buffer and not (digest is not None and (stalled or broken)):
+            await self._store(bytes(buffer), hold_back=digest is not None)
+        if stalled:
+            raise UploadStalled(offset_bytes=self.offset_bytes)
+        return not broken
+
+    async def _read(self, content: StreamReader) -> bytes:
+        """Return what came next (empty at the end), keeping the lock; raises TimeoutError."""
+        idle_s = 0.0
+        while True:
+            if self._ports.clock.monotonic_s() - self._renewed_s >= RENEW_EVERY_S:
+                await self._renew()
+            try:
+                async with asyncio.timeout(RENEW_EVERY_S):
+                    return await content.readany()
+            except TimeoutError:
+                idle_s += RENEW_EVERY_S
+                if idle_s >= IDLE_MAX_S:
+                    raise
+            await self._renew()
+
+    async def _renew(self) -> None:
+        async with self._ports.database.transaction() as connection:
+            is_ours = await renew_lock(connection, self._upload.id, self._lock_owner, LOCK_TTL_S)
+        if not is_ours:
+            raise UploadLocked(retry_after_s=1)
+        self._renewed_s = self._ports.clock.monotonic_s()
+
+    async def _store(self, piece: bytes, *, hold_back: bool) -> None:
+        part = UploadPart(self._stored_to, len(piece))
+        key = make_part_key(self._upload.id, part.offset_bytes)
+        if not await self._ports.objects.put(key, piece, if_absent=True):
+            # Left by a request that died between object and row: no row names it, the lock is ours.
+            await self._renew()
+            await self._ports.objects.delete(key)
+            if not await self._ports.objects.put(key, piece, if_absent=True):
+                raise UploadLocked(retry_after_s=1)
+        self._stored_to += part.size_bytes
+        if hold_back:
+            self._held_back.append(part)
+        else:
+            await self._acknowledge([part])
+
+    async def _acknowledge(self, parts: list[UploadPart]) -> None:
+        """Commit the rows; with the last byte, the upload's end in the same transaction."""
+        offset_bytes = self.offset_bytes + sum(part.size_bytes for part in parts)
+        async with self._ports.database.transaction() as connection:
+            if not await insert_parts(connection, self._upload.id, self._lock_owner, parts):
+                raise UploadLocked(retry_after_s=1)
+            if offset_bytes == self._upload.size_bytes:
+                await self._ports.finish(connection, self._upload)
+            else:
+                await renew_lock(connection, self._upload.id, self._lock_owner, LOCK_TTL_S)
+        self._renewed_s = self._ports.clock.monotonic_s()
+        UPLOAD_BYTES.inc(offset_bytes - self.offset_bytes)
+        self.offset_bytes = offset_bytes
+
+    async def _discard(self) -> None:
+        """Remove objects that were stored but will not be acknowledged."""
+        for part in self._held_back:
+            await self._ports.objects.delete(make_part_key(self._upload.id, part.offset_bytes))
+        self._held_back.clear()

@@ -1,0 +1,290 @@
+"""The tus 1.0 server on the edge (tus.io/protocols/resumable-upload): PATCH, HEAD, DELETE, OPTIONS.
+
+Creation is the API's: POST /v1/videos makes the row and hands out the address. Requests carry the
+owner's access token; others do not learn that an upload exists. Any edge can continue any upload:
+state is in rows and objects alone. Storing bytes is `upload_writer.py`'s.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import uuid
+from contextlib import suppress
+from email.utils import format_datetime
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+
+from kit.errors import AppError, MalformedRequest, NotAuthenticated, NotFound, Unavailable
+from kit.ids import make_id, parse_id
+from kit.logs import get_log
+from serve_apps.access.tokens import SessionRevoked, read_access_token
+from serve_apps.edge.refusals import Handler, build_refusal
+from serve_apps.edge.upload_writer import (
+    LOCK_TTL_S,
+    Body,
+    Checksum,
+    UploadLocked,
+    UploadPorts,
+    UploadWriter,
+)
+from storage.uploads import Upload, find_upload, lock_upload, unlock_upload
+
+log = get_log("uploads")
+
+TUS_VERSION = "1.0.0"
+EXTENSIONS = "termination,checksum,expiration"
+CHECKSUM_ALGORITHMS = ("sha1", "sha256", "md5")
+PATCHES_MAX = 32
+"""At a time on one edge: each holds at most one piece in memory."""
+OFFSET_TYPE = "application/offset+octet-stream"
+ALLOWED_HEADERS = (
+    "Authorization, Content-Type, Tus-Resumable, Upload-Offset, Upload-Length, Upload-Metadata, "
+    "Upload-Checksum, X-HTTP-Method-Override, X-Requested-With, X-Request-Id"
+)
+EXPOSED_HEADERS = (
+    "Upload-Offset, Upload-Length, Upload-Expires, Tus-Resumable, Tus-Version, Tus-Extension, "
+    "Tus-Max-Size, Tus-Checksum-Algorithm, Location, Retry-After"
+)
+PREFLIGHT_MAX_AGE_S = 600
+
+
+class TusVersionUnsupported(AppError):
+    """The request speaks another version of the protocol, or none."""
+
+    code, status, message = "tus_version_unsupported", 412, "This server speaks tus 1.0.0."
+
+
+class UploadHeaderMissing(MalformedRequest):
+    """A header that tus requires is missing or unreadable."""
+
+    code, status, message = "upload_header_invalid", 400, "A tus header is missing or malformed."
+
+
+class UploadTypeUnsupported(AppError):
+    """A PATCH whose body is not of tus' own type."""
+
+    code, status = "upload_type_unsupported", 415
+    message = f"The body must be of the type {OFFSET_TYPE}."
+
+
+class UploadOffsetMismatch(AppError):
+    """The body does not begin where the upload stands; ask with HEAD."""
+
+    code, status, message = "upload_offset_mismatch", 409, "The upload stands at another offset."
+
+
+class UploadGone(AppError):
+    """The upload was given up or has expired; start again."""
+
+    code, status, message = "upload_gone", 410, "This upload has expired or was given up."
+
+
+class UploadFinished(AppError):
+    """The upload is complete and cannot be given up; delete the video instead."""
+
+    code, status, message = "upload_finished", 409, "This upload is complete; delete the video."
+
+
+class UploadsBusy(Unavailable):
+    """This edge receives as many uploads as it has memory for."""
+
+    code, message = "uploads_busy", "Too many uploads at this moment; try again soon."
+
+
+def add_upload_routes(app: web.Application, ports: UploadPorts) -> None:
+    """Put /uploads/{id} on the edge."""
+    server = _UploadServer(ports)
+    options = server.speak_tus(server.describe, needs_version=False)
+    app.router.add_route(hdrs.METH_OPTIONS, "/uploads", options)
+    app.router.add_route(hdrs.METH_OPTIONS, "/uploads/{upload_id}", options)
+    app.router.add_route(hdrs.METH_HEAD, "/uploads/{upload_id}", server.speak_tus(server.head))
+    app.router.add_route(hdrs.METH_PATCH, "/uploads/{upload_id}", server.speak_tus(server.patch))
+    app.router.add_route(hdrs.METH_DELETE, "/uploads/{upload_id}", server.speak_tus(server.delete))
+    app.router.add_route(hdrs.METH_POST, "/uploads/{upload_id}", server.speak_tus(server.override))
+
+
+class _UploadServer:
+    """The handlers, sharing the ports and the count of bodies in flight."""
+
+    def __init__(self, ports: UploadPorts) -> None:
+        self._ports = ports
+        self._patches = 0
+
+    def speak_tus(self, handler: Handler, *, needs_version: bool = True) -> Handler:
+        """Wrap a handler with the version check, error bodies and the headers of every answer."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            response: web.StreamResponse
+            try:
+                if needs_version and request.headers.get("Tus-Resumable") != TUS_VERSION:
+                    raise TusVersionUnsupported
+                response = await handler(request)
+            except AppError as error:
+                log.info("upload.refused", code=error.code, method=request.method)
+                response = build_refusal(error, self._ports.clock.now())
+                if isinstance(error, TusVersionUnsupported):
+                    response.headers["Tus-Version"] = TUS_VERSION
+                if "offset_bytes" in error.details:
+                    response.headers["Upload-Offset"] = str(error.details["offset_bytes"])
+            response.headers["Tus-Resumable"] = TUS_VERSION
+            response.headers["Cache-Control"] = "no-store"
+            self._allow_origin(request, response)
+            return response
+
+        return answer
+
+    async def describe(self, _request: web.Request) -> web.StreamResponse:
+        """Say what this server can do (OPTIONS; also the browser's preflight)."""
+        return web.Response(
+            status=204,
+            headers={
+                "Tus-Version": TUS_VERSION,
+                "Tus-Extension": EXTENSIONS,
+                "Tus-Max-Size": str(self._ports.settings.uploads.size_bytes_max),
+                "Tus-Checksum-Algorithm": ",".join(CHECKSUM_ALGORITHMS),
+            },
+        )
+
+    async def head(self, request: web.Request) -> web.StreamResponse:
+        """Say how many bytes are safe."""
+        upload = await self._get_upload(request)
+        return web.Response(status=200, headers=_offset_headers(upload, upload.offset_bytes))
+
+    async def patch(self, request: web.Request) -> web.StreamResponse:
+        """Append the body at the upload's offset; 204 says that all of it is durable."""
+        if request.content_type != OFFSET_TYPE:
+            raise UploadTypeUnsupported
+        offset_bytes = _read_count(request, "Upload-Offset")
+        body = Body(request.content, request.content_length, _read_checksum(request))
+        upload = await self._get_upload(request)
+        if upload.state == "finished" and offset_bytes == upload.size_bytes and not body.size_bytes:
+            return web.Response(status=204, headers=_offset_headers(upload, upload.size_bytes))
+        if upload.state == "finished" or offset_bytes != upload.offset_bytes:
+            raise UploadOffsetMismatch(offset_bytes=upload.offset_bytes)
+        if self._patches >= PATCHES_MAX:
+            raise UploadsBusy(retry_after_s=2)
+        self._patches += 1
+        try:
+            return await self._append(request, upload.id, offset_bytes, body)
+        finally:
+            self._patches -= 1
+
+    async def delete(self, request: web.Request) -> web.StreamResponse:
+        """Give the upload up (tus termination)."""
+        upload = await self._get_upload(request)
+        if upload.state == "finished":
+            raise UploadFinished
+        lock_owner = make_id()
+        async with self._ports.database.transaction() as connection:
+            locked = await lock_upload(connection, upload.id, lock_owner, LOCK_TTL_S)
+            if locked is None:
+                raise UploadLocked(retry_after_s=1)
+            await self._ports.terminate(connection, locked)
+        return web.Response(status=204)
+
+    async def override(self, request: web.Request) -> web.StreamResponse:
+        """Take a POST as the method it names (tus: X-HTTP-Method-Override)."""
+        handlers = {"PATCH": self.patch, "DELETE": self.delete, "HEAD": self.head}
+        handler = handlers.get(request.headers.get("X-HTTP-Method-Override", "").upper())
+        if handler is None:
+            raise UploadHeaderMissing("A POST needs X-HTTP-Method-Override: PATCH or DELETE.")
+        return await handler(request)
+
+    async def _append(
+        self, request: web.Request, upload_id: uuid.UUID, offset_bytes: int, body: Body
+    ) -> web.StreamResponse:
+        lock_owner = make_id()
+        database = self._ports.database
+        async with database.transaction() as connection:
+            upload = await lock_upload(connection, upload_id, lock_owner, LOCK_TTL_S)
+        if upload is None:
+            raise UploadLocked(retry_after_s=1)
+        writer = UploadWriter(self._ports, upload, lock_owner)
+        try:
+            if offset_bytes != upload.offset_bytes:
+                raise UploadOffsetMismatch(offset_bytes=upload.offset_bytes)
+            is_whole = await writer.write(body)
+        finally:
+            with suppress(Unavailable):  # an abandoned lock lapses by itself
+                async with database.transaction() as connection:
+                    await unlock_upload(connection, upload_id, lock_owner)
+        if not is_whole:
+            log.info("upload.broken", upload_id=str(upload_id), offset_bytes=writer.offset_bytes)
+            request.protocol.force_close()
+        return web.Response(status=204, headers=_offset_headers(upload, writer.offset_bytes))
+
+    async def _get_upload(self, request: web.Request) -> Upload:
+        """Return the caller's upload; raises NotAuthenticated, NotFound, UploadGone."""
+        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise NotAuthenticated
+        identity = read_access_token(
+            self._ports.settings.auth, token.strip(), self._ports.clock.now()
+        )
+        if self._ports.is_revoked(identity.session_id):
+            raise SessionRevoked
+        upload_id = parse_id(request.match_info["upload_id"])
+        if upload_id is None:
+            raise NotFound
+        async with self._ports.database.transaction() as connection:
+            upload = await find_upload(connection, upload_id)
+        if upload is None or upload.owner_id != identity.user_id:
+            raise NotFound
+        if upload.state == "terminated" or (upload.state == "open" and upload.is_expired):
+            raise UploadGone
+        return upload
+
+    def _allow_origin(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Let the page's own script read the answer; no cookies are involved."""
+        origin = request.headers.get(hdrs.ORIGIN)
+        response.headers[hdrs.VARY] = hdrs.ORIGIN
+        if origin is None or not self._is_allowed(origin):
+            return
+        headers = response.headers
+        headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = EXPOSED_HEADERS
+        if request.method == hdrs.METH_OPTIONS:
+            headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "POST, HEAD, PATCH, DELETE, OPTIONS"
+            headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ALLOWED_HEADERS
+            headers[hdrs.ACCESS_CONTROL_MAX_AGE] = str(PREFLIGHT_MAX_AGE_S)
+
+    def _is_allowed(self, origin: str) -> bool:
+        public = urlsplit(self._ports.settings.http.public_url)
+        if origin == f"{public.scheme}://{public.netloc}":
+            return True
+        is_local = urlsplit(origin).hostname in ("localhost", "127.0.0.1", "::1")
+        return is_local and self._ports.settings.environment == "development"
+
+
+def _offset_headers(upload: Upload, offset_bytes: int) -> dict[str, str]:
+    headers = {"Upload-Offset": str(offset_bytes), "Upload-Length": str(upload.size_bytes)}
+    if upload.state == "open":
+        headers["Upload-Expires"] = format_datetime(upload.expires_at, usegmt=True)
+    return headers
+
+
+def _read_count(request: web.Request, name: str) -> int:
+    text = request.headers.get(name, "")
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        raise UploadHeaderMissing(f"{name} must be a whole number.")
+    return int(text)
+
+
+def _read_checksum(request: web.Request) -> Checksum | None:
+    """Return the announced checksum; raises UploadHeaderMissing when it cannot be used."""
+    text = request.headers.get("Upload-Checksum")
+    if text is None:
+        return None
+    algorithm, _, encoded = text.strip().partition(" ")
+    if algorithm not in CHECKSUM_ALGORITHMS:
+        raise UploadHeaderMissing(f"Upload-Checksum takes {', '.join(CHECKSUM_ALGORITHMS)}.")
+    try:
+        digest = base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise UploadHeaderMissing("Upload-Checksum is not base64.") from error
+    if len(digest) != hashlib.new(algorithm, usedforsecurity=False).digest_size:
+        raise UploadHeaderMissing("Upload-Checksum has the wrong length.")
+    return Checksum(algorithm, digest)

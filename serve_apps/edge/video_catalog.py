@@ -1,0 +1,146 @@
+"""What this edge knows about videos that are being watched: who may, which tracks, which segments.
+
+`playback.py` asks it at each request. A video's row is read again after a second, so that a
+deleted or hidden video stops at once; the tracks of a ready one never change and are kept. It
+answers from memory for a minute while the database is away. It reads no media.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+
+import msgspec
+import orjson
+
+from kit.clock import Clock
+from kit.errors import NotFound, Unavailable
+from media.vod.hls import Track, build_master_playlist, build_media_playlist
+from media.vod.info import decode_json
+from media.vod.plan import TranscodePlan
+from media.vod.publish import decide_tracks
+from media.vod.records import AUDIO_TRACK, MASTER_NAME, TaskRecord, playlist_name
+from storage.database import Database
+from storage.video_chunks import list_results
+from storage.videos import PlaybackRecord, find_plan, find_playback
+
+FRESH_S = 1.0
+STALE_MAX_S = 60.0
+ENTRIES_MAX = 1000
+SEGMENTS_MAX = 500_000
+"""Of all entries together: what bounds the memory."""
+
+
+class VideoUnknown(NotFound):
+    """No such video, or nothing of it can be played yet."""
+
+    code, message = "video_not_found", "There is no such video, or it cannot be played yet."
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Complete tracks by name, and their playlists' bytes by file name."""
+
+    by_name: dict[str, Track] = field(default_factory=dict)
+    playlists: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def segments(self) -> int:
+        """How many segments are remembered here."""
+        return sum(len(track.segments) for track in self.by_name.values())
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """A video as known at `read_s` (monotonic); `record` None: there was none."""
+
+    read_s: float
+    record: PlaybackRecord | None
+    tracks: Tracks
+
+
+class VideoCatalog:
+    """Entries by video, the least recently asked-for dropped first; one reader per video."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._entries: OrderedDict[uuid.UUID, CatalogEntry] = OrderedDict()
+        self._segments = 0
+        self._reads: dict[uuid.UUID, asyncio.Task[CatalogEntry]] = {}
+
+    async def get(self, video_id: uuid.UUID) -> CatalogEntry:
+        """Return the entry, at most a second old; raises VideoUnknown, or that nobody knows now."""
+        entry = self._entries.get(video_id)
+        if entry is None or self._clock.monotonic_s() - entry.read_s > FRESH_S:
+            entry = await self._read_once(video_id)
+        if entry.record is None:
+            raise VideoUnknown
+        return entry
+
+    async def _read_once(self, video_id: uuid.UUID) -> CatalogEntry:
+        """Read the rows, or wait for whoever reads them already."""
+        task = self._reads.get(video_id)
+        if task is None:
+            task = asyncio.create_task(self._refresh(video_id), name="video-catalog")
+            self._reads[video_id] = task
+            task.add_done_callback(lambda _task: self._reads.pop(video_id, None))
+        # Shielded: the reader that goes away must not take the others' answer with it.
+        return await asyncio.shield(task)
+
+    async def _refresh(self, video_id: uuid.UUID) -> CatalogEntry:
+        known = self._entries.get(video_id)
+        started_s = self._clock.monotonic_s()
+        try:
+            entry = replace(await self._load(video_id, known), read_s=started_s)
+        except Unavailable:
+            if known is None or started_s - known.read_s > STALE_MAX_S:
+                raise
+            return known
+        self._keep(video_id, entry)
+        return entry
+
+    async def _load(self, video_id: uuid.UUID, known: CatalogEntry | None) -> CatalogEntry:
+        async with self._database.transaction() as connection:
+            record = await find_playback(connection, video_id)
+            if record is None or record.is_gone or record.playable_at is None:
+                return CatalogEntry(0.0, record, Tracks())
+            was_ready = known and known.record and known.record.status == "ready"
+            if known is not None and was_ready:
+                return CatalogEntry(0.0, record, known.tracks)
+            plan = await find_plan(connection, video_id)
+            results = await list_results(connection, video_id)
+        assert plan is not None, "a playable video has its plan"
+        return CatalogEntry(0.0, record, await asyncio.to_thread(build_tracks, plan, results))
+
+    def _keep(self, video_id: uuid.UUID, entry: CatalogEntry) -> None:
+        self._drop(video_id)
+        self._entries[video_id] = entry
+        self._segments += entry.tracks.segments
+        while len(self._entries) > ENTRIES_MAX or (
+            self._segments > SEGMENTS_MAX and len(self._entries) > 1
+        ):
+            self._drop(next(iter(self._entries)))
+
+    def _drop(self, video_id: uuid.UUID) -> None:
+        entry = self._entries.pop(video_id, None)
+        if entry is not None:
+            self._segments -= entry.tracks.segments
+
+
+def build_tracks(plan: dict[str, object], results: list[object]) -> Tracks:
+    """Work out complete tracks and their playlists from the rows' JSON; CPU time by length."""
+    transcode = decode_json(orjson.dumps(plan), TranscodePlan)
+    records = [msgspec.convert(result, TaskRecord) for result in results]
+    tracks = decide_tracks(transcode, {record.task_id: record for record in records})
+    playlists = {
+        playlist_name(name): build_media_playlist(track).encode() for name, track in tracks.items()
+    }
+    rungs = [track for name, track in tracks.items() if name != AUDIO_TRACK]
+    audio = tracks.get(AUDIO_TRACK)
+    if rungs and (audio is not None or not transcode.has_audio):
+        master = build_master_playlist(rungs, audio, transcode.grid.fps)
+        playlists[MASTER_NAME] = master.encode()
+    return Tracks(tracks, playlists)

@@ -1,0 +1,1 @@
+"""Videos: uploading, processing, looking at and deleting them."""

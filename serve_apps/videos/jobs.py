@@ -1,0 +1,126 @@
+"""Jobs about videos: process what was uploaded, end uploads that expired, remove what was deleted.
+
+The runner calls `HANDLERS`. State is in rows, so each job continues where a stopped one was and
+may run twice. What goes wrong with a file ends its video as `failed` with the reason.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from actors.job_runner.ports import JobPorts, JobSpec
+from kit.errors import AppError
+from kit.events import EventName
+from kit.logs import get_log
+from media.vod.records import video_prefix
+from media.vod.source import MediaUnreadable
+from serve_apps.videos.preparing import VideoVanished, begin_processing, make_plan, make_source
+from serve_apps.videos.progress import publish_status
+from serve_apps.videos.service import EXPIRE_JOB, PROCESS_JOB, PURGE_JOB, VideoJob, expire_upload
+from serve_apps.videos.transcoding import TranscodeFailed, Transcoding
+from storage import uploads, videos
+from storage.events import append_event
+
+log = get_log("videos")
+
+
+async def process_video(ports: JobPorts, payload: bytes) -> None:
+    """Turn an upload into something that plays, or say why not."""
+    video_id = _read_id(payload)
+    try:
+        video = await begin_processing(ports, video_id)
+        source_key = await make_source(ports, video)
+        plan = await make_plan(ports, video, source_key)
+        await Transcoding(ports, video_id, plan).run()
+        await _finish(ports, video_id)
+    except VideoVanished:
+        log.info("video.nothing_to_process", video_id=str(video_id))
+    except (MediaUnreadable, TranscodeFailed) as error:
+        await _fail(ports, video_id, error.code, error.text)
+
+
+async def give_up_video(ports: JobPorts, payload: bytes, error: Exception) -> None:
+    """Tell the owner of a video whose job is held after its last try."""
+    code = error.code if isinstance(error, AppError) else "processing_failed"
+    await _fail(ports, _read_id(payload), code, "Processing failed on our side; we were told.")
+
+
+async def expire_video(ports: JobPorts, payload: bytes) -> None:
+    """End an upload that was not completed in time and remove its bytes."""
+    video_id = _read_id(payload)
+    async with ports.database.transaction() as connection:
+        upload = await uploads.find_upload_of_video(connection, video_id)
+        if upload is None or upload.state == "finished":
+            return
+        await expire_upload(connection, upload)
+        still = await uploads.find_upload(connection, upload.id)
+    if still is not None and still.state == "terminated":
+        await ports.objects.delete_prefix(uploads.make_parts_prefix(upload.id))
+
+
+async def purge_video(ports: JobPorts, payload: bytes) -> None:
+    """Remove a deleted video's bytes, then its rows."""
+    video_id = _read_id(payload)
+    async with ports.database.transaction() as connection:
+        record = await videos.find_playback(connection, video_id)
+        upload = await uploads.find_upload_of_video(connection, video_id)
+    if record is None or not record.is_gone:
+        return
+    if upload is not None:
+        await ports.objects.delete_prefix(uploads.make_parts_prefix(upload.id))
+    await ports.objects.delete_prefix(video_prefix(str(video_id)))
+    async with ports.database.transaction() as connection:
+        await videos.remove_deleted_video(connection, video_id)
+    log.info("video.purged", video_id=str(video_id))
+
+
+async def _finish(ports: JobPorts, video_id: uuid.UUID) -> None:
+    async with ports.database.transaction() as connection:
+        if not await videos.finish_video(connection, video_id):
+            return
+        video = await videos.find_video(connection, video_id)
+        await append_event(
+            connection,
+            EventName.VIDEO_PROCESSED,
+            subject_id=video_id,
+            actor_id=None if video is None else video.owner_id,
+            data={"duration_ms": None if video is None else video.duration_ms},
+        )
+    await publish_status(ports.cache, video_id, "ready", 1.0)
+    log.info("video.ready", video_id=str(video_id))
+
+
+async def _fail(ports: JobPorts, video_id: uuid.UUID, code: str, message: str) -> None:
+    async with ports.database.transaction() as connection:
+        if not await videos.fail_video(connection, video_id, code, message):
+            return
+        video = await videos.find_video(connection, video_id)
+        await append_event(
+            connection,
+            EventName.VIDEO_FAILED,
+            subject_id=video_id,
+            actor_id=None if video is None else video.owner_id,
+            data={"code": code, "message": message},
+        )
+    error = {"code": code, "message": message}
+    await publish_status(
+        ports.cache, video_id, "failed", 0.0 if video is None else video.progress, error
+    )
+    log.info("video.failed", video_id=str(video_id), code=code)
+
+
+def _read_id(payload: bytes) -> uuid.UUID:
+    return msgspec.json.decode(payload, type=VideoJob).video_id
+
+
+HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
+    {
+        PROCESS_JOB: JobSpec(process_video, concurrency_max=4, give_up=give_up_video),
+        EXPIRE_JOB: JobSpec(expire_video, concurrency_max=2),
+        PURGE_JOB: JobSpec(purge_video, concurrency_max=2),
+    }
+)

@@ -1,0 +1,114 @@
+"""From uploaded parts to a plan: begin, assemble and hash the source, probe it, write the pieces.
+
+Steps of the processing job. Each looks first whether a stopped runner did it already.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+import orjson
+
+from actors.job_runner.media_queue import MediaRank
+from actors.job_runner.ports import JobPorts
+from kit.errors import AppError
+from kit.events import EventName
+from media.vod.assemble import AssembleJob
+from media.vod.info import MediaInfo, decode_json, encode_json
+from media.vod.plan import PlanTask, TranscodePlan, plan_video
+from media.vod.probe import ProbeJob
+from media.vod.records import video_prefix
+from media.vod.source import MediaUnreadable
+from serve_apps.videos.progress import publish_status
+from storage import uploads, video_chunks, videos
+from storage.events import append_event
+from storage.objects import JoinedObject
+
+
+class VideoVanished(AppError):
+    """The video was deleted or is finished: there is nothing to process."""
+
+    code, status, message = "video_vanished", 410, "There is nothing to process."
+
+
+async def begin_processing(ports: JobPorts, video_id: uuid.UUID) -> videos.Video:
+    """Return a video that is now in work; raises VideoVanished when it needs none."""
+    async with ports.database.transaction() as connection:
+        is_first = await videos.start_processing(connection, video_id)
+        video = await videos.find_video(connection, video_id)
+        if video is None or video.status != "processing":
+            raise VideoVanished
+        if is_first:
+            await append_event(
+                connection,
+                EventName.VIDEO_PROCESSING,
+                subject_id=video_id,
+                actor_id=video.owner_id,
+            )
+    await publish_status(ports.cache, video_id, "processing", video.progress)
+    return video
+
+
+async def make_source(ports: JobPorts, video: videos.Video) -> str:
+    """Join and hash the upload's parts; return the source's key. Raises MediaUnreadable."""
+    async with ports.database.transaction() as connection:
+        upload = await uploads.find_upload_of_video(connection, video.id)
+        parts = [] if upload is None else await uploads.list_parts(connection, upload.id)
+    if upload is None:
+        raise VideoVanished
+    source_key = video.source_key
+    if source_key is None:
+        source_key = f"{video_prefix(str(video.id))}/source"
+        joined = await _assemble(ports, upload, parts, source_key)
+        source = videos.VideoSource(source_key, bytes.fromhex(joined.sha256), joined.size_bytes)
+        async with ports.database.transaction() as connection:
+            await videos.set_source(connection, video.id, source)
+    await ports.objects.delete_prefix(uploads.make_parts_prefix(upload.id))
+    return source_key
+
+
+async def make_plan(ports: JobPorts, video: videos.Video, source_key: str) -> TranscodePlan:
+    """Probe the source and write what is to be done; return the plan. Raises MediaUnreadable."""
+    async with ports.database.transaction() as connection:
+        stored = await videos.find_plan(connection, video.id)
+    if stored is not None:
+        return decode_json(orjson.dumps(stored), TranscodePlan)
+    info: MediaInfo = await ports.media.run(
+        "probe", ProbeJob(str(video.id), source_key), rank=MediaRank.LOOK
+    )
+    plan = plan_video(info, video_id=str(video.id), source_key=source_key)
+    dimensions = videos.Dimensions(
+        round(plan.grid.duration_s * 1000), info.video.width, info.video.height
+    )
+    async with ports.database.transaction() as connection:
+        await videos.set_plan(connection, video.id, orjson.loads(encode_json(plan)), dimensions)
+        await video_chunks.insert_chunks(
+            connection,
+            video.id,
+            [_describe_task(task, position) for position, task in enumerate(plan.tasks)],
+        )
+    return plan
+
+
+async def _assemble(
+    ports: JobPorts, upload: uploads.Upload, parts: list[uploads.UploadPart], source_key: str
+) -> JoinedObject:
+    offset_bytes = 0
+    for part in parts:
+        if part.offset_bytes != offset_bytes:
+            break
+        offset_bytes += part.size_bytes
+    if offset_bytes != upload.size_bytes:
+        raise MediaUnreadable(
+            f"The upload is incomplete: {offset_bytes} of {upload.size_bytes} bytes arrived."
+        )
+    keys = tuple(uploads.make_part_key(upload.id, part.offset_bytes) for part in parts)
+    job = AssembleJob(str(upload.video_id), keys, source_key, upload.size_bytes)
+    joined: JoinedObject = await ports.media.run("assemble", job, rank=MediaRank.LOOK)
+    return joined
+
+
+def _describe_task(task: PlanTask, position: int) -> video_chunks.NewChunk:
+    return video_chunks.NewChunk(
+        task.task_id, position, {"kind": task.kind, "group": task.group, "chunk": task.chunk}
+    )

@@ -1,0 +1,147 @@
+"""Routes of videos: announce an upload, look, list, change, delete."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Literal
+
+from fastapi import Query
+from fastapi.responses import Response
+
+from kit.cursors import CursorMalformed, clamp_limit
+from kit.errors import PermissionDenied
+from serve_apps.access.identity import Identity
+from serve_apps.access.permissions import Permission
+from serve_apps.access.playback import PlaybackTerms, choose_edge
+from serve_apps.access.rates import RateTier
+from serve_apps.http.routes import Routes
+from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
+from serve_apps.videos import service
+from serve_apps.videos.schemas import (
+    CreatedVideoBody,
+    VideoBody,
+    VideoChangeRequest,
+    VideoList,
+    VideoRequest,
+    describe_created,
+    describe_video,
+)
+from storage.database import Connection
+from storage.videos import Video
+
+routes = Routes("/videos", "videos")
+
+
+@routes.post(
+    "",
+    permission=Permission.USER,
+    rate=RateTier.UPLOAD,
+    summary="Announce a video; the answer says where its bytes go (tus 1.0).",
+    status=201,
+    repeatable=True,
+    errors=(service.VideoTooLarge, service.TooManyUploads),
+)
+async def create_video(
+    body: VideoRequest, user: CurrentUser, ports: Ports, connection: Transaction
+) -> CreatedVideoBody:
+    """Open an upload."""
+    order = service.VideoOrder(
+        title=body.title,
+        filename=body.filename,
+        size_bytes=body.size_bytes,
+        description=body.description,
+        visibility=body.visibility,
+    )
+    return describe_created(await service.create_video(connection, ports.settings, user, order))
+
+
+@routes.get(
+    "",
+    permission=Permission.PUBLIC,
+    rate=RateTier.STANDARD,
+    summary="List ready public videos, newest first; with owner=me all of your own.",
+    errors=(CursorMalformed,),
+)
+async def list_videos(
+    viewer: OptionalUser,
+    ports: Ports,
+    connection: Transaction,
+    owner: Annotated[Literal["me"] | None, Query()] = None,
+    cursor: Annotated[str | None, Query()] = None,
+    limit: Annotated[int | None, Query()] = None,
+) -> VideoList:
+    """List videos."""
+    page = await service.list_videos(
+        connection,
+        service.check_owner_filter(owner, viewer),
+        cursor=cursor,
+        limit=clamp_limit(limit),
+    )
+    terms = await _make_terms(connection, ports, viewer)
+    return VideoList(
+        items=[describe_video(video, service.build_playback(video, terms)) for video in page.items],
+        next_cursor=page.next_cursor,
+    )
+
+
+@routes.get(
+    "/{video_id}",
+    permission=Permission.PUBLIC,
+    rate=RateTier.STANDARD,
+    summary="Look at one video: its state, and where it plays.",
+    errors=(service.VideoNotFound,),
+)
+async def get_video(
+    video_id: uuid.UUID, viewer: OptionalUser, ports: Ports, connection: Transaction
+) -> VideoBody:
+    """Look at one video."""
+    video = await service.get_video(connection, viewer, video_id)
+    return await _describe(connection, ports, viewer, video)
+
+
+@routes.patch(
+    "/{video_id}",
+    permission=Permission.OWNER,
+    rate=RateTier.STANDARD,
+    summary="Change the title, the description or who may see your video.",
+    errors=(service.VideoNotFound, PermissionDenied),
+)
+async def change_video(
+    video_id: uuid.UUID,
+    body: VideoChangeRequest,
+    user: CurrentUser,
+    ports: Ports,
+    connection: Transaction,
+) -> VideoBody:
+    """Change a video."""
+    change = service.VideoChange(body.title, body.description, body.visibility)
+    video = await service.change_video(connection, user, video_id, change)
+    return await _describe(connection, ports, user, video)
+
+
+@routes.delete(
+    "/{video_id}",
+    permission=Permission.OWNER,
+    rate=RateTier.STANDARD,
+    summary="Delete your video; it disappears at once.",
+    status=204,
+    response_class=Response,
+    errors=(service.VideoNotFound, PermissionDenied),
+)
+async def delete_video(video_id: uuid.UUID, user: CurrentUser, connection: Transaction) -> None:
+    """Delete a video."""
+    await service.delete_video(connection, user, video_id)
+
+
+async def _describe(
+    connection: Connection, ports: ApiPorts, viewer: Identity | None, video: Video
+) -> VideoBody:
+    terms = await _make_terms(connection, ports, viewer)
+    return describe_video(video, service.build_playback(video, terms))
+
+
+async def _make_terms(
+    connection: Connection, ports: ApiPorts, viewer: Identity | None
+) -> PlaybackTerms:
+    edge_url = await choose_edge(connection, ports.settings)
+    return PlaybackTerms(ports.settings.auth, edge_url, viewer, ports.clock.now())

@@ -1,0 +1,287 @@
+"""Rules about videos: who may upload how much, who sees what, how an upload ends.
+
+Routes, jobs and (through wiring) the edge's upload server call it inside a transaction they opened.
+It commits nothing and asks nobody but the database.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from kit.cursors import CursorMalformed, Page, decode_cursor, encode_cursor
+from kit.errors import AppError, NotAuthenticated, NotFound, PermissionDenied
+from kit.events import EventName
+from kit.ids import make_id, parse_id
+from kit.settings import Settings, UploadSettings
+from serve_apps.access.identity import Identity, Role
+from serve_apps.access.playback import PlaybackTerms, choose_edge, make_video_base
+from serve_apps.access.visibility import Visibility, can_view
+from storage import uploads, videos
+from storage.database import Connection
+from storage.events import append_event
+from storage.follows import is_following
+from storage.jobs import enqueue_job
+
+PROCESS_JOB = "videos.process"
+EXPIRE_JOB = "videos.expire"
+PURGE_JOB = "videos.purge"
+PURGE_AFTER_S = 30 * 86_400
+EXPIRE_MARGIN_S = 60
+
+
+class VideoNotFound(NotFound):
+    """No such video, or not for this caller."""
+
+    code, message = "video_not_found", "There is no such video."
+
+
+class VideoTooLarge(AppError):
+    """The announced file is larger than this site takes."""
+
+    code, status, message = "video_too_large", 413, "The file is larger than this site takes."
+
+
+class TooManyUploads(AppError):
+    """The person has as many unfinished uploads as allowed; finish or give up one."""
+
+    code, status = "too_many_uploads", 429
+    message = "Finish or give up one of your unfinished uploads first."
+
+
+class VideoJob(msgspec.Struct, frozen=True):
+    """Payload of every job about one video."""
+
+    video_id: uuid.UUID
+
+
+@dataclass(frozen=True)
+class VideoOrder:
+    """What a person says about a video before its bytes arrive."""
+
+    title: str
+    filename: str
+    size_bytes: int
+    description: str
+    visibility: Visibility
+
+
+@dataclass(frozen=True)
+class VideoChange:
+    """What a person changes about a video; None leaves it."""
+
+    title: str | None
+    description: str | None
+    visibility: Visibility | None
+
+
+@dataclass(frozen=True)
+class CreatedVideo:
+    """A video whose bytes may now be sent to `upload_url`."""
+
+    id: uuid.UUID
+    upload_url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Playback:
+    """Where a video plays, as absolute addresses on an edge."""
+
+    hls: str
+    thumbnail: str | None
+
+
+async def create_video(
+    connection: Connection, settings: Settings, owner: Identity, order: VideoOrder
+) -> CreatedVideo:
+    """Open an upload; raises VideoTooLarge, TooManyUploads."""
+    limits: UploadSettings = settings.uploads
+    if order.size_bytes > limits.size_bytes_max:
+        raise VideoTooLarge(size_bytes_max=limits.size_bytes_max)
+    if await uploads.count_open_uploads(connection, owner.user_id) >= limits.per_user_max:
+        raise TooManyUploads(open_max=limits.per_user_max)
+    video_id, upload_id = make_id(), make_id()
+    await videos.insert_video(
+        connection,
+        videos.NewVideo(
+            video_id, owner.user_id, order.title, order.description, order.visibility.value
+        ),
+    )
+    expires_at = await uploads.insert_upload(
+        connection,
+        uploads.NewUpload(
+            upload_id,
+            video_id,
+            owner.user_id,
+            order.filename,
+            order.size_bytes,
+            limits.expires_s,
+        ),
+    )
+    await enqueue_job(
+        connection,
+        EXPIRE_JOB,
+        VideoJob(video_id),
+        dedupe_key=f"{EXPIRE_JOB}:{video_id}",
+        delay_s=limits.expires_s + EXPIRE_MARGIN_S,
+    )
+    edge_url = await choose_edge(connection, settings)
+    return CreatedVideo(video_id, f"{edge_url}/uploads/{upload_id}", expires_at)
+
+
+async def finish_upload(connection: Connection, upload: uploads.Upload) -> None:
+    """All bytes are there: close the upload, queue the video and its job, say so."""
+    assert await uploads.finish_upload(connection, upload.id), "the writer holds the upload's lock"
+    if not await videos.queue_video(connection, upload.video_id):
+        return  # deleted while its last bytes arrived
+    await enqueue_job(
+        connection,
+        PROCESS_JOB,
+        VideoJob(upload.video_id),
+        dedupe_key=f"{PROCESS_JOB}:{upload.video_id}",
+    )
+    await append_event(
+        connection,
+        EventName.VIDEO_UPLOADED,
+        subject_id=upload.video_id,
+        actor_id=upload.owner_id,
+        data={"size_bytes": upload.size_bytes},
+    )
+
+
+async def terminate_upload(connection: Connection, upload: uploads.Upload) -> None:
+    """The owner gave up: the video disappears and its bytes are removed."""
+    await uploads.terminate_upload(connection, upload.id)
+    if await videos.delete_video(connection, upload.video_id):
+        await _announce_deletion(connection, upload.video_id, upload.owner_id, purge_after_s=0)
+
+
+async def expire_upload(connection: Connection, upload: uploads.Upload) -> bool:
+    """End an upload whose time is over and fail its video; False when it was not open."""
+    if not await uploads.terminate_upload(connection, upload.id, only_expired=True):
+        return False
+    await videos.fail_video(
+        connection, upload.video_id, "upload_expired", "The upload was not completed in time."
+    )
+    return True
+
+
+async def get_video(
+    connection: Connection, viewer: Identity | None, video_id: uuid.UUID
+) -> videos.Video:
+    """Return a video the viewer may see; raises VideoNotFound."""
+    video = await videos.find_video(connection, video_id)
+    if video is None or not await _may_view(connection, video, viewer):
+        raise VideoNotFound
+    return video
+
+
+async def list_videos(
+    connection: Connection, owner: Identity | None, *, cursor: str | None, limit: int
+) -> Page[videos.Video]:
+    """Return all of the owner's videos, or for None the public ready ones; newest first."""
+    before = _read_cursor(cursor)
+    if owner is None:
+        found = await videos.list_public_videos(connection, before=before, limit=limit + 1)
+    else:
+        found = await videos.list_owned_videos(
+            connection, owner.user_id, visibilities=None, before=before, limit=limit + 1
+        )
+    items = found[:limit]
+    more = len(found) > limit
+    return Page(items, encode_cursor(str(items[-1].id)) if more else None)
+
+
+async def change_video(
+    connection: Connection, caller: Identity, video_id: uuid.UUID, change: VideoChange
+) -> videos.Video:
+    """Change the caller's own video; raises VideoNotFound, PermissionDenied."""
+    await _get_own(connection, caller, video_id)
+    await videos.change_video(
+        connection,
+        video_id,
+        title=change.title,
+        description=change.description,
+        visibility=None if change.visibility is None else change.visibility.value,
+    )
+    changed = await videos.find_video(connection, video_id)
+    assert changed is not None, "the row was there in this very transaction"
+    return changed
+
+
+async def delete_video(connection: Connection, caller: Identity, video_id: uuid.UUID) -> None:
+    """Delete the caller's own video, or as a moderator anyone's; its bytes go in 30 days."""
+    video = await get_video(connection, caller, video_id)
+    if video.owner_id != caller.user_id and caller.role not in (Role.MODERATOR, Role.ADMIN):
+        raise PermissionDenied
+    upload = await uploads.find_upload_of_video(connection, video_id)
+    if upload is not None and upload.state == "open":
+        await terminate_upload(connection, upload)
+    elif await videos.delete_video(connection, video_id):
+        await _announce_deletion(connection, video_id, caller.user_id, purge_after_s=PURGE_AFTER_S)
+
+
+def build_playback(video: videos.Video, terms: PlaybackTerms) -> Playback | None:
+    """Return where the video plays for this viewer; None until it does."""
+    if video.playable_at is None:
+        return None
+    base = make_video_base(
+        terms, video.id, visibility=video.visibility, access_version=video.access_version
+    )
+    has_picture = video.thumbnail_key is not None
+    return Playback(f"{base}/master.m3u8", f"{base}/thumbnail.jpg" if has_picture else None)
+
+
+async def _may_view(connection: Connection, video: videos.Video, viewer: Identity | None) -> bool:
+    viewer_id = None if viewer is None else viewer.user_id
+    if viewer is not None and viewer.role in (Role.MODERATOR, Role.ADMIN):
+        return True
+    follows = False
+    if video.visibility == Visibility.FOLLOWERS and viewer_id is not None:
+        follows = await is_following(connection, viewer_id, video.owner_id)
+    return can_view(video.visibility, video.owner_id, viewer_id, follows=follows)
+
+
+async def _get_own(connection: Connection, caller: Identity, video_id: uuid.UUID) -> videos.Video:
+    video = await get_video(connection, caller, video_id)
+    if video.owner_id != caller.user_id:
+        raise PermissionDenied
+    return video
+
+
+async def _announce_deletion(
+    connection: Connection, video_id: uuid.UUID, actor_id: uuid.UUID, *, purge_after_s: int
+) -> None:
+    await enqueue_job(
+        connection,
+        PURGE_JOB,
+        VideoJob(video_id),
+        dedupe_key=f"{PURGE_JOB}:{video_id}",
+        delay_s=purge_after_s,
+    )
+    await append_event(
+        connection, EventName.VIDEO_DELETED, subject_id=video_id, actor_id=actor_id, data={}
+    )
+
+
+def _read_cursor(cursor: str | None) -> uuid.UUID | None:
+    if cursor is None:
+        return None
+    (text,) = decode_cursor(cursor, 1)
+    found = parse_id(str(text))
+    if found is None:
+        raise CursorMalformed
+    return found
+
+
+def check_owner_filter(owner: str | None, caller: Identity | None) -> Identity | None:
+    """Return whose videos a list is about: the caller for "me", None for everyone's."""
+    if owner is None:
+        return None
+    if caller is None:
+        raise NotAuthenticated
+    return caller

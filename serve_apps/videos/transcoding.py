@@ -1,0 +1,226 @@
+"""The coordinator of one video's transcoding: which piece runs next, what came of it.
+
+The processing job runs one per video. Pieces and results are rows, so a restarted runner goes on
+where the last one was, and a lost worker costs one piece. Order, retries and progress are decided
+here; `MediaQueue` bounds how many pieces run at once over all videos.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+import orjson
+
+from actors.job_runner.media_queue import MediaRank
+from actors.job_runner.ports import JobPorts
+from kit.errors import AppError
+from kit.logs import get_log
+from media.vod.info import encode_json
+from media.vod.plan import PlanTask, TranscodePlan, get_job
+from media.vod.records import Progress, TaskRecord
+from media.vod.source import MediaUnreadable
+from serve_apps.videos.preparing import VideoVanished
+from serve_apps.videos.progress import (
+    decide_progress,
+    list_first_tasks,
+    publish_status,
+    weigh_tasks,
+)
+from storage import video_chunks, videos
+from storage.database import Connection
+
+log = get_log("videos")
+T = TypeVar("T")
+
+ATTEMPTS_MAX = 3
+RETRY_FIRST_S = 0.5
+PUBLISH_EVERY_S = 0.5
+SAVE_PATIENCE_S = 120.0
+"""How long a finished piece waits for the database to take its result."""
+SAVE_PAUSE_S = 0.5
+
+
+class TranscodeFailed(AppError):
+    """A piece failed as often as it may."""
+
+    code, status, message = "transcode_failed", 500, "The video could not be converted."
+
+
+class Transcoding:
+    """Runs what is left to do of one plan; made anew for every try of the job."""
+
+    def __init__(self, ports: JobPorts, video_id: uuid.UUID, plan: TranscodePlan) -> None:
+        self._ports = ports
+        self._video_id = video_id
+        self._plan = plan
+        self._tasks = {task.task_id: task for task in plan.tasks}
+        self._first = list_first_tasks(plan)
+        self._shares = weigh_tasks(plan)
+        self._fractions: dict[str, float] = {}
+        self._left: list[str] = []
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Do all that is left; raises TranscodeFailed, MediaUnreadable, VideoVanished."""
+        await self._load()
+        reporter = asyncio.create_task(self._report(), name="video-progress")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _worker in range(min(self._ports.media.slots_max, len(self._left))):
+                    group.create_task(self._work())
+        except* AppError as failures:
+            raise _choose(failures) from failures
+        finally:
+            reporter.cancel()
+            await asyncio.gather(reporter, return_exceptions=True)
+        await self._save_progress()
+
+    async def _load(self) -> None:
+        """Read which pieces are done, and queue the others in the plan's order."""
+        async with self._ports.database.transaction() as connection:
+            await video_chunks.reset_running_chunks(connection, self._video_id)
+            chunks = await video_chunks.list_chunks(connection, self._video_id)
+        for chunk in chunks:
+            if chunk.state == "failed":
+                raise TranscodeFailed(piece=chunk.name)
+            if chunk.state == "done":
+                self._fractions[chunk.name] = 1.0
+            else:
+                self._left.append(chunk.name)
+        self._changed.set()
+
+    async def _work(self) -> None:
+        while self._left:
+            task = self._tasks[self._left.pop(0)]
+            record = await self._run_until_done(task)
+            await self._keep_trying(partial(self._save_result, task, record))
+            self._fractions[task.task_id] = 1.0
+            self._changed.set()
+
+    async def _run_until_done(self, task: PlanTask) -> TaskRecord:
+        """Run one piece, again after a failure until it has failed too often."""
+        rank = self._decide_rank(task)
+        while True:
+            done = await self._keep_trying(partial(self._save_start, task))
+            if done is not None:
+                return done
+            try:
+                record: TaskRecord = await self._ports.media.run(
+                    task.kind,
+                    get_job(self._plan, task.task_id),
+                    rank=rank,
+                    on_progress=self._note_progress,
+                )
+            except MediaUnreadable:
+                raise  # what the file itself makes impossible stays so
+            except Exception as error:
+                attempts = await self._keep_trying(partial(self._save_failure, task, error))
+                log.warning(
+                    "video.piece_failed",
+                    video_id=str(self._video_id),
+                    piece=task.task_id,
+                    attempts=attempts,
+                    exc_info=error,
+                )
+                if attempts >= ATTEMPTS_MAX:
+                    raise TranscodeFailed(piece=task.task_id) from error
+                await asyncio.sleep(RETRY_FIRST_S * 2 ** (attempts - 1))
+            else:
+                return record
+
+    def _decide_rank(self, task: PlanTask) -> MediaRank:
+        if task.task_id in self._first or task.kind == "thumbnails":
+            return MediaRank.FIRST
+        return MediaRank.MORE
+
+    def _note_progress(self, progress: Progress) -> None:
+        if progress.total > 0 and self._fractions.get(progress.task_id) != 1.0:
+            self._fractions[progress.task_id] = min(0.99, progress.done / progress.total)
+            self._changed.set()
+
+    async def _save_start(self, task: PlanTask, connection: Connection) -> TaskRecord | None:
+        """Mark the piece as running; return its record when another runner has done it."""
+        if await video_chunks.start_chunk(connection, self._video_id, task.task_id):
+            return None
+        chunk = await video_chunks.find_chunk(connection, self._video_id, task.task_id)
+        if chunk is None:
+            raise VideoVanished
+        if chunk.state == "failed":
+            raise TranscodeFailed(piece=chunk.name)
+        return msgspec.convert(chunk.result, TaskRecord)
+
+    async def _save_failure(self, task: PlanTask, error: Exception, connection: Connection) -> int:
+        text = error.code if isinstance(error, AppError) else f"{type(error).__name__}: {error}"
+        return await video_chunks.fail_chunk(
+            connection, self._video_id, task.task_id, text[:500], attempts_max=ATTEMPTS_MAX
+        )
+
+    async def _save_result(
+        self, task: PlanTask, record: TaskRecord, connection: Connection
+    ) -> None:
+        """Record a piece, and in the same transaction what it makes possible."""
+        await video_chunks.finish_chunk(
+            connection, self._video_id, task.task_id, orjson.loads(encode_json(record))
+        )
+        if record.images:
+            await videos.set_thumbnail(connection, self._video_id, record.images[0])
+        await videos.set_progress(
+            connection,
+            self._video_id,
+            self._measure(),
+            is_playable=self._first <= self._list_done() | {task.task_id},
+        )
+
+    async def _keep_trying(self, save: Callable[[Connection], Awaitable[T]]) -> T:
+        """Write in a transaction of its own, waiting out a database that is away for a while."""
+        clock = self._ports.clock
+        give_up_s = clock.monotonic_s() + SAVE_PATIENCE_S
+        while True:
+            try:
+                async with self._ports.database.transaction() as connection:
+                    return await save(connection)
+            except AppError as error:
+                if not error.retryable or clock.monotonic_s() > give_up_s:
+                    raise
+            await asyncio.sleep(SAVE_PAUSE_S)
+
+    def _list_done(self) -> set[str]:
+        """Return the pieces whose results are saved."""
+        return {name for name, fraction in self._fractions.items() if fraction == 1.0}
+
+    def _measure(self) -> float:
+        return decide_progress(self._shares, self._fractions)
+
+    async def _report(self) -> None:
+        """Publish and save the progress when it changed, at most twice a second."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._save_progress()
+            except AppError as error:
+                log.info("video.progress_unsaved", code=error.code)
+            await asyncio.sleep(PUBLISH_EVERY_S)
+
+    async def _save_progress(self) -> None:
+        progress = self._measure()
+        await publish_status(self._ports.cache, self._video_id, "processing", progress)
+        async with self._ports.database.transaction() as connection:
+            # Again here: two pieces saved at once do not see each other above.
+            is_playable = self._first <= self._list_done()
+            await videos.set_progress(connection, self._video_id, progress, is_playable=is_playable)
+
+
+def _choose(failures: BaseExceptionGroup[AppError]) -> AppError:
+    """Return the failure that tells the owner most."""
+    flat = [error for error in failures.exceptions if isinstance(error, AppError)]
+    for kind in (MediaUnreadable, VideoVanished, TranscodeFailed):
+        for error in flat:
+            if isinstance(error, kind):
+                return error
+    return flat[0]

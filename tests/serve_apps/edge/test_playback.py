@@ -1,0 +1,296 @@
+"""Playback over a real port: playlists from rows, bytes from objects, and who is refused."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import orjson
+import pytest
+
+from kit.clock import ManualClock
+from kit.ids import make_id
+from kit.settings import Settings
+from media.vod.info import AudioInfo, MediaInfo, VideoInfo, encode_json
+from media.vod.plan import PlanTask, TranscodePlan, plan_video
+from media.vod.records import SegmentRecord, TaskRecord, TrackRecord, segment_name, track_key
+from serve_apps.access.grants import Grant, issue_grant
+from storage import video_chunks, videos
+from storage.database import Database, PoolOptions
+from storage.objects import ObjectStore
+from tests.serve_apps.edge.playback_client import Player, serve_playback
+from tests.storage.gate import Gate
+from tests.storage.video_rows import create_owner, create_video_row
+
+pytestmark = pytest.mark.db
+
+PICTURE = VideoInfo(
+    stream_index=0,
+    codec="h264",
+    pix_fmt="yuv420p",
+    width=480,
+    height=320,
+    coded_width=480,
+    coded_height=320,
+    rotation_deg=0,
+    mirrored=False,
+    sar=Fraction(1),
+    fps=Fraction(25),
+    bit_rate_bps=None,
+    color_matrix="bt601",
+    is_hdr=False,
+)
+
+
+@dataclass
+class World:
+    """A player, and what it plays from."""
+
+    player: Player
+    settings: Settings
+    database: Database
+    objects: ObjectStore
+    clock: ManualClock
+
+    def grant(self, video_id: uuid.UUID, access_version: int = 1, **more: uuid.UUID) -> str:
+        expires_at_s = self.clock.now().timestamp() + 600
+        grant = Grant(video_id, None, more.get("session"), access_version, expires_at_s)
+        return f"/t/{issue_grant(self.settings.auth, grant)}"
+
+
+@pytest.fixture
+async def world(
+    settings: Settings, database: Database, objects: ObjectStore, clock: ManualClock
+) -> AsyncIterator[World]:
+    async with serve_playback(settings, database, objects, clock) as player:
+        yield World(player, settings, database, objects, clock)
+
+
+def make_record(plan: TranscodePlan, task: PlanTask) -> TaskRecord:
+    """What the task would have recorded: segments of two bytes each."""
+    if task.kind == "thumbnails":
+        return TaskRecord(task.task_id, images=(f"videos/{plan.video_id}/thumbnail.jpg",))
+    names = ["audio"]
+    if task.kind == "chunk":
+        group = next(group for group in plan.groups if group.name == task.group)
+        names = [rung.name for rung in group.rungs]
+    segments = tuple(SegmentRecord(n, n * 100, 100, 2) for n in range(plan.grid.segments))
+    return TaskRecord(
+        task.task_id,
+        tracks=tuple(
+            TrackRecord(name, "avc1.64001f", "init.mp4", 25, segments, 480, 320) for name in names
+        ),
+    )
+
+
+async def add_video(
+    world: World, *, visibility: str = "public", is_whole: bool = True
+) -> uuid.UUID:
+    """Write a video of three segments; without its larger rungs unless it is whole."""
+    sound = AudioInfo(1, "aac", 48_000, 2)
+    info = MediaInfo("mov", 12.0, 12.0, 0, 1000, PICTURE, sound)
+    async with world.database.transaction() as connection:
+        owner_id = await create_owner(connection, f"u{uuid.uuid4().hex[:8]}")
+        video_id = await create_video_row(connection, owner_id, visibility=visibility)
+        plan = plan_video(info, video_id=str(video_id), source_key="x")
+        await videos.queue_video(connection, video_id)
+        await videos.start_processing(connection, video_id)
+        await videos.set_plan(
+            connection, video_id, orjson.loads(encode_json(plan)), videos.Dimensions(1, 2, 3)
+        )
+        await video_chunks.insert_chunks(
+            connection,
+            video_id,
+            [video_chunks.NewChunk(task.task_id, n, {}) for n, task in enumerate(plan.tasks)],
+        )
+        for task in plan.tasks:
+            if task.group == "rest" and not is_whole:
+                continue
+            record = orjson.loads(encode_json(make_record(plan, task)))
+            await video_chunks.finish_chunk(connection, video_id, task.task_id, record)
+        await videos.set_progress(connection, video_id, 0.5, is_playable=True)
+        await videos.set_thumbnail(connection, video_id, f"videos/{video_id}/thumbnail.jpg")
+        if is_whole:
+            await videos.finish_video(connection, video_id)
+    await world.objects.put(f"videos/{video_id}/thumbnail.jpg", b"\xff\xd8picture")
+    for track in ("audio", "240p", "320p"):
+        await world.objects.put(track_key(str(video_id), track, "init.mp4"), b"init" * 100)
+        for number in range(plan.grid.segments):
+            key = track_key(str(video_id), track, segment_name(number))
+            await world.objects.put(key, b"%d!" % number)
+    return video_id
+
+
+async def test_segments_are_cached_for_ever_and_playlists_are_asked_for_again(world: World):
+    video_id = await add_video(world)
+    master = await world.player.get(f"/v/{video_id}/master.m3u8")
+    assert master.status == 200
+    assert master.headers["Content-Type"] == "application/vnd.apple.mpegurl"
+    assert "no-cache" in master.headers["Cache-Control"]
+    again = await world.player.get(
+        f"/v/{video_id}/master.m3u8", If_None_Match=master.headers["ETag"]
+    )
+    assert (again.status, again.body) == (304, b"")
+    segment = await world.player.get(f"/v/{video_id}/320p/00001.m4s")
+    assert (segment.status, segment.body) == (200, b"1!")
+    assert "immutable" in segment.headers["Cache-Control"]
+    assert segment.headers["Content-Type"] == "video/mp4"
+    assert segment.headers["Access-Control-Allow-Origin"] == "*"
+    sound = await world.player.get(f"/v/{video_id}/audio/init.mp4")
+    assert sound.headers["Content-Type"] == "audio/mp4"
+
+
+async def test_a_range_of_a_segment_is_sent_alone(world: World):
+    video_id = await add_video(world)
+    path = f"/v/{video_id}/240p/init.mp4"
+    part = await world.player.get(path, Range="bytes=4-11")
+    assert (part.status, part.body) == (206, b"initinit")
+    assert part.headers["Content-Range"] == "bytes 4-11/400"
+    beyond = await world.player.get(path, Range="bytes=999-")
+    assert beyond.status == 416
+    head = await world.player.get(path, method="HEAD")
+    assert (head.status, head.headers["Content-Length"]) == (200, "400")
+    preflight = await world.player.get(path, method="OPTIONS")
+    assert "Range" in preflight.headers["Access-Control-Allow-Headers"]
+
+
+async def test_a_bucket_is_passed_on_with_ranges(
+    settings: Settings, database: Database, clock: ManualClock
+):
+    bucket = ObjectStore.open("memory:///")
+    async with serve_playback(settings, database, bucket, clock) as player:
+        world = World(player, settings, database, bucket, clock)
+        video_id = await add_video(world)
+        path = f"/v/{video_id}/240p/init.mp4"
+        whole = await player.get(path)
+        part = await player.get(path, Range="bytes=-6")
+        beyond = await player.get(path, Range="bytes=999-")
+        await bucket.delete(track_key(str(video_id), "240p", "init.mp4"))
+        missing = await player.get(path)
+    assert (whole.status, whole.body) == (200, b"init" * 100)
+    assert (part.status, part.body, part.headers["Content-Range"]) == (
+        206,
+        b"itinit",
+        "bytes 394-399/400",
+    )
+    assert beyond.status == 416
+    assert missing.status == 404
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "other.m3u8",
+        "source",
+        "320p/source",
+        "320p/00003.m4s",
+        "320p/1.m4s",
+        "320p/00001.m4s.bak",
+        "320p/%2e%2e%2f%2e%2e%2fsource",
+        "%2e%2e/source",
+        "records/audio.json",
+        "320p/00001.m4s%00",
+        "480p/00001.m4s",
+    ],
+)
+async def test_only_what_the_records_list_has_an_address(world: World, tail: str):
+    video_id = await add_video(world)
+    await world.objects.put(f"videos/{video_id}/source", b"the owner's file")
+    answer = await world.player.get(f"/v/{video_id}/{tail}")
+    assert answer.status == 404
+    assert b"owner's file" not in answer.body
+
+
+async def test_only_complete_renditions_are_offered_while_work_goes_on(world: World):
+    video_id = await add_video(world, is_whole=False)
+    renditions = await world.player.list_renditions(f"/v/{video_id}/master.m3u8")
+    assert set(renditions) == {"240p.m3u8", "audio.m3u8"}
+    assert (await world.player.get(f"/v/{video_id}/320p/00000.m4s")).status == 404
+
+
+async def test_an_unknown_or_unfinished_video_is_not_found(world: World):
+    assert (await world.player.get(f"/v/{make_id()}/master.m3u8")).status == 404
+    assert (await world.player.get("/v/none/master.m3u8")).status == 404
+    async with world.database.transaction() as connection:
+        video_id = await create_video_row(connection, await create_owner(connection))
+    assert (await world.player.get(f"/v/{video_id}/master.m3u8")).status == 404
+
+
+async def test_a_deleted_video_is_gone_within_a_second(world: World):
+    video_id = await add_video(world)
+    segment = f"/v/{video_id}/320p/00000.m4s"
+    assert (await world.player.get(segment)).status == 200
+    async with world.database.transaction() as connection:
+        await videos.delete_video(connection, video_id)
+    world.clock.advance(1.1)
+    assert (await world.player.get(segment)).status == 410
+    assert (await world.player.get(f"/v/{video_id}/thumbnail.jpg")).status == 410
+
+
+@pytest.mark.parametrize("visibility", ["private", "followers"])
+async def test_a_video_that_is_not_open_needs_a_grant_for_itself(world: World, visibility: str):
+    video_id = await add_video(world, visibility=visibility)
+    other_id = await add_video(world)
+    for tail in ("master.m3u8", "320p/00000.m4s", "thumbnail.jpg"):
+        path = f"/v/{video_id}/{tail}"
+        assert (await world.player.get(path)).status == 403
+        assert (await world.player.get(world.grant(other_id) + path)).status == 403
+        assert (await world.player.get(f"/t/forged{path}")).status == 403
+        assert (await world.player.get(world.grant(video_id) + path)).status == 200
+    renditions = await world.player.list_renditions(
+        f"{world.grant(video_id)}/v/{video_id}/master.m3u8"
+    )
+    assert len(await world.player.fetch_rendition(renditions["320p.m3u8"])) == 406
+
+
+async def test_a_grant_ends_with_its_time_its_session_and_every_change_of_who_may_see(
+    world: World,
+):
+    video_id = await add_video(world, visibility="private")
+    session_id = make_id()
+    path = f"/v/{video_id}/master.m3u8"
+    grant = world.grant(video_id, session=session_id)
+    assert (await world.player.get(grant + path)).status == 200
+    world.player.revoked.add(session_id)
+    assert (await world.player.get(grant + path)).status == 403
+    grant = world.grant(video_id)
+    async with world.database.transaction() as connection:
+        await videos.change_video(
+            connection, video_id, title=None, description=None, visibility="followers"
+        )
+    world.clock.advance(1.1)
+    assert (await world.player.get(grant + path)).status == 403
+    grant = world.grant(video_id, access_version=2)
+    assert (await world.player.get(grant + path)).status == 200
+    world.clock.advance(601)
+    assert (await world.player.get(grant + path)).status == 403
+
+
+async def test_an_unlisted_video_plays_for_whoever_has_its_address(world: World):
+    video_id = await add_video(world, visibility="unlisted")
+    assert (await world.player.get(f"/v/{video_id}/master.m3u8")).status == 200
+
+
+async def test_known_videos_play_on_while_the_database_is_away(
+    world: World, database_dsn: str, clock: ManualClock
+):
+    video_id = await add_video(world)
+    segment = f"/v/{video_id}/320p/00000.m4s"
+    gate = Gate(database_dsn)
+    await gate.open()
+    behind = Database(gate.dsn, PoolOptions(size=2, wait_s=0.5))
+    await behind.open()
+    async with serve_playback(world.settings, behind, world.objects, clock) as player:
+        assert (await player.get(segment)).status == 200
+        await gate.shut()
+        clock.advance(30)
+        assert (await player.get(segment)).status == 200
+        assert (await player.get(f"/v/{make_id()}/master.m3u8")).status == 503
+        clock.advance(31)
+        assert (await player.get(segment)).status == 503
+        await gate.open()
+        assert (await player.get(segment)).status == 200
+    await behind.close()
+    await gate.shut()

@@ -1,0 +1,23 @@
+"""Fixtures of the videos tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from kit.settings import Settings
+from storage.cache import Cache
+from storage.database import Database
+from storage.objects import ObjectStore
+from tests.serve_apps.videos.video_world import VideoWorld, make_clip
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Lend nine seconds of moving picture and tone."""
+    return make_clip(tmp_path_factory.mktemp("clips") / "clip.mp4").read_bytes()
+
+
+@pytest.fixture
+def world(settings: Settings, database: Database, cache: Cache, objects: ObjectStore) -> VideoWorld:
+    """Lend empty storage to put videos into."""
+    return VideoWorld(settings, database, cache, objects)

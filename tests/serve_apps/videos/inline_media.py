@@ -1,0 +1,54 @@
+"""Media tasks run in threads of the test's own process: the pool's shape without Ray."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import Any
+
+from actors.job_runner.media_queue import OnProgress
+from media.pool import MEDIA_TASKS, Task
+from storage.objects import ObjectStore
+
+Before = Callable[[str, Any], Awaitable[None]]
+
+
+async def go_ahead(_task_name: str, _payload: Any) -> None:
+    """Let the task run."""
+
+
+class InlineMedia:
+    """Runs the real tasks; `before` is awaited ahead of each and may raise what a worker would."""
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        before: Before = go_ahead,
+        tasks: Mapping[str, Task] = MEDIA_TASKS,
+    ) -> None:
+        self._objects = objects
+        self._tasks = tasks
+        self.before = before
+        self.started: list[str] = []
+        """Task ids (or names) in the order they were begun."""
+
+    async def run(
+        self, task_name: str, payload: Any, *, on_progress: OnProgress | None = None
+    ) -> Any:
+        self.started.append(getattr(payload, "task_id", task_name))
+        await self.before(task_name, payload)
+        loop = asyncio.get_running_loop()
+
+        def work() -> Any:
+            outcome = self._tasks[task_name](payload, self._objects)
+            if not isinstance(outcome, Generator):
+                return outcome
+            while True:
+                try:
+                    progress = next(outcome)
+                except StopIteration as end:
+                    return end.value
+                if on_progress is not None:
+                    loop.call_soon_threadsafe(on_progress, progress)
+
+        return await asyncio.to_thread(work)

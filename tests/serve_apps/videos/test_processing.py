@@ -1,0 +1,237 @@
+"""From an upload to a playing video: real media, real rows, the tasks run in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.job_runner.runner import JobRunner, RunnerOptions
+from kit.clock import SystemClock
+from media.pool import MediaWorkerLost
+from serve_apps.videos.jobs import HANDLERS, process_video
+from serve_apps.videos.service import PROCESS_JOB
+from storage import video_chunks, videos
+from storage.video_chunks import VideoChunk
+from tests.serve_apps.edge.playback_client import Player, serve_playback
+from tests.serve_apps.videos.inline_media import InlineMedia
+from tests.serve_apps.videos.video_world import VideoWorld, job_payload
+
+pytestmark = pytest.mark.media
+
+EVENTS_OF_A_GOOD_LIFE = ["video.uploaded", "video.processing", "video.processed"]
+FAST = RunnerOptions(poll_every_s=0.2, heartbeat_timeout_s=2.0, retry_first_s=0.1)
+
+
+@asynccontextmanager
+async def play(world: VideoWorld) -> AsyncIterator[Player]:
+    async with serve_playback(
+        world.settings, world.database, world.objects, SystemClock()
+    ) as player:
+        yield player
+
+
+async def list_chunks(world: VideoWorld, video_id: uuid.UUID) -> list[VideoChunk]:
+    async with world.database.connection() as connection:
+        return await video_chunks.list_chunks(connection, video_id)
+
+
+async def wait_for_status(world: VideoWorld, video_id: uuid.UUID, status: str) -> None:
+    async with asyncio.timeout(60):
+        while (await world.get_video(video_id)).status != status:
+            await asyncio.sleep(0.05)
+
+
+async def probe(data: bytes, path: Path) -> dict[str, Any]:
+    path.write_bytes(data)
+    command = ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-of", "json"]
+    child = await asyncio.create_subprocess_exec(
+        *command, str(path), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await child.communicate()
+    assert child.returncode == 0
+    found: dict[str, Any] = json.loads(output)
+    return found
+
+
+async def test_an_upload_becomes_a_video_whose_every_rendition_plays(
+    world: VideoWorld, clip: bytes, tmp_path: Path
+):
+    video_id = await world.upload(clip)
+    await process_video(world.ports(InlineMedia(world.objects)), job_payload(video_id))
+    video = await world.get_video(video_id)
+    assert (video.status, video.progress, video.width, video.height) == ("ready", 1.0, 480, 320)
+    assert video.duration_ms == pytest.approx(9000, abs=150)
+    assert await world.list_events(video_id) == EVENTS_OF_A_GOOD_LIFE
+    async with play(world) as player:
+        renditions = await player.list_renditions(f"/v/{video_id}/master.m3u8")
+        assert set(renditions) == {"240p.m3u8", "320p.m3u8", "audio.m3u8"}
+        for name, address in renditions.items():
+            found = await probe(await player.fetch_rendition(address), tmp_path / "whole.mp4")
+            (stream,) = found["streams"]
+            assert float(found["format"]["duration"]) == pytest.approx(9.0, abs=0.2)
+            expected = {"240p.m3u8": ("h264", 240), "320p.m3u8": ("h264", 320)}
+            assert (stream["codec_name"], stream.get("height")) == expected.get(name, ("aac", None))
+        thumbnail = await player.get(f"/v/{video_id}/thumbnail.jpg")
+    assert thumbnail.headers["Content-Type"] == "image/jpeg"
+    assert thumbnail.body[:2] == b"\xff\xd8"
+
+
+async def test_the_source_is_assembled_hashed_and_its_parts_are_removed(
+    world: VideoWorld, clip: bytes
+):
+    video_id = await world.upload(clip)
+    ports = world.ports(InlineMedia(world.objects), slots=2)
+    await process_video(ports, job_payload(video_id))
+    async with world.database.connection() as connection:
+        row = await connection.fetchrow(
+            "SELECT source_key, encode(source_sha256, 'hex') AS sha256, source_bytes,"
+            " encode(sha256($2), 'hex') AS expected FROM videos WHERE id = $1",
+            video_id,
+            clip,
+        )
+    assert row is not None
+    assert row["sha256"] == row["expected"]
+    assert row["source_bytes"] == len(clip)
+    assert await world.objects.get(row["source_key"]) == clip
+    assert await world.objects.list("uploads") == []
+
+
+async def test_running_the_job_again_changes_nothing(world: VideoWorld, clip: bytes):
+    video_id = await world.upload(clip)
+    media = InlineMedia(world.objects)
+    ports = world.ports(media)
+    await process_video(ports, job_payload(video_id))
+    before = (await world.get_video(video_id), await list_chunks(world, video_id))
+    await process_video(ports, job_payload(video_id))
+    assert (await world.get_video(video_id), await list_chunks(world, video_id)) == before
+    assert await world.list_events(video_id) == EVENTS_OF_A_GOOD_LIFE
+    assert max(Counter(media.started).values()) == 1
+
+
+@pytest.mark.parametrize("damage", ["noise", "cut"])
+async def test_a_file_that_is_no_video_ends_as_failed_with_the_reason(
+    world: VideoWorld, clip: bytes, damage: str
+):
+    video_id = await world.upload(b"no video at all " * 500 if damage == "noise" else clip[:5000])
+    await process_video(world.ports(InlineMedia(world.objects)), job_payload(video_id))
+    video = await world.get_video(video_id)
+    assert (video.status, video.error_code) == ("failed", "media_unreadable")
+    assert video.error_message
+    assert await world.list_events(video_id) == [*EVENTS_OF_A_GOOD_LIFE[:2], "video.failed"]
+    latest = await world.cache.list_latest(f"video:{video_id}")
+    assert latest[-1].data["status"] == "failed"
+    assert latest[-1].data["error"]["message"] == video.error_message
+
+
+async def test_a_lost_worker_costs_one_piece_one_more_try(world: VideoWorld, clip: bytes):
+    lost = Counter[str]()
+
+    async def lose_first_try(task_name: str, payload: Any) -> None:
+        if task_name in ("chunk", "audio"):
+            lost[payload.task_id] += 1
+            if lost[payload.task_id] == 1:
+                raise MediaWorkerLost
+
+    video_id = await world.upload(clip)
+    media = InlineMedia(world.objects, before=lose_first_try)
+    await process_video(world.ports(media), job_payload(video_id))
+    assert (await world.get_video(video_id)).status == "ready"
+    assert {chunk.name: chunk.attempts for chunk in await list_chunks(world, video_id)} == {
+        "audio": 1,
+        "first-00000": 1,
+        "rest-00000": 1,
+        "thumbnails": 0,
+    }
+
+
+async def test_a_piece_that_always_fails_ends_the_video_after_three_tries(
+    world: VideoWorld, clip: bytes
+):
+    async def lose_sound(task_name: str, _payload: Any) -> None:
+        if task_name == "audio":
+            raise MediaWorkerLost
+
+    video_id = await world.upload(clip)
+    media = InlineMedia(world.objects, before=lose_sound)
+    await process_video(world.ports(media), job_payload(video_id))
+    video = await world.get_video(video_id)
+    assert (video.status, video.error_code) == ("failed", "transcode_failed")
+    assert media.started.count("audio") == 3
+
+
+async def test_a_video_plays_in_its_smallest_size_before_the_rest_is_done(
+    world: VideoWorld, clip: bytes
+):
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def stop_before_rest(_task_name: str, payload: Any) -> None:
+        if getattr(payload, "task_id", "").startswith("rest"):
+            reached.set()
+            await go_on.wait()
+
+    video_id = await world.upload(clip)
+    media = InlineMedia(world.objects, before=stop_before_rest)
+    job = asyncio.create_task(process_video(world.ports(media), job_payload(video_id)))
+    async with asyncio.timeout(60):
+        await reached.wait()
+    video = await world.get_video(video_id)
+    assert video.status == "processing"
+    assert video.playable_at is not None
+    assert 0 < video.progress < 1
+    async with play(world) as player:
+        master = f"/v/{video_id}/master.m3u8"
+        assert set(await player.list_renditions(master)) == {"240p.m3u8", "audio.m3u8"}
+        go_on.set()
+        await job
+        await asyncio.sleep(1.1)
+        assert "320p.m3u8" in await player.list_renditions(master)
+
+
+async def test_a_video_deleted_meanwhile_is_left_alone(world: VideoWorld, clip: bytes):
+    async def delete_before_audio(task_name: str, payload: Any) -> None:
+        if task_name == "audio":
+            async with world.database.transaction() as connection:
+                await videos.delete_video(connection, uuid.UUID(payload.video_id))
+
+    video_id = await world.upload(clip)
+    media = InlineMedia(world.objects, before=delete_before_audio)
+    await process_video(world.ports(media), job_payload(video_id))
+    assert media.started[-1] == "audio"
+    assert await world.list_events(video_id) == EVENTS_OF_A_GOOD_LIFE[:2]
+
+
+async def test_a_restarted_runner_goes_on_with_the_pieces_that_are_left(
+    world: VideoWorld, clip: bytes
+):
+    reached, never = asyncio.Event(), asyncio.Event()
+
+    async def stop_before_rest(_task_name: str, payload: Any) -> None:
+        if getattr(payload, "task_id", "").startswith("rest"):
+            reached.set()
+            await never.wait()
+
+    video_id = await world.upload(clip)
+    first = InlineMedia(world.objects, before=stop_before_rest)
+    stopped = JobRunner(world.ports(first), HANDLERS, {}, FAST)
+    await stopped.start()
+    async with asyncio.timeout(60):
+        await reached.wait()
+    assert stopped.describe()["jobs_running"] == [PROCESS_JOB]
+    await stopped.drain(1.0)
+    states = {chunk.name: chunk.state for chunk in await list_chunks(world, video_id)}
+    assert states["first-00000"] == states["audio"] == "done"
+    second = InlineMedia(world.objects)
+    runner = JobRunner(world.ports(second), HANDLERS, {}, FAST)
+    await runner.start()
+    await wait_for_status(world, video_id, "ready")
+    await runner.drain(5.0)
+    assert set(second.started) == {name for name, state in states.items() if state != "done"}
+    assert await world.list_events(video_id) == EVENTS_OF_A_GOOD_LIFE

@@ -1,0 +1,257 @@
+"""The videos routes over HTTP in one process, on real rows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from kit.clock import Clock, SystemClock
+from kit.ids import make_id
+from kit.settings import Settings, UploadSettings
+from serve_apps.access.identity import Identity, Role
+from serve_apps.access.revocations import RevocationBook
+from serve_apps.access.tokens import issue_access_token
+from serve_apps.http.errors import install_errors
+from serve_apps.http.state import ApiPorts
+from serve_apps.videos.jobs import expire_video, purge_video
+from serve_apps.videos.routes import routes
+from storage import uploads, videos
+from storage.cache import Cache
+from storage.database import Database
+from storage.follows import add_follow
+from storage.jobs import count_jobs
+from storage.objects import ObjectStore
+from storage.rates import RateBook
+from tests.serve_apps.videos.inline_media import InlineMedia
+from tests.serve_apps.videos.video_world import VideoWorld, job_payload
+from tests.storage.video_rows import create_owner, create_video_row
+
+pytestmark = pytest.mark.db
+
+ORDER = {"title": " A walk ", "filename": "walk.mp4", "size_bytes": 1000}
+
+
+class NoRooms:
+    async def end_live(self, room_id: uuid.UUID) -> None:
+        raise AssertionError("no room was expected")
+
+
+@dataclass
+class Api:
+    """A client of the videos routes, and what is behind them."""
+
+    http: httpx.AsyncClient
+    world: VideoWorld
+    clock: Clock
+
+    async def add_person(self, role: Role = Role.USER) -> Person:
+        async with self.world.database.transaction() as connection:
+            user_id = await create_owner(connection, f"u{uuid.uuid4().hex[:8]}")
+        identity = Identity(user_id, make_id(), "ada", role)
+        token = issue_access_token(self.world.settings.auth, identity, self.clock.now())
+        return Person(self.http, user_id, {"Authorization": f"Bearer {token}"})
+
+    def add_stranger(self) -> Person:
+        return Person(self.http, make_id(), {})
+
+    async def add_ready_video(self, owner: Person, visibility: str = "public") -> uuid.UUID:
+        async with self.world.database.transaction() as connection:
+            video_id = await create_video_row(connection, owner.id, visibility=visibility)
+            await videos.queue_video(connection, video_id)
+            await videos.start_processing(connection, video_id)
+            await videos.finish_video(connection, video_id)
+        return video_id
+
+
+@dataclass
+class Person:
+    """Someone who calls the API."""
+
+    http: httpx.AsyncClient
+    id: uuid.UUID
+    headers: dict[str, str]
+
+    async def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        return await self.http.request(method, f"/v1/videos{path}", json=body, headers=self.headers)
+
+
+@pytest.fixture
+async def api(
+    settings: Settings, database: Database, cache: Cache, objects: ObjectStore
+) -> AsyncIterator[Api]:
+    small = replace(settings, uploads=UploadSettings(size_bytes_max=10_000, per_user_max=2))
+    clock = SystemClock()
+    app = FastAPI()
+    app.state.ports = ApiPorts(small, database, cache, objects, clock, NoRooms())
+    app.state.rates = RateBook(cache, clock)
+    app.state.revocations = RevocationBook(database, small.auth.access_ttl_s)
+    install_errors(app)
+    routes.install(app, "/v1")
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+        yield Api(http, VideoWorld(small, database, cache, objects), clock)
+
+
+async def test_an_announced_video_gets_an_address_for_its_bytes(api: Api):
+    ada = await api.add_person()
+    answer = await ada.call("POST", "", ORDER)
+    assert answer.status_code == 201
+    created = answer.json()
+    assert created["status"] == "uploading"
+    assert created["upload"]["url"].startswith("http://localhost:8001/uploads/")
+    upload_id = uuid.UUID(created["upload"]["url"].rpartition("/")[2])
+    async with api.world.database.connection() as connection:
+        upload = await uploads.find_upload(connection, upload_id)
+        counts = await count_jobs(connection)
+    assert upload is not None
+    assert (str(upload.video_id), upload.owner_id) == (created["id"], ada.id)
+    assert (upload.size_bytes, upload.state, counts.queued) == (1000, "open", 1)
+    shown = (await ada.call("GET", f"/{created['id']}")).json()
+    assert (shown["title"], shown["status"], shown["playback"]) == ("A walk", "uploading", None)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"size_bytes": 10_001}, 413, "video_too_large"),
+        ({"size_bytes": 0}, 422, "malformed_request"),
+        ({"title": "   "}, 422, "malformed_request"),
+        ({"title": "x" * 201}, 422, "malformed_request"),
+        ({"visibility": "secret"}, 422, "malformed_request"),
+        ({"surprise": 1}, 422, "malformed_request"),
+    ],
+)
+async def test_an_announcement_beyond_the_limits_is_refused(
+    api: Api, change: dict[str, Any], status: int, code: str
+):
+    ada = await api.add_person()
+    answer = await ada.call("POST", "", ORDER | change)
+    assert (answer.status_code, answer.json()["error"]) == (status, code)
+
+
+async def test_a_person_has_only_so_many_unfinished_uploads(api: Api):
+    ada, eve = await api.add_person(), await api.add_person()
+    for _ in range(2):
+        assert (await ada.call("POST", "", ORDER)).status_code == 201
+    refused = await ada.call("POST", "", ORDER)
+    assert (refused.status_code, refused.json()["error"]) == (429, "too_many_uploads")
+    assert (await eve.call("POST", "", ORDER)).status_code == 201
+
+
+async def test_a_stranger_cannot_announce_or_ask_for_their_own(api: Api):
+    stranger = api.add_stranger()
+    assert (await stranger.call("POST", "", ORDER)).status_code == 401
+    assert (await stranger.call("GET", "?owner=me")).status_code == 401
+
+
+async def test_an_open_video_shows_its_plain_address_to_everyone(api: Api):
+    ada = await api.add_person()
+    video_id = await api.add_ready_video(ada)
+    shown = (await api.add_stranger().call("GET", f"/{video_id}")).json()
+    assert shown["playback"] == {
+        "hls": f"http://localhost:8001/v/{video_id}/master.m3u8",
+        "dash": None,
+        "thumbnail": None,
+    }
+    assert shown["owner"]["id"] == str(ada.id)
+    assert shown["error"] is None
+
+
+async def test_a_private_video_is_only_there_for_its_owner_and_moderators(api: Api):
+    ada, eve = await api.add_person(), await api.add_person()
+    warden = await api.add_person(Role.MODERATOR)
+    video_id = await api.add_ready_video(ada, "private")
+    for person, status in ((ada, 200), (warden, 200), (eve, 404), (api.add_stranger(), 404)):
+        assert (await person.call("GET", f"/{video_id}")).status_code == status
+    shown = (await ada.call("GET", f"/{video_id}")).json()
+    assert shown["playback"]["hls"].startswith("http://localhost:8001/t/")
+
+
+async def test_followers_see_what_is_for_followers(api: Api):
+    ada, bob = await api.add_person(), await api.add_person()
+    video_id = await api.add_ready_video(ada, "followers")
+    assert (await bob.call("GET", f"/{video_id}")).status_code == 404
+    async with api.world.database.transaction() as connection:
+        await add_follow(connection, bob.id, ada.id, api.clock.now())
+    assert (await bob.call("GET", f"/{video_id}")).status_code == 200
+
+
+async def test_lists_page_and_keep_what_is_not_open_to_their_owner(api: Api):
+    ada = await api.add_person()
+    made = [await api.add_ready_video(ada) for _ in range(3)]
+    hidden = await api.add_ready_video(ada, "private")
+    stranger = api.add_stranger()
+    first = (await stranger.call("GET", "?limit=2")).json()
+    rest = (await stranger.call("GET", f"?limit=2&cursor={first['next_cursor']}")).json()
+    ids = [uuid.UUID(item["id"]) for item in first["items"] + rest["items"]]
+    assert ids == made[::-1]
+    assert rest["next_cursor"] is None
+    mine = (await ada.call("GET", "?owner=me")).json()
+    assert [uuid.UUID(item["id"]) for item in mine["items"]] == [hidden, *made[::-1]]
+    assert (await stranger.call("GET", "?cursor=rubbish")).status_code == 422
+
+
+async def test_only_the_owner_changes_a_video(api: Api):
+    ada, eve = await api.add_person(), await api.add_person()
+    video_id = await api.add_ready_video(ada)
+    changed = await ada.call("PATCH", f"/{video_id}", {"title": "A run", "visibility": "private"})
+    assert (changed.status_code, changed.json()["title"]) == (200, "A run")
+    assert changed.json()["visibility"] == "private"
+    assert (await eve.call("PATCH", f"/{video_id}", {"title": "Mine"})).status_code == 404
+    await ada.call("PATCH", f"/{video_id}", {"visibility": "public"})
+    assert (await eve.call("PATCH", f"/{video_id}", {"title": "Mine"})).status_code == 403
+
+
+async def test_a_deleted_video_disappears_at_once_and_its_bytes_when_purged(api: Api):
+    ada, eve = await api.add_person(), await api.add_person()
+    video_id = await api.add_ready_video(ada)
+    await api.world.objects.put(f"videos/{video_id}/source", b"bytes")
+    assert (await eve.call("DELETE", f"/{video_id}")).status_code == 403
+    ports = api.world.ports(InlineMedia(api.world.objects))
+    await purge_video(ports, job_payload(video_id))
+    assert await api.world.objects.exists(f"videos/{video_id}/source")
+    assert (await ada.call("DELETE", f"/{video_id}")).status_code == 204
+    assert (await ada.call("GET", f"/{video_id}")).status_code == 404
+    assert (await ada.call("DELETE", f"/{video_id}")).status_code == 404
+    assert await api.world.list_events(video_id) == ["video.deleted"]
+    for _ in range(2):
+        await purge_video(ports, job_payload(video_id))
+    assert not await api.world.objects.exists(f"videos/{video_id}/source")
+    async with api.world.database.connection() as connection:
+        assert await videos.find_playback(connection, video_id) is None
+
+
+async def test_deleting_a_video_ends_its_unfinished_upload(api: Api):
+    ada = await api.add_person()
+    created = (await ada.call("POST", "", ORDER)).json()
+    assert (await ada.call("DELETE", f"/{created['id']}")).status_code == 204
+    async with api.world.database.connection() as connection:
+        upload = await uploads.find_upload_of_video(connection, uuid.UUID(created["id"]))
+    assert upload is not None
+    assert upload.state == "terminated"
+    assert (await ada.call("POST", "", ORDER)).status_code == 201
+
+
+async def test_an_upload_that_was_not_completed_in_time_fails_its_video(api: Api):
+    ada = await api.add_person()
+    video_id = uuid.UUID((await ada.call("POST", "", ORDER)).json()["id"])
+    ports = api.world.ports(InlineMedia(api.world.objects))
+    async with api.world.database.transaction() as connection:
+        upload = await uploads.find_upload_of_video(connection, video_id)
+        assert upload is not None
+    await api.world.objects.put(uploads.make_part_key(upload.id, 0), b"half")
+    await expire_video(ports, job_payload(video_id))
+    assert (await api.world.get_video(video_id)).status == "uploading"
+    async with api.world.database.transaction() as connection:
+        await connection.execute("UPDATE uploads SET expires_at = now()")
+    for _ in range(2):
+        await expire_video(ports, job_payload(video_id))
+    shown = (await ada.call("GET", f"/{video_id}")).json()
+    assert (shown["status"], shown["error"]["code"]) == ("failed", "upload_expired")
+    assert await api.world.objects.list("uploads") == []
