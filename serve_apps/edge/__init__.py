@@ -1,0 +1,1 @@
+"""The edge: every long-lived socket and every media byte; plain asyncio, one process per slot."""

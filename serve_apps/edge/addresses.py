@@ -1,0 +1,46 @@
+"""Where this edge is reached: its URL, and the addresses in its ICE candidates."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+from kit.settings import EdgeSettings
+
+PORT_STEP = 10
+ELSEWHERE = ("192.0.2.1", 9)  # TEST-NET-1 (RFC 5737): a route is looked up, nothing is sent
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class EdgeAddress:
+    """One edge slot: `url` is what clients use; ports are the slot's own."""
+
+    url: str
+    host: str
+    port: int
+    udp_port: int
+
+
+def make_edge_address(settings: EdgeSettings, slot: int) -> EdgeAddress:
+    """Return the addresses of a slot."""
+    port = settings.port + PORT_STEP * slot
+    return EdgeAddress(
+        url=f"http://{settings.public_host}:{port}",
+        host=settings.host,
+        port=port,
+        udp_port=settings.udp_port + PORT_STEP * slot,
+    )
+
+
+def find_candidate_ips(settings: EdgeSettings) -> tuple[str, ...]:
+    """Return the ICE candidates: the configured ones, else the default route's, else loopback."""
+    if settings.public_ips:
+        return settings.public_ips
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(ELSEWHERE)
+        except OSError:
+            return (LOOPBACK,)
+        address = str(probe.getsockname()[0])
+    return (LOOPBACK,) if address.startswith("0.") else (address,)

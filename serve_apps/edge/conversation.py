@@ -1,0 +1,304 @@
+"""One client's talk on its socket: authenticate, subscribe, write lines.
+
+`socket_server.py` makes one per connection and feeds it frames in order. Whoever authenticated
+speaks for themselves; strangers may only follow what is open to all. Lines are sent to the room's
+host and acknowledged when stored, each in a task of its own so that a slow room holds up nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass
+
+from actors.live_room.client import RoomClient
+from actors.live_room.client_room import RequestFailed
+from actors.live_room.entries import Speaker
+from kit.errors import AppError, NotAuthenticated, Unavailable
+from kit.logs import get_log
+from serve_apps.access.identity import Identity
+from serve_apps.edge.audience import Audience
+from serve_apps.edge.ephemeral import EphemeralChannels
+from serve_apps.edge.room_mirrors import RoomMirrors
+from serve_apps.edge.socket_frames import write_error, write_json
+from serve_apps.edge.socket_words import (
+    CHANNELS_PER_REQUEST_MAX,
+    CHANNELS_PER_SOCKET_MAX,
+    AlreadyAuthenticated,
+    Authenticate,
+    ChannelKind,
+    ChannelName,
+    ChatSend,
+    CloseCode,
+    FrameMalformed,
+    Ping,
+    Position,
+    RequestRefusedByHost,
+    Subscribe,
+    TooManyChannels,
+    Typing,
+    Unsubscribe,
+    read_channel,
+    read_room,
+    read_words,
+)
+from serve_apps.edge.sockets import Socket
+
+log = get_log("edge")
+
+LINES_IN_FLIGHT_MAX = 50
+MALFORMED_MAX = 10
+TYPING_EVERY_S = 1.0
+SOCKET_WAY = "socket"
+
+
+class TooManyLines(Unavailable):
+    """More lines of this socket wait for their acknowledgement than it may have."""
+
+    code, message = "too_many_lines", "Wait for your last lines to be sent."
+
+
+@dataclass(frozen=True)
+class TalkPorts:
+    """What all conversations of an edge share."""
+
+    audience: Audience
+    rooms: RoomMirrors
+    client: RoomClient
+    ephemeral: EphemeralChannels
+
+
+class Conversation:
+    """What one client follows and is about to say."""
+
+    def __init__(self, socket: Socket, ports: TalkPorts) -> None:
+        self.socket = socket
+        self._ports = ports
+        self._rooms: set[uuid.UUID] = set()
+        self._lines: set[asyncio.Task[None]] = set()
+        self._typed_at_s = 0.0
+        self._malformed = 0
+
+    async def hear(self, text: str) -> None:
+        """Act on one frame; refusals are answered, never raised."""
+        if not self.socket.spend_word():
+            self.socket.close(CloseCode.TOO_FAST)
+            return
+        try:
+            words = read_words(text)
+            if isinstance(words, ChatSend):
+                self._start_line(words)
+            elif isinstance(words, Subscribe):
+                await self._subscribe(words)
+            elif isinstance(words, Unsubscribe):
+                self._unsubscribe(words)
+            elif isinstance(words, Typing):
+                self._type(words)
+            elif isinstance(words, Authenticate):
+                await self._authenticate(words)
+            elif isinstance(words, Ping):
+                self.socket.answer(write_json({"type": "pong"}))
+        except AppError as error:
+            self.socket.answer(write_error(error))
+            self._count_malformed(error)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the client neither said who it is nor follows anything."""
+        return self.socket.member is None and not self.socket.channels
+
+    async def close(self) -> None:
+        """Forget everything; called when the connection is gone."""
+        for task in self._lines:
+            task.cancel()
+        await asyncio.gather(*self._lines, return_exceptions=True)
+        for name in list(self.socket.channels):
+            self._drop(read_channel(name))
+
+    # Who
+
+    @property
+    def _identity(self) -> Identity | None:
+        member = self.socket.member
+        return None if member is None else member.identity
+
+    async def _authenticate(self, words: Authenticate) -> None:
+        member = await self._ports.audience.authenticate(words.token)
+        before = self.socket.member
+        if before is not None and before.identity.user_id != member.identity.user_id:
+            raise AlreadyAuthenticated
+        if before is None:
+            self._recount(member.identity.user_id)
+        self.socket.member = member
+        user = {
+            "id": str(member.identity.user_id),
+            "username": member.identity.username,
+            "display_name": member.display_name,
+            "role": str(member.identity.role),
+        }
+        self.socket.answer(write_json({"type": "authenticated", "user": user}))
+
+    def _recount(self, user_id: uuid.UUID) -> None:
+        """A stranger became somebody: they count as that person in rooms followed already."""
+        for room_id in self._rooms:
+            mirror = self._ports.rooms.find(room_id)
+            if mirror is not None:
+                mirror.count_watcher(None, SOCKET_WAY, -1)
+                mirror.count_watcher(user_id, SOCKET_WAY, +1)
+
+    def _get_speaker(self) -> Speaker:
+        member = self.socket.member
+        if member is None:
+            raise NotAuthenticated
+        return Speaker(member.identity.user_id, member.identity.username, member.display_name)
+
+    # Channels
+
+    async def _subscribe(self, words: Subscribe) -> None:
+        """Check every channel, answer with their positions, then replay and follow on."""
+        if len(words.channels) > CHANNELS_PER_REQUEST_MAX:
+            raise TooManyChannels
+        answer: dict[str, object] = {"type": "subscribed"}
+        admitted: list[tuple[ChannelName, int]] = []
+        for name in dict.fromkeys(words.channels):
+            try:
+                channel = read_channel(name)
+                if len(self.socket.channels) >= CHANNELS_PER_SOCKET_MAX:
+                    raise TooManyChannels
+                await self._ports.audience.check_channel(channel, self._identity)
+                offset = await self._admit(channel, words.since.get(name), answer)
+            except AppError as error:
+                self.socket.answer(write_error(error, channel=name))
+            else:
+                admitted.append((channel, offset))
+        if len(answer) > 1:
+            self.socket.answer(write_json(answer))
+        for channel, offset in admitted:
+            await self._follow(channel, offset)
+
+    async def _admit(
+        self, channel: ChannelName, since: Position | None, answer: dict[str, object]
+    ) -> int:
+        """Note where a channel stands for this client; returns the offset to continue after."""
+        name = str(channel)
+        if channel.kind is not ChannelKind.ROOM:
+            self.socket.channels.add(name)
+            answer[name] = {"recovered": True}
+            return 0
+        is_fresh = channel.id not in self._rooms
+        mirror = self._ports.rooms.hold(channel.id)
+        try:
+            await mirror.wait_opened()
+        except BaseException:
+            self._ports.rooms.release(channel.id)
+            raise
+        if is_fresh:
+            self._rooms.add(channel.id)
+            user_id = None if self._identity is None else self._identity.user_id
+            mirror.count_watcher(user_id, SOCKET_WAY, +1)
+        else:
+            self._ports.rooms.release(channel.id)
+        self.socket.channels.add(name)
+        mirror.detach(self.socket)
+        offset, is_recovered = mirror.decide_start(since)
+        answer[name] = {"epoch": mirror.epoch, "offset": offset, "recovered": is_recovered}
+        return offset
+
+    async def _follow(self, channel: ChannelName, offset: int) -> None:
+        name = str(channel)
+        if channel.kind is not ChannelKind.ROOM:
+            self._ports.ephemeral.attach(self.socket, name)
+            await self._ports.ephemeral.repeat_latest(self.socket, name)
+            return
+        mirror = self._ports.rooms.find(channel.id)
+        if mirror is None or name not in self.socket.channels:
+            return
+        try:
+            is_attached = await mirror.attach(self.socket, offset)
+        except AppError as error:
+            log.info("room.replay_failed", code=error.code)
+            is_attached = False
+        if not is_attached:
+            mirror.send_reload(self.socket)
+            await mirror.attach(self.socket, mirror.head)
+
+    def _unsubscribe(self, words: Unsubscribe) -> None:
+        dropped = []
+        for name in words.channels[:CHANNELS_PER_REQUEST_MAX]:
+            if name in self.socket.channels:
+                self._drop(read_channel(name))
+                dropped.append(name)
+        self.socket.answer(write_json({"type": "unsubscribed", "channels": dropped}))
+
+    def _drop(self, channel: ChannelName) -> None:
+        name = str(channel)
+        self.socket.channels.discard(name)
+        if channel.kind is not ChannelKind.ROOM:
+            self._ports.ephemeral.detach(self.socket, name)
+            return
+        self._rooms.discard(channel.id)
+        mirror = self._ports.rooms.find(channel.id)
+        if mirror is not None:
+            mirror.detach(self.socket)
+            user_id = None if self._identity is None else self._identity.user_id
+            mirror.count_watcher(user_id, SOCKET_WAY, -1)
+            self._ports.rooms.release(channel.id)
+
+    # Lines
+
+    def _start_line(self, words: ChatSend) -> None:
+        if len(self._lines) >= LINES_IN_FLIGHT_MAX:
+            error = TooManyLines(retry_after_s=1)
+            self.socket.answer(write_error(error, client_id=words.client_id))
+            return
+        task = asyncio.create_task(self._send_line(words), name="chat-line")
+        self._lines.add(task)
+        task.add_done_callback(self._lines.discard)
+
+    async def _send_line(self, words: ChatSend) -> None:
+        """Have one line stored and answer it."""
+        try:
+            speaker = self._get_speaker()
+            room_id = read_room(words.room)
+            if room_id not in self._rooms:
+                channel = ChannelName(ChannelKind.ROOM, room_id)
+                await self._ports.audience.check_channel(channel, self._identity)
+            self._ports.rooms.hold(room_id)
+            try:
+                stored = await self._ports.client.send_chat(
+                    room_id, speaker, words.client_id, words.text
+                )
+            finally:
+                self._ports.rooms.release(room_id)
+        except RequestFailed as failure:
+            said = failure.refusal
+            refusal = RequestRefusedByHost(
+                said.code, said.message, retryable=said.retryable, **said.details
+            )
+            self.socket.answer(write_error(refusal, client_id=words.client_id))
+        except AppError as error:
+            self.socket.answer(write_error(error, client_id=words.client_id))
+        else:
+            ack = {
+                "type": "ack",
+                "client_id": words.client_id,
+                "message_id": stored.message_id,
+                "epoch": stored.epoch,
+                "offset": stored.seq,
+            }
+            self.socket.answer(write_json(ack))
+
+    def _type(self, words: Typing) -> None:
+        speaker = self._get_speaker()
+        room_id = read_room(words.room)
+        now_s = time.monotonic()
+        if room_id in self._rooms and now_s - self._typed_at_s >= TYPING_EVERY_S:
+            self._typed_at_s = now_s
+            self._ports.client.send_typing(room_id, speaker)
+
+    def _count_malformed(self, error: AppError) -> None:
+        if isinstance(error, FrameMalformed):
+            self._malformed += 1
+            if self._malformed >= MALFORMED_MAX:
+                self.socket.close(CloseCode.MALFORMED)

@@ -1,0 +1,183 @@
+"""WHIP and WHEP sessions on this edge: who holds which, and what their rooms hear of them.
+
+Listens to the forwarding plane. A publisher's room is told when media flows and when it stops;
+viewers are counted. A session's id is unguessable and is all that its holder needs to end it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Protocol
+
+from actors.live_room.client import RoomClient
+from actors.live_room.messages import PublisherFact
+from kit.errors import Unavailable
+from kit.logs import get_log
+from kit.metrics import MEDIA_SESSIONS
+from media.sfu.options import SessionAnswer
+from serve_apps.edge.room_mirrors import RoomMirrors
+
+log = get_log("edge")
+
+PLAYER_WAY = "player"
+
+
+class EdgeDraining(Unavailable):
+    """This edge is stopping."""
+
+    code, message = "edge_draining", "This edge is stopping; ask for another one."
+
+
+class ForwardingPlane(Protocol):
+    """What this edge uses of `media.sfu.server.Sfu`."""
+
+    def publish(self, room_id: str, offer_sdp: str) -> SessionAnswer:
+        """Answer a publisher's offer."""
+        ...
+
+    def watch(self, room_id: str, offer_sdp: str) -> SessionAnswer:
+        """Answer a viewer's offer."""
+        ...
+
+    def close_session(self, session_id: str) -> bool:
+        """End a session."""
+        ...
+
+
+@dataclass(frozen=True)
+class MediaSession:
+    """One session; `login` is whose revocation ends it."""
+
+    room_id: uuid.UUID
+    role: str
+    user_id: uuid.UUID | None
+    login: uuid.UUID | None
+    is_connected: bool = False
+
+
+class MediaSessions:
+    """All sessions of this edge; the listener of its forwarding plane."""
+
+    def __init__(self, origin: dict[str, object]) -> None:
+        self._origin = origin
+        self._sessions: dict[str, MediaSession] = {}
+        self._plane: ForwardingPlane | None = None
+        self._rooms: RoomMirrors | None = None
+        self._client: RoomClient | None = None
+        self.is_draining = False
+
+    def use(self, plane: ForwardingPlane, rooms: RoomMirrors, client: RoomClient) -> None:
+        """Take what sessions work on; called once, before anything else."""
+        self._plane, self._rooms, self._client = plane, rooms, client
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def publish(self, room_id: uuid.UUID, user_id: uuid.UUID | None, offer: str) -> SessionAnswer:
+        """Admit a publisher; raises what the forwarding plane refuses with, or EdgeDraining."""
+        plane = self._get_plane()
+        answer = plane.publish(str(room_id), offer)
+        self._keep(answer.session_id, MediaSession(room_id, "publisher", user_id, None))
+        return answer
+
+    def watch(
+        self,
+        room_id: uuid.UUID,
+        *,
+        user_id: uuid.UUID | None,
+        login: uuid.UUID | None,
+        offer: str,
+    ) -> SessionAnswer:
+        """Admit a viewer; raises RoomNotLive and other refusals, or EdgeDraining."""
+        plane = self._get_plane()
+        answer = plane.watch(str(room_id), offer)
+        self._keep(answer.session_id, MediaSession(room_id, "viewer", user_id, login))
+        return answer
+
+    def close(self, session_id: str) -> bool:
+        """End a session; False when there is none with this id."""
+        session = self._sessions.get(session_id)
+        is_closed = self._plane is not None and self._plane.close_session(session_id)
+        if session is not None and not session.is_connected:
+            self._drop(session_id)  # of the others the forwarding plane tells
+        return is_closed
+
+    def end_login(self, login: uuid.UUID) -> None:
+        """End the sessions of a login that was revoked."""
+        for session_id, session in list(self._sessions.items()):
+            if session.login == login:
+                self.close(session_id)
+
+    def has(self, session_id: str) -> bool:
+        """Tell whether there is such a session."""
+        return session_id in self._sessions
+
+    def forget_unconnected(self, known: frozenset[str]) -> None:
+        """Drop sessions that ended before they connected; `known` are those that still exist."""
+        for session_id in set(self._sessions) - known:
+            self._drop(session_id)
+
+    # What the forwarding plane says
+
+    def on_publisher_connected(self, room_id: str, session_id: str) -> None:
+        """Media enters: the room goes live."""
+        session = self._connect(session_id)
+        if session is not None and self._client is not None:
+            fact = PublisherFact(session_id, dict(self._origin))
+            self._client.report_publisher(session.room_id, fact)
+        log.info("publisher.connected", room_id=room_id)
+
+    def on_publisher_lost(self, room_id: str, session_id: str, reason: str) -> None:
+        """Media stopped: the room is interrupted."""
+        room = uuid.UUID(room_id)
+        if self._client is not None:
+            self._client.report_publisher_lost(room, session_id, reason)
+        self._drop(session_id)
+        log.info("publisher.lost", room_id=room_id, reason=reason)
+
+    def on_viewer_connected(self, room_id: str, session_id: str) -> None:
+        """Somebody watches."""
+        session = self._connect(session_id)
+        mirror = None if self._rooms is None else self._rooms.find(uuid.UUID(room_id))
+        if session is not None and mirror is not None:
+            mirror.count_watcher(session.user_id, PLAYER_WAY, +1)
+
+    def on_viewer_left(self, room_id: str, session_id: str, reason: str) -> None:
+        """Somebody stopped watching."""
+        self._drop(session_id)
+        log.info("viewer.left", room_id=room_id, reason=reason)
+
+    # Within
+
+    def _get_plane(self) -> ForwardingPlane:
+        assert self._plane is not None, "use() comes first"
+        if self.is_draining:
+            raise EdgeDraining(retry_after_s=1)
+        return self._plane
+
+    def _keep(self, session_id: str, session: MediaSession) -> None:
+        assert self._rooms is not None, "use() comes first"
+        self._sessions[session_id] = session
+        self._rooms.hold(session.room_id)
+        MEDIA_SESSIONS.labels(session.role).inc()
+
+    def _connect(self, session_id: str) -> MediaSession | None:
+        session = self._sessions.get(session_id)
+        if session is None:
+            return None
+        connected = MediaSession(
+            session.room_id, session.role, session.user_id, session.login, is_connected=True
+        )
+        self._sessions[session_id] = connected
+        return connected
+
+    def _drop(self, session_id: str) -> None:
+        session = self._sessions.pop(session_id, None)
+        if session is None or self._rooms is None:
+            return
+        mirror = self._rooms.find(session.room_id)
+        if mirror is not None and session.role == "viewer" and session.is_connected:
+            mirror.count_watcher(session.user_id, PLAYER_WAY, -1)
+        MEDIA_SESSIONS.labels(session.role).dec()
+        self._rooms.release(session.room_id)

@@ -1,0 +1,280 @@
+"""Rooms as this edge shows them: recent events as bytes, who follows, how many watch.
+
+Hears of rooms from their hosts through `RoomClient`; writes each event once and hands the same
+frame to every follower. A follower that comes back gets exactly what it missed, from here or from
+the host. Runs while there is a follower or a media session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from actors.live_room.client import RoomClient
+from actors.live_room.messages import EntryLine, RoomOpened
+from kit.errors import Unavailable
+from kit.logs import get_log
+from serve_apps.edge.socket_frames import (
+    join_events,
+    write_durable_event,
+    write_ephemeral_event,
+    write_json,
+)
+from serve_apps.edge.socket_words import CloseCode, Position
+from serve_apps.edge.sockets import Socket
+
+log = get_log("edge")
+
+RING_MAX = 500
+REPLAY_MAX = 10_000
+PAGE = 200
+EVENTS_PER_FRAME_MAX = 50
+OPEN_TIMEOUT_S = 3.0
+REPORT_EVERY_S = 0.2
+REPEATED_KINDS = frozenset({"viewer_count"})
+
+
+class RoomNotReached(Unavailable):
+    """The room's host did not answer in time."""
+
+    code, message = "room_not_reached", "The room cannot be reached right now; try again."
+
+
+@dataclass
+class Watchers:
+    """Distinct watchers of a room on this edge.
+
+    Somebody who is signed in counts once, however many sockets and players they have open; the
+    owner does not count. Strangers cannot be told apart, and a page opens one socket and one
+    player: the larger of the two numbers counts.
+    """
+
+    owner_id: uuid.UUID | None = None
+    people: Counter[uuid.UUID] = field(default_factory=Counter)
+    strangers: Counter[str] = field(default_factory=Counter)
+
+    def add(self, user_id: uuid.UUID | None, way: str, change: int) -> None:
+        """Count a socket or a player in (+1) or out (-1)."""
+        if user_id is None:
+            self.strangers[way] += change
+            return
+        self.people[user_id] += change
+        if self.people[user_id] <= 0:
+            del self.people[user_id]
+
+    def count(self) -> int:
+        """Return the present number."""
+        owner = 1 if self.owner_id in self.people else 0
+        return len(self.people) - owner + max(self.strangers.values(), default=0)
+
+
+class RoomMirror:
+    """One room on this edge."""
+
+    def __init__(self, room_id: uuid.UUID, client: RoomClient) -> None:
+        self.id = room_id
+        self.channel = f"room:{room_id}"
+        self.epoch = ""
+        self.head = 0
+        self.holds = 0
+        self.watchers = Watchers()
+        self.followers: dict[Socket, None] = {}
+        self._client = client
+        self._ring: deque[tuple[int, bytes]] = deque(maxlen=RING_MAX)
+        self._latest: dict[str, bytes] = {}
+        self._opened = asyncio.Event()
+        self._reporting: asyncio.TimerHandle | None = None
+
+    # What the host says
+
+    def be_opened(self, opened: RoomOpened) -> None:
+        """Take the room's position; followers begin anew when it could not be continued."""
+        self.watchers.owner_id = opened.owner_id
+        if self.epoch and opened.is_complete:
+            return
+        is_first = not self.epoch
+        self.epoch, self.head = opened.epoch, opened.head
+        self._ring.clear()
+        self._opened.set()
+        if not is_first:
+            for socket in list(self.followers):
+                self.send_reload(socket)
+
+    def add_entries(self, entries: list[EntryLine]) -> None:
+        """Keep entries and show them to every follower, in one frame."""
+        before = self.head
+        events = []
+        for entry in entries:
+            event = write_durable_event(entry.kind, self.channel, self.epoch, entry.seq, entry.data)
+            self._ring.append((entry.seq, event))
+            self.head = entry.seq
+            events.append(event)
+        frame = join_events(events)
+        for socket in list(self.followers):
+            if not socket.send(frame):
+                self._hold_back(socket, before)
+
+    def show(self, kind: str, data: bytes) -> None:
+        """Show a latest state; a follower that lags does without."""
+        frame = join_events([write_ephemeral_event(kind, self.channel, data)])
+        if kind in REPEATED_KINDS:
+            self._latest[kind] = frame
+        for socket in list(self.followers):
+            socket.send(frame)
+
+    # Followers
+
+    async def wait_opened(self) -> None:
+        """Return once the room was open; raises RoomNotReached after a few seconds."""
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await self._opened.wait()
+        except TimeoutError as error:
+            raise RoomNotReached(retry_after_s=1) from error
+
+    def decide_start(self, since: Position | None) -> tuple[int, bool]:
+        """Return the offset to continue after, and whether that is the client's own."""
+        if since is None or since.epoch != self.epoch:
+            return self.head, False
+        if not 0 <= self.head - since.offset <= REPLAY_MAX:
+            return self.head, False
+        return since.offset, True
+
+    async def attach(self, socket: Socket, offset: int) -> bool:
+        """Replay what follows `offset` and follow on without a gap; False: could not."""
+        epoch = self.epoch
+        while socket.is_open and self.epoch == epoch:
+            first = self._ring[0][0] if self._ring else self.head + 1
+            if offset >= first - 1:
+                if self.channel not in socket.channels:
+                    return True  # unsubscribed meanwhile
+                self._replay(socket, [event for seq, event in self._ring if seq > offset])
+                for frame in self._latest.values():
+                    socket.answer(frame)
+                self.followers[socket] = None
+                return True
+            page = await self._client.read_history(self.id, offset, PAGE)
+            if not page or not await socket.wait_calm() or self.epoch != epoch:
+                break
+            self._replay(
+                socket,
+                [write_durable_event(e.kind, self.channel, epoch, e.seq, e.data) for e in page],
+            )
+            offset = page[-1].seq
+        return False
+
+    def detach(self, socket: Socket) -> None:
+        """Stop showing the room to a socket."""
+        self.followers.pop(socket, None)
+        socket.held_back.pop(self.channel, None)
+
+    def send_reload(self, socket: Socket) -> None:
+        """Tell a follower to begin anew at the head."""
+        position = {"epoch": self.epoch, "offset": self.head}
+        socket.answer(write_json({"type": "reload", "channel": self.channel, **position}))
+
+    async def catch_up(self, socket: Socket) -> None:
+        """Go on with a follower that has read what it was behind with."""
+        offset = socket.held_back.pop(self.channel, None)
+        if offset is None:
+            return
+        try:
+            is_attached = await self.attach(socket, offset)
+        except Unavailable:
+            is_attached = False
+        if not is_attached:
+            socket.close(CloseCode.TOO_SLOW)
+
+    # Counting
+
+    def count_watcher(self, user_id: uuid.UUID | None, way: str, change: int) -> None:
+        """Count a watcher in or out; the host hears of it soon."""
+        self.watchers.add(user_id, way, change)
+        if self._reporting is None:
+            loop = asyncio.get_running_loop()
+            self._reporting = loop.call_later(REPORT_EVERY_S, self._report)
+
+    def stop(self) -> None:
+        """Forget what is due."""
+        if self._reporting is not None:
+            self._reporting.cancel()
+
+    def _report(self) -> None:
+        self._reporting = None
+        self._client.report_viewers(self.id, self.watchers.count())
+
+    def _replay(self, socket: Socket, events: list[bytes]) -> None:
+        for start in range(0, len(events), EVENTS_PER_FRAME_MAX):
+            socket.answer(join_events(events[start : start + EVENTS_PER_FRAME_MAX]))
+
+    def _hold_back(self, socket: Socket, offset: int) -> None:
+        """The viewer does not read: remember where it stands instead of queueing for it."""
+        del self.followers[socket]
+        if socket.is_open:
+            socket.held_back[self.channel] = offset
+
+
+class RoomMirrors:
+    """All rooms shown or fed by this edge; the listener of its `RoomClient`."""
+
+    def __init__(self, end_session: Callable[[str], object]) -> None:
+        self._rooms: dict[uuid.UUID, RoomMirror] = {}
+        self._end_session = end_session
+        self._client: RoomClient | None = None
+
+    def use(self, client: RoomClient) -> None:
+        """Take the way to rooms; called once, before anything else."""
+        self._client = client
+
+    def find(self, room_id: uuid.UUID) -> RoomMirror | None:
+        """Return a room that is held."""
+        return self._rooms.get(room_id)
+
+    def hold(self, room_id: uuid.UUID) -> RoomMirror:
+        """Keep the room open until `release` was called as often."""
+        assert self._client is not None, "use() comes first"
+        mirror = self._rooms.get(room_id)
+        if mirror is None:
+            mirror = self._rooms[room_id] = RoomMirror(room_id, self._client)
+            self._client.open_room(room_id)
+        mirror.holds += 1
+        return mirror
+
+    def release(self, room_id: uuid.UUID) -> None:
+        """Give up one hold; the last one closes the room here."""
+        assert self._client is not None, "use() comes first"
+        mirror = self._rooms[room_id]
+        mirror.holds -= 1
+        if mirror.holds == 0:
+            mirror.stop()
+            del self._rooms[room_id]
+            self._client.close_room(room_id)
+
+    def on_room_opened(self, opened: RoomOpened) -> None:
+        """Hear that a room is open."""
+        mirror = self._rooms.get(opened.room_id)
+        if mirror is not None:
+            mirror.be_opened(opened)
+
+    def on_room_entries(self, room_id: uuid.UUID, entries: list[EntryLine]) -> None:
+        """Hear what was stored."""
+        mirror = self._rooms.get(room_id)
+        if mirror is not None:
+            mirror.add_entries(entries)
+
+    def on_room_show(self, room_id: uuid.UUID, kind: str, data: bytes) -> None:
+        """Hear a latest state."""
+        mirror = self._rooms.get(room_id)
+        if mirror is not None:
+            mirror.show(kind, data)
+
+    def on_session_end(self, room_id: uuid.UUID, session_id: str) -> None:
+        """Hear that a media session is over: replaced, or the broadcast ended."""
+        log.info("room.session_ended_by_host", room_id=str(room_id))
+        self._end_session(session_id)
+
+    def __len__(self) -> int:
+        return len(self._rooms)

@@ -1,0 +1,271 @@
+"""One edge: `EdgeServer(slot, ports)` is plain asyncio and runs without Ray.
+
+The shell (or a test) starts, describes, drains and closes it. It composes the parts: sockets and
+rooms, WHIP and WHEP on the forwarding plane, uploads and playback, and says that it is alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from actors.link.frames import LinkPeer
+from actors.live_room.client import RoomClient
+from actors.live_room.directory import RoomDirectory
+from actors.live_room.messages import EDGE
+from kit.clock import Clock
+from kit.logs import get_log
+from kit.settings import Settings
+from media.sfu.options import SfuOptions
+from media.sfu.server import Sfu
+from serve_apps.access.grants import TicketBook
+from serve_apps.access.revocations import RevocationBook
+from serve_apps.edge.addresses import EdgeAddress, find_candidate_ips, make_edge_address
+from serve_apps.edge.audience import Audience
+from serve_apps.edge.conversation import TalkPorts
+from serve_apps.edge.ephemeral import EphemeralChannels
+from serve_apps.edge.liveness import EdgeVitals, Heartbeat, LoopWatch
+from serve_apps.edge.media_sessions import MediaSessions
+from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
+from serve_apps.edge.room_mirrors import RoomMirrors
+from serve_apps.edge.socket_server import SocketServer
+from serve_apps.edge.upload_writer import FinishUpload, UploadPorts
+from serve_apps.edge.uploads import add_upload_routes
+from serve_apps.edge.whip import WhipPorts, add_whip_routes
+from storage.cache import Cache
+from storage.database import Database
+from storage.edges import register_edge
+from storage.objects import ObjectStore
+
+log = get_log("edge")
+
+TIDY_EVERY_S = 5.0
+SHUTDOWN_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True)
+class UploadRules:
+    """What the product does when an upload ends; composed in `serve_apps/wiring.py`."""
+
+    finish: FinishUpload
+    terminate: FinishUpload
+
+
+@dataclass(frozen=True)
+class EdgePorts:
+    """Everything outside that an edge uses; whoever made it opens and closes it."""
+
+    settings: Settings
+    database: Database
+    cache: Cache
+    objects: ObjectStore
+    clock: Clock
+    node: str
+    uploads: UploadRules
+    watch_packets: Callable[..., None] | None = None
+    """Tests compare what came in with what went out."""
+
+
+class EdgeServer:
+    """The edge in one slot."""
+
+    def __init__(self, slot: int, ports: EdgePorts) -> None:
+        self.slot = slot
+        self.incarnation = 0
+        self._ports = ports
+        self._address = make_edge_address(ports.settings.edge, slot)
+        self._watch = LoopWatch()
+        self._vitals = EdgeVitals()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._runner: web.AppRunner | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._is_closed = False
+
+    @property
+    def address(self) -> EdgeAddress:
+        """Where this edge is reached."""
+        return self._address
+
+    async def start(self) -> None:
+        """Open everything and announce the edge; raises OSError when a port is taken."""
+        ports, settings = self._ports, self._ports.settings
+        ips = find_candidate_ips(settings.edge)
+        async with ports.database.connection() as connection:
+            self.incarnation = await register_edge(
+                connection,
+                node=ports.node,
+                slot=self.slot,
+                url=self._address.url,
+                candidates=list(ips),
+            )
+        self._compose()
+        options = SfuOptions(
+            port=self._address.udp_port,
+            candidate_ips=ips,
+            viewers_per_room_max=settings.edge.viewers_per_room_max,
+            packet_observer=ports.watch_packets,
+        )
+        self._sfu = Sfu(options, ports.clock, self._sessions)
+        self._sessions.use(self._sfu, self._rooms, self._client)
+        await self._sfu.start()
+        self._ephemeral.start()
+        await self._revocations.load()
+        self._tasks = [
+            asyncio.create_task(work, name=name)
+            for name, work in (
+                ("edge-lag", self._watch.run()),
+                ("edge-sweep", self._sockets.sweep()),
+                ("edge-revocations", self._revocations.run()),
+                ("edge-tidy", self._tidy()),
+            )
+        ]
+        self._runner = web.AppRunner(
+            self._build_app(), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._address.host, self._address.port).start()
+        edge = (ports.node, self.slot, self.incarnation)
+        self._heartbeat = Heartbeat(settings.database.url, edge, self._watch, self._vitals)
+        self._heartbeat.start()
+        log.info("edge.started", slot=self.slot, url=self._address.url, pid=os.getpid())
+
+    async def drain(self, deadline_s: float) -> None:
+        """Take nobody new, send everybody elsewhere (1012), and close."""
+        self._vitals.state = "draining"
+        self._sessions.is_draining = True
+        await self._sockets.drain(deadline_s / 2)
+        await self.close()
+
+    async def close(self) -> None:
+        """End everything at once; closing twice does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._heartbeat is not None:
+            await asyncio.to_thread(self._heartbeat.stop)
+        await self._sfu.close()
+        await asyncio.sleep(0)  # the forwarding plane tells of ended sessions in the next turn
+        if self._runner is not None:
+            await self._runner.cleanup()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._client.close()
+        await self._ephemeral.close()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what an operator wants to see."""
+        is_healthy = self._heartbeat is not None and not self._heartbeat.is_replaced
+        return {
+            "slot": self.slot,
+            "incarnation": self.incarnation,
+            "pid": os.getpid(),
+            "url": self._address.url,
+            "healthy": is_healthy,
+            "health": "ok" if is_healthy else "replaced",
+            "state": self._vitals.state,
+            "load": round(self._vitals.load, 3),
+            "sockets": len(self._sockets),
+            "rooms": len(self._rooms),
+            "media_sessions": len(self._sessions),
+        }
+
+    # Within
+
+    def _compose(self) -> None:
+        """Make the parts; nothing runs yet."""
+        ports, settings = self._ports, self._ports.settings
+        origin: dict[str, object] = {
+            "edge": self._address.url,
+            "node": ports.node,
+            "slot": self.slot,
+            "incarnation": self.incarnation,
+        }
+        self._sessions = MediaSessions(origin)
+        self._rooms = RoomMirrors(self._sessions.close)
+        self._client = RoomClient(
+            LinkPeer(EDGE, f"edge-{self.slot}", self.incarnation),
+            settings.cluster.key,
+            RoomDirectory(ports.database, ports.node),
+            self._rooms,
+        )
+        self._rooms.use(self._client)
+        self._revocations = RevocationBook(ports.database, settings.auth.access_ttl_s)
+        self._ephemeral = EphemeralChannels(settings.cache.url, ports.cache)
+        audience = Audience(settings, ports.database, ports.clock, self._revocations)
+        talk = TalkPorts(audience, self._rooms, self._client, self._ephemeral)
+        self._sockets = SocketServer(settings, ports.clock, talk, lambda: self._watch.is_breathless)
+        self._revocations.on_revoked(self._sockets.end_session)
+        self._revocations.on_revoked(self._sessions.end_login)
+
+    def _build_app(self) -> web.Application:
+        ports, settings = self._ports, self._ports.settings
+        app = web.Application()
+        app.router.add_get("/health", self._answer_health)
+        app.router.add_get("/metrics", _answer_metrics)
+        app.router.add_get("/ws", self._sockets.serve)
+        if settings.environment == "development":
+            app.router.add_get("/ws/echo", self._sockets.echo)
+        add_whip_routes(
+            app,
+            WhipPorts(
+                auth=settings.auth,
+                clock=ports.clock,
+                edge_url=self._address.url,
+                tickets=TicketBook(),
+                sessions=self._sessions,
+                is_revoked=self._revocations.is_revoked,
+            ),
+        )
+        add_upload_routes(
+            app,
+            UploadPorts(
+                settings=settings,
+                database=ports.database,
+                objects=ports.objects,
+                clock=ports.clock,
+                finish=ports.uploads.finish,
+                terminate=ports.uploads.terminate,
+                is_revoked=self._revocations.is_revoked,
+            ),
+        )
+        add_playback_routes(
+            app,
+            PlaybackPorts(
+                settings=settings,
+                database=ports.database,
+                objects=ports.objects,
+                clock=ports.clock,
+                is_revoked=self._revocations.is_revoked,
+            ),
+        )
+        return app
+
+    async def _answer_health(self, _request: web.Request) -> web.StreamResponse:
+        facts = self.describe()
+        is_ok = facts["healthy"] and facts["state"] == "live"
+        body = {"status": "ok" if is_ok else facts["state"], **facts}
+        return web.json_response(body, status=200 if is_ok else 503)
+
+    async def _tidy(self) -> None:
+        """Drop sessions that never connected, and say how loaded this edge is."""
+        edge = self._ports.settings.edge
+        while True:
+            await asyncio.sleep(TIDY_EVERY_S)
+            sessions = self._sfu.list_sessions()
+            self._sessions.forget_unconnected(frozenset(fact.session_id for fact in sessions))
+            load = max(
+                len(self._sockets) / edge.sockets_max,
+                len(sessions) / SfuOptions().sessions_max,
+            )
+            self._vitals.load = 1.0 if self._watch.is_breathless else min(1.0, load)
+
+
+async def _answer_metrics(_request: web.Request) -> web.StreamResponse:
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,76 @@
+"""An edge as a process: loads the settings, opens the ports, starts the server, says how it is.
+
+A plain class; `cluster/` wraps a subclass from `serve_apps/wiring.py`, which adds the upload
+rules, as the named Ray actor `edge-{slot}`. Nothing secret is passed to it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+from kit.clock import SystemClock
+from kit.logs import configure_logs, get_log
+from kit.settings import Settings, load_settings
+from serve_apps.edge.server import EdgePorts, EdgeServer, UploadRules
+from storage.cache import Cache
+from storage.database import Database, PoolOptions
+from storage.objects import ObjectStore
+
+log = get_log("edge")
+
+
+class EdgeShell:
+    """Owns the ports of one edge. `start` may be called again after Ray restarted the process."""
+
+    def __init__(self, slot: int, uploads: UploadRules, settings: Settings | None = None) -> None:
+        self._slot = slot
+        self._uploads = uploads
+        self._settings = settings or load_settings()
+        self._ports: EdgePorts | None = None
+        self._server: EdgeServer | None = None
+
+    async def start(self) -> None:
+        """Open everything and serve; does nothing when it serves already."""
+        if self._server is not None:
+            return
+        settings = self._settings
+        configure_logs(settings.log_level)
+        options = PoolOptions(
+            size=settings.database.edge_pool,
+            wait_s=settings.database.wait_s,
+            name=f"socialflow-edge-{self._slot}",
+        )
+        database = Database(settings.database.url, options)
+        cache = Cache(settings.cache.url)
+        await database.open()
+        await cache.open()
+        store_url = settings.objects.url or f"file://{(settings.home / 'objects').resolve()}"
+        self._ports = EdgePorts(
+            settings=settings,
+            database=database,
+            cache=cache,
+            objects=ObjectStore.open(store_url),
+            clock=SystemClock(),
+            node=platform.node(),
+            uploads=self._uploads,
+        )
+        self._server = EdgeServer(self._slot, self._ports)
+        await self._server.start()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `status` shows."""
+        if self._server is None:
+            return {"pid": os.getpid(), "healthy": False, "health": "starting"}
+        return self._server.describe()
+
+    async def drain(self, deadline_s: float) -> None:
+        """Send clients elsewhere within the deadline, then close everything."""
+        server, self._server = self._server, None
+        if server is None or self._ports is None:
+            return
+        await server.drain(deadline_s)
+        await self._ports.cache.close()
+        await self._ports.database.close()
+        log.info("edge.drained", slot=self._slot, pid=os.getpid())

@@ -1,0 +1,161 @@
+"""/ws: admitting sockets, keeping them, closing those that are slow, idle or no longer welcome.
+
+`server.py` owns one. An edge that is full, draining or out of breath says 503, and the client
+asks the API for another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Callable
+
+from aiohttp import WSMsgType, web
+
+from kit.clock import Clock
+from kit.errors import AppError, Unavailable
+from kit.logs import get_log
+from kit.metrics import SOCKETS_OPEN
+from kit.settings import Settings
+from serve_apps.edge.conversation import Conversation, TalkPorts
+from serve_apps.edge.refusals import build_refusal
+from serve_apps.edge.socket_words import FRAME_BYTES_MAX, CloseCode
+from serve_apps.edge.sockets import CALM_BYTES, LAG_MAX_S, Socket
+
+log = get_log("edge")
+
+PING_EVERY_S = 20.0
+"""A peer that does not answer within half of it is gone: dead sockets end within 30 s."""
+IDLE_MAX_S = 30.0
+SWEEP_EVERY_S = 0.5
+
+
+class EdgeFull(Unavailable):
+    """This edge takes no more sockets at this moment."""
+
+    code, message = "edge_full", "This edge is full; ask for another one."
+
+
+class SocketServer:
+    """All sockets of this edge."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, talk: TalkPorts, is_breathless: Callable[[], bool]
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._talk = talk
+        self._is_breathless = is_breathless
+        self._open: dict[Socket, Conversation] = {}
+        self._opened_at_s: dict[Socket, float] = {}
+        self._admissions = float(settings.edge.handshakes_per_s_max)
+        self._admissions_at_s = time.monotonic()
+        self._is_draining = False
+        self._catching_up: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Carry one socket from its handshake to its end."""
+        try:
+            self._admit()
+        except AppError as error:
+            return build_refusal(error, self._clock.now())
+        response = web.WebSocketResponse(
+            heartbeat=PING_EVERY_S, max_msg_size=FRAME_BYTES_MAX, compress=False
+        )
+        await response.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return response
+        socket = Socket(response, transport)
+        conversation = Conversation(socket, self._talk)
+        self._open[socket] = conversation
+        self._opened_at_s[socket] = time.monotonic()
+        SOCKETS_OPEN.set(len(self._open))
+        try:
+            await self._listen(response, socket, conversation)
+        finally:
+            del self._open[socket], self._opened_at_s[socket]
+            SOCKETS_OPEN.set(len(self._open))
+            await conversation.close()
+            await socket.wait_closed()
+        return response
+
+    async def echo(self, request: web.Request) -> web.StreamResponse:
+        """Send every frame back; for trying out connections while developing."""
+        response = web.WebSocketResponse(heartbeat=PING_EVERY_S, max_msg_size=FRAME_BYTES_MAX)
+        await response.prepare(request)
+        async for message in response:
+            if message.type is WSMsgType.TEXT:
+                await response.send_str(message.data)
+            elif message.type is WSMsgType.BINARY:
+                await response.send_bytes(message.data)
+        return response
+
+    def end_session(self, session_id: uuid.UUID) -> None:
+        """Close every socket of a login that was revoked."""
+        for socket in list(self._open):
+            if socket.member is not None and socket.member.identity.session_id == session_id:
+                socket.close(CloseCode.SESSION_REVOKED)
+
+    async def sweep(self) -> None:
+        """Look after slow and idle sockets until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            now_s = time.monotonic()
+            for socket, conversation in list(self._open.items()):
+                if socket.lagging_since_s is not None:
+                    self._look_after_slow(socket, now_s)
+                elif conversation.is_idle and now_s - self._opened_at_s[socket] > IDLE_MAX_S:
+                    socket.close(CloseCode.IDLE)
+
+    async def drain(self, deadline_s: float) -> None:
+        """Admit nobody more and close everybody with 1012, spread over a part of the deadline."""
+        self._is_draining = True
+        sockets = list(self._open)
+        pause_s = min(0.5, deadline_s / 4) / max(1, len(sockets))
+        for number, socket in enumerate(sockets):
+            socket.close(CloseCode.RESTART)
+            if number % 50 == 49:
+                await asyncio.sleep(50 * pause_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s / 2):
+                await asyncio.gather(*(socket.wait_closed() for socket in sockets))
+
+    def _admit(self) -> None:
+        """Count an arrival; raises EdgeFull."""
+        rate = self._settings.edge.handshakes_per_s_max
+        now_s = time.monotonic()
+        self._admissions = min(rate, self._admissions + (now_s - self._admissions_at_s) * rate)
+        self._admissions_at_s = now_s
+        is_full = len(self._open) >= self._settings.edge.sockets_max
+        if is_full or self._is_draining or self._admissions < 1 or self._is_breathless():
+            raise EdgeFull(retry_after_s=1)
+        self._admissions -= 1
+
+    async def _listen(
+        self, response: web.WebSocketResponse, socket: Socket, conversation: Conversation
+    ) -> None:
+        async for message in response:
+            if message.type is WSMsgType.TEXT:
+                await conversation.hear(message.data)
+            elif message.type is WSMsgType.BINARY:
+                socket.close(CloseCode.MALFORMED)
+
+    def _look_after_slow(self, socket: Socket, now_s: float) -> None:
+        """Go on with a viewer that has read; close one that has not for too long."""
+        assert socket.lagging_since_s is not None, "only lagging sockets are looked after"
+        if socket.unread_bytes < CALM_BYTES:
+            socket.lagging_since_s = None
+            for name in list(socket.held_back):
+                mirror = self._talk.rooms.find(uuid.UUID(name.partition(":")[2]))
+                if mirror is not None:
+                    task = asyncio.create_task(mirror.catch_up(socket), name="socket-catch-up")
+                    self._catching_up.add(task)
+                    task.add_done_callback(self._catching_up.discard)
+        elif now_s - socket.lagging_since_s > LAG_MAX_S:
+            socket.close(CloseCode.TOO_SLOW)

@@ -1,0 +1,188 @@
+"""WHIP (RFC 9725), WHEP and their session addresses: single-use ticket in, SDP answer out.
+
+The API hands out the tickets. There are no cookies, so any origin may call, `null` after a
+redirect included. Candidates are complete in the answer: nothing is left to trickle.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import hdrs, web
+
+from kit.clock import Clock
+from kit.errors import AppError, NotFound
+from kit.ids import parse_id
+from kit.logs import get_log
+from kit.settings import AuthSettings
+from media.sfu.options import SessionAnswer
+from serve_apps.access.grants import Ticket, TicketBook, TicketInvalid, TicketKind, read_ticket
+from serve_apps.access.tokens import SessionRevoked
+from serve_apps.edge.media_sessions import MediaSessions
+from serve_apps.edge.refusals import Handler, build_refusal
+
+log = get_log("edge")
+
+SDP_TYPE = "application/sdp"
+FRAGMENT_TYPE = "application/trickle-ice-sdpfrag"
+SDP_BYTES_MAX = 64 << 10
+PREFLIGHT_MAX_AGE_S = 86_400
+
+
+class NotSdp(AppError):
+    """The body must be SDP."""
+
+    code, status, message = "not_sdp", 415, f"The body must be of the type {SDP_TYPE}."
+
+
+class SdpTooLarge(AppError):
+    """No offer is so long."""
+
+    code, status, message = "sdp_too_large", 413, "The offer is too large."
+
+
+class SdpNotText(AppError):
+    """The offer is not UTF-8."""
+
+    code, status, message = "offer_malformed", 400, "The SDP offer is not valid."
+
+
+class SessionUnknown(NotFound):
+    """The session ended or never was."""
+
+    code, message = "session_not_found", "This session has ended."
+
+
+@dataclass(frozen=True)
+class WhipPorts:
+    """What the addresses need: who this edge is, its tickets, its sessions."""
+
+    auth: AuthSettings
+    clock: Clock
+    edge_url: str
+    tickets: TicketBook
+    sessions: MediaSessions
+    is_revoked: Callable[[uuid.UUID], bool]
+
+
+def add_whip_routes(app: web.Application, ports: WhipPorts) -> None:
+    """Put /whip, /whep/{room} and /sessions/{session} on the edge."""
+    server = _WhipServer(ports)
+    for path, post in (("/whip", server.publish), ("/whep/{room_id}", server.watch)):
+        app.router.add_route(hdrs.METH_POST, path, server.answer(post))
+        app.router.add_route(hdrs.METH_OPTIONS, path, server.answer(server.describe))
+    path = "/sessions/{session_id}"
+    app.router.add_route(hdrs.METH_DELETE, path, server.answer(server.end))
+    app.router.add_route(hdrs.METH_PATCH, path, server.answer(server.trickle))
+    app.router.add_route(hdrs.METH_OPTIONS, path, server.answer(server.describe))
+
+
+class _WhipServer:
+    """The handlers, sharing the ports."""
+
+    def __init__(self, ports: WhipPorts) -> None:
+        self._ports = ports
+
+    def answer(self, handler: Handler) -> Handler:
+        """Wrap a handler with error answers and the headers that let any page read them."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            response: web.StreamResponse
+            try:
+                response = await handler(request)
+            except AppError as error:
+                log.info("whip.refused", code=error.code, path=request.path.split("/")[1])
+                response = build_refusal(error, self._ports.clock.now())
+            headers = response.headers
+            headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
+            headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = "Location, ETag, Link, Retry-After"
+            headers[hdrs.CACHE_CONTROL] = "no-store"
+            return response
+
+        return answer
+
+    async def describe(self, _request: web.Request) -> web.StreamResponse:
+        """Say what these addresses take (OPTIONS; also the browser's preflight)."""
+        return web.Response(
+            status=204,
+            headers={
+                "Accept-Post": SDP_TYPE,
+                hdrs.ACCESS_CONTROL_ALLOW_METHODS: "POST, PATCH, DELETE, OPTIONS",
+                hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Content-Type, If-Match",
+                hdrs.ACCESS_CONTROL_MAX_AGE: str(PREFLIGHT_MAX_AGE_S),
+            },
+        )
+
+    async def publish(self, request: web.Request) -> web.StreamResponse:
+        """WHIP: take an offer that sends."""
+        offer = await _read_offer(request)
+        ticket = self._spend_ticket(request, TicketKind.WHIP)
+        answer = self._ports.sessions.publish(ticket.resource, ticket.subject, offer)
+        return self._build_answer(answer)
+
+    async def watch(self, request: web.Request) -> web.StreamResponse:
+        """WHEP: take an offer that receives."""
+        offer = await _read_offer(request)
+        ticket = self._spend_ticket(request, TicketKind.WHEP)
+        if parse_id(request.match_info["room_id"]) != ticket.resource:
+            raise TicketInvalid
+        login = parse_id(str(ticket.claims.get("session", "")))
+        if login is not None and self._ports.is_revoked(login):
+            raise SessionRevoked
+        answer = self._ports.sessions.watch(
+            ticket.resource, user_id=ticket.subject, login=login, offer=offer
+        )
+        return self._build_answer(answer)
+
+    async def end(self, request: web.Request) -> web.StreamResponse:
+        """End a session (DELETE); knowing its address is the right to do so."""
+        if not self._ports.sessions.close(request.match_info["session_id"]):
+            raise SessionUnknown
+        return web.Response(status=200)
+
+    async def trickle(self, request: web.Request) -> web.StreamResponse:
+        """Take candidates (PATCH): the peer's checks tell us its addresses, so none are needed."""
+        if request.content_type != FRAGMENT_TYPE:
+            raise NotSdp(f"The body must be of the type {FRAGMENT_TYPE}.")
+        if not self._ports.sessions.has(request.match_info["session_id"]):
+            raise SessionUnknown
+        return web.Response(status=204)
+
+    def _spend_ticket(self, request: web.Request, kind: TicketKind) -> Ticket:
+        """Return the request's ticket and void it; raises NotAuthenticated's kinds."""
+        ports = self._ports
+        now = ports.clock.now()
+        text = request.query.get("ticket", "")
+        ticket = read_ticket(ports.auth.grant_public_key, text, kind, ports.edge_url, now)
+        ports.tickets.check_first_use(ticket, now)
+        return ticket
+
+    def _build_answer(self, answer: SessionAnswer) -> web.StreamResponse:
+        return web.Response(
+            status=201,
+            text=answer.sdp,
+            content_type=SDP_TYPE,
+            headers={
+                hdrs.LOCATION: f"{self._ports.edge_url}/sessions/{answer.session_id}",
+                "ETag": answer.etag,
+            },
+        )
+
+
+async def _read_offer(request: web.Request) -> str:
+    """Return the body as text; raises NotSdp, SdpTooLarge, SdpNotText."""
+    if request.content_type != SDP_TYPE:
+        raise NotSdp
+    if (request.content_length or 0) > SDP_BYTES_MAX:
+        raise SdpTooLarge
+    body = bytearray()
+    async for chunk in request.content.iter_chunked(SDP_BYTES_MAX):
+        body += chunk
+        if len(body) > SDP_BYTES_MAX:
+            raise SdpTooLarge
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise SdpNotText from error

@@ -1,0 +1,193 @@
+"""An edge on free ports with real rooms behind it, and clients that talk to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import socket
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from kit.clock import SystemClock
+from kit.settings import EdgeSettings, LimitSettings, Settings
+from serve_apps.access.identity import Identity
+from serve_apps.access.tokens import issue_access_token
+from serve_apps.edge.server import EdgePorts, EdgeServer, UploadRules
+from storage.cache import Cache
+from storage.database import Connection, Database, PoolOptions
+from storage.objects import ObjectStore
+from storage.uploads import Upload
+from tests.actors.live_room.stage import NODE
+from tests.storage.live_rows import create_session_row, create_user_row
+
+
+def find_free_port() -> int:
+    """Return a TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def use_free_ports(settings: Settings, **edge: Any) -> Settings:
+    """Return settings whose edge listens on free ports, with a chat pace that tests need."""
+    options = EdgeSettings(
+        public_host="127.0.0.1",
+        port=find_free_port(),
+        udp_port=0,
+        public_ips=("127.0.0.1",),
+        **edge,
+    )
+    limits = LimitSettings(chat_per_10_s_max=100_000)
+    return dataclasses.replace(settings, edge=options, limits=limits)
+
+
+async def ignore_upload(_connection: Connection, _upload: Upload) -> None:
+    """End an upload without any rule."""
+
+
+@contextlib.asynccontextmanager
+async def run_edge(
+    settings: Settings, objects: ObjectStore, slot: int = 0
+) -> AsyncIterator[EdgeServer]:
+    """Run an edge in this process."""
+    database = Database(settings.database.url, PoolOptions(size=2, name="edge"))
+    cache = Cache(settings.cache.url)
+    await database.open()
+    await cache.open()
+    rules = UploadRules(ignore_upload, ignore_upload)
+    ports = EdgePorts(settings, database, cache, objects, SystemClock(), NODE, rules)
+    edge = EdgeServer(slot, ports)
+    await edge.start()
+    try:
+        yield edge
+    finally:
+        await edge.close()
+        await cache.close()
+        await database.close()
+
+
+@dataclass(frozen=True)
+class Guest:
+    """Somebody with an account and a token."""
+
+    user_id: uuid.UUID
+    session_id: uuid.UUID
+    token: str
+
+
+async def invite(database: Database, settings: Settings, username: str) -> Guest:
+    """Write a person with a session and return their token."""
+    async with database.connection() as connection:
+        user_id = await create_user_row(connection, username)
+        session_id = await create_session_row(connection, user_id)
+    identity = Identity(user_id, session_id, username)
+    token = issue_access_token(settings.auth, identity, SystemClock().now())
+    return Guest(user_id, session_id, token)
+
+
+@dataclass
+class Talker:
+    """A WebSocket client that sorts what it hears."""
+
+    socket: aiohttp.ClientWebSocketResponse
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    acks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    _heard: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def listen(self) -> None:
+        """Sort frames until the socket closes."""
+        async for message in self.socket:
+            frame = message.json()
+            for event in frame["events"] if frame["type"] == "batch" else [frame]:
+                self._sort(event)
+            async with self._heard:
+                self._heard.notify_all()
+        async with self._heard:
+            self._heard.notify_all()
+
+    def _sort(self, frame: dict[str, Any]) -> None:
+        if frame["type"] == "ack":
+            self.acks[frame["client_id"]] = frame
+        elif frame["type"] == "error":
+            self.errors.append(frame)
+        elif "channel" in frame:
+            self.events.append(frame)
+        else:
+            self.answers.append(frame)
+
+    async def wait(self, is_so: Any, timeout_s: float = 6.0) -> None:
+        """Wait until something holds about what was heard."""
+        async with asyncio.timeout(timeout_s), self._heard:
+            await self._heard.wait_for(is_so)
+
+    async def say(self, **frame: Any) -> None:
+        """Send a frame."""
+        await self.socket.send_json(frame)
+
+    async def ask(self, **frame: Any) -> dict[str, Any]:
+        """Send a frame and return the next answer or error."""
+        answers, errors = len(self.answers), len(self.errors)
+        await self.say(**frame)
+        await self.wait(lambda: len(self.answers) > answers or len(self.errors) > errors)
+        return self.answers[-1] if len(self.answers) > answers else self.errors[-1]
+
+    async def authenticate(self, guest: Guest) -> dict[str, Any]:
+        """Say who this is."""
+        return await self.ask(type="authenticate", token=guest.token)
+
+    async def subscribe(self, channel: str, since: tuple[str, int] | None = None) -> dict[str, Any]:
+        """Follow a channel; returns its position."""
+        more = {} if since is None else {"since": {channel: _position(since)}}
+        answer = await self.ask(type="subscribe", channels=[channel], **more)
+        return answer.get(channel, answer)
+
+    async def chat(self, room_id: uuid.UUID, client_id: str, text: str = "") -> dict[str, Any]:
+        """Write a line and wait for its acknowledgement."""
+        text = text or f"line {client_id}"
+        await self.say(type="chat_send", room=str(room_id), client_id=client_id, text=text)
+        await self.wait(lambda: client_id in self.acks)
+        return self.acks[client_id]
+
+    def offsets(self, channel: str) -> list[int]:
+        """Return the offsets heard on a channel, in order."""
+        return [e["offset"] for e in self.events if e["channel"] == channel and "offset" in e]
+
+    def lines(self, channel: str) -> list[str]:
+        """Return the chat lines heard on a channel, in order."""
+        return [
+            e["data"]["text"]
+            for e in self.events
+            if e["channel"] == channel and e["type"] == "chat_message"
+        ]
+
+    def latest(self, kind: str) -> dict[str, Any] | None:
+        """Return the data of the last event of a kind."""
+        found = [event["data"] for event in self.events if event["type"] == kind]
+        return found[-1] if found else None
+
+
+def _position(since: tuple[str, int]) -> dict[str, Any]:
+    return {"epoch": since[0], "offset": since[1]}
+
+
+@contextlib.asynccontextmanager
+async def connect(edge: EdgeServer) -> AsyncIterator[Talker]:
+    """Open a socket to the edge."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{edge.address.url}/ws") as socket,
+    ):
+        talker = Talker(socket)
+        listening = asyncio.create_task(talker.listen())
+        try:
+            yield talker
+        finally:
+            await socket.close()
+            await listening

@@ -1,0 +1,251 @@
+"""WHIP and WHEP on a real edge with a real room behind it: tickets, sessions, what viewers hear."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import aiohttp
+import pytest
+
+from kit.clock import SystemClock
+from kit.ids import make_id
+from kit.settings import Settings
+from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
+from serve_apps.edge.server import EdgeServer
+from storage.database import Database
+from storage.objects import ObjectStore
+from tests.actors.live_room.stage import run_host
+from tests.media.sfu.packets import VP8_KEY, make_rtp
+from tests.media.sfu.peer import RtcPeer
+from tests.serve_apps.edge.edge_stage import Guest, connect, invite, run_edge, use_free_ports
+from tests.storage.live_rows import create_room_row
+from tests.storage.waiting import wait_until
+
+pytestmark = pytest.mark.media
+
+SDP = {"Content-Type": "application/sdp"}
+
+
+@dataclass
+class Answer:
+    """An HTTP answer, read whole."""
+
+    status: int
+    body: str
+    headers: dict[str, str]
+
+
+@dataclass
+class Stage:
+    """An edge, Ada's room, and everybody's media."""
+
+    settings: Settings
+    edge: EdgeServer
+    http: aiohttp.ClientSession
+    ada: Guest
+    bob: Guest
+    room_id: uuid.UUID
+    peers: list[RtcPeer] = field(default_factory=list)
+
+    def ticket(
+        self, kind: TicketKind, *, room_id: uuid.UUID | None = None, guest: Guest | None = None
+    ) -> str:
+        """Sign a ticket for this edge as the API does."""
+        claims = {} if guest is None else {"session": str(guest.session_id)}
+        subject = None if guest is None else guest.user_id
+        order = TicketOrder(kind, room_id or self.room_id, self.edge.address.url, subject, claims)
+        return issue_ticket(self.settings.auth, order, SystemClock().now())
+
+    async def call(self, method: str, path: str, body: str = "", **headers: str) -> Answer:
+        """Call the edge; SDP unless another type is named."""
+        url = path if path.startswith("http") else self.edge.address.url + path
+        async with self.http.request(method, url, data=body, headers=headers or SDP) as answer:
+            return Answer(answer.status, await answer.text(), dict(answer.headers))
+
+    async def publish(self) -> tuple[RtcPeer, Answer]:
+        """Connect a publisher over WHIP."""
+        peer = RtcPeer(direction="sendonly")
+        return peer, await self._enter(peer, f"/whip?ticket={self.ticket(TicketKind.WHIP)}")
+
+    async def watch(self, guest: Guest | None = None) -> tuple[RtcPeer, Answer]:
+        """Connect a viewer over WHEP."""
+        peer = RtcPeer()
+        ticket = self.ticket(TicketKind.WHEP, guest=guest)
+        return peer, await self._enter(peer, f"/whep/{self.room_id}?ticket={ticket}")
+
+    async def _enter(self, peer: RtcPeer, path: str) -> Answer:
+        self.peers.append(peer)
+        answer = await self.call("POST", path, peer.offer)
+        assert answer.status == 201, answer.body
+        await peer.connect(answer.body)
+        return answer
+
+
+@pytest.fixture
+async def stage(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> AsyncIterator[Stage]:
+    settings = use_free_ports(settings)
+    ada = await invite(database, settings, "ada")
+    bob = await invite(database, settings, "bob")
+    async with database.connection() as connection:
+        room_id = await create_room_row(connection, ada.user_id)
+    async with (
+        run_host(settings),
+        run_edge(settings, objects) as edge,
+        aiohttp.ClientSession() as http,
+    ):
+        lent = Stage(settings, edge, http, ada, bob, room_id)
+        yield lent
+        for peer in lent.peers:
+            peer.close(politely=False)
+
+
+async def read_live(database: Database, room_id: uuid.UUID) -> tuple[str, dict[str, object] | None]:
+    async with database.connection() as connection:
+        row = await connection.fetchrow("SELECT status, origin FROM lives WHERE id = $1", room_id)
+    assert row is not None
+    return row["status"], row["origin"]
+
+
+async def test_media_makes_the_room_live_reaches_viewers_and_its_end_is_told(
+    stage: Stage, database: Database
+) -> None:
+    channel = f"room:{stage.room_id}"
+    async with connect(stage.edge) as stranger:
+        await stranger.subscribe(channel)
+        publisher, entered = await stage.publish()
+        await stranger.wait(lambda: (stranger.latest("state") or {}).get("status") == "live")
+        status, origin = await read_live(database, stage.room_id)
+        assert status == "live"
+        assert origin is not None
+        assert origin["edge"] == stage.edge.address.url
+        viewer, _ = await stage.watch(stage.bob)
+        for seq in range(50):
+            publisher.send_rtp(make_rtp(seq, 3000 * seq, VP8_KEY))
+            await asyncio.sleep(0.01)
+            if viewer.rtp:
+                break
+        assert any(packet.endswith(VP8_KEY) for packet in viewer.rtp)
+        await stranger.wait(
+            lambda: stranger.latest("viewer_count") == {"viewers": 2, "publishers": 1}
+        )
+        assert (await stage.call("DELETE", entered.headers["Location"])).status == 200
+        await stranger.wait(lambda: stranger.latest("state")["status"] == "interrupted")
+        assert stranger.latest("state")["reason"] == "closed"
+        assert (await stage.call("DELETE", entered.headers["Location"])).status == 404
+
+
+async def test_an_answer_says_where_the_session_is_and_any_page_may_read_it(stage: Stage) -> None:
+    _, answer = await stage.publish()
+    assert answer.headers["Content-Type"].startswith("application/sdp")
+    assert answer.headers["Location"].startswith(f"{stage.edge.address.url}/sessions/")
+    assert len(answer.headers["Location"].rpartition("/")[2]) >= 43
+    assert answer.headers["ETag"]
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Location" in answer.headers["Access-Control-Expose-Headers"]
+    preflight = await stage.call("OPTIONS", "/whip", Origin="null")
+    assert preflight.status == 204
+    assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
+    assert preflight.headers["Accept-Post"] == "application/sdp"
+
+
+async def test_candidates_are_taken_for_known_sessions_only(stage: Stage) -> None:
+    _, answer = await stage.publish()
+    fragment = {"Content-Type": "application/trickle-ice-sdpfrag"}
+    location = answer.headers["Location"]
+    assert (await stage.call("PATCH", location, "a=candidate", **fragment)).status == 204
+    assert (await stage.call("PATCH", location, "a=candidate")).status == 415
+    assert (await stage.call("PATCH", "/sessions/none", "a=candidate", **fragment)).status == 404
+
+
+async def test_a_ticket_opens_once(stage: Stage) -> None:
+    path = f"/whip?ticket={stage.ticket(TicketKind.WHIP)}"
+    assert (await stage.call("POST", path, RtcPeer(direction="sendonly").offer)).status == 201
+    again = await stage.call("POST", path, RtcPeer(direction="sendonly").offer)
+    assert (again.status, "ticket_used" in again.body) == (401, True)
+
+
+async def test_foreign_and_missing_tickets_open_nothing(stage: Stage) -> None:
+    offer = RtcPeer(direction="sendonly").offer
+    elsewhere = issue_ticket(
+        stage.settings.auth,
+        TicketOrder(TicketKind.WHIP, stage.room_id, "http://other:1"),
+        SystemClock().now(),
+    )
+    for ticket in ("", "x", elsewhere, stage.ticket(TicketKind.WHEP)):
+        answer = await stage.call("POST", f"/whip?ticket={ticket}", offer)
+        assert (answer.status, "ticket_invalid" in answer.body) == (401, True)
+    other_room = stage.ticket(TicketKind.WHEP, room_id=make_id())
+    answer = await stage.call("POST", f"/whep/{stage.room_id}?ticket={other_room}", offer)
+    assert answer.status == 401
+
+
+async def test_bad_offers_are_refused_with_their_own_codes(stage: Stage) -> None:
+    for kind, body, headers, status in (
+        (TicketKind.WHIP, "this is no offer", SDP, 400),
+        (TicketKind.WHIP, "{}", {"Content-Type": "application/json"}, 415),
+        (TicketKind.WHIP, "a" * (65 << 10), SDP, 413),
+        (TicketKind.WHEP, RtcPeer().offer, SDP, 409),
+    ):
+        path = "/whip" if kind is TicketKind.WHIP else f"/whep/{stage.room_id}"
+        answer = await stage.call("POST", f"{path}?ticket={stage.ticket(kind)}", body, **headers)
+        assert answer.status == status, answer.body
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
+async def test_a_revoked_login_stops_watching(stage: Stage, database: Database) -> None:
+    await stage.publish()
+    _, answer = await stage.watch(stage.bob)
+    async with database.connection() as connection:
+        await connection.execute(
+            "UPDATE sessions SET revoked_at = now() WHERE id = $1", stage.bob.session_id
+        )
+    session_id = answer.headers["Location"].rpartition("/")[2]
+    await wait_until(lambda: not stage.edge._sessions.has(session_id))
+    ticket = stage.ticket(TicketKind.WHEP, guest=stage.bob)
+    path = f"/whep/{stage.room_id}?ticket={ticket}"
+    refused = await stage.call("POST", path, RtcPeer().offer)
+    assert (refused.status, "session_revoked" in refused.body) == (401, True)
+
+
+async def test_a_dead_edge_interrupts_its_broadcasts(
+    settings: Settings, database: Database, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.live_room.room.ORIGIN_GRACE_S", 0.2)
+    settings = use_free_ports(settings)
+    ada = await invite(database, settings, "ada")
+    async with database.connection() as connection:
+        room_id = await create_room_row(connection, ada.user_id)
+    async with (
+        run_host(settings),
+        aiohttp.ClientSession() as http,
+        run_edge(settings, objects) as edge,
+    ):
+        stage = Stage(settings, edge, http, ada, ada, room_id)
+        publisher, _ = await stage.publish()
+        await _wait_status(database, room_id, "live")
+        edge._client._rooms[room_id].keeper.cancel()
+        for link in edge._client._links.values():
+            link._parts.writer.transport.abort()
+        await _wait_status(database, room_id, "interrupted")
+        publisher.close(politely=False)
+
+
+async def _wait_status(database: Database, room_id: uuid.UUID, status: str) -> None:
+    async with asyncio.timeout(5):
+        while (await read_live(database, room_id))[0] != status:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_draining_edge_takes_nobody(stage: Stage) -> None:
+    stage.edge._sessions.is_draining = True
+    path = f"/whip?ticket={stage.ticket(TicketKind.WHIP)}"
+    answer = await stage.call("POST", path, RtcPeer(direction="sendonly").offer)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    with contextlib.suppress(aiohttp.ClientError):
+        await stage.edge.drain(1.0)
