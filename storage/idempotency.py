@@ -1,7 +1,8 @@
 """Answers of requests that carried an Idempotency-Key.
 
 A key is taken in the transaction of the change itself: a second request with the same key waits
-for the first to commit, then sees its answer. Kept for a day (`purge_answers`).
+for the first to commit, then sees its answer. A person's keys are forgotten after a day, when
+they next use one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import uuid
 from dataclasses import dataclass
 
 from storage.database import Connection
+
+KEPT_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,12 @@ async def take_key(
 
     Waits for a running request with the same key, at most the transaction's lock_timeout.
     """
+    await connection.execute(
+        "DELETE FROM idempotency_keys"
+        " WHERE user_id = $1 AND created_at < clock_timestamp() - $2 * interval '1 second'",
+        key.user_id,
+        KEPT_S,
+    )
     taken = await connection.fetchval(
         "INSERT INTO idempotency_keys (user_id, key, request_hash) VALUES ($1, $2, $3)"
         " ON CONFLICT (user_id, key) DO NOTHING RETURNING true",
@@ -64,13 +73,3 @@ async def keep_answer(connection: Connection, key: RepeatKey, answer: KeptAnswer
         answer.status,
         answer.body,
     )
-
-
-async def purge_answers(connection: Connection, older_than_s: float) -> int:
-    """Forget answers older than so many seconds; return how many."""
-    status = await connection.execute(
-        "DELETE FROM idempotency_keys"
-        " WHERE created_at < clock_timestamp() - $1 * interval '1 second'",
-        older_than_s,
-    )
-    return int(status.split()[-1])

@@ -14,6 +14,8 @@ import msgspec
 from storage.database import Connection, read_row, read_rows
 
 REVOKED_CHANNEL = "session_revoked"
+SPENT_KEPT_DAYS = 7
+ENDED_KEPT_DAYS = 30
 USER_AGENT_CHARS_MAX = 200
 
 
@@ -53,6 +55,17 @@ async def add_session(connection: Connection, session: SessionRow) -> None:
     )
 
 
+async def forget_ended_sessions(connection: Connection, user_id: uuid.UUID, now: datetime) -> None:
+    """Remove the person's sessions that ended long ago, with their tokens."""
+    await connection.execute(
+        "DELETE FROM sessions WHERE user_id = $1"
+        " AND least(expires_at, revoked_at) < $2::timestamptz - $3 * interval '1 day'",
+        user_id,
+        now,
+        ENDED_KEPT_DAYS,
+    )
+
+
 async def find_session(connection: Connection, session_id: uuid.UUID) -> SessionRow | None:
     """Return the session and lock its row until the transaction ends."""
     row = await connection.fetchrow(
@@ -88,17 +101,19 @@ async def touch_session(
     )
 
 
-async def revoke_session(connection: Connection, session_id: uuid.UUID, *, why: str) -> bool:
-    """End a session and tell every process at commit; False when it had ended already."""
-    changed = await connection.fetchval(
+async def revoke_session(
+    connection: Connection, session_id: uuid.UUID, *, why: str
+) -> uuid.UUID | None:
+    """End a session, tell every process at commit; return whose, None if it had ended already."""
+    user_id: uuid.UUID | None = await connection.fetchval(
         "UPDATE sessions SET revoked_at = clock_timestamp(), revoked_why = $2"
-        " WHERE id = $1 AND revoked_at IS NULL RETURNING true",
+        " WHERE id = $1 AND revoked_at IS NULL RETURNING user_id",
         session_id,
         why,
     )
-    if changed:
+    if user_id is not None:
         await connection.execute("SELECT pg_notify($1, $2)", REVOKED_CHANNEL, str(session_id))
-    return bool(changed)
+    return user_id
 
 
 async def list_revoked_sessions(connection: Connection, within_s: float) -> set[uuid.UUID]:
@@ -132,7 +147,16 @@ async def find_refresh_token(connection: Connection, token_hash: bytes) -> Refre
 
 
 async def spend_refresh_token(connection: Connection, token_hash: bytes, now: datetime) -> None:
-    """Mark a refresh token as used."""
+    """Mark a refresh token as used, and forget those of its session that were used long ago."""
+    session_id = await connection.fetchval(
+        "UPDATE refresh_tokens SET used_at = $2 WHERE token_hash = $1 RETURNING session_id",
+        token_hash,
+        now,
+    )
     await connection.execute(
-        "UPDATE refresh_tokens SET used_at = $2 WHERE token_hash = $1", token_hash, now
+        "DELETE FROM refresh_tokens WHERE session_id = $1"
+        " AND used_at < $2::timestamptz - $3 * interval '1 day'",
+        session_id,
+        now,
+        SPENT_KEPT_DAYS,
     )

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from kit.clock import format_time
-from kit.errors import AppError, MalformedRequest, NotFound
+from kit.errors import AppError, MalformedRequest, NotFound, Unavailable
 from kit.logs import get_log
 
 FIELDS_MAX = 20
@@ -114,7 +114,9 @@ def read_request_id(request: Request) -> str:
 
 async def _answer_app_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AppError)
-    if error.status >= 500:
+    if isinstance(error, Unavailable):
+        log.warning("request.unavailable", code=error.code, status=error.status)
+    elif error.status >= 500:
         log.error("request.failed", code=error.code, status=error.status, exc_info=error)
     else:
         log.info("request.refused", code=error.code, status=error.status)

@@ -62,6 +62,8 @@ class RequestFrame:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _add_headers(message, request_id, state.get("rate_headers", {}))
+                if getattr(scope["app"].state, "is_draining", False):
+                    MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

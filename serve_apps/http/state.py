@@ -87,12 +87,17 @@ def get_address(request: Request) -> str:
     return request.client.host if request.client is not None else "unknown"
 
 
+def find_identity(request: Request) -> Identity | None:
+    """Return who calls, None when anonymous or when their token does not count."""
+    return cast("Identity | None", getattr(request.state, "identity", None))
+
+
 def find_viewer(request: Request) -> Identity | None:
     """Return who calls, None when anonymous; a token that does not count is refused (401)."""
     refusal = getattr(request.state, "token_refusal", None)
     if refusal is not None:
         raise refusal
-    return cast("Identity | None", getattr(request.state, "identity", None))
+    return find_identity(request)
 
 
 def get_viewer(request: Request) -> Identity:

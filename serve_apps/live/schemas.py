@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from actors.live_room.activation import read_entry
+from actors.live_room.entries import describe_entry
 from kit.clock import format_time
 from serve_apps.access.visibility import Visibility
 from serve_apps.live.service import LiveAddresses
@@ -160,7 +162,7 @@ def describe_message(message: RoomMessage, epoch: uuid.UUID) -> RoomMessageBody:
         channel=f"room:{message.room_id}",
         epoch=epoch,
         offset=message.seq,
-        data=message.body,
+        data=describe_entry(message.room_id, read_entry(message)),
     )
 
 

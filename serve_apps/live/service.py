@@ -240,7 +240,7 @@ async def make_whip_redirect(
         raise StreamKeyInvalid
     if live.status == "ended":
         raise LiveEnded
-    edge = await choose_edge(connection)
+    edge = await _choose_ingest(connection, live)
     order = TicketOrder(TicketKind.WHIP, live.id, edge.url, live.owner_id)
     return f"{edge.url}/whip?ticket={issue_ticket(settings.auth, order, now)}"
 
@@ -262,8 +262,7 @@ async def make_whep_redirect(
     edge = await _find_origin(connection, live)
     if edge is None:
         raise LiveNotOnAir(retry_after_s=2)
-    subject = None if viewer is None else viewer.user_id
-    order = TicketOrder(TicketKind.WHEP, live.id, edge.url, subject)
+    order = _order_ticket(TicketKind.WHEP, live_id, edge, viewer)
     return f"{edge.url}/whep/{live_id}?ticket={issue_ticket(settings.auth, order, now)}"
 
 
@@ -271,9 +270,27 @@ def make_socket_ticket(
     settings: Settings, viewer: Identity | None, live_id: uuid.UUID, edge: EdgeEntry, now: datetime
 ) -> str:
     """Sign the ticket that `join` hands out for the socket's edge."""
-    subject = None if viewer is None else viewer.user_id
-    order = TicketOrder(TicketKind.SOCKET, live_id, edge.url, subject)
+    order = _order_ticket(TicketKind.SOCKET, live_id, edge, viewer)
     return issue_ticket(settings.auth, order, now)
+
+
+def _order_ticket(
+    kind: TicketKind, live_id: uuid.UUID, edge: EdgeEntry, viewer: Identity | None
+) -> TicketOrder:
+    """Order a viewer's ticket; it names their login, whose revocation ends what it opened."""
+    if viewer is None:
+        return TicketOrder(kind, live_id, edge.url)
+    claims = {"session": str(viewer.session_id)}
+    return TicketOrder(kind, live_id, edge.url, viewer.user_id, claims)
+
+
+async def _choose_ingest(connection: Connection, live: LiveRow) -> EdgeEntry:
+    """Return the edge that a publisher comes back to, else the least loaded; raises NoEdge."""
+    edges = await list_live_edges(connection)
+    if not edges:
+        raise NoEdge(retry_after_s=2)
+    url = None if live.origin is None else live.origin["edge"]
+    return next((edge for edge in edges if edge.url == url), edges[0])
 
 
 async def _find_origin(connection: Connection, live: LiveRow) -> EdgeEntry | None:

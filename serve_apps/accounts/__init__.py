@@ -1,0 +1,1 @@
+"""Accounts: registration, login, tokens, sessions, and one's own account."""

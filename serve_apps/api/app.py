@@ -1,0 +1,107 @@
+"""The whole API as one app: every feature's routes, in the frame, with its page and documents.
+
+`build_app(ports)` is plain and runs anywhere: in a test, or in a replica (`deployment.py`). The
+ports are opened and closed by whoever made them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from serve_apps.access.revocations import RevocationBook
+from serve_apps.accounts.passwords import Passwords
+from serve_apps.accounts.routes import routes as accounts_routes
+from serve_apps.api.documentation import install_documentation
+from serve_apps.api.documentation import routes as documentation_routes
+from serve_apps.api.page import PageFiles, find_page_folder
+from serve_apps.feed.routes import person_routes
+from serve_apps.feed.routes import routes as feed_routes
+from serve_apps.health.routes import routes as health_routes
+from serve_apps.http.bodies import BodyLimit
+from serve_apps.http.errors import install_errors
+from serve_apps.http.frame import RequestFrame
+from serve_apps.http.state import ApiPorts
+from serve_apps.live.routes import root_routes as live_root_routes
+from serve_apps.live.routes import routes as live_routes
+from serve_apps.posts.routes import routes as posts_routes
+from serve_apps.realtime.routes import routes as realtime_routes
+from serve_apps.users.routes import routes as users_routes
+from serve_apps.videos.routes import routes as videos_routes
+from storage.rates import RateBook
+
+FEATURES = (
+    accounts_routes,
+    users_routes,
+    posts_routes,
+    feed_routes,
+    person_routes,
+    videos_routes,
+    live_routes,
+    realtime_routes,
+)
+ROOT_FEATURES = (health_routes, documentation_routes, live_root_routes)
+EXPOSED_HEADERS = (
+    "Location",
+    "Link",
+    "ETag",
+    "Retry-After",
+    "X-Request-Id",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "Idempotent-Replayed",
+)
+
+
+def build_app(ports: ApiPorts) -> FastAPI:
+    """Compose the app; its background tasks run between the lifespan's start and end."""
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_run_background,
+    )
+    app.state.ports = ports
+    app.state.started_s = ports.clock.monotonic_s()
+    app.state.is_draining = False
+    app.state.rates = RateBook(ports.cache, ports.clock)
+    app.state.revocations = RevocationBook(ports.database, ports.settings.auth.access_ttl_s)
+    app.state.passwords = Passwords()
+    for routes in FEATURES:
+        routes.install(app, "/v1")
+    for routes in ROOT_FEATURES:
+        routes.install(app)
+    install_documentation(app)
+    install_errors(app)
+    app.router.default = PageFiles(find_page_folder())
+    app.add_middleware(BodyLimit, size_bytes_max=ports.settings.http.body_bytes_max)
+    # No cookies are used, so any origin may call with a token of its own.
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED_HEADERS,
+        max_age=86_400,
+    )
+    app.add_middleware(RequestFrame, clock=ports.clock)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _run_background(app: FastAPI) -> AsyncIterator[None]:
+    book: RevocationBook = app.state.revocations
+    following = asyncio.create_task(book.run(), name="revocations")
+    try:
+        yield
+    finally:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+        app.state.passwords.close()

@@ -1,0 +1,1 @@
+"""Feeds: the home timeline of those one follows, and everything public."""

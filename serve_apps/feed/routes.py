@@ -1,0 +1,89 @@
+"""Routes of lists that span features: the feeds, and a person's videos.
+
+Items have the shape that their own feature gives them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path
+
+from kit.cursors import CursorMalformed
+from serve_apps.access.permissions import Permission
+from serve_apps.access.playback import PlaybackTerms, choose_edge
+from serve_apps.access.rates import RateTier
+from serve_apps.feed import service
+from serve_apps.http.routes import Routes
+from serve_apps.http.schemas import ItemPage, PageRequest
+from serve_apps.http.state import CurrentUser, OptionalUser, Ports, Transaction
+from serve_apps.posts.routes import describe_rows
+from serve_apps.posts.schemas import PostBody
+from serve_apps.users.service import UserNotFound
+from serve_apps.videos.schemas import VideoBody, describe_video
+from serve_apps.videos.service import build_playback
+
+routes = Routes("/feed", "feed")
+person_routes = Routes("/users", "videos")
+
+
+@routes.get(
+    "/home",
+    permission=Permission.USER,
+    rate=RateTier.STANDARD,
+    summary="Posts of those you follow and your own, newest first.",
+    errors=(CursorMalformed,),
+)
+async def get_home(
+    user: CurrentUser, query: PageRequest, ports: Ports, connection: Transaction
+) -> ItemPage[PostBody]:
+    """Answer a page of the home feed."""
+    page = await service.list_home(connection, user, cursor=query.cursor, limit=query.limit)
+    return ItemPage(
+        items=await describe_rows(connection, ports, user, list(page.items)),
+        next_cursor=page.next_cursor,
+    )
+
+
+@routes.get(
+    "/explore",
+    permission=Permission.PUBLIC,
+    rate=RateTier.STANDARD,
+    summary="Public posts of everybody, newest first.",
+    errors=(CursorMalformed,),
+)
+async def get_explore(
+    viewer: OptionalUser, query: PageRequest, ports: Ports, connection: Transaction
+) -> ItemPage[PostBody]:
+    """Answer a page of public posts."""
+    page = await service.list_explore(connection, viewer, cursor=query.cursor, limit=query.limit)
+    return ItemPage(
+        items=await describe_rows(connection, ports, viewer, list(page.items)),
+        next_cursor=page.next_cursor,
+    )
+
+
+@person_routes.get(
+    "/{username}/videos",
+    permission=Permission.PUBLIC,
+    rate=RateTier.STANDARD,
+    summary="List a person's ready videos that you may see, newest first.",
+    errors=(UserNotFound, CursorMalformed),
+)
+async def list_person_videos(
+    username: Annotated[str, Path(pattern="^[A-Za-z0-9_]{1,30}$", examples=["ada"])],
+    viewer: OptionalUser,
+    query: PageRequest,
+    ports: Ports,
+    connection: Transaction,
+) -> ItemPage[VideoBody]:
+    """Answer a page of a person's videos."""
+    page = await service.list_person_videos(
+        connection, viewer, username, cursor=query.cursor, limit=query.limit
+    )
+    edge_url = await choose_edge(connection, ports.settings)
+    terms = PlaybackTerms(ports.settings.auth, edge_url, viewer, ports.clock.now())
+    return ItemPage(
+        items=[describe_video(video, build_playback(video, terms)) for video in page.items],
+        next_cursor=page.next_cursor,
+    )

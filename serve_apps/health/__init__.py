@@ -1,0 +1,1 @@
+"""Whether this replica lives, may get requests, and how its parts are."""

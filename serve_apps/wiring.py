@@ -1,0 +1,67 @@
+"""Where the product is put together: which class runs as which actor, with which handlers.
+
+`cluster/` asks here what to start; nothing else composes features. Actor classes are plain and
+read their settings themselves, so nothing secret travels as an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ray.serve import Application
+
+from actors.job_runner.ports import JobHandler, JobSpec, Listener
+from actors.job_runner.shell import JobRunnerShell
+from actors.live_room.shell import RoomHostShell
+from kit.settings import Settings
+from serve_apps.api import deployment
+from serve_apps.edge.server import UploadRules
+from serve_apps.edge.shell import EdgeShell
+from serve_apps.posts import jobs as posts
+from serve_apps.users import jobs as users
+from serve_apps.videos import jobs as videos
+from serve_apps.videos import service as video_rules
+
+HANDLERS: Mapping[str, JobHandler | JobSpec] = MappingProxyType({**videos.HANDLERS})
+"""Every job of every feature, by name."""
+
+LISTENERS: Mapping[str, Listener] = MappingProxyType({**posts.LISTENERS, **users.LISTENERS})
+"""Every listener of the outbox, by name."""
+
+
+class Runner(JobRunnerShell):
+    """The job runner with all features' handlers."""
+
+    def __init__(self) -> None:
+        super().__init__(HANDLERS, LISTENERS)
+
+
+class Edge(EdgeShell):
+    """An edge that knows what a finished upload means."""
+
+    def __init__(self, slot: int) -> None:
+        rules = UploadRules(
+            finish=video_rules.finish_upload, terminate=video_rules.terminate_upload
+        )
+        super().__init__(slot, rules)
+
+
+def host_class() -> type:
+    """Return the class that keeps live rooms; its argument is the host's id."""
+    return RoomHostShell
+
+
+def edge_class() -> type:
+    """Return the class that holds long-lived sockets; its argument is the slot."""
+    return Edge
+
+
+def runner_class() -> type:
+    """Return the class that runs jobs and delivers events; it takes no argument."""
+    return Runner
+
+
+def bind_api(settings: Settings) -> Application:
+    """Return the API as a Serve application."""
+    return deployment.bind_api(settings.http.replicas)

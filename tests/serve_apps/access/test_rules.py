@@ -1,0 +1,83 @@
+"""Who may what: permissions, visibility, rate tiers. All pure."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from kit.errors import NotAuthenticated, PermissionDenied
+from serve_apps.access.identity import Identity, Role
+from serve_apps.access.permissions import Permission, check_permission
+from serve_apps.access.rates import RateTier, list_limits, make_rate_key
+from serve_apps.access.visibility import Visibility, can_view
+
+pytestmark = pytest.mark.unit
+
+OWNER, OTHER = uuid.uuid4(), uuid.uuid4()
+
+
+def someone(role: Role = Role.USER, plan: str = "free") -> Identity:
+    return Identity(OTHER, uuid.uuid4(), "someone", role, plan)
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("permission", list(Permission))
+def test_each_role_includes_those_below_it(permission: Permission, role: Role):
+    ranks = [Role.USER, Role.CREATOR, Role.MODERATOR, Role.ADMIN]
+    needed = {"public": 0, "user": 0, "owner": 0, "creator": 1, "moderator": 2, "admin": 3}
+    if ranks.index(role) >= needed[permission]:
+        check_permission(permission, someone(role))
+    else:
+        with pytest.raises(PermissionDenied):
+            check_permission(permission, someone(role))
+
+
+@pytest.mark.parametrize("permission", list(Permission))
+def test_anonymous_callers_reach_public_routes_alone(permission: Permission):
+    if permission is Permission.PUBLIC:
+        check_permission(permission, None)
+    else:
+        with pytest.raises(NotAuthenticated):
+            check_permission(permission, None)
+
+
+@pytest.mark.parametrize(
+    ("visibility", "anonymous", "stranger", "follower", "owner"),
+    [
+        (Visibility.PUBLIC, True, True, True, True),
+        (Visibility.UNLISTED, True, True, True, True),
+        (Visibility.FOLLOWERS, False, False, True, True),
+        (Visibility.PRIVATE, False, False, False, True),
+        ("something else", False, False, False, True),
+    ],
+)
+def test_visibility(visibility: str, anonymous: bool, stranger: bool, follower: bool, owner: bool):
+    assert can_view(visibility, OWNER, None, follows=False) is anonymous
+    assert can_view(visibility, OWNER, OTHER, follows=False) is stranger
+    assert can_view(visibility, OWNER, OTHER, follows=True) is follower
+    assert can_view(visibility, OWNER, OWNER, follows=False) is owner
+
+
+def test_a_plan_decides_how_far_the_standard_tier_reaches():
+    assert [limit.calls for limit in list_limits(RateTier.STANDARD, someone())] == [
+        60,
+        1_000,
+        10_000,
+    ]
+    assert list_limits(RateTier.STANDARD, someone(plan="enterprise")) == ()
+    assert list_limits(RateTier.STANDARD, someone(plan="unheard of"))[0].calls == 60
+    assert list_limits(RateTier.NONE, someone()) == ()
+
+
+@pytest.mark.parametrize("tier", list(RateTier))
+def test_every_tier_has_limits_for_people_and_for_strangers(tier: RateTier):
+    list_limits(tier, None)
+    list_limits(tier, someone())
+
+
+def test_login_is_counted_by_address_whoever_calls():
+    who = someone()
+    assert make_rate_key(RateTier.AUTH, who, "192.0.2.1") == "auth:address:192.0.2.1"
+    assert make_rate_key(RateTier.STANDARD, who, "192.0.2.1") == f"standard:user:{who.user_id}"
+    assert make_rate_key(RateTier.STANDARD, None, "192.0.2.1") == "standard:address:192.0.2.1"

@@ -1,0 +1,127 @@
+"""The API under Ray Serve: replicas that listen themselves, replaced, rolled and drained."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+import ray
+from ray import serve
+from ray.serve.config import ProxyLocation
+
+from kit.settings import HttpSettings, LimitSettings, Settings
+from serve_apps.api.deployment import DEPLOYMENT, bind_api
+from tests.actors.live_room.stage import write_settings
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
+
+APP = "api-test"
+
+
+@pytest.fixture(scope="module")
+def ray_node() -> Iterator[None]:
+    ray.init(
+        num_cpus=1,
+        include_dashboard=False,
+        object_store_memory=100 << 20,
+        configure_logging=False,
+        log_to_driver=False,
+    )
+    serve.start(proxy_location=ProxyLocation.Disabled)
+    yield
+    serve.shutdown()
+    ray.shutdown()
+
+
+@dataclass
+class Asking:
+    """What a client that asks without pause has met."""
+
+    answers: list[float] = field(default_factory=list)
+    failures: list[tuple[float, str]] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def asking(url: str) -> AsyncIterator[Asking]:
+    """Ask without pause over fresh connections, so that every replica gets its share."""
+    met, stopping = Asking(), asyncio.Event()
+
+    async def ask() -> None:
+        limits = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(limits=limits, timeout=5) as client:
+            while not stopping.is_set():
+                try:
+                    answer = await client.get(url)
+                    assert answer.status_code == 200
+                    met.answers.append(time.monotonic())
+                except httpx.HTTPError as error:
+                    met.failures.append((time.monotonic(), repr(error)))
+                await asyncio.sleep(0.01)
+
+    tasks = [asyncio.create_task(ask()) for _ in range(2)]
+    yield met
+    stopping.set()
+    await asyncio.gather(*tasks)
+
+
+async def list_pids(replicas: int) -> set[int]:
+    """Ask Serve until it names so many different replicas."""
+    handle = serve.get_deployment_handle(DEPLOYMENT, APP)
+    async with asyncio.timeout(60):
+        while True:
+            found = [(await handle.describe.remote())["pid"] for _ in range(8)]
+            if len(set(found)) == replicas:
+                return set(found)
+            await asyncio.sleep(0.2)
+
+
+async def test_replicas_are_replaced_rolled_and_drained_without_losing_requests(
+    ray_node: None, settings: Settings, tmp_path: Path
+):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    placed = dataclasses.replace(
+        settings, http=HttpSettings(port=port), limits=LimitSettings(rates_enabled=False)
+    )
+    file = str(write_settings(placed, tmp_path / "settings.toml"))
+    url = f"http://127.0.0.1:{port}/v1/feed/explore"
+
+    def deploy(generation: str) -> None:
+        serve.run(bind_api(2, file, generation), name=APP, route_prefix=None)
+
+    await asyncio.to_thread(deploy, "1")
+    before = await list_pids(2)
+    assert os.getpid() not in before
+
+    async with asking(url) as met:
+        await asyncio.sleep(0.5)
+        os.kill(before.copy().pop(), signal.SIGKILL)
+        killed_s = time.monotonic()
+        after = await list_pids(2)
+    assert len(after & before) == 1
+    assert [text for at, text in met.failures if at > killed_s + 2] == []
+    assert len(met.answers) > 20
+
+    async with asking(url) as met:
+        await asyncio.to_thread(deploy, "2")
+        rolled = await list_pids(2)
+        await asyncio.sleep(0.5)
+    print(f"rolled {after} to {rolled}: {len(met.answers)} answers, {len(met.failures)} failures")
+    assert not rolled & after
+    assert met.failures == []
+
+    await asyncio.to_thread(serve.delete, APP)
+    async with httpx.AsyncClient() as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(url)

@@ -1,0 +1,80 @@
+"""A replica on real sockets: it listens, shares its port, drains, and fails clearly."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import socket
+
+import httpx
+import pytest
+
+from kit.settings import HttpSettings, Settings
+from serve_apps.api.server import ApiServer, PortTaken, open_sockets
+
+pytestmark = pytest.mark.db
+
+
+@pytest.fixture
+def placed(settings: Settings) -> Settings:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return dataclasses.replace(settings, http=HttpSettings(port=port))
+
+
+async def test_a_replica_answers_on_every_address_and_drains(placed: Settings):
+    server = ApiServer(placed)
+    await server.start()
+    try:
+        for host in ("127.0.0.1", "[::1]"):
+            async with httpx.AsyncClient() as client:
+                answer = await client.get(f"http://{host}:{placed.http.port}/health/ready")
+                assert answer.status_code == 200
+        server.check_serving()
+    finally:
+        await server.drain(4)
+    async with httpx.AsyncClient() as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(f"http://127.0.0.1:{placed.http.port}/health/live")
+
+
+async def test_no_request_fails_while_one_of_two_replicas_drains(placed: Settings):
+    first, second = ApiServer(placed), ApiServer(placed)
+    await first.start()
+    await second.start()
+    stopping, answers, failures = asyncio.Event(), [], []
+
+    async def ask_often(client: httpx.AsyncClient) -> None:
+        while not stopping.is_set():
+            try:
+                url = f"http://127.0.0.1:{placed.http.port}/v1/feed/explore"
+                answers.append((await client.get(url)).status_code)
+            except httpx.HTTPError as error:
+                failures.append(repr(error))
+
+    try:
+        # One client keeps its connections, the other opens one per request.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient() as keeping, httpx.AsyncClient(limits=limits) as opening:
+            asking = [asyncio.create_task(ask_often(client)) for client in (keeping, opening)]
+            await asyncio.sleep(0.3)
+            await first.drain(4)
+            at_drain = len(answers)
+            await asyncio.sleep(0.3)
+            stopping.set()
+            await asyncio.gather(*asking)
+    finally:
+        await second.drain(4)
+    assert failures == []
+    assert set(answers) <= {200, 429}
+    assert len(answers) > at_drain > 10
+
+
+async def test_a_taken_port_is_named(placed: Settings):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", placed.http.port))
+        holder.listen()
+        with pytest.raises(PortTaken) as raised:
+            open_sockets(placed.http)
+    assert raised.value.details["port"] == placed.http.port

@@ -1,0 +1,212 @@
+"""Lives over the API: announcing, keys, lists, history, and where WHIP and WHEP are sent."""
+
+from __future__ import annotations
+
+import uuid
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from kit.ids import make_id
+from serve_apps.access.grants import TicketKind, read_ticket
+from serve_apps.http.state import ApiPorts
+from storage.database import Database
+from storage.edges import register_edge, renew_edge
+from tests.serve_apps.api_client import Person
+
+pytestmark = pytest.mark.db
+
+EDGE_URL = "http://localhost:8001"
+
+
+@pytest.fixture
+async def edge(database: Database) -> tuple[str, int, int]:
+    """Lend a living edge's name."""
+    async with database.connection() as connection:
+        incarnation = await register_edge(
+            connection, node="here", slot=0, url=EDGE_URL, candidates=[]
+        )
+        named = ("here", 0, incarnation)
+        await renew_edge(connection, named, state="live", load=0, ttl_s=60)
+    return named
+
+
+async def put_on_air(database: Database, live_id: str, edge: tuple[str, int, int]) -> None:
+    """Write what a room's host writes when media arrives."""
+    origin = {"edge": EDGE_URL, "node": edge[0], "slot": edge[1], "incarnation": edge[2]}
+    async with database.connection() as connection:
+        await connection.execute(
+            "UPDATE lives SET status = 'live', started_at = now(), origin = $2 WHERE id = $1",
+            uuid.UUID(live_id),
+            origin,
+        )
+
+
+async def call_whip(client: httpx.AsyncClient, key: str) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/sdp"}
+    return await client.post("/whip", headers=headers, content="v=0")
+
+
+def find_ticket(answer: httpx.Response) -> str:
+    return parse_qs(urlsplit(answer.headers["Location"]).query)["ticket"][0]
+
+
+async def test_a_fresh_live_shows_its_key_once(ada: Person, client: httpx.AsyncClient) -> None:
+    live = await ada.post("/v1/live", {"title": "Night drive"}, status=201)
+    assert live["status"] == "created"
+    assert live["stream_key"].startswith("live_")
+    assert live["ingest"]["whip"].endswith("/whip")
+    assert live["chat"]["channel"] == f"room:{live['id']}"
+    again = await ada.get(f"/v1/live/{live['id']}")
+    assert "stream_key" not in again
+    assert (await client.get("/v1/live")).json()["items"] == []
+    assert [item["id"] for item in (await ada.get("/v1/live/mine"))["items"]] == [live["id"]]
+
+
+async def test_the_running_list_holds_public_lives_on_air(
+    ada: Person, client: httpx.AsyncClient, database: Database, edge: tuple[str, int, int]
+) -> None:
+    shown = await ada.post("/v1/live", {"title": "Shown"}, status=201)
+    hidden = await ada.post("/v1/live", {"title": "Hidden", "visibility": "unlisted"}, status=201)
+    for live in (shown, hidden):
+        await put_on_air(database, live["id"], edge)
+    items = (await client.get("/v1/live")).json()["items"]
+    assert [item["id"] for item in items] == [shown["id"]]
+    assert (await client.get(f"/v1/live/{hidden['id']}")).status_code == 200
+
+
+async def test_a_private_live_is_not_there_for_others(ada: Person, bob: Person) -> None:
+    live = await ada.post("/v1/live", {"title": "Mine", "visibility": "private"}, status=201)
+    for path in ("", "/messages"):
+        answer = await bob.call("GET", f"/v1/live/{live['id']}{path}")
+        assert (answer.status_code, answer.json()["error"]) == (404, "live_not_found")
+    assert (await bob.call("POST", f"/v1/live/{live['id']}/end")).status_code == 404
+
+
+async def test_whip_with_a_good_key_goes_to_an_edge_with_a_ticket(
+    ada: Person, client: httpx.AsyncClient, ports: ApiPorts, edge: tuple[str, int, int]
+) -> None:
+    live = await ada.post("/v1/live", {"title": "T"}, status=201)
+    answer = await call_whip(client, live["stream_key"])
+    assert answer.status_code == 307
+    assert answer.headers["Location"].startswith(f"{EDGE_URL}/whip?ticket=")
+    now = ports.clock.now()
+    key = ports.settings.auth.grant_public_key
+    ticket = read_ticket(key, find_ticket(answer), TicketKind.WHIP, EDGE_URL, now)
+    assert (str(ticket.resource), str(ticket.subject)) == (live["id"], ada.id)
+
+
+async def test_whip_with_a_bad_replaced_or_missing_key_is_401(
+    ada: Person, client: httpx.AsyncClient, edge: tuple[str, int, int]
+) -> None:
+    live = await ada.post("/v1/live", {"title": "T"}, status=201)
+    fresh = await ada.post(f"/v1/live/{live['id']}/key")
+    assert fresh["stream_key"] != live["stream_key"]
+    for key in ("wrong", live["stream_key"], ""):
+        answer = await call_whip(client, key)
+        assert (answer.status_code, answer.json()["error"]) == (401, "stream_key_invalid")
+    assert (await call_whip(client, fresh["stream_key"])).status_code == 307
+
+
+async def test_whip_without_any_edge_is_503_and_an_ended_live_409(
+    ada: Person, client: httpx.AsyncClient, database: Database
+) -> None:
+    live = await ada.post("/v1/live", {"title": "T"}, status=201)
+    answer = await call_whip(client, live["stream_key"])
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    async with database.connection() as connection:
+        await connection.execute("UPDATE lives SET status = 'ended'")
+    assert (await call_whip(client, live["stream_key"])).status_code == 409
+
+
+async def test_a_publisher_comes_back_to_the_edge_it_left(
+    ada: Person, client: httpx.AsyncClient, database: Database, edge: tuple[str, int, int]
+) -> None:
+    live = await ada.post("/v1/live", {"title": "T"}, status=201)
+    await put_on_air(database, live["id"], edge)
+    async with database.connection() as connection:
+        await renew_edge(connection, edge, state="live", load=0.9, ttl_s=60)
+        other = await register_edge(
+            connection, node="here", slot=1, url="http://localhost:8011", candidates=[]
+        )
+        await renew_edge(connection, ("here", 1, other), state="live", load=0, ttl_s=60)
+    answer = await call_whip(client, live["stream_key"])
+    assert answer.headers["Location"].startswith(EDGE_URL)
+
+
+async def test_whep_goes_to_the_origin_and_says_why_not(
+    ada: Person,
+    bob: Person,
+    client: httpx.AsyncClient,
+    database: Database,
+    ports: ApiPorts,
+    edge: tuple[str, int, int],
+) -> None:
+    live = await ada.post("/v1/live", {"title": "T"}, status=201)
+    assert (await client.post(f"/whep/{make_id()}")).status_code == 404
+    answer = await client.post(f"/whep/{live['id']}")
+    assert (answer.status_code, answer.json()["error"]) == (409, "live_not_on_air")
+    await put_on_air(database, live["id"], edge)
+    answer = await bob.call("POST", f"/whep/{live['id']}")
+    assert answer.status_code == 307
+    assert answer.headers["Location"].startswith(f"{EDGE_URL}/whep/{live['id']}?ticket=")
+    now = ports.clock.now()
+    key = ports.settings.auth.grant_public_key
+    ticket = read_ticket(key, find_ticket(answer), TicketKind.WHEP, EDGE_URL, now)
+    assert str(ticket.subject) == bob.id
+    assert ticket.claims["session"]
+    async with database.connection() as connection:
+        await renew_edge(connection, edge, state="gone", load=0, ttl_s=60)
+    assert (await client.post(f"/whep/{live['id']}")).status_code == 409
+
+
+async def test_join_names_the_socket_of_an_edge(
+    ada: Person, client: httpx.AsyncClient, edge: tuple[str, int, int]
+) -> None:
+    live = await ada.post("/v1/live", {"title": "T"}, status=201)
+    answer = (await client.post(f"/v1/live/{live['id']}/join")).json()
+    assert answer["chat"] == {"socket": "ws://localhost:8001/ws", "channel": f"room:{live['id']}"}
+    assert answer["ticket"]
+
+
+async def test_only_the_owner_ends_a_live(ada: Person, bob: Person, ports: ApiPorts) -> None:
+    live = await ada.post("/v1/live", {"title": "T"}, status=201)
+    assert (await bob.call("POST", f"/v1/live/{live['id']}/end")).status_code == 403
+    await ada.post(f"/v1/live/{live['id']}/end")
+    assert [str(room_id) for room_id in ports.rooms.ended] == [live["id"]]
+
+
+async def test_history_pages_from_the_newest_as_the_socket_shows_it(
+    ada: Person, client: httpx.AsyncClient, database: Database
+) -> None:
+    live = await ada.post("/v1/live", {"title": "T"}, status=201)
+    async with database.connection() as connection:
+        for seq in range(1, 4):
+            await connection.execute(
+                "INSERT INTO room_messages"
+                " (room_id, seq, id, kind, user_id, client_id, body, created_at)"
+                " VALUES ($1, $2, $3, 'chat_message', $4, $5, $6, now())",
+                uuid.UUID(live["id"]),
+                seq,
+                make_id(),
+                uuid.UUID(ada.id),
+                f"c{seq}",
+                {"text": str(seq), "user": {"id": ada.id, "username": "ada", "display_name": ""}},
+            )
+    path = f"/v1/live/{live['id']}/messages"
+    first = (await client.get(path, params={"limit": 2})).json()
+    assert [item["offset"] for item in first["items"]] == [3, 2]
+    assert first["items"][0]["data"]["client_id"] == "c3"
+    assert first["items"][0]["data"]["room"] == live["id"]
+    rest = (await client.get(path, params={"limit": 2, "cursor": first["next_cursor"]})).json()
+    assert [item["data"]["text"] for item in rest["items"]] == ["1"]
+    assert rest["next_cursor"] is None
+    assert (await client.get(path, params={"cursor": "nonsense"})).status_code == 422
+
+
+async def test_too_many_open_lives_are_refused(ada: Person) -> None:
+    for _ in range(20):
+        await ada.post("/v1/live", {"title": "T"}, status=201)
+    answer = await ada.call("POST", "/v1/live", json={"title": "T"})
+    assert (answer.status_code, answer.json()["error"]) == (409, "too_many_lives")

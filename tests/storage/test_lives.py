@@ -1,0 +1,81 @@
+"""Rows of broadcasts: keys are stored hashed, lists hold what they promise."""
+
+from __future__ import annotations
+
+import pytest
+
+from kit.ids import make_id
+from storage.database import Database
+from storage.lives import (
+    count_open_lives,
+    find_audience,
+    find_live,
+    find_live_by_key,
+    list_owned_lives,
+    list_running_lives,
+    replace_stream_key,
+)
+from tests.storage.live_rows import create_room_row, create_user_row
+
+pytestmark = pytest.mark.db
+
+
+async def test_a_live_is_found_by_its_key_which_is_not_stored(database: Database) -> None:
+    async with database.connection() as connection:
+        owner_id = await create_user_row(connection, "ada")
+        live_id = await create_room_row(connection, owner_id, stream_key="sk_secret")
+        found = await find_live_by_key(connection, "sk_secret")
+        assert found is not None
+        assert (found.id, found.key_hint, found.owner_username) == (live_id, "cret", "ada")
+        stored = await connection.fetchval("SELECT lives::text FROM lives")
+        assert "sk_secret" not in stored
+
+
+async def test_a_replaced_key_opens_nothing(database: Database) -> None:
+    async with database.connection() as connection:
+        owner_id = await create_user_row(connection, "ada")
+        live_id = await create_room_row(connection, owner_id, stream_key="sk_first")
+        await replace_stream_key(connection, live_id, "sk_second")
+        assert await find_live_by_key(connection, "sk_first") is None
+        assert await find_live_by_key(connection, "sk_second") is not None
+
+
+async def test_lists_page_by_their_keys(database: Database) -> None:
+    async with database.connection() as connection:
+        owner_id = await create_user_row(connection, "ada")
+        lives = [await create_room_row(connection, owner_id) for _ in range(3)]
+        await connection.execute("UPDATE lives SET status = 'live', started_at = clock_timestamp()")
+        hidden = await create_room_row(connection, owner_id, visibility="unlisted")
+        await connection.execute(
+            "UPDATE lives SET status = 'live', started_at = now() WHERE id = $1", hidden
+        )
+        first = await list_running_lives(connection, before=None, limit=2)
+        assert first[-1].started_at is not None
+        rest = await list_running_lives(
+            connection, before=(first[-1].started_at, first[-1].id), limit=2
+        )
+        assert {live.id for live in [*first, *rest]} == set(lives)
+        owned = await list_owned_lives(connection, owner_id, before=None, limit=10)
+        assert [live.id for live in owned] == sorted([*lives, hidden], reverse=True)
+        assert await count_open_lives(connection, owner_id) == 4
+
+
+async def test_the_audience_knows_followers(database: Database) -> None:
+    async with database.connection() as connection:
+        ada, bob = [await create_user_row(connection, name) for name in ("ada", "bob")]
+        live_id = await create_room_row(connection, ada, visibility="followers")
+        audience = await find_audience(connection, live_id, bob)
+        assert audience is not None
+        assert not audience.follows
+        await connection.execute(
+            "INSERT INTO follows (follower_id, followee_id) VALUES ($1, $2)", bob, ada
+        )
+        audience = await find_audience(connection, live_id, bob)
+        assert audience is not None
+        assert audience.follows
+        assert await find_audience(connection, make_id(), bob) is None
+
+
+async def test_an_unknown_live_is_not_found(database: Database) -> None:
+    async with database.connection() as connection:
+        assert await find_live(connection, make_id()) is None

@@ -1,0 +1,89 @@
+"""One owner: placing, racing, replacing only over a fenced owner."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from kit.ids import make_id
+from storage.database import Database
+from storage.hosts import fence_host, register_host, renew_host
+from storage.placements import ROOM, find_placement, place_object, release_placements
+from tests.storage.test_hosts import start_host
+
+pytestmark = pytest.mark.db
+
+
+async def test_two_who_race_for_an_object_agree_on_one_owner(database: Database) -> None:
+    async with database.connection() as connection:
+        hosts = [("a", await start_host(connection, "a")), ("b", await start_host(connection, "b"))]
+    room_id = make_id()
+
+    async def place(host: tuple[str, int]) -> str:
+        async with database.connection() as connection:
+            placement = await place_object(connection, ROOM, room_id, host)
+            assert placement is not None
+            return placement.host_id
+
+    owners = await asyncio.gather(*(place(host) for host in hosts * 3))
+    assert len(set(owners)) == 1
+
+
+async def test_a_living_owner_is_not_replaced_and_a_fenced_one_is(database: Database) -> None:
+    room_id = make_id()
+    async with database.connection() as connection:
+        a = ("a", await start_host(connection, "a"))
+        b = ("b", await start_host(connection, "b"))
+        await place_object(connection, ROOM, room_id, a)
+        kept = await place_object(connection, ROOM, room_id, b)
+        assert kept is not None
+        assert kept.host_id == "a"
+        await fence_host(connection, *a)
+        assert not (await find_placement(connection, ROOM, room_id)).is_live
+        moved = await place_object(connection, ROOM, room_id, b)
+        assert moved is not None
+        assert (moved.host_id, moved.is_live) == ("b", True)
+
+
+async def test_a_lapsed_owner_is_kept_until_somebody_fences_it(database: Database) -> None:
+    room_id = make_id()
+    async with database.connection() as connection:
+        a = ("a", await start_host(connection, "a"))
+        b = ("b", await start_host(connection, "b"))
+        await place_object(connection, ROOM, room_id, a)
+        await renew_host(connection, *a, -10)
+        kept = await place_object(connection, ROOM, room_id, b)
+        assert kept is not None
+        assert kept.host_id == "a"
+
+
+async def test_a_restarted_host_does_not_own_what_its_former_incarnation_owned(
+    database: Database,
+) -> None:
+    room_id = make_id()
+    async with database.connection() as connection:
+        await place_object(connection, ROOM, room_id, ("a", await start_host(connection, "a")))
+        await register_host(connection, "a", node="here", ttl_s=5)
+        placement = await find_placement(connection, ROOM, room_id)
+        assert placement is not None
+        assert not placement.is_live
+
+
+async def test_nothing_is_placed_on_a_fenced_host(database: Database) -> None:
+    async with database.connection() as connection:
+        a = ("a", await start_host(connection, "a"))
+        await fence_host(connection, *a)
+        assert await place_object(connection, ROOM, make_id(), a) is None
+
+
+async def test_released_objects_can_be_placed_elsewhere(database: Database) -> None:
+    room_id = make_id()
+    async with database.connection() as connection:
+        a = ("a", await start_host(connection, "a"))
+        b = ("b", await start_host(connection, "b"))
+        await place_object(connection, ROOM, room_id, a)
+        assert await release_placements(connection, *a) == [room_id]
+        moved = await place_object(connection, ROOM, room_id, b)
+        assert moved is not None
+        assert moved.host_id == "b"

@@ -1,0 +1,83 @@
+"""Rows of uploads: locks lapse, parts are written by the lock's owner alone."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+
+from kit.ids import make_id
+from storage import uploads
+from storage.database import Connection, Database
+from storage.uploads import UploadPart
+from tests.storage.video_rows import create_owner, create_upload_row, create_video_row
+
+pytestmark = pytest.mark.db
+
+
+async def create_upload(connection: Connection, *, expires_s: int = 3600) -> uuid.UUID:
+    owner_id = await create_owner(connection)
+    video_id = await create_video_row(connection, owner_id)
+    return await create_upload_row(connection, video_id, owner_id, 100, expires_s=expires_s)
+
+
+async def test_the_offset_is_the_end_of_the_acknowledged_parts(database: Database):
+    owner = make_id()
+    async with database.transaction() as connection:
+        upload_id = await create_upload(connection)
+        fresh = await uploads.find_upload(connection, upload_id)
+        await uploads.lock_upload(connection, upload_id, owner, 10)
+        parts = [UploadPart(0, 40), UploadPart(40, 20)]
+        assert await uploads.insert_parts(connection, upload_id, owner, parts)
+        grown = await uploads.find_upload(connection, upload_id)
+        assert await uploads.list_parts(connection, upload_id) == parts
+    assert fresh is not None
+    assert grown is not None
+    assert (fresh.offset_bytes, fresh.is_locked) == (0, False)
+    assert (grown.offset_bytes, grown.is_locked) == (60, True)
+
+
+async def test_a_second_writer_is_refused_until_the_lock_lapses(database: Database):
+    first, second = make_id(), make_id()
+    async with database.connection() as connection:
+        upload_id = await create_upload(connection)
+        assert await uploads.lock_upload(connection, upload_id, first, 0.2) is not None
+        assert await uploads.lock_upload(connection, upload_id, second, 10) is None
+        await asyncio.sleep(0.25)
+        assert not await uploads.renew_lock(connection, upload_id, first, 10)
+        assert await uploads.lock_upload(connection, upload_id, second, 10) is not None
+        assert not await uploads.insert_parts(connection, upload_id, first, [UploadPart(0, 10)])
+        await uploads.unlock_upload(connection, upload_id, first)
+        assert await uploads.renew_lock(connection, upload_id, second, 10)
+
+
+async def test_an_expired_upload_takes_no_lock_and_can_be_ended(database: Database):
+    async with database.connection() as connection:
+        upload_id = await create_upload(connection, expires_s=0)
+        assert await uploads.lock_upload(connection, upload_id, make_id(), 10) is None
+        assert await uploads.terminate_upload(connection, upload_id, only_expired=True)
+        assert not await uploads.terminate_upload(connection, upload_id)
+
+
+async def test_an_upload_that_still_has_time_is_not_ended_as_expired(database: Database):
+    async with database.connection() as connection:
+        upload_id = await create_upload(connection)
+        assert not await uploads.terminate_upload(connection, upload_id, only_expired=True)
+        assert await uploads.finish_upload(connection, upload_id)
+        assert not await uploads.finish_upload(connection, upload_id)
+
+
+async def test_only_open_uploads_count_against_a_person(database: Database):
+    async with database.transaction() as connection:
+        owner_id = await create_owner(connection)
+        for expires_s in (3600, 3600, 0):
+            video_id = await create_video_row(connection, owner_id)
+            upload_id = await create_upload_row(
+                connection, video_id, owner_id, 10, expires_s=expires_s
+            )
+        assert await uploads.count_open_uploads(connection, owner_id) == 2
+        upload = await uploads.find_upload_of_video(connection, video_id)
+    assert upload is not None
+    assert upload.id == upload_id
+    assert uploads.make_part_key(upload_id, 5) == f"uploads/{upload_id}/0000000000000005"

@@ -1,0 +1,123 @@
+"""Rows of videos: who sees them, how their state may move."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from storage import videos
+from storage.database import Database
+from tests.storage.video_rows import create_owner, create_video_row
+
+pytestmark = pytest.mark.db
+
+
+async def test_a_video_goes_from_upload_to_ready_in_order(database: Database):
+    async with database.transaction() as connection:
+        video_id = await create_video_row(connection, await create_owner(connection))
+        assert not await videos.start_processing(connection, video_id)
+        assert not await videos.finish_video(connection, video_id)
+        assert await videos.queue_video(connection, video_id)
+        assert not await videos.queue_video(connection, video_id)
+        assert await videos.start_processing(connection, video_id)
+        assert await videos.finish_video(connection, video_id)
+        assert not await videos.fail_video(connection, video_id, "late", "Too late to fail.")
+        video = await videos.find_video(connection, video_id)
+    assert video is not None
+    assert (video.status, video.progress, video.error_code) == ("ready", 1.0, None)
+    assert video.playable_at is not None
+    assert video.owner_username == "ada"
+
+
+async def test_a_failed_video_says_why(database: Database):
+    async with database.transaction() as connection:
+        video_id = await create_video_row(connection, await create_owner(connection))
+        assert await videos.fail_video(connection, video_id, "media_unreadable", "Not a video.")
+        video = await videos.find_video(connection, video_id)
+    assert video is not None
+    assert (video.status, video.error_code, video.error_message) == (
+        "failed",
+        "media_unreadable",
+        "Not a video.",
+    )
+
+
+async def test_progress_never_goes_back_and_playable_is_said_once(database: Database):
+    async with database.transaction() as connection:
+        video_id = await create_video_row(connection, await create_owner(connection))
+        await videos.queue_video(connection, video_id)
+        await videos.start_processing(connection, video_id)
+        await videos.set_progress(connection, video_id, 0.5, is_playable=True)
+        first = await videos.find_video(connection, video_id)
+        await videos.set_progress(connection, video_id, 0.3, is_playable=True)
+        second = await videos.find_video(connection, video_id)
+    assert first is not None
+    assert second is not None
+    assert second.progress == pytest.approx(0.5)
+    assert second.playable_at == first.playable_at
+
+
+async def test_another_visibility_ends_the_grants_that_were_given(database: Database):
+    async with database.transaction() as connection:
+        video_id = await create_video_row(connection, await create_owner(connection))
+        await videos.change_video(
+            connection, video_id, title="A run", description=None, visibility="public"
+        )
+        same = await videos.find_video(connection, video_id)
+        await videos.change_video(
+            connection, video_id, title=None, description=None, visibility="private"
+        )
+        other = await videos.find_video(connection, video_id)
+    assert same is not None
+    assert other is not None
+    assert (same.title, same.access_version) == ("A run", 1)
+    assert (other.title, other.access_version, other.visibility) == ("A run", 2, "private")
+
+
+async def test_a_deleted_video_is_gone_for_every_reader_but_playback(database: Database):
+    async with database.transaction() as connection:
+        owner_id = await create_owner(connection)
+        video_id = await create_video_row(connection, owner_id)
+        assert not await videos.remove_deleted_video(connection, video_id)
+        assert await videos.delete_video(connection, video_id)
+        assert not await videos.delete_video(connection, video_id)
+        assert await videos.find_video(connection, video_id) is None
+        assert await videos.list_videos(connection, [video_id]) == []
+        owned = await videos.list_owned_videos(
+            connection, owner_id, visibilities=None, before=None, limit=10
+        )
+        assert owned == []
+        record = await videos.find_playback(connection, video_id)
+        assert record is not None
+        assert record.is_gone
+        assert record.access_version == 2
+        assert await videos.remove_deleted_video(connection, video_id)
+        assert await videos.find_playback(connection, video_id) is None
+
+
+async def test_lists_page_backwards_and_show_strangers_only_what_is_ready_and_open(
+    database: Database,
+):
+    async with database.transaction() as connection:
+        owner_id = await create_owner(connection)
+        made: list[uuid.UUID] = []
+        for visibility in ("public", "private", "public", "public"):
+            video_id = await create_video_row(connection, owner_id, visibility=visibility)
+            made.append(video_id)
+        for video_id in made[:3]:
+            await videos.queue_video(connection, video_id)
+            await videos.start_processing(connection, video_id)
+            await videos.finish_video(connection, video_id)
+        newest = await videos.list_public_videos(connection, before=None, limit=1)
+        older = await videos.list_public_videos(connection, before=newest[0].id, limit=5)
+        owned = await videos.list_owned_videos(
+            connection, owner_id, visibilities=None, before=None, limit=10
+        )
+        shown = await videos.list_owned_videos(
+            connection, owner_id, visibilities=["public"], before=None, limit=10
+        )
+    assert [video.id for video in newest] == [made[2]]
+    assert [video.id for video in older] == [made[0]]
+    assert [video.id for video in owned] == made[::-1]
+    assert [video.id for video in shown] == [made[2], made[0]]
