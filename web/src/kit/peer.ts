@@ -1,0 +1,150 @@
+/**
+ * One WebRTC session with a media edge: offer, HTTP exchange, answer, loss, goodbye (RFC 9725 and
+ * WHEP use the same exchange). Knows nothing of rooms or retries; `whip.ts` and `whep.ts` do.
+ */
+import { waitMs } from "./backoff";
+import { ApiError, readError } from "./errors";
+
+const GATHER_MS = 1_500;
+const EXCHANGE_TIMEOUT_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 10_000;
+const DISCONNECTED_GRACE_MS = 2_000;
+
+export interface PeerRequest {
+  url: string;
+  token: string | null;
+  /** Adds tracks or transceivers before the offer is made. */
+  prepare: (connection: RTCPeerConnection) => void;
+  signal: AbortSignal;
+}
+
+export interface Peer {
+  connection: RTCPeerConnection;
+  /** Settles once, when the connection is gone for good. */
+  lost: Promise<void>;
+  /** Says goodbye to the edge (DELETE on the session) and closes. */
+  close: () => void;
+}
+
+/** Bytes that came from the edge since the connection began, control packets included. */
+export async function countReceivedBytes(connection: RTCPeerConnection): Promise<number> {
+  let bytes = 0;
+  (await connection.getStats()).forEach((report: Record<string, unknown>) => {
+    if (report["type"] === "transport") bytes += Number(report["bytesReceived"] ?? 0);
+  });
+  return bytes;
+}
+
+/** Puts a codec first without refusing the others. */
+export function preferCodec(transceiver: RTCRtpTransceiver, mimeType: string, direction: "send" | "receive"): void {
+  const side = direction === "send" ? RTCRtpSender : RTCRtpReceiver;
+  const codecs = side.getCapabilities?.("video")?.codecs ?? [];
+  const first = codecs.filter((codec) => codec.mimeType.toLowerCase() === mimeType.toLowerCase());
+  if (first.length === 0 || !("setCodecPreferences" in transceiver)) return;
+  transceiver.setCodecPreferences([...first, ...codecs.filter((codec) => !first.includes(codec))]);
+}
+
+/** Opens a session and resolves when media can flow; throws `ApiError`, everything closed. */
+export async function openPeer(request: PeerRequest): Promise<Peer> {
+  const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  const gone = new AbortController();
+  let resource: string | null = null;
+  const close = () => {
+    connection.close();
+    // The browser tells nobody about a connection that we close ourselves.
+    gone.abort();
+    if (resource) void fetch(resource, { method: "DELETE", keepalive: true }).catch(() => undefined);
+    resource = null;
+  };
+  try {
+    request.prepare(connection);
+    await connection.setLocalDescription(await connection.createOffer());
+    await waitGathered(connection, request.signal);
+    const answer = await exchange(request, connection.localDescription?.sdp ?? "");
+    resource = answer.resource;
+    await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    await waitConnected(connection, request.signal);
+  } catch (error) {
+    close();
+    throw error instanceof ApiError ? error : new ApiError("webrtc_failed", 0, describeFailure(error));
+  }
+  return { connection, lost: waitLost(connection, AbortSignal.any([request.signal, gone.signal])), close };
+}
+
+function describeFailure(error: unknown): string {
+  return error instanceof Error && error.message ? error.message : "The media connection failed.";
+}
+
+async function waitGathered(connection: RTCPeerConnection, signal: AbortSignal): Promise<void> {
+  if (connection.iceGatheringState === "complete") return;
+  const complete = new Promise<void>((resolve) => {
+    connection.addEventListener("icegatheringstatechange", () => {
+      if (connection.iceGatheringState === "complete") resolve();
+    });
+  });
+  await Promise.race([complete, waitMs(GATHER_MS, signal)]);
+}
+
+async function exchange(request: PeerRequest, offer: string): Promise<{ sdp: string; resource: string | null }> {
+  const headers: Record<string, string> = { "Content-Type": "application/sdp", Accept: "application/sdp" };
+  if (request.token) headers["Authorization"] = `Bearer ${request.token}`;
+  const signal = AbortSignal.any([request.signal, AbortSignal.timeout(EXCHANGE_TIMEOUT_MS)]);
+  let response: Response;
+  try {
+    // fetch follows the API's 307 to the edge by itself and keeps method and body.
+    response = await fetch(request.url, { method: "POST", headers, body: offer, signal });
+  } catch {
+    throw new ApiError("edge_unreachable", 0, "The media server cannot be reached.");
+  }
+  const text = await response.text();
+  if (response.status !== 201 && response.status !== 200) {
+    throw readError(response.status, parseBody(text), response.headers);
+  }
+  const location = response.headers.get("location");
+  return { sdp: text, resource: location ? new URL(location, response.url).href : null };
+}
+
+function parseBody(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text.length > 0 && text.length < 200 ? { message: text } : null;
+  }
+}
+
+function waitConnected(connection: RTCPeerConnection, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => finish("The media connection took too long."), CONNECT_TIMEOUT_MS);
+    const finish = (failure: string | null) => {
+      clearTimeout(timer);
+      connection.removeEventListener("connectionstatechange", check);
+      signal.removeEventListener("abort", stopped);
+      if (failure) reject(new ApiError("webrtc_failed", 0, failure));
+      else resolve();
+    };
+    const stopped = () => finish("Stopped.");
+    const check = () => {
+      if (connection.connectionState === "connected") finish(null);
+      if (connection.connectionState === "failed") finish("No network path to the media server was found.");
+    };
+    connection.addEventListener("connectionstatechange", check);
+    signal.addEventListener("abort", stopped);
+    if (signal.aborted) stopped();
+    else check();
+  });
+}
+
+function waitLost(connection: RTCPeerConnection, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const check = () => {
+      clearTimeout(timer);
+      const state = connection.connectionState;
+      if (state === "failed" || state === "closed") resolve();
+      if (state === "disconnected") timer = setTimeout(resolve, DISCONNECTED_GRACE_MS);
+    };
+    connection.addEventListener("connectionstatechange", check);
+    signal.addEventListener("abort", () => resolve());
+    check();
+  });
+}

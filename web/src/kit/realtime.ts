@@ -1,0 +1,62 @@
+/**
+ * The one socket of this page, joined to the session and the network, and the hooks that
+ * components use to listen. The address of an edge comes from `GET /v1/realtime`.
+ */
+import { useEffect, useRef } from "preact/hooks";
+import { api } from "./api";
+import { ApiError } from "./errors";
+import type { ChannelEvent } from "./frames";
+import { currentUser, getAccessToken, refreshAccessToken } from "./session";
+import { PageSocket } from "./socket";
+
+async function locateSocket(): Promise<string> {
+  const answer = await api.get<{ socket: string }>("/realtime");
+  if (!answer.socket) throw new ApiError("no_edge", 503, "No edge is available right now.");
+  return answer.socket;
+}
+
+export const socket = new PageSocket({
+  locate: locateSocket,
+  token: async (renew) => {
+    const token = await getAccessToken();
+    return renew ? refreshAccessToken(token) : token;
+  },
+  // Asking for another token finds out that the session is over, and then says so everywhere.
+  onRevoked: () => void getAccessToken().then(refreshAccessToken).catch(() => undefined),
+  open: (url) => new WebSocket(url),
+});
+
+/** Restarts the socket when another person logs in, and hurries it when the network returns. */
+export function followSession(): void {
+  let known = currentUser.get()?.id ?? null;
+  currentUser.subscribe((user) => {
+    if ((user?.id ?? null) === known) return;
+    known = user?.id ?? null;
+    socket.restart();
+  });
+  window.addEventListener("online", () => {
+    if (socket.state.get() !== "open") socket.restart();
+  });
+}
+
+/** Hears the events of a channel while the component is shown; null listens to nothing. */
+export function useChannel(
+  channel: string | null,
+  onEvent: (event: ChannelEvent) => void,
+  onReload?: () => void,
+  urlHint: string | null = null,
+): void {
+  const latest = useRef({ onEvent, onReload });
+  latest.current = { onEvent, onReload };
+  useEffect(() => {
+    if (channel === null) return undefined;
+    return socket.subscribe(
+      channel,
+      {
+        onEvent: (event) => latest.current.onEvent(event),
+        onReload: () => latest.current.onReload?.(),
+      },
+      urlHint,
+    );
+  }, [channel]);
+}

@@ -1,0 +1,273 @@
+/**
+ * The page's one WebSocket. Features subscribe to channels and send chat lines; this class keeps
+ * the connection, authenticates, resumes where each channel stood and repeats unacknowledged lines.
+ * It decides nothing about what events mean. Connects on the first subscription, rests without any.
+ */
+import { decideDelay } from "./backoff";
+import { ApiError } from "./errors";
+import { ChannelBook, decideReconnect, readFrame, type ChannelEvent, type ChatAck, type Incoming, type SocketRefusal } from "./frames";
+import { Store } from "./store";
+
+export type SocketState = "idle" | "connecting" | "open" | "waiting" | "refused";
+
+export interface ChannelHandlers {
+  onEvent: (event: ChannelEvent) => void;
+  /** Something was missed and cannot be replayed: load the state again. */
+  onReload?: () => void;
+}
+
+export interface SocketPorts {
+  locate: () => Promise<string>;
+  /** The access token; `renew` asks for another than the one that was just refused. */
+  token: (renew: boolean) => Promise<string | null>;
+  /** The server ended the login behind this socket. */
+  onRevoked: () => void;
+  open: (url: string) => WebSocket;
+}
+
+interface PendingLine {
+  frame: string;
+  resolve: (ack: ChatAck) => void;
+  reject: (error: ApiError) => void;
+  timer: ReturnType<typeof setTimeout>;
+}
+
+const BACKOFF = { firstMs: 500, maxMs: 15_000 };
+const LINE_TIMEOUT_MS = 15_000;
+const HANDSHAKE_TIMEOUT_MS = 8_000;
+const IDLE_MS = 20_000;
+const GATHER_MS = 40;
+const AGAIN_MS = 2_000;
+const CHANNELS_PER_FRAME = 50;
+const SESSION_REVOKED = 4501;
+const PENDING_MAX = 50;
+
+export class PageSocket {
+  readonly state = new Store<SocketState>("idle");
+  readonly #ports: SocketPorts;
+  readonly #book = new ChannelBook();
+  readonly #handlers = new Map<string, Set<ChannelHandlers>>();
+  readonly #pending = new Map<string, PendingLine>();
+  #socket: WebSocket | null = null;
+  #run = 0;
+  #attempt = 0;
+  #urlHint: string | null = null;
+  /** Asked for on this connection. */
+  readonly #followed = new Set<string>();
+  readonly #wished = new Set<string>();
+  #gathering: ReturnType<typeof setTimeout> | undefined;
+  #tokenRefused = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(ports: SocketPorts) {
+    this.#ports = ports;
+  }
+
+  /** Listens to a channel until the returned function is called; `urlHint` saves asking for an address. */
+  subscribe(channel: string, handlers: ChannelHandlers, urlHint: string | null = null): () => void {
+    const set = this.#handlers.get(channel) ?? new Set<ChannelHandlers>();
+    const isFirst = set.size === 0;
+    set.add(handlers);
+    this.#handlers.set(channel, set);
+    this.#urlHint ??= urlHint;
+    if (isFirst) this.#wish(channel);
+    this.#wake();
+    return () => this.#unsubscribe(channel, handlers);
+  }
+
+  #unsubscribe(channel: string, handlers: ChannelHandlers): void {
+    const set = this.#handlers.get(channel);
+    if (!set?.delete(handlers) || set.size > 0) return;
+    this.#handlers.delete(channel);
+    this.#book.forget(channel);
+    this.#wish(channel);
+    if (this.#handlers.size === 0) this.#later(IDLE_MS, () => this.#rest());
+  }
+
+  /** Channels that come and go while scrolling are gathered into one frame. */
+  #wish(channel: string): void {
+    if (this.state.get() !== "open") return;
+    this.#wished.add(channel);
+    this.#gathering ??= setTimeout(() => this.#sendWishes(), GATHER_MS);
+  }
+
+  #sendWishes(): void {
+    this.#gathering = undefined;
+    const wished = [...this.#wished];
+    this.#wished.clear();
+    const leave = wished.filter((channel) => !this.#handlers.has(channel) && this.#followed.delete(channel));
+    if (leave.length > 0) this.#send({ type: "unsubscribe", channels: leave });
+    this.#sendSubscribe(wished.filter((channel) => this.#handlers.has(channel) && !this.#followed.has(channel)));
+  }
+
+  /** Resolves when the line is committed; rejects with an ApiError whose `code` the room chose. */
+  sendChat(room: string, clientId: string, text: string): Promise<ChatAck> {
+    const frame = JSON.stringify({ type: "chat_send", room, client_id: clientId, text });
+    return new Promise((resolve, reject) => {
+      if (this.#pending.size >= PENDING_MAX) {
+        return reject(new ApiError("busy", 0, "Too many lines are still on their way."));
+      }
+      const timer = setTimeout(() => {
+        this.#pending.delete(clientId);
+        reject(new ApiError("timeout", 0, "Not confirmed yet."));
+      }, LINE_TIMEOUT_MS);
+      this.#pending.set(clientId, { frame, resolve, reject, timer });
+      if (this.state.get() === "open") this.#socket?.send(frame);
+    });
+  }
+
+  /** A fresh connection now: after a login, a logout, or when the network is back. */
+  restart(): void {
+    this.#close();
+    this.#attempt = 0;
+    if (this.#handlers.size > 0) void this.#connect();
+  }
+
+  #wake(): void {
+    const state = this.state.get();
+    if (state === "idle" || state === "refused") void this.#connect();
+    else if (state === "open") clearTimeout(this.#timer);
+  }
+
+  #rest(): void {
+    if (this.#handlers.size > 0) return;
+    this.#close();
+    this.state.set("idle");
+  }
+
+  #close(): void {
+    this.#run += 1;
+    clearTimeout(this.#timer);
+    this.#socket?.close(1000);
+    this.#socket = null;
+    this.state.set("idle");
+  }
+
+  #later(ms: number, work: () => void): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(work, ms);
+  }
+
+  async #connect(): Promise<void> {
+    const run = ++this.#run;
+    clearTimeout(this.#timer);
+    this.state.set("connecting");
+    try {
+      const [url, token] = await Promise.all([this.#urlHint ?? this.#ports.locate(), this.#ports.token(this.#tokenRefused)]);
+      if (run !== this.#run) return;
+      this.#urlHint = null;
+      this.#tokenRefused = false;
+      this.#listen(this.#ports.open(url), run, token);
+    } catch {
+      if (run === this.#run) this.#retry();
+    }
+  }
+
+  #listen(socket: WebSocket, run: number, token: string | null): void {
+    this.#socket = socket;
+    this.#later(HANDSHAKE_TIMEOUT_MS, () => socket.close());
+    socket.onopen = () => {
+      if (run !== this.#run) return;
+      if (token) socket.send(JSON.stringify({ type: "authenticate", token }));
+      else this.#opened();
+    };
+    socket.onmessage = (message: MessageEvent<string>) => {
+      if (run === this.#run) this.#apply(readFrame(message.data));
+    };
+    socket.onclose = (event) => {
+      if (run !== this.#run) return;
+      this.#socket = null;
+      clearTimeout(this.#timer);
+      if (decideReconnect(event.code)) return this.#retry();
+      this.state.set("refused");
+      if (event.code === SESSION_REVOKED) this.#ports.onRevoked();
+    };
+  }
+
+  #retry(): void {
+    this.state.set("waiting");
+    this.#later(decideDelay(this.#attempt++, BACKOFF), () => {
+      if (this.#handlers.size > 0) void this.#connect();
+      else this.state.set("idle");
+    });
+  }
+
+  #opened(): void {
+    clearTimeout(this.#timer);
+    this.#attempt = 0;
+    this.state.set("open");
+    this.#followed.clear();
+    this.#sendSubscribe([...this.#handlers.keys()]);
+    for (const line of this.#pending.values()) this.#socket?.send(line.frame);
+  }
+
+  #sendSubscribe(all: string[]): void {
+    for (let first = 0; first < all.length; first += CHANNELS_PER_FRAME) {
+      const channels = all.slice(first, first + CHANNELS_PER_FRAME);
+      channels.forEach((channel) => this.#followed.add(channel));
+      this.#send({ type: "subscribe", channels, since: this.#book.since(channels) });
+    }
+  }
+
+  #send(frame: object): void {
+    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
+  }
+
+  #apply(incoming: Incoming): void {
+    switch (incoming.kind) {
+      case "authenticated":
+        return this.#opened();
+      case "subscribed":
+        for (const [channel, state] of Object.entries(incoming.channels)) {
+          if (this.#book.applySubscribed(channel, state)) this.#reload(channel);
+        }
+        return;
+      case "reload":
+        this.#book.forget(incoming.channel);
+        return this.#reload(incoming.channel);
+      case "events":
+        for (const event of incoming.events) this.#deliver(event);
+        return;
+      case "ack":
+        return this.#settle(incoming.clientId, (line) => line.resolve(incoming.ack));
+      case "refusal":
+        return this.#refuse(incoming.refusal);
+      case "unknown":
+        return;
+    }
+  }
+
+  #deliver(event: ChannelEvent): void {
+    if (!this.#book.accept(event)) return;
+    for (const handlers of this.#handlers.get(event.channel) ?? []) handlers.onEvent(event);
+  }
+
+  #reload(channel: string): void {
+    for (const handlers of this.#handlers.get(channel) ?? []) handlers.onReload?.();
+  }
+
+  #settle(clientId: string, finish: (line: PendingLine) => void): void {
+    const line = this.#pending.get(clientId);
+    if (!line) return;
+    clearTimeout(line.timer);
+    this.#pending.delete(clientId);
+    finish(line);
+  }
+
+  #refuse({ client_id: clientId, channel, error, message, retryable }: SocketRefusal): void {
+    if (clientId !== null) {
+      const refusal = new ApiError(error, retryable ? 503 : 403, message);
+      return this.#settle(clientId, (line) => line.reject(refusal));
+    }
+    if (channel !== null) {
+      this.#followed.delete(channel);
+      // A room that is moving to another host says so; the next moment it answers again.
+      if (retryable) setTimeout(() => this.#handlers.has(channel) && this.#wish(channel), AGAIN_MS);
+      return;
+    }
+    if (this.state.get() !== "connecting") return;
+    // Refused before the handshake was over: the token went stale on the way. Come back with another.
+    this.#tokenRefused = true;
+    this.#socket?.close();
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Publishing by WHIP (RFC 9725): sends a MediaStream to the room and comes back by itself with a
+ * new session when the connection or the edge is lost. The studio shows its state and its numbers.
+ */
+import { decideDelay, waitMs } from "./backoff";
+import { ApiError } from "./errors";
+import { countReceivedBytes, openPeer, preferCodec, type Peer } from "./peer";
+import { Store } from "./store";
+
+export type PublishPhase = "idle" | "connecting" | "live" | "reconnecting" | "failed" | "ended";
+
+export interface PublishState {
+  phase: PublishPhase;
+  error: ApiError | null;
+}
+
+export interface PublishStats {
+  bitrateBps: number;
+  framesPerSecond: number;
+  roundTripMs: number | null;
+  width: number;
+  height: number;
+}
+
+export interface PublishRequest {
+  url: string;
+  streamKey: string;
+  stream: MediaStream;
+  videoBitrateBps: number;
+}
+
+const BACKOFF = { firstMs: 400, maxMs: 8_000 };
+const SILENCE_MS = 1_500;
+const GIVE_UP_AFTER_MS = 120_000;
+const FINAL_STATUSES = new Set([400, 401, 403, 404, 410]);
+
+export class WhipPublisher {
+  readonly state = new Store<PublishState>({ phase: "idle", error: null });
+  readonly #request: PublishRequest;
+  readonly #stopping = new AbortController();
+  #peer: Peer | null = null;
+  #hurry: AbortController | null = null;
+  #lastBytes: { bytes: number; atMs: number } | null = null;
+
+  constructor(request: PublishRequest) {
+    this.#request = request;
+  }
+
+  /** Publishes until `stop`; resolves when it is over, whichever way. */
+  async start(): Promise<void> {
+    let lostAtMs: number | null = null;
+    for (let attempt = 0; !this.#stopping.signal.aborted; attempt += 1) {
+      this.state.set({ phase: lostAtMs === null ? "connecting" : "reconnecting", error: null });
+      try {
+        this.#peer = await openPeer({
+          url: this.#request.url,
+          token: this.#request.streamKey,
+          prepare: (connection) => this.#prepare(connection),
+          signal: this.#stopping.signal,
+        });
+      } catch (error) {
+        const failure = error as ApiError;
+        lostAtMs ??= performance.now();
+        if (FINAL_STATUSES.has(failure.status) || performance.now() - lostAtMs > GIVE_UP_AFTER_MS) {
+          return this.#finish(failure);
+        }
+        await this.#pause(decideDelay(attempt, BACKOFF));
+        continue;
+      }
+      this.state.set({ phase: "live", error: null });
+      attempt = -1;
+      await this.#peer.lost;
+      this.#peer.close();
+      lostAtMs = performance.now();
+    }
+    this.#finish(null);
+  }
+
+  #finish(error: ApiError | null): void {
+    const stopped = this.#stopping.signal.aborted;
+    this.#peer = null;
+    this.state.set(stopped ? { phase: "ended", error: null } : { phase: "failed", error });
+  }
+
+  async #pause(ms: number): Promise<void> {
+    this.#hurry = new AbortController();
+    await waitMs(ms, AbortSignal.any([this.#hurry.signal, this.#stopping.signal]));
+  }
+
+  /** Ends the session at the edge; the room learns of it at once. */
+  stop(): void {
+    this.#peer?.close();
+    this.#stopping.abort();
+  }
+
+  /** The room says that the picture is missing: try now, or find out whether the edge still answers. */
+  async hurry(): Promise<void> {
+    this.#hurry?.abort();
+    const peer = this.#peer;
+    if (!peer || this.state.get().phase !== "live") return;
+    const before = await countReceivedBytes(peer.connection);
+    await waitMs(SILENCE_MS, this.#stopping.signal);
+    if (this.#peer === peer && (await countReceivedBytes(peer.connection)) === before) peer.close();
+  }
+
+  /** Another camera or microphone without a new session. */
+  async replaceTrack(track: MediaStreamTrack): Promise<void> {
+    const old = this.#request.stream.getTracks().find((known) => known.kind === track.kind);
+    if (old) this.#request.stream.removeTrack(old);
+    this.#request.stream.addTrack(track);
+    const sender = this.#peer?.connection.getSenders().find((known) => known.track?.kind === track.kind);
+    await sender?.replaceTrack(track);
+  }
+
+  #prepare(connection: RTCPeerConnection): void {
+    const { stream, videoBitrateBps } = this.#request;
+    for (const track of stream.getTracks()) {
+      const isVideo = track.kind === "video";
+      const transceiver = connection.addTransceiver(track, {
+        direction: "sendonly",
+        streams: [stream],
+        ...(isVideo ? { sendEncodings: [{ maxBitrate: videoBitrateBps }] } : {}),
+      });
+      if (isVideo) preferCodec(transceiver, "video/H264", "send");
+    }
+  }
+
+  /** What leaves this machine now; null while nothing does. */
+  async readStats(): Promise<PublishStats | null> {
+    const connection = this.#peer?.connection;
+    if (!connection || this.state.get().phase !== "live") return null;
+    const stats: PublishStats = { bitrateBps: 0, framesPerSecond: 0, roundTripMs: null, width: 0, height: 0 };
+    let bytes = 0;
+    (await connection.getStats()).forEach((report: Record<string, unknown>) => {
+      if (report["type"] === "outbound-rtp") {
+        bytes += Number(report["bytesSent"] ?? 0);
+        if (report["kind"] === "video") applyVideoReport(stats, report);
+      }
+      if (report["type"] === "candidate-pair" && typeof report["currentRoundTripTime"] === "number") {
+        stats.roundTripMs = Math.round(report["currentRoundTripTime"] * 1000);
+      }
+    });
+    const atMs = performance.now();
+    const last = this.#lastBytes;
+    this.#lastBytes = { bytes, atMs };
+    if (last && bytes >= last.bytes && atMs > last.atMs) {
+      stats.bitrateBps = ((bytes - last.bytes) * 8000) / (atMs - last.atMs);
+    }
+    return stats;
+  }
+}
+
+function applyVideoReport(stats: PublishStats, report: Record<string, unknown>): void {
+  stats.framesPerSecond = Math.round(Number(report["framesPerSecond"] ?? 0));
+  stats.width = Number(report["frameWidth"] ?? 0);
+  stats.height = Number(report["frameHeight"] ?? 0);
+}

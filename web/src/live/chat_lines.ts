@@ -1,0 +1,78 @@
+/** Keeps the lines of one room: history, live lines, our own on their way. Used by the chat panel. */
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { api, type Page } from "../kit/api";
+import { ApiError, describeError } from "../kit/errors";
+import { socket, useChannel } from "../kit/realtime";
+import type { SessionUser } from "../kit/session";
+import { applyHistory, applyMessage, applyOwn, readChatEvent, readMessage, type ChatLine, type ChatMessage } from "./shapes";
+
+const HISTORY_COUNT = 50;
+
+export interface RoomChat {
+  lines: ChatLine[];
+  isLoading: boolean;
+  historyError: unknown;
+  send: (text: string) => void;
+  retry: (line: ChatLine) => void;
+  reload: () => void;
+}
+
+export function useRoomChat(roomId: string, me: SessionUser | null, socketUrl: string | null): RoomChat {
+  const [lines, setLines] = useState<ChatLine[]>([]);
+  const [isLoading, setLoading] = useState(true);
+  const [historyError, setHistoryError] = useState<unknown>(null);
+  const alive = useRef(true);
+  const load = useCallback(async () => {
+    try {
+      const page = await api.get<Page<unknown>>(`/live/${roomId}/messages`, { query: { limit: HISTORY_COUNT } });
+      const history = page.items.map(readMessage).filter((message): message is ChatMessage => message !== null);
+      if (alive.current) setLines((known) => applyHistory(known, history));
+      setHistoryError(null);
+    } catch (error) {
+      setHistoryError(error);
+    } finally {
+      setLoading(false);
+    }
+  }, [roomId]);
+  useEffect(() => {
+    alive.current = true;
+    void load();
+    return () => {
+      alive.current = false;
+    };
+  }, [load]);
+  useChannel(
+    `room:${roomId}`,
+    (event) => {
+      const message = readChatEvent(event);
+      if (message) setLines((known) => applyMessage(known, message));
+    },
+    () => void load(),
+    socketUrl,
+  );
+  const deliver = (clientId: string, text: string) => {
+    socket.sendChat(roomId, clientId, text).then(
+      // The line itself comes back on the channel; the acknowledgement may be the first to arrive.
+      (ack) => setLines((known) => applyOwn(known, clientId, ack.held ? { state: "held" } : { id: ack.message_id, problem: "" })),
+      (error: unknown) => setLines((known) => applyOwn(known, clientId, describeRefusal(error))),
+    );
+  };
+  const send = (text: string) => {
+    if (!me) return;
+    const clientId = crypto.randomUUID();
+    const line: ChatLine = { id: clientId, client_id: clientId, user: me, text, created_at: new Date().toISOString(), state: "sending" };
+    setLines((known) => [...known, line]);
+    deliver(clientId, text);
+  };
+  const retry = (line: ChatLine) => {
+    if (line.client_id === null) return;
+    setLines((known) => applyOwn(known, line.client_id ?? "", { state: "sending", problem: "" }));
+    deliver(line.client_id, line.text);
+  };
+  return { lines, isLoading, historyError, send, retry, reload: () => void load() };
+}
+
+function describeRefusal(error: unknown): Partial<ChatLine> {
+  const isFinal = error instanceof ApiError && error.status === 403;
+  return { state: "failed", problem: describeError(error), retryable: !isFinal };
+}

@@ -1,0 +1,150 @@
+/** The live picture by WHEP, with what to say while there is none, sound and full screen. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Icon } from "../kit/icons";
+import { getAccessToken } from "../kit/session";
+import { Bars } from "../kit/states";
+import { Store, useStore } from "../kit/store";
+import { TestCard } from "../kit/test_card";
+import { WhepViewer, type WatchState } from "../kit/whep";
+import type { LiveStatus } from "./shapes";
+import "./live_video.css";
+
+interface LiveVideoProps {
+  whep: string;
+  status: LiveStatus;
+  title: string;
+}
+
+const AT_REST = new Store<WatchState>({ phase: "waiting", error: null });
+
+export function LiveVideo({ whep, status, title }: LiveVideoProps) {
+  const root = useRef<HTMLDivElement>(null);
+  const video = useRef<HTMLVideoElement>(null);
+  const [viewer, setViewer] = useState<WhepViewer | null>(null);
+  const [round, setRound] = useState(0);
+  const [needsSound, setNeedsSound] = useState(false);
+  const [isMuted, setMuted] = useState(false);
+  const { phase, error } = useStore(viewer?.state ?? AT_REST);
+  useEffect(() => {
+    const next = new WhepViewer({
+      url: whep,
+      token: getAccessToken,
+      onStream: (stream) => void show(video.current, stream).then(setNeedsSound),
+    });
+    setViewer(next);
+    next.setLive(status === "live");
+    void next.start();
+    return () => next.stop();
+  }, [whep, round]);
+  useEffect(() => viewer?.setLive(status === "live"), [viewer, status]);
+  const isShown = phase === "playing" && status !== "ended";
+  const toggleSound = () => {
+    if (!video.current) return;
+    video.current.muted = !video.current.muted;
+    setNeedsSound(false);
+  };
+  return (
+    <div ref={root} class="live-video" data-state={status === "ended" ? "ended" : phase}>
+      <video
+        ref={video}
+        data-testid="live-video"
+        autoplay
+        playsInline
+        aria-label={`Live: ${title}`}
+        class={isShown ? "" : "dimmed"}
+        onVolumeChange={(event) => setMuted(event.currentTarget.muted)}
+      />
+      <Cover status={status} phase={phase} problem={error?.message ?? null} onRetry={() => setRound(round + 1)} />
+      {isShown && (
+        <div class="live-controls">
+          {needsSound && isMuted ? (
+            <button type="button" class="button small primary" onClick={toggleSound}>
+              <Icon name="muted" size={18} /> Turn the sound on
+            </button>
+          ) : (
+            <button
+              type="button"
+              class="icon-button"
+              aria-label={isMuted ? "Sound on" : "Sound off"}
+              onClick={toggleSound}
+            >
+              <Icon name={isMuted ? "muted" : "volume"} />
+            </button>
+          )}
+          <span class="grow" />
+          <button
+            type="button"
+            class="icon-button"
+            aria-label="Full screen"
+            onClick={() => {
+              if (document.fullscreenElement) void document.exitFullscreen();
+              else void root.current?.requestFullscreen().catch(() => undefined);
+            }}
+          >
+            <Icon name="full" />
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** Plays with sound; where the browser first wants a gesture, without. True when sound must be asked for. */
+async function show(video: HTMLVideoElement | null, stream: MediaStream): Promise<boolean> {
+  if (!video) return false;
+  video.srcObject = stream;
+  try {
+    await video.play();
+    return false;
+  } catch (error) {
+    if (!(error instanceof DOMException) || error.name !== "NotAllowedError") return false;
+    video.muted = true;
+    await video.play().catch(() => undefined);
+    return true;
+  }
+}
+
+interface CoverProps {
+  status: LiveStatus;
+  phase: WatchState["phase"];
+  problem: string | null;
+  onRetry: () => void;
+}
+
+function Cover({ status, phase, problem, onRetry }: CoverProps) {
+  if (status === "ended") return <Card label="Off air" text="This broadcast has ended." />;
+  if (status === "created") return <Card label="Standby" text="It has not started yet. Stay, it begins here by itself." />;
+  if (phase === "failed") {
+    return (
+      <div class="live-cover" role="alert" data-testid="error-state">
+        <p>{problem ?? "The live picture cannot be shown."}</p>
+        <button type="button" class="button" onClick={onRetry}>
+          <Icon name="retry" size={18} /> Try again
+        </button>
+      </div>
+    );
+  }
+  if (status === "interrupted" || phase === "reconnecting") {
+    return <Wait text="The picture was lost for a moment. It comes back by itself." />;
+  }
+  if (phase !== "playing") return <Wait text="Tuning in…" />;
+  return null;
+}
+
+function Wait({ text }: { text: string }) {
+  return (
+    <div class="live-cover" role="status">
+      <Bars class="player-wait" />
+      <p>{text}</p>
+    </div>
+  );
+}
+
+function Card({ label, text }: { label: string; text: string }) {
+  return (
+    <div class="live-cover card-cover" role="status">
+      <TestCard label={label} />
+      <p class="visually-hidden">{text}</p>
+    </div>
+  );
+}

@@ -1,0 +1,101 @@
+/** Lives and chat lines as the API and the socket give them, and how the page keeps a chat. Pure. */
+import type { ChannelEvent } from "../kit/frames";
+import type { Author, Visibility } from "../videos/shapes";
+
+export type LiveStatus = "created" | "live" | "interrupted" | "ended";
+
+export interface Live {
+  id: string;
+  title: string;
+  owner: Author;
+  status: LiveStatus;
+  visibility: Visibility;
+  viewers?: number;
+  viewers_peak: number;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+  chat: { socket: string; channel: string };
+  /** Only in the answer that made it. */
+  stream_key?: string;
+  ingest?: { whip: string; rtmp: string | null };
+}
+
+export interface JoinAnswer {
+  playback: { whep: string; hls: string | null };
+  chat: { socket: string; channel: string };
+}
+
+export interface ChatMessage {
+  id: string;
+  user: Author | null;
+  text: string;
+  client_id: string | null;
+  created_at: string;
+}
+
+/** `sending` and `failed` lines are our own and not in the room yet. */
+export interface ChatLine extends ChatMessage {
+  state: "sent" | "sending" | "failed" | "held";
+  problem?: string;
+  retryable?: boolean;
+}
+
+export const CHAT_TEXT_MAX = 500;
+export const CHAT_LINES_MAX = 500;
+
+export function isOnAir(live: Pick<Live, "status">): boolean {
+  return live.status === "live" || live.status === "interrupted";
+}
+
+/** A history item: the message itself, or the event that carried it. Null for anything but chat. */
+export function readMessage(item: unknown): ChatMessage | null {
+  if (typeof item !== "object" || item === null) return null;
+  const fields = item as Record<string, unknown>;
+  const kind = fields["type"] ?? fields["kind"];
+  if (kind !== undefined && kind !== "chat_message") return null;
+  const data = (fields["data"] ?? fields["body"] ?? fields) as Partial<ChatMessage>;
+  const id = data.id ?? fields["id"];
+  if (typeof id !== "string" || typeof data.text !== "string") return null;
+  return {
+    id,
+    user: data.user ?? null,
+    text: data.text,
+    client_id: data.client_id ?? null,
+    created_at: data.created_at ?? String(fields["created_at"] ?? ""),
+  };
+}
+
+export function readChatEvent(event: ChannelEvent): ChatMessage | null {
+  return event.type === "chat_message" ? readMessage(event.data) : null;
+}
+
+/** A line from the room: takes the place of our own copy, is ignored when known, else goes last. */
+export function applyMessage(lines: readonly ChatLine[], message: ChatMessage): ChatLine[] {
+  if (lines.some((line) => line.id === message.id && line.state === "sent")) return [...lines];
+  const isOurs = (line: ChatLine) =>
+    line.state !== "sent" && message.client_id !== null && line.client_id === message.client_id;
+  const rest = lines.filter((line) => !isOurs(line) && line.id !== message.id);
+  return keepPendingLast([...rest, { ...message, state: "sent" as const }]);
+}
+
+/** History under what is already there, oldest first. */
+export function applyHistory(lines: readonly ChatLine[], history: readonly ChatMessage[]): ChatLine[] {
+  const known = new Set(lines.map((line) => line.id));
+  const older = history.filter((message) => !known.has(message.id)).map((message) => ({ ...message, state: "sent" as const }));
+  const sent = [...older, ...lines.filter((line) => line.state === "sent")].sort((a, b) =>
+    a.created_at < b.created_at ? -1 : a.created_at > b.created_at ? 1 : 0,
+  );
+  return keepPendingLast([...sent, ...lines.filter((line) => line.state !== "sent")]);
+}
+
+/** Changes our own line that is still on its way. */
+export function applyOwn(lines: readonly ChatLine[], clientId: string, change: Partial<ChatLine>): ChatLine[] {
+  return lines.map((line) => (line.client_id === clientId && line.state !== "sent" ? { ...line, ...change } : line));
+}
+
+function keepPendingLast(lines: ChatLine[]): ChatLine[] {
+  const sent = lines.filter((line) => line.state === "sent");
+  const pending = lines.filter((line) => line.state !== "sent");
+  return [...sent.slice(-CHAT_LINES_MAX), ...pending];
+}

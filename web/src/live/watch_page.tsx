@@ -1,0 +1,104 @@
+/** Watching a live: the picture, who is on air, and the room's chat beside it. */
+import { useMemo } from "preact/hooks";
+import { api } from "../kit/api";
+import { Avatar, nameOf } from "../kit/avatar";
+import { ApiError } from "../kit/errors";
+import { Icon } from "../kit/icons";
+import { useLoad } from "../kit/load";
+import { useTitle } from "../kit/router";
+import { currentUser } from "../kit/session";
+import { shareAddress } from "../kit/share";
+import { Failure, Skeleton } from "../kit/states";
+import { useStore } from "../kit/store";
+import { FollowButton } from "../profile/follow_button";
+import type { PageProps } from "../shell/routes";
+import { Chat } from "./chat";
+import { LiveVideo } from "./live_video";
+import { useRoomState, type RoomState } from "./room_state";
+import type { JoinAnswer, Live } from "./shapes";
+import { StatusTally, ViewerCount } from "./tally";
+import "./watch_page.css";
+
+interface Joined {
+  live: Live;
+  join: JoinAnswer;
+}
+
+export default function LiveWatchPage({ parameters }: PageProps) {
+  const id = parameters["id"] ?? "";
+  const joined = useLoad<Joined>(id, async (signal) => {
+    const [live, join] = await Promise.all([
+      api.get<Live>(`/live/${id}`, { signal }),
+      api.post<JoinAnswer>(`/live/${id}/join`),
+    ]);
+    return { live, join };
+  });
+  useTitle(joined.data ? `${joined.data.live.title}, live` : null);
+  if (joined.error !== null && joined.data === null) {
+    const isGone = joined.error instanceof ApiError && [403, 404, 422].includes(joined.error.status);
+    return (
+      <div class="page narrow">
+        <Failure
+          level={1}
+          title={isGone ? "This broadcast is not here" : "The broadcast did not load"}
+          error={isGone ? new ApiError("not_found", 404, "It may be private, or the link has a mistake in it.") : joined.error}
+          {...(isGone ? {} : { onRetry: joined.reload })}
+        />
+      </div>
+    );
+  }
+  if (!joined.data) {
+    return (
+      <div class="page on-air">
+        <Skeleton shape="post" />
+      </div>
+    );
+  }
+  return <OnAir joined={joined.data} onReload={joined.reload} />;
+}
+
+function OnAir({ joined: { live, join }, onReload }: { joined: Joined; onReload: () => void }) {
+  const first = useMemo<RoomState>(() => ({ status: live.status, viewers: live.viewers ?? 0 }), [live]);
+  const room = useRoomState(live.id, { first, socketUrl: join.chat.socket, onReload });
+  const me = useStore(currentUser);
+  return (
+    <div class="page on-air">
+      <div class="on-air-picture">
+        <LiveVideo whep={join.playback.whep} status={room.status} title={live.title} />
+      </div>
+      <div class="on-air-words stack">
+        <div class="row tight">
+          <StatusTally status={room.status} announce />
+          {room.status !== "ended" && <ViewerCount viewers={room.viewers} />}
+        </div>
+        <h1>{live.title}</h1>
+        <div class="row spread">
+          <div class="row tight">
+            <a class="row tight plain" href={`/u/${live.owner.username}`}>
+              <Avatar user={live.owner} size={44} />
+              <strong>{nameOf(live.owner)}</strong>
+            </a>
+            {me?.id === live.owner.id ? (
+              <a class="button small" href={`/studio/live?live=${live.id}`}>
+                Open in the studio
+              </a>
+            ) : (
+              <FollowButton username={live.owner.username} />
+            )}
+          </div>
+          <button type="button" class="button small" onClick={() => shareAddress(live.title)}>
+            <Icon name="share" size={18} /> Share
+          </button>
+        </div>
+      </div>
+      <div class="on-air-chat">
+        <Chat
+          roomId={live.id}
+          ownerId={live.owner.id}
+          socketUrl={join.chat.socket}
+          isEnded={room.status === "ended"}
+        />
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,123 @@
+/** The row of controls below the picture. Every button is named; both sliders speak in words. */
+import { useId } from "preact/hooks";
+import { Icon } from "../kit/icons";
+import { formatDuration } from "../kit/words";
+import type { EngineState, PlayerEngine } from "./engine";
+import type { PlayerCommand } from "./keys";
+import type { Media } from "./media";
+
+interface ControlsProps {
+  media: Media;
+  engine: PlayerEngine | null;
+  state: EngineState;
+  video: { current: HTMLVideoElement | null };
+  run: (command: PlayerCommand) => void;
+}
+
+export function Controls({ media, engine, state, video, run }: ControlsProps) {
+  return (
+    <div class="player-controls">
+      <Scrubber media={media} video={video} />
+      <div class="player-row">
+        <button
+          type="button"
+          class="icon-button"
+          aria-label={media.isPlaying ? "Pause" : "Play"}
+          onClick={() => run({ kind: "toggle" })}
+        >
+          <Icon name={media.isPlaying ? "pause" : "play"} />
+        </button>
+        <Volume media={media} video={video} run={run} />
+        <span class="player-time data">
+          {formatDuration(media.timeS)} <span aria-hidden="true">/</span>
+          <span class="visually-hidden"> of </span> {formatDuration(media.durationS)}
+        </span>
+        <span class="grow" />
+        <Quality engine={engine} state={state} />
+        <button type="button" class="icon-button" aria-label="Full screen" onClick={() => run({ kind: "full" })}>
+          <Icon name="full" />
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function Scrubber({ media, video }: Pick<ControlsProps, "media" | "video">) {
+  const share = media.durationS > 0 ? media.timeS / media.durationS : 0;
+  const buffered = media.durationS > 0 ? media.bufferedS / media.durationS : 0;
+  return (
+    <input
+      type="range"
+      class="scrubber"
+      aria-label="Position"
+      aria-valuetext={`${formatDuration(media.timeS)} of ${formatDuration(media.durationS)}`}
+      min={0}
+      max={media.durationS || 1}
+      step={0.1}
+      value={media.timeS}
+      disabled={media.durationS === 0}
+      style={{ "--share": `${share * 100}%`, "--buffered": `${buffered * 100}%` }}
+      onInput={(event) => {
+        if (video.current) video.current.currentTime = Number(event.currentTarget.value);
+      }}
+    />
+  );
+}
+
+function Volume({ media, video, run }: Pick<ControlsProps, "media" | "video" | "run">) {
+  const level = media.isMuted ? 0 : media.volume;
+  return (
+    <span class="player-volume">
+      <button
+        type="button"
+        class="icon-button"
+        aria-label={media.isMuted ? "Sound on" : "Sound off"}
+        onClick={() => run({ kind: "mute" })}
+      >
+        <Icon name={media.isMuted ? "muted" : "volume"} />
+      </button>
+      <input
+        type="range"
+        class="scrubber volume"
+        aria-label="Volume"
+        aria-valuetext={`${Math.round(level * 100)} %`}
+        min={0}
+        max={1}
+        step={0.05}
+        value={level}
+        style={{ "--share": `${level * 100}%`, "--buffered": "0%" }}
+        onInput={(event) => {
+          if (!video.current) return;
+          video.current.volume = Number(event.currentTarget.value);
+          video.current.muted = false;
+        }}
+      />
+    </span>
+  );
+}
+
+function Quality({ engine, state }: Pick<ControlsProps, "engine" | "state">) {
+  const id = useId();
+  if (state.levels.length === 0) return null;
+  const playing = state.levels.find((level) => level.index === state.playing);
+  return (
+    <span class="player-quality">
+      <label class="visually-hidden" for={id}>
+        Quality
+      </label>
+      <Icon name="quality" size={18} />
+      <select
+        id={id}
+        value={String(state.chosen)}
+        onChange={(event) => engine?.choose(Number(event.currentTarget.value))}
+      >
+        <option value="-1">{playing ? `Auto (${playing.label})` : "Auto"}</option>
+        {[...state.levels].reverse().map((level) => (
+          <option key={level.index} value={String(level.index)}>
+            {level.label}
+          </option>
+        ))}
+      </select>
+    </span>
+  );
+}

@@ -1,0 +1,135 @@
+/**
+ * Puts an HLS address into a <video>: hls.js where Media Source exists, the browser's own HLS
+ * otherwise. hls.js is a chunk of its own, loaded with the first player. Renews playback grants in
+ * segment addresses. Knows nothing of controls.
+ */
+import type Hls from "hls.js";
+import { Store } from "../kit/store";
+import { rewriteGrant } from "./grant";
+
+export interface QualityLevel {
+  index: number;
+  label: string;
+}
+
+export interface EngineState {
+  levels: QualityLevel[];
+  /** -1 chooses by itself. */
+  chosen: number;
+  playing: number;
+  error: string | null;
+}
+
+const RECOVERIES_MAX = 3;
+
+/** Starts loading hls.js while the page still asks the API for the address. */
+export function preloadEngine(): void {
+  void import("hls.js").catch(() => undefined);
+}
+
+export class PlayerEngine {
+  readonly state = new Store<EngineState>({ levels: [], chosen: -1, playing: -1, error: null });
+  readonly #video: HTMLVideoElement;
+  readonly #renew: (() => Promise<string | null>) | null;
+  #source: string;
+  #hls: Hls | null = null;
+  #recoveries = 0;
+  #isGone = false;
+
+  /** `renew` gives a fresh address of the same video when the right to watch ran out. */
+  constructor(video: HTMLVideoElement, source: string, renew: (() => Promise<string | null>) | null) {
+    this.#video = video;
+    this.#source = source;
+    this.#renew = renew;
+  }
+
+  async load(): Promise<void> {
+    const { default: HlsClass } = await import("hls.js");
+    if (this.#isGone) return;
+    if (!HlsClass.isSupported()) return this.#loadNative();
+    this.#hls?.destroy();
+    const hls = new HlsClass({
+      capLevelToPlayerSize: true,
+      maxBufferLength: 30,
+      backBufferLength: 60,
+      xhrSetup: (xhr, url) => {
+        const fresh = rewriteGrant(url, this.#source);
+        if (fresh !== url) xhr.open("GET", fresh, true);
+      },
+    });
+    this.#hls = hls;
+    this.#listen(hls, HlsClass);
+    hls.loadSource(this.#source);
+    hls.attachMedia(this.#video);
+  }
+
+  #loadNative(): void {
+    if (this.#video.canPlayType("application/vnd.apple.mpegurl") === "") {
+      this.#fail("This browser cannot play this kind of video.");
+      return;
+    }
+    this.#video.src = this.#source;
+    this.#video.addEventListener("error", () => this.#fail("The video could not be loaded."), { once: true });
+  }
+
+  #listen(hls: Hls, { Events, ErrorTypes }: typeof Hls): void {
+    hls.on(Events.MANIFEST_PARSED, () => {
+      const levels = hls.levels.map((level, index) => ({ index, label: `${Math.min(level.height, level.width)}p` }));
+      this.#change({ levels, error: null });
+    });
+    hls.on(Events.LEVEL_SWITCHED, (_, { level }) => this.#change({ playing: level }));
+    hls.on(Events.FRAG_BUFFERED, () => {
+      this.#recoveries = 0;
+    });
+    hls.on(Events.ERROR, (_, failure) => {
+      if (!failure.fatal) return;
+      if (this.#recoveries++ >= RECOVERIES_MAX) return this.#fail("The video could not be loaded.");
+      const status = failure.response?.code ?? 0;
+      if (failure.type === ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
+      else if (status === 401 || status === 403 || status === 410) void this.#renewGrant(hls);
+      else if (status === 404) this.#fail("The video is no longer there.");
+      else setTimeout(() => !this.#isGone && this.#resume(hls), 1_000 * this.#recoveries);
+    });
+  }
+
+  #resume(hls: Hls): void {
+    if (hls.levels.length === 0) hls.loadSource(this.#source);
+    else hls.startLoad();
+  }
+
+  async #renewGrant(hls: Hls): Promise<void> {
+    const fresh = await this.#renew?.().catch(() => null);
+    if (this.#isGone) return;
+    if (!fresh) return this.#fail("You may no longer watch this video.");
+    this.#source = fresh;
+    this.#resume(hls);
+  }
+
+  #fail(error: string): void {
+    this.#change({ error });
+  }
+
+  #change(part: Partial<EngineState>): void {
+    this.state.set({ ...this.state.get(), ...part });
+  }
+
+  /** Starts again from the beginning of loading, keeping the position. */
+  retry(): void {
+    const at = this.#video.currentTime;
+    this.#recoveries = 0;
+    this.#change({ error: null });
+    void this.load();
+    this.#video.addEventListener("loadedmetadata", () => (this.#video.currentTime = at), { once: true });
+  }
+
+  choose(index: number): void {
+    if (this.#hls) this.#hls.nextLevel = index;
+    this.#change({ chosen: index });
+  }
+
+  destroy(): void {
+    this.#isGone = true;
+    this.#hls?.destroy();
+    this.#hls = null;
+  }
+}

@@ -1,0 +1,9 @@
+/** Playback grants are a path prefix `/t/{grant}/`. Pure. */
+
+const GRANT = /\/t\/[^/]+\//;
+
+/** The same address with the grant that `fresh` carries; unchanged when either has none. */
+export function rewriteGrant(url: string, fresh: string): string {
+  const grant = GRANT.exec(fresh)?.[0];
+  return grant && GRANT.test(url) ? url.replace(GRANT, () => grant) : url;
+}

@@ -1,0 +1,177 @@
+/**
+ * The player of stored videos: picture, controls, keyboard, quality, errors. Give it an HLS address;
+ * `renew` is asked for a fresh one when the right to watch ran out.
+ */
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { Icon } from "../kit/icons";
+import { Bars } from "../kit/states";
+import { Store, useStore } from "../kit/store";
+import { Controls } from "./controls";
+import { PlayerEngine, type EngineState } from "./engine";
+import { decideCommand, type PlayerCommand } from "./keys";
+import { useMedia, type Media } from "./media";
+import "./player.css";
+
+export interface PlayerProps {
+  source: string;
+  title: string;
+  poster?: string | null | undefined;
+  renew?: () => Promise<string | null>;
+}
+
+const CONTROLS_SHOWN_MS = 2_600;
+const NO_ENGINE = new Store<EngineState>({ levels: [], chosen: -1, playing: -1, error: null });
+
+export function Player({ source, title, poster, renew }: PlayerProps) {
+  const video = useRef<HTMLVideoElement>(null);
+  const root = useRef<HTMLDivElement>(null);
+  const engine = useEngine(video, source, renew);
+  const state = useStore(engine?.state ?? NO_ENGINE);
+  const media = useMedia(video);
+  const { isAwake, wake } = useAwake(media.isPlaying);
+  const run = useMemo(() => (command: PlayerCommand) => applyCommand(command, video.current, root.current), []);
+  useKeys(root, run, wake);
+  return (
+    <div
+      ref={root}
+      class={`player${isAwake || !media.isPlaying ? " awake" : ""}`}
+      role="region"
+      aria-label={`Video player: ${title}`}
+      onPointerMove={wake}
+      onFocusIn={wake}
+    >
+      <video
+        ref={video}
+        data-testid="player-video"
+        playsInline
+        preload="metadata"
+        poster={poster ?? undefined}
+        tabIndex={0}
+        aria-label={title}
+        onClick={() => run({ kind: "toggle" })}
+        onDblClick={() => run({ kind: "full" })}
+      />
+      {state.error ? (
+        <PlayerFailure text={state.error} onRetry={() => engine?.retry()} />
+      ) : (
+        <>
+          <Overlay media={media} onPlay={() => run({ kind: "toggle" })} />
+          <Controls media={media} engine={engine} state={state} video={video} run={run} />
+        </>
+      )}
+    </div>
+  );
+}
+
+function useEngine(
+  video: { current: HTMLVideoElement | null },
+  source: string,
+  renew: PlayerProps["renew"],
+): PlayerEngine | null {
+  const [engine, setEngine] = useState<PlayerEngine | null>(null);
+  useEffect(() => {
+    if (!video.current) return undefined;
+    const next = new PlayerEngine(video.current, source, renew ?? null);
+    setEngine(next);
+    void next.load();
+    return () => next.destroy();
+  }, [source]);
+  return engine;
+}
+
+/** Controls hide while playing untouched. */
+function useAwake(isPlaying: boolean): { isAwake: boolean; wake: () => void } {
+  const [isAwake, setAwake] = useState(true);
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const wake = () => {
+    clearTimeout(timer.current);
+    setAwake(true);
+    timer.current = setTimeout(() => setAwake(false), CONTROLS_SHOWN_MS);
+  };
+  useEffect(() => {
+    wake();
+    return () => clearTimeout(timer.current);
+  }, [isPlaying]);
+  return { isAwake, wake };
+}
+
+function useKeys(
+  root: { current: HTMLDivElement | null },
+  run: (command: PlayerCommand) => void,
+  wake: () => void,
+): void {
+  useEffect(() => {
+    const listen = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+      const target = event.target instanceof Element ? event.target : document.body;
+      if (document.querySelector("dialog[open]")) return;
+      const isInside = root.current?.contains(target) ?? false;
+      if (!isInside && target.closest("input, textarea, select, button, a, [contenteditable]")) return;
+      const role = !isInside ? "page" : target.closest("input") ? "slider" : target.closest("button, select") ? "button" : "player";
+      const command = decideCommand(event.key, role);
+      if (!command) return;
+      event.preventDefault();
+      wake();
+      run(command);
+    };
+    document.addEventListener("keydown", listen);
+    return () => document.removeEventListener("keydown", listen);
+  }, []);
+}
+
+function applyCommand(command: PlayerCommand, video: HTMLVideoElement | null, root: HTMLDivElement | null): void {
+  if (!video) return;
+  switch (command.kind) {
+    case "toggle":
+      if (video.paused) void video.play().catch(() => undefined);
+      else video.pause();
+      return;
+    case "seek":
+      video.currentTime = Math.max(0, Math.min(video.duration || 0, video.currentTime + command.bySeconds));
+      return;
+    case "jump":
+      if (Number.isFinite(video.duration)) video.currentTime = video.duration * command.share;
+      return;
+    case "volume":
+      video.muted = false;
+      video.volume = Math.max(0, Math.min(1, video.volume + command.by));
+      return;
+    case "mute":
+      video.muted = !video.muted;
+      return;
+    case "full":
+      if (document.fullscreenElement) void document.exitFullscreen();
+      else void root?.requestFullscreen?.().catch(() => undefined);
+      return;
+  }
+}
+
+function Overlay({ media, onPlay }: { media: Media; onPlay: () => void }) {
+  if (media.isWaiting) {
+    return (
+      <div class="player-middle" role="status">
+        <Bars class="player-wait" />
+        <span class="visually-hidden">Loading the video</span>
+      </div>
+    );
+  }
+  if (media.isPlaying || media.hasStarted) return null;
+  return (
+    <div class="player-middle">
+      <button type="button" class="player-big" aria-label="Play" onClick={onPlay}>
+        <Icon name="play" size={38} />
+      </button>
+    </div>
+  );
+}
+
+function PlayerFailure({ text, onRetry }: { text: string; onRetry: () => void }) {
+  return (
+    <div class="player-failure" role="alert" data-testid="error-state">
+      <p>{text}</p>
+      <button type="button" class="button" onClick={onRetry}>
+        <Icon name="retry" size={18} /> Try again
+      </button>
+    </div>
+  );
+}

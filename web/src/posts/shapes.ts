@@ -1,0 +1,51 @@
+/** Posts and comments as the API gives them, and what live events do to them. Pure. */
+import type { Author, VideoStatus } from "../videos/shapes";
+
+export interface PostVideo {
+  id: string;
+  title: string;
+  status: VideoStatus;
+  duration_ms: number | null;
+  thumbnail: string | null;
+  playback: { hls: string | null } | null;
+}
+
+export interface PostCounters {
+  likes: number;
+  comments: number;
+}
+
+export type PostVisibility = "public" | "followers" | "private";
+
+export interface Post {
+  id: string;
+  author: Author;
+  text: string;
+  visibility: PostVisibility;
+  created_at: string;
+  videos: PostVideo[];
+  counters: PostCounters;
+  liked: boolean;
+}
+
+export interface PostComment {
+  id: string;
+  author: Author;
+  text: string;
+  created_at: string;
+}
+
+export const POST_TEXT_MAX = 2_000;
+export const COMMENT_TEXT_MAX = 1_000;
+
+/** The post after our own like or its withdrawal, before the server has answered. */
+export function applyLike(post: Post, liked: boolean): Post {
+  if (post.liked === liked) return post;
+  const likes = Math.max(0, post.counters.likes + (liked ? 1 : -1));
+  return { ...post, liked, counters: { ...post.counters, likes } };
+}
+
+/** The comments with one more, newest first, each once. */
+export function applyComment(comments: readonly PostComment[], comment: PostComment): PostComment[] {
+  return comments.some((known) => known.id === comment.id) ? [...comments] : [comment, ...comments];
+}

@@ -1,0 +1,43 @@
+/** Which page answers which address. Every page is its own chunk, loaded when it is first asked for. */
+import type { ComponentType } from "preact";
+import { matchRoute, type Parameters } from "../kit/router";
+
+export interface PageProps {
+  parameters: Parameters;
+  search: URLSearchParams;
+}
+
+type PageModule = { default: ComponentType<PageProps> };
+
+export interface Route {
+  pattern: string;
+  load: () => Promise<PageModule>;
+  /** Needs somebody logged in. */
+  member?: boolean;
+}
+
+const NOT_FOUND: Route = { pattern: "*", load: () => import("./not_found") };
+
+export const ROUTES: readonly Route[] = [
+  { pattern: "/", load: () => import("../home/page") },
+  { pattern: "/explore", load: () => import("../explore/page") },
+  { pattern: "/watch/{video}", load: () => import("../videos/watch_page") },
+  { pattern: "/live", load: () => import("../live/list_page") },
+  { pattern: "/live/{id}", load: () => import("../live/watch_page") },
+  { pattern: "/studio", load: () => import("../studio/page"), member: true },
+  { pattern: "/studio/live", load: () => import("../studio/live_page"), member: true },
+  { pattern: "/post/{id}", load: () => import("../posts/page") },
+  { pattern: "/u/{username}", load: () => import("../profile/page") },
+  { pattern: "/settings", load: () => import("../accounts/settings_page"), member: true },
+  { pattern: "/login", load: () => import("../accounts/login_page") },
+  { pattern: "/register", load: () => import("../accounts/register_page") },
+];
+
+/** The first route that fits, or the page that says that none does. */
+export function decideRoute(path: string): { route: Route; parameters: Parameters } {
+  for (const route of ROUTES) {
+    const parameters = matchRoute(route.pattern, path);
+    if (parameters) return { route, parameters };
+  }
+  return { route: NOT_FOUND, parameters: {} };
+}

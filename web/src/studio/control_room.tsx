@@ -1,0 +1,163 @@
+/** The parts of the control room and how they act together. The page above loads the room; `on_air.ts` keeps the broadcast. */
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../kit/api";
+import { Confirm } from "../kit/dialog";
+import { ApiError } from "../kit/errors";
+import { currentUser } from "../kit/session";
+import { useStore } from "../kit/store";
+import { showError } from "../kit/toasts";
+import { WhipPublisher } from "../kit/whip";
+import { Chat } from "../live/chat";
+import { useRoomState, type RoomState } from "../live/room_state";
+import type { LiveStatus } from "../live/shapes";
+import { BroadcastStats } from "./broadcast_stats";
+import { useCamera, useGrantedCamera, type Camera } from "./camera";
+import { EndedPanel, GoLivePanel, type BroadcastActions, type Draft } from "./go_live_panel";
+import { leaveAir, onAir, type OnAir } from "./on_air";
+import { DeviceChoice, Preview } from "./preview";
+import { createRoom, makeStreamKey, type Room } from "./rooms";
+import { StreamKeyPanel } from "./stream_key";
+import { forgetStreamKey } from "./stream_keys";
+
+interface ControlRoomProps {
+  room: Room | null;
+  onCreated: (room: Room) => void;
+  onReload: () => void;
+}
+
+const VIDEO_BITRATE_BPS = 2_500_000;
+const NO_ROOM: RoomState = { status: "created", viewers: 0 };
+
+export function ControlRoom({ room, onCreated, onReload }: ControlRoomProps) {
+  const me = useStore(currentUser);
+  const present = useStore(onAir);
+  const mine = present !== null && present.liveId === room?.live.id ? present : null;
+  const camera = useStudioCamera(mine);
+  const [streamKey, setStreamKey] = useState(room?.streamKey ?? null);
+  useEffect(() => setStreamKey(room?.streamKey ?? null), [room]);
+  const first = room ? { status: room.live.status, viewers: room.live.viewers ?? 0 } : null;
+  const heard = useRoomState(room?.live.id ?? "", {
+    first,
+    socketUrl: room?.socketUrl ?? null,
+    onStatus: (status) => followStatus(status, room?.live.id ?? ""),
+    onReload,
+  });
+  const state = room ? heard : NO_ROOM;
+  const actions = useBroadcast({ room, camera, streamKey, onCreated, onKey: setStreamKey });
+  const [isEnding, setEnding] = useState(false);
+  const isEnded = state.status === "ended";
+  return (
+    <div class="page control-room">
+      <h1 class="visually-hidden">{room ? `Control room: ${room.live.title}` : "Go live"}</h1>
+      <div class="stack control-main">
+        <Preview camera={camera} lamp={mine ? (state.status === "interrupted" ? "lost" : "live") : "standby"} />
+        {isEnded && room ? (
+          <EndedPanel live={room.live} />
+        ) : (
+          <>
+            <GoLivePanel room={room} state={state} present={mine} actions={actions} onEnd={() => setEnding(true)} />
+            <DeviceChoice camera={camera} />
+            <BroadcastStats publisher={mine?.publisher ?? null} />
+          </>
+        )}
+      </div>
+      <div class="stack control-side">
+        {room && (
+          <Chat roomId={room.live.id} ownerId={me?.id ?? ""} socketUrl={room.socketUrl} isEnded={isEnded} />
+        )}
+        {room && !isEnded && (
+          <StreamKeyPanel
+            liveId={room.live.id}
+            whip={room.whip}
+            rtmp={room.live.ingest?.rtmp ?? null}
+            streamKey={streamKey}
+            onRotated={setStreamKey}
+          />
+        )}
+        {!room && <HowItWorks />}
+      </div>
+      {isEnding && room && (
+        <Confirm
+          title="End this broadcast?"
+          text="Everyone watching is told that it is over. It cannot be started again."
+          action="End broadcast"
+          onConfirm={() => actions.end(room)}
+          onClose={() => setEnding(false)}
+        />
+      )}
+    </div>
+  );
+}
+
+function followStatus(status: LiveStatus, liveId: string): void {
+  const present = onAir.get();
+  if (present?.liveId !== liveId) return;
+  if (status === "interrupted") void present.publisher.hurry();
+  if (status === "ended") leaveAir();
+}
+
+/** The camera of this page; a broadcast that is already running brings its own picture along. */
+function useStudioCamera(mine: OnAir | null): Camera {
+  const camera = useCamera((stream) => {
+    const running = onAir.get();
+    if (!running) return;
+    for (const track of stream.getTracks()) void running.publisher.replaceTrack(track).catch(() => undefined);
+    onAir.set({ ...running, stream });
+  });
+  useGrantedCamera(camera.open, mine !== null);
+  useEffect(
+    () => () => {
+      if (onAir.get() === null) camera.close();
+    },
+    [],
+  );
+  return camera.stream === null && mine ? { ...camera, stream: mine.stream } : camera;
+}
+
+interface BroadcastParts {
+  room: Room | null;
+  camera: Camera;
+  streamKey: string | null;
+  onCreated: (room: Room) => void;
+  onKey: (key: string) => void;
+}
+
+function useBroadcast({ room, camera, streamKey, onCreated, onKey }: BroadcastParts): BroadcastActions {
+  const prepare = async (draft: Draft) => onCreated(await createRoom(draft.title, draft.visibility));
+  const goLive = async (draft: Draft) => {
+    const stream = camera.stream ?? (await camera.open());
+    if (!stream) throw new ApiError("no_camera", 0, "Going live needs a picture. Turn the camera on first.");
+    const target = room ?? (await createRoom(draft.title, draft.visibility));
+    const key = (room ? streamKey : target.streamKey) ?? (await makeStreamKey(target.live.id));
+    onKey(key);
+    const publisher = new WhipPublisher({ url: target.whip, streamKey: key, stream, videoBitrateBps: VIDEO_BITRATE_BPS });
+    onAir.get()?.publisher.stop();
+    onAir.set({ liveId: target.live.id, title: target.live.title, stream, publisher });
+    void publisher.start();
+    if (!room) onCreated({ ...target, streamKey: key });
+  };
+  const end = async (ending: Room) => {
+    try {
+      await api.post(`/live/${ending.live.id}/end`);
+      leaveAir();
+      camera.close();
+      forgetStreamKey(ending.live.id);
+    } catch (error) {
+      showError(error);
+    }
+  };
+  return { goLive, prepare, end };
+}
+
+function HowItWorks() {
+  return (
+    <section class="card key-panel">
+      <h2>How it goes</h2>
+      <ol class="steps muted">
+        <li>Give it a title. Whoever follows you sees it on air.</li>
+        <li>Go live from this camera, or prepare it and send from OBS with a stream key.</li>
+        <li>The chat opens here, next to your picture.</li>
+      </ol>
+    </section>
+  );
+}

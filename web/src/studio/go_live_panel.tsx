@@ -1,0 +1,197 @@
+/** Title, Go live, End: the row below the monitor, and what is shown when it is over. */
+import { useState } from "preact/hooks";
+import { describeError } from "../kit/errors";
+import { Field } from "../kit/field";
+import { Icon } from "../kit/icons";
+import { shareAddress } from "../kit/share";
+import { Store, useStore } from "../kit/store";
+import type { PublishState } from "../kit/whip";
+import type { RoomState } from "../live/room_state";
+import type { Live } from "../live/shapes";
+import { StatusTally, ViewerCount } from "../live/tally";
+import type { Visibility } from "../videos/shapes";
+import type { OnAir } from "./on_air";
+import type { Room } from "./rooms";
+import { VisibilityField } from "./upload_form";
+
+export interface Draft {
+  title: string;
+  visibility: Visibility;
+}
+
+export interface BroadcastActions {
+  goLive: (draft: Draft) => Promise<void>;
+  prepare: (draft: Draft) => Promise<void>;
+  end: (room: Room) => Promise<void>;
+}
+
+interface PanelProps {
+  room: Room | null;
+  state: RoomState;
+  present: OnAir | null;
+  actions: BroadcastActions;
+  onEnd: () => void;
+}
+
+const TITLE_MAX = 140;
+const AT_REST = new Store<PublishState>({ phase: "idle", error: null });
+
+const PHASE_WORDS: Partial<Record<PublishState["phase"], string>> = {
+  connecting: "Connecting to the media server…",
+  reconnecting: "The connection was lost. Coming back by itself…",
+};
+
+export function GoLivePanel({ room, state, present, actions, onEnd }: PanelProps) {
+  const publish = useStore(present?.publisher.state ?? AT_REST);
+  const isSending = present !== null && publish.phase !== "failed";
+  return (
+    <section class="stack" aria-label="Broadcast">
+      <div class="row tight">
+        <StatusTally status={state.status} announce />
+        {room && <ViewerCount viewers={state.viewers} />}
+        <span class="data muted" role="status">
+          {PHASE_WORDS[publish.phase] ?? ""}
+        </span>
+      </div>
+      {publish.phase === "failed" && (
+        <p class="problem" role="alert" data-testid="error-state">
+          {publish.error ? describeError(publish.error) : "The broadcast stopped."}
+        </p>
+      )}
+      {room ? (
+        <RoomRow room={room} isSending={isSending} isOpen={state.status !== "created"} actions={actions} onEnd={onEnd} />
+      ) : (
+        <DraftForm actions={actions} />
+      )}
+    </section>
+  );
+}
+
+interface RoomRowProps {
+  room: Room;
+  isSending: boolean;
+  isOpen: boolean;
+  actions: BroadcastActions;
+  onEnd: () => void;
+}
+
+function RoomRow({ room, isSending, isOpen, actions, onEnd }: RoomRowProps) {
+  const [problem, setProblem] = useState<string | null>(null);
+  const start = async () => {
+    setProblem(null);
+    try {
+      await actions.goLive({ title: room.live.title, visibility: room.live.visibility });
+    } catch (error) {
+      setProblem(describeError(error));
+    }
+  };
+  return (
+    <>
+      <p class="control-title">{room.live.title}</p>
+      {problem && (
+        <p class="problem" role="alert">
+          {problem}
+        </p>
+      )}
+      <div class="row">
+        {!isSending && (
+          <button type="button" class="button live" data-testid="go-live" onClick={() => void start()}>
+            <Icon name="live" size={20} /> {isOpen ? "Send from this camera" : "Go live"}
+          </button>
+        )}
+        <button type="button" class="button danger" data-testid="end-live" onClick={onEnd}>
+          End
+        </button>
+        <a class="button" href={`/live/${room.live.id}`} target="_blank" data-testid="open-live">
+          Viewer page
+        </a>
+        <button
+          type="button"
+          class="button quiet"
+          onClick={() => shareAddress(room.live.title, `/live/${room.live.id}`)}
+        >
+          <Icon name="share" size={20} /> Share
+        </button>
+      </div>
+    </>
+  );
+}
+
+function DraftForm({ actions }: { actions: BroadcastActions }) {
+  const [draft, setDraft] = useState<Draft>({ title: "", visibility: "public" });
+  const [isBusy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<string | null>(null);
+  const run = async (action: (draft: Draft) => Promise<void>) => {
+    const title = draft.title.trim();
+    if (title === "") return setProblem("Give the broadcast a title first.");
+    setBusy(true);
+    setProblem(null);
+    try {
+      await action({ ...draft, title });
+    } catch (error) {
+      setProblem(describeError(error));
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <form
+      class="stack"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void run(actions.goLive);
+      }}
+    >
+      <div class="draft">
+        <Field label="Title" problem={problem}>
+          {(props) => (
+            <input
+              {...props}
+              class="input"
+              maxLength={TITLE_MAX}
+              value={draft.title}
+              placeholder="What are you showing?"
+              data-testid="live-title"
+              onInput={(event) => setDraft({ ...draft, title: event.currentTarget.value })}
+            />
+          )}
+        </Field>
+        <VisibilityField value={draft.visibility} onChange={(visibility) => setDraft({ ...draft, visibility })} />
+      </div>
+      <div class="row">
+        <button type="submit" class="button live" disabled={isBusy} data-testid="go-live">
+          <Icon name="live" size={20} /> {isBusy ? "Starting…" : "Go live"}
+        </button>
+        <button
+          type="button"
+          class="button"
+          disabled={isBusy}
+          data-testid="prepare-live"
+          onClick={() => void run(actions.prepare)}
+        >
+          Prepare for OBS
+        </button>
+      </div>
+    </form>
+  );
+}
+
+export function EndedPanel({ live }: { live: Live }) {
+  return (
+    <section class="stack">
+      <div class="row tight">
+        <StatusTally status="ended" announce />
+      </div>
+      <p class="control-title">{live.title}</p>
+      <p class="muted">This broadcast is over. The chat stays readable.</p>
+      <div class="row">
+        <a class="button primary" href="/studio/live" data-testid="new-live">
+          Start another
+        </a>
+        <a class="button" href="/studio">
+          Back to the studio
+        </a>
+      </div>
+    </section>
+  );
+}

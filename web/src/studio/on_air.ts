@@ -1,0 +1,21 @@
+/** The broadcast that leaves this tab, kept outside the pages so that walking about does not end it. */
+import type { WhipPublisher } from "../kit/whip";
+import { Store } from "../kit/store";
+
+export interface OnAir {
+  liveId: string;
+  title: string;
+  stream: MediaStream;
+  publisher: WhipPublisher;
+}
+
+export const onAir = new Store<OnAir | null>(null);
+
+/** Stops sending; the room itself is ended by its owner through the API. */
+export function leaveAir(): void {
+  const present = onAir.get();
+  if (!present) return;
+  present.publisher.stop();
+  present.stream.getTracks().forEach((track) => track.stop());
+  onAir.set(null);
+}

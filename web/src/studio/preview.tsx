@@ -1,0 +1,102 @@
+/** The monitor: what the camera sees, with safe-area marks, and the choice of devices. */
+import { useEffect, useRef } from "preact/hooks";
+import { Field } from "../kit/field";
+import { Icon } from "../kit/icons";
+import { TestCard } from "../kit/test_card";
+import type { Camera, Device } from "./camera";
+
+export function Preview({ camera, lamp }: { camera: Camera; lamp: "standby" | "live" | "lost" }) {
+  const video = useRef<HTMLVideoElement>(null);
+  useEffect(() => {
+    if (video.current) video.current.srcObject = camera.stream;
+  }, [camera.stream]);
+  return (
+    <div class={`monitor ${lamp}`}>
+      {/* The picture is our own: it stays silent here. */}
+      <video
+        ref={video}
+        class={camera.isScreen ? "" : "mirrored"}
+        data-testid="live-preview"
+        autoplay
+        muted
+        playsInline
+        aria-label="Preview of your picture"
+        hidden={camera.stream === null}
+      />
+      {camera.stream === null ? (
+        <>
+          <TestCard label="No picture" />
+          <div class="monitor-start">
+            {camera.error && (
+              <p role="alert" data-testid="error-state">
+                {camera.error}
+              </p>
+            )}
+            <button type="button" class="button primary" data-testid="camera-on" onClick={() => void camera.open()}>
+              <Icon name="camera" size={20} /> {camera.error ? "Try the camera again" : "Turn the camera on"}
+            </button>
+          </div>
+        </>
+      ) : (
+        <span class="monitor-marks" aria-hidden="true" />
+      )}
+    </div>
+  );
+}
+
+export function DeviceChoice({ camera }: { camera: Camera }) {
+  if (camera.stream === null) return null;
+  return (
+    <div class="devices">
+      <DeviceField
+        label="Camera"
+        devices={camera.cameras}
+        value={camera.isScreen ? "" : camera.cameraId}
+        onChoose={(cameraId) => void camera.open({ cameraId })}
+      />
+      <DeviceField
+        label="Microphone"
+        devices={camera.microphones}
+        value={camera.microphoneId}
+        onChoose={(microphoneId) => void camera.open({ microphoneId })}
+      />
+      {"getDisplayMedia" in navigator.mediaDevices && (
+        <button
+          type="button"
+          class="button"
+          aria-pressed={camera.isScreen}
+          onClick={() => void (camera.isScreen ? camera.open() : camera.openScreen())}
+        >
+          <Icon name={camera.isScreen ? "camera" : "screen"} size={20} />
+          {camera.isScreen ? "Back to the camera" : "Show the screen"}
+        </button>
+      )}
+    </div>
+  );
+}
+
+interface DeviceFieldProps {
+  label: string;
+  devices: Device[];
+  value: string;
+  onChoose: (id: string) => void;
+}
+
+function DeviceField({ label, devices, value, onChoose }: DeviceFieldProps) {
+  if (devices.length === 0) return null;
+  const isKnown = devices.some((device) => device.id === value);
+  return (
+    <Field label={label}>
+      {(props) => (
+        <select {...props} class="input" value={value} onChange={(event) => onChoose(event.currentTarget.value)}>
+          {!isKnown && <option value={value}>Present choice</option>}
+          {devices.map((device) => (
+            <option key={device.id} value={device.id}>
+              {device.label}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}

@@ -1,0 +1,103 @@
+/** What OBS needs: the address, and the key that is shown masked. */
+import { useState } from "preact/hooks";
+import { Confirm } from "../kit/dialog";
+import { Icon } from "../kit/icons";
+import { copyText } from "../kit/share";
+import { showError, showToast } from "../kit/toasts";
+import { makeStreamKey } from "./rooms";
+
+interface StreamKeyProps {
+  liveId: string;
+  whip: string;
+  rtmp: string | null;
+  streamKey: string | null;
+  onRotated: (key: string) => void;
+}
+
+export function StreamKeyPanel({ liveId, whip, rtmp, streamKey, onRotated }: StreamKeyProps) {
+  const [isShown, setShown] = useState(false);
+  const [isAsking, setAsking] = useState(false);
+  const rotate = async () => {
+    try {
+      onRotated(await makeStreamKey(liveId));
+      showToast("New stream key. The old one no longer works.");
+    } catch (error) {
+      showError(error);
+    }
+  };
+  return (
+    <section class="key-panel card" aria-labelledby="key-title">
+      <h2 id="key-title">Send from OBS</h2>
+      <p class="muted">In OBS choose the service WHIP, then paste these two.</p>
+      <CopyLine label="Server" value={whip} testId="whip-address" />
+      <div class="field">
+        <span class="label">Stream key (bearer token)</span>
+        <div class="key-line">
+          <code data-testid="stream-key" data-shown={isShown}>
+            {streamKey === null ? "•".repeat(20) : isShown ? streamKey : `${"•".repeat(20)} ${streamKey.slice(-4)}`}
+          </code>
+          {streamKey !== null && (
+            <>
+              <button
+                type="button"
+                class="icon-button"
+                aria-label={isShown ? "Hide the stream key" : "Show the stream key"}
+                aria-pressed={isShown}
+                data-testid="stream-key-show"
+                onClick={() => setShown(!isShown)}
+              >
+                <Icon name="eye" size={20} />
+              </button>
+              <button
+                type="button"
+                class="icon-button"
+                aria-label="Copy the stream key"
+                data-testid="stream-key-copy"
+                onClick={() => copyText(streamKey, "Stream key copied.")}
+              >
+                <Icon name="copy" size={20} />
+              </button>
+            </>
+          )}
+        </div>
+        <p class="hint">
+          {streamKey === null
+            ? "A key is told only once. Make a new one to see it."
+            : "Whoever has it can broadcast in your name."}
+        </p>
+      </div>
+      {rtmp && <CopyLine label="RTMP server" value={rtmp} />}
+      <button type="button" class="button small" onClick={() => setAsking(true)}>
+        <Icon name="retry" size={18} /> Make a new key
+      </button>
+      {isAsking && (
+        <Confirm
+          title="Make a new stream key?"
+          text="The present key stops working at once, also in OBS."
+          action="Make a new key"
+          onConfirm={rotate}
+          onClose={() => setAsking(false)}
+        />
+      )}
+    </section>
+  );
+}
+
+function CopyLine({ label, value, testId }: { label: string; value: string; testId?: string }) {
+  return (
+    <div class="field">
+      <span class="label">{label}</span>
+      <div class="key-line">
+        <code data-testid={testId}>{value}</code>
+        <button
+          type="button"
+          class="icon-button"
+          aria-label={`Copy: ${label}`}
+          onClick={() => copyText(value, "Address copied.")}
+        >
+          <Icon name="copy" size={20} />
+        </button>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,68 @@
+/** An upload under way: how far, pause, go on, or what stopped it. */
+import { Icon } from "../kit/icons";
+import { showError } from "../kit/toasts";
+import { formatBytes } from "../kit/words";
+import { VideoFrame } from "../videos/frame";
+import { ProgressBar } from "../videos/progress";
+import { dropUpload, pauseUpload, resumeUpload, type UploadItem, type UploadState } from "./uploads";
+
+const WORDS: Record<UploadState, string> = {
+  starting: "Starting",
+  sending: "Uploading",
+  paused: "Paused",
+  failed: "Stopped",
+  done: "Uploaded",
+};
+
+export function UploadRow({ item }: { item: UploadItem }) {
+  const share = item.sizeBytes > 0 ? item.sentBytes / item.sizeBytes : 0;
+  const canPause = item.state === "sending" || item.state === "starting";
+  const canResume = item.state === "paused" || item.state === "failed";
+  return (
+    <li class="studio-row" data-testid="upload-row" data-state={item.state}>
+      <VideoFrame thumbnail={null} />
+      <div class="stack">
+        <h3>{item.title}</h3>
+        <div class="row tight">
+          <span class={item.state === "failed" ? "chip failed" : "chip busy"}>{WORDS[item.state]}</span>
+          <span class="data muted">
+            {formatBytes(item.sentBytes)} of {formatBytes(item.sizeBytes)}
+          </span>
+        </div>
+        <ProgressBar share={share} label={`Upload of ${item.title}`} testId="upload-progress" />
+        {item.error && (
+          <p class="problem" role="alert">
+            {item.error}
+          </p>
+        )}
+      </div>
+      <div class="row tight">
+        {canPause && (
+          <button type="button" class="button small" data-testid="upload-pause" onClick={() => pauseUpload(item.videoId)}>
+            Pause
+          </button>
+        )}
+        {canResume && (
+          <button
+            type="button"
+            class="button small"
+            data-testid="upload-resume"
+            onClick={() => resumeUpload(item.videoId).catch(showError)}
+          >
+            {item.state === "failed" ? "Try again" : "Resume"}
+          </button>
+        )}
+        {canResume && (
+          <button
+            type="button"
+            class="icon-button"
+            aria-label={`Take ${item.title} off this list`}
+            onClick={() => dropUpload(item.videoId)}
+          >
+            <Icon name="close" size={20} />
+          </button>
+        )}
+      </div>
+    </li>
+  );
+}

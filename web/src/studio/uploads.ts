@@ -1,0 +1,151 @@
+/**
+ * Uploads under way. They live outside the pages, so that walking about does not stop one. The API
+ * creates the video, tus 1.0 carries the bytes to an edge; a file chosen again after a reload goes
+ * on where it stopped.
+ */
+import type { Upload } from "tus-js-client";
+import { api } from "../kit/api";
+import { ApiError } from "../kit/errors";
+import { getAccessToken, refreshAccessToken } from "../kit/session";
+import { Store } from "../kit/store";
+import type { Video, Visibility } from "../videos/shapes";
+import { fingerprintOf, UploadMemory } from "./upload_memory";
+
+export type UploadState = "starting" | "sending" | "paused" | "failed" | "done";
+
+export interface UploadItem {
+  videoId: string;
+  title: string;
+  sizeBytes: number;
+  sentBytes: number;
+  state: UploadState;
+  error: string | null;
+}
+
+interface Created {
+  id: string;
+  upload: { url: string };
+}
+
+export interface UploadChoice {
+  file: File;
+  title: string;
+  visibility: Visibility;
+}
+
+const CHUNK_BYTES = 8 * 1024 * 1024;
+const RETRY_DELAYS_MS = [0, 500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000];
+
+export const uploads = new Store<UploadItem[]>([]);
+const memory = new UploadMemory();
+const running = new Map<string, { transfer: Upload; file: File }>();
+
+function change(videoId: string, part: Partial<UploadItem>): void {
+  uploads.set(uploads.get().map((item) => (item.videoId === videoId ? { ...item, ...part } : item)));
+}
+
+/** Creates the video (or finds the unfinished one of the same file) and starts sending. Gives its id. */
+export async function startUpload(choice: UploadChoice): Promise<string> {
+  const { file, title, visibility } = choice;
+  const fingerprint = fingerprintOf(file);
+  const known = await findUnfinished(fingerprint);
+  const created =
+    known ??
+    (await api.post<Created>("/videos", { title, filename: file.name, size_bytes: file.size, visibility }));
+  memory.keep(fingerprint, { videoId: created.id, url: created.upload.url });
+  const item: UploadItem = {
+    videoId: created.id,
+    title,
+    sizeBytes: file.size,
+    sentBytes: 0,
+    state: "starting",
+    error: null,
+  };
+  uploads.set([item, ...uploads.get().filter((other) => other.videoId !== created.id)]);
+  await send(created.id, file, created.upload.url);
+  return created.id;
+}
+
+/** The video that this file belonged to before a reload, if the server still waits for its rest. */
+async function findUnfinished(fingerprint: string): Promise<Created | null> {
+  const known = memory.find(fingerprint);
+  if (!known) return null;
+  try {
+    const video = await api.get<Video>(`/videos/${known.videoId}`);
+    if (video.status === "uploading") return { id: video.id, upload: { url: video.upload?.url ?? known.url } };
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 404) throw error;
+  }
+  memory.forget(fingerprint);
+  return null;
+}
+
+async function send(videoId: string, file: File, url: string): Promise<void> {
+  const { Upload: TusUpload } = await import("tus-js-client");
+  const transfer = new TusUpload(file, {
+    uploadUrl: url,
+    chunkSize: CHUNK_BYTES,
+    retryDelays: RETRY_DELAYS_MS,
+    storeFingerprintForResuming: false,
+    onBeforeRequest: async (request) => {
+      const token = await getAccessToken();
+      if (token) request.setHeader("Authorization", `Bearer ${token}`);
+    },
+    onShouldRetry: (error) => {
+      const status = error.originalResponse?.getStatus() ?? 0;
+      if (status === 401) void refreshAccessToken(null).catch(() => undefined);
+      return status === 0 || status === 401 || status === 409 || status === 423 || status === 429 || status >= 500;
+    },
+    onProgress: (sentBytes) => change(videoId, { sentBytes, state: "sending" }),
+    onSuccess: () => finish(videoId, file),
+    onError: (error) => change(videoId, { state: "failed", error: describeRefusal(error) }),
+  });
+  running.set(videoId, { transfer, file });
+  transfer.start();
+}
+
+function finish(videoId: string, file: File): void {
+  memory.forget(fingerprintOf(file));
+  running.delete(videoId);
+  change(videoId, { state: "done", sentBytes: file.size });
+}
+
+interface TusRefusal {
+  originalResponse?: { getStatus: () => number; getBody: () => string } | null;
+}
+
+function describeRefusal(error: Error): string {
+  const response = "originalResponse" in error ? (error as TusRefusal).originalResponse : null;
+  if (!response) return "The connection was lost. The part that arrived is kept.";
+  try {
+    const body = JSON.parse(response.getBody()) as { message?: string };
+    if (body.message) return body.message;
+  } catch {
+    // The upload protocol may answer in plain text; the status then has to do.
+  }
+  const status = response.getStatus();
+  if (status === 404 || status === 410) return "The server no longer waits for this upload.";
+  if (status === 413) return "The file is larger than this server takes.";
+  return `The server refused the upload (${status}).`;
+}
+
+export function pauseUpload(videoId: string): void {
+  void running.get(videoId)?.transfer.abort();
+  change(videoId, { state: "paused" });
+}
+
+/** Goes on with a paused or failed upload, at whichever edge the API names now. */
+export async function resumeUpload(videoId: string): Promise<void> {
+  const known = running.get(videoId);
+  if (!known) return;
+  change(videoId, { state: "starting", error: null });
+  const video = await api.get<Video>(`/videos/${videoId}`).catch(() => null);
+  await send(videoId, known.file, video?.upload?.url ?? known.transfer.url ?? "");
+}
+
+/** Takes the item off the screen, and stops it if it still runs. */
+export function dropUpload(videoId: string): void {
+  void running.get(videoId)?.transfer.abort();
+  running.delete(videoId);
+  uploads.set(uploads.get().filter((item) => item.videoId !== videoId));
+}

@@ -1,0 +1,159 @@
+/** One of one's own videos: its state, and editing, posting or deleting it. */
+import { useState } from "preact/hooks";
+import { api } from "../kit/api";
+import { Confirm, Dialog } from "../kit/dialog";
+import { describeError } from "../kit/errors";
+import { Field } from "../kit/field";
+import { Icon } from "../kit/icons";
+import { Ago } from "../kit/prose";
+import { showError, showToast } from "../kit/toasts";
+import { isOnItsWay, useVideoProgress } from "../videos/follow_progress";
+import { VideoFrame } from "../videos/frame";
+import { ProgressBar } from "../videos/progress";
+import { describeStatus, type Video } from "../videos/shapes";
+import { VisibilityField } from "./upload_form";
+
+interface VideoRowProps {
+  video: Video;
+  onChange: (apply: (videos: Video[]) => Video[]) => void;
+}
+
+const CHIPS: Partial<Record<Video["status"], string>> = { ready: "chip ready", failed: "chip failed" };
+
+export function VideoRow({ video, onChange }: VideoRowProps) {
+  const [open, setOpen] = useState<"edit" | "delete" | null>(null);
+  const apply = (part: Partial<Video>) =>
+    onChange((videos) => videos.map((known) => (known.id === video.id ? { ...known, ...part } : known)));
+  useVideoProgress(video, apply, () => {
+    api.get<Video>(`/videos/${video.id}`).then(apply, () => undefined);
+  });
+  const remove = async () => {
+    try {
+      await api.delete(`/videos/${video.id}`);
+      onChange((videos) => videos.filter((known) => known.id !== video.id));
+      showToast("Video deleted.");
+    } catch (error) {
+      showError(error);
+    }
+  };
+  const close = () => setOpen(null);
+  return (
+    <li class="studio-row" data-testid="video-card" data-video-id={video.id}>
+      <a href={`/watch/${video.id}`} tabIndex={-1} aria-hidden="true">
+        <VideoFrame thumbnail={video.playback?.thumbnail} durationMs={video.duration_ms} />
+      </a>
+      <div class="stack">
+        <h3>
+          <a class="plain" href={`/watch/${video.id}`}>
+            {video.title}
+          </a>
+        </h3>
+        <div class="row tight">
+          <span class={CHIPS[video.status] ?? "chip busy"} data-testid="video-status" data-status={video.status}>
+            {describeStatus(video)}
+          </span>
+          {video.visibility !== "public" && <span class="chip">{video.visibility}</span>}
+          <Ago at={video.created_at} />
+        </div>
+        <RowState video={video} />
+      </div>
+      <div class="row tight">
+        <button type="button" class="icon-button" aria-label={`Edit ${video.title}`} onClick={() => setOpen("edit")}>
+          <Icon name="edit" size={20} />
+        </button>
+        <button type="button" class="icon-button" aria-label={`Delete ${video.title}`} onClick={() => setOpen("delete")}>
+          <Icon name="trash" size={20} />
+        </button>
+      </div>
+      {open === "edit" && <EditDialog video={video} onSaved={apply} onClose={close} />}
+      {open === "delete" && (
+        <Confirm
+          title={`Delete “${video.title}”?`}
+          text="It disappears at once, also from the posts that show it."
+          action="Delete video"
+          onConfirm={remove}
+          onClose={close}
+        />
+      )}
+    </li>
+  );
+}
+
+function RowState({ video }: { video: Video }) {
+  if (video.status === "failed") {
+    return <p class="problem">{video.error?.message ?? "The file could not be read."}</p>;
+  }
+  if (video.status === "uploading") {
+    return <p class="data muted">Not all of it has arrived. Choose the same file again to go on where it stopped.</p>;
+  }
+  if (isOnItsWay(video)) return <ProgressBar share={video.progress} label={`Processing of ${video.title}`} />;
+  return null;
+}
+
+interface EditProps {
+  video: Video;
+  onSaved: (part: Partial<Video>) => void;
+  onClose: () => void;
+}
+
+function EditDialog({ video, onSaved, onClose }: EditProps) {
+  const [title, setTitle] = useState(video.title);
+  const [description, setDescription] = useState(video.description ?? "");
+  const [visibility, setVisibility] = useState(video.visibility);
+  const [problem, setProblem] = useState<string | null>(null);
+  const [isBusy, setBusy] = useState(false);
+  const save = async () => {
+    setBusy(true);
+    try {
+      onSaved(await api.patch<Video>(`/videos/${video.id}`, { title: title.trim(), description, visibility }));
+      onClose();
+    } catch (error) {
+      setProblem(describeError(error));
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title="Edit video" onClose={onClose}>
+      <form
+        class="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        <Field label="Title" problem={problem}>
+          {(props) => (
+            <input
+              {...props}
+              class="input"
+              required
+              maxLength={200}
+              value={title}
+              onInput={(event) => setTitle(event.currentTarget.value)}
+            />
+          )}
+        </Field>
+        <Field label="Description">
+          {(props) => (
+            <textarea
+              {...props}
+              class="input"
+              maxLength={5000}
+              value={description}
+              onInput={(event) => setDescription(event.currentTarget.value)}
+            />
+          )}
+        </Field>
+        <VisibilityField value={visibility} onChange={setVisibility} />
+        <div class="row dialog-actions">
+          <button type="button" class="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="button primary" disabled={isBusy || title.trim() === ""}>
+            Save
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,34 @@
+/** A video in a grid or a side list: still, title, owner, when. */
+import { Avatar, nameOf } from "../kit/avatar";
+import { Ago } from "../kit/prose";
+import { VideoFrame } from "./frame";
+import type { Video } from "./shapes";
+import "./card.css";
+
+export function VideoCard({ video, compact = false }: { video: Video; compact?: boolean }) {
+  const href = `/watch/${video.id}`;
+  return (
+    <article class={compact ? "video-card compact" : "video-card"} data-testid="video-card">
+      <a href={href} tabIndex={-1} aria-hidden="true">
+        <VideoFrame thumbnail={video.playback?.thumbnail} durationMs={video.duration_ms} />
+      </a>
+      <div class="video-card-words">
+        {!compact && <Avatar user={video.owner} size={36} />}
+        <div class="grow">
+          <h3 class="video-card-title">
+            <a class="plain" href={href}>
+              {video.title}
+            </a>
+          </h3>
+          <p class="video-card-meta data muted">
+            <a class="plain" href={`/u/${video.owner.username}`}>
+              {nameOf(video.owner)}
+            </a>
+            <span aria-hidden="true"> / </span>
+            <Ago at={video.created_at} />
+          </p>
+        </div>
+      </div>
+    </article>
+  );
+}

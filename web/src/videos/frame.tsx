@@ -1,0 +1,29 @@
+/** A video as a still: thumbnail or test bars, its length, corner marks of a viewfinder. Decorative; a link around it is named by the title. */
+import { useState } from "preact/hooks";
+import { Bars } from "../kit/states";
+import { formatDuration } from "../kit/words";
+import "./frame.css";
+
+interface FrameProps {
+  thumbnail: string | null | undefined;
+  durationMs?: number | null | undefined;
+  /** Portrait sources stay whole between dark edges. */
+  eager?: boolean;
+}
+
+export function VideoFrame({ thumbnail, durationMs, eager = false }: FrameProps) {
+  const [failed, setFailed] = useState(false);
+  return (
+    <span class="frame">
+      {thumbnail && !failed ? (
+        <img src={thumbnail} alt="" loading={eager ? "eager" : "lazy"} decoding="async" onError={() => setFailed(true)} />
+      ) : (
+        <span class="frame-blank">
+          <Bars />
+        </span>
+      )}
+      <span class="frame-marks" />
+      {durationMs ? <span class="frame-time data">{formatDuration(durationMs / 1000)}</span> : null}
+    </span>
+  );
+}

@@ -1,0 +1,62 @@
+/** Videos as the API gives them. */
+
+export type VideoStatus = "uploading" | "queued" | "processing" | "ready" | "failed";
+export type Visibility = "public" | "unlisted" | "followers" | "private";
+
+export interface Author {
+  id: string;
+  username: string;
+  display_name: string;
+}
+
+export interface Video {
+  id: string;
+  title: string;
+  description: string;
+  owner: Author;
+  status: VideoStatus;
+  /** 0 to 1. */
+  progress: number;
+  error: { code: string; message: string } | null;
+  visibility: Visibility;
+  duration_ms: number | null;
+  width: number | null;
+  height: number | null;
+  created_at: string;
+  playback: { hls: string | null; thumbnail: string | null } | null;
+  /** Where the rest of an unfinished upload goes; only for its owner. */
+  upload?: { url: string } | null;
+}
+
+/** What the socket says about a video on its way. */
+export interface VideoProgress {
+  status: VideoStatus;
+  progress: number;
+  error: { code: string; message: string } | null;
+}
+
+export const VISIBILITIES: readonly { value: Visibility; label: string; hint: string }[] = [
+  { value: "public", label: "Public", hint: "Everyone can find and watch it." },
+  { value: "unlisted", label: "Unlisted", hint: "Whoever has the link can watch it." },
+  { value: "followers", label: "Followers", hint: "Only people who follow you." },
+  { value: "private", label: "Private", hint: "Only you." },
+];
+
+/** A video can be watched as soon as its first rung is there, before all of them are. */
+export function isPlayable(video: Pick<Video, "status" | "playback">): boolean {
+  return video.status !== "failed" && Boolean(video.playback?.hls);
+}
+
+const STATUS_WORDS: Record<VideoStatus, string> = {
+  uploading: "Uploading",
+  queued: "Waiting for its turn",
+  processing: "Processing",
+  ready: "Ready",
+  failed: "Failed",
+};
+
+export function describeStatus(video: Pick<Video, "status" | "progress">): string {
+  const percent = Math.floor(video.progress * 100);
+  const words = STATUS_WORDS[video.status];
+  return video.status === "processing" && percent > 0 ? `${words}, ${percent} %` : words;
+}
