@@ -26,16 +26,13 @@ CHROMIUM_FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
-ENVIRONMENT = {
-    "SOCIALFLOW_LIMITS_RATES_ENABLED": "false",
-    "SOCIALFLOW_LIMITS_CHAT_PER_10_S_MAX": "100000",
-}
+OPTIONS = {"limits_rates_enabled": "false", "limits_chat_per_10_s_max": "100000"}
 
 
 @pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """Start the product once; every end-to-end test uses the same one."""
-    running = Product.start(environment=ENVIRONMENT)
+    running = Product.start(**OPTIONS)
     yield running
     running.stop()
 

@@ -17,7 +17,10 @@ import aiohttp
 
 REQUEST_TIMEOUT_S = 8.0
 RETRY_S = 0.2
-FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ConnectionError)
+FAILURES = (
+    *(aiohttp.ClientError, aiohttp.WSMessageTypeError),  # the second: a socket that was closed
+    *(TimeoutError, OSError),
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.people import fill_registration, make_name
-from tests.product import Product
+from tests.product import Product, await_true
 
 pytestmark = pytest.mark.browser
 
@@ -77,9 +77,7 @@ def wait_for_picture(page: Page) -> float:
     """Wait for the first decoded frame; return the milliseconds since navigation."""
     video = page.get_by_test_id("live-video")
     expect(video).to_be_visible()
-    page.wait_for_function(
-        "document.querySelector('[data-testid=live-video]').videoWidth > 0", timeout=FIRST_FRAME_MS
-    )
+    await_true(lambda: video.evaluate("v => v.videoWidth") > 0, "a picture arrives", timeout_s=30)
     took = video.evaluate(
         "v => new Promise(r => v.requestVideoFrameCallback(() => r(performance.now())))"
     )

@@ -124,7 +124,7 @@ async def test_uploads_survive_the_death_of_the_edge(product: Product, small_fil
             while sum(upload.is_sending and upload.acknowledged > 0 for upload in uploads) < 10:
                 await asyncio.sleep(0)
         caught = sum(upload.is_sending for upload in uploads)
-        killed = product.kill("edge")
+        killed = product.kill("edge-0")
         started = time.monotonic()
         async with asyncio.timeout(90):
             await asyncio.gather(*tasks)
@@ -153,10 +153,10 @@ async def test_transcoding_survives_the_death_of_its_worker(product: Product, sm
             "SELECT count(*) AS n FROM videos WHERE id = ANY($1::uuid[]) AND status <> 'ready'"
         )
         async with asyncio.timeout(60):
-            while not product.pids("media"):
+            while not product.pids("media workers"):
                 await asyncio.sleep(0.1)
         caught = (await fetch(product, pending, ids))[0]["n"]
-        killed = product.kill("media")
+        killed = product.kill("media workers")
         await wait_until_ready(session, product, uploads)
     chunks = await fetch(
         product,

@@ -1,0 +1,174 @@
+"""One product through its life: up, joined, wounded, taken over, down, in this order."""
+
+import json
+import os
+import socket
+import ssl
+import stat
+import urllib.request
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from storage.embedded.ports import is_port_free
+from tests.product import Product, await_gone, await_true
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+PARTS = {"supervisor", "crew", "postgres", "cache", "ray-store", "ray-control", "ray-node"}
+ACTORS = {"host-0", "host-1", "runner", "edge-0", "api"}
+
+
+@pytest.fixture(scope="module")
+def product() -> Iterator[Product]:
+    """Lend one running product to the whole module."""
+    lent = Product.start()
+    yield lent
+    lent.stop()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=3) as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
+def test_up_brings_every_part_and_prints_where_it_is(product: Product):
+    assert answers(f"{product.url}/health")
+    assert answers(f"{product.edge_url}/health")
+    assert product.url in product.output
+    status = product.status()
+    assert status["state"] == "running"
+    parts = {row["name"]: row for row in status["parts"]}
+    assert parts.keys() >= PARTS | ACTORS
+    assert {name for name, row in parts.items() if row["health"] != "healthy"} == set()
+    assert len(parts["api"]["pids"]) == product.settings.http.replicas
+    print(f"\nboot {status['facts']['boot_s']} s, {status['pss_mb']} MB in all")
+    for name, row in parts.items():
+        print(f"  {name:18} {row['pss_mb']:7.1f} MB")
+    assert status["pss_mb"] < 2000
+
+
+def test_a_second_up_joins_and_says_so(product: Product):
+    before = product.pids("supervisor")
+    result = product.run("up")
+    assert result.returncode == 0
+    assert "joins" in result.stdout
+    assert product.url in result.stdout
+    assert product.pids("supervisor") == before
+
+
+def test_secrets_lie_in_private_files_and_on_no_command_line(product: Product):
+    place, settings = product.place, product.settings
+    for path in (place.settings_file, place.running_settings_file, *place.keys.iterdir()):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    for folder in (place.run, place.keys, place.short_folder):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
+    states = [
+        json.loads((folder / "state.json").read_text())
+        for folder in (place.postgres, place.cache, place.ray_store)
+    ]
+    secrets = {settings.auth.token_key, settings.auth.grant_private_key, settings.cluster.key}
+    secrets |= {value for state in states for name, value in state.items() if "password" in name}
+    secrets.add((place.keys / "ray.token").read_text())
+    assert len(secrets) == 8
+    for process in psutil.process_iter(["cmdline"]):
+        line = " ".join(process.info["cmdline"] or [])
+        assert not [secret for secret in secrets if secret in line], process
+
+
+def test_ports_open_to_the_network_refuse_whoever_has_no_certificate(product: Product):
+    owned = {record.pid for record in product.list_processes()}
+    listening = [
+        entry.laddr
+        for entry in psutil.net_connections("tcp")
+        if entry.pid in owned and entry.status == psutil.CONN_LISTEN
+    ]
+    wide = {port for address, port in listening if address in {"0.0.0.0", "::"}}
+    assert wide, "each Serve replica opens one such port"
+    for port in wide:
+        assert talk_plainly(port) == b""
+        assert talk_without_certificate(port) == b""
+
+
+def talk_plainly(port: int) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=3) as wire:
+        wire.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+        try:
+            return wire.recv(1)
+        except ConnectionError:
+            return b""
+
+
+def talk_without_certificate(port: int) -> bytes:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=3) as wire,
+            context.wrap_socket(wire) as safe,
+        ):
+            safe.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+            return safe.recv(1)
+    except (ssl.SSLError, ConnectionError):
+        return b""
+
+
+def test_whatever_is_killed_comes_back(product: Product):
+    killed = {
+        part: product.kill(part)
+        for part in ("postgres", "cache", "crew", "ray-control", "host-0", "edge-0", "runner")
+    }
+    for part, pid in killed.items():
+        assert product.await_new(part, pid) != pid
+    await_true(lambda: answers(f"{product.url}/health"), "the API answers again")
+    await_true(lambda: product.status()["state"] == "running", "the product runs")
+    faults = {fault["part"] for fault in product.status()["faults"]}
+    assert faults >= {"postgres", "cache"}
+
+
+def test_the_product_outlives_its_supervisor_and_up_takes_it_over(product: Product):
+    before = {part: product.pids(part) for part in ACTORS | PARTS - {"supervisor", "crew"}}
+    product.kill("supervisor")
+    await_true(lambda: product.pids("supervisor") == [], "the supervisor is gone")
+    assert answers(f"{product.url}/health")
+    assert answers(f"{product.edge_url}/health")
+    status = product.status()
+    assert status["state"] == "unsupervised"
+    product.up()
+    assert product.status()["state"] == "running"
+    assert {part: product.pids(part) for part in before} == before
+    killed = product.kill("cache")
+    assert product.await_new("cache", killed) != killed
+
+
+def test_down_from_another_terminal_ends_every_process(product: Product):
+    everything = product.list_processes()
+    assert len(everything) > len(PARTS)
+    ports = [product.settings.http.port, product.settings.edge.port]
+    result = product.run("down")
+    assert result.returncode == 0, result.stdout
+    assert await_gone(everything) == []
+    assert all(is_port_free(port) for port in ports)
+    assert not product.place.running_settings_file.exists()
+    assert product.status()["state"] == "stopped"
+    assert product.run("down").returncode == 0
+
+
+def test_a_taken_port_is_named_with_its_holder():
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        blocked = Product.prepare(http_port=str(port))
+        try:
+            result = blocked.run("up")
+            assert result.returncode == 1
+            said = " ".join(result.stdout.split())
+            assert f"Port {port}/tcp for the page and the API is taken by process" in said
+            assert str(os.getpid()) in said
+            assert "SOCIALFLOW_HTTP_PORT" in said
+        finally:
+            blocked.stop()

@@ -1,0 +1,222 @@
+"""A whole product in a temporary home on free ports, for end-to-end tests.
+
+`Product.start()` runs `socialflow up --detach` as a person would; `stop()` leaves nothing behind:
+no process, no folder. It never touches a product that runs from the working folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cluster.home import Home
+from cluster.port_holders import is_udp_port_free
+from cluster.processes import end_processes, list_marked, wait_gone
+from cluster.records import Record, find_start_ticks, make_record
+from cluster.status import PartStatus, read_status
+from kit.settings import SETTINGS_VARIABLE, Settings, copy_environment, load_settings
+from storage.embedded.ports import get_free_port
+
+ROOT = Path(__file__).resolve().parents[1]
+UP_TIMEOUT_S = 240
+COMMAND_TIMEOUT_S = 120
+OWN_PREFIXES = ("SOCIALFLOW_", "RAY_")
+OWN_NAMES = {"DATABASE_URL", "REDIS_URL", "PUBLIC_URL"}
+
+
+@dataclass
+class Product:
+    """A running product; `environment` is what its commands are run with."""
+
+    home: Path
+    environment: dict[str, str] = field(repr=False)
+    output: str = ""
+    started: list[Record] = field(default_factory=list, repr=False)
+
+    @classmethod
+    def start(cls, home: Path | None = None, **options: str) -> Product:
+        """Start a product; options are settings such as `edge_count="2"`. Raises ProductFailed."""
+        product = cls.prepare(home, **options)
+        try:
+            product.up()
+        except BaseException:
+            product.stop()
+            raise
+        return product
+
+    @classmethod
+    def prepare(cls, home: Path | None = None, **options: str) -> Product:
+        """Choose home and ports without starting anything."""
+        if home is None:
+            folder = Path(tempfile.mkdtemp(prefix="sf-e2e-"))
+            # Another user runs the database when we are root.
+            folder.chmod(0o755)
+            home = folder / "home"
+        inherited = copy_environment()
+        kept = {
+            name: value
+            for name, value in inherited.items()
+            if not name.startswith(OWN_PREFIXES) and name not in OWN_NAMES
+        }
+        path = [entry for entry in kept.get("PYTHONPATH", "").split(os.pathsep) if entry]
+        values = {
+            "home": str(home),
+            "http_port": str(get_free_port()),
+            "edge_port": str(get_free_port()),
+            "edge_udp_port": str(_find_udp_port()),
+            "cluster_ray_port": str(get_free_port()),
+            **options,
+        }
+        own = {f"SOCIALFLOW_{name.upper()}": value for name, value in values.items()}
+        search = os.pathsep.join([*path, str(ROOT)])
+        return cls(home, {**kept, **own, "PYTHONPATH": search})
+
+    @property
+    def place(self) -> Home:
+        """Return the home's layout."""
+        return Home(self.home)
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings the running processes read, secrets and addresses included."""
+        return load_settings({SETTINGS_VARIABLE: str(self.place.running_settings_file)})
+
+    @property
+    def url(self) -> str:
+        """Return the address of the page and the API."""
+        return self.settings.http.public_url
+
+    @property
+    def edge_url(self) -> str:
+        """Return the address of edge 0, as browsers use it."""
+        return f"http://{self.settings.edge.public_host}:{self.settings.edge.port}"
+
+    def up(self) -> str:
+        """Run `socialflow up --detach`; return what it printed. Raises ProductFailed."""
+        result = self.run("up", "--detach", timeout_s=UP_TIMEOUT_S)
+        self.output = result.stdout
+        if result.returncode != 0:
+            raise ProductFailed(f"{result.stdout}\n{result.stderr}\n{self.read_logs()}")
+        self.started += self.list_processes()
+        return result.stdout
+
+    def run(
+        self, *words: str, timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of `socialflow` in this product's home."""
+        return subprocess.run(
+            [sys.executable, "-m", "cluster.cli", *words],
+            env=self.environment,
+            cwd=self.home.parent,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def status(self) -> dict[str, Any]:
+        """Return `socialflow status --json`."""
+        return dict(json.loads(self.run("status", "--json").stdout))
+
+    def find_part(self, part: str) -> PartStatus | None:
+        """Return a part as `status` finds it, without measuring; "api", "edge-0", "postgres" …"""
+        rows = read_status(self.place, sample_s=0.0).parts
+        return next((row for row in rows if row.name == part), None)
+
+    def pids(self, part: str) -> list[int]:
+        """Return the processes of a part."""
+        found = self.find_part(part)
+        return list(found.pids) if found else []
+
+    def kill(self, part: str, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send kill -9 to the first process of a part; return its pid."""
+        pid = self.pids(part)[0]
+        os.kill(pid, number)
+        return pid
+
+    def list_processes(self) -> list[Record]:
+        """List every process of the product, the supervisor and the servers included."""
+        found = {record.pid: record for record in list_marked(self.place.running_settings_file)}
+        for row in read_status(self.place, sample_s=0.0).parts:
+            for pid in row.pids:
+                record = make_record(row.name, pid)
+                if record is not None:
+                    found.setdefault(pid, record)
+        return list(found.values())
+
+    def await_new(self, part: str, killed: int, *, timeout_s: float = 60.0) -> int:
+        """Wait until the part is healthy in another process; return its pid."""
+        found: list[int] = []
+
+        def is_back() -> bool:
+            row = self.find_part(part)
+            found[:] = [pid for pid in (row.pids if row else []) if pid != killed]
+            return bool(found) and row is not None and row.health == "healthy"
+
+        await_true(is_back, f"{part} is back after {killed}", timeout_s=timeout_s)
+        return found[0]
+
+    def read_logs(self) -> str:
+        """Return the ends of the supervisor's and the crew's logs."""
+        text = ""
+        for name in ("up.log", "supervisor.log", "crew.log"):
+            with contextlib.suppress(OSError):
+                text += f"--- {name}\n{(self.place.logs / name).read_text()[-3000:]}\n"
+        return text
+
+    def stop(self) -> None:
+        """Stop the product, hard if need be, and remove its folders."""
+        if self.place.run.exists():
+            result = self.run("down")
+            if result.returncode != 0:
+                self.run("down", "--now")
+        # Also when the folder was taken away under the product's feet.
+        end_processes(list_marked(self.place.running_settings_file), grace_s=0.0)
+        end_processes(self.started, grace_s=0.0)
+        shutil.rmtree(self.home, ignore_errors=True)
+        shutil.rmtree(self.place.short_folder, ignore_errors=True)
+        if self.home.parent.name.startswith("sf-e2e-"):
+            shutil.rmtree(self.home.parent, ignore_errors=True)
+
+
+class ProductFailed(AssertionError):
+    """The product did not come up; the text holds what it said and its logs."""
+
+
+def await_true(check: Callable[[], bool], what: str, *, timeout_s: float = 30.0) -> None:
+    """Ask until the check holds; fails the test when it does not in time."""
+    end = time.monotonic() + timeout_s
+    while not check():
+        assert time.monotonic() < end, f"not within {timeout_s:g} s: {what}"
+        time.sleep(0.1)
+
+
+def await_gone(records: list[Record], *, timeout_s: float = 10.0) -> list[Record]:
+    """Wait for processes to end; return those still there."""
+    return wait_gone(records, timeout_s=timeout_s)
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process lives (a zombie does not)."""
+    return find_start_ticks(pid) is not None
+
+
+def _find_udp_port() -> int:
+    for _ in range(100):
+        port = 21_000 + secrets.randbelow(8000)
+        if is_udp_port_free(port):
+            return port
+    raise AssertionError("no free UDP port")
