@@ -1,0 +1,225 @@
+"""Starting the product: the order of things, what runs side by side, what each step says.
+
+Called by the supervisor, which ends what was begun when a step raises. Whatever already runs is
+joined, so the same steps start a fresh machine and take over a product whose supervisor died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from cluster.crew_link import CrewFailed
+from cluster.health import await_healthy
+from cluster.port_holders import PortHeld, find_udp_holder, is_udp_port_free
+from cluster.ray_node import (
+    CONTROL,
+    NODE,
+    RayRunning,
+    end_ray,
+    find_ray,
+    restart_control,
+    start_ray,
+)
+from cluster.servers import CACHE, POSTGRES, STORE, TITLES
+from cluster.site import Site
+from cluster.steps import Step
+from cluster.topology import Kind, get_api_url, get_edge_url, list_actors, list_ports
+from kit.errors import AppError
+from kit.logs import get_log
+from storage.embedded.ports import find_port_holder, is_port_free
+
+MIGRATE_TIMEOUT_S = 300.0
+READY_TIMEOUT_S = 120.0
+STEPS = {POSTGRES: 2, CACHE: 1, STORE: 2}  # PostgreSQL comes with migrations, the store with Ray
+STEPS_ALWAYS = 5
+
+log = get_log("cluster.boot")
+
+
+class StartFailed(AppError):
+    """A part did not become ready; the text says which and where to look."""
+
+    code, status, message = "start_failed", 500, "The product did not start."
+
+
+async def boot(site: Site) -> None:
+    """Start or join every part and wait until the product answers; raises AppError."""
+    began = time.monotonic()
+    names = site.servers.list_names()
+    site.screen.plan(STEPS_ALWAYS + sum(STEPS[name] for name in names))
+    running = await asyncio.to_thread(find_ray, site.ray_context) if site.has_own_ray else None
+    site.is_joined = running is not None
+    with site.screen.step("Ports") as step:
+        _check_ports(site, step)
+    await site.open_crew()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_start_database(site))
+        group.create_task(_start_cache(site))
+        ray = group.create_task(_start_ray(site, running))
+    site.set_addresses(ray.result() or site.given.cluster.ray_address)
+    await start_crew_work(site)
+    site.screen.plan(0)
+    site.board.facts["boot_s"] = round(time.monotonic() - began, 1)
+    log.info("product.started", took_s=site.board.facts["boot_s"])
+
+
+async def start_crew_work(site: Site) -> None:
+    """Let the crew bring up the actors and the API, and wait for each of them."""
+    assert site.crew is not None, "the crew is opened before it works"
+    await site.crew.go()
+    actors = list_actors(site.settings)
+    async with asyncio.TaskGroup() as group:
+        for kind, title in (
+            (Kind.HOST, "Room hosts"),
+            (Kind.RUNNER, "Job runner"),
+            (Kind.EDGE, "Edge"),
+        ):
+            members = [part.name for part in actors if part.kind is kind]
+            group.create_task(_await_members(site, title, members))
+        group.create_task(_await_api(site))
+
+
+async def _start_server(site: Site, name: str, step: Step) -> None:
+    server = await asyncio.to_thread(site.servers.start, name)
+    site.take_server(name, server)
+    step.note = f"port {server.port}" + (", joined" if server.joined else "")
+
+
+async def _start_database(site: Site) -> None:
+    if POSTGRES in site.servers.list_names():
+        with site.screen.step(TITLES[POSTGRES]) as step:
+            await _start_server(site, POSTGRES, step)
+    with site.screen.step("Database schema") as step:
+        server = site.servers_running.get(POSTGRES)
+        dsn = getattr(server, "dsn", "") or site.given.database.url
+        step.note = await asyncio.to_thread(run_migrations, site.environment, dsn)
+
+
+async def _start_cache(site: Site) -> None:
+    if CACHE in site.servers.list_names():
+        with site.screen.step(TITLES[CACHE]) as step:
+            await _start_server(site, CACHE, step)
+
+
+async def _start_ray(site: Site, running: RayRunning | None) -> str:
+    """Return the address of our Ray; "" when the settings name another."""
+    if not site.has_own_ray:
+        return ""
+    context = site.ray_context
+    has_node = running is not None or context.shelf.find_alive(NODE) is not None
+    with site.screen.step(TITLES[STORE]) as step:
+        if not has_node:
+            await asyncio.to_thread(end_ray, context, grace_s=0.0)
+            await asyncio.to_thread(site.servers.empty_store)
+        await _start_server(site, STORE, step)
+    with site.screen.step("Ray") as step:
+        # The store may have ended since, and the control service with it.
+        running = await asyncio.to_thread(find_ray, context)
+        if running is None and has_node:
+            running = await asyncio.to_thread(restart_control, context, site.store)
+        step.note = "joined" if running is not None else ""
+        if running is None:
+            running = await asyncio.to_thread(start_ray, context, site.store, namespace=None)
+        take_ray(site, running)
+        return running.address
+
+
+def take_ray(site: Site, running: RayRunning) -> None:
+    """Note Ray's processes on the board."""
+    site.note(CONTROL, Kind.RAY, "running", pid=running.control.pid)
+    site.note(NODE, Kind.RAY, "running", pid=running.node.pid)
+
+
+def run_migrations(environment: dict[str, str], dsn: str) -> str:
+    """Bring the schema up in a process of its own; return the revision. Raises StartFailed."""
+    result = subprocess.run(
+        [sys.executable, "-m", "cluster.migrations"],
+        input=json.dumps({"dsn": dsn}),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=MIGRATE_TIMEOUT_S,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise StartFailed(f"The migration failed:\n{result.stderr.strip()[-1500:]}")
+    return result.stdout.strip()
+
+
+def _check_ports(site: Site, step: Step) -> None:
+    rows = list_ports(site.given)
+    step.note = ", ".join(f"{port}/{kind}" for _what, port, kind in rows)
+    if site.is_joined or not site.has_own_ray:
+        return
+    for what, port, kind in rows:
+        if kind == "tcp" and not is_port_free(port):
+            raise PortHeld.describe(what, port, kind, find_port_holder(port))
+        if kind == "udp" and not is_udp_port_free(port):
+            raise PortHeld.describe(what, port, kind, find_udp_holder(port))
+
+
+async def _await_members(site: Site, title: str, names: list[str]) -> None:
+    if not names:
+        return
+    with site.screen.step(title if len(names) == 1 else f"{title} ({len(names)})") as step:
+        await _await_report(
+            site,
+            lambda: all(_state(site, name) == "running" for name in names),
+            lambda: "; ".join(
+                f"{name} is {_state(site, name)} {_fault(site, name)}" for name in names
+            ),
+        )
+        for name in names:
+            if name.startswith("edge-"):
+                url = get_edge_url(site.settings, int(name.partition("-")[2]))
+                if not await await_healthy(url, timeout_s=30.0):
+                    raise StartFailed(f"{name} runs but {url}/health does not answer 200.")
+                step.note = url
+
+
+async def _await_api(site: Site) -> None:
+    with site.screen.step(f"API ({site.settings.http.replicas})") as step:
+        url = get_api_url(site.settings)
+        await _await_report(
+            site,
+            lambda: site.crew is not None and site.crew.api["state"] == "running",
+            lambda: (
+                f"the API is {site.crew.api['state'] if site.crew else 'gone'} "
+                f"{site.crew.api.get('fault', '') if site.crew else ''}"
+            ),
+        )
+        if not await await_healthy(url, timeout_s=30.0):
+            raise StartFailed(f"The API runs but {url}/health does not answer 200.")
+        step.note = url
+
+
+async def _await_report(
+    site: Site, is_ready: Callable[[], bool], describe: Callable[[], str]
+) -> None:
+    """Follow the crew's reports until `is_ready`; raises StartFailed, CrewFailed."""
+    end = time.monotonic() + READY_TIMEOUT_S
+    while True:
+        site.take_report()
+        site.board.write()
+        if is_ready():
+            return
+        if site.crew is None or not site.crew.is_alive:
+            raise CrewFailed(f"The crew ended; see {site.home.logs / 'crew.log'}.")
+        if time.monotonic() > end:
+            raise StartFailed(f"Not ready after {READY_TIMEOUT_S:g} s: {describe()}.")
+        await asyncio.sleep(0.1)
+
+
+def _state(site: Site, name: str) -> str:
+    members = site.crew.members if site.crew else {}
+    return str(members.get(name, {}).get("state", "unknown"))
+
+
+def _fault(site: Site, name: str) -> str:
+    members = site.crew.members if site.crew else {}
+    return str(members.get(name, {}).get("fault", ""))

@@ -1,0 +1,282 @@
+"""The command line `socialflow`: thin commands over the modules beside it.
+
+Prints for people, exits 0, 1 (it did not work) or 130 (interrupted). Heavy work runs in processes
+of its own, so that `status` answers at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.table import Table
+
+from cluster.boot import run_migrations
+from cluster.doctor import Verdict, examine
+from cluster.environment import make_environment
+from cluster.home import prepare_home
+from cluster.launch import (
+    Flags,
+    find_home,
+    find_supervisor,
+    open_site,
+    read_settings,
+    redirect_errors,
+    start_detached,
+    stop_supervised,
+)
+from cluster.log_files import follow_log, list_logs, read_tail
+from cluster.manual import list_values, render_manual
+from cluster.ray_keys import ensure_ray_keys
+from cluster.servers import POSTGRES, Servers
+from cluster.settings_files import load_installation
+from cluster.status import ProductStatus, get_title, read_status
+from cluster.steps import PatientConsole, Screen
+from cluster.supervisor import Supervisor, find_lock
+from kit.errors import AppError
+from kit.logs import configure_logs
+from kit.settings import copy_environment
+
+app = typer.Typer(
+    name="socialflow",
+    help="Run Social Flow on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = PatientConsole(soft_wrap=True)
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="Data folder (default: .socialflow here).")
+]
+LOGGED_COMMANDS = "supervisor.log"
+
+
+@app.command()
+def up(
+    port: Annotated[int | None, typer.Option(help="Port of the page and the API.")] = None,
+    home: HomeOption = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when it runs.")] = False,
+) -> None:
+    """Start the product, or join the running one. Ctrl-C stops it."""
+    flags = Flags(home=home, port=port)
+    place = find_home(flags, copy_environment())
+    screen = Screen(console)
+    screen.say("[bold]Social Flow[/]")
+    if place.moved_from is not None:
+        screen.say(
+            f"  Data lies in {place.root}: the database must not run as root, and its user cannot "
+            f"enter {place.moved_from.parent}. SOCIALFLOW_HOME chooses another folder."
+        )
+    prepare_home(place)
+    if detach and find_supervisor(place) is None:
+        raise typer.Exit(start_detached(place, flags, console))
+    lock = find_lock(place.run)
+    if lock is None:
+        screen.say("  Already running; this start joins it.\n")
+        _print_status(read_status(place))
+        raise typer.Exit(0)
+    redirect_errors(place, LOGGED_COMMANDS)
+    configure_logs(read_settings(place).log_level)
+    site = open_site(place, flags, screen)
+    raise typer.Exit(asyncio.run(Supervisor(site).run()))
+
+
+@app.command()
+def down(
+    home: HomeOption = None,
+    now: Annotated[bool, typer.Option("--now", help="End every process at once.")] = False,
+) -> None:
+    """Stop the product in order, from any terminal, also one whose supervisor is gone."""
+    place = find_home(Flags(home=home), copy_environment())
+    screen = Screen(console)
+    if not place.run.exists():
+        screen.say("  Nothing runs here.")
+        raise typer.Exit(0)
+    supervisor = find_supervisor(place)
+    if supervisor is not None:
+        is_stopped = stop_supervised(supervisor, place, screen, hard=now)
+        screen.say(
+            "  Stopped." if is_stopped else "  It did not stop in time: socialflow down --now"
+        )
+        raise typer.Exit(0 if is_stopped else 1)
+    lock = find_lock(place.run)
+    if lock is None:
+        _refuse("Another command is starting or stopping the product right now.")
+    status = read_status(place)
+    if not any(part.pids for part in status.parts):
+        screen.say("  Nothing runs here.")
+    redirect_errors(place, LOGGED_COMMANDS)
+    configure_logs()
+    site = open_site(place, Flags(home=home), screen)
+    raise typer.Exit(asyncio.run(Supervisor(site).stop(hard=now)))
+
+
+@app.command()
+def status(
+    home: HomeOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show every part: process, CPU, memory, health."""
+    found = read_status(find_home(Flags(home=home), copy_environment()))
+    if as_json:
+        sys.stdout.write(json.dumps(found.to_json(), indent=1, default=str) + "\n")
+    else:
+        _print_status(found)
+    raise typer.Exit(0 if found.state == "running" else 1)
+
+
+@app.command()
+def doctor(home: HomeOption = None) -> None:
+    """Check this machine and say what to mend."""
+    place = find_home(Flags(home=home), copy_environment())
+    findings = examine(place, read_settings(place))
+    marks = {Verdict.GOOD: "[green]✓[/]", Verdict.NOTE: "[yellow]![/]", Verdict.BAD: "[red]✗[/]"}
+    for finding in findings:
+        console.print(f"  {marks[finding.verdict]} {finding.name:<18} {finding.found}")
+        if finding.cure:
+            console.print(f"      {finding.cure}", style="dim", highlight=False)
+    raise typer.Exit(1 if any(found.verdict is Verdict.BAD for found in findings) else 0)
+
+
+@app.command()
+def migrate(home: HomeOption = None) -> None:
+    """Bring the database to this code's schema."""
+    place = find_home(Flags(home=home), copy_environment())
+    prepare_home(place)
+    environ = copy_environment()
+    settings = load_installation(place, environ)
+    environment = make_environment(place, settings, ensure_ray_keys(place.keys), environ)
+    servers = Servers(place, settings)
+    if settings.database.url:
+        revision = run_migrations(environment, settings.database.url)
+    else:
+        server = servers.start(POSTGRES)
+        try:
+            revision = run_migrations(environment, getattr(server, "dsn", ""))
+        finally:
+            if not server.joined:
+                servers.stop(POSTGRES, immediate=False)
+    console.print(f"  The schema is at {revision}.")
+
+
+@app.command()
+def settings(
+    home: HomeOption = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a page.")] = False,
+    write: Annotated[Path | None, typer.Option(help="Write the page there.")] = None,
+) -> None:
+    """List every setting with its present value; secrets are masked."""
+    if markdown or write:
+        _write_or_print(render_manual(), write)
+        return
+    place = find_home(Flags(home=home), copy_environment())
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("setting", "value", "meaning"):
+        table.add_column(title, overflow="fold")
+    for row in list_values(read_settings(place)):
+        table.add_row(*row)
+    console.print(table)
+
+
+@app.command()
+def openapi(
+    write: Annotated[Path | None, typer.Option(help="Write the description there.")] = None,
+) -> None:
+    """Print the API's description (OpenAPI 3.1)."""
+    result = subprocess.run(
+        [sys.executable, "-m", "cluster.openapi"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if result.returncode != 0:
+        _refuse(f"The API could not be built:\n{result.stderr[-2000:]}")
+    _write_or_print(result.stdout, write)
+
+
+@app.command()
+def logs(
+    part: Annotated[str | None, typer.Argument(help="A part of `status`, or a file.")] = None,
+    home: HomeOption = None,
+    lines: Annotated[int, typer.Option("-n", help="Lines from the end.")] = 40,
+    follow: Annotated[bool, typer.Option("-f", help="Go on as it grows.")] = False,
+) -> None:
+    """Show the end of a part's log; without a part, list the logs."""
+    place = find_home(Flags(home=home), copy_environment())
+    found = list_logs(place, read_status(place) if part else None)
+    if part is None:
+        for name, path in found.items():
+            console.print(f"  {name:<16} {path}", highlight=False)
+        return
+    if part not in found:
+        _refuse(f"There is no log of {part}.", f"There are: {', '.join(found)}")
+    console.print(read_tail(found[part], lines), markup=False, highlight=False)
+    if follow:
+        for line in follow_log(found[part]):
+            console.print(line, end="", markup=False, highlight=False)
+
+
+def _print_status(found: ProductStatus) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("part", "health", "process", "CPU %", "PSS MB", "since", ""):
+        right = title in {"CPU %", "PSS MB", "since"}
+        table.add_column(title, justify="right" if right else "left", no_wrap=title != "")
+    colours = {"healthy": "green", "stopped": "dim"}
+    for part in found.parts:
+        pids = " ".join(str(pid) for pid in part.pids[:3]) + (" …" if len(part.pids) > 3 else "")
+        table.add_row(
+            get_title(part.name),
+            f"[{colours.get(part.health, 'yellow')}]{part.health}[/]",
+            pids,
+            f"{part.cpu_percent:.1f}",
+            f"{part.pss_mb:.1f}",
+            _show_age(part.uptime_s),
+            part.fault[:60],
+        )
+    table.add_row("", "", "", f"{found.cpu_percent:.1f}", f"{found.pss_mb:.1f}", "", "in all")
+    console.print(f"  {found.state}   {found.url}   {found.home}", highlight=False)
+    if found.state != "stopped":
+        console.print(table)
+
+
+def _show_age(age_s: float) -> str:
+    for size_s, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if age_s >= size_s:
+            return f"{age_s / size_s:.0f} {unit}"
+    return f"{age_s:.0f} s" if age_s else ""
+
+
+def _write_or_print(text: str, path: Path | None) -> None:
+    if path is None:
+        sys.stdout.write(text)
+    else:
+        path.write_text(text)
+        console.print(f"  Wrote {path}.", highlight=False)
+
+
+def _refuse(problem: str, cure: str = "") -> NoReturn:
+    Screen(console).refuse(problem, cure)
+    raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; a refusal is a sentence, not a traceback."""
+    try:
+        app()
+    except AppError as error:
+        Screen(console).refuse(error.text)
+        raise SystemExit(1) from error
+    except BrokenPipeError:
+        # The reader of a pipe left early, as `socialflow logs | head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

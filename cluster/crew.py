@@ -1,0 +1,300 @@
+"""Keeps the named actors and the Serve application alive: the one long-lived driver of Ray.
+
+A process of its own beside the supervisor, because Ray may end a driver whose cluster goes away.
+Speaks JSON lines: requests on standard input, answers and reports on standard output; it ends when
+its input does, and the actors go on. Decides nothing about the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray import serve
+from ray.serve.config import ProxyLocation
+
+from cluster.topology import API_APP, ActorPart, Kind, list_actors
+from kit.logs import configure_logs, get_log
+from kit.settings import Settings, load_settings
+from serve_apps import wiring
+
+LOOK_EVERY_S = 1.0
+CALL_TIMEOUT_S = 5.0
+START_TIMEOUT_S = 60.0
+STUCK_AFTER_S = 20.0
+SERVE_EVERY_S = 2.0
+REQUEST_BYTES_MAX = 1 << 16
+
+log = get_log("cluster.crew")
+
+CLASSES: dict[Kind, Callable[[], type]] = {
+    Kind.HOST: wiring.host_class,
+    Kind.EDGE: wiring.edge_class,
+    Kind.RUNNER: wiring.runner_class,
+}
+
+
+@dataclass
+class Member:
+    """One named actor as last seen."""
+
+    part: ActorPart
+    state: str = "starting"
+    pid: int | None = None
+    seen_at_s: float = 0.0
+    started_pid: int | None = None
+    fault: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    handle: Any = None
+
+
+class Crew:
+    """The actors and the application this node should have, and what they last said."""
+
+    def __init__(self, settings: Settings, report: Callable[[dict[str, Any]], None]) -> None:
+        self._settings = settings
+        self._report = report
+        self._members = {part.name: Member(part) for part in list_actors(settings)}
+        self._api: dict[str, Any] = {"state": "starting", "pids": [], "fault": ""}
+        self._is_stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def keep(self) -> None:
+        """Bring everything up and watch it until cancelled."""
+        self._tasks = [
+            asyncio.create_task(self._keep_member(member)) for member in self._members.values()
+        ]
+        self._tasks.append(asyncio.create_task(self._keep_api()))
+        while True:
+            self._report({"event": "crew", **self._describe()})
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _describe(self) -> dict[str, Any]:
+        members = {
+            name: {
+                "kind": member.part.kind,
+                "state": member.state,
+                "pid": member.pid,
+                "fault": member.fault,
+                "facts": member.facts,
+            }
+            for name, member in self._members.items()
+        }
+        return {"members": members, "api": self._api}
+
+    async def stop_kind(self, kind: Kind, deadline_s: float) -> dict[str, Any]:
+        """Drain and end the actors of a kind (or the application); they stay ended."""
+        self._is_stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        if kind is Kind.API:
+            await asyncio.wait_for(asyncio.to_thread(serve.shutdown), deadline_s)
+            return {"stopped": [API_APP]}
+        members = [
+            m for m in self._members.values() if m.part.kind is kind and m.handle is not None
+        ]
+        results = await asyncio.gather(
+            *(self._drain(member, deadline_s) for member in members), return_exceptions=True
+        )
+        for member, result in zip(members, results, strict=True):
+            if isinstance(result, BaseException):
+                log.info("actor.drain_failed", actor=member.part.name, error=repr(result))
+            with contextlib.suppress(ray.exceptions.RayError, ValueError):
+                ray.kill(member.handle, no_restart=True)
+            member.state = "stopped"
+        return {"stopped": [member.part.name for member in members]}
+
+    async def _drain(self, member: Member, deadline_s: float) -> None:
+        await asyncio.wait_for(member.handle.drain.remote(deadline_s), deadline_s + 1.0)
+
+    async def _keep_member(self, member: Member) -> None:
+        while True:
+            try:
+                await self._look_at(member)
+                wait_s = LOOK_EVERY_S
+            except ray.exceptions.ActorDiedError as error:
+                self._note(member, "dead", error)
+                member.handle = None
+                wait_s = 0.2
+            except ray.exceptions.RayTaskError as error:
+                self._note(member, "failing", error.cause or error)
+                log.warning("actor.failing", actor=member.part.name, error=member.fault)
+                wait_s = 1.0
+            except (ray.exceptions.RayError, TimeoutError) as error:
+                self._note(member, "restarting", error)
+                await self._end_if_stuck(member)
+                wait_s = 0.3
+            except Exception as error:
+                self._note(member, "failing", error)
+                log.exception("actor.failed", actor=member.part.name)
+                wait_s = 2.0
+            await asyncio.sleep(wait_s)
+
+    async def _look_at(self, member: Member) -> None:
+        if member.handle is None:
+            member.handle = await asyncio.to_thread(self._create, member.part)
+            member.seen_at_s = time.monotonic()
+        is_first = member.started_pid is None or member.state != "running"
+        timeout_s = START_TIMEOUT_S if is_first else CALL_TIMEOUT_S
+        facts = await asyncio.wait_for(member.handle.describe.remote(), timeout_s)
+        pid = int(facts["pid"])
+        if pid != member.started_pid:
+            # A process Ray made anew: its constructor ran, its work has not begun.
+            await asyncio.wait_for(member.handle.start.remote(), START_TIMEOUT_S)
+            member.started_pid = pid
+            facts = await asyncio.wait_for(member.handle.describe.remote(), CALL_TIMEOUT_S)
+            log.info("actor.running", actor=member.part.name, pid=pid)
+        member.pid, member.facts, member.fault = pid, facts, ""
+        member.state = "running"
+        member.seen_at_s = time.monotonic()
+
+    def _create(self, part: ActorPart) -> Any:
+        arguments = [] if part.argument is None else [part.argument]
+        resources = {part.kind.value: 1} if part.kind in {Kind.HOST, Kind.EDGE} else {}
+        return (
+            ray.remote(CLASSES[part.kind]())
+            .options(
+                name=part.name,
+                lifetime="detached",
+                namespace=self._settings.cluster.namespace,
+                get_if_exists=True,
+                max_restarts=-1,
+                num_cpus=0,
+                resources=resources,
+            )
+            .remote(*arguments)
+        )
+
+    def _note(self, member: Member, state: str, error: BaseException) -> None:
+        if member.state == "running":
+            log.info("actor.lost", actor=member.part.name, state=state, error=repr(error)[:300])
+        member.state, member.fault = state, repr(error)[:300]
+
+    async def _end_if_stuck(self, member: Member) -> None:
+        """End an actor that has not answered for 20 s (a stopped process); Ray makes it anew."""
+        if member.started_pid is None or time.monotonic() - member.seen_at_s < STUCK_AFTER_S:
+            return
+        log.error("actor.stuck", actor=member.part.name, pid=member.pid)
+        with contextlib.suppress(ray.exceptions.RayError, ValueError):
+            ray.kill(member.handle, no_restart=False)
+        member.seen_at_s = time.monotonic()
+
+    async def _keep_api(self) -> None:
+        while True:
+            try:
+                status = await asyncio.to_thread(_find_application)
+                if status is None:
+                    self._api = {**self._api, "state": "starting"}
+                    await asyncio.to_thread(self._deploy_api)
+                    status = await asyncio.to_thread(_find_application)
+                self._api = status or self._api
+            except (
+                ray.exceptions.RayError,
+                serve.exceptions.RayServeException,
+                TimeoutError,
+            ) as error:
+                self._api = {**self._api, "state": "restarting", "fault": repr(error)[:300]}
+            except Exception as error:
+                log.exception("api.deploy_failed")
+                self._api = {**self._api, "state": "failing", "fault": repr(error)[:300]}
+            await asyncio.sleep(SERVE_EVERY_S)
+
+    def _deploy_api(self) -> None:
+        logging = {"enable_access_log": False, "log_level": "WARNING"}
+        serve.start(proxy_location=ProxyLocation.Disabled, logging_config=logging)
+        application = wiring.bind_api(self._settings)
+        serve.run(application, name=API_APP, route_prefix=None, blocking=False)
+        log.info("api.deployed")
+
+
+def _find_application() -> dict[str, Any] | None:
+    """Return the state of the Serve application; None when it is not deployed."""
+    application = serve.status().applications.get(API_APP)
+    if application is None:
+        return None
+    states: dict[str, int] = {}
+    for deployment in application.deployments.values():
+        for state, count in deployment.replica_states.items():
+            name = str(getattr(state, "value", state)).lower()
+            states[name] = states.get(name, 0) + count
+    overall = str(application.status.value).lower()
+    return {"state": overall, "replicas": states, "fault": application.message[-300:]}
+
+
+async def _read_requests(crew: Crew, report: Callable[[dict[str, Any]], None]) -> None:
+    """Serve requests until the input ends."""
+    reader = asyncio.StreamReader(limit=REQUEST_BYTES_MAX)
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        request = json.loads(line)
+        try:
+            result = await crew.stop_kind(Kind(request["kind"]), float(request["deadline_s"]))
+            report({"event": "answer", "id": request["id"], "ok": True, **result})
+        except Exception as error:
+            log.exception("request.failed", request=request)
+            report({"event": "answer", "id": request["id"], "ok": False, "fault": repr(error)})
+
+
+async def run_crew(settings: Settings, report: Callable[[dict[str, Any]], None]) -> None:
+    """Connect to Ray, keep the crew, and leave when the supervisor does."""
+    await asyncio.to_thread(
+        ray.init,
+        address=settings.cluster.ray_address,
+        namespace=settings.cluster.namespace,
+        log_to_driver=False,
+        configure_logging=False,
+    )
+    report({"event": "connected", "pid": os.getpid()})
+    crew = Crew(settings, report)
+    keeping = asyncio.create_task(crew.keep())
+    reading = asyncio.create_task(_read_requests(crew, report))
+    await asyncio.wait({keeping, reading}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (keeping, reading):
+        task.cancel()
+    await asyncio.gather(keeping, reading, return_exceptions=True)
+
+
+def _await_go() -> None:
+    """Wait for the first line: until then the settings may still change. Byte by byte, because
+    what follows the line is read by somebody else.
+    """
+    while (byte := os.read(sys.stdin.fileno(), 1)) != b"\n":
+        if not byte:
+            os._exit(0)
+
+
+def main() -> None:
+    """Run the crew; standard output is kept for the supervisor alone."""
+    pipe = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    _await_go()
+    settings = load_settings()
+    configure_logs(settings.log_level)
+
+    def report(event: dict[str, Any]) -> None:
+        pipe.write(json.dumps(event, default=str) + "\n")
+
+    try:
+        asyncio.run(run_crew(settings, report))
+    except BrokenPipeError:
+        log.info("crew.alone")
+    except Exception:
+        log.exception("crew.failed")
+    finally:
+        # Ray's exit hooks would wait for a cluster that may be gone; the actors are detached.
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

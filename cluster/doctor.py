@@ -1,0 +1,215 @@
+"""Checks of this machine, each with its cure. Reads and probes only; changes nothing.
+
+Used by `socialflow doctor`. A check returns what it found; only the command prints.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import resource
+import shutil
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import psutil
+
+from cluster.home import Home
+from cluster.port_holders import find_udp_holder, is_udp_port_free
+from cluster.topology import list_ports
+from kit.settings import Settings
+from storage.embedded.ports import find_port_holder, is_port_free
+
+DISK_MIN_GB, MEMORY_MIN_GB, SHARED_MIN_MB = 5.0, 3.0, 256
+FILES_MIN = 4096
+SKEW_MAX_S = 0.2
+NTP_SERVER, NTP_PORT, NTP_TIMEOUT_S = "pool.ntp.org", 123, 1.5
+NTP_EPOCH_OFFSET_S = 2_208_988_800  # RFC 5905 §6: seconds from 1900 to 1970
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+class Verdict(StrEnum):
+    """How a check ended; only `bad` keeps the product from running."""
+
+    GOOD = "good"
+    NOTE = "note"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what was found and, unless good, what to do."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    cure: str = ""
+
+
+def examine(home: Home, settings: Settings) -> list[Finding]:
+    """Run every check (up to 2 s, for the clock)."""
+    checks: list[Callable[[], Finding]] = [
+        check_python,
+        check_packages,
+        lambda: check_disk(home.root),
+        check_memory,
+        check_shared_memory,
+        check_open_files,
+        lambda: check_clock(measure_skew_s),
+        lambda: check_route(settings, find_default_address()),
+        lambda: check_public_url(settings),
+        lambda: check_program("ffmpeg", ("ffmpeg", "ffprobe"), "apt-get install ffmpeg"),
+        lambda: check_program("Chromium", BROWSERS, "apt-get install chromium"),
+    ]
+    ports = [_check_port(what, port, kind, home) for what, port, kind in list_ports(settings)]
+    return [check() for check in checks] + ports
+
+
+def check_python() -> Finding:
+    """Name the Python that runs; pip refused one the project does not run on."""
+    return Finding("Python", Verdict.GOOD, f"{sys.version.split()[0]} at {sys.executable}")
+
+
+def check_packages() -> Finding:
+    """Say which Ray is installed; another minor version may start differently."""
+    version = importlib.metadata.version("ray")
+    if not version.startswith("2.60."):
+        return Finding("Ray", Verdict.NOTE, version, "Tested with 2.60: pip install 'ray<2.61'.")
+    return Finding("Ray", Verdict.GOOD, version)
+
+
+def check_disk(folder: Path) -> Finding:
+    """Look at the space where the data lies."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    free_gb = shutil.disk_usage(nearest).free / 1e9
+    found = f"{free_gb:.1f} GB free at {folder}"
+    if free_gb < DISK_MIN_GB:
+        return Finding("Disk", Verdict.NOTE, found, "Free some space or move SOCIALFLOW_HOME.")
+    return Finding("Disk", Verdict.GOOD, found)
+
+
+def check_memory() -> Finding:
+    """Look at the memory left: the idle product takes under 2 GB."""
+    free_gb = psutil.virtual_memory().available / 1e9
+    found = f"{free_gb:.1f} GB available"
+    if free_gb < MEMORY_MIN_GB:
+        return Finding("Memory", Verdict.NOTE, found, "Close something, or lower http.replicas.")
+    return Finding("Memory", Verdict.GOOD, found)
+
+
+def check_shared_memory() -> Finding:
+    """Look at /dev/shm, where Ray keeps objects; containers often get 64 MB."""
+    try:
+        total_mb = shutil.disk_usage("/dev/shm").total / 1e6  # noqa: S108 -- Ray's own place
+    except OSError:
+        return Finding("Shared memory", Verdict.NOTE, "no /dev/shm", "Ray will use the disk.")
+    found = f"{total_mb:.0f} MB in /dev/shm"
+    if total_mb < SHARED_MIN_MB:
+        cure = "In a container: run it with --shm-size=512m; Ray will use the disk until then."
+        return Finding("Shared memory", Verdict.NOTE, found, cure)
+    return Finding("Shared memory", Verdict.GOOD, found)
+
+
+def check_open_files() -> Finding:
+    """Look at the limit of open files: every socket is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    found = f"{soft} (hard limit {hard})"
+    if soft < FILES_MIN:
+        return Finding("Open files", Verdict.NOTE, found, "ulimit -n 20000, then start again.")
+    return Finding("Open files", Verdict.GOOD, found)
+
+
+def check_clock(measure_skew: Callable[[], float | None]) -> Finding:
+    """Warn above 200 ms: programme times of lives come from this clock."""
+    skew_s = measure_skew()
+    if skew_s is None:
+        return Finding("Clock", Verdict.NOTE, "no time server answered", "Check that NTP is on.")
+    found = f"{skew_s * 1000:+.0f} ms from {NTP_SERVER}"
+    if abs(skew_s) > SKEW_MAX_S:
+        return Finding("Clock", Verdict.NOTE, found, "Turn on NTP: timedatectl set-ntp true")
+    return Finding("Clock", Verdict.GOOD, found)
+
+
+def check_route(settings: Settings, address: str | None) -> Finding:
+    """Say what WebRTC offers to browsers as its address."""
+    if settings.edge.public_ips:
+        return Finding("WebRTC address", Verdict.GOOD, ", ".join(settings.edge.public_ips))
+    if address is None:
+        cure = "Browsers find no way to a live without one: connect to a network."
+        return Finding("WebRTC address", Verdict.NOTE, "no default route, only 127.0.0.1", cure)
+    return Finding("WebRTC address", Verdict.GOOD, f"{address} (default route)")
+
+
+def check_public_url(settings: Settings) -> Finding:
+    """Remind of what is needed beyond localhost: cameras and passkeys want a name and TLS."""
+    url = settings.http.public_url
+    is_local = "//localhost" in url or "//127.0.0.1" in url
+    if not is_local and not url.startswith("https://"):
+        cure = "Browsers give cameras and passkeys to https pages only: put a TLS proxy in front."
+        return Finding("Public address", Verdict.NOTE, url, cure)
+    if not is_local and not settings.edge.public_ips:
+        cure = "Set SOCIALFLOW_EDGE_PUBLIC_IPS to the address others reach this machine at."
+        return Finding("Public address", Verdict.NOTE, f"{url}, no edge.public_ips", cure)
+    found = f"{url} (this machine only)" if is_local else url
+    return Finding("Public address", Verdict.GOOD, found)
+
+
+def check_program(name: str, choices: tuple[str, ...], cure: str) -> Finding:
+    """Look for a program only the tests need."""
+    path = next((found for choice in choices if (found := shutil.which(choice))), None)
+    if path is None:
+        return Finding(name, Verdict.NOTE, "not installed; only the tests need it", cure)
+    return Finding(name, Verdict.GOOD, path)
+
+
+def find_default_address() -> str | None:
+    """Return the address packets to the internet leave from; None without a route."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: never reached, and a connect sends nothing
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+    return None if address.startswith("127.") else address
+
+
+def measure_skew_s() -> float | None:
+    """Ask a time server once (SNTP, RFC 4330); None when it does not answer in 1.5 s."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+            wire.settimeout(NTP_TIMEOUT_S)
+            sent_s = time.time()
+            wire.sendto(b"\x1b" + 47 * b"\0", (NTP_SERVER, NTP_PORT))
+            answer, _address = wire.recvfrom(256)
+            received_s = time.time()
+        whole, part = struct.unpack("!II", answer[40:48])
+    except (OSError, struct.error):
+        return None
+    server_s = float(whole) - NTP_EPOCH_OFFSET_S + float(part) / 2**32
+    return server_s - (sent_s + received_s) / 2
+
+
+def _check_port(what: str, port: int, kind: str, home: Home) -> Finding:
+    name = f"Port {port}/{kind}"
+    is_free = is_port_free(port) if kind == "tcp" else is_udp_port_free(port)
+    if is_free:
+        return Finding(name, Verdict.GOOD, f"free, for {what}")
+    holder = find_port_holder(port) if kind == "tcp" else find_udp_holder(port)
+    if holder is not None and holder.pid is not None and _is_ours(holder.pid, home):
+        return Finding(name, Verdict.GOOD, f"ours (process {holder.pid}), {what}")
+    cure = "Stop it, or choose another port: socialflow settings"
+    return Finding(name, Verdict.BAD, f"taken by {holder or 'another program'}, for {what}", cure)
+
+
+def _is_ours(pid: int, home: Home) -> bool:
+    try:
+        variables = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+    return os.fsencode(home.running_settings_file) in variables

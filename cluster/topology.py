@@ -1,0 +1,82 @@
+"""Which parts the product consists of, as plain data decided from the settings.
+
+Read by the crew (what to keep alive), the supervisor (what to wait for) and `status`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kit.settings import Settings
+
+API_APP = "api"
+EDGE_PORT_STEP = 10
+
+
+class Kind(StrEnum):
+    """What a part is; the order is that of starting, its reverse that of stopping."""
+
+    SERVER = "server"
+    RAY = "ray"
+    CREW = "crew"
+    HOST = "host"
+    RUNNER = "runner"
+    API = "api"
+    EDGE = "edge"
+
+
+@dataclass(frozen=True)
+class ActorPart:
+    """One named actor: its kind names the class, `argument` is all its constructor gets."""
+
+    name: str
+    kind: Kind
+    argument: str | int | None = None
+
+
+def list_actors(settings: Settings) -> tuple[ActorPart, ...]:
+    """List the named actors of this node."""
+    hosts = [ActorPart(f"host-{n}", Kind.HOST, f"host-{n}") for n in range(settings.hosts.count)]
+    edges = [ActorPart(f"edge-{n}", Kind.EDGE, n) for n in range(settings.edge.count)]
+    return (*hosts, ActorPart("runner", Kind.RUNNER), *edges)
+
+
+def list_resources(settings: Settings) -> dict[str, float]:
+    """Return the custom resources of a node that does everything."""
+    return {
+        "host": float(max(1, settings.hosts.count)),
+        "edge": float(max(1, settings.edge.count)),
+        "media": float(max(1, settings.cluster.media_workers)),
+    }
+
+
+def get_api_url(settings: Settings) -> str:
+    """Return where this machine reaches the API."""
+    host = settings.http.hosts[0] if settings.http.hosts else "127.0.0.1"
+    return f"http://{_bracket(_reachable(host))}:{settings.http.port}"
+
+
+def get_edge_url(settings: Settings, slot: int) -> str:
+    """Return where this machine reaches an edge."""
+    port = settings.edge.port + EDGE_PORT_STEP * slot
+    return f"http://{_bracket(_reachable(settings.edge.host))}:{port}"
+
+
+def list_ports(settings: Settings) -> list[tuple[str, int, str]]:
+    """List the fixed ports the product listens on: (what, port, "tcp" or "udp")."""
+    rows = [("the page and the API", settings.http.port, "tcp")]
+    for slot in range(settings.edge.count):
+        rows.append((f"edge {slot}", settings.edge.port + EDGE_PORT_STEP * slot, "tcp"))
+        rows.append(
+            (f"WebRTC of edge {slot}", settings.edge.udp_port + EDGE_PORT_STEP * slot, "udp")
+        )
+    return rows
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
+
+
+def _bracket(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
