@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ray.serve import Application
-
 from actors.job_runner.ports import JobHandler, JobSpec, Listener
 from actors.job_runner.shell import JobRunnerShell
 from actors.live_room.shell import RoomHostShell
@@ -62,6 +60,6 @@ def runner_class() -> type:
     return Runner
 
 
-def bind_api(settings: Settings) -> Application:
+def bind_api(settings: Settings) -> deployment.Application:
     """Return the API as a Serve application."""
     return deployment.bind_api(settings.http.replicas)

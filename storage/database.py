@@ -36,6 +36,16 @@ LOST_CONNECTION = (
 )
 
 
+NOT_NOW = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.QueryCanceledError,
+    asyncpg.TooManyConnectionsError,
+)
+"""PostgreSQL refused the statement because of what others do right now: nothing was written."""
+
+
 class DatabaseBusy(Unavailable):
     """No connection came free in time, or PostgreSQL is away; nothing was written."""
 
@@ -127,7 +137,7 @@ class Database:
                 raise DatabaseBusy(retry_after_s=2) from error
             try:
                 yield connection
-            except LOST_CONNECTION as error:
+            except (*LOST_CONNECTION, *NOT_NOW) as error:
                 await _roll_back(block)
                 raise DatabaseBusy(retry_after_s=2) from error
             except BaseException:

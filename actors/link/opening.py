@@ -29,7 +29,9 @@ from actors.link.frames import (
 )
 from actors.link.link import Link, LinkOwner, LinkParts
 
-HELLO_TIMEOUT_S = 1.0
+HELLO_TIMEOUT_S = 2.0
+"""Longer than silence is borne on an open link: a busy peer shall not be taken for a dead one."""
+CLOSE_TIMEOUT_S = 1.0
 UNIX = "unix:"
 SOCKET_PATH_BYTES_MAX = 107
 
@@ -37,7 +39,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def open_link(address: str, terms: LinkTerms, expected: LinkPeer, owner: LinkOwner) -> Link:
-    """Open a link to `expected` at `address` within a second; raises LinkRefused."""
+    """Open a link to `expected` at `address` within two seconds; raises LinkRefused."""
     if not address.startswith(UNIX):
         raise LinkRefused(f"There is no way to {address!r} from here.")
     writer = None
@@ -104,5 +106,5 @@ async def _abandon(writer: asyncio.StreamWriter | None) -> None:
     if writer is not None:
         writer.close()
         with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(HELLO_TIMEOUT_S):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await writer.wait_closed()

@@ -54,6 +54,7 @@ class ClientRoom:
         self._open = asyncio.Event()
         self._lost = asyncio.Event()
         self._refusal = ""
+        self._asked: RoomOpen | None = None
 
     @property
     def is_open(self) -> bool:
@@ -75,7 +76,9 @@ class ClientRoom:
         """Ask the owner and wait for its answer; raises LinkLost or RequestFailed."""
         self.link, self._refusal = link, ""
         self._lost.clear()
-        link.send(RoomOpen(self.id, self.epoch, self.seq, self._viewers, self._publisher))
+        asked = RoomOpen(self.id, self.epoch, self.seq, self._viewers, self._publisher)
+        self._asked = asked
+        link.send(asked)
         answered = asyncio.create_task(self._open.wait())
         failed = asyncio.create_task(self._lost.wait())
         try:
@@ -97,7 +100,21 @@ class ClientRoom:
         else:
             missed = self.take_fresh(message.missed)
         self._open.set()
+        self._tell_changes()
         return missed
+
+    def _tell_changes(self) -> None:
+        """Tell the owner what changed here while it was opening the room."""
+        asked = self._asked
+        if asked is None:
+            return
+        if self._viewers != asked.viewers:
+            self.try_send(ViewersReport(self.id, self._viewers))
+        before, now = asked.publisher, self._publisher
+        if now is not None and now != before:
+            self.try_send(PublisherUp(self.id, now))
+        elif now is None and before is not None:
+            self.try_send(PublisherDown(self.id, before.session_id, "left"))
 
     def take_fresh(self, entries: list[EntryLine]) -> list[EntryLine]:
         """Return the entries not yet delivered, and count them as delivered."""
@@ -147,7 +164,9 @@ class ClientRoom:
 
     def say_goodbye(self) -> None:
         """Tell the owner that nobody here follows the room."""
-        self.try_send(RoomClose(self.id))
+        if self.link is not None:
+            with contextlib.suppress(LinkLost):
+                self.link.send(RoomClose(self.id))
         self.link = None
         self._open.clear()
 

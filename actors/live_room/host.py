@@ -87,6 +87,7 @@ class RoomHost:
         self._rooms: dict[uuid.UUID, HostedRoom] = {}
         self._activating: dict[uuid.UUID, asyncio.Task[HostedRoom | None]] = {}
         self._links: dict[str, Link] = {}
+        self._opening: dict[tuple[str, uuid.UUID], RoomOpen] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._over = asyncio.Event()
         self._is_draining = False
@@ -198,6 +199,7 @@ class RoomHost:
         if self._links.get(name) is not link:
             return
         del self._links[name]
+        self._opening = {key: ask for key, ask in self._opening.items() if key[0] != name}
         for hosted in self._rooms.values():
             if hosted.followers.pop(name, None) is not None:
                 hosted.touched_s = self._ports.clock.monotonic_s()
@@ -209,6 +211,7 @@ class RoomHost:
         for message in messages:
             hosted = self._rooms.get(message.room_id)
             if isinstance(message, RoomOpen):
+                self._opening[name_link(link), message.room_id] = message
                 self._own(self._open_room(link, message), "host-open-room")
             elif isinstance(message, LiveEnd):
                 self._own(self._end_live(link, message), "host-end-live")
@@ -216,7 +219,7 @@ class RoomHost:
                 self._own(send_page(self._ports.database, hosted, link, message), "host-history")
             elif isinstance(message, ChatSend):
                 self._send_chat(link, hosted, message)
-            elif hosted is not None:
+            else:
                 self._act(link, hosted, message)
 
     # Within
@@ -268,11 +271,14 @@ class RoomHost:
         command = ChatCommand(requester, message.speaker, message.client_id, message.text)
         self._apply(hosted.room, hosted.room.send_chat(command))
 
-    def _act(self, link: Link, hosted: HostedRoom, message: Any) -> None:
+    def _act(self, link: Link, hosted: HostedRoom | None, message: Any) -> None:
         """Act on a message of an edge that follows the room."""
-        name, room = name_link(link), hosted.room
-        if name not in hosted.followers:
+        name = name_link(link)
+        if isinstance(message, RoomClose):
+            self._opening.pop((name, message.room_id), None)
+        if hosted is None or name not in hosted.followers:
             return
+        room = hosted.room
         if isinstance(message, RoomClose):
             del hosted.followers[name]
             hosted.touched_s = self._ports.clock.monotonic_s()
@@ -303,6 +309,9 @@ class RoomHost:
                 link.send(RoomRefused(message.room_id, StorageAway.code))
             return
         name = name_link(link)
+        if self._opening.get((name, message.room_id)) is not message:
+            return  # closed, or asked for again, meanwhile
+        del self._opening[name, message.room_id]
         if self._links.get(name) is not link or self._rooms.get(message.room_id) is not hosted:
             return
         with contextlib.suppress(LinkLost):

@@ -44,9 +44,13 @@ class RoomHostShell:
             wait_s=settings.database.wait_s,
             name=f"socialflow-{self._host_id}",
         )
-        self._database = Database(settings.database.url, options)
-        await self._database.open()
-        await self._begin()
+        database = self._database = Database(settings.database.url, options)
+        await database.open()
+        try:
+            await self._begin()
+        except BaseException:
+            await database.close()
+            raise
         self._keeper = asyncio.create_task(self._keep(), name="host-keeper")
 
     def describe(self) -> dict[str, Any]:
@@ -73,7 +77,11 @@ class RoomHostShell:
         assert self._database is not None, "start() opens it"
         ports = HostPorts(self._settings, self._database, SystemClock(), platform.node())
         host = RoomHost(self._host_id, ports)
-        await host.start()
+        try:
+            await host.start()
+        except BaseException:
+            await host.close()
+            raise
         self._host = host
 
     async def _keep(self) -> None:

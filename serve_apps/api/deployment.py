@@ -15,6 +15,7 @@ from kit.logs import configure_logs
 from kit.settings import SETTINGS_VARIABLE, load_settings
 from serve_apps.api.server import ApiServer
 
+Application = serve.Application
 DEPLOYMENT = "api"
 DRAIN_S = 10.0
 DRAIN_MARGIN_S = 5.0
@@ -46,9 +47,7 @@ class ApiReplica:
         await self._server.drain(DRAIN_S)
 
 
-def bind_api(
-    replicas: int, settings_file: str | None = None, generation: str = ""
-) -> serve.Application:
+def bind_api(replicas: int, settings_file: str | None = None, generation: str = "") -> Application:
     """Describe the API's deployment for `serve.run`; only the path of the settings travels."""
     variables = {SETTINGS_VARIABLE: settings_file} if settings_file else {}
     deployment = serve.deployment(

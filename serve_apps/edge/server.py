@@ -104,15 +104,7 @@ class EdgeServer:
                 url=self._address.url,
                 candidates=list(ips),
             )
-        self._compose()
-        options = SfuOptions(
-            port=self._address.udp_port,
-            candidate_ips=ips,
-            viewers_per_room_max=settings.edge.viewers_per_room_max,
-            packet_observer=ports.watch_packets,
-        )
-        self._sfu = Sfu(options, ports.clock, self._sessions)
-        self._sessions.use(self._sfu, self._rooms, self._client)
+        self._compose(ips)
         await self._sfu.start()
         self._ephemeral.start()
         await self._revocations.load()
@@ -147,6 +139,8 @@ class EdgeServer:
         if self._is_closed:
             return
         self._is_closed = True
+        if not self.incarnation:
+            return  # nothing was made yet
         if self._heartbeat is not None:
             await asyncio.to_thread(self._heartbeat.stop)
         await self._sfu.close()
@@ -178,7 +172,7 @@ class EdgeServer:
 
     # Within
 
-    def _compose(self) -> None:
+    def _compose(self, ips: tuple[str, ...]) -> None:
         """Make the parts; nothing runs yet."""
         ports, settings = self._ports, self._ports.settings
         origin: dict[str, object] = {
@@ -196,6 +190,14 @@ class EdgeServer:
             self._rooms,
         )
         self._rooms.use(self._client)
+        options = SfuOptions(
+            port=self._address.udp_port,
+            candidate_ips=ips,
+            viewers_per_room_max=settings.edge.viewers_per_room_max,
+            packet_observer=ports.watch_packets,
+        )
+        self._sfu = Sfu(options, ports.clock, self._sessions)
+        self._sessions.use(self._sfu, self._rooms, self._client)
         self._revocations = RevocationBook(ports.database, settings.auth.access_ttl_s)
         self._ephemeral = EphemeralChannels(settings.cache.url, ports.cache)
         audience = Audience(settings, ports.database, ports.clock, self._revocations)

@@ -47,7 +47,7 @@ class EdgeShell:
         await database.open()
         await cache.open()
         store_url = settings.objects.url or f"file://{(settings.home / 'objects').resolve()}"
-        self._ports = EdgePorts(
+        ports = EdgePorts(
             settings=settings,
             database=database,
             cache=cache,
@@ -56,8 +56,15 @@ class EdgeShell:
             node=platform.node(),
             uploads=self._uploads,
         )
-        self._server = EdgeServer(self._slot, self._ports)
-        await self._server.start()
+        server = EdgeServer(self._slot, ports)
+        try:
+            await server.start()
+        except BaseException:
+            await server.close()
+            await cache.close()
+            await database.close()
+            raise
+        self._ports, self._server = ports, server
 
     def describe(self) -> dict[str, Any]:
         """Return what `status` shows."""

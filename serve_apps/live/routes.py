@@ -48,7 +48,6 @@ BEARER = "bearer "
     rate=RateTier.STANDARD,
     summary="Announce a live; the stream key in the answer is shown this once.",
     status=201,
-    repeatable=True,
     errors=(service.TooManyLives,),
 )
 async def create_live(

@@ -80,3 +80,19 @@ async def test_a_connection_cut_before_the_commit_leaves_nothing_and_says_so(dat
         await write_and_be_cut(database, row)
     assert caught.value.retryable
     assert await count(database, row[0]) == 0
+
+
+async def wait_for_the_lock(database: Database, one: uuid.UUID) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("SET LOCAL lock_timeout = '100ms'")
+        await connection.execute("UPDATE users SET bio = 'b' WHERE id = $1", one)
+
+
+async def test_a_row_that_somebody_else_holds_too_long_is_busy_not_broken(database: Database):
+    row = person()
+    async with database.transaction() as connection:
+        await connection.execute(INSERT, *row)
+    async with database.transaction() as connection:
+        await connection.execute("UPDATE users SET bio = 'a' WHERE id = $1", row[0])
+        with pytest.raises(DatabaseBusy):
+            await wait_for_the_lock(database, row[0])

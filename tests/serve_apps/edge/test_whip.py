@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
+from multidict import CIMultiDictProxy
 
 from kit.clock import SystemClock
 from kit.ids import make_id
@@ -36,7 +37,7 @@ class Answer:
 
     status: int
     body: str
-    headers: dict[str, str]
+    headers: CIMultiDictProxy[str]
 
 
 @dataclass
@@ -64,7 +65,7 @@ class Stage:
         """Call the edge; SDP unless another type is named."""
         url = path if path.startswith("http") else self.edge.address.url + path
         async with self.http.request(method, url, data=body, headers=headers or SDP) as answer:
-            return Answer(answer.status, await answer.text(), dict(answer.headers))
+            return Answer(answer.status, await answer.text(), answer.headers)
 
     async def publish(self) -> tuple[RtcPeer, Answer]:
         """Connect a publisher over WHIP."""

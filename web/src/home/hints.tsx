@@ -13,7 +13,7 @@ export function HomeHints({ userId, onShow }: { userId: string; onShow: () => vo
       {count > 0 && (
         <button
           type="button"
-          class="button wide"
+          class="button wide home-hint"
           data-testid="feed-hint"
           onClick={() => {
             setCount(0);

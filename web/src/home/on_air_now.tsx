@@ -11,7 +11,7 @@ const SHOWN = 6;
 export function OnAirNow() {
   const lives = useLoad<Page<Live>>("live", (signal) => api.get<Page<Live>>("/live", { query: { limit: SHOWN }, signal }));
   return (
-    <aside class="on-air-now stack" aria-labelledby="on-air-now">
+    <aside class={lives.data?.items.length ? "on-air-now stack lit" : "on-air-now stack"} aria-labelledby="on-air-now">
       <h2 id="on-air-now">On air now</h2>
       {lives.error !== null && <p class="muted">This list did not load.</p>}
       {lives.loading && !lives.data && <Skeleton shape="line" count={2} />}

@@ -24,8 +24,10 @@ function MemberHome({ user }: { user: SessionUser }) {
     <div class="page split">
       <div class="stack loose">
         <h1 class="visually-hidden">Home</h1>
-        <Composer user={user} onPosted={(post) => pages.change((items) => [post, ...items])} />
-        <HomeHints userId={user.id} onShow={pages.reload} />
+        <div>
+          <Composer user={user} onPosted={(post) => pages.change((items) => [post, ...items])} />
+          <HomeHints userId={user.id} onShow={pages.reload} />
+        </div>
         <FeedList
           pages={pages}
           label="Your feed"

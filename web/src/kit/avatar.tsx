@@ -5,9 +5,9 @@ const COLOURS = 6;
 
 /** Which of the six colours a username has. */
 export function decideColour(username: string): number {
-  let hash = 7;
-  for (const character of username) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) >>> 0;
-  return hash % COLOURS;
+  let hash = 0x811c9dc5; // FNV-1a: near names get far colours
+  for (const character of username) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+  return ((hash >>> 16) ^ hash) % COLOURS;
 }
 
 /** One or two letters. */

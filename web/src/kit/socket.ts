@@ -32,7 +32,7 @@ interface PendingLine {
   timer: ReturnType<typeof setTimeout>;
 }
 
-const BACKOFF = { firstMs: 500, maxMs: 15_000 };
+const BACKOFF = { firstMs: 400, maxMs: 6_000 };
 const LINE_TIMEOUT_MS = 15_000;
 const HANDSHAKE_TIMEOUT_MS = 8_000;
 const IDLE_MS = 20_000;

@@ -56,10 +56,14 @@ export function Failure({ error, title = "This did not load", level = 2, onRetry
       <Bars class="notice-bars lost" />
       <Heading>{title}</Heading>
       <p class="muted">{describeError(error)}</p>
-      {onRetry && (
+      {onRetry ? (
         <button type="button" class="button" onClick={onRetry}>
           <Icon name="retry" size={18} /> Try again
         </button>
+      ) : (
+        <a class="button" href="/explore">
+          Explore what is here
+        </a>
       )}
     </section>
   );

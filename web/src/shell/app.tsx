@@ -35,7 +35,7 @@ export function App() {
     isFirst.current = false;
   }, [shown?.path]);
   return (
-    <div class="shell">
+    <div class={shown?.route.immersive ? "shell immersive" : "shell"}>
       <a class="skip" href="#main">
         Skip to the page
       </a>

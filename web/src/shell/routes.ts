@@ -14,6 +14,8 @@ export interface Route {
   load: () => Promise<PageModule>;
   /** Needs somebody logged in. */
   member?: boolean;
+  /** The picture is the page: the rail steps back to icons. */
+  immersive?: boolean;
 }
 
 const NOT_FOUND: Route = { pattern: "*", load: () => import("./not_found") };
@@ -21,11 +23,11 @@ const NOT_FOUND: Route = { pattern: "*", load: () => import("./not_found") };
 export const ROUTES: readonly Route[] = [
   { pattern: "/", load: () => import("../home/page") },
   { pattern: "/explore", load: () => import("../explore/page") },
-  { pattern: "/watch/{video}", load: () => import("../videos/watch_page") },
+  { pattern: "/watch/{video}", load: () => import("../videos/watch_page"), immersive: true },
   { pattern: "/live", load: () => import("../live/list_page") },
-  { pattern: "/live/{id}", load: () => import("../live/watch_page") },
+  { pattern: "/live/{id}", load: () => import("../live/watch_page"), immersive: true },
   { pattern: "/studio", load: () => import("../studio/page"), member: true },
-  { pattern: "/studio/live", load: () => import("../studio/live_page"), member: true },
+  { pattern: "/studio/live", load: () => import("../studio/live_page"), member: true, immersive: true },
   { pattern: "/post/{id}", load: () => import("../posts/page") },
   { pattern: "/u/{username}", load: () => import("../profile/page") },
   { pattern: "/settings", load: () => import("../accounts/settings_page"), member: true },

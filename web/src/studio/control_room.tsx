@@ -57,7 +57,7 @@ export function ControlRoom({ room, onCreated, onReload }: ControlRoomProps) {
           <>
             <GoLivePanel room={room} state={state} present={mine} actions={actions} onEnd={() => setEnding(true)} />
             <DeviceChoice camera={camera} />
-            <BroadcastStats publisher={mine?.publisher ?? null} />
+            {mine && <BroadcastStats publisher={mine.publisher} />}
           </>
         )}
       </div>

@@ -33,10 +33,8 @@ export default function WatchPage({ parameters }: PageProps) {
   if (video.error !== null && video.data === null) return <Missing error={video.error} onRetry={video.reload} />;
   return (
     <div class="page watch">
-      <div class="stack">
-        {video.data ? <Picture video={video.data} /> : <Skeleton shape="post" />}
-        {video.data && <About video={video.data} />}
-      </div>
+      <div class="watch-picture">{video.data ? <Picture video={video.data} /> : <div class="player" />}</div>
+      <div class="stack">{video.data ? <About video={video.data} /> : <Skeleton shape="line" />}</div>
       <Next id={id} />
     </div>
   );
