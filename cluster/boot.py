@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from cluster.crew_link import CrewFailed
 from cluster.health import await_healthy
-from cluster.port_holders import PortHeld, find_udp_holder, is_udp_port_free
+from cluster.port_holders import PortHeld, find_holder, is_free
 from cluster.ray_node import (
     CONTROL,
     NODE,
@@ -31,7 +31,6 @@ from cluster.steps import Step
 from cluster.topology import Kind, get_api_url, get_edge_url, list_actors, list_ports
 from kit.errors import AppError
 from kit.logs import get_log
-from storage.embedded.ports import find_port_holder, is_port_free
 
 MIGRATE_TIMEOUT_S = 300.0
 READY_TIMEOUT_S = 120.0
@@ -152,15 +151,13 @@ def run_migrations(environment: dict[str, str], dsn: str) -> str:
 
 
 def _check_ports(site: Site, step: Step) -> None:
-    rows = list_ports(site.given)
-    step.note = ", ".join(f"{port}/{kind}" for _what, port, kind in rows)
+    needs = list_ports(site.given)
+    step.note = ", ".join(dict.fromkeys(f"{need.port}/{need.kind}" for need in needs))
     if site.is_joined or not site.has_own_ray:
         return
-    for what, port, kind in rows:
-        if kind == "tcp" and not is_port_free(port):
-            raise PortHeld.describe(what, port, kind, find_port_holder(port))
-        if kind == "udp" and not is_udp_port_free(port):
-            raise PortHeld.describe(what, port, kind, find_udp_holder(port))
+    for need in needs:
+        if not is_free(need):
+            raise PortHeld.describe(need, find_holder(need))
 
 
 async def _await_members(site: Site, title: str, names: list[str]) -> None:
@@ -175,7 +172,8 @@ async def _await_members(site: Site, title: str, names: list[str]) -> None:
             ),
         )
         for name in names:
-            if name.startswith("edge-"):
+            # On a cluster the edge may live on another machine: then its own word must do.
+            if name.startswith("edge-") and site.has_own_ray:
                 url = get_edge_url(site.settings, int(name.partition("-")[2]))
                 if not await await_healthy(url, timeout_s=30.0):
                     raise StartFailed(f"{name} runs but {url}/health does not answer 200.")
@@ -193,7 +191,7 @@ async def _await_api(site: Site) -> None:
                 f"{site.crew.api.get('fault', '') if site.crew else ''}"
             ),
         )
-        if not await await_healthy(url, timeout_s=30.0):
+        if site.has_own_ray and not await await_healthy(url, timeout_s=30.0):
             raise StartFailed(f"The API runs but {url}/health does not answer 200.")
         step.note = url
 

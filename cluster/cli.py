@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -34,13 +35,14 @@ from cluster.launch import (
 from cluster.log_files import follow_log, list_logs, read_tail
 from cluster.manual import list_values, render_manual
 from cluster.ray_keys import ensure_ray_keys
+from cluster.seed.command import seed_site
 from cluster.servers import POSTGRES, Servers
 from cluster.settings_files import load_installation
 from cluster.status import ProductStatus, get_title, read_status
 from cluster.steps import PatientConsole, Screen
 from cluster.supervisor import Supervisor, find_lock
 from kit.errors import AppError
-from kit.logs import configure_logs
+from kit.logs import configure_logs, get_log
 from kit.settings import copy_environment
 
 app = typer.Typer(
@@ -55,6 +57,8 @@ HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Data folder (default: .socialflow here).")
 ]
 LOGGED_COMMANDS = "supervisor.log"
+
+log = get_log("cluster.cli")
 
 
 @app.command()
@@ -202,6 +206,28 @@ def openapi(
 
 
 @app.command()
+def seed(
+    home: HomeOption = None,
+    live: Annotated[bool, typer.Option(help="Leave a demo live on air.")] = True,
+) -> None:
+    """Fill a running site with people, videos, posts and a demo live."""
+    place = find_home(Flags(home=home), copy_environment())
+    if read_status(place).state == "stopped":
+        _refuse("Nothing runs here to fill.", "Start it first: socialflow up")
+    started_s = time.monotonic()
+    configure_logs("error")
+    notes = seed_site(
+        place,
+        lambda line: console.print(
+            f"  {time.monotonic() - started_s:6.1f} s  {line}", highlight=False
+        ),
+        with_live=live,
+    )
+    url = read_status(place).url
+    console.print(f"\n  {url} has a small world now. Log in as bea, password {notes.password}")
+
+
+@app.command()
 def logs(
     part: Annotated[str | None, typer.Argument(help="A part of `status`, or a file.")] = None,
     home: HomeOption = None,
@@ -225,9 +251,9 @@ def logs(
 
 def _print_status(found: ProductStatus) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("part", "health", "process", "CPU %", "PSS MB", "since", ""):
+    for title in ("part", "health", "process", "CPU %", "PSS MB", "since"):
         right = title in {"CPU %", "PSS MB", "since"}
-        table.add_column(title, justify="right" if right else "left", no_wrap=title != "")
+        table.add_column(title, justify="right" if right else "left", no_wrap=True)
     colours = {"healthy": "green", "stopped": "dim"}
     for part in found.parts:
         pids = " ".join(str(pid) for pid in part.pids[:3]) + (" …" if len(part.pids) > 3 else "")
@@ -238,12 +264,14 @@ def _print_status(found: ProductStatus) -> None:
             f"{part.cpu_percent:.1f}",
             f"{part.pss_mb:.1f}",
             _show_age(part.uptime_s),
-            part.fault[:60],
         )
-    table.add_row("", "", "", f"{found.cpu_percent:.1f}", f"{found.pss_mb:.1f}", "", "in all")
+    table.add_row("in all", "", "", f"{found.cpu_percent:.1f}", f"{found.pss_mb:.1f}", "")
     console.print(f"  {found.state}   {found.url}   {found.home}", highlight=False)
     if found.state != "stopped":
         console.print(table)
+    for part in found.parts:
+        if part.fault:
+            console.print(f"  {part.name}: {part.fault}", markup=False, highlight=False)
 
 
 def _show_age(age_s: float) -> str:
@@ -276,6 +304,11 @@ def main() -> None:
     except BrokenPipeError:
         # The reader of a pipe left early, as `socialflow logs | head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        # Standard error may lead to a log file by now, and the person must still hear of it.
+        log.exception("command.failed")
+        Screen(console).refuse(f"Something unforeseen: {error!r}")
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":

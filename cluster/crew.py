@@ -144,8 +144,7 @@ class Crew:
         if member.handle is None:
             member.handle = await asyncio.to_thread(self._create, member.part)
             member.seen_at_s = time.monotonic()
-        is_first = member.started_pid is None or member.state != "running"
-        timeout_s = START_TIMEOUT_S if is_first else CALL_TIMEOUT_S
+        timeout_s = START_TIMEOUT_S if member.started_pid is None else CALL_TIMEOUT_S
         facts = await asyncio.wait_for(member.handle.describe.remote(), timeout_s)
         pid = int(facts["pid"])
         if pid != member.started_pid:
@@ -178,7 +177,8 @@ class Crew:
     def _note(self, member: Member, state: str, error: BaseException) -> None:
         if member.state == "running":
             log.info("actor.lost", actor=member.part.name, state=state, error=repr(error)[:300])
-        member.state, member.fault = state, repr(error)[:300]
+        said = "no answer in time" if isinstance(error, TimeoutError) else repr(error)
+        member.state, member.fault = state, said[:300]
 
     async def _end_if_stuck(self, member: Member) -> None:
         """End an actor that has not answered for 20 s (a stopped process); Ray makes it anew."""
@@ -194,7 +194,6 @@ class Crew:
             try:
                 status = await asyncio.to_thread(_find_application)
                 if status is None:
-                    self._api = {**self._api, "state": "starting"}
                     await asyncio.to_thread(self._deploy_api)
                     status = await asyncio.to_thread(_find_application)
                 self._api = status or self._api
@@ -218,8 +217,12 @@ class Crew:
 
 
 def _find_application() -> dict[str, Any] | None:
-    """Return the state of the Serve application; None when it is not deployed."""
-    application = serve.status().applications.get(API_APP)
+    """Return the state of the Serve application; None when it, or Serve itself, is not there."""
+    try:
+        application = serve.status().applications.get(API_APP)
+    except ray.exceptions.ActorDiedError:
+        # Somebody shut Serve down; a controller that merely restarts is "unavailable".
+        return None
     if application is None:
         return None
     states: dict[str, int] = {}

@@ -21,10 +21,9 @@ from pathlib import Path
 import psutil
 
 from cluster.home import Home
-from cluster.port_holders import find_udp_holder, is_udp_port_free
-from cluster.topology import list_ports
+from cluster.port_holders import find_holder, is_free
+from cluster.topology import PortNeed, list_ports
 from kit.settings import Settings
-from storage.embedded.ports import find_port_holder, is_port_free
 
 DISK_MIN_GB, MEMORY_MIN_GB, SHARED_MIN_MB = 5.0, 3.0, 256
 FILES_MIN = 4096
@@ -67,7 +66,7 @@ def examine(home: Home, settings: Settings) -> list[Finding]:
         lambda: check_program("ffmpeg", ("ffmpeg", "ffprobe"), "apt-get install ffmpeg"),
         lambda: check_program("Chromium", BROWSERS, "apt-get install chromium"),
     ]
-    ports = [_check_port(what, port, kind, home) for what, port, kind in list_ports(settings)]
+    ports = [_check_port(need, home) for need in list_ports(settings)]
     return [check() for check in checks] + ports
 
 
@@ -195,16 +194,15 @@ def measure_skew_s() -> float | None:
     return server_s - (sent_s + received_s) / 2
 
 
-def _check_port(what: str, port: int, kind: str, home: Home) -> Finding:
-    name = f"Port {port}/{kind}"
-    is_free = is_port_free(port) if kind == "tcp" else is_udp_port_free(port)
-    if is_free:
-        return Finding(name, Verdict.GOOD, f"free, for {what}")
-    holder = find_port_holder(port) if kind == "tcp" else find_udp_holder(port)
+def _check_port(need: PortNeed, home: Home) -> Finding:
+    name = f"Port {need.port}/{need.kind}"
+    if is_free(need):
+        return Finding(name, Verdict.GOOD, f"free, for {need.what} at {need.host}")
+    holder = find_holder(need)
     if holder is not None and holder.pid is not None and _is_ours(holder.pid, home):
-        return Finding(name, Verdict.GOOD, f"ours (process {holder.pid}), {what}")
-    cure = "Stop it, or choose another port: socialflow settings"
-    return Finding(name, Verdict.BAD, f"taken by {holder or 'another program'}, for {what}", cure)
+        return Finding(name, Verdict.GOOD, f"ours (process {holder.pid}), {need.what}")
+    found = f"taken by {holder or 'another program'}, for {need.what}"
+    return Finding(name, Verdict.BAD, found, "Stop it, or choose another port: socialflow settings")
 
 
 def _is_ours(pid: int, home: Home) -> bool:

@@ -12,8 +12,9 @@ import socket
 from pathlib import Path
 
 from cluster.processes import read_title
+from cluster.topology import PortNeed
 from kit.errors import AppError
-from storage.embedded.ports import PortHolder
+from storage.embedded.ports import PortHolder, find_port_holder
 
 COMMAND_CHARS_MAX = 120
 VARIABLES = {
@@ -29,29 +30,38 @@ class PortHeld(AppError):
     code, status, message = "port_held", 409, "A port is taken by another program."
 
     @classmethod
-    def describe(cls, what: str, port: int, kind: str, holder: PortHolder | None) -> PortHeld:
+    def describe(cls, need: PortNeed, holder: PortHolder | None) -> PortHeld:
         """Say which port, who holds it, and how to choose another."""
         who = "another program"
         if holder is not None:
             command = read_title(holder.pid)[:COMMAND_CHARS_MAX] if holder.pid else ""
             who = f"process {holder.pid} ({command})" if holder.pid else str(holder)
-        way = VARIABLES.get(what) or VARIABLES[kind]
+        way = VARIABLES.get(need.what) or VARIABLES[need.kind]
         return cls(
-            f"Port {port}/{kind} for {what} is taken by {who}. Stop it, or choose another port "
-            f"with {way}.",
-            port=port,
+            f"Port {need.port}/{need.kind} for {need.what} is taken by {who}. Stop it, or choose "
+            f"another port with {way}.",
+            port=need.port,
             holder_pid=holder.pid if holder else None,
         )
 
 
-def is_udp_port_free(port: int) -> bool:
-    """Say whether a datagram socket could be bound to the port on any address now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("0.0.0.0", port))  # noqa: S104 -- closed at once
-        except OSError as error:
-            return error.errno != errno.EADDRINUSE
+def is_free(need: PortNeed) -> bool:
+    """Say whether the port could be bound at its address now; no IPv6 here counts as free."""
+    family = socket.AF_INET6 if ":" in need.host else socket.AF_INET
+    kind = socket.SOCK_STREAM if need.kind == "tcp" else socket.SOCK_DGRAM
+    try:
+        with socket.socket(family, kind) as probe:
+            if need.kind == "tcp":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((need.host, need.port))
+    except OSError as error:
+        return error.errno not in {errno.EADDRINUSE, errno.EACCES}
     return True
+
+
+def find_holder(need: PortNeed) -> PortHolder | None:
+    """Return who holds the port, as far as this process may see."""
+    return find_port_holder(need.port) if need.kind == "tcp" else find_udp_holder(need.port)
 
 
 def find_udp_holder(port: int) -> PortHolder | None:

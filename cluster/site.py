@@ -127,7 +127,8 @@ class Site:
                 name,
                 Kind(member["kind"]),
                 member["state"],
-                pid=member["pid"],
+                # On a cluster the number is another machine's, and means somebody else here.
+                pid=member["pid"] if self.has_own_ray else None,
                 fault=member["fault"],
                 facts=member["facts"],
             )

@@ -15,16 +15,18 @@ from cluster.board import find_board
 from cluster.health import find_health
 from cluster.home import Home
 from cluster.processes import list_family, list_marked, measure
+from cluster.ray_node import NODE
 from cluster.records import Record, is_alive
 from cluster.servers import TITLES
 from cluster.topology import API_APP, Kind, get_api_url, get_edge_url
 from kit.settings import SETTINGS_VARIABLE, Settings, load_settings
 
 SAMPLE_S = 0.5
+ON_RAY = {Kind.HOST, Kind.RUNNER, Kind.EDGE, Kind.API}
 REPLICA_TITLE = "ray::ServeReplica"
 CONTROLLER_TITLES = ("ray::ServeController", "ray::Proxy")
 AGENT_TITLES = ("ray::RuntimeEnvAgent", "ray::DashboardAgent")
-WORKERS, CONTROLLER, AGENTS = "media workers", "serve-controller", "ray-agents"
+WORKERS, CONTROLLER, AGENTS, DEMO = "media workers", "serve-controller", "ray-agents", "demo-live"
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def read_status(home: Home, *, sample_s: float = SAMPLE_S) -> ProductStatus:
     families = _list_families(home, board)
     usage = measure(families, over_s=sample_s)
     known = {str(row["name"]): row for row in board["parts"]}
+    is_local = NODE in known
     parts = []
     for name, pids in families.items():
         row = known.get(name, {})
@@ -76,7 +79,7 @@ def read_status(home: Home, *, sample_s: float = SAMPLE_S) -> ProductStatus:
             PartStatus(
                 name=name,
                 kind=kind,
-                health=_judge(name, row, pids, settings),
+                health=_judge(row or {"name": name}, pids, settings, is_local=is_local),
                 pids=pids,
                 cpu_percent=usage[name].cpu_percent,
                 pss_mb=usage[name].pss_mb,
@@ -140,6 +143,8 @@ def _name_of(title: str) -> str:
         return CONTROLLER
     if title.startswith(AGENT_TITLES) or "ray_agent.py" in title:
         return AGENTS
+    if "cluster.seed.demo_live" in title:
+        return DEMO
     return WORKERS if title.startswith("ray::") else "other"
 
 
@@ -152,15 +157,17 @@ def _kind_of(name: str) -> str:
     }.get(name, "other")
 
 
-def _judge(name: str, row: dict[str, Any], pids: list[int], settings: Settings | None) -> str:
+def _judge(
+    row: dict[str, Any], pids: list[int], settings: Settings | None, *, is_local: bool
+) -> str:
     """Say how a part is: asked over HTTP where it can be, else by its process and the board."""
-    state = str(row.get("state") or "running")
-    if not pids:
+    name, state = str(row["name"]), str(row.get("state") or "running")
+    if not pids and (is_local or state != "running" or row.get("kind") not in ON_RAY):
         return "stopped" if state in {"running", "stopped"} else state
     url = ""
-    if settings and name == API_APP:
+    if settings and is_local and name == API_APP:
         url = get_api_url(settings)
-    elif settings and name.startswith("edge-"):
+    elif settings and is_local and name.startswith("edge-"):
         url = get_edge_url(settings, int(name.partition("-")[2]))
     if not url:
         return "healthy" if state == "running" else state

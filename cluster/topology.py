@@ -63,15 +63,25 @@ def get_edge_url(settings: Settings, slot: int) -> str:
     return f"http://{_bracket(_reachable(settings.edge.host))}:{port}"
 
 
-def list_ports(settings: Settings) -> list[tuple[str, int, str]]:
-    """List the fixed ports the product listens on: (what, port, "tcp" or "udp")."""
-    rows = [("the page and the API", settings.http.port, "tcp")]
-    for slot in range(settings.edge.count):
-        rows.append((f"edge {slot}", settings.edge.port + EDGE_PORT_STEP * slot, "tcp"))
-        rows.append(
-            (f"WebRTC of edge {slot}", settings.edge.udp_port + EDGE_PORT_STEP * slot, "udp")
-        )
-    return rows
+@dataclass(frozen=True)
+class PortNeed:
+    """A fixed port the product listens on; `kind` is tcp or udp."""
+
+    what: str
+    host: str
+    port: int
+    kind: str
+
+
+def list_ports(settings: Settings) -> list[PortNeed]:
+    """List the fixed ports of this node."""
+    http, edge = settings.http, settings.edge
+    needs = [PortNeed("the page and the API", host, http.port, "tcp") for host in http.hosts]
+    for slot in range(edge.count):
+        step = EDGE_PORT_STEP * slot
+        needs.append(PortNeed(f"edge {slot}", edge.host, edge.port + step, "tcp"))
+        needs.append(PortNeed(f"WebRTC of edge {slot}", "0.0.0.0", edge.udp_port + step, "udp"))  # noqa: S104 -- where it listens
+    return needs
 
 
 def _reachable(host: str) -> str:

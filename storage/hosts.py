@@ -7,9 +7,13 @@ waits for a write in flight and refuses every later one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
 import msgspec
 
-from storage.database import Connection, read_rows
+from storage.database import LOST_CONNECTION, Connection, DatabaseBusy, read_rows
 
 
 class HostEntry(msgspec.Struct, frozen=True):
@@ -22,22 +26,35 @@ class HostEntry(msgspec.Struct, frozen=True):
     rooms: int = 0
 
 
+@contextmanager
+def asking_again() -> Iterator[None]:
+    """Raise DatabaseBusy for whatever PostgreSQL refuses, a lock not got in time for instance.
+
+    For statements about leases and placements, which their callers repeat until they are answered.
+    """
+    try:
+        yield
+    except (*LOST_CONNECTION, asyncpg.PostgresError) as error:
+        raise DatabaseBusy(retry_after_s=1) from error
+
+
 async def register_host(connection: Connection, host_id: str, *, node: str, ttl_s: float) -> int:
     """Give the host a fresh lease and return its incarnation; an older one of it is fenced."""
-    incarnation: int = await connection.fetchval(
-        """
-        INSERT INTO hosts (id, incarnation, state, node, address, expires_at)
-        VALUES ($1, nextval('incarnations'), 'draining', $2, '',
-                clock_timestamp() + make_interval(secs => $3))
-        ON CONFLICT (id) DO UPDATE SET
-            incarnation = nextval('incarnations'), state = 'draining', node = excluded.node,
-            address = '', expires_at = excluded.expires_at, started_at = now()
-        RETURNING incarnation
-        """,
-        host_id,
-        node,
-        ttl_s,
-    )
+    with asking_again():
+        incarnation: int = await connection.fetchval(
+            """
+            INSERT INTO hosts (id, incarnation, state, node, address, expires_at)
+            VALUES ($1, nextval('incarnations'), 'draining', $2, '',
+                    clock_timestamp() + make_interval(secs => $3))
+            ON CONFLICT (id) DO UPDATE SET
+                incarnation = nextval('incarnations'), state = 'draining', node = excluded.node,
+                address = '', expires_at = excluded.expires_at, started_at = now()
+            RETURNING incarnation
+            """,
+            host_id,
+            node,
+            ttl_s,
+        )
     return incarnation
 
 
@@ -97,15 +114,16 @@ async def fence_expired_hosts(connection: Connection, ttl_s: float) -> list[str]
 
     For one TTL after PostgreSQL started nobody is fenced: hosts could not renew while it was away.
     """
-    rows = await connection.fetch(
-        """
-        UPDATE hosts SET state = 'fenced'
-        WHERE state <> 'fenced' AND expires_at < clock_timestamp()
-          AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)
-        RETURNING id
-        """,
-        ttl_s,
-    )
+    with asking_again():
+        rows = await connection.fetch(
+            """
+            UPDATE hosts SET state = 'fenced'
+            WHERE state <> 'fenced' AND expires_at < clock_timestamp()
+              AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)
+            RETURNING id
+            """,
+            ttl_s,
+        )
     return [row["id"] for row in rows]
 
 
@@ -124,4 +142,5 @@ async def list_live_hosts(connection: Connection) -> list[HostEntry]:
 
 
 async def _touch(connection: Connection, statement: str, *values: object) -> bool:
-    return await connection.fetchval(statement, *values) is not None
+    with asking_again():
+        return await connection.fetchval(statement, *values) is not None

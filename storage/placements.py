@@ -11,6 +11,7 @@ import uuid
 import msgspec
 
 from storage.database import Connection, read_row
+from storage.hosts import asking_again
 
 ROOM = "room"
 
@@ -51,24 +52,25 @@ async def place_object(
     Returns the placement that stands afterwards; None when the host takes none any more. Of two
     that race, both get the same answer.
     """
-    row = await connection.fetchrow(
-        """
-        INSERT INTO placements AS p (kind, object_id, host_id, incarnation)
-        SELECT $1, $2, h.id, h.incarnation FROM hosts h
-        WHERE h.id = $3 AND h.incarnation = $4 AND h.state = 'live'
-          AND h.expires_at > clock_timestamp()
-        FOR SHARE OF h
-        ON CONFLICT (kind, object_id) DO UPDATE
-        SET host_id = excluded.host_id, incarnation = excluded.incarnation, placed_at = now()
-        WHERE NOT EXISTS (
-            SELECT 1 FROM hosts o
-            WHERE o.id = p.host_id AND o.incarnation = p.incarnation AND o.state <> 'fenced')
-        RETURNING p.object_id
-        """,
-        kind,
-        object_id,
-        *host,
-    )
+    with asking_again():
+        row = await connection.fetchrow(
+            """
+            INSERT INTO placements AS p (kind, object_id, host_id, incarnation)
+            SELECT $1, $2, h.id, h.incarnation FROM hosts h
+            WHERE h.id = $3 AND h.incarnation = $4 AND h.state = 'live'
+              AND h.expires_at > clock_timestamp()
+            FOR SHARE OF h
+            ON CONFLICT (kind, object_id) DO UPDATE
+            SET host_id = excluded.host_id, incarnation = excluded.incarnation, placed_at = now()
+            WHERE NOT EXISTS (
+                SELECT 1 FROM hosts o
+                WHERE o.id = p.host_id AND o.incarnation = p.incarnation AND o.state <> 'fenced')
+            RETURNING p.object_id
+            """,
+            kind,
+            object_id,
+            *host,
+        )
     standing = await find_placement(connection, kind, object_id)
     if row is None and (standing is None or not standing.is_live):
         return None

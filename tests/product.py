@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from cluster.home import Home
-from cluster.port_holders import is_udp_port_free
+from cluster.port_holders import is_free
 from cluster.processes import end_processes, list_marked, wait_gone
 from cluster.records import Record, find_start_ticks, make_record
 from cluster.status import PartStatus, read_status
+from cluster.topology import PortNeed
 from kit.settings import SETTINGS_VARIABLE, Settings, copy_environment, load_settings
 from storage.embedded.ports import get_free_port
 
@@ -217,6 +218,6 @@ def is_running(pid: int) -> bool:
 def _find_udp_port() -> int:
     for _ in range(100):
         port = 21_000 + secrets.randbelow(8000)
-        if is_udp_port_free(port):
+        if is_free(PortNeed("a test", "0.0.0.0", port, "udp")):
             return port
     raise AssertionError("no free UDP port")

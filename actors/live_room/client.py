@@ -236,8 +236,12 @@ class RoomClient:
                 log.info("room.lost", room_id=str(room.id))
             except (AppError, *LOST_CONNECTION) as error:
                 log.info("room.not_opened", room_id=str(room.id), error=repr(error)[:200])
-                await asyncio.sleep(wait_s * JITTER.uniform(0.5, 1.5))
-                wait_s = min(wait_s * 2, RETRY_MAX_S)
+            except Exception as error:  # a room that is not kept open would stay silent for good
+                log.exception("room.keeper_failed", error=type(error).__name__)
+            else:
+                continue
+            await asyncio.sleep(wait_s * JITTER.uniform(0.5, 1.5))
+            wait_s = min(wait_s * 2, RETRY_MAX_S)
 
     async def _open_once(self, room: ClientRoom) -> None:
         placement = await self._directory.get_owner(room.id)

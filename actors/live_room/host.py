@@ -50,6 +50,7 @@ from actors.live_room.messages import (
     ViewersReport,
 )
 from actors.live_room.room import Room
+from actors.live_room.takeover import take_over
 from actors.live_room.ticks import TickPorts, TickWriter
 from kit.errors import AppError
 from kit.ids import make_id
@@ -59,18 +60,15 @@ from storage.database import LOST_CONNECTION
 from storage.hosts import (
     announce_host,
     drain_host,
-    fence_expired_hosts,
     fence_host,
     register_host,
 )
-from storage.placements import ROOM, place_object, release_placement, release_placements
-from storage.rooms import list_unowned_rooms
+from storage.placements import ROOM, release_placement, release_placements
 
 log = get_log("room_host")
 
 TIME_EVERY_S = 0.25
 SWEEP_EVERY_S = 2.0
-ADOPT_MAX = 50
 IDLE_MAX_S = 60.0
 ROOMS_MAX = 10_000
 VITAL_TASKS = {"host-lease", "host-ticks", "host-time", "host-sweep"}
@@ -392,12 +390,6 @@ class RoomHost:
         """Fence hosts whose lease lapsed, and take over rooms on air that nobody owns."""
         if self._is_draining or not self._may_store():
             return
-        async with self._ports.database.connection() as connection:
-            fenced = await fence_expired_hosts(connection, self._ports.settings.hosts.lease_ttl_s)
-            adopted = await list_unowned_rooms(connection, ADOPT_MAX)
-            for room_id in adopted:
-                await place_object(connection, ROOM, room_id, self._host)
-        if fenced or adopted:
-            log.warning("host.took_over", fenced=fenced, rooms=len(adopted))
-        for room_id in adopted:
+        ttl_s = self._ports.settings.hosts.lease_ttl_s
+        for room_id in await take_over(self._ports.database, self._host, ttl_s):
             await self._activate(room_id)

@@ -15,6 +15,7 @@ from cluster.ray_keys import RayKeys, ensure_ray_keys
 from cluster.records import make_record
 from cluster.topology import (
     Kind,
+    PortNeed,
     get_api_url,
     get_edge_url,
     list_actors,
@@ -83,10 +84,10 @@ def test_parts_follow_the_settings():
 
 def test_ports_of_further_edges_are_ten_apart():
     settings = Settings(edge=EdgeSettings(count=2))
-    assert [(port, kind) for _what, port, kind in list_ports(settings)] == [
-        (8000, "tcp"),
-        *((8001, "tcp"), (8002, "udp")),
-        *((8011, "tcp"), (8012, "udp")),
+    assert [(need.host, need.port, need.kind) for need in list_ports(settings)] == [
+        *(("127.0.0.1", 8000, "tcp"), ("::1", 8000, "tcp")),
+        *(("127.0.0.1", 8001, "tcp"), ("0.0.0.0", 8002, "udp")),
+        *(("127.0.0.1", 8011, "tcp"), ("0.0.0.0", 8012, "udp")),
     ]
     assert get_edge_url(settings, 1) == "http://127.0.0.1:8011"
 
@@ -156,12 +157,13 @@ def test_ray_keys_are_made_once_and_private(tmp_path: Path):
 )
 def test_a_taken_port_names_its_holder_and_the_way_out(what: str, kind: str, way: str):
     holder = PortHolder("ada", os.getpid(), "python")
-    error = PortHeld.describe(what, 8000, kind, holder)
+    need = PortNeed(what, "127.0.0.1", 8000, kind)
+    error = PortHeld.describe(need, holder)
     assert f"Port 8000/{kind} for {what} is taken by process {os.getpid()} (" in error.text
     assert way in error.text
-    hidden = PortHeld.describe(what, 8000, kind, PortHolder("ada", None, ""))
+    hidden = PortHeld.describe(need, PortHolder("ada", None, ""))
     assert "a program of user ada" in hidden.text
-    assert "another program" in PortHeld.describe(what, 8000, kind, None).text
+    assert "another program" in PortHeld.describe(need, None).text
 
 
 def test_pauses_grow_while_something_keeps_ending_and_vanish_when_it_lived():

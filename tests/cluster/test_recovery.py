@@ -46,6 +46,12 @@ def test_a_lost_ray_node_brings_everything_on_it_back(product: Product):
     assert post(product, "/v1/auth/register", make_account("ada")) in {200, 201}
 
 
+def test_an_actor_that_hangs_is_ended_and_made_anew(product: Product):
+    stuck = product.kill("host-1", signal.SIGSTOP)
+    assert product.await_new("host-1", stuck) != stuck
+    assert not is_running(stuck)
+
+
 def test_killing_every_process_loses_no_row(product: Product):
     assert post(product, "/v1/auth/register", make_account("grace")) in {200, 201}
     everything = product.list_processes()

@@ -204,6 +204,38 @@ async def test_killing_the_owner_with_writes_in_flight_loses_and_doubles_nothing
     assert heard.seqs(cast.room_id) == list(range(1, len(rows) + 2))
 
 
+async def test_nothing_is_acknowledged_before_it_is_stored_whoever_dies_meanwhile(
+    settings: Settings, database: Database, cast: Cast, tmp_path: Path
+) -> None:
+    file = write_settings(settings, tmp_path / "settings.toml")
+    heard = Heard()
+    async with (
+        run_client(settings, heard) as client,
+        run_child_host(file, "host-0") as first,
+        run_child_host(file, "host-1") as second,
+    ):
+        client.open_room(cast.room_id)
+        await cast.say(client, "first")
+        async with database.connection() as connection:
+            placement = await find_placement(connection, ROOM, cast.room_id)
+        assert placement is not None
+        owner = first if placement.host_id == "host-0" else second
+        async with database.transaction() as connection:
+            await connection.execute("LOCK TABLE room_messages IN EXCLUSIVE MODE")
+            lines = [asyncio.create_task(cast.say(client, f"c{n}")) for n in range(12)]
+            await asyncio.sleep(0.3)
+            assert not any(line.done() for line in lines)
+            assert heard.seqs(cast.room_id) == [1]
+            await owner.kill()
+            await asyncio.sleep(0.3)
+            assert not any(line.done() for line in lines)
+        answers = await asyncio.gather(*lines)
+        rows = dict(await read_rows(database, cast.room_id))
+        await wait_until(lambda: len(heard.seqs(cast.room_id)) >= len(rows))
+    assert rows == {"first": 1, **{f"c{n}": answer.seq for n, answer in enumerate(answers)}}
+    assert heard.seqs(cast.room_id) == list(range(1, 14))
+
+
 async def test_a_publisher_makes_the_room_live_and_its_loss_is_written_down(
     settings: Settings, database: Database, cast: Cast
 ) -> None:
@@ -254,3 +286,23 @@ async def test_older_entries_come_from_storage(
             assert [entry.seq for entry in page] == [2, 3, 4]
             page = await client.read_history(cast.room_id, 5, 10)
             assert [entry.seq for entry in page] == [6, 7]
+
+
+async def test_a_dead_hosts_room_on_air_that_nobody_follows_is_ended_by_another(
+    settings: Settings, database: Database, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.live_room.host.SWEEP_EVERY_S", 0.1)
+    monkeypatch.setattr("actors.live_room.room.ORIGIN_GRACE_S", 0.1)
+    monkeypatch.setattr("actors.live_room.room.INTERRUPTED_MAX_S", 0.3)
+    async with run_host(settings, "host-0"), run_client(settings, Heard()) as client:
+        client.open_room(cast.room_id)
+        client.report_publisher(cast.room_id, PublisherFact("s1", {"edge": "http://e"}))
+        await wait_for_status(database, "live")
+    async with run_host(settings, "host-1"):
+        await wait_for_status(database, "ended")
+
+
+async def wait_for_status(database: Database, status: str) -> None:
+    async with asyncio.timeout(10), database.connection() as connection:
+        while await connection.fetchval("SELECT status FROM lives") != status:
+            await asyncio.sleep(0.05)

@@ -5,8 +5,10 @@ import { formatNoun } from "../kit/words";
 
 export function HomeHints({ userId, onShow }: { userId: string; onShow: () => void }) {
   const [count, setCount] = useState(0);
-  useChannel(`user:${userId}`, (event) => {
-    if (event.type === "feed_hint") setCount((known) => known + 1);
+  useChannel(`user:${userId}`, {
+    onEvent: (event) => {
+      if (event.type === "feed_hint") setCount((known) => known + 1);
+    },
   });
   return (
     <div role="status">

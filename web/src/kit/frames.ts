@@ -39,6 +39,9 @@ export type Incoming =
   | { kind: "refusal"; refusal: SocketRefusal }
   | { kind: "unknown" };
 
+/** "first": events come from now on. "resumed": what was missed is replayed. "lost": it is not. */
+export type Subscribed = "first" | "resumed" | "lost";
+
 export interface SubscribedState {
   epoch?: string;
   offset?: number;
@@ -114,6 +117,7 @@ function readSubscribed(frame: Fields): Record<string, SubscribedState> {
 /** Remembers, per durable channel, the last offset that was handed on. */
 export class ChannelBook {
   readonly #positions = new Map<string, Position>();
+  readonly #heard = new Set<string>();
 
   /** False for an event that was handed on before; ephemeral events have no offset and always pass. */
   accept(event: ChannelEvent): boolean {
@@ -124,13 +128,16 @@ export class ChannelBook {
     return true;
   }
 
-  /** Takes the server's answer to a subscription; true when what was missed could not be replayed. */
-  applySubscribed(channel: string, state: SubscribedState): boolean {
+  /** Takes the server's answer to a subscription and says what it means for those who listen. */
+  applySubscribed(channel: string, state: SubscribedState): Subscribed {
+    const isFirst = !this.#heard.has(channel);
+    this.#heard.add(channel);
+    // Without offsets nothing is replayed: whatever happened while we were away is lost.
+    if (state.epoch === undefined || state.offset === undefined) return isFirst ? "first" : "lost";
     const known = this.#positions.get(channel);
-    if (state.epoch === undefined || state.offset === undefined) return false;
-    if (known && known.epoch === state.epoch && state.recovered !== false) return false;
+    if (known && known.epoch === state.epoch && state.recovered !== false) return "resumed";
     this.#positions.set(channel, { epoch: state.epoch, offset: state.offset });
-    return known !== undefined;
+    return isFirst ? "first" : "lost";
   }
 
   /** What to send as `since` so that the server replays from here. */
@@ -145,6 +152,7 @@ export class ChannelBook {
 
   forget(channel: string): void {
     this.#positions.delete(channel);
+    this.#heard.delete(channel);
   }
 }
 

@@ -22,8 +22,8 @@ export interface Peer {
   connection: RTCPeerConnection;
   /** Settles once, when the connection is gone for good. */
   lost: Promise<void>;
-  /** Says goodbye to the edge (DELETE on the session) and closes. */
-  close: () => void;
+  /** Closes; unless the edge ended the session itself, tells it so (DELETE on the session). */
+  close: (goodbye?: boolean) => void;
 }
 
 /** Bytes that came from the edge since the connection began, control packets included. */
@@ -49,11 +49,11 @@ export async function openPeer(request: PeerRequest): Promise<Peer> {
   const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
   const gone = new AbortController();
   let resource: string | null = null;
-  const close = () => {
+  const close = (goodbye = true) => {
     connection.close();
     // The browser tells nobody about a connection that we close ourselves.
     gone.abort();
-    if (resource) void fetch(resource, { method: "DELETE", keepalive: true }).catch(() => undefined);
+    if (resource && goodbye) void fetch(resource, { method: "DELETE", keepalive: true }).catch(() => undefined);
     resource = null;
   };
   try {

@@ -5,9 +5,8 @@
 import { useEffect, useRef } from "preact/hooks";
 import { api } from "./api";
 import { ApiError } from "./errors";
-import type { ChannelEvent } from "./frames";
 import { currentUser, getAccessToken, refreshAccessToken } from "./session";
-import { PageSocket } from "./socket";
+import { PageSocket, type ChannelHandlers } from "./socket";
 
 async function locateSocket(): Promise<string> {
   const answer = await api.get<{ socket: string }>("/realtime");
@@ -40,20 +39,16 @@ export function followSession(): void {
 }
 
 /** Hears the events of a channel while the component is shown; null listens to nothing. */
-export function useChannel(
-  channel: string | null,
-  onEvent: (event: ChannelEvent) => void,
-  onReload?: () => void,
-  urlHint: string | null = null,
-): void {
-  const latest = useRef({ onEvent, onReload });
-  latest.current = { onEvent, onReload };
+export function useChannel(channel: string | null, handlers: ChannelHandlers, urlHint: string | null = null): void {
+  const latest = useRef(handlers);
+  latest.current = handlers;
   useEffect(() => {
     if (channel === null) return undefined;
     return socket.subscribe(
       channel,
       {
         onEvent: (event) => latest.current.onEvent(event),
+        onSubscribed: () => latest.current.onSubscribed?.(),
         onReload: () => latest.current.onReload?.(),
       },
       urlHint,

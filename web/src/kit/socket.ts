@@ -5,13 +5,24 @@
  */
 import { decideDelay } from "./backoff";
 import { ApiError } from "./errors";
-import { ChannelBook, decideReconnect, readFrame, type ChannelEvent, type ChatAck, type Incoming, type SocketRefusal } from "./frames";
+import {
+  ChannelBook,
+  decideReconnect,
+  readFrame,
+  type ChannelEvent,
+  type ChatAck,
+  type Incoming,
+  type SocketRefusal,
+  type Subscribed,
+} from "./frames";
 import { Store } from "./store";
 
 export type SocketState = "idle" | "connecting" | "open" | "waiting" | "refused";
 
 export interface ChannelHandlers {
   onEvent: (event: ChannelEvent) => void;
+  /** From here on every event comes; what was loaded earlier may already be old. */
+  onSubscribed?: () => void;
   /** Something was missed and cannot be replayed: load the state again. */
   onReload?: () => void;
 }
@@ -55,6 +66,8 @@ export class PageSocket {
   /** Asked for on this connection. */
   readonly #followed = new Set<string>();
   readonly #wished = new Set<string>();
+  /** Answered by the server on this connection. */
+  readonly #confirmed = new Set<string>();
   #gathering: ReturnType<typeof setTimeout> | undefined;
   #tokenRefused = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -71,6 +84,7 @@ export class PageSocket {
     this.#handlers.set(channel, set);
     this.#urlHint ??= urlHint;
     if (isFirst) this.#wish(channel);
+    else if (this.#confirmed.has(channel)) queueMicrotask(() => set.has(handlers) && handlers.onSubscribed?.());
     this.#wake();
     return () => this.#unsubscribe(channel, handlers);
   }
@@ -80,6 +94,7 @@ export class PageSocket {
     if (!set?.delete(handlers) || set.size > 0) return;
     this.#handlers.delete(channel);
     this.#book.forget(channel);
+    this.#confirmed.delete(channel);
     this.#wish(channel);
     if (this.#handlers.size === 0) this.#later(IDLE_MS, () => this.#rest());
   }
@@ -197,6 +212,7 @@ export class PageSocket {
     this.#attempt = 0;
     this.state.set("open");
     this.#followed.clear();
+    this.#confirmed.clear();
     this.#sendSubscribe([...this.#handlers.keys()]);
     for (const line of this.#pending.values()) this.#socket?.send(line.frame);
   }
@@ -219,7 +235,7 @@ export class PageSocket {
         return this.#opened();
       case "subscribed":
         for (const [channel, state] of Object.entries(incoming.channels)) {
-          if (this.#book.applySubscribed(channel, state)) this.#reload(channel);
+          this.#confirm(channel, this.#book.applySubscribed(channel, state));
         }
         return;
       case "reload":
@@ -240,6 +256,13 @@ export class PageSocket {
   #deliver(event: ChannelEvent): void {
     if (!this.#book.accept(event)) return;
     for (const handlers of this.#handlers.get(event.channel) ?? []) handlers.onEvent(event);
+  }
+
+  #confirm(channel: string, subscribed: Subscribed): void {
+    this.#confirmed.add(channel);
+    if (subscribed === "lost") return this.#reload(channel);
+    if (subscribed === "resumed") return;
+    for (const handlers of this.#handlers.get(channel) ?? []) handlers.onSubscribed?.();
   }
 
   #reload(channel: string): void {

@@ -87,9 +87,9 @@ export class WhipPublisher {
     await waitMs(ms, AbortSignal.any([this.#hurry.signal, this.#stopping.signal]));
   }
 
-  /** Ends the session at the edge; the room learns of it at once. */
-  stop(): void {
-    this.#peer?.close();
+  /** Ends the session at the edge, so that the room learns of it at once; `goodbye` false when it knows. */
+  stop(goodbye = true): void {
+    this.#peer?.close(goodbye);
     this.#stopping.abort();
   }
 

@@ -5,7 +5,9 @@ import type { Live } from "./shapes";
 import { StatusTally, ViewerCount } from "./tally";
 import "./card.css";
 
-export function LiveCard({ live }: { live: Live }) {
+/** `level` follows the page: 2 directly below its title, 3 below a section. */
+export function LiveCard({ live, level = 3 }: { live: Live; level?: 2 | 3 }) {
+  const Heading = level === 2 ? "h2" : "h3";
   return (
     <article class="live-card" data-testid="live-card">
       <a class="live-card-frame plain" href={`/live/${live.id}`}>
@@ -13,7 +15,7 @@ export function LiveCard({ live }: { live: Live }) {
           <StatusTally status={live.status} />
           {live.viewers !== undefined && <ViewerCount viewers={live.viewers} />}
         </span>
-        <h3>{live.title}</h3>
+        <Heading>{live.title}</Heading>
       </a>
       <a class="row tight plain" href={`/u/${live.owner.username}`}>
         <Avatar user={live.owner} size={32} />

@@ -7,6 +7,7 @@ import type { SessionUser } from "../kit/session";
 import { applyHistory, applyMessage, applyOwn, readChatEvent, readMessage, type ChatLine, type ChatMessage } from "./shapes";
 
 const HISTORY_COUNT = 50;
+const SOCKET_PATIENCE_MS = 1_200;
 
 export interface RoomChat {
   lines: ChatLine[];
@@ -22,7 +23,9 @@ export function useRoomChat(roomId: string, me: SessionUser | null, socketUrl: s
   const [isLoading, setLoading] = useState(true);
   const [historyError, setHistoryError] = useState<unknown>(null);
   const alive = useRef(true);
+  const hasAsked = useRef(false);
   const load = useCallback(async () => {
+    hasAsked.current = true;
     try {
       const page = await api.get<Page<unknown>>(`/live/${roomId}/messages`, { query: { limit: HISTORY_COUNT } });
       const history = page.items.map(readMessage).filter((message): message is ChatMessage => message !== null);
@@ -34,20 +37,26 @@ export function useRoomChat(roomId: string, me: SessionUser | null, socketUrl: s
       setLoading(false);
     }
   }, [roomId]);
+  // History is loaded when the channel is ours, so that no line falls between the two; a socket
+  // that does not come soon must not keep the old lines from the screen.
   useEffect(() => {
     alive.current = true;
-    void load();
+    const timer = setTimeout(() => !hasAsked.current && void load(), SOCKET_PATIENCE_MS);
     return () => {
       alive.current = false;
+      clearTimeout(timer);
     };
   }, [load]);
   useChannel(
     `room:${roomId}`,
-    (event) => {
-      const message = readChatEvent(event);
-      if (message) setLines((known) => applyMessage(known, message));
+    {
+      onEvent: (event) => {
+        const message = readChatEvent(event);
+        if (message) setLines((known) => applyMessage(known, message));
+      },
+      onSubscribed: () => void load(),
+      onReload: () => void load(),
     },
-    () => void load(),
     socketUrl,
   );
   const deliver = (clientId: string, text: string) => {

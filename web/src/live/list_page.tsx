@@ -45,7 +45,7 @@ function LiveList({ pages }: { pages: ReturnType<typeof usePages<Live>> }) {
     <>
       <div class="live-grid">
         {pages.items.map((live) => (
-          <LiveCard key={live.id} live={live} />
+          <LiveCard key={live.id} live={live} level={2} />
         ))}
       </div>
       <ListEnd pages={pages} />

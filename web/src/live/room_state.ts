@@ -1,7 +1,8 @@
 /** What the room says about itself: on air or not, how many watch. Follows the socket from a first answer of the API. */
 import { useEffect, useState } from "preact/hooks";
+import { api } from "../kit/api";
 import { useChannel } from "../kit/realtime";
-import type { LiveStatus } from "./shapes";
+import type { Live, LiveStatus } from "./shapes";
 
 export interface RoomState {
   status: LiveStatus;
@@ -12,29 +13,38 @@ interface Options {
   first: RoomState | null;
   socketUrl: string | null;
   onStatus?: (status: LiveStatus) => void;
-  onReload?: () => void;
 }
 
-export function useRoomState(roomId: string, { first, socketUrl, onStatus, onReload }: Options): RoomState {
+export function useRoomState(roomId: string, { first, socketUrl, onStatus }: Options): RoomState {
   const [state, setState] = useState<RoomState>(first ?? { status: "created", viewers: 0 });
   useEffect(() => {
     if (first) setState((known) => ({ status: first.status, viewers: Math.max(known.viewers, first.viewers) }));
   }, [first?.status, first?.viewers]);
+  const apply = (status: LiveStatus) => {
+    setState((known) => ({ ...known, status }));
+    onStatus?.(status);
+  };
+  // The room may have gone on air between the API's answer and the subscription.
+  const ask = () => {
+    api.get<Live>(`/live/${roomId}`).then(
+      (live) => apply(live.status),
+      () => undefined,
+    );
+  };
   useChannel(
     first === null ? null : `room:${roomId}`,
-    (event) => {
-      const data = event.data as { status?: LiveStatus; viewers?: number };
-      if (event.type === "state" && data.status) {
-        const { status } = data;
-        setState((known) => ({ ...known, status }));
-        onStatus?.(status);
-      }
-      if (event.type === "viewer_count" && typeof data.viewers === "number") {
-        const { viewers } = data;
-        setState((known) => ({ ...known, viewers }));
-      }
+    {
+      onEvent: (event) => {
+        const data = event.data as { status?: LiveStatus; viewers?: number };
+        if (event.type === "state" && data.status) apply(data.status);
+        if (event.type === "viewer_count" && typeof data.viewers === "number") {
+          const { viewers } = data;
+          setState((known) => ({ ...known, viewers }));
+        }
+      },
+      onSubscribed: ask,
+      onReload: ask,
     },
-    onReload,
     socketUrl,
   );
   return state;

@@ -54,12 +54,12 @@ export default function LiveWatchPage({ parameters }: PageProps) {
       </div>
     );
   }
-  return <OnAir joined={joined.data} onReload={joined.reload} />;
+  return <OnAir joined={joined.data} />;
 }
 
-function OnAir({ joined: { live, join }, onReload }: { joined: Joined; onReload: () => void }) {
+function OnAir({ joined: { live, join } }: { joined: Joined }) {
   const first = useMemo<RoomState>(() => ({ status: live.status, viewers: live.viewers ?? 0 }), [live]);
-  const room = useRoomState(live.id, { first, socketUrl: join.chat.socket, onReload });
+  const room = useRoomState(live.id, { first, socketUrl: join.chat.socket });
   const me = useStore(currentUser);
   return (
     <div class="page on-air">

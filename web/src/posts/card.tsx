@@ -28,10 +28,11 @@ export function PostCard({ post: given, isAlone = false, onDeleted }: PostCardPr
   useEffect(() => setPost(given), [given]);
   const root = useRef<HTMLElement>(null);
   const isVisible = useVisible(root);
-  useChannel(isVisible ? `post:${post.id}` : null, (event) => {
-    if (event.type === "post_counters") {
+  useChannel(isVisible ? `post:${post.id}` : null, {
+    onEvent: (event) => {
+      if (event.type !== "post_counters") return;
       setPost((known) => ({ ...known, counters: { ...known.counters, ...(event.data as PostCounters) } }));
-    }
+    },
   });
   return (
     <article ref={root} class="post" data-testid="post-card" aria-label={`Post by ${nameOf(post.author)}`}>

@@ -18,13 +18,12 @@ export function Comments({ postId }: { postId: string }) {
   const me = useStore(currentUser);
   const pages = usePages<PostComment>(`/posts/${postId}/comments`);
   const add = (comment: PostComment) => pages.change((items) => applyComment(items, comment));
-  useChannel(
-    `post:${postId}`,
-    (event) => {
+  useChannel(`post:${postId}`, {
+    onEvent: (event) => {
       if (event.type === "post_comment") add(event.data as PostComment);
     },
-    pages.reload,
-  );
+    onReload: pages.reload,
+  });
   return (
     <section class="stack" aria-labelledby="comments-title">
       <h2 id="comments-title">Comments</h2>

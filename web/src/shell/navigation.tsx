@@ -62,7 +62,7 @@ function profilePlace(user: SessionUser): Place {
 function PlaceLink({ place, path }: { place: Place; path: string }) {
   return (
     <li>
-      <a class="place" href={place.href} aria-current={place.isHere(path) ? "page" : undefined}>
+      <a class="place" href={place.href} title={place.label} aria-current={place.isHere(path) ? "page" : undefined}>
         <Icon name={place.icon} />
         <span>{place.label}</span>
       </a>

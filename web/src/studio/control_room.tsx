@@ -22,13 +22,12 @@ import { forgetStreamKey } from "./stream_keys";
 interface ControlRoomProps {
   room: Room | null;
   onCreated: (room: Room) => void;
-  onReload: () => void;
 }
 
 const VIDEO_BITRATE_BPS = 2_500_000;
 const NO_ROOM: RoomState = { status: "created", viewers: 0 };
 
-export function ControlRoom({ room, onCreated, onReload }: ControlRoomProps) {
+export function ControlRoom({ room, onCreated }: ControlRoomProps) {
   const me = useStore(currentUser);
   const present = useStore(onAir);
   const mine = present !== null && present.liveId === room?.live.id ? present : null;
@@ -40,7 +39,6 @@ export function ControlRoom({ room, onCreated, onReload }: ControlRoomProps) {
     first,
     socketUrl: room?.socketUrl ?? null,
     onStatus: (status) => followStatus(status, room?.live.id ?? ""),
-    onReload,
   });
   const state = room ? heard : NO_ROOM;
   const actions = useBroadcast({ room, camera, streamKey, onCreated, onKey: setStreamKey });
@@ -50,7 +48,7 @@ export function ControlRoom({ room, onCreated, onReload }: ControlRoomProps) {
     <div class="page control-room">
       <h1 class="visually-hidden">{room ? `Control room: ${room.live.title}` : "Go live"}</h1>
       <div class="stack control-main">
-        <Preview camera={camera} lamp={mine ? (state.status === "interrupted" ? "lost" : "live") : "standby"} />
+        <Preview camera={camera} lamp={decideLamp(state.status, mine !== null)} />
         {isEnded && room ? (
           <EndedPanel live={room.live} />
         ) : (
@@ -87,6 +85,12 @@ export function ControlRoom({ room, onCreated, onReload }: ControlRoomProps) {
       )}
     </div>
   );
+}
+
+function decideLamp(status: LiveStatus, isSending: boolean): "standby" | "live" | "lost" | "ended" {
+  if (status === "ended") return "ended";
+  if (!isSending) return "standby";
+  return status === "interrupted" ? "lost" : "live";
 }
 
 function followStatus(status: LiveStatus, liveId: string): void {

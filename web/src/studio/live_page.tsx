@@ -44,7 +44,6 @@ export default function StudioLivePage({ search }: PageProps) {
         setCreated(next);
         navigate(`/studio/live?live=${next.live.id}`, true);
       }}
-      onReload={loaded.reload}
     />
   );
 }

@@ -11,11 +11,11 @@ export interface OnAir {
 
 export const onAir = new Store<OnAir | null>(null);
 
-/** Stops sending; the room itself is ended by its owner through the API. */
+/** Stops sending after the room was ended: its edge has closed the session already. */
 export function leaveAir(): void {
   const present = onAir.get();
   if (!present) return;
-  present.publisher.stop();
+  present.publisher.stop(false);
   present.stream.getTracks().forEach((track) => track.stop());
   onAir.set(null);
 }

@@ -5,11 +5,23 @@ import { Icon } from "../kit/icons";
 import { TestCard } from "../kit/test_card";
 import type { Camera, Device } from "./camera";
 
-export function Preview({ camera, lamp }: { camera: Camera; lamp: "standby" | "live" | "lost" }) {
+interface PreviewProps {
+  camera: Camera;
+  lamp: "standby" | "live" | "lost" | "ended";
+}
+
+export function Preview({ camera, lamp }: PreviewProps) {
   const video = useRef<HTMLVideoElement>(null);
   useEffect(() => {
     if (video.current) video.current.srcObject = camera.stream;
   }, [camera.stream]);
+  if (lamp === "ended") {
+    return (
+      <div class="monitor ended">
+        <TestCard label="Off air" />
+      </div>
+    );
+  }
   return (
     <div class={`monitor ${lamp}`}>
       {/* The picture is our own: it stays silent here. */}

@@ -19,9 +19,8 @@ export function useVideoProgress(
   const follows = video !== null && isOnItsWay(video);
   const reload = useRef(onReload);
   reload.current = onReload;
-  useChannel(
-    follows ? `video:${video.id}` : null,
-    (event) => {
+  useChannel(follows ? `video:${video.id}` : null, {
+    onEvent: (event) => {
       if (event.type !== "video_progress") return;
       const { status, progress, error } = event.data as VideoProgress;
       const mayPlayNow = !video?.playback?.hls && progress > 0;
@@ -29,7 +28,7 @@ export function useVideoProgress(
       if (status === "ready" || status === "failed" || mayPlayNow) onReload();
     },
     onReload,
-  );
+  });
   useEffect(() => {
     if (!follows) return undefined;
     const timer = setInterval(() => reload.current(), ASK_MS);

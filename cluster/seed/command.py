@@ -1,0 +1,45 @@
+"""`socialflow seed` on a running site: fills it, then leaves the demo live sending.
+
+The demo is a process of its own with the installation's settings, so that `status` shows it and
+`down` ends it like every other part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+from cluster.environment import make_environment
+from cluster.home import Home
+from cluster.ray_keys import ensure_ray_keys
+from cluster.records import RecordShelf, make_record
+from cluster.seed.fill import Notes, Tell, fill_site
+from cluster.status import DEMO
+from kit.settings import SETTINGS_VARIABLE, Settings, copy_environment, load_settings
+
+
+def seed_site(home: Home, tell: Tell, *, with_live: bool) -> Notes:
+    """Fill the site that runs in `home`; start the demo live unless it runs. Returns the notes."""
+    settings = load_settings({SETTINGS_VARIABLE: str(home.running_settings_file)})
+    notes = asyncio.run(fill_site(settings.http.public_url, home.root, tell))
+    if with_live and RecordShelf(home.run).find_alive(DEMO) is None:
+        _start_demo(home, settings)
+        tell("the demo live is on air")
+    return notes
+
+
+def _start_demo(home: Home, settings: Settings) -> None:
+    environment = make_environment(home, settings, ensure_ray_keys(home.keys), copy_environment())
+    with (home.logs / f"{DEMO}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cluster.seed.demo_live"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    record = make_record(DEMO, process.pid)
+    if record is not None:
+        RecordShelf(home.run).write(record)
