@@ -207,9 +207,8 @@ def draw_title(frame: Picture, title: str, line: str, t: float) -> None:
     strength = float(np.clip(min(t / 0.8, (5.0 - t) / 0.8), 0, 1))
     if strength <= 0:
         return
-    height = frame.shape[0]
     layer = frame.copy()
     face = cv2.FONT_HERSHEY_DUPLEX
-    cv2.putText(layer, title, (48, height - 84), face, 1.5, (255, 255, 255), 2, cv2.LINE_AA)
-    cv2.putText(layer, line, (50, height - 46), face, 0.7, (235, 235, 245), 1, cv2.LINE_AA)
+    cv2.putText(layer, title, (48, 84), face, 1.5, (255, 255, 255), 2, cv2.LINE_AA)
+    cv2.putText(layer, line, (50, 122), face, 0.7, (235, 235, 245), 1, cv2.LINE_AA)
     cv2.addWeighted(layer, strength, frame, 1 - strength, 0, dst=frame)

@@ -20,7 +20,7 @@ from media.scenes import pictures, sound
 from media.scenes.pictures import DrawFrame, Stage
 
 FPS = 30
-VERSION = 1  # raise when a drawing changes, so that caches are renewed
+VERSION = 2  # raise when a drawing changes, so that caches are renewed
 
 
 @dataclass(frozen=True)

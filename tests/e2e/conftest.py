@@ -29,7 +29,7 @@ CHROMIUM_FLAGS = [
 OPTIONS = {"limits_rates_enabled": "false", "limits_chat_per_10_s_max": "100000"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """Start the product once; every end-to-end test uses the same one."""
     running = Product.start(**OPTIONS)
@@ -37,13 +37,14 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    """Start Playwright for one file: while it runs, no other loop can in this thread."""
     with sync_playwright() as lent:
         yield lent
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
     """Start Chromium with a fake camera and microphone."""
     path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)))

@@ -7,7 +7,7 @@ const COLOURS = 6;
 export function decideColour(username: string): number {
   let hash = 0x811c9dc5; // FNV-1a: near names get far colours
   for (const character of username) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193) >>> 0;
-  return ((hash >>> 16) ^ hash) % COLOURS;
+  return (((hash >>> 16) ^ hash) >>> 0) % COLOURS;
 }
 
 /** One or two letters. */

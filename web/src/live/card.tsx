@@ -1,5 +1,6 @@
 /** A running live in a list: its title stands in a lit frame, because there is no still of it yet. */
 import { Avatar, nameOf } from "../kit/avatar";
+import { Bars } from "../kit/states";
 import { formatAgo } from "../kit/words";
 import type { Live } from "./shapes";
 import { StatusTally, ViewerCount } from "./tally";
@@ -15,6 +16,7 @@ export function LiveCard({ live, level = 3 }: { live: Live; level?: 2 | 3 }) {
           <StatusTally status={live.status} />
           {live.viewers !== undefined && <ViewerCount viewers={live.viewers} />}
         </span>
+        <Bars class="live-card-bars" />
         <Heading>{live.title}</Heading>
       </a>
       <a class="row tight plain" href={`/u/${live.owner.username}`}>

@@ -92,12 +92,13 @@ function ProfileHead({ profile, isMe, onChange }: ProfileHeadProps) {
         )}
         <ul class="counts">
           <li>
-            <strong>{formatCount(profile.counters.posts)}</strong> posts
+            <strong>{formatCount(profile.counters.posts)}</strong> {profile.counters.posts === 1 ? "post" : "posts"}
           </li>
           {(["followers", "following"] as const).map((name) => (
             <li key={name}>
               <button type="button" onClick={() => setSide(name)} data-testid={`${name}-count`}>
-                <strong>{formatCount(profile.counters[name])}</strong> {name}
+                <strong>{formatCount(profile.counters[name])}</strong>{" "}
+                {name === "followers" && profile.counters.followers === 1 ? "follower" : name}
               </button>
             </li>
           ))}

@@ -23,7 +23,10 @@ interface Shown {
   Page: ComponentType<PageProps>;
 }
 
-const LOST_CHUNK = new ApiError("chunk_lost", 0, "A part of the page could not be loaded. It may have been updated.");
+function describeLostChunk(): ApiError {
+  if (!navigator.onLine) return new ApiError("offline", 0, "You are offline. Connect again, then try once more.");
+  return new ApiError("chunk_lost", 0, "A part of the page could not be loaded. It may have been updated.");
+}
 
 export function App() {
   const { shown, failed, loading } = useShownPage();
@@ -45,7 +48,7 @@ export function App() {
       <main id="main" ref={main} tabIndex={-1}>
         {failed ? (
           <div class="page narrow">
-            <Failure level={1} error={LOST_CHUNK} onRetry={() => window.location.reload()} />
+            <Failure level={1} error={describeLostChunk()} onRetry={() => window.location.reload()} />
           </div>
         ) : (
           shown && (

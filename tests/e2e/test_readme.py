@@ -1,0 +1,75 @@
+"""The README's commands do what it says: `make up` in a terminal, a look around, Ctrl-C."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.product import Product
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text())
+START_S = 150
+
+
+def make(*words: str) -> list[str]:
+    """Return the command for `make` with this run's virtual environment."""
+    return ["make", f"VENV={sys.prefix}", f"PYTHON={sys.executable}", *words]
+
+
+@pytest.mark.parametrize("target", sorted(set(COMMANDS)))
+def test_every_command_of_the_readme_is_a_make_target(target: str):
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+@pytest.fixture
+def product() -> Iterator[Product]:
+    chosen = Product.prepare()
+    yield chosen
+    chosen.stop()
+
+
+def test_make_up_runs_in_the_terminal_until_ctrl_c(product: Product, tmp_path: Path):
+    assert (Path(sys.prefix) / ".made").exists(), "run the tests by `make test`"
+    output = tmp_path / "output"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            make("up"),
+            cwd=ROOT,
+            env=product.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    end = time.monotonic() + START_S
+    while "is running" not in output.read_text():
+        assert process.poll() is None, output.read_text()
+        assert time.monotonic() < end, output.read_text()
+        time.sleep(0.2)
+    assert product.url in output.read_text()
+    with urllib.request.urlopen(product.url, timeout=10) as page:
+        assert b"<title>" in page.read()
+    status = subprocess.run(
+        make("status"),
+        cwd=ROOT,
+        env=product.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "PostgreSQL" in status.stdout
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(timeout=60)
+    assert product.status()["state"] == "stopped"

@@ -1,0 +1,58 @@
+/** How a chat is kept: order, our own lines, repeats. */
+import { expect, test } from "vitest";
+import { applyHistory, applyMessage, applyOwn, CHAT_LINES_MAX, readMessage, type ChatLine, type ChatMessage } from "./shapes";
+
+const ada = { id: "u1", username: "ada", display_name: "Ada" };
+const message = (id: string, second = 0, clientId: string | null = null): ChatMessage => ({
+  id,
+  user: ada,
+  text: id,
+  client_id: clientId,
+  created_at: `2026-05-01T12:00:${String(second).padStart(2, "0")}Z`,
+});
+const own = (clientId: string, state: ChatLine["state"] = "sending"): ChatLine => ({ ...message(clientId, 59, clientId), state });
+const ids = (lines: readonly ChatLine[]) => lines.map((line) => line.id);
+
+test("a line of our own becomes the one from the room, not a second one", () => {
+  const lines = applyMessage([own("c1")], message("m1", 1, "c1"));
+  expect(lines).toEqual([{ ...message("m1", 1, "c1"), state: "sent" }]);
+});
+
+test("an acknowledgement before the line leaves one line", () => {
+  const acknowledged = applyOwn([own("c1")], "c1", { id: "m1" });
+  expect(ids(applyMessage(acknowledged, message("m1", 1, "c1")))).toEqual(["m1"]);
+});
+
+test("a repeated line is ignored", () => {
+  const lines = applyMessage([], message("m1"));
+  expect(applyMessage(lines, message("m1"))).toEqual(lines);
+});
+
+test("lines of others stand before our own that is still on its way", () => {
+  expect(ids(applyMessage([own("c1")], message("m1")))).toEqual(["m1", "c1"]);
+});
+
+test("history goes below what is there, oldest first, each line once", () => {
+  const lines = applyMessage([], message("m3", 3));
+  expect(ids(applyHistory(lines, [message("m3", 3), message("m2", 2), message("m1", 1)]))).toEqual(["m1", "m2", "m3"]);
+});
+
+test("a failed line stays and can be sent again", () => {
+  const failed = applyOwn([own("c1")], "c1", { state: "failed", problem: "Away." });
+  expect(failed[0]).toMatchObject({ state: "failed", problem: "Away." });
+  expect(applyOwn(failed, "c1", { state: "sending" })[0]?.state).toBe("sending");
+});
+
+test("the log is bounded and our pending lines are never cut", () => {
+  let lines: ChatLine[] = [own("c1")];
+  for (let index = 0; index < CHAT_LINES_MAX + 20; index += 1) lines = applyMessage(lines, message(`m${index}`));
+  expect(lines.length).toBe(CHAT_LINES_MAX + 1);
+  expect(lines.at(-1)?.id).toBe("c1");
+});
+
+test("history items are read from the events that carried them, states are passed over", () => {
+  const event = { type: "chat_message", channel: "room:1", epoch: "e", offset: 1, data: message("m1") };
+  expect(readMessage(event)).toEqual(message("m1"));
+  expect(readMessage({ ...event, type: "state", data: { status: "live" } })).toBeNull();
+  expect(readMessage(null)).toBeNull();
+});

@@ -1,0 +1,33 @@
+/** Likes and comments before the server has answered. */
+import { expect, test } from "vitest";
+import { applyComment, applyLike, type Post, type PostComment } from "./shapes";
+
+const author = { id: "u1", username: "ada", display_name: "" };
+const post: Post = {
+  id: "p1",
+  author,
+  text: "",
+  visibility: "public",
+  created_at: "",
+  videos: [],
+  counters: { likes: 2, comments: 0 },
+  liked: false,
+};
+const comment: PostComment = { id: "c1", author, text: "", created_at: "" };
+
+test("a like counts once and its withdrawal takes it back", () => {
+  const liked = applyLike(post, true);
+  expect(liked.counters.likes).toBe(3);
+  expect(applyLike(liked, true)).toBe(liked);
+  expect(applyLike(liked, false)).toEqual(post);
+});
+
+test("a count never falls below zero", () => {
+  expect(applyLike({ ...post, liked: true, counters: { likes: 0, comments: 0 } }, false).counters.likes).toBe(0);
+});
+
+test("a comment that is heard twice stands once, newest first", () => {
+  const second = { ...comment, id: "c2" };
+  const comments = applyComment(applyComment([comment], second), comment);
+  expect(comments.map((known) => known.id)).toEqual(["c2", "c1"]);
+});

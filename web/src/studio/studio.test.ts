@@ -1,0 +1,47 @@
+/** Names and memory of uploads, and why a camera does not open. */
+import { expect, test } from "vitest";
+import { describeMediaError } from "./camera";
+import { nameFromFile } from "./upload_form";
+import { fingerprintOf, UploadMemory } from "./upload_memory";
+
+function makeShelf(): Pick<Storage, "getItem" | "setItem"> {
+  const values = new Map<string, string>();
+  return { getItem: (key) => values.get(key) ?? null, setItem: (key, value) => void values.set(key, value) };
+}
+
+test.each([
+  ["my_first_film.final.mp4", "my first film.final"],
+  [".mp4", ".mp4"],
+  ["holiday", "holiday"],
+])("%s is called %s", (filename, title) => expect(nameFromFile(filename)).toBe(title));
+
+test("an unfinished upload is found again by the same file only", () => {
+  const memory = new UploadMemory(makeShelf());
+  const file = { name: "a.mp4", size: 5, lastModified: 7 };
+  memory.keep(fingerprintOf(file), { videoId: "v1", url: "http://edge/uploads/1" });
+  expect(memory.find(fingerprintOf(file))?.videoId).toBe("v1");
+  expect(memory.find(fingerprintOf({ ...file, size: 6 }))).toBeNull();
+  memory.forget(fingerprintOf(file));
+  expect(memory.find(fingerprintOf(file))).toBeNull();
+});
+
+test("the memory is bounded and survives a broken shelf", () => {
+  const shelf = makeShelf();
+  const memory = new UploadMemory(shelf);
+  for (let index = 0; index < 30; index += 1) memory.keep(`f${index}`, { videoId: `v${index}`, url: "" });
+  expect(memory.find("f0")).toBeNull();
+  expect(memory.find("f29")?.videoId).toBe("v29");
+  shelf.setItem("sf.uploads", "{broken");
+  expect(memory.find("f29")).toBeNull();
+});
+
+test.each([
+  ["NotAllowedError", /may not use the camera/],
+  ["NotFoundError", /No camera/],
+  ["NotReadableError", /in use/],
+  ["Other", /could not be opened/],
+])("%s is explained", (name, words) => {
+  const error = new Error();
+  error.name = name;
+  expect(describeMediaError(error)).toMatch(words);
+});
