@@ -28,7 +28,15 @@ from cluster.ray_node import (
 from cluster.servers import CACHE, POSTGRES, STORE, TITLES
 from cluster.site import Site
 from cluster.steps import Step
-from cluster.topology import Kind, get_api_url, get_edge_url, list_actors, list_ports
+from cluster.topology import (
+    DATABASE_REFUSED,
+    Kind,
+    count_connections,
+    get_api_url,
+    get_edge_url,
+    list_actors,
+    list_ports,
+)
 from kit.errors import AppError
 from kit.logs import get_log
 
@@ -96,7 +104,9 @@ async def _start_database(site: Site) -> None:
     with site.screen.step("Database schema") as step:
         server = site.servers_running.get(POSTGRES)
         dsn = getattr(server, "dsn", "") or site.given.database.url
-        step.note = await asyncio.to_thread(run_migrations, site.environment, dsn)
+        step.note = await asyncio.to_thread(
+            run_migrations, site.environment, dsn, count_connections(site.given)
+        )
 
 
 async def _start_cache(site: Site) -> None:
@@ -134,17 +144,19 @@ def take_ray(site: Site, running: RayRunning) -> None:
     site.note(NODE, Kind.RAY, "running", pid=running.node.pid)
 
 
-def run_migrations(environment: dict[str, str], dsn: str) -> str:
+def run_migrations(environment: dict[str, str], dsn: str, connections: int = 1) -> str:
     """Bring the schema up in a process of its own; return the revision. Raises StartFailed."""
     result = subprocess.run(
         [sys.executable, "-m", "cluster.migrations"],
-        input=json.dumps({"dsn": dsn}),
+        input=json.dumps({"dsn": dsn, "connections": connections}),
         env=environment,
         capture_output=True,
         text=True,
         timeout=MIGRATE_TIMEOUT_S,
         check=False,
     )
+    if result.returncode == DATABASE_REFUSED:
+        raise StartFailed(result.stderr)
     if result.returncode != 0:
         raise StartFailed(f"The migration failed:\n{result.stderr.strip()[-1500:]}")
     return result.stdout.strip()

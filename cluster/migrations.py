@@ -9,12 +9,18 @@ import asyncio
 import json
 import sys
 
-from storage.schema import migrate
+from cluster.topology import DATABASE_REFUSED
+from storage.schema import TooFewConnections, check_connections, migrate
 
 
 def main() -> None:
     """Read {"dsn", "target"}, move the schema, print the revision."""
     request = json.load(sys.stdin)
+    try:
+        asyncio.run(check_connections(request["dsn"], request.get("connections", 1)))
+    except TooFewConnections as error:
+        sys.stderr.write(error.text)
+        raise SystemExit(DATABASE_REFUSED) from error
     revision = asyncio.run(migrate(request["dsn"], request.get("target", "head")))
     sys.stdout.write(f"{revision or 'base'}\n")
 

@@ -12,6 +12,8 @@ from kit.settings import Settings
 
 API_APP = "api"
 EDGE_PORT_STEP = 10
+DATABASE_REFUSED = 3
+"""Exit status of the migration when the server cannot serve this product at all."""
 
 
 class Kind(StrEnum):
@@ -49,6 +51,15 @@ def list_resources(settings: Settings) -> dict[str, float]:
         "edge": float(max(1, settings.edge.count)),
         "media": float(max(1, settings.cluster.media_workers)),
     }
+
+
+def count_connections(settings: Settings) -> int:
+    """Return how many PostgreSQL connections the product opens at most, listeners included."""
+    pools = settings.database
+    api = settings.http.replicas * (pools.api_pool + 1)
+    hosts = settings.hosts.count * pools.host_pool
+    edges = settings.edge.count * (pools.edge_pool + 2)
+    return api + hosts + edges + pools.runner_pool + 4
 
 
 def get_api_url(settings: Settings) -> str:

@@ -16,6 +16,16 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from kit.errors import AppError
+
+
+class TooFewConnections(AppError):
+    """The pools together could ask for more connections than the server admits."""
+
+    code, status = "too_few_connections", 500
+    message = "PostgreSQL admits too few connections."
+
+
 LOCK_KEY = 7_305_808_811  # any constant of our own: all starters must ask for the same one
 FOLDER = Path(__file__).parent / "migrations"
 
@@ -39,6 +49,33 @@ async def migrate(dsn: str, target: str = "head") -> str | None:
                 await connection.commit()
     finally:
         await engine.dispose()
+
+
+async def check_connections(dsn: str, wanted: int) -> None:
+    """Refuse a server that admits fewer connections than the pools may open together."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://" + dsn.split("://", 1)[1], poolclass=NullPool
+    )
+    try:
+        async with engine.connect() as connection:
+            rows = await connection.execute(
+                text(
+                    "SELECT sum(setting::int) FILTER (WHERE name = 'max_connections')"
+                    " - sum(setting::int) FILTER (WHERE name <> 'max_connections')"
+                    " FROM pg_settings WHERE name IN ('max_connections',"
+                    " 'superuser_reserved_connections', 'reserved_connections')"
+                )
+            )
+            admitted = int(rows.scalar_one())
+    finally:
+        await engine.dispose()
+    if admitted < wanted:
+        raise TooFewConnections(
+            f"PostgreSQL admits {admitted} connections, and the pools may open {wanted}: raise"
+            " its max_connections, or lower database.*_pool, http.replicas or hosts.count.",
+            admitted=admitted,
+            wanted=wanted,
+        )
 
 
 def find_head() -> str | None:

@@ -16,6 +16,7 @@ from cluster.records import make_record
 from cluster.topology import (
     Kind,
     PortNeed,
+    count_connections,
     get_api_url,
     get_edge_url,
     list_actors,
@@ -193,3 +194,8 @@ def test_the_board_notices_changes_keeps_faults_and_is_read_back(tmp_path: Path)
     assert len(found["faults"]) == 50
     assert found["faults"][-1]["text"] == "fault 59"
     assert find_board(tmp_path / "none.json") is None
+
+
+def test_the_connections_of_all_pools_and_listeners_are_counted():
+    assert count_connections(Settings()) == 2 * (10 + 1) + 2 * 4 + (2 + 2) + (6 + 4)
+    assert count_connections(Settings(hosts=HostSettings(count=5))) == 44 + 3 * 4

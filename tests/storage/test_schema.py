@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from storage.embedded.postgres import PostgresServer
-from storage.schema import find_head, migrate
+from storage.schema import TooFewConnections, check_connections, find_head, migrate
 from tests.databases import drop_database, run_statement
 
 pytestmark = pytest.mark.db
@@ -93,3 +93,11 @@ async def test_every_foreign_key_states_what_a_deletion_does(database_dsn: str):
         assert [(row["place"], row["conname"]) for row in rows] == []
     finally:
         await connection.close()
+
+
+async def test_a_server_with_fewer_connections_than_the_pools_may_open_is_refused(
+    database_dsn: str,
+):
+    await check_connections(database_dsn, 36)
+    with pytest.raises(TooFewConnections, match="the pools may open 5000"):
+        await check_connections(database_dsn, 5000)
