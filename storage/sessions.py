@@ -146,6 +146,16 @@ async def find_refresh_token(connection: Connection, token_hash: bytes) -> Refre
     return None if row is None else read_row(RefreshTokenRow, row)
 
 
+async def has_spent_after(connection: Connection, session_id: uuid.UUID, moment: datetime) -> bool:
+    """Whether a refresh token of the session was used later than `moment`."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM refresh_tokens WHERE session_id = $1 AND used_at > $2)",
+        session_id,
+        moment,
+    )
+    return found
+
+
 async def spend_refresh_token(connection: Connection, token_hash: bytes, now: datetime) -> None:
     """Mark a refresh token as used, and forget those of its session that were used long ago."""
     session_id = await connection.fetchval(

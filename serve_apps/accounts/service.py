@@ -26,6 +26,9 @@ from storage.users import UserRow
 REFRESH_PREFIX = "sfr_"
 REFRESH_CHARS_MAX = 200
 
+REPEAT_GRACE_S = 30
+"""How long an answer to a refresh may have been lost; a later return of the token is theft."""
+
 
 class UsernameTaken(Conflict):
     """Somebody has the name."""
@@ -149,7 +152,11 @@ async def open_session(
 async def refresh_session(
     connection: Connection, auth: AuthSettings, token: str, now: datetime
 ) -> RefreshOutcome:
-    """Spend a refresh token for fresh tokens; a spent one ends its session. Commit either way."""
+    """Spend a refresh token for fresh tokens; a spent one ends its session. Commit either way.
+
+    A page that was left while its refresh was answered comes back with the spent token: for
+    REPEAT_GRACE_S, and only while no later token of the session was used, that is no theft.
+    """
     token_hash = hash_refresh_token(token)
     known = await sessions.find_refresh_token(connection, token_hash)
     if known is None:
@@ -157,13 +164,19 @@ async def refresh_session(
     session = await sessions.find_session(connection, known.session_id)
     if session is None or session.revoked_at is not None or session.expires_at <= now:
         return RefreshOutcome(None, RefreshTokenInvalid())
-    if known.used_at is not None:
+    is_repeat = (
+        known.used_at is not None
+        and now - known.used_at <= timedelta(seconds=REPEAT_GRACE_S)
+        and not await sessions.has_spent_after(connection, session.id, known.used_at)
+    )
+    if known.used_at is not None and not is_repeat:
         await end_session(connection, session.id, why="refresh_token_reused")
         return RefreshOutcome(None, RefreshTokenReused(), revoked=session.id)
     user = await users.find_user(connection, session.user_id)
     if user is None:
         return RefreshOutcome(None, AccountGone())
-    await sessions.spend_refresh_token(connection, token_hash, now)
+    if not is_repeat:
+        await sessions.spend_refresh_token(connection, token_hash, now)
     expires_at = now + timedelta(seconds=auth.refresh_ttl_s)
     await sessions.touch_session(connection, session.id, used_at=now, expires_at=expires_at)
     return RefreshOutcome(await _hand_out_tokens(connection, auth, user, session.id, now))

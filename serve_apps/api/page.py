@@ -52,7 +52,7 @@ class PageFiles:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request that no route took; raises 404 for the error handlers to shape."""
-        if scope["type"] != "http" or scope["method"] != "GET":
+        if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"}:
             raise HTTPException(404)
         response = self._decide(scope)
         await response(scope, receive, send)
@@ -62,7 +62,7 @@ class PageFiles:
         file = self._find_file(path)
         if file is not None:
             return _send_file(file, path)
-        wants_page = "text/html" in Headers(scope=scope).get("accept", "")
+        wants_page = not path or "text/html" in Headers(scope=scope).get("accept", "")
         if path.partition("/")[0] in API_WORDS or not wants_page:
             raise HTTPException(404)
         url = URL(scope=scope)
@@ -94,6 +94,6 @@ def _send_file(file: Path, path: str) -> FileResponse:
 
 NOT_BUILT = (
     "<!doctype html><meta charset=utf-8><title>Social Flow</title>"
-    "<p>The page has not been built. Run <code>make web</code>, then reload."
+    "<p>The page has not been built. Run <code>make page</code>, then reload."
     ' The API answers already: <a href="/docs">documentation</a>.'
 )

@@ -73,7 +73,11 @@ class Transcoding:
             async with asyncio.TaskGroup() as group:
                 for _worker in range(min(self._ports.media.slots_max, len(self._left))):
                     group.create_task(self._work())
-        except* AppError as failures:
+        except ExceptionGroup as group:
+            # Not `except*`: before Python 3.11.4 what that raises comes out wrapped once more.
+            failures, others = group.split(AppError)
+            if failures is None or others is not None:
+                raise
             raise _choose(failures) from failures
         finally:
             reporter.cancel()

@@ -17,7 +17,7 @@ from tests.product import Product
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = re.findall(r"\bmake ([a-z]+)", (ROOT / "README.md").read_text())
+COMMANDS = re.findall(r"(?:`|^)make ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
 START_S = 150
 
 

@@ -96,3 +96,10 @@ async def test_a_page_that_was_not_built_says_how_to_build_it():
         answer = await client.get("/", headers=HTML)
         assert answer.status_code == 503
         assert "has not been built" in answer.text
+
+
+async def test_the_front_door_opens_for_clients_that_name_no_type(client: httpx.AsyncClient):
+    answer = await client.get("/", headers={"Accept": "*/*"})
+    assert (answer.status_code, "the page" in answer.text) == (200, True)
+    looked = await client.head("/", headers=HTML)
+    assert (looked.status_code, looked.text) == (200, "")

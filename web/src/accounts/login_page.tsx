@@ -1,7 +1,7 @@
 /** Logging in. */
 import { useState } from "preact/hooks";
 import { ApiError, describeError } from "../kit/errors";
-import { Field } from "../kit/field";
+import { Field, TextField } from "../kit/field";
 import { navigate, useTitle } from "../kit/router";
 import { login } from "../kit/session";
 import type { PageProps } from "../shell/routes";
@@ -42,21 +42,15 @@ export default function LoginPage({ search }: PageProps) {
         </>
       }
     >
-      <Field label="Username or e-mail">
-        {(props) => (
-          <input
-            {...props}
-            class="input"
-            autocomplete="username"
-            autocapitalize="none"
-            spellcheck={false}
-            required
-            value={name}
-            data-testid="login-login"
-            onInput={(event) => setName(event.currentTarget.value)}
-          />
-        )}
-      </Field>
+      <TextField
+        label="Username or e-mail"
+        autocomplete="username"
+        isProse={false}
+        required
+        value={name}
+        testId="login-login"
+        onChange={setName}
+      />
       <Field label="Password">
         {(props) => (
           <PasswordInput

@@ -25,7 +25,11 @@ export function PasswordInput({ control, value, autocomplete, testId, onChange }
         data-testid={testId}
         onInput={(event) => onChange(event.currentTarget.value)}
       />
-      <button type="button" aria-label={isShown ? "Hide the password" : "Show the password"} onClick={() => setShown(!isShown)}>
+      <button
+        type="button"
+        aria-label={isShown ? "Hide the password" : "Show the password"}
+        onClick={() => setShown(!isShown)}
+      >
         {isShown ? "Hide" : "Show"}
       </button>
     </div>

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { api, type Page } from "../kit/api";
 import { describeError } from "../kit/errors";
-import { Field } from "../kit/field";
+import { Field, TextField } from "../kit/field";
 import { useLoad } from "../kit/load";
 import { Ago } from "../kit/prose";
 import { useTitle } from "../kit/router";
@@ -44,7 +44,10 @@ function ProfileForm({ user }: { user: SessionUser }) {
     setBusy(true);
     setProblem(null);
     try {
-      keepUser({ ...user, ...(await api.patch<SessionUser>("/me", { display_name: displayName.trim(), bio })) });
+      keepUser({
+        ...user,
+        ...(await api.patch<SessionUser>("/me", { display_name: displayName.trim(), bio })),
+      });
       showToast("Profile saved.");
     } catch (error) {
       setProblem(describeError(error));
@@ -62,19 +65,15 @@ function ProfileForm({ user }: { user: SessionUser }) {
           void save();
         }}
       >
-        <Field label="Display name" problem={problem}>
-          {(props) => (
-            <input
-              {...props}
-              class="input"
-              maxLength={60}
-              autocomplete="name"
-              value={displayName}
-              data-testid="settings-name"
-              onInput={(event) => setDisplayName(event.currentTarget.value)}
-            />
-          )}
-        </Field>
+        <TextField
+          label="Display name"
+          problem={problem}
+          maxLength={60}
+          autocomplete="name"
+          value={displayName}
+          testId="settings-name"
+          onChange={setDisplayName}
+        />
         <Field label="About you">
           {(props) => (
             <textarea

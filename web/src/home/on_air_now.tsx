@@ -9,7 +9,9 @@ import { StatusTally, ViewerCount } from "../live/tally";
 const SHOWN = 6;
 
 export function OnAirNow() {
-  const lives = useLoad<Page<Live>>("live", (signal) => api.get<Page<Live>>("/live", { query: { limit: SHOWN }, signal }));
+  const lives = useLoad<Page<Live>>("live", (signal) =>
+    api.get<Page<Live>>("/live", { query: { limit: SHOWN }, signal }),
+  );
   return (
     <aside class={lives.data?.items.length ? "on-air-now stack lit" : "on-air-now stack"} aria-labelledby="on-air-now">
       <h2 id="on-air-now">On air now</h2>

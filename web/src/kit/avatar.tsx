@@ -12,7 +12,10 @@ export function decideColour(username: string): number {
 
 /** One or two letters. */
 export function readInitials(name: string): string {
-  const words = name.trim().split(/[\s_.-]+/).filter((word) => word !== "");
+  const words = name
+    .trim()
+    .split(/[\s_.-]+/)
+    .filter((word) => word !== "");
   const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0]];
   return letters.map((word) => [...(word ?? "")][0]?.toUpperCase() ?? "").join("") || "?";
 }

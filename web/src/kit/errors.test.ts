@@ -2,14 +2,26 @@
 import { expect, test } from "vitest";
 import { ApiError, describeError, findFieldError, readError } from "./errors";
 
-const body = { error: "malformed_request", message: "The request is not in the expected form.", request_id: "r1", details: {} };
+const body = {
+  error: "malformed_request",
+  message: "The request is not in the expected form.",
+  request_id: "r1",
+  details: {},
+};
 
 test("a refusal of the product keeps its code, words and request id", () => {
-  expect(readError(422, body, new Headers())).toMatchObject({ code: "malformed_request", status: 422, requestId: "r1" });
+  expect(readError(422, body, new Headers())).toMatchObject({
+    code: "malformed_request",
+    status: 422,
+    requestId: "r1",
+  });
 });
 
 test("an answer of somebody else still becomes an error", () => {
-  expect(readError(502, undefined, new Headers({ "x-request-id": "r2" }))).toMatchObject({ code: "http_502", requestId: "r2" });
+  expect(readError(502, undefined, new Headers({ "x-request-id": "r2" }))).toMatchObject({
+    code: "http_502",
+    requestId: "r2",
+  });
 });
 
 test("only unexpected errors show the request id", () => {

@@ -30,3 +30,41 @@ export function Field({ label, hint, problem, children }: FieldProps) {
     </div>
   );
 }
+
+interface TextFieldProps extends Omit<FieldProps, "children"> {
+  value: string;
+  onChange: (value: string) => void;
+  testId?: string;
+  type?: "text" | "email";
+  autocomplete?: "username" | "email" | "name" | "off";
+  /** False for names that are not words. */
+  isProse?: boolean;
+  required?: boolean;
+  maxLength?: number;
+  placeholder?: string;
+}
+
+/** One line of text with its label. */
+export function TextField(props: TextFieldProps) {
+  const isProse = props.isProse ?? true;
+  return (
+    <Field label={props.label} hint={props.hint} problem={props.problem ?? null}>
+      {(control) => (
+        <input
+          {...control}
+          class="input"
+          type={(props.type ?? "text") as "text"}
+          autocomplete={props.autocomplete}
+          autocapitalize={isProse ? undefined : "none"}
+          spellcheck={isProse}
+          required={props.required}
+          maxLength={props.maxLength}
+          placeholder={props.placeholder}
+          value={props.value}
+          data-testid={props.testId}
+          onInput={(event) => props.onChange(event.currentTarget.value)}
+        />
+      )}
+    </Field>
+  );
+}

@@ -15,7 +15,12 @@ export interface Loaded<T> {
 
 /** Runs `load` now and whenever `key` changes; keeps the old data on screen while reloading. */
 export function useLoad<T>(key: string | null, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
-  const [state, setState] = useState<{ key: string | null; data: T | null; error: unknown; loading: boolean }>({
+  const [state, setState] = useState<{
+    key: string | null;
+    data: T | null;
+    error: unknown;
+    loading: boolean;
+  }>({
     key,
     data: null,
     error: null,
@@ -28,8 +33,7 @@ export function useLoad<T>(key: string | null, load: (signal: AbortSignal) => Pr
     setState((old) => ({ key, data: old.key === key ? old.data : null, error: null, loading: true }));
     load(controller.signal).then(
       (data) => !controller.signal.aborted && setState({ key, data, error: null, loading: false }),
-      (error: unknown) =>
-        !controller.signal.aborted && setState((old) => ({ ...old, error, loading: false })),
+      (error: unknown) => !controller.signal.aborted && setState((old) => ({ ...old, error, loading: false })),
     );
     return () => controller.abort();
   }, [key, round]);

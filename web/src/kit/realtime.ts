@@ -21,7 +21,10 @@ export const socket = new PageSocket({
     return renew ? refreshAccessToken(token) : token;
   },
   // Asking for another token finds out that the session is over, and then says so everywhere.
-  onRevoked: () => void getAccessToken().then(refreshAccessToken).catch(() => undefined),
+  onRevoked: () =>
+    void getAccessToken()
+      .then(refreshAccessToken)
+      .catch(() => undefined),
   open: (url) => new WebSocket(url),
 });
 

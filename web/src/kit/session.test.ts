@@ -7,8 +7,15 @@ let shelf: Map<string, string>;
 let answers: (() => Response)[];
 let asked: { path: string; body: unknown }[];
 
-const tokens = (name: string, expiresIn = 900) => () =>
-  Response.json({ access_token: `A-${name}`, refresh_token: `R-${name}`, expires_in: expiresIn, user: { id: "u1", username: "ada", display_name: "" } });
+const tokens =
+  (name: string, expiresIn = 900) =>
+  () =>
+    Response.json({
+      access_token: `A-${name}`,
+      refresh_token: `R-${name}`,
+      expires_in: expiresIn,
+      user: { id: "u1", username: "ada", display_name: "" },
+    });
 const refusal = (status: number) => () => Response.json({ error: "no", message: "No." }, { status });
 
 async function openSession(): Promise<Session> {

@@ -58,7 +58,11 @@ async function connect(socket: PageSocket, channel = "room:1") {
   const events: unknown[] = [];
   const onSubscribed = vi.fn();
   const onReload = vi.fn();
-  const leave = socket.subscribe(channel, { onEvent: (event) => events.push(event.data), onSubscribed, onReload });
+  const leave = socket.subscribe(channel, {
+    onEvent: (event) => events.push(event.data),
+    onSubscribed,
+    onReload,
+  });
   await settle();
   last().accept();
   if (tokens[0]) last().say({ type: "authenticated", user: {} });
@@ -131,7 +135,13 @@ describe("after a loss", () => {
       since: { "room:1": { epoch: "e", offset: 1 } },
     });
     last().say({ type: "subscribed", "room:1": { epoch: "e", offset: 1, recovered: true } });
-    const replayed = [1, 2].map((offset) => ({ type: "chat_message", channel: "room:1", epoch: "e", offset, data: offset }));
+    const replayed = [1, 2].map((offset) => ({
+      type: "chat_message",
+      channel: "room:1",
+      epoch: "e",
+      offset,
+      data: offset,
+    }));
     last().say({ type: "batch", events: replayed });
     expect(events).toEqual(["one", 2]);
     expect(onReload).not.toHaveBeenCalled();
@@ -229,7 +239,13 @@ describe("a chat line", () => {
     const socket = makeSocket();
     await connect(socket);
     const sent = socket.sendChat("1", "c1", "hello").catch((error: ApiError) => error);
-    last().say({ type: "error", client_id: "c1", error: "slow_mode", message: "Wait 5 s.", retryable: false });
+    last().say({
+      type: "error",
+      client_id: "c1",
+      error: "slow_mode",
+      message: "Wait 5 s.",
+      retryable: false,
+    });
     expect(await sent).toMatchObject({ code: "slow_mode", message: "Wait 5 s.", status: 403 });
   });
 

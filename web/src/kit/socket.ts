@@ -168,7 +168,10 @@ export class PageSocket {
     clearTimeout(this.#timer);
     this.state.set("connecting");
     try {
-      const [url, token] = await Promise.all([this.#urlHint ?? this.#ports.locate(), this.#ports.token(this.#tokenRefused)]);
+      const [url, token] = await Promise.all([
+        this.#urlHint ?? this.#ports.locate(),
+        this.#ports.token(this.#tokenRefused),
+      ]);
       if (run !== this.#run) return;
       this.#urlHint = null;
       this.#tokenRefused = false;

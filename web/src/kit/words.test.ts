@@ -23,7 +23,12 @@ test.each([
 ])("%s seconds are %s", (seconds, words) => expect(formatDuration(seconds)).toBe(words));
 
 test("small counts stay exact, large ones are rounded", () => {
-  expect([formatCount(0), formatCount(999), formatCount(1234), formatCount(2_500_000)]).toEqual(["0", "999", "1.2K", "2.5M"]);
+  expect([formatCount(0), formatCount(999), formatCount(1234), formatCount(2_500_000)]).toEqual([
+    "0",
+    "999",
+    "1.2K",
+    "2.5M",
+  ]);
   expect([formatNoun(1, "viewer"), formatNoun(2, "viewer")]).toEqual(["1 viewer", "2 viewers"]);
 });
 

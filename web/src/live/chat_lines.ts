@@ -4,7 +4,15 @@ import { api, type Page } from "../kit/api";
 import { ApiError, describeError } from "../kit/errors";
 import { socket, useChannel } from "../kit/realtime";
 import type { SessionUser } from "../kit/session";
-import { applyHistory, applyMessage, applyOwn, readChatEvent, readMessage, type ChatLine, type ChatMessage } from "./shapes";
+import {
+  applyHistory,
+  applyMessage,
+  applyOwn,
+  readChatEvent,
+  readMessage,
+  type ChatLine,
+  type ChatMessage,
+} from "./shapes";
 
 const HISTORY_COUNT = 50;
 const SOCKET_PATIENCE_MS = 1_200;
@@ -27,7 +35,9 @@ export function useRoomChat(roomId: string, me: SessionUser | null, socketUrl: s
   const load = useCallback(async () => {
     hasAsked.current = true;
     try {
-      const page = await api.get<Page<unknown>>(`/live/${roomId}/messages`, { query: { limit: HISTORY_COUNT } });
+      const page = await api.get<Page<unknown>>(`/live/${roomId}/messages`, {
+        query: { limit: HISTORY_COUNT },
+      });
       const history = page.items.map(readMessage).filter((message): message is ChatMessage => message !== null);
       if (alive.current) setLines((known) => applyHistory(known, history));
       setHistoryError(null);
@@ -59,26 +69,36 @@ export function useRoomChat(roomId: string, me: SessionUser | null, socketUrl: s
     },
     socketUrl,
   );
+  const own = makeOwnLines(roomId, me, setLines);
+  return { lines, isLoading, historyError, ...own, reload: () => void load() };
+}
+
+type ChangeLines = (apply: (lines: ChatLine[]) => ChatLine[]) => void;
+
+/** Our own lines: shown at once, settled by the room. A repeat keeps its client id, so it counts once. */
+function makeOwnLines(roomId: string, me: SessionUser | null, setLines: ChangeLines): Pick<RoomChat, "send" | "retry"> {
+  const change = (clientId: string, part: Partial<ChatLine>) => setLines((known) => applyOwn(known, clientId, part));
   const deliver = (clientId: string, text: string) => {
     socket.sendChat(roomId, clientId, text).then(
       // The line itself comes back on the channel; the acknowledgement may be the first to arrive.
-      (ack) => setLines((known) => applyOwn(known, clientId, ack.held ? { state: "held" } : { id: ack.message_id, problem: "" })),
-      (error: unknown) => setLines((known) => applyOwn(known, clientId, describeRefusal(error))),
+      (ack) => change(clientId, ack.held ? { state: "held" } : { id: ack.message_id, problem: "" }),
+      (error: unknown) => change(clientId, describeRefusal(error)),
     );
   };
-  const send = (text: string) => {
-    if (!me) return;
-    const clientId = crypto.randomUUID();
-    const line: ChatLine = { id: clientId, client_id: clientId, user: me, text, created_at: new Date().toISOString(), state: "sending" };
-    setLines((known) => [...known, line]);
-    deliver(clientId, text);
+  return {
+    send: (text) => {
+      if (!me) return;
+      const id = crypto.randomUUID();
+      const created_at = new Date().toISOString();
+      setLines((known) => [...known, { id, client_id: id, user: me, text, created_at, state: "sending" }]);
+      deliver(id, text);
+    },
+    retry: (line) => {
+      if (line.client_id === null) return;
+      change(line.client_id, { state: "sending", problem: "" });
+      deliver(line.client_id, line.text);
+    },
   };
-  const retry = (line: ChatLine) => {
-    if (line.client_id === null) return;
-    setLines((known) => applyOwn(known, line.client_id ?? "", { state: "sending", problem: "" }));
-    deliver(line.client_id, line.text);
-  };
-  return { lines, isLoading, historyError, send, retry, reload: () => void load() };
 }
 
 function describeRefusal(error: unknown): Partial<ChatLine> {

@@ -20,11 +20,39 @@ const AT_REST = new Store<WatchState>({ phase: "waiting", error: null });
 export function LiveVideo({ whep, status, title }: LiveVideoProps) {
   const root = useRef<HTMLDivElement>(null);
   const video = useRef<HTMLVideoElement>(null);
+  const [isMuted, setMuted] = useState(false);
+  const { state, needsSound, again } = useViewer(video, whep, status);
+  const { phase, error } = state;
+  const isShown = phase === "playing" && status !== "ended";
+  return (
+    <div ref={root} class="live-video" data-state={status === "ended" ? "ended" : phase}>
+      <video
+        ref={video}
+        data-testid="live-video"
+        autoplay
+        playsInline
+        aria-label={`Live: ${title}`}
+        class={isShown ? "" : "dimmed"}
+        onVolumeChange={(event) => setMuted(event.currentTarget.muted)}
+      />
+      <Cover status={status} phase={phase} problem={error?.message ?? null} onRetry={again} />
+      {isShown && <LiveControls root={root} video={video} isMuted={isMuted} asksForSound={needsSound && isMuted} />}
+    </div>
+  );
+}
+
+interface Viewing {
+  state: WatchState;
+  /** The browser played without sound because nobody has clicked yet. */
+  needsSound: boolean;
+  again: () => void;
+}
+
+function useViewer(video: { current: HTMLVideoElement | null }, whep: string, status: LiveStatus): Viewing {
   const [viewer, setViewer] = useState<WhepViewer | null>(null);
   const [round, setRound] = useState(0);
   const [needsSound, setNeedsSound] = useState(false);
-  const [isMuted, setMuted] = useState(false);
-  const { phase, error } = useStore(viewer?.state ?? AT_REST);
+  const state = useStore(viewer?.state ?? AT_REST);
   useEffect(() => {
     const next = new WhepViewer({
       url: whep,
@@ -37,54 +65,39 @@ export function LiveVideo({ whep, status, title }: LiveVideoProps) {
     return () => next.stop();
   }, [whep, round]);
   useEffect(() => viewer?.setLive(status === "live"), [viewer, status]);
-  const isShown = phase === "playing" && status !== "ended";
+  return { state, needsSound, again: () => setRound(round + 1) };
+}
+
+interface LiveControlsProps {
+  root: { current: HTMLDivElement | null };
+  video: { current: HTMLVideoElement | null };
+  isMuted: boolean;
+  asksForSound: boolean;
+}
+
+function LiveControls({ root, video, isMuted, asksForSound }: LiveControlsProps) {
   const toggleSound = () => {
-    if (!video.current) return;
-    video.current.muted = !video.current.muted;
-    setNeedsSound(false);
+    if (video.current) video.current.muted = !video.current.muted;
+  };
+  const toggleFull = () => {
+    if (document.fullscreenElement) void document.exitFullscreen();
+    else void root.current?.requestFullscreen().catch(() => undefined);
   };
   return (
-    <div ref={root} class="live-video" data-state={status === "ended" ? "ended" : phase}>
-      <video
-        ref={video}
-        data-testid="live-video"
-        autoplay
-        playsInline
-        aria-label={`Live: ${title}`}
-        class={isShown ? "" : "dimmed"}
-        onVolumeChange={(event) => setMuted(event.currentTarget.muted)}
-      />
-      <Cover status={status} phase={phase} problem={error?.message ?? null} onRetry={() => setRound(round + 1)} />
-      {isShown && (
-        <div class="live-controls">
-          {needsSound && isMuted ? (
-            <button type="button" class="button small primary" onClick={toggleSound}>
-              <Icon name="muted" size={18} /> Turn the sound on
-            </button>
-          ) : (
-            <button
-              type="button"
-              class="icon-button"
-              aria-label={isMuted ? "Sound on" : "Sound off"}
-              onClick={toggleSound}
-            >
-              <Icon name={isMuted ? "muted" : "volume"} />
-            </button>
-          )}
-          <span class="grow" />
-          <button
-            type="button"
-            class="icon-button"
-            aria-label="Full screen"
-            onClick={() => {
-              if (document.fullscreenElement) void document.exitFullscreen();
-              else void root.current?.requestFullscreen().catch(() => undefined);
-            }}
-          >
-            <Icon name="full" />
-          </button>
-        </div>
+    <div class="live-controls">
+      {asksForSound ? (
+        <button type="button" class="button small primary" onClick={toggleSound}>
+          <Icon name="muted" size={18} /> Turn the sound on
+        </button>
+      ) : (
+        <button type="button" class="icon-button" aria-label={isMuted ? "Sound on" : "Sound off"} onClick={toggleSound}>
+          <Icon name={isMuted ? "muted" : "volume"} />
+        </button>
       )}
+      <span class="grow" />
+      <button type="button" class="icon-button" aria-label="Full screen" onClick={toggleFull}>
+        <Icon name="full" />
+      </button>
     </div>
   );
 }
@@ -113,7 +126,8 @@ interface CoverProps {
 
 function Cover({ status, phase, problem, onRetry }: CoverProps) {
   if (status === "ended") return <Card label="Off air" text="This broadcast has ended." />;
-  if (status === "created") return <Card label="Standby" text="It has not started yet. Stay, it begins here by itself." />;
+  if (status === "created")
+    return <Card label="Standby" text="It has not started yet. Stay, it begins here by itself." />;
   if (phase === "failed") {
     return (
       <div class="live-cover" role="alert" data-testid="error-state">

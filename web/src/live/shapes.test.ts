@@ -1,6 +1,14 @@
 /** How a chat is kept: order, our own lines, repeats. */
 import { expect, test } from "vitest";
-import { applyHistory, applyMessage, applyOwn, CHAT_LINES_MAX, readMessage, type ChatLine, type ChatMessage } from "./shapes";
+import {
+  applyHistory,
+  applyMessage,
+  applyOwn,
+  CHAT_LINES_MAX,
+  readMessage,
+  type ChatLine,
+  type ChatMessage,
+} from "./shapes";
 
 const ada = { id: "u1", username: "ada", display_name: "Ada" };
 const message = (id: string, second = 0, clientId: string | null = null): ChatMessage => ({
@@ -10,7 +18,10 @@ const message = (id: string, second = 0, clientId: string | null = null): ChatMe
   client_id: clientId,
   created_at: `2026-05-01T12:00:${String(second).padStart(2, "0")}Z`,
 });
-const own = (clientId: string, state: ChatLine["state"] = "sending"): ChatLine => ({ ...message(clientId, 59, clientId), state });
+const own = (clientId: string, state: ChatLine["state"] = "sending"): ChatLine => ({
+  ...message(clientId, 59, clientId),
+  state,
+});
 const ids = (lines: readonly ChatLine[]) => lines.map((line) => line.id);
 
 test("a line of our own becomes the one from the room, not a second one", () => {

@@ -82,7 +82,9 @@ export function applyMessage(lines: readonly ChatLine[], message: ChatMessage): 
 /** History under what is already there, oldest first. */
 export function applyHistory(lines: readonly ChatLine[], history: readonly ChatMessage[]): ChatLine[] {
   const known = new Set(lines.map((line) => line.id));
-  const older = history.filter((message) => !known.has(message.id)).map((message) => ({ ...message, state: "sent" as const }));
+  const older = history
+    .filter((message) => !known.has(message.id))
+    .map((message) => ({ ...message, state: "sent" as const }));
   const sent = [...older, ...lines.filter((line) => line.state === "sent")].sort((a, b) =>
     a.created_at < b.created_at ? -1 : a.created_at > b.created_at ? 1 : 0,
   );

@@ -41,7 +41,11 @@ export default function LiveWatchPage({ parameters }: PageProps) {
         <Failure
           level={1}
           title={isGone ? "This broadcast is not here" : "The broadcast did not load"}
-          error={isGone ? new ApiError("not_found", 404, "It may be private, or the link has a mistake in it.") : joined.error}
+          error={
+            isGone
+              ? new ApiError("not_found", 404, "It may be private, or the link has a mistake in it.")
+              : joined.error
+          }
           {...(isGone ? {} : { onRetry: joined.reload })}
         />
       </div>
@@ -92,12 +96,7 @@ function OnAir({ joined: { live, join } }: { joined: Joined }) {
         </div>
       </div>
       <div class="on-air-chat">
-        <Chat
-          roomId={live.id}
-          ownerId={live.owner.id}
-          socketUrl={join.chat.socket}
-          isEnded={room.status === "ended"}
-        />
+        <Chat roomId={live.id} ownerId={live.owner.id} socketUrl={join.chat.socket} isEnded={room.status === "ended"} />
       </div>
     </div>
   );

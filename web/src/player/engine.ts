@@ -74,7 +74,10 @@ export class PlayerEngine {
 
   #listen(hls: Hls, { Events, ErrorTypes }: typeof Hls): void {
     hls.on(Events.MANIFEST_PARSED, () => {
-      const levels = hls.levels.map((level, index) => ({ index, label: `${Math.min(level.height, level.width)}p` }));
+      const levels = hls.levels.map((level, index) => ({
+        index,
+        label: `${Math.min(level.height, level.width)}p`,
+      }));
       this.#change({ levels, error: null });
     });
     hls.on(Events.LEVEL_SWITCHED, (_, { level }) => this.#change({ playing: level }));

@@ -24,8 +24,20 @@ const AT_REST: Media = {
 };
 
 const EVENTS = [
-  "play", "pause", "playing", "waiting", "seeking", "seeked", "timeupdate", "durationchange", "progress",
-  "volumechange", "ended", "loadedmetadata", "canplay", "emptied",
+  "play",
+  "pause",
+  "playing",
+  "waiting",
+  "seeking",
+  "seeked",
+  "timeupdate",
+  "durationchange",
+  "progress",
+  "volumechange",
+  "ended",
+  "loadedmetadata",
+  "canplay",
+  "emptied",
 ] as const;
 
 function readMedia(video: HTMLVideoElement): Media {

@@ -107,7 +107,13 @@ function useKeys(
       if (document.querySelector("dialog[open]")) return;
       const isInside = root.current?.contains(target) ?? false;
       if (!isInside && target.closest("input, textarea, select, button, a, [contenteditable]")) return;
-      const role = !isInside ? "page" : target.closest("input") ? "slider" : target.closest("button, select") ? "button" : "player";
+      const role = !isInside
+        ? "page"
+        : target.closest("input")
+          ? "slider"
+          : target.closest("button, select")
+            ? "button"
+            : "player";
       const command = decideCommand(event.key, role);
       if (!command) return;
       event.preventDefault();

@@ -15,6 +15,7 @@ import { POST_TEXT_MAX, type Post, type PostVisibility } from "./shapes";
 import "./composer.css";
 
 const VIDEOS_MAX = 4;
+const LEFT_SHOWN = 200;
 
 interface ComposerProps {
   user: SessionUser;
@@ -23,10 +24,74 @@ interface ComposerProps {
 
 export function Composer({ user, onPosted }: ComposerProps) {
   const id = useId();
+  const draft = useDraft(onPosted);
+  const [isPicking, setPicking] = useState(false);
+  const { text, videos } = draft;
+  return (
+    <form
+      class="composer card"
+      aria-label="Write a post"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void draft.send();
+      }}
+    >
+      <div class="composer-words">
+        <Avatar user={user} size={42} />
+        <label class="visually-hidden" for={id}>
+          What is on?
+        </label>
+        <textarea
+          id={id}
+          rows={text.length > 80 || text.includes("\n") ? 4 : 2}
+          placeholder="What is on?"
+          value={text}
+          data-testid="post-text"
+          onInput={(event) => draft.setText(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) void draft.send();
+          }}
+        />
+      </div>
+      {videos.length > 0 && <Chosen videos={videos} onChange={draft.setVideos} />}
+      {draft.problem && (
+        <p class="problem" role="alert">
+          {draft.problem}
+        </p>
+      )}
+      <ComposerBar draft={draft} onPick={() => setPicking(true)} />
+      {isPicking && (
+        <VideoPicker
+          taken={videos}
+          onPick={(video) => {
+            draft.setVideos([...videos, video]);
+            setPicking(false);
+          }}
+          onClose={() => setPicking(false)}
+        />
+      )}
+    </form>
+  );
+}
+
+interface Draft {
+  text: string;
+  setText: (text: string) => void;
+  videos: Video[];
+  setVideos: (videos: Video[]) => void;
+  visibility: PostVisibility;
+  setVisibility: (visibility: PostVisibility) => void;
+  isBusy: boolean;
+  isReady: boolean;
+  left: number;
+  problem: string | null;
+  send: () => Promise<void>;
+}
+
+function useDraft(onPosted: (post: Post) => void): Draft {
   const [text, setText] = useState("");
   const [videos, setVideos] = useState<Video[]>([]);
   const [visibility, setVisibility] = useState<PostVisibility>("public");
-  const [isPicking, setPicking] = useState(false);
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const left = POST_TEXT_MAX - text.length;
@@ -47,69 +112,43 @@ export function Composer({ user, onPosted }: ComposerProps) {
       setBusy(false);
     }
   };
+  return {
+    text,
+    setText,
+    videos,
+    setVideos,
+    visibility,
+    setVisibility,
+    isBusy,
+    isReady,
+    left,
+    problem,
+    send,
+  };
+}
+
+function ComposerBar({ draft, onPick }: { draft: Draft; onPick: () => void }) {
   return (
-    <form
-      class="composer card"
-      aria-label="Write a post"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void send();
-      }}
-    >
-      <div class="composer-words">
-        <Avatar user={user} size={42} />
-        <label class="visually-hidden" for={id}>
-          What is on?
-        </label>
-        <textarea
-          id={id}
-          rows={text.length > 80 || text.includes("\n") ? 4 : 2}
-          placeholder="What is on?"
-          value={text}
-          data-testid="post-text"
-          onInput={(event) => setText(event.currentTarget.value)}
-          onKeyDown={(event) => {
-            if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) void send();
-          }}
-        />
+    <div class="row spread">
+      <div class="row tight">
+        <button
+          type="button"
+          class="button small"
+          disabled={draft.videos.length >= VIDEOS_MAX}
+          data-testid="post-attach"
+          onClick={onPick}
+        >
+          <Icon name="camera" size={18} /> Add video
+        </button>
+        <AudienceChoice value={draft.visibility} onChange={draft.setVisibility} />
       </div>
-      {videos.length > 0 && <Chosen videos={videos} onChange={setVideos} />}
-      {problem && (
-        <p class="problem" role="alert">
-          {problem}
-        </p>
-      )}
-      <div class="row spread">
-        <div class="row tight">
-          <button
-            type="button"
-            class="button small"
-            disabled={videos.length >= VIDEOS_MAX}
-            data-testid="post-attach"
-            onClick={() => setPicking(true)}
-          >
-            <Icon name="camera" size={18} /> Add video
-          </button>
-          <AudienceChoice value={visibility} onChange={setVisibility} />
-        </div>
-        <div class="row tight">
-          {left < 200 && <span class={left < 0 ? "data problem" : "data muted"}>{left}</span>}
-          <button type="submit" class="button primary small" disabled={!isReady} data-testid="post-submit">
-            {isBusy ? "Posting…" : "Post"}
-          </button>
-        </div>
+      <div class="row tight">
+        {draft.left < LEFT_SHOWN && <span class={draft.left < 0 ? "data problem" : "data muted"}>{draft.left}</span>}
+        <button type="submit" class="button primary small" disabled={!draft.isReady} data-testid="post-submit">
+          {draft.isBusy ? "Posting…" : "Post"}
+        </button>
       </div>
-      {isPicking && (
-        <VideoPicker
-          taken={videos}
-          onPick={(video) => {
-            setVideos([...videos, video]);
-            setPicking(false);
-          }}
-          onClose={() => setPicking(false)}
-        />
-      )}
-    </form>
+    </div>
   );
 }
 

@@ -35,8 +35,8 @@ export interface PostComment {
   created_at: string;
 }
 
-export const POST_TEXT_MAX = 2_000;
-export const COMMENT_TEXT_MAX = 1_000;
+export const POST_TEXT_MAX = 5_000;
+export const COMMENT_TEXT_MAX = 2_000;
 
 /** The post after our own like or its withdrawal, before the server has answered. */
 export function applyLike(post: Post, liked: boolean): Post {

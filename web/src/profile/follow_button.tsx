@@ -17,7 +17,9 @@ interface FollowButtonProps {
 export function FollowButton({ username, isFollowing, onChange }: FollowButtonProps) {
   const me = useStore(currentUser);
   const mustAsk = isFollowing === undefined && me !== null;
-  const asked = useLoad<Profile>(mustAsk ? username : null, (signal) => api.get<Profile>(`/users/${username}`, { signal }));
+  const asked = useLoad<Profile>(mustAsk ? username : null, (signal) =>
+    api.get<Profile>(`/users/${username}`, { signal }),
+  );
   const known = isFollowing ?? asked.data?.is_following ?? false;
   const [state, setState] = useState(known);
   const [isBusy, setBusy] = useState(false);

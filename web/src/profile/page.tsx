@@ -72,7 +72,10 @@ function ProfileHead({ profile, isMe, onChange }: ProfileHeadProps) {
     onChange((known) => ({
       ...known,
       is_following: isFollowing,
-      counters: { ...known.counters, followers: Math.max(0, known.counters.followers + (isFollowing ? 1 : -1)) },
+      counters: {
+        ...known.counters,
+        followers: Math.max(0, known.counters.followers + (isFollowing ? 1 : -1)),
+      },
     }));
   return (
     <header class="profile-head">
@@ -109,11 +112,7 @@ function ProfileHead({ profile, isMe, onChange }: ProfileHeadProps) {
               Edit profile
             </a>
           ) : (
-            <FollowButton
-              username={profile.username}
-              isFollowing={profile.is_following}
-              onChange={applyFollow}
-            />
+            <FollowButton username={profile.username} isFollowing={profile.is_following} onChange={applyFollow} />
           )}
         </div>
       </div>

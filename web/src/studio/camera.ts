@@ -58,6 +58,12 @@ async function openDevices(choice: Required<Choice>): Promise<MediaStream> {
   }
 }
 
+/** The screen with the microphone's sound, or with its own where there is no microphone. */
+async function openScreenStream(voice: MediaStreamTrack[]): Promise<MediaStream> {
+  const screen = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: 30 }, audio: true });
+  return new MediaStream([...screen.getVideoTracks(), ...(voice.length > 0 ? voice : screen.getAudioTracks())]);
+}
+
 function readDevices(list: MediaDeviceInfo[], kind: MediaDeviceKind, word: string): Device[] {
   return list
     .filter((device) => device.kind === kind && device.deviceId !== "")
@@ -99,9 +105,9 @@ export function useCamera(onReplaced: (stream: MediaStream) => void): Camera {
   };
   const openScreen = async () => {
     try {
-      const screen = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: 30 }, audio: true });
-      const voice = latest.current?.getAudioTracks() ?? [];
-      const next = new MediaStream([...screen.getVideoTracks(), ...(voice.length > 0 ? voice : screen.getAudioTracks())]);
+      const next = await openScreenStream(latest.current?.getAudioTracks() ?? []);
+      // Whoever stops sharing in the browser's own bar gets the camera back.
+      next.getVideoTracks()[0]?.addEventListener("ended", () => latest.current === next && void open());
       await take(next, true);
       return next;
     } catch {

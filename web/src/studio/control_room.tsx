@@ -60,9 +60,7 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
         )}
       </div>
       <div class="stack control-side">
-        {room && (
-          <Chat roomId={room.live.id} ownerId={me?.id ?? ""} socketUrl={room.socketUrl} isEnded={isEnded} />
-        )}
+        {room && <Chat roomId={room.live.id} ownerId={me?.id ?? ""} socketUrl={room.socketUrl} isEnded={isEnded} />}
         {room && !isEnded && (
           <StreamKeyPanel
             liveId={room.live.id}
@@ -134,7 +132,12 @@ function useBroadcast({ room, camera, streamKey, onCreated, onKey }: BroadcastPa
     const target = room ?? (await createRoom(draft.title, draft.visibility));
     const key = (room ? streamKey : target.streamKey) ?? (await makeStreamKey(target.live.id));
     onKey(key);
-    const publisher = new WhipPublisher({ url: target.whip, streamKey: key, stream, videoBitrateBps: VIDEO_BITRATE_BPS });
+    const publisher = new WhipPublisher({
+      url: target.whip,
+      streamKey: key,
+      stream,
+      videoBitrateBps: VIDEO_BITRATE_BPS,
+    });
     onAir.get()?.publisher.stop();
     onAir.set({ liveId: target.live.id, title: target.live.title, stream, publisher });
     void publisher.start();

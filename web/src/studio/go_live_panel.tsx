@@ -1,7 +1,7 @@
 /** Title, Go live, End: the row below the monitor, and what is shown when it is over. */
 import { useState } from "preact/hooks";
 import { describeError } from "../kit/errors";
-import { Field } from "../kit/field";
+import { TextField } from "../kit/field";
 import { Icon } from "../kit/icons";
 import { shareAddress } from "../kit/share";
 import { Store, useStore } from "../kit/store";
@@ -59,7 +59,13 @@ export function GoLivePanel({ room, state, present, actions, onEnd }: PanelProps
         </p>
       )}
       {room ? (
-        <RoomRow room={room} isSending={isSending} isOpen={state.status !== "created"} actions={actions} onEnd={onEnd} />
+        <RoomRow
+          room={room}
+          isSending={isSending}
+          isOpen={state.status !== "created"}
+          actions={actions}
+          onEnd={onEnd}
+        />
       ) : (
         <DraftForm actions={actions} />
       )}
@@ -143,19 +149,15 @@ function DraftForm({ actions }: { actions: BroadcastActions }) {
       }}
     >
       <div class="draft">
-        <Field label="Title" problem={problem}>
-          {(props) => (
-            <input
-              {...props}
-              class="input"
-              maxLength={TITLE_MAX}
-              value={draft.title}
-              placeholder="What are you showing?"
-              data-testid="live-title"
-              onInput={(event) => setDraft({ ...draft, title: event.currentTarget.value })}
-            />
-          )}
-        </Field>
+        <TextField
+          label="Title"
+          problem={problem}
+          maxLength={TITLE_MAX}
+          value={draft.title}
+          placeholder="What are you showing?"
+          testId="live-title"
+          onChange={(title) => setDraft({ ...draft, title })}
+        />
         <VisibilityField value={draft.visibility} onChange={(visibility) => setDraft({ ...draft, visibility })} />
       </div>
       <div class="row">

@@ -14,8 +14,9 @@ interface StreamKeyProps {
   onRotated: (key: string) => void;
 }
 
+const MASK = "•".repeat(20);
+
 export function StreamKeyPanel({ liveId, whip, rtmp, streamKey, onRotated }: StreamKeyProps) {
-  const [isShown, setShown] = useState(false);
   const [isAsking, setAsking] = useState(false);
   const rotate = async () => {
     try {
@@ -30,42 +31,7 @@ export function StreamKeyPanel({ liveId, whip, rtmp, streamKey, onRotated }: Str
       <h2 id="key-title">Send from OBS</h2>
       <p class="muted">In OBS choose the service WHIP, then paste these two.</p>
       <CopyLine label="Server" value={whip} testId="whip-address" />
-      <div class="field">
-        <span class="label">Stream key (bearer token)</span>
-        <div class="key-line">
-          <code data-testid="stream-key" data-shown={isShown}>
-            {streamKey === null ? "•".repeat(20) : isShown ? streamKey : `${"•".repeat(20)} ${streamKey.slice(-4)}`}
-          </code>
-          {streamKey !== null && (
-            <>
-              <button
-                type="button"
-                class="icon-button"
-                aria-label={isShown ? "Hide the stream key" : "Show the stream key"}
-                aria-pressed={isShown}
-                data-testid="stream-key-show"
-                onClick={() => setShown(!isShown)}
-              >
-                <Icon name="eye" size={20} />
-              </button>
-              <button
-                type="button"
-                class="icon-button"
-                aria-label="Copy the stream key"
-                data-testid="stream-key-copy"
-                onClick={() => copyText(streamKey, "Stream key copied.")}
-              >
-                <Icon name="copy" size={20} />
-              </button>
-            </>
-          )}
-        </div>
-        <p class="hint">
-          {streamKey === null
-            ? "A key is told only once. Make a new one to see it."
-            : "Whoever has it can broadcast in your name."}
-        </p>
-      </div>
+      <KeyLine streamKey={streamKey} />
       {rtmp && <CopyLine label="RTMP server" value={rtmp} />}
       <button type="button" class="button small" onClick={() => setAsking(true)}>
         <Icon name="retry" size={18} /> Make a new key
@@ -80,6 +46,47 @@ export function StreamKeyPanel({ liveId, whip, rtmp, streamKey, onRotated }: Str
         />
       )}
     </section>
+  );
+}
+
+function KeyLine({ streamKey }: { streamKey: string | null }) {
+  const [isShown, setShown] = useState(false);
+  return (
+    <div class="field">
+      <span class="label">Stream key (bearer token)</span>
+      <div class="key-line">
+        <code data-testid="stream-key" data-shown={isShown}>
+          {streamKey === null ? MASK : isShown ? streamKey : `${MASK} ${streamKey.slice(-4)}`}
+        </code>
+        {streamKey !== null && (
+          <>
+            <button
+              type="button"
+              class="icon-button"
+              aria-label={isShown ? "Hide the stream key" : "Show the stream key"}
+              data-testid="stream-key-show"
+              onClick={() => setShown(!isShown)}
+            >
+              <Icon name="eye" size={20} />
+            </button>
+            <button
+              type="button"
+              class="icon-button"
+              aria-label="Copy the stream key"
+              data-testid="stream-key-copy"
+              onClick={() => copyText(streamKey, "Stream key copied.")}
+            >
+              <Icon name="copy" size={20} />
+            </button>
+          </>
+        )}
+      </div>
+      <p class="hint">
+        {streamKey === null
+          ? "A key is told only once. Make a new one to see it."
+          : "Whoever has it can broadcast in your name."}
+      </p>
+    </div>
   );
 }
 

@@ -1,7 +1,7 @@
 /** Choosing a file (or dropping one), naming it, sending it. */
 import { useId, useRef, useState } from "preact/hooks";
 import { describeError, findFieldError } from "../kit/errors";
-import { Field } from "../kit/field";
+import { Field, TextField } from "../kit/field";
 import { Icon } from "../kit/icons";
 import { formatBytes } from "../kit/words";
 import { VISIBILITIES, type Visibility } from "../videos/shapes";
@@ -12,7 +12,10 @@ const ACCEPTED = "video/*,.mkv,.avi,.mov,.webm,.mp4";
 
 /** A title from a file name: no ending, no underscores. */
 export function nameFromFile(filename: string): string {
-  const stem = filename.replace(/\.[^.]+$/, "").replace(/[_]+/g, " ").trim();
+  const stem = filename
+    .replace(/\.[^.]+$/, "")
+    .replace(/[_]+/g, " ")
+    .trim();
   return (stem || filename).slice(0, TITLE_MAX);
 }
 
@@ -54,18 +57,14 @@ export function UploadForm({ onStarted }: { onStarted: (videoId: string) => void
     >
       <h2 id="upload-heading">Upload a video</h2>
       <FileChoice file={file} onChoose={choose} />
-      <Field label="Title" problem={titleProblem}>
-        {(props) => (
-          <input
-            {...props}
-            class="input"
-            maxLength={TITLE_MAX}
-            value={title}
-            data-testid="upload-title"
-            onInput={(event) => setTitle(event.currentTarget.value)}
-          />
-        )}
-      </Field>
+      <TextField
+        label="Title"
+        problem={titleProblem}
+        maxLength={TITLE_MAX}
+        value={title}
+        testId="upload-title"
+        onChange={setTitle}
+      />
       <VisibilityField value={visibility} onChange={setVisibility} />
       {failure !== null && !titleProblem && (
         <p class="problem" role="alert">

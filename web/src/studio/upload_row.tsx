@@ -38,7 +38,12 @@ export function UploadRow({ item }: { item: UploadItem }) {
       </div>
       <div class="row tight">
         {canPause && (
-          <button type="button" class="button small" data-testid="upload-pause" onClick={() => pauseUpload(item.videoId)}>
+          <button
+            type="button"
+            class="button small"
+            data-testid="upload-pause"
+            onClick={() => pauseUpload(item.videoId)}
+          >
             Pause
           </button>
         )}

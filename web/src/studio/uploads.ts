@@ -50,8 +50,7 @@ export async function startUpload(choice: UploadChoice): Promise<string> {
   const fingerprint = fingerprintOf(file);
   const known = await findUnfinished(fingerprint);
   const created =
-    known ??
-    (await api.post<Created>("/videos", { title, filename: file.name, size_bytes: file.size, visibility }));
+    known ?? (await api.post<Created>("/videos", { title, filename: file.name, size_bytes: file.size, visibility }));
   memory.keep(fingerprint, { videoId: created.id, url: created.upload.url });
   const item: UploadItem = {
     videoId: created.id,

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Confirm, Dialog } from "../kit/dialog";
 import { describeError } from "../kit/errors";
-import { Field } from "../kit/field";
+import { Field, TextField } from "../kit/field";
 import { Icon } from "../kit/icons";
 import { Ago } from "../kit/prose";
 import { showError, showToast } from "../kit/toasts";
@@ -57,14 +57,7 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
         </div>
         <RowState video={video} />
       </div>
-      <div class="row tight">
-        <button type="button" class="icon-button" aria-label={`Edit ${video.title}`} onClick={() => setOpen("edit")}>
-          <Icon name="edit" size={20} />
-        </button>
-        <button type="button" class="icon-button" aria-label={`Delete ${video.title}`} onClick={() => setOpen("delete")}>
-          <Icon name="trash" size={20} />
-        </button>
-      </div>
+      <RowButtons title={video.title} onOpen={setOpen} />
       {open === "edit" && <EditDialog video={video} onSaved={apply} onClose={close} />}
       {open === "delete" && (
         <Confirm
@@ -76,6 +69,19 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
         />
       )}
     </li>
+  );
+}
+
+function RowButtons({ title, onOpen }: { title: string; onOpen: (open: "edit" | "delete") => void }) {
+  return (
+    <div class="row tight">
+      <button type="button" class="icon-button" aria-label={`Edit ${title}`} onClick={() => onOpen("edit")}>
+        <Icon name="edit" size={20} />
+      </button>
+      <button type="button" class="icon-button" aria-label={`Delete ${title}`} onClick={() => onOpen("delete")}>
+        <Icon name="trash" size={20} />
+      </button>
+    </div>
   );
 }
 
@@ -121,18 +127,7 @@ function EditDialog({ video, onSaved, onClose }: EditProps) {
           void save();
         }}
       >
-        <Field label="Title" problem={problem}>
-          {(props) => (
-            <input
-              {...props}
-              class="input"
-              required
-              maxLength={200}
-              value={title}
-              onInput={(event) => setTitle(event.currentTarget.value)}
-            />
-          )}
-        </Field>
+        <TextField label="Title" problem={problem} required maxLength={200} value={title} onChange={setTitle} />
         <Field label="Description">
           {(props) => (
             <textarea

@@ -16,7 +16,13 @@ export function VideoFrame({ thumbnail, durationMs, eager = false }: FrameProps)
   return (
     <span class="frame">
       {thumbnail && !failed ? (
-        <img src={thumbnail} alt="" loading={eager ? "eager" : "lazy"} decoding="async" onError={() => setFailed(true)} />
+        <img
+          src={thumbnail}
+          alt=""
+          loading={eager ? "eager" : "lazy"}
+          decoding="async"
+          onError={() => setFailed(true)}
+        />
       ) : (
         <span class="frame-blank">
           <Bars />

@@ -55,7 +55,10 @@ function Missing({ error, onRetry }: { error: unknown; onRetry: () => void }) {
 }
 
 function Picture({ video }: { video: Video }) {
-  const renew = useCallback(async () => (await api.get<Video>(`/videos/${video.id}`)).playback?.hls ?? null, [video.id]);
+  const renew = useCallback(
+    async () => (await api.get<Video>(`/videos/${video.id}`)).playback?.hls ?? null,
+    [video.id],
+  );
   if (!isPlayable(video)) return <ProgressPanel video={video} />;
   return (
     <Player source={video.playback?.hls ?? ""} title={video.title} poster={video.playback?.thumbnail} renew={renew} />
