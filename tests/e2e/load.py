@@ -219,6 +219,10 @@ class ChatLoad:
         timeout = aiohttp.ClientWSTimeout(ws_close=2.0)
         async with session.ws_connect(self.socket_url, timeout=timeout) as socket:
             await socket.send_json({"type": "authenticate", "token": person.token})
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                answer = await socket.receive_json()
+            if answer["type"] != "authenticated":
+                raise ConnectionError(str(answer))  # the database may be away: come back later
             while text is not None or not self._stopping:
                 text = text or f"{person.id} {uuid.uuid4().hex}"
                 self._pending.add(text)

@@ -3,6 +3,8 @@ nothing is there twice, and the product works again.
 """
 
 import asyncio
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -76,9 +78,11 @@ async def writing_posts(product: Product) -> AsyncIterator[PostLoad]:
 async def kill_while_posting(product: Product, part: str) -> None:
     """Kill `part` under a load of posts, then compare what was acknowledged with the rows."""
     async with writing_posts(product) as load:
+        # Asking who to kill takes a second and stops this loop: it comes before the writes count.
+        killed = product.pids(part)[0]
         caught = await wait_for_in_flight(load)
+        os.kill(killed, signal.SIGKILL)
         before = len(load.acknowledged)
-        killed = product.kill(part)
         started = time.monotonic()
         async with asyncio.timeout(DEADLINE_S):
             while len(load.acknowledged) < before + 5 * WRITERS:
@@ -112,8 +116,9 @@ async def test_timelines_survive_the_death_of_the_job_runner(product: Product):
         assert status in {200, 201, 204}
         load = PostLoad(product.url, author, writers=WRITERS)
         await load.start()
+        killed = product.pids("runner")[0]
         caught = await wait_for_in_flight(load)
-        product.kill("runner")
+        os.kill(killed, signal.SIGKILL)
         await asyncio.sleep(2)
         await load.stop()
         assert caught >= 10
@@ -163,9 +168,10 @@ async def test_chat_survives_the_death_of(product: Product, part: str):
         await viewer.start()
     load = ChatLoad(socket_url, room, people)
     await load.start()
+    killed = product.pids(part if part != "host" else await find_host(product, room))[0]
     caught = await wait_for_in_flight(load)
+    os.kill(killed, signal.SIGKILL)
     before = len(load.acknowledged)
-    killed = product.kill(part if part != "host" else await find_host(product, room))
     started = time.monotonic()
     async with asyncio.timeout(DEADLINE_S):
         while len(load.acknowledged) < before + 5 * WRITERS:
