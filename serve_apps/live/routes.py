@@ -15,6 +15,7 @@ from fastapi.responses import RedirectResponse, Response
 from kit.cursors import CursorMalformed, clamp_limit
 from kit.errors import PermissionDenied
 from serve_apps.access.permissions import Permission
+from serve_apps.access.playback import choose_edge
 from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
@@ -256,14 +257,14 @@ async def describe_whep(live_id: uuid.UUID) -> Response:  # noqa: ARG001 -- part
 async def _make_addresses(
     connection: Connection, ports: ApiPorts, live_id: uuid.UUID
 ) -> service.LiveAddresses:
-    edge_url = await service.choose_edge_url(connection, ports.settings)
+    edge_url = await choose_edge(connection, ports.settings)
     return service.make_addresses(ports.settings, live_id, edge_url)
 
 
 async def _describe_page(
     connection: Connection, ports: ApiPorts, lives: list[LiveRow], next_cursor: str | None
 ) -> LiveList:
-    edge_url = await service.choose_edge_url(connection, ports.settings)
+    edge_url = await choose_edge(connection, ports.settings)
     items = [
         describe_live(live, service.make_addresses(ports.settings, live.id, edge_url))
         for live in lives

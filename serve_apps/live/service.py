@@ -123,12 +123,6 @@ async def choose_edge(connection: Connection) -> EdgeEntry:
     return edges[0]
 
 
-async def choose_edge_url(connection: Connection, settings: Settings) -> str:
-    """Return the least loaded edge's address, or the first one's while none has reported."""
-    edges = await list_live_edges(connection)
-    return edges[0].url if edges else f"http://{settings.edge.public_host}:{settings.edge.port}"
-
-
 async def announce_live(
     connection: Connection, owner: Identity, title: str, visibility: str
 ) -> CreatedLive:
