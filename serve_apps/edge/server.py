@@ -34,6 +34,7 @@ from serve_apps.edge.liveness import EdgeVitals, Heartbeat, LoopWatch
 from serve_apps.edge.media_sessions import MediaSessions
 from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
 from serve_apps.edge.room_mirrors import RoomMirrors
+from serve_apps.edge.socket_echo import echo_frames
 from serve_apps.edge.socket_server import SocketServer
 from serve_apps.edge.upload_writer import FinishUpload, UploadPorts
 from serve_apps.edge.uploads import add_upload_routes
@@ -213,7 +214,7 @@ class EdgeServer:
         app.router.add_get("/metrics", _answer_metrics)
         app.router.add_get("/ws", self._sockets.serve)
         if settings.environment == "development":
-            app.router.add_get("/ws/echo", self._sockets.echo)
+            app.router.add_get("/ws/echo", echo_frames)
         add_whip_routes(
             app,
             WhipPorts(

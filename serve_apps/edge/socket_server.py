@@ -23,6 +23,7 @@ from serve_apps.edge.conversation import Conversation, TalkPorts
 from serve_apps.edge.refusals import build_refusal
 from serve_apps.edge.socket_words import FRAME_BYTES_MAX, CloseCode
 from serve_apps.edge.sockets import CALM_BYTES, LAG_MAX_S, Socket
+from serve_apps.edge.strict_websocket import StrictWebSocket
 
 log = get_log("edge")
 
@@ -64,9 +65,7 @@ class SocketServer:
             self._admit()
         except AppError as error:
             return build_refusal(error, self._clock.now())
-        response = web.WebSocketResponse(
-            heartbeat=PING_EVERY_S, max_msg_size=FRAME_BYTES_MAX, compress=False
-        )
+        response = StrictWebSocket(FRAME_BYTES_MAX, PING_EVERY_S)
         await response.prepare(request)
         transport = request.transport
         if transport is None:
@@ -83,17 +82,6 @@ class SocketServer:
             SOCKETS_OPEN.set(len(self._open))
             await conversation.close()
             await socket.wait_closed()
-        return response
-
-    async def echo(self, request: web.Request) -> web.StreamResponse:
-        """Send every frame back; for trying out connections while developing."""
-        response = web.WebSocketResponse(heartbeat=PING_EVERY_S, max_msg_size=FRAME_BYTES_MAX)
-        await response.prepare(request)
-        async for message in response:
-            if message.type is WSMsgType.TEXT:
-                await response.send_str(message.data)
-            elif message.type is WSMsgType.BINARY:
-                await response.send_bytes(message.data)
         return response
 
     def end_session(self, session_id: uuid.UUID) -> None:
