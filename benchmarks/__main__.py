@@ -8,7 +8,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from benchmarks.frame import Question, ask, report
+from benchmarks.frame import Form, Question, ask, report
 
 FOLDER = Path(__file__).parent
 
@@ -33,7 +33,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no benchmark called {', '.join(sorted(unknown))}")
     for name in flags.names or questions:
-        text = report(asyncio.run(ask(questions[name], short=flags.short)))
+        text = report(asyncio.run(ask(questions[name], Form.SHORT if flags.short else Form.FULL)))
         sys.stdout.write(text + "\n")
         if not flags.short:
             (FOLDER / name / "last.txt").write_text(text)

@@ -8,17 +8,22 @@ than its peer makes the run fail; a missed goal is printed and recorded as misse
 from __future__ import annotations
 
 import datetime
+import enum
 import os
 import platform
 import statistics
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 ROUNDS = 5
 ROUNDS_SHORT = 2
+
+Amount = TypeVar("Amount", int, float)
 
 
 class WorkDiffers(AssertionError):
@@ -27,10 +32,30 @@ class WorkDiffers(AssertionError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What one side measured in one round: figures by name, and a fingerprint of its work."""
+    """What one side measured in one round: figures by name, and a fingerprint of its work.
+
+    `breakdowns` say what a figure consists of: title, then part by part.
+    """
 
     figures: Mapping[str, float]
     work: str
+    breakdowns: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+class Form(enum.Enum):
+    """How thoroughly is asked: in full, or in about half a minute."""
+
+    FULL = enum.auto()
+    SHORT = enum.auto()
+
+    def choose(self, full: Amount, short: Amount) -> Amount:
+        """Return the amount for this form."""
+        return full if self is Form.FULL else short
+
+
+Side = Callable[[Form], Awaitable[Answer]]
+"""Measures one round."""
+Sides = Mapping[str, Side]
 
 
 @dataclass(frozen=True)
@@ -45,22 +70,33 @@ class Goal:
 
 @dataclass(frozen=True)
 class Question:
-    """One benchmark: the sentence it answers, its sides, what they are, and its goals."""
+    """One benchmark: the sentence it answers, its sides, what they are, and its goals.
+
+    Sides that need something running come out of `stage`, which is opened before the first round
+    and closed after the last one. `find_missing` names sides whose peer is not installed, each
+    with the command that brings it: they are left out, and the report says so. A value of the
+    configuration may be a function, asked when the report is written.
+    """
 
     name: str
     sentence: str
-    sides: Mapping[str, Callable[[bool], Awaitable[Answer]]]
+    sides: Sides = field(default_factory=dict)
     libraries: tuple[str, ...] = ()
     configuration: Mapping[str, object] = field(default_factory=dict)
     goals: tuple[Goal, ...] = ()
+    stage: Callable[[Form], AbstractAsyncContextManager[Sides]] = lambda _form: nullcontext({})
+    find_missing: Callable[[], Mapping[str, str]] = dict
+    rounds: int = ROUNDS
+    rounds_short: int = ROUNDS_SHORT
 
 
 @dataclass
 class Outcome:
-    """All rounds of all sides."""
+    """All rounds of all sides, and the sides that were missing."""
 
     question: Question
     answers: dict[str, list[Answer]]
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     def median(self, side: str, figure: str) -> float:
         """Return the median of a figure over the rounds."""
@@ -72,22 +108,32 @@ class Outcome:
         if len(works) != 1:
             raise WorkDiffers(f"the sides did different work: {sorted(works)}")
 
-    def measure(self, goal: Goal) -> float:
-        """Return the goal's figure, as a ratio where it has a peer (median of paired rounds)."""
+    def measure(self, goal: Goal) -> float | None:
+        """Return the goal's figure, as a ratio where it has a peer (median of paired rounds).
+
+        None: a side it needs was missing.
+        """
+        if {goal.side, goal.against or goal.side} & self.missing.keys():
+            return None
         if goal.against is None:
             return self.median(goal.side, goal.figure)
         pairs = zip(self.answers[goal.side], self.answers[goal.against], strict=True)
         return statistics.median(a.figures[goal.figure] / b.figures[goal.figure] for a, b in pairs)
 
 
-async def ask(question: Question, *, short: bool = False) -> Outcome:
+async def ask(question: Question, form: Form = Form.FULL) -> Outcome:
     """Run the sides in turn, round by round, so that noise meets them alike."""
-    answers: dict[str, list[Answer]] = {side: [] for side in question.sides}
-    for number in range(ROUNDS_SHORT if short else ROUNDS):
-        for side, run in question.sides.items():
-            sys.stderr.write(f"{question.name}: round {number + 1}, {side} …\n")
-            answers[side].append(await run(short))
-    outcome = Outcome(question, answers)
+    missing = question.find_missing()
+    async with question.stage(form) as staged:
+        sides = {
+            name: run for name, run in {**question.sides, **staged}.items() if name not in missing
+        }
+        answers: dict[str, list[Answer]] = {side: [] for side in sides}
+        for number in range(form.choose(question.rounds, question.rounds_short)):
+            for side, run in sides.items():
+                sys.stderr.write(f"{question.name}: round {number + 1}, {side} …\n")
+                answers[side].append(await run(form))
+    outcome = Outcome(question, answers, missing)
     outcome.check_work()
     return outcome
 
@@ -102,36 +148,61 @@ def describe_machine() -> str:
 
 
 def report(outcome: Outcome) -> str:
-    """Write the table, the goals and what they were measured on."""
+    """Write the table, what figures consist of, the goals, and what it was measured on."""
     question = outcome.question
-    figures = list(next(iter(outcome.answers.values()))[0].figures)
     rounds = len(next(iter(outcome.answers.values())))
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    lines = [
-        question.sentence,
-        "",
-        f"date      {today}",
-        f"machine   {describe_machine()}",
-        f"python    {platform.python_version()}",
-        *(f"{name:9} {version(name)}" for name in question.libraries),
-        *(f"{key:9} {value}" for key, value in question.configuration.items()),
-        f"rounds    {rounds}, sides in turn; min · median · max",
-        "",
-        f"{'side':18}" + "".join(f"{figure:>34}" for figure in figures),
-    ]
-    for side, answers in outcome.answers.items():
-        cells = ""
-        for figure in figures:
-            values = sorted(answer.figures[figure] for answer in answers)
-            middle = statistics.median(values)
-            cells += f"{f'{values[0]:.2f} · {middle:.2f} · {values[-1]:.2f}':>34}"
-        lines.append(f"{side:18}{cells}")
-    lines.append("")
-    for goal in question.goals:
-        measured = outcome.measure(goal)
-        verdict = "met" if measured <= goal.limit else "MISSED"
-        peer = f" / {goal.against}" if goal.against else ""
-        lines.append(
-            f"goal {verdict}: {goal.side}{peer} {goal.figure} {measured:.2f} (at most {goal.limit})"
-        )
+    facts = {
+        "date": today,
+        "machine": describe_machine(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in question.libraries},
+        **{
+            key: value() if callable(value) else value
+            for key, value in question.configuration.items()
+        },
+        "rounds": f"{rounds}, sides in turn",
+        **{f"no {side}": f"left out; to have it: {cure}" for side, cure in outcome.missing.items()},
+    }
+    width = max(map(len, facts)) + 2
+    lines = [question.sentence, "", *(f"{key:{width}}{value}" for key, value in facts.items())]
+    lines += ["", *_list_figures(outcome), *_list_breakdowns(outcome), ""]
+    lines += [_judge(outcome, goal) for goal in question.goals]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _list_figures(outcome: Outcome) -> list[str]:
+    """Write one row per side and figure."""
+    lines = [f"{'side':20}{'figure':30}{'min':>12}{'median':>12}{'max':>12}"]
+    for side, answers in outcome.answers.items():
+        for figure in answers[0].figures:
+            values = sorted(answer.figures[figure] for answer in answers)
+            cells = (values[0], statistics.median(values), values[-1])
+            lines.append(f"{side:20}{figure:30}" + "".join(f"{cell:12.2f}" for cell in cells))
+    return lines
+
+
+def _list_breakdowns(outcome: Outcome) -> list[str]:
+    """Write what figures consist of: the median of every part, in the order given."""
+    lines: list[str] = []
+    for side, answers in outcome.answers.items():
+        for title in answers[0].breakdowns:
+            lines += ["", f"{title} ({side}, medians)"]
+            parts = dict.fromkeys(part for answer in answers for part in answer.breakdowns[title])
+            for part in parts:
+                middle = statistics.median(
+                    answer.breakdowns[title].get(part, 0.0) for answer in answers
+                )
+                lines.append(f"  {part:30}{middle:10.1f}")
+    return lines
+
+
+def _judge(outcome: Outcome, goal: Goal) -> str:
+    """Say whether a goal was met."""
+    measured = outcome.measure(goal)
+    peer = f" / {goal.against}" if goal.against else ""
+    what = f"{goal.side}{peer} {goal.figure}"
+    if measured is None:
+        return f"goal NOT MEASURED: {what} (at most {goal.limit}), a side is missing"
+    verdict = "met" if measured <= goal.limit else "MISSED"
+    return f"goal {verdict}: {what} {measured:.2f} (at most {goal.limit})"

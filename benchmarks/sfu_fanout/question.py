@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-from benchmarks.frame import Answer, Goal, Question
+from benchmarks.frame import Goal, Question, Side
 from benchmarks.sfu_fanout.plane import forward
 
 PACKETS_PER_S = 300
 SECONDS, SECONDS_SHORT = 10.0, 3.0
 
 
-def for_viewers(viewers: int) -> Callable[[bool], Awaitable[Answer]]:
+def for_viewers(viewers: int) -> Side:
     """Return a side with so many viewers of one publisher."""
-    return lambda short: forward(viewers, SECONDS_SHORT if short else SECONDS, PACKETS_PER_S)
+    return lambda form: forward(viewers, form.choose(SECONDS, SECONDS_SHORT), PACKETS_PER_S)
 
 
 QUESTION = Question(

@@ -1,8 +1,12 @@
 """The benchmark frame: medians, paired ratios, the same work on all sides, goals told honestly."""
 
+import re
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
 import pytest
 
-from benchmarks.frame import Answer, Goal, Question, WorkDiffers, ask, report
+from benchmarks.frame import Answer, Form, Goal, Question, WorkDiffers, ask, report
 
 pytestmark = pytest.mark.unit
 
@@ -11,7 +15,7 @@ def make_question(values: dict[str, list[float]], works: dict[str, str], goal: G
     def side(name: str):
         rounds = iter(values[name])
 
-        async def run(_short: bool) -> Answer:
+        async def run(_form: Form) -> Answer:
             return Answer({"ms": next(rounds)}, works[name])
 
         return run
@@ -40,3 +44,33 @@ async def test_sides_that_did_other_work_fail_the_run():
     )
     with pytest.raises(WorkDiffers):
         await ask(question)
+
+
+async def test_a_missing_peer_is_left_out_and_named_with_its_cure():
+    goal = Goal("ours", "ms", 1.0, against="peer")
+    question = make_question({"ours": [3] * 5, "peer": [2] * 5}, {"ours": "w", "peer": "w"}, goal)
+    outcome = await ask(replace(question, find_missing=lambda: {"peer": "apt-get install peer"}))
+    text = report(outcome)
+    assert outcome.answers.keys() == {"ours"}
+    assert re.search(r"^no peer +left out; to have it: apt-get install peer$", text, re.M)
+    assert "goal NOT MEASURED: ours / peer ms (at most 1.0)" in text
+
+
+async def test_sides_of_a_stage_run_while_it_is_open():
+    opened = []
+
+    @asynccontextmanager
+    async def stage(form: Form):
+        opened.append("open")
+        yield {"ours": run}
+        opened.append("closed")
+
+    async def run(form: Form) -> Answer:
+        opened.append(form.name)
+        return Answer({"ms": 1.0}, "w", {"ms by step": {"first": 0.5, "last": 0.25}})
+
+    outcome = await ask(Question("q", "How slow?", stage=stage), Form.SHORT)
+    assert opened == ["open", "SHORT", "SHORT", "closed"]
+    text = report(outcome)
+    assert "ms by step (ours, medians)" in text
+    assert re.search(r"^  first +0\.5$", text, re.M)

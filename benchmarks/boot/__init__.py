@@ -1,0 +1,1 @@
+"""What starting costs: seconds by step, and the memory of the idle product by part."""
