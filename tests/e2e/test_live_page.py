@@ -60,6 +60,23 @@ READ_CLOCK = """
 """
 
 
+# The API's answers about one live reach the page only after it has shown that the live is on air.
+LATE_ANSWERS = """
+window.lateAnswers = [];
+const fetchNow = window.fetch;
+window.fetch = async (...words) => {
+  const answer = await fetchNow(...words);
+  const request = new Request(...words);
+  if (request.method !== 'GET' || !/\\/v1\\/live\\/[0-9a-f-]{36}$/.test(request.url)) return answer;
+  const told = (await answer.clone().json()).status;
+  const shown = () => document.querySelector('[data-testid="live-status"]')?.dataset.status;
+  while (shown() !== 'live') await new Promise((resolve) => setTimeout(resolve, 50));
+  setTimeout(() => window.lateAnswers.push(told), 500);
+  return answer;
+};
+"""
+
+
 def go_live(page: Page, product: Product, title: str) -> str:
     """Go live from the studio; return the page address of the live."""
     page.goto(product.url + "/studio/live")
@@ -130,6 +147,17 @@ def test_the_picture_is_under_a_second_late(open_page: OpenPage, product: Produc
     assert len(late) == 60
     assert statistics.median(late) < 60_000  # the blocks were read: a wrong bit is far beyond
     streamer.get_by_test_id("end-live").click()
+
+
+def test_an_answer_from_before_the_start_does_not_put_a_live_back_on_standby(
+    open_page: OpenPage, product: Product
+):
+    streamer = open_page("/register", init_script=LATE_ANSWERS)
+    fill_registration(streamer)
+    go_live(streamer, product, f"Late {make_name()}")
+    await_true(lambda: streamer.evaluate("window.lateAnswers.length > 0"), "an answer arrives")
+    assert streamer.evaluate("window.lateAnswers")[0] == "created"
+    expect(streamer.get_by_test_id("live-status")).to_have_attribute("data-status", "live")
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:

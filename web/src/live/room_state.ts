@@ -1,8 +1,9 @@
 /** What the room says about itself: on air or not, how many watch. Follows the socket from a first answer of the API. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { useChannel } from "../kit/realtime";
 import type { Live, LiveStatus } from "./shapes";
+import { StatusDesk } from "./status_desk";
 
 export interface RoomState {
   status: LiveStatus;
@@ -20,23 +21,28 @@ export function useRoomState(roomId: string, { first, socketUrl, onStatus }: Opt
   useEffect(() => {
     if (first) setState((known) => ({ status: first.status, viewers: Math.max(known.viewers, first.viewers) }));
   }, [first?.status, first?.viewers]);
-  const apply = (status: LiveStatus) => {
+  const latest = useRef<(status: LiveStatus) => void>(() => undefined);
+  latest.current = (status) => {
     setState((known) => ({ ...known, status }));
     onStatus?.(status);
   };
+  const desk = useRef<StatusDesk | null>(null);
+  useEffect(() => {
+    const opened = new StatusDesk({
+      read: async () => (await api.get<Live>(`/live/${roomId}`)).status,
+      tell: (status) => latest.current(status),
+    });
+    desk.current = opened;
+    return () => opened.close();
+  }, [roomId]);
   // The room may have gone on air between the API's answer and the subscription.
-  const ask = () => {
-    api.get<Live>(`/live/${roomId}`).then(
-      (live) => apply(live.status),
-      () => undefined,
-    );
-  };
+  const ask = () => void desk.current?.ask();
   useChannel(
     first === null ? null : `room:${roomId}`,
     {
       onEvent: (event) => {
         const data = event.data as { status?: LiveStatus; viewers?: number };
-        if (event.type === "state" && data.status) apply(data.status);
+        if (event.type === "state" && data.status) desk.current?.hear(data.status);
         if (event.type === "viewer_count" && typeof data.viewers === "number") {
           const { viewers } = data;
           setState((known) => ({ ...known, viewers }));
