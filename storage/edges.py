@@ -11,6 +11,9 @@ import msgspec
 
 from storage.database import Connection, read_row, read_rows
 
+LATE_S = 2.5
+"""An edge whose row lapses sooner has missed its last beats: it is the last to be handed out."""
+
 
 class EdgeEntry(msgspec.Struct, frozen=True):
     """One living edge; `load` is 0 (idle) to 1 (takes no more)."""
@@ -65,10 +68,12 @@ async def renew_edge(
 
 
 async def list_live_edges(connection: Connection) -> list[EdgeEntry]:
-    """Return the edges that admit clients, the least loaded first."""
+    """Return the edges that admit clients, the least loaded first, those that fell silent last."""
     rows = await connection.fetch(
         "SELECT node, slot, incarnation, url, load, candidates FROM edges "
-        "WHERE state = 'live' AND expires_at > clock_timestamp() ORDER BY load, node, slot"
+        "WHERE state = 'live' AND expires_at > clock_timestamp() "
+        "ORDER BY expires_at < clock_timestamp() + make_interval(secs => $1), load, node, slot",
+        LATE_S,
     )
     return read_rows(EdgeEntry, rows)
 

@@ -26,7 +26,7 @@ from cluster.port_holders import is_free
 from cluster.processes import end_processes, list_marked, wait_gone
 from cluster.records import Record, find_start_ticks, make_record
 from cluster.status import PartStatus, read_status
-from cluster.topology import PortNeed
+from cluster.topology import EDGE_PORT_STEP, PortNeed
 from kit.settings import SETTINGS_VARIABLE, Settings, copy_environment, load_settings
 from storage.embedded.ports import get_free_port
 
@@ -72,11 +72,12 @@ class Product:
             if not name.startswith(OWN_PREFIXES) and name not in OWN_NAMES
         }
         path = [entry for entry in kept.get("PYTHONPATH", "").split(os.pathsep) if entry]
+        edges = int(options.get("edge_count", "1"))
         values = {
             "home": str(home),
             "http_port": str(get_free_port()),
-            "edge_port": str(get_free_port()),
-            "edge_udp_port": str(_find_udp_port()),
+            "edge_port": str(_find_port("tcp", edges)),
+            "edge_udp_port": str(_find_port("udp", edges)),
             "cluster_ray_port": str(get_free_port()),
             **options,
         }
@@ -215,9 +216,14 @@ def is_running(pid: int) -> bool:
     return find_start_ticks(pid) is not None
 
 
-def _find_udp_port() -> int:
-    for _ in range(100):
+def _find_port(kind: str, slots: int) -> int:
+    """Return a port that is free for every slot; those of further edges are ten apart."""
+    for _ in range(200):
         port = 21_000 + secrets.randbelow(8000)
-        if is_free(PortNeed("a test", "0.0.0.0", port, "udp")):
+        needs = [
+            PortNeed("a test", "0.0.0.0", port + EDGE_PORT_STEP * slot, kind)
+            for slot in range(slots)
+        ]
+        if all(is_free(need) for need in needs):
             return port
-    raise AssertionError("no free UDP port")
+    raise AssertionError(f"no free {kind} port")

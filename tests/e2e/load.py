@@ -105,7 +105,10 @@ class PostLoad:
 
 @dataclass
 class Viewer:
-    """A socket that listens to a room and goes on where it stopped after every disconnect."""
+    """A socket that listens to a room and goes on where it stopped after every disconnect.
+
+    With `api_url` it asks `join` for an edge before every attempt, as the page does.
+    """
 
     socket_url: str
     room: str
@@ -115,6 +118,7 @@ class Viewer:
     texts: list[str] = field(default_factory=list)
     reloads: int = 0
     reconnects: int = 0
+    is_subscribed: bool = False
     _since: dict[str, Any] | None = None
     _task: asyncio.Task[None] | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -140,9 +144,19 @@ class Viewer:
         async with aiohttp.ClientSession() as session:
             while True:
                 with contextlib.suppress(*FAILURES):
+                    if self.api_url:
+                        await self._join(session)
                     await self._listen(session)
+                self.is_subscribed = False
                 self.reconnects += 1
                 await asyncio.sleep(RETRY_S)
+
+    async def _join(self, session: aiohttp.ClientSession) -> None:
+        url = f"{self.api_url}/v1/live/{self.room}/join"
+        status, body = await call(session, "POST", url, headers=self.account.headers)
+        if status != 200:
+            raise ConnectionError(str(body))
+        self.socket_url = body["chat"]["socket"]
 
     async def _listen(self, session: aiohttp.ClientSession) -> None:
         timeout = aiohttp.ClientWSTimeout(ws_close=2.0)
@@ -165,6 +179,7 @@ class Viewer:
                 self._since = {"epoch": place["epoch"], "offset": place["offset"]}
             elif not place["recovered"]:
                 self.reloads += 1
+            self.is_subscribed = True
             self.ready.set()
         if event.get("channel") == channel and event.get("offset") is not None:
             self.offsets.append(event["offset"])

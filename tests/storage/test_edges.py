@@ -37,6 +37,17 @@ async def test_the_least_loaded_edge_comes_first(database: Database) -> None:
         assert [entry.slot for entry in await list_live_edges(connection)] == [1, 0]
 
 
+async def test_an_edge_that_fell_silent_comes_after_a_busier_one(database: Database) -> None:
+    async with database.connection() as connection:
+        for slot, (load, left_s) in enumerate(((0.1, 2.0), (0.8, 5.0))):
+            incarnation = await register_edge(
+                connection, node="here", slot=slot, url=f"http://e{slot}", candidates=[]
+            )
+            edge = ("here", slot, incarnation)
+            await renew_edge(connection, edge, state="live", load=load, ttl_s=left_s)
+        assert [entry.slot for entry in await list_live_edges(connection)] == [1, 0]
+
+
 async def test_a_replaced_edge_cannot_renew(database: Database) -> None:
     async with database.connection() as connection:
         first, second = [
