@@ -34,6 +34,7 @@ from cluster.launch import (
 )
 from cluster.log_files import follow_log, list_logs, read_tail
 from cluster.manual import list_values, render_manual
+from cluster.people import give_role
 from cluster.ray_keys import ensure_ray_keys
 from cluster.seed.command import seed_site
 from cluster.servers import POSTGRES, Servers
@@ -44,6 +45,7 @@ from cluster.supervisor import Supervisor, find_lock
 from kit.errors import AppError
 from kit.logs import configure_logs, get_log
 from kit.settings import copy_environment
+from serve_apps.access.identity import Role
 
 app = typer.Typer(
     name="socialflow",
@@ -133,6 +135,22 @@ def status(
     else:
         _print_status(found)
     raise typer.Exit(0 if found.state == "running" else 1)
+
+
+@app.command()
+def role(
+    username: Annotated[str, typer.Argument(help="Whose role.")],
+    name: Annotated[str, typer.Argument(help="user, creator, moderator or admin.")],
+    home: HomeOption = None,
+) -> None:
+    """Give a person a role; the way to name the first administrator."""
+    if name not in set(Role):
+        _refuse(f"There is no role {name!r}.", f"Choose one of {', '.join(Role)}.")
+    place = find_home(Flags(home=home), copy_environment())
+    if read_status(place).state == "stopped":
+        _refuse("Nothing runs here.", "Start it first: socialflow up")
+    person = asyncio.run(give_role(place, username, Role(name)))
+    console.print(f"  {person.username} is {person.role} now, and has to log in again.")
 
 
 @app.command()

@@ -14,6 +14,8 @@ class EventName(enum.StrEnum):
 
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"
+    USER_BANNED = "user.banned"
+    USER_UNBANNED = "user.unbanned"
     USER_FOLLOWED = "user.followed"
     USER_UNFOLLOWED = "user.unfollowed"
     SESSION_REVOKED = "session.revoked"

@@ -116,6 +116,22 @@ async def revoke_session(
     return user_id
 
 
+async def revoke_sessions(
+    connection: Connection, user_id: uuid.UUID, *, why: str, keep: uuid.UUID | None = None
+) -> list[uuid.UUID]:
+    """End all living sessions of a person but `keep`, tell every process at commit; return them."""
+    rows = await connection.fetch(
+        "UPDATE sessions SET revoked_at = clock_timestamp(), revoked_why = $2"
+        " WHERE user_id = $1 AND revoked_at IS NULL AND id IS DISTINCT FROM $3::uuid"
+        " RETURNING id, pg_notify($4, id::text)",
+        user_id,
+        why,
+        keep,
+        REVOKED_CHANNEL,
+    )
+    return [row["id"] for row in rows]
+
+
 async def list_revoked_sessions(connection: Connection, within_s: float) -> set[uuid.UUID]:
     """Return the sessions revoked in the last so many seconds."""
     rows = await connection.fetch(

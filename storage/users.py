@@ -7,9 +7,10 @@ from datetime import datetime
 
 import msgspec
 
-from storage.database import Connection, read_row
+from storage.database import Connection, read_row, read_rows
 
 ACCOUNT_COLUMNS = "id, username, email, display_name, bio, role, plan, created_at"
+STANDING_COLUMNS = "id, username, display_name, email, role, created_at, banned_at, ban_reason"
 
 
 class UserCard(msgspec.Struct, frozen=True):
@@ -38,6 +39,21 @@ class Credentials(msgspec.Struct, frozen=True):
 
     user_id: uuid.UUID
     password_hash: str
+    banned_at: datetime | None = None
+    ban_reason: str = ""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A person as administrators see them."""
+
+    id: uuid.UUID
+    username: str
+    display_name: str
+    email: str
+    role: str
+    created_at: datetime
+    banned_at: datetime | None
+    ban_reason: str
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -89,7 +105,7 @@ async def list_taken(connection: Connection, *, username: str, email: str) -> se
 async def find_credentials(connection: Connection, login: str) -> Credentials | None:
     """Return what to compare for a lower-case username or e-mail address."""
     row = await connection.fetchrow(
-        "SELECT id AS user_id, password_hash FROM users"
+        "SELECT id AS user_id, password_hash, banned_at, ban_reason FROM users"
         " WHERE (username = $1 OR email = $1) AND deleted_at IS NULL",
         login,
     )
@@ -98,14 +114,16 @@ async def find_credentials(connection: Connection, login: str) -> Credentials | 
 
 async def replace_password_hash(
     connection: Connection, user_id: uuid.UUID, *, expected: str, replacement: str
-) -> None:
-    """Store a hash with today's cost, unless the password changed meanwhile."""
-    await connection.execute(
-        "UPDATE users SET password_hash = $3, updated_at = now()"
-        " WHERE id = $1 AND password_hash = $2",
-        user_id,
-        expected,
-        replacement,
+) -> bool:
+    """Store another hash; False: the password changed meanwhile, and nothing was written."""
+    return bool(
+        await connection.fetchval(
+            "UPDATE users SET password_hash = $3, updated_at = now()"
+            " WHERE id = $1 AND password_hash = $2 RETURNING true",
+            user_id,
+            expected,
+            replacement,
+        )
     )
 
 
@@ -113,6 +131,19 @@ async def find_user(connection: Connection, user_id: uuid.UUID) -> UserRow | Non
     """Return the account, None when it is deleted."""
     row = await connection.fetchrow(
         f"SELECT {ACCOUNT_COLUMNS} FROM users WHERE id = $1 AND deleted_at IS NULL",  # noqa: S608 - constants
+        user_id,
+    )
+    return None if row is None else read_row(UserRow, row)
+
+
+async def find_unbanned(connection: Connection, user_id: uuid.UUID) -> UserRow | None:
+    """Return the account that may open a session, and hold off a ban until the transaction ends.
+
+    A ban that came first is waited for, so that no session slips in behind it.
+    """
+    row = await connection.fetchrow(
+        f"SELECT {ACCOUNT_COLUMNS} FROM users"  # noqa: S608 - constants
+        " WHERE id = $1 AND deleted_at IS NULL AND banned_at IS NULL FOR SHARE",
         user_id,
     )
     return None if row is None else read_row(UserRow, row)
@@ -165,3 +196,75 @@ async def change_profile(
         bio,
     )
     return None if row is None else read_row(UserRow, row)
+
+
+async def find_password(connection: Connection, user_id: uuid.UUID) -> Credentials | None:
+    """Return what a change of the password compares."""
+    row = await connection.fetchrow(
+        "SELECT id AS user_id, password_hash FROM users WHERE id = $1 AND deleted_at IS NULL",
+        user_id,
+    )
+    return None if row is None else read_row(Credentials, row)
+
+
+async def find_standing(connection: Connection, username: str) -> Standing | None:
+    """Return the person of that lower-case name and lock their row until the transaction ends."""
+    row = await connection.fetchrow(
+        f"SELECT {STANDING_COLUMNS} FROM users"  # noqa: S608 - constants
+        " WHERE username = $1 AND deleted_at IS NULL FOR UPDATE",
+        username,
+    )
+    return None if row is None else read_row(Standing, row)
+
+
+async def list_standings(
+    connection: Connection, *, prefix: str, before: uuid.UUID | None, limit: int
+) -> list[Standing]:
+    """Return people whose name begins with `prefix`, the newest accounts first."""
+    rows = await connection.fetch(
+        f"SELECT {STANDING_COLUMNS} FROM users"  # noqa: S608 - constants
+        " WHERE starts_with(username, $1) AND deleted_at IS NULL"
+        " AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
+        prefix,
+        before,
+        limit,
+    )
+    return read_rows(Standing, rows)
+
+
+async def ban_user(
+    connection: Connection, user_id: uuid.UUID, *, reason: str, now: datetime
+) -> None:
+    """Ban the person; a second ban changes the reason alone."""
+    await connection.execute(
+        "UPDATE users SET banned_at = coalesce(banned_at, $2), ban_reason = $3, updated_at = $2"
+        " WHERE id = $1",
+        user_id,
+        now,
+        reason,
+    )
+
+
+async def lift_ban(connection: Connection, user_id: uuid.UUID, now: datetime) -> None:
+    """Let the person log in again."""
+    await connection.execute(
+        "UPDATE users SET banned_at = NULL, ban_reason = '', updated_at = $2 WHERE id = $1",
+        user_id,
+        now,
+    )
+
+
+async def change_role(connection: Connection, user_id: uuid.UUID, role: str, now: datetime) -> None:
+    """Give the person another role."""
+    await connection.execute(
+        "UPDATE users SET role = $2, updated_at = $3 WHERE id = $1", user_id, role, now
+    )
+
+
+async def count_admins(connection: Connection) -> int:
+    """Return how many people may administer this site, and keep it so until the commit."""
+    rows = await connection.fetch(
+        "SELECT id FROM users WHERE role = 'admin' AND banned_at IS NULL AND deleted_at IS NULL"
+        " ORDER BY id FOR UPDATE"
+    )
+    return len(rows)

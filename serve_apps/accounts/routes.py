@@ -15,6 +15,7 @@ from kit.errors import NotAuthenticated, RateLimited
 from kit.metrics import RATE_REFUSALS
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import LOGIN_ACCOUNT_LIMITS, LOGIN_PAIR_LIMITS, RateTier
+from serve_apps.access.sessions import end_session
 from serve_apps.accounts import service
 from serve_apps.accounts.passwords import Passwords, PasswordsBusy
 from serve_apps.accounts.schemas import (
@@ -22,6 +23,7 @@ from serve_apps.accounts.schemas import (
     AccountChangeRequest,
     LoginRequest,
     LogoutRequest,
+    PasswordChangeRequest,
     RefreshRequest,
     RegisterRequest,
     SessionList,
@@ -43,7 +45,7 @@ from serve_apps.http.state import (
 )
 from storage.rates import RateBook
 from storage.sessions import list_sessions
-from storage.users import find_credentials, find_user, replace_password_hash
+from storage.users import find_credentials, find_password, find_unbanned, replace_password_hash
 
 routes = Routes("", "accounts")
 
@@ -85,7 +87,7 @@ async def register(
     permission=Permission.PUBLIC,
     rate=RateTier.AUTH,
     summary="Log in with a username or an e-mail address.",
-    errors=(service.LoginRefused, PasswordsBusy),
+    errors=(service.LoginRefused, service.AccountBanned, PasswordsBusy),
 )
 async def login(
     body: LoginRequest, ports: Ports, passwords: Hashing, rates: Rates, request: Request
@@ -97,11 +99,13 @@ async def login(
     verdict = await passwords.verify(known.password_hash if known else None, body.password)
     if known is None or not verdict.fits:
         raise service.LoginRefused
+    if known.banned_at is not None:
+        raise service.AccountBanned(reason=known.ban_reason)
     now, auth = ports.clock.now(), ports.settings.auth
     async with ports.database.transaction() as connection:
-        user = await find_user(connection, known.user_id)
+        user = await find_unbanned(connection, known.user_id)
         if user is None:
-            raise service.LoginRefused
+            raise service.AccountBanned
         if verdict.replacement is not None:
             await replace_password_hash(
                 connection,
@@ -156,7 +160,7 @@ async def logout(
             session_id = await service.find_session_id(connection, token)
         if session_id is None:
             raise NotAuthenticated
-        await service.end_session(connection, session_id, why="logout")
+        await end_session(connection, session_id, why="logout")
     revocations.note(session_id)
 
 
@@ -183,7 +187,7 @@ async def list_own_sessions(
     response_class=Response,
     errors=(service.SessionNotFound,),
 )
-async def end_session(
+async def end_own_session(
     session_id: uuid.UUID, user: CurrentUser, ports: Ports, revocations: Revocations
 ) -> None:
     """End one of the caller's sessions."""
@@ -219,6 +223,39 @@ async def change_me(
         connection, user, display_name=body.display_name, bio=body.bio
     )
     return describe_account(changed)
+
+
+@routes.post(
+    "/me/password",
+    permission=Permission.USER,
+    rate=RateTier.AUTH,
+    summary="Change your password; every other session of yours ends.",
+    status=204,
+    response_class=Response,
+    errors=(service.PasswordWrong, service.AccountGone, PasswordsBusy),
+)
+async def change_password(
+    body: PasswordChangeRequest,
+    user: CurrentUser,
+    ports: Ports,
+    passwords: Hashing,
+    revocations: Revocations,
+) -> None:
+    """Compare the present password, store the other one, and end what else is logged in."""
+    async with ports.database.connection() as connection:
+        known = await find_password(connection, user.user_id)
+    if known is None:
+        raise service.AccountGone
+    verdict = await passwords.verify(known.password_hash, body.current_password)
+    if not verdict.fits:
+        raise service.PasswordWrong
+    replacement = await passwords.hash(body.new_password)
+    async with ports.database.transaction() as connection:
+        ended = await service.change_password(
+            connection, user, expected=known.password_hash, replacement=replacement
+        )
+    for session_id in ended:
+        revocations.note(session_id)
 
 
 async def _check_login_rate(ports: ApiPorts, rates: RateBook, login: str, address: str) -> None:

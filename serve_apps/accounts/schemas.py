@@ -133,6 +133,25 @@ class AccountChangeRequest(BaseModel):
     bio: Bio | None = None
 
 
+class PasswordChangeRequest(BaseModel):
+    """The present password and the one to take its place; every other session ends."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "current_password": "correct horse battery",
+                    "new_password": "staple that horse again",
+                }
+            ]
+        },
+    )
+
+    current_password: Annotated[str, Field(min_length=1, max_length=PASSWORD_CHARS_MAX)]
+    new_password: Password
+
+
 class AccountBody(BaseModel):
     """One's own account."""
 

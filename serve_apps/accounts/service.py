@@ -11,11 +11,12 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kit.errors import Conflict, NotAuthenticated, NotFound
+from kit.errors import Conflict, NotAuthenticated, NotFound, PermissionDenied
 from kit.events import EventName
 from kit.ids import make_id, make_token
 from kit.settings import AuthSettings
 from serve_apps.access.identity import Identity, Role
+from serve_apps.access.sessions import end_session, end_sessions
 from serve_apps.access.tokens import issue_access_token
 from storage import sessions, users
 from storage.database import Connection
@@ -46,6 +47,18 @@ class LoginRefused(NotAuthenticated):
     """Unknown name or wrong password; which one is not said."""
 
     code, message = "login_refused", "The name or the password is wrong."
+
+
+class AccountBanned(PermissionDenied):
+    """The password fits, but the site's administrators closed the account."""
+
+    code, message = "account_banned", "This account was banned."
+
+
+class PasswordWrong(PermissionDenied):
+    """The present password, asked for before it is changed, does not fit."""
+
+    code, message = "password_wrong", "The present password is wrong."
 
 
 class RefreshTokenInvalid(NotAuthenticated):
@@ -196,25 +209,32 @@ async def find_session_id(connection: Connection, refresh_token: str) -> uuid.UU
     return None if known is None else known.session_id
 
 
-async def end_session(connection: Connection, session_id: uuid.UUID, *, why: str) -> None:
-    """Revoke a session and tell the outbox; once."""
-    user_id = await sessions.revoke_session(connection, session_id, why=why)
-    if user_id is not None:
-        await append_event(
-            connection,
-            EventName.SESSION_REVOKED,
-            subject_id=session_id,
-            actor_id=user_id,
-            data={"why": why},
-        )
-
-
 async def get_account(connection: Connection, user: Identity) -> UserRow:
     """Return the caller's account; raises AccountGone."""
     account = await users.find_user(connection, user.user_id)
     if account is None:
         raise AccountGone
     return account
+
+
+async def change_password(
+    connection: Connection, user: Identity, *, expected: str, replacement: str
+) -> list[uuid.UUID]:
+    """Replace the password's hash and end every other session; return those that ended.
+
+    Raises PasswordWrong when the password was changed meanwhile.
+    """
+    is_changed = await users.replace_password_hash(
+        connection, user.user_id, expected=expected, replacement=replacement
+    )
+    if not is_changed:
+        raise PasswordWrong
+    await append_event(
+        connection, EventName.USER_UPDATED, subject_id=user.user_id, actor_id=user.user_id
+    )
+    return await end_sessions(
+        connection, user.user_id, why="password_changed", keep=user.session_id
+    )
 
 
 async def change_account(

@@ -16,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from serve_apps.access.revocations import RevocationBook
 from serve_apps.accounts.passwords import Passwords
 from serve_apps.accounts.routes import routes as accounts_routes
+from serve_apps.admin.routes import routes as admin_routes
 from serve_apps.api.documentation import install_documentation
 from serve_apps.api.documentation import routes as documentation_routes
 from serve_apps.api.page import PageFiles, find_page_folder
@@ -43,6 +44,7 @@ FEATURES = (
     videos_routes,
     live_routes,
     realtime_routes,
+    admin_routes,
 )
 ROOT_FEATURES = (health_routes, documentation_routes, live_root_routes)
 EXPOSED_HEADERS = (

@@ -91,6 +91,18 @@ class Routes:
         """Declare a POST route."""
         return self._keep("POST", path, RouteTerms(permission, rate, summary), options)
 
+    def put(
+        self,
+        path: str,
+        *,
+        permission: Permission,
+        rate: RateTier,
+        summary: str,
+        **options: Unpack[RouteOptions],
+    ) -> Callable[[Handler], Handler]:
+        """Declare a PUT route."""
+        return self._keep("PUT", path, RouteTerms(permission, rate, summary), options)
+
     def patch(
         self,
         path: str,

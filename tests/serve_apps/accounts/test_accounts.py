@@ -252,3 +252,32 @@ async def test_logging_in_gives_the_tries_back(counting: FastAPI):
                 await client.post("/v1/auth/login", json={"login": "ada", "password": "wrong"})
             right = await client.post("/v1/auth/login", json={"login": "ada", "password": PASSWORD})
             assert right.status_code == 200
+
+
+async def test_a_changed_password_ends_every_other_session(client: httpx.AsyncClient, ada: Person):
+    other = await client.post("/v1/auth/login", json={"login": "ada", "password": PASSWORD})
+    fresh = "a longer horse battery"
+    changed = await ada.call(
+        "POST", "/v1/me/password", json={"current_password": PASSWORD, "new_password": fresh}
+    )
+    assert changed.status_code == 204
+    assert (await ada.call("GET", "/v1/me")).status_code == 200
+    token = other.json()["access_token"]
+    refused = await client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+    assert (refused.status_code, refused.json()["error"]) == (401, "session_revoked")
+    for password, status in [(PASSWORD, 401), (fresh, 200)]:
+        login = await client.post("/v1/auth/login", json={"login": "ada", "password": password})
+        assert login.status_code == status
+
+
+async def test_a_password_changes_only_for_who_knows_the_present_one(ada: Person):
+    wrong = {"current_password": "not the password", "new_password": "a longer horse battery"}
+    refused = await ada.call("POST", "/v1/me/password", json=wrong)
+    assert (refused.status_code, refused.json()["error"]) == (403, "password_wrong")
+    short = {"current_password": PASSWORD, "new_password": "short"}
+    assert (await ada.call("POST", "/v1/me/password", json=short)).status_code == 422
+    both = {"current_password": PASSWORD, "new_password": "a longer horse battery"}
+    answers = await asyncio.gather(
+        *(ada.call("POST", "/v1/me/password", json=both) for _ in range(3))
+    )
+    assert sorted(answer.status_code for answer in answers) == [204, 403, 403]

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { api, type Page } from "../kit/api";
 import { describeError } from "../kit/errors";
 import { Field, TextField } from "../kit/field";
-import { useLoad } from "../kit/load";
+import { useLoad, type Loaded } from "../kit/load";
 import { Ago } from "../kit/prose";
 import { useTitle } from "../kit/router";
 import { currentUser, keepUser, type SessionUser } from "../kit/session";
@@ -12,6 +12,7 @@ import { useStore } from "../kit/store";
 import { setTheme, theme, type Theme } from "../kit/theme";
 import { showError, showToast } from "../kit/toasts";
 import { describeDevice } from "./device";
+import { PasswordForm } from "./password_form";
 import "./settings_page.css";
 
 interface Session {
@@ -25,12 +26,14 @@ interface Session {
 export default function SettingsPage() {
   useTitle("Settings");
   const user = useStore(currentUser);
+  const sessions = useLoad<Page<Session>>("sessions", (signal) => api.get<Page<Session>>("/sessions", { signal }));
   return (
     <div class="page narrow settings">
       <h1>Settings</h1>
       {user && <ProfileForm key={user.id} user={user} />}
       <ThemeChoice />
-      <Sessions />
+      <PasswordForm onChanged={sessions.reload} />
+      <Sessions sessions={sessions} />
     </div>
   );
 }
@@ -126,8 +129,7 @@ function ThemeChoice() {
   );
 }
 
-function Sessions() {
-  const sessions = useLoad<Page<Session>>("sessions", (signal) => api.get<Page<Session>>("/sessions", { signal }));
+function Sessions({ sessions }: { sessions: Loaded<Page<Session>> }) {
   const revoke = async (session: Session) => {
     try {
       await api.delete(`/sessions/${session.id}`);

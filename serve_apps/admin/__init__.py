@@ -1,0 +1,1 @@
+"""Administration: people, hosts and rooms as operators see them, and the record of their acts."""

@@ -1,0 +1,137 @@
+"""Routes of administration: people, their roles and bans, and the record of privileged acts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path, Query
+
+from kit.cursors import CursorMalformed
+from serve_apps.access.permissions import Permission
+from serve_apps.access.rates import RateTier
+from serve_apps.admin import service
+from serve_apps.admin.schemas import (
+    AuditBody,
+    BanRequest,
+    RoleRequest,
+    StandingBody,
+    describe_act,
+    describe_standing,
+)
+from serve_apps.http.routes import Routes
+from serve_apps.http.schemas import ItemPage, PageRequest
+from serve_apps.http.state import CurrentUser, Ports, Revocations, Transaction
+
+routes = Routes("/admin", "administration")
+Username = Annotated[str, Path(pattern="^[A-Za-z0-9_]{1,30}$", examples=["mallory"])]
+Prefix = Annotated[
+    str, Query(pattern="^[A-Za-z0-9_]{0,30}$", description="How the name begins.", examples=["mal"])
+]
+
+
+@routes.get(
+    "/users",
+    permission=Permission.MODERATOR,
+    rate=RateTier.STANDARD,
+    summary="List people with their role and ban, the newest accounts first.",
+    errors=(CursorMalformed,),
+)
+async def list_users(
+    query: PageRequest, connection: Transaction, name: Prefix = ""
+) -> ItemPage[StandingBody]:
+    """List people."""
+    page = await service.list_people(
+        connection, prefix=name, cursor=query.cursor, limit=query.limit
+    )
+    return ItemPage(
+        items=[describe_standing(person) for person in page.items], next_cursor=page.next_cursor
+    )
+
+
+@routes.get(
+    "/users/{username}",
+    permission=Permission.MODERATOR,
+    rate=RateTier.STANDARD,
+    summary="Look at a person's role and ban.",
+    errors=(service.PersonNotFound,),
+)
+async def get_user(username: Username, connection: Transaction) -> StandingBody:
+    """Answer one person."""
+    return describe_standing(await service.get_person(connection, username))
+
+
+@routes.put(
+    "/users/{username}/ban",
+    permission=Permission.MODERATOR,
+    rate=RateTier.STANDARD,
+    summary="Ban a person: every session ends within a second, on every node.",
+    errors=(service.PersonNotFound, service.CannotActOnYourself, service.OutOfReach),
+)
+async def ban_user(
+    username: Username,
+    body: BanRequest,
+    caller: CurrentUser,
+    ports: Ports,
+    revocations: Revocations,
+) -> StandingBody:
+    """Ban a person."""
+    async with ports.database.transaction() as connection:
+        outcome = await service.ban(connection, caller, username, body.reason, ports.clock.now())
+    for session_id in outcome.ended:
+        revocations.note(session_id)
+    return describe_standing(outcome.person)
+
+
+@routes.delete(
+    "/users/{username}/ban",
+    permission=Permission.MODERATOR,
+    rate=RateTier.STANDARD,
+    summary="Lift a ban; the person may log in again.",
+    errors=(service.PersonNotFound, service.CannotActOnYourself, service.OutOfReach),
+)
+async def unban_user(
+    username: Username, caller: CurrentUser, ports: Ports, connection: Transaction
+) -> StandingBody:
+    """Lift a ban."""
+    return describe_standing(
+        await service.lift_ban(connection, caller, username, ports.clock.now())
+    )
+
+
+@routes.put(
+    "/users/{username}/role",
+    permission=Permission.ADMIN,
+    rate=RateTier.STANDARD,
+    summary="Give a person another role; they have to log in again.",
+    errors=(service.PersonNotFound, service.CannotActOnYourself, service.LastAdmin),
+)
+async def change_role(
+    username: Username,
+    body: RoleRequest,
+    caller: CurrentUser,
+    ports: Ports,
+    revocations: Revocations,
+) -> StandingBody:
+    """Change a role."""
+    async with ports.database.transaction() as connection:
+        outcome = await service.change_role(
+            connection, caller, username, body.role, ports.clock.now()
+        )
+    for session_id in outcome.ended:
+        revocations.note(session_id)
+    return describe_standing(outcome.person)
+
+
+@routes.get(
+    "/audit",
+    permission=Permission.ADMIN,
+    rate=RateTier.STANDARD,
+    summary="List privileged acts, the newest first.",
+    errors=(CursorMalformed,),
+)
+async def list_audit(query: PageRequest, connection: Transaction) -> ItemPage[AuditBody]:
+    """List acts."""
+    page = await service.list_acts(connection, cursor=query.cursor, limit=query.limit)
+    return ItemPage(
+        items=[describe_act(entry) for entry in page.items], next_cursor=page.next_cursor
+    )

@@ -1,0 +1,2 @@
+DROP TABLE audit_entries;
+ALTER TABLE users DROP COLUMN banned_at, DROP COLUMN ban_reason;
