@@ -45,6 +45,7 @@ from cluster.supervisor import Supervisor, find_lock
 from kit.errors import AppError
 from kit.logs import configure_logs, get_log
 from kit.settings import copy_environment
+from media.scenes.render import LENGTH_S_MAX
 from serve_apps.access.identity import Role
 
 app = typer.Typer(
@@ -227,6 +228,14 @@ def openapi(
 def seed(
     home: HomeOption = None,
     live: Annotated[bool, typer.Option(help="Leave a demo live on air.")] = True,
+    scene_seconds: Annotated[
+        int,
+        typer.Option(
+            help="Cut the scenes to this length: quicker to render and to transcode.",
+            min=2,
+            max=LENGTH_S_MAX,
+        ),
+    ] = LENGTH_S_MAX,
 ) -> None:
     """Fill a running site with people, videos, posts and a demo live."""
     place = find_home(Flags(home=home), copy_environment())
@@ -240,6 +249,7 @@ def seed(
             f"  {time.monotonic() - started_s:6.1f} s  {line}", highlight=False
         ),
         with_live=live,
+        scene_s_max=scene_seconds,
     )
     url = read_status(place).url
     console.print(f"\n  {url} has a small world now. Log in as bea, password {notes.password}")

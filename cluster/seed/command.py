@@ -19,10 +19,10 @@ from cluster.status import DEMO
 from kit.settings import SETTINGS_VARIABLE, Settings, copy_environment, load_settings
 
 
-def seed_site(home: Home, tell: Tell, *, with_live: bool) -> Notes:
+def seed_site(home: Home, tell: Tell, *, with_live: bool, scene_s_max: int) -> Notes:
     """Fill the site that runs in `home`; start the demo live unless it runs. Returns the notes."""
     settings = load_settings({SETTINGS_VARIABLE: str(home.running_settings_file)})
-    notes = asyncio.run(fill_site(settings.http.public_url, home.root, tell))
+    notes = asyncio.run(fill_site(settings.http.public_url, home.root, tell, scene_s_max))
     if with_live and RecordShelf(home.run).find_alive(DEMO) is None:
         _start_demo(home, settings)
         tell("the demo live is on air")

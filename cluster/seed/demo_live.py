@@ -19,7 +19,7 @@ from cluster.seed.fill import NotesFile
 from cluster.seed.world import DEMO_SCENE
 from kit.logs import configure_logs, get_log
 from kit.settings import load_settings
-from media.scenes.render import SCENES, render_scene
+from media.scenes.render import list_scenes, render_scene
 from media.whip.film import Film, encode_for_loop, read_film
 from media.whip.publisher import FilmPublisher
 
@@ -59,7 +59,8 @@ async def run() -> None:
     settings = load_settings()
     configure_logs(settings.log_level)
     folder = settings.home / "cache" / "scenes"
-    scene = next(scene for scene in SCENES if scene.slug == DEMO_SCENE)
+    scenes = list_scenes(NotesFile(settings.home).notes.scene_s_max)
+    scene = next(scene for scene in scenes if scene.slug == DEMO_SCENE)
     source = await asyncio.to_thread(render_scene, scene, folder)
     looped = await asyncio.to_thread(encode_for_loop, source, folder / f"{source.stem}-loop.mkv")
     film = await asyncio.to_thread(read_film, looped)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ import msgspec
 
 from cluster.seed import world
 from cluster.seed.client import SiteClient
-from media.scenes.render import SCENES, Scene, render_scene
+from media.scenes.render import LENGTH_S_MAX, Scene, list_scenes, render_scene
 
 Tell = Callable[[str], None]
 
@@ -32,6 +32,7 @@ class Notes:
     password: str = ""
     videos: dict[str, str] = field(default_factory=dict)  # scene -> video id
     posts: dict[str, str] = field(default_factory=dict)  # number -> post id
+    scene_s_max: int = LENGTH_S_MAX
     live_id: str = ""
     stream_key: str = ""
 
@@ -54,10 +55,16 @@ class NotesFile:
         partial.rename(self.path)
 
 
-async def fill_site(url: str, home: Path, tell: Tell) -> Notes:
-    """Make the world on the site at `url`; return the notes."""
+async def fill_site(url: str, home: Path, tell: Tell, scene_s_max: int) -> Notes:
+    """Make the world on the site at `url`; return the notes.
+
+    The length of its scenes is decided by the first run.
+    """
     file = NotesFile(home)
-    scenes = await render_scenes(home / "cache" / "scenes", tell)
+    if not file.path.exists():
+        file.notes.scene_s_max = scene_s_max
+    facts = {scene.slug: scene for scene in list_scenes(file.notes.scene_s_max)}
+    films = await render_scenes(list(facts.values()), home / "cache" / "scenes", tell)
     async with aiohttp.ClientSession() as session:
         people = {person.username: SiteClient(session, url) for person in world.PEOPLE}
         for person in world.PEOPLE:
@@ -66,17 +73,17 @@ async def fill_site(url: str, home: Path, tell: Tell) -> Notes:
         file.save()
         for follower, followee in world.FOLLOWS:
             await people[follower].request("POST", f"/v1/users/{followee}/follow")
-        await _upload_scenes(people, scenes, file, tell)
+        await _upload_scenes(people, [(facts[slug], films[slug]) for slug in facts], file, tell)
         await _write_posts(people, file, tell)
         await _make_live(people[world.DEMO_OWNER], file)
     return file.notes
 
 
-async def render_scenes(folder: Path, tell: Tell) -> dict[str, Path]:
-    """Render all scenes that are not cached yet, one process per core."""
+async def render_scenes(scenes: Sequence[Scene], folder: Path, tell: Tell) -> dict[str, Path]:
+    """Render the scenes that are not cached yet, one process per core; return them by slug."""
     loop = asyncio.get_running_loop()
     with ProcessPoolExecutor(max_workers=max(1, (os.cpu_count() or 2) - 1)) as pool:
-        work = {s.slug: loop.run_in_executor(pool, render_scene, s, folder) for s in SCENES}
+        work = {s.slug: loop.run_in_executor(pool, render_scene, s, folder) for s in scenes}
         done: dict[str, Path] = {}
         for number, (slug, future) in enumerate(work.items()):
             done[slug] = await future
@@ -91,19 +98,20 @@ async def _make_person(client: SiteClient, person: world.Person, password: str) 
 
 
 async def _upload_scenes(
-    people: dict[str, SiteClient], scenes: dict[str, Path], file: NotesFile, tell: Tell
+    people: dict[str, SiteClient],
+    scenes: Sequence[tuple[Scene, Path]],
+    file: NotesFile,
+    tell: Tell,
 ) -> None:
-    facts: dict[str, Scene] = {scene.slug: scene for scene in SCENES}
     owners = {post.scene: post.author for post in world.POSTS if post.scene}
-    for slug, path in scenes.items():
-        if slug not in file.notes.videos:
-            scene = facts[slug]
-            client = people[owners[slug]]
-            file.notes.videos[slug] = await client.upload_video(path, scene.title, scene.line)
+    for scene, path in scenes:
+        if scene.slug not in file.notes.videos:
+            client = people[owners[scene.slug]]
+            file.notes.videos[scene.slug] = await client.upload_video(path, scene.title, scene.line)
             file.save()
-    for number, (slug, video_id) in enumerate(file.notes.videos.items()):
-        await people[owners[slug]].wait_until_ready(video_id)
-        tell(f"video {number + 1}/{len(scenes)} is ready: {facts[slug].title}")
+    for number, (scene, _) in enumerate(scenes):
+        await people[owners[scene.slug]].wait_until_ready(file.notes.videos[scene.slug])
+        tell(f"video {number + 1}/{len(scenes)} is ready: {scene.title}")
 
 
 async def _write_posts(people: dict[str, SiteClient], file: NotesFile, tell: Tell) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from media.scenes import pictures, sound
 from media.scenes.pictures import DrawFrame, Stage
 
 FPS = 30
+LENGTH_S_MAX = 20
 VERSION = 2  # raise when a drawing changes, so that caches are renewed
 
 
@@ -49,6 +50,11 @@ SCENES = (
     Scene("neon-road", "Neon road", "drive until the sun gives up", 12, pictures.draw_grid,
           ((-7, -4, 0, 3), (-9, -5, -2, 2), (-12, -7, -4, 0))),
 )  # fmt: skip
+
+
+def list_scenes(length_s_max: int = LENGTH_S_MAX) -> tuple[Scene, ...]:
+    """Return the scenes, none longer than the given length."""
+    return tuple(replace(s, duration_s=min(s.duration_s, length_s_max)) for s in SCENES)
 
 
 def render_scene(

@@ -37,6 +37,14 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     running.stop()
 
 
+@pytest.fixture(scope="package")
+def small_world(product: Product) -> str:
+    """Fill the product as `socialflow seed` does, its scenes cut short; return what it printed."""
+    result = product.run("seed", "--scene-seconds", "2", timeout_s=240)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     """Start Playwright for one file: while it runs, no other loop can in this thread."""

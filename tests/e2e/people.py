@@ -1,10 +1,17 @@
-"""What a person does on the page to get an account."""
+"""What a person does on the page: get an account, go live, wait for a picture."""
 
 from __future__ import annotations
 
+import json
+import re
+import urllib.request
 import uuid
 
 from playwright.sync_api import Page, expect
+
+from tests.product import Product, await_true
+
+FIRST_FRAME_MS = 20_000
 
 
 def make_name() -> str:
@@ -21,3 +28,27 @@ def fill_registration(page: Page) -> str:
     page.get_by_test_id("register-submit").click()
     expect(page.get_by_test_id("user-menu")).to_be_visible()
     return name
+
+
+def go_live(page: Page, product: Product, title: str) -> str:
+    """Go live from the studio; return the page address of the live."""
+    page.goto(product.url + "/studio/live")
+    page.get_by_test_id("live-title").fill(title)
+    page.get_by_test_id("go-live").click()
+    expect(page.get_by_test_id("live-status")).to_contain_text(
+        re.compile("live", re.IGNORECASE), timeout=FIRST_FRAME_MS
+    )
+    with urllib.request.urlopen(f"{product.url}/v1/live", timeout=10) as answer:
+        items = json.load(answer)["items"]
+    return f"/live/{next(item['id'] for item in items if item['title'] == title)}"
+
+
+def wait_for_picture(page: Page) -> float:
+    """Wait for the first decoded frame; return the milliseconds since navigation."""
+    video = page.get_by_test_id("live-video")
+    expect(video).to_be_visible()
+    await_true(lambda: video.evaluate("v => v.videoWidth") > 0, "a picture arrives", timeout_s=30)
+    took = video.evaluate(
+        "v => new Promise(r => v.requestVideoFrameCallback(() => r(performance.now())))"
+    )
+    return float(took)

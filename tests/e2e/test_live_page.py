@@ -1,6 +1,5 @@
 """Lives in Chromium: a camera seen by two others, latency read from pixels, chat, and refusals."""
 
-import json
 import re
 import statistics
 import urllib.error
@@ -10,13 +9,12 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.people import fill_registration, make_name
+from tests.e2e.people import fill_registration, go_live, make_name, wait_for_picture
 from tests.product import Product, await_true
 
 pytestmark = pytest.mark.browser
 
 OpenPage = Callable[..., Page]
-FIRST_FRAME_MS = 20_000
 
 # getUserMedia returns a canvas that draws the time (milliseconds mod 2^16) as sixteen black or
 # white blocks; the viewer reads them back from the decoded picture.
@@ -75,30 +73,6 @@ window.fetch = async (...words) => {
   return answer;
 };
 """
-
-
-def go_live(page: Page, product: Product, title: str) -> str:
-    """Go live from the studio; return the page address of the live."""
-    page.goto(product.url + "/studio/live")
-    page.get_by_test_id("live-title").fill(title)
-    page.get_by_test_id("go-live").click()
-    expect(page.get_by_test_id("live-status")).to_contain_text(
-        re.compile("live", re.IGNORECASE), timeout=FIRST_FRAME_MS
-    )
-    with urllib.request.urlopen(f"{product.url}/v1/live", timeout=10) as answer:
-        items = json.load(answer)["items"]
-    return f"/live/{next(item['id'] for item in items if item['title'] == title)}"
-
-
-def wait_for_picture(page: Page) -> float:
-    """Wait for the first decoded frame; return the milliseconds since navigation."""
-    video = page.get_by_test_id("live-video")
-    expect(video).to_be_visible()
-    await_true(lambda: video.evaluate("v => v.videoWidth") > 0, "a picture arrives", timeout_s=30)
-    took = video.evaluate(
-        "v => new Promise(r => v.requestVideoFrameCallback(() => r(performance.now())))"
-    )
-    return float(took)
 
 
 def test_two_viewers_see_a_camera_and_chat_and_learn_that_it_ended(
