@@ -19,6 +19,22 @@ EVENTS_FAILED = Counter("socialflow_events_failed_total", "Failed deliveries.", 
 JOBS_FINISHED = Counter("socialflow_jobs_finished_total", "Finished jobs.", ["job", "outcome"])
 SOCKETS_OPEN = Gauge("socialflow_sockets_open", "Open WebSockets on this edge.")
 SOCKETS_DROPPED = Counter("socialflow_sockets_dropped_total", "Sockets closed by us.", ["reason"])
+SOCKETS_REFUSED = Counter(
+    "socialflow_sockets_refused_total", "Connections refused at the door.", ["reason"]
+)
+SOCKETS_SLOW = Gauge("socialflow_sockets_slow", "Connections that do not read fast enough.")
+SOCKETS_HELD_BACK = Counter(
+    "socialflow_sockets_held_back_total", "Times a slow connection's events began to wait."
+)
+SOCKETS_UNREAD = Gauge("socialflow_sockets_unread_bytes", "Bytes waiting for slow connections.")
+SOCKET_RESUMES = Counter(
+    "socialflow_socket_resumes_total",
+    "Subscriptions with an offset, by what served it.",
+    ["source"],
+)
+SOCKET_DELIVERIES = Counter(
+    "socialflow_socket_deliveries_total", "Frames written to followers.", ["kind"]
+)
 CHAT_MESSAGES = Counter("socialflow_chat_messages_total", "Committed chat lines.")
 CHAT_REFUSALS = Counter("socialflow_chat_refusals_total", "Refused chat lines.", ["code"])
 ROOM_ACTIVATIONS = Counter("socialflow_room_activations_total", "Rooms loaded from storage.")

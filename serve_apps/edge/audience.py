@@ -14,8 +14,8 @@ from serve_apps.access.identity import Identity
 from serve_apps.access.revocations import RevocationBook
 from serve_apps.access.tokens import SessionRevoked, read_access_token
 from serve_apps.access.visibility import can_view
+from serve_apps.edge.followers import Member
 from serve_apps.edge.socket_words import ChannelKind, ChannelName
-from serve_apps.edge.sockets import Member
 from storage.database import LOST_CONNECTION, Database, DatabaseBusy
 from storage.follows import is_following
 from storage.lives import find_audience

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
+from kit.metrics import SOCKET_DELIVERIES
+from serve_apps.edge.followers import Follower
 from serve_apps.edge.socket_frames import join_events, write_ephemeral_event
-from serve_apps.edge.sockets import Socket
 from storage.cache import Cache, Ephemeral, EphemeralBus
 
 
@@ -18,7 +19,7 @@ class EphemeralChannels:
 
     def __init__(self, cache_url: str, cache: Cache) -> None:
         self._cache = cache
-        self._followers: dict[str, dict[Socket, None]] = {}
+        self._followers: dict[str, dict[Follower, None]] = {}
         self._bus = EphemeralBus(cache_url, self.show)
 
     def start(self) -> None:
@@ -29,7 +30,7 @@ class EphemeralChannels:
         """Stop listening."""
         await self._bus.close()
 
-    def attach(self, socket: Socket, channel: str) -> None:
+    def attach(self, socket: Follower, channel: str) -> None:
         """Show the channel to a socket from now on."""
         followers = self._followers.get(channel)
         if followers is None:
@@ -37,7 +38,7 @@ class EphemeralChannels:
             self._bus.subscribe([channel])
         followers[socket] = None
 
-    def detach(self, socket: Socket, channel: str) -> None:
+    def detach(self, socket: Follower, channel: str) -> None:
         """Stop showing the channel to a socket."""
         followers = self._followers.get(channel)
         if followers is not None:
@@ -46,18 +47,20 @@ class EphemeralChannels:
                 del self._followers[channel]
                 self._bus.unsubscribe([channel])
 
-    async def repeat_latest(self, socket: Socket, channel: str) -> None:
+    async def repeat_latest(self, socket: Follower, channel: str) -> None:
         """Send the latest states of a channel, when they are known."""
         for message in await self._cache.list_latest(channel):
             socket.send(_write(message))
 
     def show(self, message: Ephemeral) -> None:
-        """Write one frame to everybody who follows; those who lag do without."""
+        """Write one frame to everybody who follows; who lags gets the latest state afterwards."""
         followers = self._followers.get(message.channel)
         if followers:
             frame = _write(message)
             for socket in list(followers):
-                socket.send(frame)
+                if not socket.send(frame):
+                    socket.skipped.add(message.channel)
+            SOCKET_DELIVERIES.labels("ephemeral").inc(len(followers))
 
 
 def _write(message: Ephemeral) -> bytes:

@@ -17,6 +17,9 @@ from actors.live_room.client import RoomClient
 from actors.live_room.messages import EntryLine, RoomOpened
 from kit.errors import Unavailable
 from kit.logs import get_log
+from kit.metrics import SOCKET_DELIVERIES, SOCKET_RESUMES
+from serve_apps.edge.followers import Follower
+from serve_apps.edge.room_pages import Line, RoomPages
 from serve_apps.edge.socket_frames import (
     join_events,
     write_durable_event,
@@ -24,14 +27,13 @@ from serve_apps.edge.socket_frames import (
     write_json,
 )
 from serve_apps.edge.socket_words import CloseCode, Position
-from serve_apps.edge.sockets import Socket
 
 log = get_log("edge")
 
 RING_MAX = 500
 REPLAY_MAX = 10_000
-PAGE = 200
 EVENTS_PER_FRAME_MAX = 50
+FRAME_BYTES_AIM = 64 << 10
 OPEN_TIMEOUT_S = 3.0
 REPORT_EVERY_S = 0.2
 REPEATED_KINDS = frozenset({"viewer_count"})
@@ -81,9 +83,10 @@ class RoomMirror:
         self.head = 0
         self.holds = 0
         self.watchers = Watchers()
-        self.followers: dict[Socket, None] = {}
+        self.followers: dict[Follower, None] = {}
         self._client = client
-        self._ring: deque[tuple[int, bytes]] = deque(maxlen=RING_MAX)
+        self._ring: deque[Line] = deque(maxlen=RING_MAX)
+        self._pages = RoomPages(self._read_older)
         self._latest: dict[str, bytes] = {}
         self._opened = asyncio.Event()
         self._reporting: asyncio.TimerHandle | None = None
@@ -98,6 +101,7 @@ class RoomMirror:
         is_first = not self.epoch
         self.epoch, self.head = opened.epoch, opened.head
         self._ring.clear()
+        self._pages.clear()
         self._opened.set()
         if not is_first:
             for socket in list(self.followers):
@@ -116,6 +120,7 @@ class RoomMirror:
         for socket in list(self.followers):
             if not socket.send(frame):
                 self._hold_back(socket, before)
+        SOCKET_DELIVERIES.labels("durable").inc(len(self.followers))
 
     def show(self, kind: str, data: bytes) -> None:
         """Show a latest state; a follower that lags does without."""
@@ -124,6 +129,7 @@ class RoomMirror:
             self._latest[kind] = frame
         for socket in list(self.followers):
             socket.send(frame)
+        SOCKET_DELIVERIES.labels("ephemeral").inc(len(self.followers))
 
     # Followers
 
@@ -143,40 +149,42 @@ class RoomMirror:
             return self.head, False
         return since.offset, True
 
-    async def attach(self, socket: Socket, offset: int) -> bool:
+    async def attach(self, socket: Follower, offset: int) -> bool:
         """Replay what follows `offset` and follow on without a gap; False: could not."""
-        epoch = self.epoch
+        epoch, source = self.epoch, "memory"
         while socket.is_open and self.epoch == epoch:
             first = self._ring[0][0] if self._ring else self.head + 1
+            if self.channel not in socket.channels:
+                return True  # unsubscribed meanwhile
             if offset >= first - 1:
-                if self.channel not in socket.channels:
-                    return True  # unsubscribed meanwhile
-                self._replay(socket, [event for seq, event in self._ring if seq > offset])
-                for frame in self._latest.values():
-                    socket.answer(frame)
-                self.followers[socket] = None
-                return True
-            page = await self._client.read_history(self.id, offset, PAGE)
-            if not page or not await socket.wait_calm() or self.epoch != epoch:
+                missed = [line for line in self._ring if line[0] > offset]
+                page = cut_page(missed)
+                if len(page) == len(missed):
+                    self._follow(socket, page)
+                    SOCKET_RESUMES.labels(source).inc()
+                    return True
+            else:
+                source = "storage"
+                page = cut_page(await self._pages.read_after(offset))
+            size = sum(len(event) for _seq, event in page)
+            if not page or not await socket.wait_room(size) or self.epoch != epoch:
                 break
-            self._replay(
-                socket,
-                [write_durable_event(e.kind, self.channel, epoch, e.seq, e.data) for e in page],
-            )
-            offset = page[-1].seq
+            self._replay(socket, page)
+            offset = page[-1][0]
         return False
 
-    def detach(self, socket: Socket) -> None:
+    def detach(self, socket: Follower) -> None:
         """Stop showing the room to a socket."""
         self.followers.pop(socket, None)
         socket.held_back.pop(self.channel, None)
 
-    def send_reload(self, socket: Socket) -> None:
+    def send_reload(self, socket: Follower) -> None:
         """Tell a follower to begin anew at the head."""
+        SOCKET_RESUMES.labels("reload").inc()
         position = {"epoch": self.epoch, "offset": self.head}
         socket.answer(write_json({"type": "reload", "channel": self.channel, **position}))
 
-    async def catch_up(self, socket: Socket) -> None:
+    async def catch_up(self, socket: Follower) -> None:
         """Go on with a follower that has read what it was behind with."""
         offset = socket.held_back.pop(self.channel, None)
         if offset is None:
@@ -199,6 +207,7 @@ class RoomMirror:
 
     def stop(self) -> None:
         """Forget what is due."""
+        self._pages.clear()
         if self._reporting is not None:
             self._reporting.cancel()
 
@@ -206,15 +215,40 @@ class RoomMirror:
         self._reporting = None
         self._client.report_viewers(self.id, self.watchers.count())
 
-    def _replay(self, socket: Socket, events: list[bytes]) -> None:
-        for start in range(0, len(events), EVENTS_PER_FRAME_MAX):
-            socket.answer(join_events(events[start : start + EVENTS_PER_FRAME_MAX]))
+    def _follow(self, socket: Follower, missed: list[Line]) -> None:
+        """Replay the last of what was missed and follow on: nothing comes in between."""
+        self._replay(socket, missed)
+        for frame in self._latest.values():
+            socket.answer(frame)
+        self.followers[socket] = None
 
-    def _hold_back(self, socket: Socket, offset: int) -> None:
+    async def _read_older(self, offset: int, limit: int) -> list[Line]:
+        """Return events after `offset` that this edge has not kept, from the host."""
+        lines = await self._client.read_history(self.id, offset, limit)
+        return [
+            (e.seq, write_durable_event(e.kind, self.channel, self.epoch, e.seq, e.data))
+            for e in lines
+        ]
+
+    def _replay(self, socket: Follower, events: list[Line]) -> None:
+        if events:
+            socket.answer(join_events([event for _seq, event in events]))
+
+    def _hold_back(self, socket: Follower, offset: int) -> None:
         """The viewer does not read: remember where it stands instead of queueing for it."""
         del self.followers[socket]
         if socket.is_open:
             socket.held_back[self.channel] = offset
+
+
+def cut_page(lines: list[Line]) -> list[Line]:
+    """Return the first lines, as many as one frame takes; at least one when there is any."""
+    size = 0
+    for count, (_seq, event) in enumerate(lines):
+        size += len(event)
+        if count and (size > FRAME_BYTES_AIM or count == EVENTS_PER_FRAME_MAX):
+            return lines[:count]
+    return lines
 
 
 class RoomMirrors:

@@ -17,12 +17,13 @@ from aiohttp import WSMsgType, web
 from kit.clock import Clock
 from kit.errors import AppError, Unavailable
 from kit.logs import get_log
-from kit.metrics import SOCKETS_OPEN
+from kit.metrics import SOCKETS_OPEN, SOCKETS_SLOW, SOCKETS_UNREAD
 from kit.settings import Settings
 from serve_apps.edge.conversation import Conversation, TalkPorts
+from serve_apps.edge.followers import CALM_BYTES, LAG_MAX_S
 from serve_apps.edge.refusals import build_refusal
 from serve_apps.edge.socket_words import FRAME_BYTES_MAX, CloseCode
-from serve_apps.edge.sockets import CALM_BYTES, LAG_MAX_S, Socket
+from serve_apps.edge.sockets import Socket
 from serve_apps.edge.strict_websocket import StrictWebSocket
 
 log = get_log("edge")
@@ -71,6 +72,7 @@ class SocketServer:
         if transport is None:
             return response
         socket = Socket(response, transport)
+        socket.limit_kernel_memory()
         conversation = Conversation(socket, self._talk)
         self._open[socket] = conversation
         self._opened_at_s[socket] = time.monotonic()
@@ -95,11 +97,16 @@ class SocketServer:
         while True:
             await asyncio.sleep(SWEEP_EVERY_S)
             now_s = time.monotonic()
+            slow = unread_bytes = 0
             for socket, conversation in list(self._open.items()):
                 if socket.lagging_since_s is not None:
+                    slow += 1
+                    unread_bytes += socket.unread_bytes
                     self._look_after_slow(socket, now_s)
                 elif conversation.is_idle and now_s - self._opened_at_s[socket] > IDLE_MAX_S:
                     socket.close(CloseCode.IDLE)
+            SOCKETS_SLOW.set(slow)
+            SOCKETS_UNREAD.set(unread_bytes)
 
     async def drain(self, deadline_s: float) -> None:
         """Admit nobody more and close everybody with 1012, spread over a part of the deadline."""
@@ -139,11 +146,19 @@ class SocketServer:
         assert socket.lagging_since_s is not None, "only lagging sockets are looked after"
         if socket.unread_bytes < CALM_BYTES:
             socket.lagging_since_s = None
-            for name in list(socket.held_back):
-                mirror = self._talk.rooms.find(uuid.UUID(name.partition(":")[2]))
-                if mirror is not None:
-                    task = asyncio.create_task(mirror.catch_up(socket), name="socket-catch-up")
-                    self._catching_up.add(task)
-                    task.add_done_callback(self._catching_up.discard)
+            task = asyncio.create_task(self._catch_up(socket), name="socket-catch-up")
+            self._catching_up.add(task)
+            task.add_done_callback(self._catching_up.discard)
         elif now_s - socket.lagging_since_s > LAG_MAX_S:
             socket.close(CloseCode.TOO_SLOW)
+
+    async def _catch_up(self, socket: Socket) -> None:
+        """Show what was held back: rooms from their resume points, else the latest states."""
+        for name in list(socket.held_back):
+            mirror = self._talk.rooms.find(uuid.UUID(name.partition(":")[2]))
+            if mirror is not None:
+                await mirror.catch_up(socket)
+        while socket.skipped:
+            name = socket.skipped.pop()
+            if name in socket.channels:
+                await self._talk.ephemeral.repeat_latest(socket, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -77,11 +78,17 @@ class FrameClient:
 
 
 @contextlib.asynccontextmanager
-async def open_frames(url: str) -> AsyncIterator[FrameClient]:
-    """Connect and shake hands."""
+async def open_frames(url: str, *, receive_bytes: int = 0) -> AsyncIterator[FrameClient]:
+    """Connect and shake hands; with `receive_bytes` the kernel keeps little for this client."""
     parts = urlsplit(url)
     assert parts.hostname is not None
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    assert parts.port is not None
+    raw = socket.socket()
+    if receive_bytes:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    raw.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(raw, (parts.hostname, parts.port))
+    reader, writer = await asyncio.open_connection(sock=raw, limit=receive_bytes or 1 << 16)
     try:
         writer.write(
             f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from actors.live_room.client import RoomClient
 from actors.live_room.messages import EntryLine, RoomOpened
 from kit.errors import RateLimited
+from serve_apps.edge.followers import LAG_BYTES, UNREAD_BYTES_MAX
 from serve_apps.edge.room_mirrors import RING_MAX, RoomMirror, Watchers
 from serve_apps.edge.socket_frames import (
     build_frame,
@@ -23,7 +25,7 @@ from serve_apps.edge.socket_frames import (
     write_error,
 )
 from serve_apps.edge.socket_words import ChannelUnknown, Position, read_channel
-from serve_apps.edge.sockets import LAG_BYTES, Socket
+from serve_apps.edge.sockets import Socket
 
 pytestmark = pytest.mark.unit
 
@@ -59,13 +61,22 @@ class Pipe:
         return events
 
 
+class Goodbyes:
+    """A response that can be closed."""
+
+    async def close(self, *, code: int, message: bytes) -> None:
+        self.code = code
+
+
 class StoredRoom:
     """A way to the room's host that serves older entries."""
 
     def __init__(self, entries: list[EntryLine]) -> None:
         self.entries = entries
+        self.asked: list[int] = []
 
     async def read_history(self, _room_id: uuid.UUID, seq: int, limit: int) -> list[EntryLine]:
+        self.asked.append(seq)
         return [entry for entry in self.entries if entry.seq > seq][:limit]
 
 
@@ -83,7 +94,7 @@ def read_payload(frame: bytes) -> bytes:
 
 def make_socket() -> tuple[Socket, Pipe]:
     pipe = Pipe()
-    socket = Socket(cast(Any, None), cast(Any, pipe))
+    socket = Socket(cast(Any, Goodbyes()), cast(Any, pipe))
     socket.channels.add(f"room:{ROOM}")
     return socket, pipe
 
@@ -191,16 +202,42 @@ async def test_a_viewer_that_does_not_read_is_held_back_and_continues_without_a_
     quick, quick_pipe = make_socket()
     await mirror.attach(quick, 0)
     heard: list[int] = []
-    for seq in range(1, 11):
-        mirror.add_entries(make_entries(seq, seq, "x" * (LAG_BYTES // 4)))
+    for seq in range(1, 13):
+        mirror.add_entries(make_entries(seq, seq, "x" * (LAG_BYTES // 8)))
         heard += offsets(quick_pipe.read_all())
-    assert heard == list(range(1, 11))
+    assert heard == list(range(1, 13))
     assert slow.lagging_since_s is not None
     before = offsets(pipe.read_all())
-    assert before == [1, 2, 3, 4]
+    assert before == list(range(1, 9))
     slow.lagging_since_s = None
     await mirror.catch_up(slow)
-    assert before + offsets(pipe.read_all()) == list(range(1, 11))
+    assert before + offsets(pipe.read_all()) == list(range(1, 13))
+
+
+async def test_a_frame_beyond_the_bound_is_held_back_and_an_answer_beyond_it_ends_the_socket() -> (
+    None
+):
+    mirror = open_mirror(head=0)
+    slow, pipe = make_socket()
+    await mirror.attach(slow, 0)
+    pipe.unread = UNREAD_BYTES_MAX - 100
+    mirror.add_entries(make_entries(1, 1, "x" * 100))
+    assert (pipe.frames, slow.held_back) == ([], {f"room:{ROOM}": 0})
+    slow.answer(b"x" * 101)
+    assert pipe.frames == []
+    assert not slow.is_open
+
+
+async def test_everybody_who_comes_back_shares_the_pages_of_the_host() -> None:
+    mirror = open_mirror(head=450, entries=make_entries(1, 450))
+    pipes = []
+    for offset in range(200, 260):
+        socket, pipe = make_socket()
+        pipes.append((offset, pipe, asyncio.create_task(mirror.attach(socket, offset))))
+    for offset, pipe, attaching in pipes:
+        assert await attaching
+        assert offsets(pipe.read_all()) == list(range(offset + 1, 451))
+    assert cast(StoredRoom, mirror._client).asked == [200, 400]
 
 
 async def test_a_room_that_could_not_be_continued_tells_its_followers_to_begin_anew() -> None:
