@@ -50,8 +50,3 @@ def decode_cursor(cursor: str, length: int) -> list[str | int]:
     if len(key) != length:
         raise CursorMalformed
     return key
-
-
-def clamp_limit(limit: int | None) -> int:
-    """Return a page size between 1 and LIMIT_MAX."""
-    return LIMIT_DEFAULT if limit is None else max(1, min(limit, LIMIT_MAX))

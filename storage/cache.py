@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,6 +131,33 @@ class Cache:
                 await self.client.set(VALUE_PREFIX + key, value, px=max(1, int(ttl_s * 1000)))
         except AWAY as error:
             self._note_failure("cache.set_failed", error)
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return one value per key in a single round trip; None where missing, or all when away."""
+        if not keys or self._is_paused():
+            return [None] * len(keys)
+        try:
+            async with asyncio.timeout(WAIT_S):
+                values = await self.client.mget([VALUE_PREFIX + key for key in keys])
+        except AWAY as error:
+            self._note_failure("cache.get_failed", error)
+            return [None] * len(keys)
+        return [value.encode() if isinstance(value, str) else value for value in values]
+
+    async def set_many(self, values: Mapping[str, bytes], ttl_s: float) -> bool:
+        """Keep every value for `ttl_s` seconds; False when Valkey may not have taken them."""
+        if self._is_paused():
+            return False
+        try:
+            async with asyncio.timeout(WAIT_S):
+                pipe = self.client.pipeline(transaction=False)
+                for key, value in values.items():
+                    pipe.set(VALUE_PREFIX + key, value, px=max(1, int(ttl_s * 1000)))
+                await pipe.execute()
+        except AWAY as error:
+            self._note_failure("cache.set_failed", error)
+            return False
+        return True
 
     async def delete(self, *keys: str) -> None:
         """Forget the keys; a key survives until its ttl when Valkey is away."""

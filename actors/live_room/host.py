@@ -179,6 +179,10 @@ class RoomHost:
             "is_draining": self._is_draining,
         }
 
+    def list_counts(self) -> dict[uuid.UUID, int]:
+        """Return the present viewers of every running room."""
+        return {key: hosted.room.get_counts()["viewers"] for key, hosted in self._rooms.items()}
+
     # Links
 
     def on_link_open(self, link: Link) -> None:

@@ -1,4 +1,4 @@
-"""A room host as a process: loads the settings, opens the pool, runs one incarnation after another.
+"""A room host as a process: its settings, database and cache, one incarnation after another.
 
 A plain class; `cluster/` wraps it as the named Ray actor `host-{n}`. It is given its id alone.
 """
@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import uuid
 from typing import Any
 
+from actors.live_room.counts import CountBoard
 from actors.live_room.followers import HostPorts
 from actors.live_room.host import RoomHost
 from kit.clock import SystemClock
 from kit.errors import AppError
 from kit.logs import configure_logs, get_log
 from kit.settings import Settings, load_settings
+from storage.cache import Cache
 from storage.database import LOST_CONNECTION, Database, PoolOptions
 
 log = get_log("room_host")
@@ -31,11 +34,12 @@ class RoomHostShell:
         self._settings = settings or load_settings()
         self._database: Database | None = None
         self._host: RoomHost | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._cache = Cache(self._settings.cache.url)
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begin serving rooms; does nothing when it has begun."""
-        if self._keeper is not None:
+        if self._tasks:
             return
         settings = self._settings
         configure_logs(settings.log_level)
@@ -51,7 +55,12 @@ class RoomHostShell:
         except BaseException:
             await database.close()
             raise
-        self._keeper = asyncio.create_task(self._keep(), name="host-keeper")
+        await self._cache.open()
+        board = CountBoard(self._cache, SystemClock(), self._list_counts)
+        self._tasks = [
+            asyncio.create_task(self._keep(), name="host-keeper"),
+            asyncio.create_task(board.run(), name="host-counts"),
+        ]
 
     def describe(self) -> dict[str, Any]:
         """Return what `status` shows."""
@@ -62,16 +71,20 @@ class RoomHostShell:
 
     async def drain(self, deadline_s: float) -> None:
         """Hand rooms over within the deadline, then close everything."""
-        keeper, self._keeper = self._keeper, None
-        if keeper is not None:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._host is not None:
             await self._host.drain(deadline_s)
             self._host = None
         if self._database is not None:
             await self._database.close()
+        await self._cache.close()
         log.info("host.drained", host=self._host_id, pid=os.getpid())
+
+    def _list_counts(self) -> dict[uuid.UUID, int]:
+        return {} if self._host is None else self._host.list_counts()
 
     async def _begin(self) -> None:
         assert self._database is not None, "start() opens it"

@@ -7,17 +7,17 @@ answer 307 with a single-use ticket, because clients drop `Authorization` across
 from __future__ import annotations
 
 import uuid
-from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
-from kit.cursors import CursorMalformed, clamp_limit
+from kit.cursors import CursorMalformed, Page
 from kit.errors import PermissionDenied
 from serve_apps.access.permissions import Permission
 from serve_apps.access.playback import choose_edge
 from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
+from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.live import service
 from serve_apps.live.schemas import (
@@ -26,17 +26,16 @@ from serve_apps.live.schemas import (
     IngestBody,
     JoinBody,
     LiveBody,
-    LiveList,
     LivePlaybackBody,
     LiveRequest,
-    RoomMessageList,
+    RoomMessageBody,
     StreamKeyBody,
     describe_created,
     describe_live,
     describe_message,
 )
-from storage.database import Connection
 from storage.lives import LiveRow
+from storage.viewers import read_viewer_counts
 
 routes = Routes("/live", "live")
 root_routes = Routes("", "live")
@@ -56,7 +55,8 @@ async def create_live(
 ) -> CreatedLiveBody:
     """Announce a live."""
     made = await service.announce_live(connection, user, body.title, body.visibility)
-    addresses = await _make_addresses(connection, ports, made.live.id)
+    edge_url = await choose_edge(connection, ports.settings)
+    addresses = service.make_addresses(ports.settings, made.live.id, edge_url)
     return describe_created(made.live, addresses, made.stream_key)
 
 
@@ -67,15 +67,12 @@ async def create_live(
     summary="List public lives on air, newest first.",
     errors=(CursorMalformed,),
 )
-async def list_lives(
-    ports: Ports,
-    connection: Transaction,
-    cursor: Annotated[str | None, Query()] = None,
-    limit: Annotated[int | None, Query()] = None,
-) -> LiveList:
+async def list_lives(ports: Ports, query: PageRequest) -> ItemPage[LiveBody]:
     """List running lives."""
-    page = await service.list_running(connection, cursor, clamp_limit(limit))
-    return await _describe_page(connection, ports, list(page.items), page.next_cursor)
+    async with ports.database.connection() as connection:
+        page = await service.list_running(connection, query.cursor, query.limit)
+        edge_url = await choose_edge(connection, ports.settings)
+    return await _describe_page(ports, page, edge_url)
 
 
 @routes.get(
@@ -85,16 +82,12 @@ async def list_lives(
     summary="List your own lives, newest first.",
     errors=(CursorMalformed,),
 )
-async def list_my_lives(
-    user: CurrentUser,
-    ports: Ports,
-    connection: Transaction,
-    cursor: Annotated[str | None, Query()] = None,
-    limit: Annotated[int | None, Query()] = None,
-) -> LiveList:
+async def list_my_lives(user: CurrentUser, ports: Ports, query: PageRequest) -> ItemPage[LiveBody]:
     """List the caller's lives."""
-    page = await service.list_owned(connection, user, cursor, clamp_limit(limit))
-    return await _describe_page(connection, ports, list(page.items), page.next_cursor)
+    async with ports.database.connection() as connection:
+        page = await service.list_owned(connection, user, query.cursor, query.limit)
+        edge_url = await choose_edge(connection, ports.settings)
+    return await _describe_page(ports, page, edge_url)
 
 
 @routes.get(
@@ -104,12 +97,12 @@ async def list_my_lives(
     summary="Look at one live.",
     errors=(service.LiveNotFound,),
 )
-async def get_live(
-    live_id: uuid.UUID, viewer: OptionalUser, ports: Ports, connection: Transaction
-) -> LiveBody:
+async def get_live(live_id: uuid.UUID, viewer: OptionalUser, ports: Ports) -> LiveBody:
     """Look at one live."""
-    live = await service.get_live(connection, viewer, live_id)
-    return describe_live(live, await _make_addresses(connection, ports, live_id))
+    async with ports.database.connection() as connection:
+        live = await service.get_live(connection, viewer, live_id)
+        edge_url = await choose_edge(connection, ports.settings)
+    return await _describe_one(ports, live, edge_url)
 
 
 @routes.post(
@@ -165,7 +158,8 @@ async def end_live(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> LiveB
         await ports.rooms.end_live(live_id)
     async with ports.database.transaction() as connection:
         live = await service.get_own_live(connection, user, live_id)
-        return describe_live(live, await _make_addresses(connection, ports, live_id))
+        edge_url = await choose_edge(connection, ports.settings)
+    return await _describe_one(ports, live, edge_url)
 
 
 @routes.get(
@@ -178,15 +172,14 @@ async def end_live(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> LiveB
 async def list_live_messages(
     live_id: uuid.UUID,
     viewer: OptionalUser,
+    query: PageRequest,
     connection: Transaction,
-    cursor: Annotated[str | None, Query()] = None,
-    limit: Annotated[int | None, Query()] = None,
-) -> RoomMessageList:
+) -> ItemPage[RoomMessageBody]:
     """Read a room's history."""
     live = await service.get_live(connection, viewer, live_id)
-    page = await service.list_history(connection, live, cursor, clamp_limit(limit))
+    page = await service.list_history(connection, live, query.cursor, query.limit)
     items = [describe_message(message, live.epoch) for message in page.items]
-    return RoomMessageList(items=items, next_cursor=page.next_cursor)
+    return ItemPage(items=items, next_cursor=page.next_cursor)
 
 
 @root_routes.post(
@@ -254,19 +247,20 @@ async def describe_whep(live_id: uuid.UUID) -> Response:  # noqa: ARG001 -- part
     return Response(status_code=204, headers={"Accept-Post": "application/sdp"})
 
 
-async def _make_addresses(
-    connection: Connection, ports: ApiPorts, live_id: uuid.UUID
-) -> service.LiveAddresses:
-    edge_url = await choose_edge(connection, ports.settings)
-    return service.make_addresses(ports.settings, live_id, edge_url)
+async def _describe_one(ports: ApiPorts, live: LiveRow, edge_url: str) -> LiveBody:
+    viewers = await read_viewer_counts(ports.cache, [live.id])
+    addresses = service.make_addresses(ports.settings, live.id, edge_url)
+    return describe_live(live, addresses, viewers.get(live.id))
 
 
-async def _describe_page(
-    connection: Connection, ports: ApiPorts, lives: list[LiveRow], next_cursor: str | None
-) -> LiveList:
-    edge_url = await choose_edge(connection, ports.settings)
+async def _describe_page(ports: ApiPorts, page: Page[LiveRow], edge_url: str) -> ItemPage[LiveBody]:
+    viewers = await read_viewer_counts(ports.cache, [live.id for live in page.items])
     items = [
-        describe_live(live, service.make_addresses(ports.settings, live.id, edge_url))
-        for live in lives
+        describe_live(
+            live,
+            service.make_addresses(ports.settings, live.id, edge_url),
+            viewers.get(live.id),
+        )
+        for live in page.items
     ]
-    return LiveList(items=items, next_cursor=next_cursor)
+    return ItemPage(items=items, next_cursor=page.next_cursor)

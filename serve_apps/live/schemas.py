@@ -71,6 +71,10 @@ class LiveBody(BaseModel):
     status: Status
     visibility: Visibility
     owner: LiveOwnerBody
+    viewers: int | None = Field(
+        description="How many watch right now, up to a few seconds old; null while nobody knows: "
+        "its room does not run, or the site's cache is away."
+    )
     viewers_peak: int
     created_at: str
     started_at: str | None
@@ -101,13 +105,6 @@ class JoinBody(BaseModel):
     ticket: str
 
 
-class LiveList(BaseModel):
-    """One page of lives."""
-
-    items: list[LiveBody]
-    next_cursor: str | None
-
-
 class RoomMessageBody(BaseModel):
     """One entry of a room's durable channel, as the socket sends it."""
 
@@ -118,14 +115,7 @@ class RoomMessageBody(BaseModel):
     data: dict[str, Any]
 
 
-class RoomMessageList(BaseModel):
-    """One page of a room's history, newest first."""
-
-    items: list[RoomMessageBody]
-    next_cursor: str | None
-
-
-def describe_live(live: LiveRow, addresses: LiveAddresses) -> LiveBody:
+def describe_live(live: LiveRow, addresses: LiveAddresses, viewers: int | None) -> LiveBody:
     """Write a live as its answer."""
     return LiveBody(
         id=live.id,
@@ -137,6 +127,7 @@ def describe_live(live: LiveRow, addresses: LiveAddresses) -> LiveBody:
             username=live.owner_username,
             display_name=live.owner_display_name,
         ),
+        viewers=viewers,
         viewers_peak=live.viewers_peak,
         created_at=format_time(live.created_at),
         started_at=_write_time(live.started_at),
@@ -149,7 +140,7 @@ def describe_live(live: LiveRow, addresses: LiveAddresses) -> LiveBody:
 def describe_created(live: LiveRow, addresses: LiveAddresses, stream_key: str) -> CreatedLiveBody:
     """Write a fresh live with its key."""
     return CreatedLiveBody(
-        **dict(describe_live(live, addresses)),
+        **dict(describe_live(live, addresses, viewers=None)),
         stream_key=stream_key,
         ingest=IngestBody(whip=addresses.whip, rtmp=None),
     )

@@ -8,20 +8,20 @@ from typing import Annotated, Literal
 from fastapi import Query
 from fastapi.responses import Response
 
-from kit.cursors import CursorMalformed, clamp_limit
+from kit.cursors import CursorMalformed
 from kit.errors import PermissionDenied
 from serve_apps.access.identity import Identity
 from serve_apps.access.permissions import Permission
 from serve_apps.access.playback import PlaybackTerms, choose_edge
 from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
+from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.videos import service
 from serve_apps.videos.schemas import (
     CreatedVideoBody,
     VideoBody,
     VideoChangeRequest,
-    VideoList,
     VideoRequest,
     describe_created,
     describe_video,
@@ -64,21 +64,20 @@ async def create_video(
 )
 async def list_videos(
     viewer: OptionalUser,
+    query: PageRequest,
     ports: Ports,
     connection: Transaction,
     owner: Annotated[Literal["me"] | None, Query()] = None,
-    cursor: Annotated[str | None, Query()] = None,
-    limit: Annotated[int | None, Query()] = None,
-) -> VideoList:
+) -> ItemPage[VideoBody]:
     """List videos."""
     page = await service.list_videos(
         connection,
         service.check_owner_filter(owner, viewer),
-        cursor=cursor,
-        limit=clamp_limit(limit),
+        cursor=query.cursor,
+        limit=query.limit,
     )
     terms = await _make_terms(connection, ports, viewer)
-    return VideoList(
+    return ItemPage(
         items=[describe_video(video, service.build_playback(video, terms)) for video in page.items],
         next_cursor=page.next_cursor,
     )

@@ -103,13 +103,6 @@ class VideoBody(BaseModel):
     playback: PlaybackBody | None
 
 
-class VideoList(BaseModel):
-    """One page of videos."""
-
-    items: list[VideoBody]
-    next_cursor: str | None
-
-
 def describe_created(created: CreatedVideo) -> CreatedVideoBody:
     """Write a fresh video as its answer."""
     return CreatedVideoBody(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.cursors import LIMIT_MAX, CursorMalformed, clamp_limit, decode_cursor, encode_cursor
+from kit.cursors import CursorMalformed, decode_cursor, encode_cursor
 
 pytestmark = pytest.mark.unit
 
@@ -23,7 +23,3 @@ def test_a_cursor_reads_back(key: list[str | int]):
 def test_a_foreign_cursor_is_refused(text: str):
     with pytest.raises(CursorMalformed):
         decode_cursor(text, 1)
-
-
-def test_limits_are_clamped():
-    assert (clamp_limit(None), clamp_limit(0), clamp_limit(10**6)) == (20, 1, LIMIT_MAX)

@@ -52,6 +52,18 @@ async def test_a_value_disappears_after_its_ttl(cache: Cache) -> None:
     assert await cache.get("short") is None
 
 
+async def test_many_values_are_kept_and_found_in_one_go(cache: Cache) -> None:
+    assert await cache.get_many([]) == []
+    assert await cache.set_many({"one": b"1", "two": b"2"}, ttl_s=10)
+    assert await cache.get_many(["two", "none", "one"]) == [b"2", None, b"1"]
+
+
+async def test_many_values_disappear_after_their_ttl(cache: Cache) -> None:
+    assert await cache.set_many({"short": b"1"}, ttl_s=0.02)
+    await asyncio.sleep(0.06)
+    assert await cache.get_many(["short"]) == [None]
+
+
 async def test_the_bus_delivers_only_wanted_channels(
     cache: Cache, bus: EphemeralBus, heard: list[Ephemeral]
 ) -> None:

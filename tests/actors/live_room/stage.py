@@ -18,6 +18,7 @@ import msgspec
 
 from actors.link.frames import LinkPeer
 from actors.live_room.client import RoomClient
+from actors.live_room.counts import CountBoard
 from actors.live_room.directory import RoomDirectory
 from actors.live_room.entries import Speaker
 from actors.live_room.followers import HostPorts
@@ -25,6 +26,7 @@ from actors.live_room.host import RoomHost
 from actors.live_room.messages import EDGE, EntryLine, RoomOpened
 from kit.clock import SystemClock
 from kit.settings import Settings
+from storage.cache import Cache
 from storage.database import Database, PoolOptions
 
 NODE = "here"
@@ -69,13 +71,20 @@ class Heard:
 async def run_host(settings: Settings, host_id: str = "host-0") -> AsyncIterator[RoomHost]:
     """Run one incarnation of a host in this process."""
     database = Database(settings.database.url, PoolOptions(size=4, name=host_id))
+    cache = Cache(settings.cache.url)
     await database.open()
+    await cache.open()
     host = RoomHost(host_id, HostPorts(settings, database, SystemClock(), NODE))
     await host.start()
+    board = CountBoard(cache, SystemClock(), host.list_counts)
+    counting = asyncio.create_task(board.run(), name="host-counts")
     try:
         yield host
     finally:
+        counting.cancel()
+        await asyncio.gather(counting, return_exceptions=True)
         await host.close()
+        await cache.close()
         await database.close()
 
 

@@ -10,7 +10,8 @@ export interface Live {
   owner: Author;
   status: LiveStatus;
   visibility: Visibility;
-  viewers?: number;
+  /** Null while nobody knows. */
+  viewers: number | null;
   viewers_peak: number;
   created_at: string;
   started_at: string | null;
