@@ -1,4 +1,4 @@
-"""Who may follow a channel and who a token speaks for: checked at the source, row by row.
+"""Who may follow a channel: checked at the source, row by row.
 
 Called once per subscription, never per event. Uses `access` rules and `storage` rows.
 """
@@ -7,49 +7,22 @@ from __future__ import annotations
 
 import uuid
 
-from kit.clock import Clock
 from kit.errors import NotAuthenticated, NotFound, PermissionDenied
-from kit.settings import Settings
 from serve_apps.access.identity import Identity
-from serve_apps.access.revocations import RevocationBook
-from serve_apps.access.tokens import SessionRevoked, read_access_token
 from serve_apps.access.visibility import can_view
-from serve_apps.edge.followers import Member
 from serve_apps.edge.socket_words import ChannelKind, ChannelName
 from storage.database import LOST_CONNECTION, Database, DatabaseBusy
 from storage.follows import is_following
 from storage.lives import find_audience
 from storage.posts import find_post_head
-from storage.users import find_user
 from storage.videos import find_video
 
 
 class Audience:
     """Answers for one edge; uses its small pool."""
 
-    def __init__(
-        self, settings: Settings, database: Database, clock: Clock, revocations: RevocationBook
-    ) -> None:
-        self._settings = settings
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._clock = clock
-        self._revocations = revocations
-
-    async def authenticate(self, token: str) -> Member:
-        """Return whom the token speaks for; raises NotAuthenticated or DatabaseBusy."""
-        identity = read_access_token(self._settings.auth, token, self._clock.now())
-        if self._revocations.is_revoked(identity.session_id):
-            raise SessionRevoked
-        try:
-            async with self._database.connection() as connection:
-                user = await find_user(connection, identity.user_id)
-        except LOST_CONNECTION as error:
-            raise DatabaseBusy(retry_after_s=1) from error
-        if user is None:
-            raise NotAuthenticated
-        if self._revocations.is_revoked(identity.session_id):
-            raise SessionRevoked
-        return Member(identity, user.display_name or user.username)
 
     async def check_channel(self, channel: ChannelName, viewer: Identity | None) -> None:
         """Raise unless the viewer may follow the channel: NotFound, or what says why."""

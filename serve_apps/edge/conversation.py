@@ -20,6 +20,7 @@ from kit.logs import get_log
 from serve_apps.access.identity import Identity
 from serve_apps.edge.audience import Audience
 from serve_apps.edge.ephemeral import EphemeralChannels
+from serve_apps.edge.logins import Logins
 from serve_apps.edge.room_mirrors import RoomMirrors
 from serve_apps.edge.socket_frames import write_error, write_json
 from serve_apps.edge.socket_words import (
@@ -63,6 +64,7 @@ class TooManyLines(Unavailable):
 class TalkPorts:
     """What all conversations of an edge share."""
 
+    logins: Logins
     audience: Audience
     rooms: RoomMirrors
     client: RoomClient
@@ -124,8 +126,13 @@ class Conversation:
         return None if member is None else member.identity
 
     async def _authenticate(self, words: Authenticate) -> None:
-        member = await self._ports.audience.authenticate(words.token)
+        member = await self._ports.logins.authenticate(words.token)
         before = self.socket.member
+        if member is None:
+            if before is not None:
+                raise AlreadyAuthenticated
+            self.socket.answer(write_json({"type": "authenticated", "user": None}))
+            return
         if before is not None and before.identity.user_id != member.identity.user_id:
             raise AlreadyAuthenticated
         if before is None:

@@ -31,6 +31,7 @@ from serve_apps.edge.audience import Audience
 from serve_apps.edge.conversation import TalkPorts
 from serve_apps.edge.ephemeral import EphemeralChannels
 from serve_apps.edge.liveness import EdgeVitals, Heartbeat, LoopWatch
+from serve_apps.edge.logins import LoginPorts, Logins
 from serve_apps.edge.media_sessions import MediaSessions
 from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
 from serve_apps.edge.room_mirrors import RoomMirrors
@@ -201,8 +202,20 @@ class EdgeServer:
         self._sessions.use(self._sfu, self._rooms, self._client)
         self._revocations = RevocationBook(ports.database, settings.auth.access_ttl_s)
         self._ephemeral = EphemeralChannels(settings.cache.url, ports.cache)
-        audience = Audience(settings, ports.database, ports.clock, self._revocations)
-        talk = TalkPorts(audience, self._rooms, self._client, self._ephemeral)
+        self._tickets = TicketBook()
+        logins = Logins(
+            LoginPorts(
+                auth=settings.auth,
+                clock=ports.clock,
+                edge_url=self._address.url,
+                tickets=self._tickets,
+                database=ports.database,
+                is_revoked=self._revocations.is_revoked,
+            )
+        )
+        talk = TalkPorts(
+            logins, Audience(ports.database), self._rooms, self._client, self._ephemeral
+        )
         self._sockets = SocketServer(settings, ports.clock, talk, lambda: self._watch.is_breathless)
         self._revocations.on_revoked(self._sockets.end_session)
         self._revocations.on_revoked(self._sessions.end_login)
@@ -221,7 +234,7 @@ class EdgeServer:
                 auth=settings.auth,
                 clock=ports.clock,
                 edge_url=self._address.url,
-                tickets=TicketBook(),
+                tickets=self._tickets,
                 sessions=self._sessions,
                 is_revoked=self._revocations.is_revoked,
             ),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kit.errors import AppError, MalformedRequest, NotAuthenticated
+from kit.errors import AppError, MalformedRequest
 from kit.ids import parse_id
 
 FRAME_BYTES_MAX = 64 << 10
@@ -60,12 +60,6 @@ class AlreadyAuthenticated(MalformedRequest):
     code, message = "already_authenticated", "Open another socket to become somebody else."
 
 
-class TokenMissing(NotAuthenticated):
-    """Authenticating takes an access token."""
-
-    code, message = "token_missing", "Send your access token."
-
-
 class Position(msgspec.Struct, frozen=True):
     """The last event a client has of a durable channel."""
 
@@ -74,7 +68,7 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Authenticate(msgspec.Struct, frozen=True, tag="authenticate"):
-    """Say who you are."""
+    """Say who you are, with an access token or a ticket of `join`."""
 
     token: str
 

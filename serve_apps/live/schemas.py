@@ -98,11 +98,15 @@ class StreamKeyBody(BaseModel):
 
 
 class JoinBody(BaseModel):
-    """What a viewer needs, and a single-use ticket for the socket's edge."""
+    """What a viewer needs to watch and to talk."""
 
     playback: LivePlaybackBody
     chat: ChatBody
-    ticket: str
+    ticket: str = Field(
+        description="`token` of the socket's `authenticate`, instead of an access token. It "
+        "counts once, at `chat.socket` alone, within 30 seconds, and speaks for whoever joined; "
+        "a stranger's leaves the socket anonymous."
+    )
 
 
 class RoomMessageBody(BaseModel):

@@ -140,7 +140,11 @@ class Talker:
 
     async def authenticate(self, guest: Guest) -> dict[str, Any]:
         """Say who this is."""
-        return await self.ask(type="authenticate", token=guest.token)
+        return await self.present(guest.token)
+
+    async def present(self, token: str) -> dict[str, Any]:
+        """Authenticate with a token or a ticket."""
+        return await self.ask(type="authenticate", token=token)
 
     async def subscribe(self, channel: str, since: tuple[str, int] | None = None) -> dict[str, Any]:
         """Follow a channel; returns its position."""
