@@ -100,7 +100,8 @@ async def login(
     if known is None or not verdict.fits:
         raise service.LoginRefused
     if known.banned_at is not None:
-        raise service.AccountBanned(reason=known.ban_reason)
+        reason = known.ban_reason
+        raise service.AccountBanned(f"This account was banned: {reason}", reason=reason)
     now, auth = ports.clock.now(), ports.settings.auth
     async with ports.database.transaction() as connection:
         user = await find_unbanned(connection, known.user_id)

@@ -1,6 +1,7 @@
 /** A password that can be looked at while typing. */
 import { useState } from "preact/hooks";
 import type { ControlProps } from "../kit/field";
+import "./password_input.css";
 
 interface PasswordInputProps {
   control: ControlProps;

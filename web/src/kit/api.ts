@@ -49,6 +49,7 @@ async function call<T>(method: string, path: string, body: unknown, options: Cal
 export const api = {
   get: <T>(path: string, options?: CallOptions) => call<T>("GET", path, undefined, options),
   post: <T>(path: string, body?: unknown) => call<T>("POST", path, body),
+  put: <T>(path: string, body: unknown) => call<T>("PUT", path, body),
   patch: <T>(path: string, body: unknown) => call<T>("PATCH", path, body),
   delete: <T = void>(path: string) => call<T>("DELETE", path, undefined),
 };

@@ -1,5 +1,6 @@
 /** Ways around the product: a rail beside wide pages, a bar below narrow ones, and the person's own menu. */
 import { useEffect, useRef, useState } from "preact/hooks";
+import { rankOf } from "../admin/shapes";
 import { Avatar, nameOf } from "../kit/avatar";
 import { Icon, type IconName } from "../kit/icons";
 import { navigate } from "../kit/router";
@@ -133,6 +134,11 @@ function UserMenu({ user }: { user: SessionUser }) {
           <a href="/settings" onClick={close}>
             <Icon name="gear" size={18} /> Settings
           </a>
+          {rankOf(user.role) >= rankOf("moderator") && (
+            <a href="/admin" data-testid="admin-link" onClick={close}>
+              <Icon name="shield" size={18} /> Administration
+            </a>
+          )}
           <button type="button" data-testid="logout" onClick={() => leave(close)}>
             <Icon name="out" size={18} /> Log out
           </button>

@@ -30,6 +30,7 @@ export const ROUTES: readonly Route[] = [
   { pattern: "/studio/live", load: () => import("../studio/live_page"), member: true, immersive: true },
   { pattern: "/post/{id}", load: () => import("../posts/page") },
   { pattern: "/u/{username}", load: () => import("../profile/page") },
+  { pattern: "/admin", load: () => import("../admin/page"), member: true },
   { pattern: "/settings", load: () => import("../accounts/settings_page"), member: true },
   { pattern: "/login", load: () => import("../accounts/login_page") },
   { pattern: "/register", load: () => import("../accounts/register_page") },

@@ -1,0 +1,51 @@
+"""Administration in Chromium: naming an administrator, banning, and what the banned person sees."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.people import fill_registration
+from tests.product import Product
+
+pytestmark = pytest.mark.browser
+
+
+def log_in(page: Page, product: Product, name: str) -> None:
+    page.goto(product.url + "/login")
+    page.get_by_test_id("login-login").fill(name)
+    page.get_by_test_id("login-password").fill("correct horse 7")
+    page.get_by_test_id("login-submit").click()
+
+
+def test_a_banned_person_is_logged_out_at_once_and_told_why(
+    open_page: Callable[..., Page], product: Product
+):
+    admin, victim = open_page("/register"), open_page("/register")
+    chief, culprit = fill_registration(admin), fill_registration(victim)
+    given = product.run("role", chief, "admin")
+    assert given.returncode == 0, given.stdout
+    refused = product.run("role", "nobody_at_all", "admin")
+    assert (refused.returncode, "nobody with this name" in refused.stdout) == (1, True)
+    log_in(admin, product, chief)
+    admin.get_by_test_id("user-menu").click()
+    admin.get_by_test_id("admin-link").click()
+    admin.get_by_test_id("people-search").fill(culprit)
+    row = admin.get_by_test_id("person")
+    expect(row).to_have_count(1)
+    row.get_by_test_id("ban").click()
+    admin.get_by_test_id("ban-reason").fill("Sells fake tickets.")
+    admin.get_by_test_id("ban-confirm").click()
+    expect(row).to_contain_text("Sells fake tickets.")
+    expect(victim.get_by_test_id("user-menu")).to_be_hidden()  # told by the socket, no reload
+    log_in(victim, product, culprit)
+    expect(victim.get_by_role("alert")).to_contain_text("Sells fake tickets.")
+    admin.get_by_role("tab", name="Record").click()
+    expect(admin.get_by_test_id("act").first).to_contain_text(f"banned @{culprit}")
+    row_of = admin.get_by_role("tab", name="People")
+    row_of.click()
+    admin.get_by_test_id("people-search").fill(culprit)
+    admin.get_by_test_id("unban").click()
+    expect(admin.get_by_test_id("ban")).to_be_visible()
+    log_in(victim, product, culprit)
+    expect(victim.get_by_test_id("user-menu")).to_be_visible()

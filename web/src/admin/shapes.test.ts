@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import { canActOn, describeAct, rankOf, type Act, type Standing } from "./shapes";
+
+const person: Standing = {
+  id: "1",
+  username: "mallory",
+  display_name: "Mallory",
+  email: "mallory@example.org",
+  role: "moderator",
+  created_at: "2026-01-01T12:00:00.000Z",
+  banned_at: null,
+  ban_reason: "",
+};
+const act: Act = {
+  id: "1",
+  at: "2026-01-01T12:00:00.000Z",
+  actor: "ada",
+  action: "user.ban",
+  subject: "user:mallory",
+  details: { reason: "Sells fake tickets." },
+};
+
+describe("who may act on whom", () => {
+  it("reaches only those below", () => {
+    expect(canActOn({ username: "ada", role: "admin" }, person)).toBe(true);
+    expect(canActOn({ username: "bob", role: "moderator" }, person)).toBe(false);
+    expect(canActOn(null, person)).toBe(false);
+  });
+  it("never reaches oneself", () => {
+    expect(canActOn({ username: "mallory", role: "admin" }, person)).toBe(false);
+  });
+  it("gives an unknown role no reach", () => {
+    expect(rankOf("owner")).toBe(-1);
+    expect(rankOf(undefined)).toBe(-1);
+  });
+});
+
+describe("the record", () => {
+  it("reads as a sentence", () => {
+    expect(describeAct(act)).toBe("banned @mallory: “Sells fake tickets.”");
+    expect(describeAct({ ...act, action: "user.role", details: { before: "user", after: "admin" } })).toBe(
+      "made @mallory admin (was user)",
+    );
+  });
+  it("names an act it does not know", () => {
+    expect(describeAct({ ...act, action: "host.drain", subject: "host:host-1" })).toBe("host.drain host:host-1");
+  });
+});
