@@ -61,6 +61,19 @@ async def list_followed(
     return {row["followee_id"] for row in rows}
 
 
+async def list_follow_pairs(
+    connection: Connection, pairs: Sequence[tuple[uuid.UUID, uuid.UUID]]
+) -> set[tuple[uuid.UUID, uuid.UUID]]:
+    """Return which of the (follower, followee) pairs are true."""
+    rows = await connection.fetch(
+        "SELECT f.follower_id, f.followee_id FROM unnest($1::uuid[], $2::uuid[]) AS p (a, b)"
+        " JOIN follows f ON f.follower_id = p.a AND f.followee_id = p.b",
+        [follower for follower, _followee in pairs],
+        [followee for _follower, followee in pairs],
+    )
+    return {(row["follower_id"], row["followee_id"]) for row in rows}
+
+
 async def list_followers(
     connection: Connection, user_id: uuid.UUID, *, before: uuid.UUID | None, limit: int
 ) -> list[UserCard]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,8 @@ import msgspec
 from storage.database import Connection, read_row, read_rows
 
 HINT_CHARS = 4
+ACCESS_CHANNEL = "live_access"
+"""NOTIFY: `<id> <access_version>`, sent by a trigger when visibility or deletion changed."""
 COLUMNS = """
     l.id, l.owner_id, u.username AS owner_username, u.display_name AS owner_display_name,
     l.title, l.status, l.visibility, l.access_version, l.key_hint, l.epoch, l.origin,
@@ -51,6 +54,15 @@ class Audience(msgspec.Struct, frozen=True):
     owner_id: uuid.UUID
     visibility: str
     follows: bool
+
+
+class LiveAccess(msgspec.Struct, frozen=True):
+    """Who owns a broadcast and who may see it; the version grows with each change."""
+
+    id: uuid.UUID
+    owner_id: uuid.UUID
+    visibility: str
+    access_version: int
 
 
 @dataclass(frozen=True)
@@ -173,3 +185,43 @@ async def find_audience(
         viewer_id,
     )
     return None if row is None else read_row(Audience, row)
+
+
+async def list_live_accesses(
+    connection: Connection, live_ids: Sequence[uuid.UUID]
+) -> list[LiveAccess]:
+    """Return who may see these broadcasts; those that are deleted are left out."""
+    rows = await connection.fetch(
+        "SELECT id, owner_id, visibility, access_version FROM lives "
+        "WHERE id = ANY($1) AND deleted_at IS NULL",
+        list(live_ids),
+    )
+    return read_rows(LiveAccess, rows)
+
+
+async def list_changed_accesses(
+    connection: Connection, within_s: float
+) -> list[tuple[uuid.UUID, int]]:
+    """Return (id, access_version) of the broadcasts hidden, shown or deleted within so long."""
+    rows = await connection.fetch(
+        "SELECT id, access_version FROM lives "
+        "WHERE access_changed_at > clock_timestamp() - $1 * interval '1 second'",
+        within_s,
+    )
+    return [(row["id"], row["access_version"]) for row in rows]
+
+
+async def change_live(
+    connection: Connection, live_id: uuid.UUID, *, title: str, visibility: str
+) -> None:
+    """Write a title and who may see the broadcast; a change of the latter is told to everybody."""
+    await connection.execute(
+        "UPDATE lives SET title = $2, visibility = $3 WHERE id = $1", live_id, title, visibility
+    )
+
+
+async def delete_live(connection: Connection, live_id: uuid.UUID) -> None:
+    """Take the broadcast away; told to everybody."""
+    await connection.execute(
+        "UPDATE lives SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL", live_id
+    )

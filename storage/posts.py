@@ -127,6 +127,17 @@ async def find_post_head(connection: Connection, post_id: uuid.UUID) -> PostHead
     return None if row is None else read_row(PostHead, row)
 
 
+async def list_post_heads(connection: Connection, post_ids: Sequence[uuid.UUID]) -> list[PostHead]:
+    """Return who wrote these posts and who may see them; those that are gone are left out."""
+    rows = await connection.fetch(
+        "SELECT p.id, p.author_id, p.visibility, p.created_at FROM posts p"
+        " JOIN users u ON u.id = p.author_id AND u.deleted_at IS NULL"
+        " WHERE p.id = ANY($1) AND p.deleted_at IS NULL",
+        list(post_ids),
+    )
+    return read_rows(PostHead, rows)
+
+
 async def find_post(
     connection: Connection, post_id: uuid.UUID, viewer_id: uuid.UUID | None
 ) -> PostRow | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -156,6 +157,15 @@ async def find_card(connection: Connection, username: str) -> UserCard | None:
         username,
     )
     return None if row is None else read_row(UserCard, row)
+
+
+async def list_users(connection: Connection, user_ids: Sequence[uuid.UUID]) -> list[UserRow]:
+    """Return these accounts; those that are deleted are left out."""
+    rows = await connection.fetch(
+        f"SELECT {ACCOUNT_COLUMNS} FROM users WHERE id = ANY($1) AND deleted_at IS NULL",  # noqa: S608 - constants
+        list(user_ids),
+    )
+    return read_rows(UserRow, rows)
 
 
 async def find_profile(

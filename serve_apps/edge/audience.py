@@ -1,38 +1,62 @@
 """Who may follow a channel: checked at the source, row by row.
 
-Called once per subscription, never per event. Uses `access` rules and `storage` rows.
+Called once per subscription, never per event. Many who come at once share a query, and answers are
+kept for a second; of a live that was hidden `LiveAccessBook` tells within that time. Uses `access`
+rules and `storage` rows.
 """
 
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 
+from kit.clock import Clock
 from kit.errors import NotAuthenticated, NotFound, PermissionDenied
-from serve_apps.access.identity import Identity
-from serve_apps.access.visibility import can_view
+from serve_apps.access.visibility import Visibility, can_view
+from serve_apps.edge.batched_reads import BatchedReads
+from serve_apps.edge.live_access import LiveAccessBook
 from serve_apps.edge.socket_words import ChannelKind, ChannelName
 from storage.database import LOST_CONNECTION, Database, DatabaseBusy
-from storage.follows import is_following
-from storage.lives import find_audience
-from storage.posts import find_post_head
+from storage.follows import list_follow_pairs
+from storage.lives import LiveAccess, list_live_accesses
+from storage.posts import PostHead, list_post_heads
 from storage.videos import find_video
+
+ACCESS_FRESH_S = 1.0
+
+
+@dataclass(frozen=True)
+class AudiencePorts:
+    """What the answers come from."""
+
+    database: Database
+    clock: Clock
+    lives: LiveAccessBook
 
 
 class Audience:
-    """Answers for one edge; uses its small pool."""
+    """Answers for one edge; uses its small pool, for many callers at once."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, ports: AudiencePorts) -> None:
+        self._ports = ports
+        clock = ports.clock
+        self._lives = BatchedReads(self._read_lives, clock, ACCESS_FRESH_S)
+        self._posts = BatchedReads(self._read_posts, clock, ACCESS_FRESH_S)
+        self._follows = BatchedReads(self._read_follows, clock, ACCESS_FRESH_S)
 
-    async def check_channel(self, channel: ChannelName, viewer: Identity | None) -> None:
+    @property
+    def changes(self) -> int:
+        """How many lives were hidden, shown or deleted so far: to notice one while waiting."""
+        return self._ports.lives.changes
+
+    async def check_channel(self, channel: ChannelName, viewer_id: uuid.UUID | None) -> None:
         """Raise unless the viewer may follow the channel: NotFound, or what says why."""
-        viewer_id = None if viewer is None else viewer.user_id
         if channel.kind is ChannelKind.USER:
             _check_own(channel.id, viewer_id)
             return
         try:
             if channel.kind is ChannelKind.ROOM:
-                await self._check_room(channel.id, viewer_id)
+                await self.check_room(channel.id, viewer_id)
             elif channel.kind is ChannelKind.POST:
                 await self._check_post(channel.id, viewer_id)
             else:
@@ -40,32 +64,59 @@ class Audience:
         except LOST_CONNECTION as error:
             raise DatabaseBusy(retry_after_s=1) from error
 
-    async def _check_room(self, room_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:
-        async with self._database.connection() as connection:
-            audience = await find_audience(connection, room_id, viewer_id)
-        if audience is None or not can_view(
-            audience.visibility, audience.owner_id, viewer_id, follows=audience.follows
-        ):
+    async def check_room(self, room_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:
+        """Raise NotFound unless the viewer may see the live; DatabaseBusy when nobody can tell."""
+        try:
+            live = await self._lives.get(room_id)
+            if live is not None and live.access_version < self._ports.lives.get_version(room_id):
+                self._lives.forget(room_id)  # the answer is older than what we were told
+                live = await self._lives.get(room_id)
+        except LOST_CONNECTION as error:
+            raise DatabaseBusy(retry_after_s=1) from error
+        if live is None:
             raise NotFound
+        await self._check_sight(live.visibility, live.owner_id, viewer_id)
 
     async def _check_post(self, post_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:
-        async with self._database.connection() as connection:
-            head = await find_post_head(connection, post_id)
-            follows = (
-                head is not None
-                and viewer_id is not None
-                and await is_following(connection, viewer_id, head.author_id)
-            )
-        if head is None or not can_view(
-            head.visibility, head.author_id, viewer_id, follows=follows
-        ):
+        head = await self._posts.get(post_id)
+        if head is None:
             raise NotFound
+        await self._check_sight(head.visibility, head.author_id, viewer_id)
 
     async def _check_video(self, video_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:
-        async with self._database.connection() as connection:
+        async with self._ports.database.connection() as connection:
             video = await find_video(connection, video_id)
         if video is None or video.owner_id != viewer_id:
             raise NotFound
+
+    async def _check_sight(
+        self, visibility: str, owner_id: uuid.UUID, viewer_id: uuid.UUID | None
+    ) -> None:
+        """Raise NotFound unless the viewer may see a thing; asks who follows only if it matters."""
+        follows = (
+            visibility == Visibility.FOLLOWERS
+            and viewer_id is not None
+            and viewer_id != owner_id
+            and await self._follows.get((viewer_id, owner_id)) is not None
+        )
+        if not can_view(visibility, owner_id, viewer_id, follows=follows):
+            raise NotFound
+
+    # One query for everybody who waits
+
+    async def _read_lives(self, live_ids: list[uuid.UUID]) -> dict[uuid.UUID, LiveAccess]:
+        async with self._ports.database.connection() as connection:
+            return {live.id: live for live in await list_live_accesses(connection, live_ids)}
+
+    async def _read_posts(self, post_ids: list[uuid.UUID]) -> dict[uuid.UUID, PostHead]:
+        async with self._ports.database.connection() as connection:
+            return {head.id: head for head in await list_post_heads(connection, post_ids)}
+
+    async def _read_follows(
+        self, pairs: list[tuple[uuid.UUID, uuid.UUID]]
+    ) -> dict[tuple[uuid.UUID, uuid.UUID], bool]:
+        async with self._ports.database.connection() as connection:
+            return dict.fromkeys(await list_follow_pairs(connection, pairs), True)
 
 
 def _check_own(user_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actors.live_room.client import RoomClient
@@ -17,7 +18,6 @@ from actors.live_room.client_room import RequestFailed
 from actors.live_room.entries import Speaker
 from kit.errors import AppError, NotAuthenticated, Unavailable
 from kit.logs import get_log
-from serve_apps.access.identity import Identity
 from serve_apps.edge.audience import Audience
 from serve_apps.edge.ephemeral import EphemeralChannels
 from serve_apps.edge.logins import Logins
@@ -121,9 +121,9 @@ class Conversation:
     # Who
 
     @property
-    def _identity(self) -> Identity | None:
+    def _viewer_id(self) -> uuid.UUID | None:
         member = self.socket.member
-        return None if member is None else member.identity
+        return None if member is None else member.identity.user_id
 
     async def _authenticate(self, words: Authenticate) -> None:
         member = await self._ports.logins.authenticate(words.token)
@@ -168,21 +168,47 @@ class Conversation:
             raise TooManyChannels
         answer: dict[str, object] = {"type": "subscribed"}
         admitted: list[tuple[ChannelName, int]] = []
-        for name in dict.fromkeys(words.channels):
+        changes = self._ports.audience.changes
+        names = list(dict.fromkeys(words.channels))
+        checks = await asyncio.gather(
+            *(self._check(name) for name in names), return_exceptions=True
+        )
+        for name, check in zip(names, checks, strict=True):
             try:
-                channel = read_channel(name)
+                if isinstance(check, BaseException):
+                    raise check
                 if len(self.socket.channels) >= CHANNELS_PER_SOCKET_MAX:
                     raise TooManyChannels
-                await self._ports.audience.check_channel(channel, self._identity)
-                offset = await self._admit(channel, words.since.get(name), answer)
+                offset = await self._admit(check, words.since.get(name), answer)
             except AppError as error:
                 self.socket.answer(write_error(error, channel=name))
             else:
-                admitted.append((channel, offset))
+                admitted.append((check, offset))
         if len(answer) > 1:
             self.socket.answer(write_json(answer))
         for channel, offset in admitted:
             await self._follow(channel, offset)
+        if self._ports.audience.changes != changes:
+            await self.recheck([channel for channel, _offset in admitted])
+
+    async def _check(self, name: str) -> ChannelName:
+        """Return the channel of this name; raises when there is none or not for this client."""
+        channel = read_channel(name)
+        await self._ports.audience.check_channel(channel, self._viewer_id)
+        return channel
+
+    async def recheck(self, channels: Iterable[ChannelName]) -> None:
+        """Let go of channels that this client may not follow any more, and say so."""
+        for channel in channels:
+            name = str(channel)
+            try:
+                await self._ports.audience.check_channel(channel, self._viewer_id)
+            except Unavailable:
+                continue  # nobody can tell now; the next change or reconnect asks again
+            except AppError as error:
+                if name in self.socket.channels:
+                    self._drop(channel)
+                    self.socket.answer(write_error(error, channel=name))
 
     async def _admit(
         self, channel: ChannelName, since: Position | None, answer: dict[str, object]
@@ -202,8 +228,7 @@ class Conversation:
             raise
         if is_fresh:
             self._rooms.add(channel.id)
-            user_id = None if self._identity is None else self._identity.user_id
-            mirror.count_watcher(user_id, SOCKET_WAY, +1)
+            mirror.count_watcher(self._viewer_id, SOCKET_WAY, +1)
         else:
             self._ports.rooms.release(channel.id)
         self.socket.channels.add(name)
@@ -248,8 +273,7 @@ class Conversation:
         mirror = self._ports.rooms.find(channel.id)
         if mirror is not None:
             mirror.detach(self.socket)
-            user_id = None if self._identity is None else self._identity.user_id
-            mirror.count_watcher(user_id, SOCKET_WAY, -1)
+            mirror.count_watcher(self._viewer_id, SOCKET_WAY, -1)
             self._ports.rooms.release(channel.id)
 
     # Lines
@@ -270,7 +294,7 @@ class Conversation:
             room_id = read_room(words.room)
             if room_id not in self._rooms:
                 channel = ChannelName(ChannelKind.ROOM, room_id)
-                await self._ports.audience.check_channel(channel, self._identity)
+                await self._ports.audience.check_channel(channel, self._viewer_id)
             self._ports.rooms.hold(room_id)
             try:
                 stored = await self._ports.client.send_chat(

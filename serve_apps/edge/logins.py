@@ -17,12 +17,16 @@ from kit.settings import AuthSettings
 from serve_apps.access.grants import TicketBook, TicketInvalid, TicketKind, read_ticket
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.tokens import SessionRevoked, TokenInvalid, read_access_token
+from serve_apps.edge.batched_reads import BatchedReads
 from serve_apps.edge.followers import Member
 from storage.database import LOST_CONNECTION, Database, DatabaseBusy
-from storage.users import find_user
+from storage.users import UserRow, list_users
 
 JWT_JOINT = "."
 """Parts of a JWT are joined by dots (RFC 7519, section 3); no ticket holds one."""
+
+PEOPLE_FRESH_S = 10.0
+"""Names and roles are kept so long, for many who come at once; a revoked login is told apart."""
 
 NEITHER = "This is neither an access token of this site nor a ticket for this edge."
 
@@ -52,6 +56,7 @@ class Logins:
 
     def __init__(self, ports: LoginPorts) -> None:
         self._ports = ports
+        self._people = BatchedReads(self._read_people, ports.clock, PEOPLE_FRESH_S)
 
     async def authenticate(self, token: str) -> Member | None:
         """Return whom the token speaks for, None for a stranger's ticket, which counts once too.
@@ -63,8 +68,7 @@ class Logins:
             return None
         self._check_standing(login)
         try:
-            async with self._ports.database.connection() as connection:
-                user = await find_user(connection, login.user_id)
+            user = await self._people.get(login.user_id)
         except LOST_CONNECTION as error:
             raise DatabaseBusy(retry_after_s=1) from error
         if user is None:
@@ -92,6 +96,10 @@ class Logins:
         if session_id is None:
             raise TokenInvalid(NEITHER)
         return Login(ticket.subject, session_id)
+
+    async def _read_people(self, user_ids: list[uuid.UUID]) -> dict[uuid.UUID, UserRow]:
+        async with self._ports.database.connection() as connection:
+            return {user.id: user for user in await list_users(connection, user_ids)}
 
     def _check_standing(self, login: Login) -> None:
         if self._ports.is_revoked(login.session_id):

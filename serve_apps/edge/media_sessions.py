@@ -109,6 +109,14 @@ class MediaSessions:
             if session.login == login:
                 self.close(session_id)
 
+    def list_viewers(self, room_id: uuid.UUID) -> dict[str, uuid.UUID | None]:
+        """Return who watches a room here, by session; None: anonymous."""
+        return {
+            session_id: session.user_id
+            for session_id, session in self._sessions.items()
+            if session.room_id == room_id and session.role == "viewer"
+        }
+
     def has(self, session_id: str) -> bool:
         """Tell whether there is such a session."""
         return session_id in self._sessions

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from actors.live_room.client import RoomClient
 from actors.live_room.directory import RoomDirectory
 from actors.live_room.messages import EDGE
 from kit.clock import Clock
+from kit.errors import AppError, Unavailable
 from kit.logs import get_log
 from kit.settings import Settings
 from media.sfu.options import SfuOptions
@@ -27,9 +29,10 @@ from media.sfu.server import Sfu
 from serve_apps.access.grants import TicketBook
 from serve_apps.access.revocations import RevocationBook
 from serve_apps.edge.addresses import EdgeAddress, find_candidate_ips, make_edge_address
-from serve_apps.edge.audience import Audience
+from serve_apps.edge.audience import Audience, AudiencePorts
 from serve_apps.edge.conversation import TalkPorts
 from serve_apps.edge.ephemeral import EphemeralChannels
+from serve_apps.edge.live_access import LiveAccessBook
 from serve_apps.edge.liveness import EdgeVitals, Heartbeat, LoopWatch
 from serve_apps.edge.logins import LoginPorts, Logins
 from serve_apps.edge.media_sessions import MediaSessions
@@ -85,6 +88,7 @@ class EdgeServer:
         self._watch = LoopWatch()
         self._vitals = EdgeVitals()
         self._tasks: list[asyncio.Task[None]] = []
+        self._changed_lives: asyncio.Queue[uuid.UUID] = asyncio.Queue()
         self._runner: web.AppRunner | None = None
         self._heartbeat: Heartbeat | None = None
         self._is_closed = False
@@ -116,6 +120,8 @@ class EdgeServer:
                 ("edge-lag", self._watch.run()),
                 ("edge-sweep", self._sockets.sweep()),
                 ("edge-revocations", self._revocations.run()),
+                ("edge-live-access", self._lives.run()),
+                ("edge-players", self._recheck_players()),
                 ("edge-tidy", self._tidy()),
             )
         ]
@@ -213,12 +219,14 @@ class EdgeServer:
                 is_revoked=self._revocations.is_revoked,
             )
         )
-        talk = TalkPorts(
-            logins, Audience(ports.database), self._rooms, self._client, self._ephemeral
-        )
+        self._lives = LiveAccessBook(ports.database)
+        self._audience = Audience(AudiencePorts(ports.database, ports.clock, self._lives))
+        talk = TalkPorts(logins, self._audience, self._rooms, self._client, self._ephemeral)
         self._sockets = SocketServer(settings, ports.clock, talk, lambda: self._watch.is_breathless)
         self._revocations.on_revoked(self._sockets.end_session)
         self._revocations.on_revoked(self._sessions.end_login)
+        self._lives.on_changed(self._sockets.recheck_room)
+        self._lives.on_changed(self._changed_lives.put_nowait)
 
     def _build_app(self) -> web.Application:
         ports, settings = self._ports, self._ports.settings
@@ -237,6 +245,7 @@ class EdgeServer:
                 tickets=self._tickets,
                 sessions=self._sessions,
                 is_revoked=self._revocations.is_revoked,
+                check_viewer=self._audience.check_room,
             ),
         )
         add_upload_routes(
@@ -268,6 +277,19 @@ class EdgeServer:
         is_ok = facts["healthy"] and facts["state"] == "live"
         body = {"status": "ok" if is_ok else facts["state"], **facts}
         return web.json_response(body, status=200 if is_ok else 503)
+
+    async def _recheck_players(self) -> None:
+        """End players of lives that were hidden from who watches, until cancelled."""
+        while True:
+            room_id = await self._changed_lives.get()
+            for session_id, viewer_id in self._sessions.list_viewers(room_id).items():
+                try:
+                    await self._audience.check_room(room_id, viewer_id)
+                except Unavailable:
+                    continue
+                except AppError as error:
+                    log.info("viewer.cut_off", code=error.code)
+                    self._sessions.close(session_id)
 
     async def _tidy(self) -> None:
         """Drop sessions that never connected, and say how loaded this edge is."""

@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
@@ -22,7 +23,7 @@ from kit.settings import Settings
 from serve_apps.edge.conversation import Conversation, TalkPorts
 from serve_apps.edge.followers import CALM_BYTES, LAG_MAX_S
 from serve_apps.edge.refusals import build_refusal
-from serve_apps.edge.socket_words import FRAME_BYTES_MAX, CloseCode
+from serve_apps.edge.socket_words import FRAME_BYTES_MAX, ChannelKind, ChannelName, CloseCode
 from serve_apps.edge.sockets import Socket
 from serve_apps.edge.strict_websocket import StrictWebSocket
 
@@ -55,7 +56,7 @@ class SocketServer:
         self._admissions = float(settings.edge.handshakes_per_s_max)
         self._admissions_at_s = time.monotonic()
         self._is_draining = False
-        self._catching_up: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -91,6 +92,13 @@ class SocketServer:
         for socket in list(self._open):
             if socket.member is not None and socket.member.identity.session_id == session_id:
                 socket.close(CloseCode.SESSION_REVOKED)
+
+    def recheck_room(self, room_id: uuid.UUID) -> None:
+        """A live was hidden, shown or deleted: let those go who may not see it any more."""
+        room = ChannelName(ChannelKind.ROOM, room_id)
+        for socket, conversation in list(self._open.items()):
+            if str(room) in socket.channels:
+                self._own(conversation.recheck([room]), "socket-recheck")
 
     async def sweep(self) -> None:
         """Look after slow and idle sockets until cancelled."""
@@ -146,11 +154,15 @@ class SocketServer:
         assert socket.lagging_since_s is not None, "only lagging sockets are looked after"
         if socket.unread_bytes < CALM_BYTES:
             socket.lagging_since_s = None
-            task = asyncio.create_task(self._catch_up(socket), name="socket-catch-up")
-            self._catching_up.add(task)
-            task.add_done_callback(self._catching_up.discard)
+            self._own(self._catch_up(socket), "socket-catch-up")
         elif now_s - socket.lagging_since_s > LAG_MAX_S:
             socket.close(CloseCode.TOO_SLOW)
+
+    def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run work beside the sockets; it handles its refusals itself."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _catch_up(self, socket: Socket) -> None:
         """Show what was held back: rooms from their resume points, else the latest states."""

@@ -7,13 +7,14 @@ redirect included. Candidates are complete in the answer: nothing is left to tri
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
 from kit.clock import Clock
-from kit.errors import AppError, NotFound
+from kit.errors import AppError, NotFound, Unavailable
 from kit.ids import parse_id
 from kit.logs import get_log
 from kit.settings import AuthSettings
@@ -65,6 +66,8 @@ class WhipPorts:
     tickets: TicketBook
     sessions: MediaSessions
     is_revoked: Callable[[uuid.UUID], bool]
+    check_viewer: Callable[[uuid.UUID, uuid.UUID | None], Awaitable[None]]
+    """Raises unless the person may (still) see the room."""
 
 
 def add_whip_routes(app: web.Application, ports: WhipPorts) -> None:
@@ -131,6 +134,8 @@ class _WhipServer:
         login = parse_id(str(ticket.claims.get("session", "")))
         if login is not None and self._ports.is_revoked(login):
             raise SessionRevoked
+        with suppress(Unavailable):  # nobody can tell now, and the ticket is seconds old
+            await self._ports.check_viewer(ticket.resource, ticket.subject)
         answer = self._ports.sessions.watch(
             ticket.resource, user_id=ticket.subject, login=login, offer=offer
         )

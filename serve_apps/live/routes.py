@@ -26,6 +26,7 @@ from serve_apps.live.schemas import (
     IngestBody,
     JoinBody,
     LiveBody,
+    LiveChangeRequest,
     LivePlaybackBody,
     LiveRequest,
     RoomMessageBody,
@@ -103,6 +104,47 @@ async def get_live(live_id: uuid.UUID, viewer: OptionalUser, ports: Ports) -> Li
         live = await service.get_live(connection, viewer, live_id)
         edge_url = await choose_edge(connection, ports.settings)
     return await _describe_one(ports, live, edge_url)
+
+
+@routes.patch(
+    "/{live_id}",
+    permission=Permission.OWNER,
+    rate=RateTier.STANDARD,
+    summary="Change the title of your live, or who may see it; whoever may not is let go at once.",
+    errors=(service.LiveNotFound, PermissionDenied),
+)
+async def change_live(
+    live_id: uuid.UUID,
+    body: LiveChangeRequest,
+    user: CurrentUser,
+    ports: Ports,
+    connection: Transaction,
+) -> LiveBody:
+    """Change a live."""
+    live = await service.change_live(
+        connection, user, live_id, title=body.title, visibility=body.visibility
+    )
+    edge_url = await choose_edge(connection, ports.settings)
+    return await _describe_one(ports, live, edge_url)
+
+
+@routes.delete(
+    "/{live_id}",
+    permission=Permission.OWNER,
+    rate=RateTier.STANDARD,
+    summary="End your live and take it away, with its chat.",
+    status=204,
+    response_class=Response,
+    errors=(service.LiveNotFound, PermissionDenied),
+)
+async def delete_live(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> None:
+    """Delete a live; its room ends it first, outside of any transaction of ours."""
+    async with ports.database.transaction() as connection:
+        live = await service.get_own_live(connection, user, live_id)
+    if live.status != "ended":
+        await ports.rooms.end_live(live_id)
+    async with ports.database.transaction() as connection:
+        await service.delete_live(connection, user, live_id)
 
 
 @routes.post(

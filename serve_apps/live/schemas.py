@@ -34,6 +34,17 @@ class LiveRequest(BaseModel):
     visibility: Visibility = Visibility.PUBLIC
 
 
+class LiveChangeRequest(BaseModel):
+    """Changes what is given and leaves the rest."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"visibility": "followers"}]}
+    )
+
+    title: Title | None = None
+    visibility: Visibility | None = None
+
+
 class LiveOwnerBody(BaseModel):
     """Whose live it is."""
 

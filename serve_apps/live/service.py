@@ -20,6 +20,7 @@ from kit.settings import Settings
 from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import can_view
+from storage import lives as storage_lives
 from storage.database import Connection
 from storage.edges import EdgeEntry, find_edge, list_live_edges
 from storage.events import append_event
@@ -170,6 +171,34 @@ async def get_own_live(connection: Connection, owner: Identity, live_id: uuid.UU
     if live.owner_id != owner.user_id:
         raise PermissionDenied
     return live
+
+
+async def change_live(
+    connection: Connection,
+    owner: Identity,
+    live_id: uuid.UUID,
+    *,
+    title: str | None,
+    visibility: str | None,
+) -> LiveRow:
+    """Change what is given; hiding a live lets go of who may not see it any more.
+
+    Raises LiveNotFound, PermissionDenied.
+    """
+    live = await get_own_live(connection, owner, live_id)
+    await storage_lives.change_live(
+        connection,
+        live_id,
+        title=live.title if title is None else title,
+        visibility=live.visibility if visibility is None else visibility,
+    )
+    return await get_own_live(connection, owner, live_id)
+
+
+async def delete_live(connection: Connection, owner: Identity, live_id: uuid.UUID) -> None:
+    """Take a live away; raises LiveNotFound, PermissionDenied."""
+    await get_own_live(connection, owner, live_id)
+    await storage_lives.delete_live(connection, live_id)
 
 
 async def rotate_key(connection: Connection, owner: Identity, live_id: uuid.UUID) -> str:

@@ -52,10 +52,13 @@ async def ignore_upload(_connection: Connection, _upload: Upload) -> None:
 
 @contextlib.asynccontextmanager
 async def run_edge(
-    settings: Settings, objects: ObjectStore, slot: int = 0
+    settings: Settings,
+    objects: ObjectStore,
+    slot: int = 0,
+    database_type: type[Database] = Database,
 ) -> AsyncIterator[EdgeServer]:
     """Run an edge in this process."""
-    database = Database(settings.database.url, PoolOptions(size=2, name="edge"))
+    database = database_type(settings.database.url, PoolOptions(size=2, name="edge"))
     cache = Cache(settings.cache.url)
     await database.open()
     await cache.open()

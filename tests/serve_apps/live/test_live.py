@@ -177,6 +177,24 @@ async def test_only_the_owner_ends_a_live(ada: Person, bob: Person, ports: ApiPo
     assert [str(room_id) for room_id in ports.rooms.ended] == [live["id"]]
 
 
+async def test_the_owner_hides_a_live_and_takes_it_away(
+    ada: Person, bob: Person, ports: ApiPorts
+) -> None:
+    live = await ada.post("/v1/live", {"title": "T"}, status=201)
+    path = f"/v1/live/{live['id']}"
+    refused = await bob.call("PATCH", path, json={"visibility": "private"})
+    assert refused.status_code == 403
+    renamed = await ada.call("PATCH", path, json={"title": "Evening drive"})
+    assert (renamed.json()["title"], renamed.json()["visibility"]) == ("Evening drive", "public")
+    hidden = await ada.call("PATCH", path, json={"visibility": "private"})
+    assert (hidden.json()["title"], hidden.json()["visibility"]) == ("Evening drive", "private")
+    assert (await bob.call("GET", path)).status_code == 404
+    assert (await bob.call("DELETE", path)).status_code == 404
+    assert (await ada.call("DELETE", path)).status_code == 204
+    assert [str(room_id) for room_id in ports.rooms.ended] == [live["id"]]
+    assert (await ada.call("GET", path)).status_code == 404
+
+
 async def test_history_pages_from_the_newest_as_the_socket_shows_it(
     ada: Person, client: httpx.AsyncClient, database: Database
 ) -> None:

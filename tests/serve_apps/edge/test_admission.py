@@ -1,0 +1,163 @@
+"""Who may follow what: asked at the source, for many at once, and again when it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import ClassVar
+
+import pytest
+
+from kit.settings import Settings
+from serve_apps.edge.live_access import LiveAccessBook
+from storage.database import Connection, Database
+from storage.lives import change_live, delete_live
+from storage.objects import ObjectStore
+from tests.actors.live_room.stage import run_host
+from tests.serve_apps.edge.edge_stage import (
+    Guest,
+    Talker,
+    connect,
+    invite,
+    run_edge,
+    use_free_ports,
+)
+from tests.storage.live_rows import create_room_row
+
+pytestmark = pytest.mark.db
+
+CLIENTS = 200
+LINES = 40
+MISSED_AFTER = 10
+
+
+class LoggedDatabase(Database):
+    """A pool that remembers every statement."""
+
+    statements: ClassVar[list[str]] = []
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        async with super().connection() as connection:
+            with connection.query_logger(lambda record: self.statements.append(record.query)):
+                yield connection
+
+
+def count_statements(words: str) -> int:
+    return sum(words in statement for statement in LoggedDatabase.statements)
+
+
+async def come_back(
+    talker: Talker, guest: Guest | None, channel: str, since: tuple[str, int]
+) -> list[int]:
+    """Authenticate and resume; return the offsets that were replayed."""
+    if guest is not None:
+        assert (await talker.authenticate(guest))["type"] == "authenticated"
+    assert (await talker.subscribe(channel, since))["recovered"] is True
+    await talker.wait(lambda: len(talker.offsets(channel)) == LINES - MISSED_AFTER, 30)
+    return talker.offsets(channel)
+
+
+async def test_two_hundred_come_back_to_an_edge_that_asks_the_database_a_few_times(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> None:
+    settings = use_free_ports(settings)
+    ada = await invite(database, settings, "ada")
+    guests = [await invite(database, settings, f"guest{n}") for n in range(CLIENTS // 2)]
+    async with database.connection() as connection:
+        room_id = await create_room_row(connection, ada.user_id)
+    channel = f"room:{room_id}"
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(run_host(settings))
+        first = await stack.enter_async_context(run_edge(settings, objects))
+        writer = await stack.enter_async_context(connect(first))
+        await writer.authenticate(ada)
+        acks = [await writer.chat(room_id, f"n{n}") for n in range(LINES)]
+        since = (acks[0]["epoch"], MISSED_AFTER)
+        second = await stack.enter_async_context(run_edge(settings, objects, 1, LoggedDatabase))
+        talkers = [await stack.enter_async_context(connect(second)) for _ in range(CLIENTS)]
+        LoggedDatabase.statements.clear()
+        started_s = time.monotonic()
+        heard = await asyncio.gather(
+            *(
+                come_back(talker, guest, channel, since)
+                for talker, guest in zip(talkers, [*guests, *[None] * 100], strict=True)
+            )
+        )
+        seconds = int(time.monotonic() - started_s) + 1
+        assert heard == [list(range(MISSED_AFTER + 1, LINES + 1))] * CLIENTS
+        assert count_statements("FROM lives WHERE id = ANY") <= seconds
+        assert count_statements("FROM users WHERE id = ANY") <= CLIENTS // 10
+        assert count_statements("FROM placements") <= 1
+        rest = {
+            s for s in LoggedDatabase.statements if "id = ANY" not in s and "placements" not in s
+        }
+        assert not any("room_messages" in statement or "users" in statement for statement in rest)
+
+
+async def test_a_live_that_is_hidden_lets_go_of_who_may_not_see_it(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> None:
+    settings = use_free_ports(settings)
+    ada = await invite(database, settings, "ada")
+    bob = await invite(database, settings, "bob")
+    async with database.connection() as connection:
+        room_id = await create_room_row(connection, ada.user_id)
+    channel = f"room:{room_id}"
+    async with (
+        run_host(settings),
+        run_edge(settings, objects) as edge,
+        connect(edge) as owner,
+        connect(edge) as viewer,
+        connect(edge) as stranger,
+    ):
+        await owner.authenticate(ada)
+        await viewer.authenticate(bob)
+        for talker in (owner, viewer, stranger):
+            assert (await talker.subscribe(channel))["offset"] == 0
+        await owner.chat(room_id, "before")
+        for talker in (viewer, stranger):
+            await talker.wait(lambda talker=talker: talker.offsets(channel) == [1])
+        async with database.connection() as connection:
+            await change_live(connection, room_id, title="Mine", visibility="private")
+        started_s = time.monotonic()
+        for talker in (viewer, stranger):
+            await talker.wait(lambda talker=talker: bool(talker.errors))
+            refusal = talker.errors[0]
+            assert (refusal["channel"], refusal["error"]) == (channel, "not_found")
+        assert time.monotonic() - started_s < 1.0
+        await owner.chat(room_id, "after")
+        await owner.wait(lambda: owner.offsets(channel) == [1, 2])
+        assert (await viewer.subscribe(channel))["error"] == "not_found"
+        assert viewer.offsets(channel) == [1]
+        assert stranger.offsets(channel) == [1]
+        async with database.connection() as connection:
+            await delete_live(connection, room_id)
+        await owner.wait(lambda: bool(owner.errors))
+        assert owner.errors[0]["error"] == "not_found"
+
+
+async def test_a_change_is_told_once_though_its_notice_is_lost(database: Database) -> None:
+    async with database.connection() as connection:
+        owner_id = await connection.fetchval(
+            "INSERT INTO users (id, username, email, password_hash)"
+            " VALUES (gen_random_uuid(), 'ada', 'ada@example.org', '') RETURNING id"
+        )
+        room_id = await create_room_row(connection, owner_id)
+    book, told = LiveAccessBook(database), list[uuid.UUID]()
+    book.on_changed(told.append)
+    await book.load()
+    assert told == []
+    async with database.connection() as connection:
+        await change_live(connection, room_id, title="Same", visibility="public")
+        await book.load()
+        assert told == []
+        await change_live(connection, room_id, title="Same", visibility="followers")
+    await book.load()
+    await book.load()
+    assert told == [room_id]
+    assert book.get_version(room_id) == 2
