@@ -52,3 +52,12 @@ def wait_for_picture(page: Page) -> float:
         "v => new Promise(r => v.requestVideoFrameCallback(() => r(performance.now())))"
     )
     return float(took)
+
+
+def log_in(page: Page, product: Product, login: str, password: str) -> None:
+    """Log in as somebody who has an account."""
+    page.goto(product.url + "/login")
+    page.get_by_test_id("login-login").fill(login)
+    page.get_by_test_id("login-password").fill(password)
+    page.get_by_test_id("login-submit").click()
+    expect(page.get_by_test_id("user-menu")).to_be_visible()
