@@ -35,9 +35,17 @@ SOCKET_RESUMES = Counter(
 SOCKET_DELIVERIES = Counter(
     "socialflow_socket_deliveries_total", "Frames written to followers.", ["kind"]
 )
-CHAT_MESSAGES = Counter("socialflow_chat_messages_total", "Committed chat lines.")
-CHAT_REFUSALS = Counter("socialflow_chat_refusals_total", "Refused chat lines.", ["code"])
-ROOM_ACTIVATIONS = Counter("socialflow_room_activations_total", "Rooms loaded from storage.")
+ENTRIES_STORED = Counter(
+    "socialflow_entries_stored_total",
+    "Committed entries of durable channels.",
+    ["kind", "entry"],
+)
+COMMANDS_REFUSED = Counter(
+    "socialflow_commands_refused_total", "Commands a hosted object refused.", ["kind", "code"]
+)
+ACTIVATIONS = Counter(
+    "socialflow_activations_total", "Hosted objects loaded from storage.", ["kind"]
+)
 LINK_FRAMES = Counter("socialflow_link_frames_total", "Frames between hosts and edges.", ["type"])
 UPLOAD_BYTES = Counter("socialflow_upload_bytes_total", "Acknowledged upload bytes.")
 MEDIA_SESSIONS = Gauge("socialflow_media_sessions", "WebRTC sessions on this edge.", ["role"])

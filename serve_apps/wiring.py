@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from actors.hosting.shell import HostShell
 from actors.job_runner.ports import JobHandler, JobSpec, Listener
 from actors.job_runner.shell import JobRunnerShell
-from actors.live_room.shell import RoomHostShell
+from actors.live_room.kind import ROOM_KIND
 from kit.settings import Settings
 from serve_apps.api import deployment
 from serve_apps.edge.server import UploadRules
@@ -26,6 +27,17 @@ HANDLERS: Mapping[str, JobHandler | JobSpec] = MappingProxyType({**videos.HANDLE
 
 LISTENERS: Mapping[str, Listener] = MappingProxyType({**posts.LISTENERS, **users.LISTENERS})
 """Every listener of the outbox, by name."""
+
+
+KINDS = (ROOM_KIND,)
+"""Every kind of object that hosts run."""
+
+
+class Host(HostShell):
+    """A host that runs objects of every kind."""
+
+    def __init__(self, host_id: str) -> None:
+        super().__init__(host_id, KINDS)
 
 
 class Runner(JobRunnerShell):
@@ -46,8 +58,8 @@ class Edge(EdgeShell):
 
 
 def host_class() -> type:
-    """Return the class that keeps live rooms; its argument is the host's id."""
-    return RoomHostShell
+    """Return the class that runs hosted objects; its argument is the host's id."""
+    return Host
 
 
 def edge_class() -> type:

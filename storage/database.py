@@ -58,6 +58,18 @@ class WriteOutcomeUnknown(Unavailable):
     code, message = "write_outcome_unknown", "It is not known whether this was saved; look first."
 
 
+class WriteRefused(Unavailable):
+    """PostgreSQL refused the statement: surely nothing was written."""
+
+    code, message = "write_refused", "This could not be saved; try again soon."
+
+
+class SequenceTaken(Unavailable):
+    """Another row has one of these numbers: what the writer remembers is outdated."""
+
+    code, message = "sequence_taken", "This moved; try again."
+
+
 @dataclass(frozen=True)
 class PoolOptions:
     """Size and patience of a pool."""

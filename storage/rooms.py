@@ -17,24 +17,19 @@ import asyncpg
 import msgspec
 import orjson
 
-from kit.errors import Unavailable
-from storage.database import LOST_CONNECTION, Connection, WriteOutcomeUnknown, read_row, read_rows
+from storage.database import (
+    LOST_CONNECTION,
+    Connection,
+    SequenceTaken,
+    WriteOutcomeUnknown,
+    WriteRefused,
+    read_row,
+    read_rows,
+)
 
 WRITE_TIMEOUT_S = 5.0
 Sender = tuple[uuid.UUID, uuid.UUID, str]
 """Room, user and client_id: what makes a chat line the same one when it is sent again."""
-
-
-class WriteRefused(Unavailable):
-    """PostgreSQL refused the statement: surely nothing was written."""
-
-    code, message = "write_refused", "This could not be saved; try again soon."
-
-
-class SequenceTaken(Unavailable):
-    """Another row has one of these numbers: what the host remembers of the room is outdated."""
-
-    code, message = "sequence_taken", "The room moved; try again."
 
 
 class RoomRecord(msgspec.Struct, frozen=True):

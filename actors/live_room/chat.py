@@ -7,7 +7,6 @@ import uuid
 from collections import deque
 
 from actors.live_room.entries import (
-    ChatCommand,
     ChatLineEmpty,
     ChatLineTooLong,
     ChatTooFast,
@@ -52,10 +51,10 @@ class PaceBook:
         self._terms = terms
         self._times_s: dict[uuid.UUID, deque[float]] = {}
 
-    def check_pace(self, command: ChatCommand) -> None:
-        """Count the line; raises ChatTooFast when its sender has none left in this window."""
+    def check_pace(self, user_id: uuid.UUID) -> None:
+        """Count a line; raises ChatTooFast when its sender has none left in this window."""
         now_s = self._terms.clock.monotonic_s()
-        times_s = self._times_s.setdefault(command.speaker.user_id, deque())
+        times_s = self._times_s.setdefault(user_id, deque())
         while times_s and times_s[0] <= now_s - WINDOW_S:
             times_s.popleft()
         if len(times_s) >= self._terms.chat_per_10_s_max:

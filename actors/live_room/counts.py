@@ -1,6 +1,6 @@
 """Tells the cache how many people watch each room of this host, for lists that ask no host.
 
-Whoever runs a host runs one board beside it. Changed counts are written together each second;
+Every host runs one board beside its rooms. Changed counts are written together each second;
 unchanged ones again before they expire. Lost counts cost nothing: the next round repeats them.
 """
 
@@ -11,8 +11,11 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from actors.hosting.core import HostView
+from actors.live_room.room import Room
 from kit.clock import Clock
 from storage.cache import Cache
+from storage.placements import ROOM
 from storage.viewers import write_viewer_counts
 
 WRITE_EVERY_S = 1.0
@@ -27,6 +30,16 @@ class Written:
 
     viewers: int
     at_s: float
+
+
+async def run_count_board(view: HostView) -> None:
+    """Tell the cache of this host's rooms until cancelled."""
+
+    def list_counts() -> dict[uuid.UUID, int]:
+        rooms = (core for core in view.list_cores(ROOM) if isinstance(core, Room))
+        return {room.id: room.get_counts()["viewers"] for room in rooms}
+
+    await CountBoard(view.cache, view.clock, list_counts).run()
 
 
 class CountBoard:

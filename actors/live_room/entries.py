@@ -1,6 +1,6 @@
-"""The words of a room: entries of its durable channel, commands that come in, effects that go out.
+"""The words of a room: its status, its refusals, and what is stored of it.
 
-Plain values shared by the core and the host that runs it.
+Plain values shared by the core and its kind.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from actors.hosting.entries import Entry
 from kit.clock import Clock, format_time
-from kit.errors import AppError, Conflict, MalformedRequest, RateLimited, Unavailable
+from kit.errors import Conflict, MalformedRequest, RateLimited
 
 
 class RoomStatus(enum.StrEnum):
@@ -55,37 +56,6 @@ class RoomEnded(Conflict):
     code, message = "room_ended", "This live has ended."
 
 
-class RoomBusy(Unavailable):
-    """More lines are waiting than the room keeps."""
-
-    code, message = "room_busy", "The room is very busy; try again in a moment."
-
-
-class StorageAway(Unavailable):
-    """Nothing can be saved right now, so nothing durable is accepted."""
-
-    code, message = "storage_away", "Messages cannot be saved right now; try again in a moment."
-
-
-class RoomMoved(Unavailable):
-    """The room is moving to another host."""
-
-    code, message = "room_moved", "The room is moving; try again."
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One numbered line of the durable channel."""
-
-    seq: int
-    id: uuid.UUID
-    kind: str
-    user_id: uuid.UUID | None
-    client_id: str | None
-    body: dict[str, Any]
-    created_at: datetime
-
-
 @dataclass(frozen=True)
 class Speaker:
     """Who writes, with the names shown."""
@@ -93,24 +63,6 @@ class Speaker:
     user_id: uuid.UUID
     username: str
     display_name: str
-
-
-@dataclass(frozen=True)
-class Requester:
-    """Where an answer goes: which link, and which request on it."""
-
-    link: str
-    request_id: int
-
-
-@dataclass(frozen=True)
-class ChatCommand:
-    """A line somebody wants to write; `client_id` makes repeats recognisable."""
-
-    requester: Requester
-    speaker: Speaker
-    client_id: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -157,64 +109,6 @@ class Change:
     at: datetime
     event_id: uuid.UUID | None
     event_name: str | None
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one room wants written in this tick, whole or not at all."""
-
-    entries: tuple[Entry, ...]
-    change: Change | None
-
-
-@dataclass(frozen=True)
-class Acknowledge:
-    """The line is stored: tell its sender."""
-
-    requester: Requester
-    message_id: uuid.UUID
-    seq: int
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """Tell the requester why not."""
-
-    requester: Requester
-    error: AppError
-
-
-@dataclass(frozen=True)
-class Finish:
-    """Tell the requester that it is done."""
-
-    requester: Requester
-
-
-@dataclass(frozen=True)
-class Publish:
-    """Send stored entries to every edge, in order."""
-
-    entries: tuple[Entry, ...]
-
-
-@dataclass(frozen=True)
-class Show:
-    """Send a latest state to every edge; nothing of it is stored."""
-
-    kind: str
-    data: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class EndSession:
-    """A newer publisher took over: its edge closes this media session."""
-
-    link: str
-    session_id: str
-
-
-Effect = Acknowledge | Refuse | Finish | Publish | Show | EndSession
 
 
 def describe_speaker(speaker: Speaker) -> dict[str, str]:

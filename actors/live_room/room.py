@@ -1,65 +1,45 @@
-"""One room: who may write what, in which number, and where the broadcast stands.
+"""One room: who may write what, and where the broadcast stands.
 
-No I/O: commands and a clock go in, effects come out; `host.py` carries them out. Nothing is
-acknowledged or shown before its batch was stored: `take_batch` numbers, `confirm` publishes,
-`revert` forgets numbers that were surely not stored, `resolve` compares with storage when nobody
-knows. At most one batch is out at a time.
+No I/O: commands and a clock go in, effects come out; the host carries them out. Lines and changes
+of status wait in the room's log (`actors/hosting/log.py`), which numbers them and says when they
+are stored.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
+from actors.hosting.effects import Effect, Finish, Refuse, Requester, Show, Signal
+from actors.hosting.entries import Entry
+from actors.hosting.log import Draft, Log
 from actors.live_room.chat import PaceBook, check_client_id, clean_text
 from actors.live_room.entries import (
-    Acknowledge,
-    Batch,
     Change,
-    ChatCommand,
-    Effect,
-    EndSession,
-    Entry,
-    Finish,
     Origin,
-    Publish,
-    Refuse,
-    Requester,
-    RoomBusy,
     RoomEnded,
     RoomFacts,
     RoomStatus,
     RoomTerms,
-    Show,
     Speaker,
     describe_speaker,
+)
+from actors.live_room.messages import (
+    ChatSend,
+    LiveEnd,
+    PublisherDown,
+    PublisherUp,
+    SessionEnd,
+    TypingSend,
+    ViewersReport,
 )
 from kit.errors import AppError
 from kit.events import EventName
 
-HISTORY_MAX = 500
-QUEUE_MAX = 1000
 INTERRUPTED_MAX_S = 60.0
 ORIGIN_GRACE_S = 5.0
 """After activation: an edge that still holds the publisher reports within this time."""
 COUNT_EVERY_S = 1.0
-
-Sender = tuple[uuid.UUID, str]
-
-
-@dataclass
-class Draft:
-    """Something accepted that awaits its number and its place in storage."""
-
-    id: uuid.UUID
-    kind: str
-    body: dict[str, Any]
-    requesters: list[Requester]
-    sender: Sender | None = None
-    change: Change | None = None
 
 
 class Room:
@@ -69,22 +49,14 @@ class Room:
         self.id = facts.id
         self.owner_id = facts.owner_id
         self.epoch = facts.epoch
-        self.head = facts.head
         self.status = facts.status
-        self._planned = facts.status
+        self.log = Log(facts.head, history, terms.clock, self._take_stored)
         self._origin: Origin | None = None
         self._origin_stored = facts.origin
         self._origin_gen = facts.origin_gen
         self._viewers_peak = facts.viewers_peak
         self._terms = terms
         self._pace = PaceBook(terms)
-        self._history: deque[Entry] = deque(history, maxlen=HISTORY_MAX)
-        self._known: OrderedDict[Sender, tuple[uuid.UUID, int]] = OrderedDict()
-        for entry in history:
-            self._remember(entry)
-        self._queue: deque[Draft] = deque()
-        self._out: list[tuple[Draft, Entry]] = []
-        self._waiting: dict[Sender, Draft] = {}
         self._viewers: dict[str, int] = {}
         self._shown: tuple[int, int] | None = None
         self._count_due_s = 0.0
@@ -97,59 +69,66 @@ class Room:
     # What can be asked
 
     @property
-    def has_work(self) -> bool:
-        """Whether something waits for storage and may be taken now."""
-        return bool(self._queue) and not self._out
-
-    @property
     def is_idle(self) -> bool:
         """Whether nothing would be lost if the room were put away."""
         is_over = self.status in (RoomStatus.CREATED, RoomStatus.ENDED)
-        return is_over and not self._queue and not self._out and self._origin is None
+        return is_over and self.log.depth == 0 and self._origin is None
 
     def get_counts(self) -> dict[str, int]:
         """Return the present viewers and publishers."""
         publishers = 0 if self._origin is None else 1
         return {"viewers": sum(self._viewers.values()), "publishers": publishers}
 
-    def find_entries_after(self, seq: int) -> list[Entry] | None:
-        """Return the stored entries after `seq`; None when memory does not reach so far back."""
-        first = self._history[0].seq if self._history else self.head + 1
-        if seq < first - 1:
-            return None
-        return [entry for entry in self._history if entry.seq > seq]
+    def describe(self) -> dict[str, str]:
+        """Return what an edge must know of the room."""
+        return {"owner_id": str(self.owner_id), "status": str(self.status)}
+
+    def snapshot(self) -> list[Show]:
+        """Return the latest states as a fresh follower is shown them."""
+        return [Show("viewer_count", self.get_counts())]
 
     # Commands
 
-    def send_chat(self, command: ChatCommand) -> list[Effect]:
+    def handle(self, requester: Requester, command: Any) -> list[Effect]:
+        """Act on what an edge or the API says."""
+        link = requester.link
+        if isinstance(command, ChatSend):
+            return self.send_chat(requester, command)
+        if isinstance(command, TypingSend):
+            return self.type(command.speaker)
+        if isinstance(command, ViewersReport):
+            return self.report_viewers(link, command.viewers)
+        if isinstance(command, PublisherUp):
+            return self.connect_publisher(Origin(link, command.session_id, command.edge))
+        if isinstance(command, PublisherDown):
+            return self.lose_publisher(link, command.session_id, command.reason)
+        assert isinstance(command, LiveEnd), "the kind's commands are all handled here"
+        return self.end(command.reason, requester)
+
+    def send_chat(self, requester: Requester, line: ChatSend) -> list[Effect]:
         """Accept, repeat or refuse a chat line."""
-        sender = (command.speaker.user_id, command.client_id)
-        known = self._known.get(sender)
-        if known is not None:
-            return [Acknowledge(command.requester, *known)]
-        waiting = self._waiting.get(sender)
-        if waiting is not None:
-            waiting.requesters.append(command.requester)
-            return []
+        sender = (line.speaker.user_id, line.client_id)
+        repeated = self.log.find_answer(sender, requester)
+        if repeated is not None:
+            return repeated
         try:
-            check_client_id(command.client_id)
-            text = clean_text(command.text, self._terms.chat_chars_max)
+            check_client_id(line.client_id)
+            text = clean_text(line.text, self._terms.chat_chars_max)
             if self._planned == RoomStatus.ENDED:
                 raise RoomEnded
-            if len(self._queue) >= QUEUE_MAX:
-                raise RoomBusy(retry_after_s=1)
-            self._pace.check_pace(command)
+            self.log.check_space()
+            self._pace.check_pace(line.speaker.user_id)
         except AppError as error:
-            return [Refuse(command.requester, error)]
-        draft = Draft(
-            id=self._terms.make_id(),
-            kind="chat_message",
-            body={"user": describe_speaker(command.speaker), "text": text},
-            requesters=[command.requester],
-            sender=sender,
+            return [Refuse(requester, error)]
+        self.log.add(
+            Draft(
+                id=self._terms.make_id(),
+                kind="chat_message",
+                body={"user": describe_speaker(line.speaker), "text": text},
+                requesters=[requester],
+                sender=sender,
+            )
         )
-        self._waiting[sender] = draft
-        self._queue.append(draft)
         return []
 
     def type(self, speaker: Speaker) -> list[Effect]:
@@ -171,12 +150,12 @@ class Room:
         """Media enters: the newest publisher wins, and the room is live."""
         effects: list[Effect] = []
         if self._planned == RoomStatus.ENDED:
-            return [EndSession(origin.link, origin.session_id)]
+            return [_end_session(origin)]
         stored = self._origin_stored or {}
         is_same = stored.get("session") == origin.session_id and self._planned == RoomStatus.LIVE
         previous, self._origin = self._origin, origin
         if previous is not None and previous.session_id != origin.session_id:
-            effects.append(EndSession(previous.link, previous.session_id))
+            effects.append(_end_session(previous))
         self._interrupt_due_s = self._end_due_s = None
         if not is_same:
             self._origin_gen += 1
@@ -210,14 +189,14 @@ class Room:
         """End the broadcast for good; ending twice does nothing."""
         requesters = [] if requester is None else [requester]
         if self._planned == RoomStatus.ENDED:
-            ending = next((d for d in self._list_drafts() if d.change is not None), None)
+            ending = self.log.last_change
             if ending is None:
                 return [Finish(requester) for requester in requesters]
             ending.requesters += requesters
             return []
         effects: list[Effect] = []
         if self._origin is not None:
-            effects.append(EndSession(self._origin.link, self._origin.session_id))
+            effects.append(_end_session(self._origin))
             self._origin = None
         self._interrupt_due_s = self._end_due_s = None
         self._plan(RoomStatus.ENDED, reason, EventName.STREAM_ENDED, requesters)
@@ -240,104 +219,19 @@ class Room:
         self._shown, self._count_due_s = present, now_s + COUNT_EVERY_S
         return [Show("viewer_count", dict(counts))]
 
-    # Storage
-
-    def take_batch(self, entries_max: int) -> Batch | None:
-        """Number what waits, at most one change of status; None when there is nothing to do."""
-        assert not self._out, "one batch of a room is out at a time"
-        change: Change | None = None
-        at = self._terms.clock.now()
-        if self._history:
-            at = max(at, self._history[-1].created_at)
-        while self._queue and len(self._out) < entries_max:
-            draft = self._queue[0]
-            if draft.change is not None and change is not None:
-                break
-            self._queue.popleft()
-            change = draft.change or change
-            user_id, client_id = draft.sender or (None, None)
-            seq = self.head + len(self._out) + 1
-            entry = Entry(seq, draft.id, draft.kind, user_id, client_id, draft.body, at)
-            self._out.append((draft, entry))
-        return Batch(tuple(entry for _, entry in self._out), change) if self._out else None
-
-    def confirm(self) -> list[Effect]:
-        """The batch is stored: acknowledge and publish it."""
-        pairs, self._out = self._out, []
-        return self._settle(pairs)
-
-    def revert(self, error: AppError) -> list[Effect]:
-        """Surely nothing of the batch is stored: refuse its lines, keep changes for later."""
-        pairs, self._out = self._out, []
-        kept: list[Draft] = []
-        effects: list[Effect] = []
-        for draft, _ in pairs:
-            effects += [Refuse(requester, error) for requester in draft.requesters]
-            if draft.change is not None:
-                draft.requesters.clear()
-                kept.append(draft)
-            elif draft.sender is not None:
-                self._waiting.pop(draft.sender, None)
-        self._queue.extendleft(reversed(kept))
-        return effects
-
-    def drop_repeats(self, repeats: Mapping[Sender, tuple[uuid.UUID, int]]) -> list[Effect]:
-        """Nothing was stored, since these lines already are: answer them, retry the rest."""
-        pairs, self._out = self._out, []
-        effects: list[Effect] = []
-        kept: list[Draft] = []
-        for draft, _ in pairs:
-            known = None if draft.sender is None else repeats.get(draft.sender)
-            if known is None or draft.sender is None:
-                kept.append(draft)
-                continue
-            effects += [Acknowledge(requester, *known) for requester in draft.requesters]
-            self._waiting.pop(draft.sender, None)
-            self._known[draft.sender] = known
-        self._queue.extendleft(reversed(kept))
-        return effects
-
-    def resolve(self, stored: Sequence[Entry]) -> list[Effect]:
-        """Compare the batch with everything stored after the head: publish that, retry the rest."""
-        pairs, self._out = self._out, []
-        drafts = {draft.id: draft for draft, _ in pairs}
-        found = [(drafts.pop(entry.id, None), entry) for entry in stored]
-        self._queue.extendleft(reversed(list(drafts.values())))
-        return self._settle(found)
-
     # Within
 
-    def _settle(self, pairs: Sequence[tuple[Draft | None, Entry]]) -> list[Effect]:
-        effects: list[Effect] = []
-        for draft, entry in pairs:
-            self.head = entry.seq
-            self._history.append(entry)
-            self._remember(entry)
-            if entry.kind == "state":
-                self.status = RoomStatus(entry.body["status"])
-            if draft is None:
-                continue
-            if draft.change is not None:
-                self._origin_stored = draft.change.origin
-                effects += [Finish(requester) for requester in draft.requesters]
-            else:
-                effects += [Acknowledge(r, entry.id, entry.seq) for r in draft.requesters]
-            if draft.sender is not None:
-                self._waiting.pop(draft.sender, None)
-        if not any(draft.change is not None for draft in self._queue):
-            self._planned = self.status
-        if pairs:
-            effects.append(Publish(tuple(entry for _, entry in pairs)))
-        return effects
+    @property
+    def _planned(self) -> RoomStatus:
+        """The status once everything that waits is stored."""
+        waiting = self.log.last_change
+        return self.status if waiting is None else waiting.change.status
 
-    def _remember(self, entry: Entry) -> None:
-        if entry.user_id is not None and entry.client_id is not None:
-            self._known[(entry.user_id, entry.client_id)] = (entry.id, entry.seq)
-            while len(self._known) > HISTORY_MAX:
-                self._known.popitem(last=False)
-
-    def _list_drafts(self) -> list[Draft]:
-        return [draft for draft, _ in self._out] + list(self._queue)
+    def _take_stored(self, entry: Entry, change: Change | None) -> None:
+        if entry.kind == "state":
+            self.status = RoomStatus(entry.body["status"])
+        if change is not None:
+            self._origin_stored = change.origin
 
     def _interrupt(self, reason: str) -> None:
         self._end_due_s = self._terms.clock.monotonic_s() + INTERRUPTED_MAX_S
@@ -351,7 +245,6 @@ class Room:
         requesters: list[Requester] | None = None,
     ) -> None:
         """Queue a change of status with its entry."""
-        self._planned = status
         origin = self._origin
         stored = None if origin is None else {**origin.edge, "session": origin.session_id}
         if status == RoomStatus.INTERRUPTED:
@@ -366,6 +259,8 @@ class Room:
             event_name=None if event is None else str(event),
         )
         body = {"status": str(status), "reason": reason}
-        self._queue.append(
-            Draft(self._terms.make_id(), "state", body, requesters or [], change=change)
-        )
+        self.log.add(Draft(self._terms.make_id(), "state", body, requesters or [], change=change))
+
+
+def _end_session(origin: Origin) -> Signal:
+    return Signal(origin.link, SessionEnd(origin.session_id))

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import platform
+import random
 import socket
 from collections.abc import Generator
 
@@ -18,10 +19,14 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from actors.hosting.client import HostClient
+from actors.hosting.messages import API
+from actors.hosting.ports import ClientPorts
+from actors.hosting.postgres import PostgresStore
 from actors.link.frames import LinkPeer
+from actors.link.transport import UnixTransport
 from actors.live_room.client import RoomClient
-from actors.live_room.directory import RoomDirectory
-from actors.live_room.messages import API
+from actors.live_room.kind import ROOM_KIND
 from kit.clock import SystemClock
 from kit.errors import AppError
 from kit.ids import make_id
@@ -39,6 +44,8 @@ KEEP_ALIVE_S = 15
 LAST_REQUESTS_S = 0.4
 FIRST_REQUESTS_S = 2.0
 START_TIMEOUT_S = 20.0
+KINDS = (ROOM_KIND,)
+"""Kinds of hosted objects that the API speaks to."""
 log = get_log("api")
 
 
@@ -71,10 +78,15 @@ class ApiServer:
             ),
         )
         self._cache = Cache(settings.cache.url)
-        self._rooms = RoomClient(
+        self._hosts = HostClient(
             LinkPeer(API, f"api-{make_id()}", 1),
-            settings.cluster.key,
-            RoomDirectory(self._database, platform.node()),
+            ClientPorts(
+                kinds=KINDS,
+                store=PostgresStore(self._database, KINDS),
+                transport=UnixTransport(settings.run_folder, settings.cluster.key),
+                node=platform.node(),
+                jitter=random.SystemRandom(),
+            ),
         )
         self._sockets: list[socket.socket] = []
         self._server: QuietServer | None = None
@@ -94,7 +106,7 @@ class ApiServer:
                 cache=self._cache,
                 objects=ObjectStore.open(store_url),
                 clock=SystemClock(),
-                rooms=self._rooms,
+                rooms=RoomClient(self._hosts),
             )
         )
         self._sockets = open_sockets(settings.http)
@@ -151,7 +163,7 @@ class ApiServer:
         except TimeoutError:
             log.warning("api.drain_cut", deadline_s=deadline_s)
         self._server = self._serving = None
-        await self._rooms.close()
+        await self._hosts.close()
         await self._cache.close()
         await self._database.close()
         log.info("api.drained", pid=os.getpid())

@@ -13,8 +13,8 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from actors.hosting.followed import RequestFailed
 from actors.live_room.client import RoomClient
-from actors.live_room.client_room import RequestFailed
 from actors.live_room.entries import Speaker
 from kit.errors import AppError, NotAuthenticated, Unavailable
 from kit.logs import get_log
@@ -314,7 +314,7 @@ class Conversation:
             ack = {
                 "type": "ack",
                 "client_id": words.client_id,
-                "message_id": stored.message_id,
+                "message_id": stored.entry_id,
                 "epoch": stored.epoch,
                 "offset": stored.seq,
             }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from actors.live_room.client import RoomClient
-from actors.live_room.messages import PublisherFact
+from actors.live_room.messages import PublisherUp
 from kit.errors import Unavailable
 from kit.logs import get_log
 from kit.metrics import MEDIA_SESSIONS
@@ -132,7 +132,7 @@ class MediaSessions:
         """Media enters: the room goes live."""
         session = self._connect(session_id)
         if session is not None and self._client is not None:
-            fact = PublisherFact(session_id, dict(self._origin))
+            fact = PublisherUp(session_id, dict(self._origin))
             self._client.report_publisher(session.room_id, fact)
         log.info("publisher.connected", room_id=room_id)
 

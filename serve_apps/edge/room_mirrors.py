@@ -1,6 +1,6 @@
 """Rooms as this edge shows them: recent events as bytes, who follows, how many watch.
 
-Hears of rooms from their hosts through `RoomClient`; writes each event once and hands the same
+Hears of rooms from their hosts through `HostClient`; writes each event once and hands the same
 frame to every follower. A follower that comes back gets exactly what it missed, from here or from
 the host. Runs while there is a follower or a media session.
 """
@@ -13,8 +13,10 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from actors.hosting.core import ObjectKey
+from actors.hosting.messages import EntryLine, Opened
 from actors.live_room.client import RoomClient
-from actors.live_room.messages import EntryLine, RoomOpened
+from actors.live_room.messages import SessionEnd
 from kit.errors import Unavailable
 from kit.logs import get_log
 from kit.metrics import SOCKET_DELIVERIES, SOCKET_RESUMES
@@ -93,9 +95,9 @@ class RoomMirror:
 
     # What the host says
 
-    def be_opened(self, opened: RoomOpened) -> None:
+    def be_opened(self, opened: Opened) -> None:
         """Take the room's position; followers begin anew when it could not be continued."""
-        self.watchers.owner_id = opened.owner_id
+        self.watchers.owner_id = uuid.UUID(opened.facts["owner_id"])
         if self.epoch and opened.is_complete:
             return
         is_first = not self.epoch
@@ -252,7 +254,7 @@ def cut_page(lines: list[Line]) -> list[Line]:
 
 
 class RoomMirrors:
-    """All rooms shown or fed by this edge; the listener of its `RoomClient`."""
+    """All rooms shown or fed by this edge; the listener of its `HostClient`."""
 
     def __init__(self, end_session: Callable[[str], object]) -> None:
         self._rooms: dict[uuid.UUID, RoomMirror] = {}
@@ -287,28 +289,28 @@ class RoomMirrors:
             del self._rooms[room_id]
             self._client.close_room(room_id)
 
-    def on_room_opened(self, opened: RoomOpened) -> None:
+    def on_opened(self, opened: Opened) -> None:
         """Hear that a room is open."""
-        mirror = self._rooms.get(opened.room_id)
+        mirror = self._rooms.get(opened.key.id)
         if mirror is not None:
             mirror.be_opened(opened)
 
-    def on_room_entries(self, room_id: uuid.UUID, entries: list[EntryLine]) -> None:
+    def on_entries(self, key: ObjectKey, entries: list[EntryLine]) -> None:
         """Hear what was stored."""
-        mirror = self._rooms.get(room_id)
+        mirror = self._rooms.get(key.id)
         if mirror is not None:
             mirror.add_entries(entries)
 
-    def on_room_show(self, room_id: uuid.UUID, kind: str, data: bytes) -> None:
+    def on_shown(self, key: ObjectKey, kind: str, data: bytes) -> None:
         """Hear a latest state."""
-        mirror = self._rooms.get(room_id)
+        mirror = self._rooms.get(key.id)
         if mirror is not None:
             mirror.show(kind, data)
 
-    def on_session_end(self, room_id: uuid.UUID, session_id: str) -> None:
+    def on_signal(self, key: ObjectKey, signal: SessionEnd) -> None:
         """Hear that a media session is over: replaced, or the broadcast ended."""
-        log.info("room.session_ended_by_host", room_id=str(room_id))
-        self._end_session(session_id)
+        log.info("room.session_ended_by_host", room_id=str(key.id))
+        self._end_session(signal.session_id)
 
     def __len__(self) -> int:
         return len(self._rooms)

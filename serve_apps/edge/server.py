@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +17,14 @@ from typing import Any
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from actors.hosting.client import HostClient
+from actors.hosting.messages import EDGE
+from actors.hosting.ports import ClientPorts
+from actors.hosting.postgres import PostgresStore
 from actors.link.frames import LinkPeer
+from actors.link.transport import UnixTransport
 from actors.live_room.client import RoomClient
-from actors.live_room.directory import RoomDirectory
-from actors.live_room.messages import EDGE
+from actors.live_room.kind import ROOM_KIND
 from kit.clock import Clock
 from kit.errors import AppError, Unavailable
 from kit.logs import get_log
@@ -52,6 +57,8 @@ log = get_log("edge")
 
 TIDY_EVERY_S = 5.0
 SHUTDOWN_TIMEOUT_S = 2.0
+KINDS = (ROOM_KIND,)
+"""Kinds of hosted objects that an edge speaks to."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +165,7 @@ class EdgeServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._client.close()
+        await self._hosts.close()
         await self._ephemeral.close()
 
     def describe(self) -> dict[str, Any]:
@@ -191,13 +198,19 @@ class EdgeServer:
         }
         self._sessions = MediaSessions(origin)
         self._rooms = RoomMirrors(self._sessions.close)
-        self._client = RoomClient(
+        self._hosts = HostClient(
             LinkPeer(EDGE, f"edge-{self.slot}", self.incarnation),
-            settings.cluster.key,
-            RoomDirectory(ports.database, ports.node),
+            ClientPorts(
+                kinds=KINDS,
+                store=PostgresStore(ports.database, KINDS),
+                transport=UnixTransport(settings.run_folder, settings.cluster.key),
+                node=ports.node,
+                jitter=random.SystemRandom(),
+            ),
             self._rooms,
         )
-        self._rooms.use(self._client)
+        client = RoomClient(self._hosts)
+        self._rooms.use(client)
         options = SfuOptions(
             port=self._address.udp_port,
             candidate_ips=ips,
@@ -205,7 +218,7 @@ class EdgeServer:
             packet_observer=ports.watch_packets,
         )
         self._sfu = Sfu(options, ports.clock, self._sessions)
-        self._sessions.use(self._sfu, self._rooms, self._client)
+        self._sessions.use(self._sfu, self._rooms, client)
         self._revocations = RevocationBook(ports.database, settings.auth.access_ttl_s)
         self._ephemeral = EphemeralChannels(settings.cache.url, ports.cache)
         self._tickets = TicketBook()
@@ -221,7 +234,7 @@ class EdgeServer:
         )
         self._lives = LiveAccessBook(ports.database)
         self._audience = Audience(AudiencePorts(ports.database, ports.clock, self._lives))
-        talk = TalkPorts(logins, self._audience, self._rooms, self._client, self._ephemeral)
+        talk = TalkPorts(logins, self._audience, self._rooms, client, self._ephemeral)
         self._sockets = SocketServer(settings, ports.clock, talk, lambda: self._watch.is_breathless)
         self._revocations.on_revoked(self._sockets.end_session)
         self._revocations.on_revoked(self._sessions.end_login)

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from actors.live_room.activation import read_entry
 from actors.live_room.entries import describe_entry
+from actors.live_room.kind import read_entry
 from kit.clock import format_time
 from serve_apps.access.visibility import Visibility
 from serve_apps.live.service import LiveAddresses

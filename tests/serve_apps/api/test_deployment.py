@@ -21,7 +21,7 @@ from ray.serve.config import ProxyLocation
 
 from kit.settings import HttpSettings, LimitSettings, Settings
 from serve_apps.api.deployment import DEPLOYMENT, bind_api
-from tests.actors.live_room.stage import write_settings
+from tests.actors.hosting.stage import write_settings
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
 

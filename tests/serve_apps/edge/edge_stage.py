@@ -22,7 +22,7 @@ from storage.cache import Cache
 from storage.database import Connection, Database, PoolOptions
 from storage.objects import ObjectStore
 from storage.uploads import Upload
-from tests.actors.live_room.stage import NODE
+from tests.actors.hosting.stage import NODE
 from tests.storage.live_rows import create_session_row, create_user_row
 
 

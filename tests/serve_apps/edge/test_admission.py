@@ -17,7 +17,7 @@ from serve_apps.edge.live_access import LiveAccessBook
 from storage.database import Connection, Database
 from storage.lives import change_live, delete_live
 from storage.objects import ObjectStore
-from tests.actors.live_room.stage import run_host
+from tests.actors.hosting.stage import run_host
 from tests.serve_apps.edge.edge_stage import (
     Guest,
     Talker,

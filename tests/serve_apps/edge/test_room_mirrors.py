@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.hosting.core import ObjectKey
+from actors.hosting.messages import EntryLine, Opened
 from actors.live_room.client import RoomClient
-from actors.live_room.messages import EntryLine, RoomOpened
 from kit.errors import RateLimited
 from serve_apps.edge.followers import LAG_BYTES, UNREAD_BYTES_MAX
 from serve_apps.edge.room_mirrors import RING_MAX, RoomMirror, Watchers
@@ -104,9 +105,14 @@ def make_entries(first: int, last: int, text: str = "x") -> list[EntryLine]:
     return [EntryLine(seq, "chat_message", data) for seq in range(first, last + 1)]
 
 
+def make_opened(epoch: str, head: int, *, is_complete: bool) -> Opened:
+    facts = {"owner_id": str(uuid.UUID(int=3)), "status": "live"}
+    return Opened(ObjectKey("room", ROOM), epoch, head, facts, [], is_complete)
+
+
 def open_mirror(head: int, entries: list[EntryLine] | None = None) -> RoomMirror:
     mirror = RoomMirror(ROOM, cast(RoomClient, StoredRoom(entries or [])))
-    mirror.be_opened(RoomOpened(ROOM, uuid.UUID(int=3), EPOCH, head, "live", [], True))
+    mirror.be_opened(make_opened(EPOCH, head, is_complete=True))
     return mirror
 
 
@@ -244,7 +250,7 @@ async def test_a_room_that_could_not_be_continued_tells_its_followers_to_begin_a
     mirror = open_mirror(head=5)
     socket, pipe = make_socket()
     await mirror.attach(socket, 5)
-    mirror.be_opened(RoomOpened(ROOM, uuid.UUID(int=3), "fresh", 2, "live", [], False))
+    mirror.be_opened(make_opened("fresh", 2, is_complete=False))
     assert pipe.read_all() == [
         {"type": "reload", "channel": f"room:{ROOM}", "epoch": "fresh", "offset": 2}
     ]

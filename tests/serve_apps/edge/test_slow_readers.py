@@ -19,7 +19,7 @@ from kit.settings import Settings
 from serve_apps.edge.server import EdgeServer
 from storage.database import Database
 from storage.objects import ObjectStore
-from tests.actors.live_room.stage import run_host
+from tests.actors.hosting.stage import run_host
 from tests.serve_apps.edge.edge_stage import Talker, connect, invite, run_edge, use_free_ports
 from tests.serve_apps.edge.frame_client import TEXT, FrameClient, frame, open_frames
 from tests.storage.live_rows import create_room_row

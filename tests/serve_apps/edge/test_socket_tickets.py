@@ -20,7 +20,7 @@ from serve_apps.edge.server import EdgeServer
 from storage.database import Database
 from storage.edges import list_live_edges
 from storage.objects import ObjectStore
-from tests.actors.live_room.stage import run_host
+from tests.actors.hosting.stage import run_host
 from tests.serve_apps.api_client import make_client
 from tests.serve_apps.edge.edge_stage import Guest, connect, invite, run_edge, use_free_ports
 from tests.storage.live_rows import create_room_row

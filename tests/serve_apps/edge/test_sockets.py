@@ -19,7 +19,7 @@ from storage.database import Database
 from storage.objects import ObjectStore
 from storage.placements import ROOM, find_placement
 from storage.rooms import list_messages_after
-from tests.actors.live_room.stage import run_child_host, run_host, write_settings
+from tests.actors.hosting.stage import run_child_host, run_host, write_settings
 from tests.serve_apps.edge.edge_stage import (
     Guest,
     Talker,

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from multidict import CIMultiDictProxy
 
+from actors.hosting.core import ObjectKey
 from kit.clock import SystemClock
 from kit.ids import make_id
 from kit.settings import Settings
@@ -19,7 +20,8 @@ from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
 from serve_apps.edge.server import EdgeServer
 from storage.database import Database
 from storage.objects import ObjectStore
-from tests.actors.live_room.stage import run_host
+from storage.placements import ROOM
+from tests.actors.hosting.stage import run_host
 from tests.media.sfu.packets import VP8_KEY, make_rtp
 from tests.media.sfu.peer import RtcPeer
 from tests.serve_apps.edge.edge_stage import Guest, connect, invite, run_edge, use_free_ports
@@ -230,8 +232,8 @@ async def test_a_dead_edge_interrupts_its_broadcasts(
         stage = Stage(settings, edge, http, ada, ada, room_id)
         publisher, _ = await stage.publish()
         await _wait_status(database, room_id, "live")
-        edge._client._rooms[room_id].keeper.cancel()
-        for link in edge._client._links.values():
+        edge._hosts._followed[ObjectKey(ROOM, room_id)].keeper.cancel()
+        for link in edge._hosts._links.values():
             link._parts.writer.transport.abort()
         await _wait_status(database, room_id, "interrupted")
         publisher.close(politely=False)

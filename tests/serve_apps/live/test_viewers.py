@@ -15,7 +15,7 @@ from serve_apps.api.app import build_app
 from serve_apps.http.state import ApiPorts
 from storage.cache import Cache
 from storage.database import Database
-from tests.actors.live_room.stage import Heard, run_client, run_host
+from tests.actors.hosting.stage import Heard, run_client, run_host
 from tests.serve_apps.api_client import Person, make_client
 from tests.serve_apps.edge.edge_stage import find_free_port
 

@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from actors.hosting.core import HostRef
+from actors.hosting.ports import HostStore
 from kit.clock import Clock
 from kit.errors import AppError
 from kit.logs import get_log
-from storage.database import LOST_CONNECTION, Database
-from storage.hosts import renew_host
 
-log = get_log("room_host")
+log = get_log("host")
 
 MARGIN_S = 1.0
 
@@ -25,8 +25,7 @@ MARGIN_S = 1.0
 class LeaseTerms:
     """Whose lease, and how long it lasts."""
 
-    host_id: str
-    incarnation: int
+    host: HostRef
     ttl_s: float
     renew_every_s: float
 
@@ -34,8 +33,8 @@ class LeaseTerms:
 class Lease:
     """Renewed by `run()` until cancelled or fenced."""
 
-    def __init__(self, database: Database, clock: Clock, terms: LeaseTerms) -> None:
-        self._database = database
+    def __init__(self, store: HostStore, clock: Clock, terms: LeaseTerms) -> None:
+        self._store = store
         self._clock = clock
         self._terms = terms
         self._held_until_s = 0.0
@@ -52,11 +51,8 @@ class Lease:
         Returns only after this host's own writes in flight have ended, whatever their outcome.
         """
         asked_s = self._clock.monotonic_s()
-        timeout = asyncio.timeout(self._terms.ttl_s / 2)
-        async with timeout, self._database.connection() as connection:
-            is_ours = await renew_host(
-                connection, self._terms.host_id, self._terms.incarnation, self._terms.ttl_s
-            )
+        async with asyncio.timeout(self._terms.ttl_s / 2):
+            is_ours = await self._store.renew(self._terms.host, self._terms.ttl_s)
         if not is_ours:
             self.is_fenced = True
             return False
@@ -68,11 +64,11 @@ class Lease:
         while True:
             try:
                 if not await self.renew():
-                    log.warning("host.fenced", incarnation=self._terms.incarnation)
+                    log.warning("host.fenced", incarnation=self._terms.host[1])
                     on_fenced()
                     return
-            except (AppError, *LOST_CONNECTION) as error:
+            except (AppError, TimeoutError) as error:
                 log.warning("host.lease_not_renewed", error=type(error).__name__)
-            except Exception as error:  # whatever PostgreSQL says, the lease must go on or lapse
+            except Exception as error:  # whatever storage says, the lease must go on or lapse
                 log.exception("host.lease_not_renewed", error=type(error).__name__)
             await asyncio.sleep(self._terms.renew_every_s)

@@ -11,13 +11,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from actors.live_room.client_room import RequestFailed
-from actors.live_room.directory import RoomDirectory
+from actors.hosting.core import ObjectKey
+from actors.hosting.directory import Directory, HostsAway
+from actors.hosting.followed import RequestFailed
+from actors.hosting.postgres import PostgresStore
 from kit.settings import DatabaseSettings, LimitSettings, Settings
+from serve_apps.wiring import KINDS
 from storage.database import Database, PoolOptions
 from storage.hosts import list_live_hosts
-from tests.actors.live_room.stage import NODE, Heard, make_speaker, run_client, run_host
-from tests.actors.live_room.test_host import Cast, read_rows
+from storage.placements import ROOM
+from tests.actors.hosting.stage import NODE, Heard, make_speaker, run_client, run_host
+from tests.actors.hosting.test_host import Cast, read_rows
 from tests.storage.live_rows import create_room_row, create_user_row
 from tests.storage.waiting import wait_until
 
@@ -173,8 +177,8 @@ async def test_a_directory_without_hosts_says_so_and_may_be_asked_again(
 ) -> None:
     lent = Database(settings.database.url, PoolOptions(size=1))
     await lent.open()
-    directory = RoomDirectory(lent, NODE)
-    with pytest.raises(Exception, match="Rooms cannot be opened") as refused:
-        await directory.get_owner(uuid.uuid4())
+    directory = Directory(PostgresStore(lent, KINDS), NODE)
+    with pytest.raises(HostsAway) as refused:
+        await directory.get_owner(ObjectKey(ROOM, uuid.uuid4()))
     assert refused.value.retryable
     await lent.close()

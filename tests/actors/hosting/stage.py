@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
+import random
 import signal
 import sys
 import tomllib
@@ -16,16 +17,21 @@ from pathlib import Path
 
 import msgspec
 
+from actors.hosting.client import HostClient
+from actors.hosting.core import HostView, ObjectKey
+from actors.hosting.host import Host
+from actors.hosting.messages import EDGE, EntryLine, Opened
+from actors.hosting.ports import ClientPorts, HostPorts
+from actors.hosting.postgres import PostgresStore
 from actors.link.frames import LinkPeer
+from actors.link.transport import UnixTransport
 from actors.live_room.client import RoomClient
-from actors.live_room.counts import CountBoard
-from actors.live_room.directory import RoomDirectory
 from actors.live_room.entries import Speaker
-from actors.live_room.followers import HostPorts
-from actors.live_room.host import RoomHost
-from actors.live_room.messages import EDGE, EntryLine, RoomOpened
+from actors.live_room.messages import SessionEnd
 from kit.clock import SystemClock
+from kit.ids import make_id
 from kit.settings import Settings
+from serve_apps.wiring import KINDS
 from storage.cache import Cache
 from storage.database import Database, PoolOptions
 
@@ -36,22 +42,22 @@ NODE = "here"
 class Heard:
     """A listener that remembers, per room."""
 
-    opened: list[RoomOpened] = field(default_factory=list)
+    opened: list[Opened] = field(default_factory=list)
     entries: dict[uuid.UUID, list[EntryLine]] = field(default_factory=dict)
     shown: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     ended_sessions: list[str] = field(default_factory=list)
 
-    def on_room_opened(self, opened: RoomOpened) -> None:
+    def on_opened(self, opened: Opened) -> None:
         self.opened.append(opened)
 
-    def on_room_entries(self, room_id: uuid.UUID, entries: list[EntryLine]) -> None:
-        self.entries.setdefault(room_id, []).extend(entries)
+    def on_entries(self, key: ObjectKey, entries: list[EntryLine]) -> None:
+        self.entries.setdefault(key.id, []).extend(entries)
 
-    def on_room_show(self, room_id: uuid.UUID, kind: str, data: bytes) -> None:
+    def on_shown(self, key: ObjectKey, kind: str, data: bytes) -> None:
         self.shown.append((kind, msgspec.json.decode(data)))
 
-    def on_session_end(self, room_id: uuid.UUID, session_id: str) -> None:
-        self.ended_sessions.append(session_id)
+    def on_signal(self, key: ObjectKey, signal: SessionEnd) -> None:
+        self.ended_sessions.append(signal.session_id)
 
     def seqs(self, room_id: uuid.UUID) -> list[int]:
         return [entry.seq for entry in self.entries.get(room_id, [])]
@@ -68,21 +74,33 @@ class Heard:
 
 
 @contextlib.asynccontextmanager
-async def run_host(settings: Settings, host_id: str = "host-0") -> AsyncIterator[RoomHost]:
+async def run_host(settings: Settings, host_id: str = "host-0") -> AsyncIterator[Host]:
     """Run one incarnation of a host in this process."""
     database = Database(settings.database.url, PoolOptions(size=4, name=host_id))
     cache = Cache(settings.cache.url)
     await database.open()
     await cache.open()
-    host = RoomHost(host_id, HostPorts(settings, database, SystemClock(), NODE))
+    host = Host(
+        host_id,
+        HostPorts(
+            settings=settings,
+            kinds=KINDS,
+            store=PostgresStore(database, KINDS),
+            transport=UnixTransport(settings.run_folder, settings.cluster.key),
+            clock=SystemClock(),
+            node=NODE,
+            make_id=make_id,
+        ),
+    )
     await host.start()
-    board = CountBoard(cache, SystemClock(), host.list_counts)
-    counting = asyncio.create_task(board.run(), name="host-counts")
+    view = HostView(cache, SystemClock(), host.list_cores)
+    beside = [asyncio.create_task(k.run_beside(view)) for k in KINDS if k.run_beside is not None]
     try:
         yield host
     finally:
-        counting.cancel()
-        await asyncio.gather(counting, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await host.close()
         await cache.close()
         await database.close()
@@ -95,14 +113,22 @@ async def run_client(
     """Run a client as an edge or the API has it."""
     database = Database(settings.database.url, PoolOptions(size=2, name=name))
     await database.open()
-    client = RoomClient(
-        LinkPeer(role, name, 1), settings.cluster.key, RoomDirectory(database, NODE), heard
-    )
+    hosts = HostClient(LinkPeer(role, name, 1), make_client_ports(settings, database), heard)
     try:
-        yield client
+        yield RoomClient(hosts)
     finally:
-        await client.close()
+        await hosts.close()
         await database.close()
+
+
+def make_client_ports(settings: Settings, database: Database) -> ClientPorts:
+    return ClientPorts(
+        kinds=KINDS,
+        store=PostgresStore(database, KINDS),
+        transport=UnixTransport(settings.run_folder, settings.cluster.key),
+        node=NODE,
+        jitter=random.Random(1),
+    )
 
 
 def make_speaker(user_id: uuid.UUID, username: str = "ada") -> Speaker:
@@ -150,7 +176,7 @@ async def run_child_host(settings_file: Path, host_id: str) -> AsyncIterator[Chi
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.actors.live_room.host_process",
+        "tests.actors.hosting.host_process",
         str(settings_file),
         host_id,
         stdout=asyncio.subprocess.PIPE,

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from actors.hosting.followed import RequestFailed
+from actors.hosting.messages import API, Stored
 from actors.live_room.client import RoomClient
-from actors.live_room.client_room import RequestFailed
-from actors.live_room.messages import API, ChatStored, PublisherFact
+from actors.live_room.messages import PublisherUp
 from kit.settings import LimitSettings, Settings
 from storage.database import Database
 from storage.hosts import fence_host, list_live_hosts
 from storage.placements import ROOM, find_placement
 from storage.rooms import list_messages_after
-from tests.actors.live_room.stage import (
+from tests.actors.hosting.stage import (
     Heard,
     make_speaker,
     run_child_host,
@@ -38,7 +39,7 @@ class Cast:
     user_id: uuid.UUID
     room_id: uuid.UUID
 
-    async def say(self, client: RoomClient, client_id: str) -> ChatStored:
+    async def say(self, client: RoomClient, client_id: str) -> Stored:
         speaker = make_speaker(self.user_id)
         return await client.send_chat(self.room_id, speaker, client_id, f"line {client_id}")
 
@@ -74,13 +75,13 @@ async def test_a_line_is_stored_then_acknowledged_and_reaches_every_edge_in_orde
         rows = dict(await read_rows(database, cast.room_id))
         assert rows == {f"c{n}": answer.seq for n, answer in enumerate(answers)}
         again = await cast.say(client, "c3")
-        assert (again.message_id, again.seq) == (answers[3].message_id, answers[3].seq)
+        assert (again.entry_id, again.seq) == (answers[3].entry_id, answers[3].seq)
 
 
 async def test_a_repeat_is_recognised_by_the_next_owner_even_beyond_its_memory(
     settings: Settings, database: Database, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.live_room.activation.HISTORY_MAX", 2)
+    monkeypatch.setattr("actors.hosting.postgres.HISTORY_MAX", 2)
     async with run_client(settings, Heard()) as client:
         async with run_host(settings, "host-0"):
             client.open_room(cast.room_id)
@@ -88,7 +89,7 @@ async def test_a_repeat_is_recognised_by_the_next_owner_even_beyond_its_memory(
         async with run_host(settings, "host-1"):
             again = await cast.say(client, "c0")
             fresh = await cast.say(client, "c9")
-    assert again.message_id == answers[0].message_id
+    assert again.entry_id == answers[0].entry_id
     assert fresh.seq == 6
     assert len(await read_rows(database, cast.room_id)) == 6
 
@@ -109,7 +110,7 @@ async def test_two_hosts_and_many_askers_give_a_room_one_owner(
             client.open_room(cast.room_id)
         says = [cast.say(c, f"{i}-{n}") for i, c in enumerate(clients) for n in range(5)]
         await asyncio.gather(*says)
-        assert a.describe()["rooms"] + b.describe()["rooms"] == 1
+        assert a.describe()["objects"] + b.describe()["objects"] == 1
     assert [seq for _, seq in await read_rows(database, cast.room_id)] == list(range(1, 16))
 
 
@@ -127,7 +128,7 @@ async def test_a_fenced_host_stops_and_its_room_goes_on_elsewhere(
             await first.close()
             answer = await cast.say(client, "after")
             assert answer.seq == 2
-            assert second.describe()["rooms"] == 1
+            assert second.describe()["objects"] == 1
     assert heard.seqs(cast.room_id) == [1, 2]
 
 
@@ -243,7 +244,7 @@ async def test_a_publisher_makes_the_room_live_and_its_loss_is_written_down(
     async with run_host(settings), run_client(settings, heard) as client:
         client.open_room(cast.room_id)
         await wait_until(lambda: bool(heard.opened))
-        client.report_publisher(cast.room_id, PublisherFact("s1", {"edge": "http://e"}))
+        client.report_publisher(cast.room_id, PublisherUp("s1", {"edge": "http://e"}))
         client.report_viewers(cast.room_id, 2)
         await wait_until(lambda: heard.statuses(cast.room_id) == ["live"])
         await wait_until(lambda: ("viewer_count", {"viewers": 2, "publishers": 1}) in heard.shown)
@@ -279,7 +280,7 @@ async def test_older_entries_come_from_storage(
             client.open_room(cast.room_id)
             for n in range(6):
                 await cast.say(client, f"c{n}")
-        monkeypatch.setattr("actors.live_room.activation.HISTORY_MAX", 2)
+        monkeypatch.setattr("actors.hosting.postgres.HISTORY_MAX", 2)
         async with run_host(settings, "host-1"):
             await cast.say(client, "c6")
             page = await client.read_history(cast.room_id, 1, 3)
@@ -291,12 +292,12 @@ async def test_older_entries_come_from_storage(
 async def test_a_dead_hosts_room_on_air_that_nobody_follows_is_ended_by_another(
     settings: Settings, database: Database, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.live_room.host.SWEEP_EVERY_S", 0.1)
+    monkeypatch.setattr("actors.hosting.host.SWEEP_EVERY_S", 0.1)
     monkeypatch.setattr("actors.live_room.room.ORIGIN_GRACE_S", 0.1)
     monkeypatch.setattr("actors.live_room.room.INTERRUPTED_MAX_S", 0.3)
     async with run_host(settings, "host-0"), run_client(settings, Heard()) as client:
         client.open_room(cast.room_id)
-        client.report_publisher(cast.room_id, PublisherFact("s1", {"edge": "http://e"}))
+        client.report_publisher(cast.room_id, PublisherUp("s1", {"edge": "http://e"}))
         await wait_for_status(database, "live")
     async with run_host(settings, "host-1"):
         await wait_for_status(database, "ended")

@@ -1,6 +1,7 @@
-"""A room host as a process: its settings, database and cache, one incarnation after another.
+"""A host as a process: its settings, database and cache, one incarnation after another.
 
-A plain class; `cluster/` wraps it as the named Ray actor `host-{n}`. It is given its id alone.
+A plain class; `serve_apps/wiring.py` adds the kinds, `cluster/` wraps that as the named Ray actor
+`host-{n}`. It is given its id alone.
 """
 
 from __future__ import annotations
@@ -8,37 +9,43 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import uuid
+from collections.abc import Sequence
 from typing import Any
 
-from actors.live_room.counts import CountBoard
-from actors.live_room.followers import HostPorts
-from actors.live_room.host import RoomHost
+from actors.hosting.core import Core, HostView, Kind
+from actors.hosting.host import Host
+from actors.hosting.ports import HostPorts
+from actors.hosting.postgres import PostgresStore
+from actors.link.transport import UnixTransport
 from kit.clock import SystemClock
 from kit.errors import AppError
+from kit.ids import make_id
 from kit.logs import configure_logs, get_log
 from kit.settings import Settings, load_settings
 from storage.cache import Cache
-from storage.database import LOST_CONNECTION, Database, PoolOptions
+from storage.database import Database, PoolOptions
 
-log = get_log("room_host")
+log = get_log("host")
 
 RESTART_PAUSE_S = 0.5
 
 
-class RoomHostShell:
+class HostShell:
     """Owns one host. `start` may be called again after Ray restarted the process."""
 
-    def __init__(self, host_id: str, settings: Settings | None = None) -> None:
+    def __init__(
+        self, host_id: str, kinds: Sequence[Kind], settings: Settings | None = None
+    ) -> None:
         self._host_id = host_id
+        self._kinds = tuple(kinds)
         self._settings = settings or load_settings()
         self._database: Database | None = None
-        self._host: RoomHost | None = None
+        self._host: Host | None = None
         self._cache = Cache(self._settings.cache.url)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin serving rooms; does nothing when it has begun."""
+        """Begin serving objects; does nothing when it has begun."""
         if self._tasks:
             return
         settings = self._settings
@@ -56,21 +63,22 @@ class RoomHostShell:
             await database.close()
             raise
         await self._cache.open()
-        board = CountBoard(self._cache, SystemClock(), self._list_counts)
-        self._tasks = [
-            asyncio.create_task(self._keep(), name="host-keeper"),
-            asyncio.create_task(board.run(), name="host-counts"),
-        ]
+        view = HostView(self._cache, SystemClock(), self._list_cores)
+        self._tasks = [asyncio.create_task(self._keep(), name="host-keeper")]
+        for kind in self._kinds:
+            if kind.run_beside is not None:
+                beside = kind.run_beside(view)
+                self._tasks.append(asyncio.create_task(beside, name=f"host-beside-{kind.name}"))
 
     def describe(self) -> dict[str, Any]:
         """Return what `status` shows."""
         if self._host is None:
             return {"pid": os.getpid(), "healthy": False, "health": "starting"}
         facts = self._host.describe()
-        return {"healthy": facts["health"] == "ok", **facts}
+        return {"pid": os.getpid(), "healthy": facts["health"] == "ok", **facts}
 
     async def drain(self, deadline_s: float) -> None:
-        """Hand rooms over within the deadline, then close everything."""
+        """Hand objects over within the deadline, then close everything."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -83,13 +91,22 @@ class RoomHostShell:
         await self._cache.close()
         log.info("host.drained", host=self._host_id, pid=os.getpid())
 
-    def _list_counts(self) -> dict[uuid.UUID, int]:
-        return {} if self._host is None else self._host.list_counts()
+    def _list_cores(self, kind: str) -> list[Core]:
+        return [] if self._host is None else self._host.list_cores(kind)
 
     async def _begin(self) -> None:
         assert self._database is not None, "start() opens it"
-        ports = HostPorts(self._settings, self._database, SystemClock(), platform.node())
-        host = RoomHost(self._host_id, ports)
+        settings = self._settings
+        ports = HostPorts(
+            settings=settings,
+            kinds=self._kinds,
+            store=PostgresStore(self._database, self._kinds),
+            transport=UnixTransport(settings.run_folder, settings.cluster.key),
+            clock=SystemClock(),
+            node=platform.node(),
+            make_id=make_id,
+        )
+        host = Host(self._host_id, ports)
         try:
             await host.start()
         except BaseException:
@@ -106,6 +123,6 @@ class RoomHostShell:
                 await host.close()
             try:
                 await self._begin()
-            except (AppError, *LOST_CONNECTION) as error:
+            except (AppError, TimeoutError) as error:
                 log.warning("host.not_begun", error=type(error).__name__)
                 await asyncio.sleep(RESTART_PAUSE_S)

@@ -17,7 +17,7 @@ from kit.settings import SETTINGS_VARIABLE, Settings
 from serve_apps.wiring import edge_class, host_class
 from storage.database import Database
 from storage.hosts import list_live_hosts
-from tests.actors.live_room.stage import write_settings
+from tests.actors.hosting.stage import write_settings
 from tests.serve_apps.edge.edge_stage import find_free_port, use_free_ports
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]

@@ -7,7 +7,7 @@ import sys
 
 from kit.logs import configure_logs
 from kit.settings import SETTINGS_VARIABLE, load_settings
-from tests.actors.live_room.stage import run_host
+from tests.actors.hosting.stage import run_host
 
 
 async def serve(settings_file: str, host_id: str) -> None:

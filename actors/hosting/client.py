@@ -1,0 +1,293 @@
+"""The way to hosted objects for edges and the API: links to hosts, kept open, moved when they die.
+
+An object that is followed stays followed: when its host is lost the host is fenced, the object
+placed anew, and what was missed delivered, so the listener sees every entry once and in order.
+Requests in flight are sent again as they are. Each request has a deadline. Kinds wrap it with
+words of their own (`live_room/client.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from typing import Any, Protocol, TypeVar
+
+from actors.hosting.core import ObjectKey
+from actors.hosting.directory import Directory
+from actors.hosting.followed import RETRIED, Followed, Request, RequestFailed
+from actors.hosting.messages import (
+    HOST,
+    Ask,
+    Denied,
+    Done,
+    Entries,
+    EntryLine,
+    Gone,
+    HistoryAsk,
+    HistoryPage,
+    Opened,
+    Refused,
+    Shown,
+    Signalled,
+    Stored,
+    accept_from_host,
+)
+from actors.hosting.ports import ClientPorts, HostLink
+from actors.link.frames import LinkLost, LinkPeer, LinkRefused, LinkUnproven
+from kit.errors import AppError, Unavailable
+from kit.logs import get_log
+from storage.placements import Placement
+
+log = get_log("host_client")
+
+REQUEST_TIMEOUT_S = 8.0
+OPEN_TIMEOUT_S = 3.0
+RETRY_FIRST_S = 0.02
+RETRY_MAX_S = 1.0
+REQUESTS_PER_OBJECT_MAX = 500
+Answer = TypeVar("Answer")
+
+
+class ObjectUnanswered(Unavailable):
+    """No answer in time: it may or may not have been done. Ask again with the same client_id."""
+
+    code, message = "object_unanswered", "There was no answer in time; try again."
+
+
+class Listener(Protocol):
+    """Who hears of followed objects; called on the event loop, and must not block."""
+
+    def on_opened(self, opened: Opened) -> None:
+        """The object is (again) open; not `is_complete`: begin anew at its head."""
+        ...
+
+    def on_entries(self, key: ObjectKey, entries: list[EntryLine]) -> None:
+        """Entries in order, each once."""
+        ...
+
+    def on_shown(self, key: ObjectKey, kind: str, data: bytes) -> None:
+        """A latest state, as JSON."""
+        ...
+
+    def on_signal(self, key: ObjectKey, signal: Any) -> None:
+        """Something of the object's kind for this process alone."""
+        ...
+
+
+class HostClient:
+    """All objects this process follows or asks."""
+
+    def __init__(self, me: LinkPeer, ports: ClientPorts, listener: Listener | None = None) -> None:
+        self._me = me
+        self._ports = ports
+        self._accepted = accept_from_host(ports.kinds)
+        self._directory = Directory(ports.store, ports.node)
+        self._listener = listener
+        self._followed: dict[ObjectKey, Followed] = {}
+        self._links: dict[LinkPeer, HostLink] = {}
+        self._opening: dict[LinkPeer, asyncio.Task[HostLink]] = {}
+        self._requests: dict[int, Request] = {}
+        self._waiting: Counter[ObjectKey] = Counter()
+        self._numbers = itertools.count(1)
+        self._closing: set[asyncio.Task[None]] = set()
+
+    # For kinds' clients
+
+    def follow(self, key: ObjectKey) -> Followed:
+        """Follow an object from now on; the listener hears when it is open. Twice is fine."""
+        followed = self._followed.get(key)
+        if followed is None:
+            followed = self._followed[key] = Followed(key)
+            followed.keeper = asyncio.create_task(self._keep_open(followed), name="object-keeper")
+        return followed
+
+    def find_followed(self, key: ObjectKey) -> Followed | None:
+        """Return a followed object."""
+        return self._followed.get(key)
+
+    def unfollow(self, key: ObjectKey) -> None:
+        """Stop following an object."""
+        followed = self._followed.pop(key, None)
+        if followed is None:
+            return
+        followed.say_goodbye()
+        if followed.keeper is not None:
+            followed.keeper.cancel()
+            self._closing.add(followed.keeper)
+            followed.keeper.add_done_callback(self._closing.discard)
+
+    async def close(self) -> None:
+        """End every link and fail what is in flight."""
+        for key in list(self._followed):
+            self.unfollow(key)
+        if self._closing:
+            await asyncio.gather(*self._closing, return_exceptions=True)
+        for link in list(self._links.values()):
+            await link.close()
+
+    async def ask(self, key: ObjectKey, command: Any, kind: type[Answer]) -> Answer:
+        """Have a command done; returns its answer. Raises RequestFailed or ObjectUnanswered."""
+        number = next(self._numbers)
+        return await self._ask(Request(number, key, Ask(number, key, command)), kind)
+
+    async def read_history(self, key: ObjectKey, seq: int, limit: int) -> list[EntryLine]:
+        """Return entries after `seq`, oldest first, at most one page."""
+        number = next(self._numbers)
+        request = Request(number, key, HistoryAsk(number, key, seq, limit))
+        return (await self._ask(request, HistoryPage)).entries
+
+    # Links
+
+    def on_link_open(self, link: HostLink) -> None:
+        """Remember the link."""
+        self._links[link.peer] = link
+
+    def on_link_lost(self, link: HostLink, reason: str) -> None:
+        """Wake every object that lived there."""
+        log.info("host_client.link_lost", host=link.peer.name, reason=reason)
+        if self._links.get(link.peer) is link:
+            del self._links[link.peer]
+        for followed in self._followed.values():
+            followed.lose_link(link)
+        for request in self._requests.values():
+            request.lose_link(link)
+
+    def on_link_messages(self, link: HostLink, messages: list[Any]) -> None:
+        """Hand over what hosts send; what comes from a former owner is dropped."""
+        for message in messages:
+            if isinstance(message, Stored | Done | Denied | HistoryPage):
+                request = self._requests.get(message.request_id)
+                if request is not None:
+                    request.answer(message)
+                continue
+            followed = self._followed.get(message.key)
+            if followed is not None and followed.link is link:
+                self._hear(followed, message)
+
+    def _hear(self, followed: Followed, message: Any) -> None:
+        listener = self._listener
+        if isinstance(message, Refused | Gone):
+            followed.be_refused(message.code if isinstance(message, Refused) else "gone")
+        elif isinstance(message, Opened):
+            missed = followed.be_opened(message)
+            if listener is not None:
+                listener.on_opened(message)
+                if missed:
+                    listener.on_entries(followed.key, missed)
+        elif listener is None or not followed.is_open:
+            return  # what comes before the answer to our opening is in that answer
+        elif isinstance(message, Entries):
+            fresh = followed.take_fresh(message.entries)
+            if fresh:
+                listener.on_entries(followed.key, fresh)
+        elif isinstance(message, Shown):
+            listener.on_shown(followed.key, message.kind, message.data)
+        elif isinstance(message, Signalled):
+            listener.on_signal(followed.key, message.signal)
+
+    # Keeping objects open
+
+    async def _keep_open(self, followed: Followed) -> None:
+        """Open the object, and open it again after every loss, until cancelled."""
+        wait_s = RETRY_FIRST_S
+        while True:
+            try:
+                await self._open_once(followed)
+                wait_s = RETRY_FIRST_S
+                await followed.wait_lost()
+                log.info("object.lost", kind=followed.key.kind, object_id=str(followed.key.id))
+            except AppError as error:
+                log.info(
+                    "object.not_opened",
+                    kind=followed.key.kind,
+                    object_id=str(followed.key.id),
+                    error=repr(error)[:200],
+                )
+            except Exception as error:  # an object that is not kept open would stay silent for good
+                log.exception("object.keeper_failed", error=type(error).__name__)
+            else:
+                continue
+            wait_s = await self._pause(wait_s)
+
+    async def _open_once(self, followed: Followed) -> None:
+        placement = await self._directory.get_owner(followed.key)
+        link = await self._reach(followed.key, placement)
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await followed.ask_to_open(link)
+        except TimeoutError as error:
+            followed.lose_link(link)
+            raise ObjectUnanswered from error
+        except (LinkLost, RequestFailed):
+            self._directory.forget(followed.key, placement)
+            raise
+
+    async def _reach(self, key: ObjectKey, placement: Placement) -> HostLink:
+        """Return an open link to the owner; one that cannot be reached is fenced."""
+        peer = LinkPeer(HOST, placement.host_id, placement.incarnation)
+        link = self._links.get(peer)
+        if link is not None and link.is_open:
+            return link
+        task = self._opening.get(peer)
+        if task is None:
+            opening = self._ports.transport.open(
+                placement.address, (self._me, peer), self._accepted, self
+            )
+            task = self._opening[peer] = asyncio.create_task(opening, name="host-link")
+            task.add_done_callback(lambda _task: self._opening.pop(peer, None))
+        try:
+            return await asyncio.shield(task)
+        except LinkUnproven:
+            log.exception("link.unproven", host=placement.host_id)
+            raise
+        except LinkRefused:
+            await self._directory.fence_owner(key, placement)
+            raise
+
+    # Requests
+
+    async def _ask(self, request: Request, kind: type[Answer]) -> Answer:
+        """Send a request until it is answered; raises RequestFailed or ObjectUnanswered."""
+        key = request.key
+        if self._waiting[key] >= REQUESTS_PER_OBJECT_MAX:
+            raise ObjectUnanswered("Too much is waiting here.", retry_after_s=1)
+        self._requests[request.number] = request
+        self._waiting[key] += 1
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                answer = await self._ask_until_answered(request)
+        except TimeoutError as error:
+            raise ObjectUnanswered from error
+        finally:
+            del self._requests[request.number]
+            self._waiting[key] -= 1
+            if not self._waiting[key]:
+                del self._waiting[key]
+        assert isinstance(answer, kind), "hosts answer a request in its own kind"
+        return answer
+
+    async def _ask_until_answered(self, request: Request) -> Any:
+        wait_s = RETRY_FIRST_S
+        while True:
+            try:
+                return await request.ask(await self._find_way(request.key))
+            except RequestFailed as failure:
+                if failure.refusal.code not in RETRIED:
+                    raise
+            except AppError as error:
+                log.info("object.request_retried", error=type(error).__name__)
+            self._directory.forget_object(request.key)
+            wait_s = await self._pause(wait_s)
+
+    async def _find_way(self, key: ObjectKey) -> HostLink:
+        """Return the link to the owner; a followed object is waited for."""
+        followed = self._followed.get(key)
+        if followed is not None:
+            return await followed.wait_open()
+        return await self._reach(key, await self._directory.get_owner(key))
+
+    async def _pause(self, wait_s: float) -> float:
+        """Wait about so long; return how long to wait the next time."""
+        await asyncio.sleep(wait_s * self._ports.jitter.uniform(0.5, 1.5))
+        return min(wait_s * 2, RETRY_MAX_S)

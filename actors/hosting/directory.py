@@ -1,0 +1,77 @@
+"""Finds the host that owns an object, places objects that nobody owns, fences owners that are gone.
+
+Edges and the API each keep one; answers are remembered until somebody finds them wrong.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from actors.hosting.core import ObjectKey
+from actors.hosting.ports import HostStore
+from kit.errors import Unavailable
+from kit.logs import get_log
+from storage.placements import Placement
+
+log = get_log("directory")
+
+REMEMBERED_MAX = 20_000
+
+
+class HostsAway(Unavailable):
+    """No host takes objects at this moment."""
+
+    code, message = "hosts_away", "This cannot be opened right now; try again in a moment."
+
+
+class Directory:
+    """Placements as this process knows them."""
+
+    def __init__(self, store: HostStore, node: str) -> None:
+        self._store = store
+        self._node = node
+        self._known: OrderedDict[ObjectKey, Placement] = OrderedDict()
+
+    async def get_owner(self, key: ObjectKey) -> Placement:
+        """Return the living owner, placing the object when it has none.
+
+        Raises HostsAway, or DatabaseBusy when storage must be asked and is away.
+        """
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        placement = await self._store.find_placement(key)
+        if placement is None or not placement.is_live or not placement.address:
+            placement = await self._place(key)
+        if placement is None:
+            raise HostsAway(retry_after_s=1)
+        self._known[key] = placement
+        while len(self._known) > REMEMBERED_MAX:
+            self._known.popitem(last=False)
+        return placement
+
+    async def _place(self, key: ObjectKey) -> Placement | None:
+        for host in await self._store.list_live_hosts():
+            if host.node != self._node:
+                continue
+            placement = await self._store.place(key, (host.id, host.incarnation))
+            if placement is not None:
+                return placement
+        return None
+
+    def forget_object(self, key: ObjectKey) -> None:
+        """Ask again where this object lives."""
+        self._known.pop(key, None)
+
+    def forget(self, key: ObjectKey, placement: Placement) -> None:
+        """Do not believe this answer any more."""
+        if self._known.get(key) == placement:
+            del self._known[key]
+
+    async def fence_owner(self, key: ObjectKey, placement: Placement) -> None:
+        """End the incarnation of a host that cannot be reached; raises when storage is away."""
+        self.forget(key, placement)
+        if placement.node != self._node:
+            raise HostsAway(retry_after_s=1)
+        if await self._store.fence((placement.host_id, placement.incarnation)):
+            log.warning("host.fenced_by_us", host=placement.host_id)

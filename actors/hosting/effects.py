@@ -1,0 +1,95 @@
+"""What a hosted object decides and its host carries out, and the refusals every kind shares.
+
+Plain values; a core returns effects from its commands and never sends anything itself.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from actors.hosting.entries import Entry
+from kit.errors import AppError, Unavailable
+
+
+class ObjectBusy(Unavailable):
+    """The object's mailbox is full: more is accepted and not yet stored than it keeps."""
+
+    code, message = "object_busy", "Too much is waiting here; try again in a moment."
+
+
+class ObjectMoved(Unavailable):
+    """The object lives elsewhere, or is moving; clients ask its present owner."""
+
+    code, message = "object_moved", "This is moving; try again."
+
+
+class StorageAway(Unavailable):
+    """Nothing can be saved right now, so nothing durable is accepted."""
+
+    code, message = "storage_away", "Nothing can be saved right now; try again in a moment."
+
+
+class CommandUnknown(AppError):
+    """A peer sent an object what its role may not send to this kind."""
+
+    code, status, message = "command_unknown", 400, "This cannot be asked here."
+
+
+@dataclass(frozen=True)
+class Requester:
+    """Where a command came from: which link, and which request on it (0: none, no answer)."""
+
+    link: str
+    request_id: int = 0
+
+
+@dataclass(frozen=True)
+class Acknowledge:
+    """What was sent is stored under this number: tell its sender."""
+
+    requester: Requester
+    entry_id: uuid.UUID
+    seq: int
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Tell the requester why not."""
+
+    requester: Requester
+    error: AppError
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Tell the requester that it is done."""
+
+    requester: Requester
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Send stored entries to every follower, in order."""
+
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Show:
+    """Send a latest state to every follower; nothing of it is stored."""
+
+    kind: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Send one peer a message of the object's kind."""
+
+    link: str
+    message: Any
+
+
+Effect = Acknowledge | Refuse | Finish | Publish | Show | Signal

@@ -1,0 +1,150 @@
+"""One running object and the peers that follow it: what they missed, what they are sent.
+
+`roster.py` keeps these; the rules are in the object's core.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from actors.hosting.core import Core, Kind, ObjectKey
+from actors.hosting.effects import Acknowledge, Effect, Finish, Publish, Refuse, Show, Signal
+from actors.hosting.entries import Entry
+from actors.hosting.messages import (
+    Denied,
+    Done,
+    Entries,
+    EntryLine,
+    HistoryAsk,
+    HistoryPage,
+    Open,
+    Opened,
+    Shown,
+    Signalled,
+    Stored,
+)
+from actors.hosting.ports import HostLink, HostStore
+from actors.link.frames import LinkLost
+from kit.errors import AppError
+
+MISSED_MAX = 2000
+PAGE_MAX = 200
+JSON = msgspec.json.Encoder()
+
+
+@dataclass
+class Hosted:
+    """A running object, and its followers by the name of their link."""
+
+    kind: Kind
+    core: Core
+    touched_s: float
+    followers: dict[str, HostLink] = field(default_factory=dict)
+
+    @property
+    def key(self) -> ObjectKey:
+        """Which object this is."""
+        return ObjectKey(self.kind.name, self.core.id)
+
+    def admit(self, link: HostLink, missed: list[Entry] | None) -> None:
+        """Begin telling a peer of the object: first what it missed (None: it must begin anew)."""
+        core = self.core
+        self.followers[name_link(link)] = link
+        link.send(
+            Opened(
+                key=self.key,
+                epoch=str(core.epoch),
+                head=core.log.head,
+                facts=core.describe(),
+                missed=self._write_lines(missed or []),
+                is_complete=missed is not None,
+            )
+        )
+        for show in core.snapshot():
+            link.send(Shown(self.key, show.kind, JSON.encode(show.data)))
+
+    def carry_out(self, effect: Effect, links: Mapping[str, HostLink]) -> None:
+        """Send what an effect says to whom it concerns; lost links are passed over."""
+        if isinstance(effect, Publish):
+            self._tell(Entries(self.key, self._write_lines(effect.entries)))
+        elif isinstance(effect, Show):
+            self._tell(Shown(self.key, effect.kind, JSON.encode(effect.data)))
+        elif isinstance(effect, Signal):
+            send_to(links.get(effect.link), Signalled(self.key, effect.message))
+        elif effect.requester.request_id:
+            link = links.get(effect.requester.link)
+            self._answer(link, effect.requester.request_id, effect)
+
+    def _answer(
+        self, link: HostLink | None, request_id: int, effect: Acknowledge | Finish | Refuse
+    ) -> None:
+        if isinstance(effect, Acknowledge):
+            epoch = str(self.core.epoch)
+            send_to(link, Stored(request_id, str(effect.entry_id), epoch, effect.seq))
+        elif isinstance(effect, Finish):
+            send_to(link, Done(request_id))
+        else:
+            deny(link, request_id, effect.error)
+
+    async def read_missed(self, store: HostStore, ask: Open) -> list[Entry] | None:
+        """Return what a peer missed, from memory or storage; None when it must begin anew.
+
+        The answer is complete at the moment it is returned: call `admit` before awaiting again.
+        """
+        core, log = self.core, self.core.log
+        if ask.epoch is None:
+            return []
+        if ask.epoch != str(core.epoch) or ask.seq > log.head:
+            return None
+        entries = log.find_entries_after(ask.seq)
+        if entries is not None:
+            return entries
+        if log.head - ask.seq > MISSED_MAX:
+            return None
+        stored = await store.read_after(self.key, ask.seq, MISSED_MAX)
+        older = [entry for entry in stored if entry.seq <= log.head]
+        newer = log.find_entries_after(older[-1].seq if older else ask.seq)
+        return None if newer is None else older + newer
+
+    async def read_page(self, store: HostStore, ask: HistoryAsk) -> HistoryPage:
+        """Return the page of entries a peer asked for; raises when storage is away."""
+        log, limit = self.core.log, max(1, min(ask.limit, PAGE_MAX))
+        entries = log.find_entries_after(ask.seq)
+        if entries is None:
+            stored = await store.read_after(self.key, ask.seq, limit)
+            entries = [entry for entry in stored if entry.seq <= log.head]
+        return HistoryPage(ask.request_id, self._write_lines(entries[:limit]))
+
+    def _write_lines(self, entries: Sequence[Entry]) -> list[EntryLine]:
+        """Write entries as links carry them: their data as JSON, once for everybody."""
+        describe = self.kind.describe_entry
+        return [
+            EntryLine(entry.seq, entry.kind, JSON.encode(describe(self.core.id, entry)))
+            for entry in entries
+        ]
+
+    def _tell(self, message: Entries | Shown) -> None:
+        for link in list(self.followers.values()):
+            send_to(link, message)
+
+
+def deny(link: HostLink | None, request_id: int, error: AppError) -> None:
+    """Answer a request with an error."""
+    details = {key: value for key, value in error.details.items() if isinstance(value, int)}
+    send_to(link, Denied(request_id, error.code, error.text, error.retryable, details))
+
+
+def name_link(link: HostLink) -> str:
+    """Return the name under which a host knows a peer: another incarnation is another peer."""
+    return f"{link.peer.role}/{link.peer.name}/{link.peer.incarnation}"
+
+
+def send_to(link: HostLink | None, message: msgspec.Struct) -> None:
+    """Send, passing over a link that is lost."""
+    if link is not None:
+        with contextlib.suppress(LinkLost):
+            link.send(message)

@@ -1,0 +1,187 @@
+"""What travels on links between hosts and whoever asks them, whatever the kind of object.
+
+Entries are written as JSON once, on the host; edges put them into frames as they are. A link
+accepts only what the role at its other end may send, with the commands of the kinds in between.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from actors.hosting.core import Kind, ObjectKey
+
+HOST = "host"
+EDGE = "edge"
+API = "api"
+
+Command = TypeVar("Command")
+
+
+class Message(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """Base of all messages and commands; the class name is the tag."""
+
+
+class EntryLine(msgspec.Struct, array_like=True, frozen=True):
+    """One stored entry: its number, its kind, and the event's `data` as JSON."""
+
+    seq: int
+    kind: str
+    data: bytes
+
+
+# From a follower
+
+
+class Open(Message, frozen=True):
+    """Tell us of this object from now on; `seq` is the last entry we have of `epoch` (or None)."""
+
+    key: ObjectKey
+    epoch: str | None
+    seq: int
+
+
+class Close(Message, frozen=True):
+    """Nobody here follows the object any more."""
+
+    key: ObjectKey
+
+
+class HistoryAsk(Message, frozen=True):
+    """Give us entries after `seq`."""
+
+    request_id: int
+    key: ObjectKey
+    seq: int
+    limit: int
+
+
+class Ask(Message, Generic[Command], frozen=True):
+    """A command that is answered; the object is loaded when it sleeps."""
+
+    request_id: int
+    key: ObjectKey
+    command: Command
+
+
+class Tell(Message, Generic[Command], frozen=True):
+    """A command of a follower that is not answered."""
+
+    key: ObjectKey
+    command: Command
+
+
+# From a host
+
+
+class Opened(Message, frozen=True):
+    """The object as it stands; `missed` is what followed the follower's `seq`.
+
+    Not `is_complete`: too much was missed, or the epoch is another one; begin again at `head`.
+    """
+
+    key: ObjectKey
+    epoch: str
+    head: int
+    facts: dict[str, str]
+    missed: list[EntryLine]
+    is_complete: bool
+
+
+class Refused(Message, frozen=True):
+    """The object cannot be opened here: lives elsewhere, does not exist, or storage is away."""
+
+    key: ObjectKey
+    code: str
+
+
+class Gone(Message, frozen=True):
+    """The object was given up here: ask where it is."""
+
+    key: ObjectKey
+
+
+class Entries(Message, frozen=True):
+    """Entries that were stored, in order."""
+
+    key: ObjectKey
+    entries: list[EntryLine]
+
+
+class Shown(Message, frozen=True):
+    """A latest state that is not stored; `data` is JSON."""
+
+    key: ObjectKey
+    kind: str
+    data: bytes
+
+
+class Signalled(Message, Generic[Command], frozen=True):
+    """Something of the object's kind, for this peer alone."""
+
+    key: ObjectKey
+    signal: Command
+
+
+class HistoryPage(Message, frozen=True):
+    """The entries asked for."""
+
+    request_id: int
+    entries: list[EntryLine]
+
+
+class Stored(Message, frozen=True):
+    """What was sent is stored under this number."""
+
+    request_id: int
+    entry_id: str
+    epoch: str
+    seq: int
+
+
+class Done(Message, frozen=True):
+    """What was asked for is done and, where it changes something, stored."""
+
+    request_id: int
+
+
+class Denied(Message, frozen=True):
+    """What was asked for is not done."""
+
+    request_id: int
+    code: str
+    message: str
+    retryable: bool
+    details: dict[str, Any] = {}
+
+
+def accept_from_peers(kinds: Sequence[Kind]) -> Mapping[str, Any]:
+    """Return what a host accepts, by the role that sends it."""
+    roles = {role for kind in kinds for role in kind.commands}
+    return {role: _accept_from(role, kinds) for role in roles}
+
+
+def accept_from_host(kinds: Sequence[Kind]) -> Any:
+    """Return what hosts may send to whoever asks them."""
+    plain = (Opened, Refused, Gone, Entries, Shown, HistoryPage, Stored, Done, Denied)
+    signals = [signal for kind in kinds for signal in kind.signals]
+    return _join([*plain, _fill(Signalled, signals)] if signals else plain)
+
+
+def _accept_from(role: str, kinds: Sequence[Kind]) -> Any:
+    commands = [command for kind in kinds for command in kind.commands.get(role, ())]
+    return _join([Open, Close, HistoryAsk, _fill(Ask, commands), _fill(Tell, commands)])
+
+
+def _fill(generic: Any, parts: Iterable[Any]) -> Any:
+    """Return the generic message with one of these inside."""
+    return generic[_join(parts)]
+
+
+def _join(parts: Iterable[Any]) -> Any:
+    """Return the union of types that are known only at run time."""
+    return functools.reduce(operator.or_, parts)

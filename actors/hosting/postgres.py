@@ -1,0 +1,122 @@
+"""The runtime's storage in PostgreSQL: leases and placements, and each kind's own rows.
+
+Made by shells, edges and the API around their pool. No rules and no SQL here. A connection that
+dies ends as DatabaseBusy, or as WriteOutcomeUnknown where something may have been written.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from actors.hosting.core import HostRef, Kind, Loaded, ObjectKey, TickOutcome, index_kinds
+from actors.hosting.entries import Batch, Entry
+from actors.hosting.log import HISTORY_MAX
+from storage import hosts, placements
+from storage.database import (
+    LOST_CONNECTION,
+    Connection,
+    Database,
+    DatabaseBusy,
+    WriteOutcomeUnknown,
+)
+
+
+class PostgresStore:
+    """The `HostStore` of the product."""
+
+    def __init__(self, database: Database, kinds: Sequence[Kind]) -> None:
+        self._database = database
+        self._kinds = index_kinds(kinds)
+
+    async def register(self, host_id: str, *, node: str, ttl_s: float) -> int:
+        """Give the host a fresh lease; return its incarnation."""
+        async with self._connection() as connection:
+            return await hosts.register_host(connection, host_id, node=node, ttl_s=ttl_s)
+
+    async def announce(self, host: HostRef, address: str) -> bool:
+        """Open the host for placements at `address`."""
+        async with self._connection() as connection:
+            return await hosts.announce_host(connection, *host, address)
+
+    async def renew(self, host: HostRef, ttl_s: float) -> bool:
+        """Extend the lease after the host's own writes in flight have ended; False: fenced."""
+        async with self._connection() as connection:
+            return await hosts.renew_host(connection, *host, ttl_s)
+
+    async def drain(self, host: HostRef) -> bool:
+        """Take the host out of placement."""
+        async with self._connection() as connection:
+            return await hosts.drain_host(connection, *host)
+
+    async def fence(self, host: HostRef) -> bool:
+        """End an incarnation; True when it was not yet over."""
+        async with self._connection() as connection:
+            return await hosts.fence_host(connection, *host)
+
+    async def fence_expired(self, ttl_s: float) -> list[str]:
+        """Fence hosts whose lease lapsed; return their ids."""
+        async with self._connection() as connection:
+            return await hosts.fence_expired_hosts(connection, ttl_s)
+
+    async def list_live_hosts(self) -> list[hosts.HostEntry]:
+        """Return the hosts that take placements, the emptiest first."""
+        async with self._connection() as connection:
+            return await hosts.list_live_hosts(connection)
+
+    async def find_placement(self, key: ObjectKey) -> placements.Placement | None:
+        """Return where the object is placed, living owner or not."""
+        async with self._connection() as connection:
+            return await placements.find_placement(connection, *key)
+
+    async def place(self, key: ObjectKey, host: HostRef) -> placements.Placement | None:
+        """Place the object unless it has a living owner; return the placement that stands."""
+        async with self._connection() as connection:
+            return await placements.place_object(connection, *key, host)
+
+    async def release(self, key: ObjectKey, host: HostRef) -> bool:
+        """Give up an object that `host` stopped."""
+        async with self._connection() as connection:
+            return await placements.release_placement(connection, *key, host)
+
+    async def release_all(self, host: HostRef) -> None:
+        """Give up everything that `host` stopped."""
+        async with self._connection() as connection:
+            await placements.release_placements(connection, *host)
+
+    async def list_unowned(self, kind: str, limit: int) -> list[uuid.UUID]:
+        """Return objects of a kind that need an owner and have none."""
+        list_unowned = self._kinds[kind].store.list_unowned
+        if list_unowned is None:
+            return []
+        async with self._connection() as connection:
+            return await list_unowned(connection, limit)
+
+    async def load(self, key: ObjectKey, host: HostRef) -> Loaded | None:
+        """Return the object's rows; None when `host` does not own it."""
+        async with self._connection() as connection:
+            return await self._kinds[key.kind].store.load(connection, host, key.id, HISTORY_MAX)
+
+    async def write(
+        self, kind: str, host: HostRef, batches: Mapping[uuid.UUID, Batch]
+    ) -> TickOutcome:
+        """Write one tick of a kind in one statement."""
+        try:
+            async with self._database.connection() as connection:
+                return await self._kinds[kind].store.write(connection, host, batches)
+        except LOST_CONNECTION as error:
+            raise WriteOutcomeUnknown from error
+
+    async def read_after(self, key: ObjectKey, seq: int, limit: int) -> list[Entry]:
+        """Return stored entries after `seq`, oldest first."""
+        async with self._connection() as connection:
+            return await self._kinds[key.kind].store.read_after(connection, key.id, seq, limit)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            async with self._database.connection() as connection:
+                yield connection
+        except LOST_CONNECTION as error:
+            raise DatabaseBusy(retry_after_s=1) from error

@@ -1,0 +1,190 @@
+"""Writes what objects of one kind accepted: one statement per tick for all of them.
+
+`host.py` owns one `TickWriter` per kind; a writer has one tick out at a time. While a tick is
+being written more gathers for the next, so load makes batches by itself; a quiet host writes
+nothing. When nobody knows whether a tick was stored, the writer waits for its own writes to end,
+then compares the objects with storage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from actors.hosting.core import Core, HostRef, ObjectKey, TickOutcome
+from actors.hosting.effects import Effect, StorageAway
+from actors.hosting.entries import Batch, Repeats
+from actors.hosting.lease import Lease
+from actors.hosting.log import Log
+from actors.hosting.ports import HostStore
+from kit.errors import AppError
+from kit.logs import get_log
+from kit.metrics import ENTRIES_STORED
+from storage.database import SequenceTaken, WriteOutcomeUnknown, WriteRefused
+
+log = get_log("host")
+
+ROWS_PER_TICK_MAX = 500
+ROWS_PER_OBJECT_MAX = 100
+PAUSE_S = 0.2
+UNSETTLED_MAX = 10_000
+
+
+@dataclass(frozen=True)
+class TickPorts:
+    """What the writer needs of its host."""
+
+    store: HostStore
+    lease: Lease
+    host: HostRef
+    find_core: Callable[[ObjectKey], Core | None]
+    apply: Callable[[ObjectKey, list[Effect]], None]
+    """Carry out effects; called on the event loop after the tick was stored."""
+    on_displaced: Callable[[ObjectKey], None]
+    """The object is not ours any more: put it away."""
+
+
+class TickWriter:
+    """Writes one kind until cancelled."""
+
+    def __init__(self, kind: str, ports: TickPorts) -> None:
+        self._kind = kind
+        self._ports = ports
+        self._dirty: dict[uuid.UUID, None] = {}
+        self._wake = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self.is_storage_away = False
+        self.ticks = 0
+
+    def note(self, object_id: uuid.UUID) -> None:
+        """Say that the object has work."""
+        self._dirty[object_id] = None
+        self._quiet.clear()
+        self._wake.set()
+
+    async def wait_quiet(self) -> None:
+        """Return when nothing is out and nothing waits."""
+        await self._quiet.wait()
+
+    async def run(self) -> None:
+        """Write tick after tick; while storage is away, ask for it until it is back."""
+        while True:
+            if not self._dirty and not self.is_storage_away:
+                self._quiet.set()
+                await self._wake.wait()
+            self._wake.clear()
+            if self.is_storage_away and not await self._is_back():
+                await asyncio.sleep(PAUSE_S)
+            elif self._dirty:
+                await self._write(self._take_batches())
+                self.ticks += 1
+
+    def _take_batches(self) -> dict[uuid.UUID, Batch]:
+        batches: dict[uuid.UUID, Batch] = {}
+        rows = 0
+        for object_id in list(self._dirty):
+            if rows >= ROWS_PER_TICK_MAX:
+                break
+            del self._dirty[object_id]
+            core = self._find_core(object_id)
+            batch = None if core is None else core.log.take_batch(ROWS_PER_OBJECT_MAX)
+            if batch is not None:
+                batches[object_id] = batch
+                rows += len(batch.entries)
+        return batches
+
+    async def _write(self, batches: Mapping[uuid.UUID, Batch]) -> None:
+        if not batches:
+            return
+        try:
+            outcome = await self._ports.store.write(self._kind, self._ports.host, batches)
+        except WriteRefused as error:
+            await self._write_one_by_one(batches, error)
+        except (SequenceTaken, WriteOutcomeUnknown) as error:
+            log.warning("tick.outcome_unknown", error=type(error).__name__, objects=len(batches))
+            await self._compare_with_storage(batches)
+        except AppError as error:
+            log.warning("tick.not_written", code=error.code, objects=len(batches))
+            self.is_storage_away = True
+            for object_id in batches:
+                self._settle(object_id, lambda log: log.revert(StorageAway(retry_after_s=1)))
+        else:
+            self._apply_outcome(batches, outcome)
+
+    async def _write_one_by_one(
+        self, batches: Mapping[uuid.UUID, Batch], error: WriteRefused
+    ) -> None:
+        """One refused row refuses the statement: find the object it belongs to."""
+        if len(batches) > 1:
+            for object_id, batch in batches.items():
+                await self._write({object_id: batch})
+            return
+        (object_id,) = batches
+        log.error("tick.refused", object_id=str(object_id), cause=repr(error.__cause__))
+        self._settle(object_id, lambda log: log.revert(error))
+        await asyncio.sleep(PAUSE_S)
+
+    def _apply_outcome(self, batches: Mapping[uuid.UUID, Batch], outcome: TickOutcome) -> None:
+        for object_id, batch in batches.items():
+            if object_id in outcome.fenced:
+                self._ports.on_displaced(ObjectKey(self._kind, object_id))
+            elif object_id in outcome.repeated:
+                self._settle(object_id, partial(_drop_repeats, outcome.repeated[object_id]))
+            else:
+                for entry_kind, count in Counter(entry.kind for entry in batch.entries).items():
+                    ENTRIES_STORED.labels(self._kind, entry_kind).inc(count)
+                self._settle(object_id, Log.confirm)
+
+    async def _compare_with_storage(self, batches: Mapping[uuid.UUID, Batch]) -> None:
+        """Find out what was stored. Renewing first waits for our own writes still in flight."""
+        self.is_storage_away = True
+        while not await self._is_back():
+            if self._ports.lease.is_fenced:
+                return
+            await asyncio.sleep(PAUSE_S)
+        for object_id in batches:
+            while True:
+                if await self._compare_object(object_id):
+                    break
+                await asyncio.sleep(PAUSE_S)
+
+    async def _compare_object(self, object_id: uuid.UUID) -> bool:
+        core = self._find_core(object_id)
+        if core is None:
+            return True
+        key = ObjectKey(self._kind, object_id)
+        try:
+            stored = await self._ports.store.read_after(key, core.log.head, UNSETTLED_MAX)
+        except AppError:
+            return False
+        self._settle(object_id, lambda log: log.resolve(stored))
+        return True
+
+    async def _is_back(self) -> bool:
+        """Ask storage, by renewing the lease."""
+        try:
+            is_ours = await self._ports.lease.renew()
+        except (AppError, TimeoutError):
+            return False
+        self.is_storage_away = not is_ours
+        return is_ours
+
+    def _settle(self, object_id: uuid.UUID, step: Callable[[Log], list[Effect]]) -> None:
+        """Take the object one step on, carry out what follows, and come back if more waits."""
+        core = self._find_core(object_id)
+        if core is None:
+            return
+        self._ports.apply(ObjectKey(self._kind, object_id), step(core.log))
+        if core.log.has_work:
+            self.note(object_id)
+
+    def _find_core(self, object_id: uuid.UUID) -> Core | None:
+        return self._ports.find_core(ObjectKey(self._kind, object_id))
+
+
+def _drop_repeats(repeats: Repeats, log: Log) -> list[Effect]:
+    return log.drop_repeats(repeats)

@@ -1,0 +1,161 @@
+"""Rooms as a kind of hosted object: how one is loaded, written and shown. No rules here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+from actors.hosting.core import CoreTerms, HostRef, Kind, KindStore, Loaded, TickOutcome
+from actors.hosting.entries import Batch, Entry, Repeats
+from actors.hosting.messages import API, EDGE
+from actors.live_room.counts import run_count_board
+from actors.live_room.entries import Change, RoomFacts, RoomStatus, RoomTerms, describe_entry
+from actors.live_room.messages import (
+    ChatSend,
+    LiveEnd,
+    PublisherDown,
+    PublisherUp,
+    SessionEnd,
+    TypingSend,
+    ViewersReport,
+)
+from actors.live_room.room import Room
+from storage.database import Connection
+from storage.placements import ROOM
+from storage.rooms import (
+    RoomMessage,
+    StatusChange,
+    find_owned_room,
+    list_messages_after,
+    list_messages_before,
+    list_unowned_rooms,
+    write_tick,
+)
+
+READ_MAX = 1000
+
+
+async def load_room(
+    connection: Connection, host: HostRef, room_id: uuid.UUID, history_max: int
+) -> Loaded | None:
+    """Read a room and its recent entries; None when `host` does not own it."""
+    record = await find_owned_room(connection, host, room_id)
+    if record is None:
+        return None
+    recent = await list_messages_before(connection, room_id, None, history_max)
+    history = [read_entry(message) for message in reversed(recent)]
+    facts = RoomFacts(
+        id=record.id,
+        owner_id=record.owner_id,
+        epoch=record.epoch,
+        head=history[-1].seq if history else record.head,
+        status=RoomStatus(record.status),
+        origin=record.origin,
+        origin_gen=record.origin_gen,
+        viewers_peak=record.viewers_peak,
+    )
+    return Loaded(facts, history)
+
+
+def make_room(loaded: Loaded, terms: CoreTerms) -> Room:
+    """Build the room from what was loaded."""
+    limits = terms.limits
+    rules = RoomTerms(terms.clock, terms.make_id, limits.chat_chars_max, limits.chat_per_10_s_max)
+    return Room(loaded.facts, loaded.history, rules)
+
+
+async def write_rooms(
+    connection: Connection, host: HostRef, batches: Mapping[uuid.UUID, Batch]
+) -> TickOutcome:
+    """Write the batches of one tick in one statement."""
+    messages = [
+        write_message(room_id, entry)
+        for room_id, batch in batches.items()
+        for entry in batch.entries
+    ]
+    changes = [
+        _write_change(room_id, batch.change)
+        for room_id, batch in batches.items()
+        if batch.change is not None
+    ]
+    outcome = await write_tick(connection, host, messages, changes)
+    repeated: dict[uuid.UUID, Repeats] = {}
+    for (room_id, user_id, client_id), known in outcome.repeated.items():
+        repeated.setdefault(room_id, {})[(user_id, client_id)] = known
+    return TickOutcome(outcome.fenced, repeated)
+
+
+async def read_entries_after(
+    connection: Connection, room_id: uuid.UUID, seq: int, entries_max: int
+) -> list[Entry]:
+    """Return stored entries after `seq`, at most `entries_max`, oldest first."""
+    entries: list[Entry] = []
+    while len(entries) < entries_max:
+        limit = min(READ_MAX, entries_max - len(entries))
+        rows = await list_messages_after(connection, room_id, seq, limit)
+        entries += [read_entry(row) for row in rows]
+        if len(rows) < limit:
+            break
+        seq = entries[-1].seq
+    return entries
+
+
+def read_entry(message: RoomMessage) -> Entry:
+    """Turn a row into an entry."""
+    return Entry(
+        seq=message.seq,
+        id=message.id,
+        kind=message.kind,
+        user_id=message.user_id,
+        client_id=message.client_id,
+        body=message.body,
+        created_at=message.created_at,
+    )
+
+
+def write_message(room_id: uuid.UUID, entry: Entry) -> RoomMessage:
+    """Turn an entry into a row."""
+    return RoomMessage(
+        room_id=room_id,
+        seq=entry.seq,
+        id=entry.id,
+        kind=entry.kind,
+        user_id=entry.user_id,
+        client_id=entry.client_id,
+        body=entry.body,
+        created_at=entry.created_at,
+    )
+
+
+def _write_change(room_id: uuid.UUID, change: Change) -> StatusChange:
+    return StatusChange(
+        room_id=room_id,
+        status=str(change.status),
+        origin=change.origin,
+        origin_gen=change.origin_gen,
+        viewers_peak=change.viewers_peak,
+        at=change.at,
+        event_id=change.event_id,
+        event_name=change.event_name,
+    )
+
+
+ROOM_KIND = Kind(
+    name=ROOM,
+    make_core=make_room,
+    describe_entry=describe_entry,
+    commands={
+        EDGE: (ChatSend, TypingSend, ViewersReport, PublisherUp, PublisherDown),
+        API: (LiveEnd,),
+    },
+    durable=(ChatSend,),
+    signals=(SessionEnd,),
+    store=KindStore(
+        load=load_room,
+        write=write_rooms,
+        read_after=read_entries_after,
+        list_unowned=list_unowned_rooms,
+    ),
+    run_beside=run_count_board,
+)
+"""Live rooms, for the hosts that run them and the clients that ask them."""
