@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from kit.clock import format_time
 from serve_apps.access.visibility import Visibility
-from serve_apps.videos.service import CreatedVideo, Playback
+from serve_apps.videos.service import CreatedVideo, OpenUpload, Playback
 from storage.videos import Video
 
 TITLE_CHARS_MAX = 200
@@ -48,9 +48,11 @@ class VideoChangeRequest(BaseModel):
 
 
 class UploadBody(BaseModel):
-    """Where the bytes go."""
+    """Where the bytes go by tus 1.0; any client of the owner may go on from `offset`."""
 
     url: str
+    offset: int = Field(description="How many bytes have arrived; the next goes here.")
+    size_bytes: int = Field(description="Size of the whole file.")
     expires_at: str
 
 
@@ -103,13 +105,29 @@ class VideoBody(BaseModel):
     playback: PlaybackBody | None
 
 
+class VideoDetailBody(VideoBody):
+    """One video by itself."""
+
+    upload: UploadBody | None = Field(
+        description="For its owner, while the status is `uploading`; null for everybody else."
+    )
+
+
 def describe_created(created: CreatedVideo) -> CreatedVideoBody:
     """Write a fresh video as its answer."""
     return CreatedVideoBody(
         id=created.id,
         status="uploading",
-        upload=UploadBody(url=created.upload_url, expires_at=_write_time(created.expires_at)),
+        upload=_describe_upload(created.upload),
     )
+
+
+def describe_detail(
+    video: Video, playback: Playback | None, upload: OpenUpload | None
+) -> VideoDetailBody:
+    """Write a video with its unfinished upload."""
+    described = None if upload is None else _describe_upload(upload)
+    return VideoDetailBody(**dict(describe_video(video, playback)), upload=described)
 
 
 def describe_video(video: Video, playback: Playback | None) -> VideoBody:
@@ -139,6 +157,15 @@ def describe_video(video: Video, playback: Playback | None) -> VideoBody:
             if playback is None
             else {"hls": playback.hls, "dash": None, "thumbnail": playback.thumbnail},
         }
+    )
+
+
+def _describe_upload(upload: OpenUpload) -> UploadBody:
+    return UploadBody(
+        url=upload.url,
+        offset=upload.offset_bytes,
+        size_bytes=upload.size_bytes,
+        expires_at=_write_time(upload.expires_at),
     )
 
 
