@@ -11,6 +11,7 @@ from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
 from serve_apps.admin import service
 from serve_apps.admin.schemas import (
+    EXAMPLE_UNBANNED,
     AuditBody,
     BanRequest,
     RoleRequest,
@@ -87,6 +88,7 @@ async def ban_user(
     permission=Permission.MODERATOR,
     rate=RateTier.STANDARD,
     summary="Lift a ban; the person may log in again.",
+    example=EXAMPLE_UNBANNED,
     errors=(service.PersonNotFound, service.CannotActOnYourself, service.OutOfReach),
 )
 async def unban_user(
@@ -103,6 +105,7 @@ async def unban_user(
     permission=Permission.ADMIN,
     rate=RateTier.STANDARD,
     summary="Give a person another role; they have to log in again.",
+    example={**EXAMPLE_UNBANNED, "role": "moderator"},
     errors=(service.PersonNotFound, service.CannotActOnYourself, service.LastAdmin),
 )
 async def change_role(

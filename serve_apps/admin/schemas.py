@@ -23,6 +23,7 @@ EXAMPLE_PERSON: dict[str, JsonValue] = {
     "banned_at": "2026-01-02T08:30:00.000Z",
     "ban_reason": "Sells fake tickets.",
 }
+EXAMPLE_UNBANNED: dict[str, JsonValue] = {**EXAMPLE_PERSON, "banned_at": None, "ban_reason": ""}
 
 
 def _strip(value: object) -> object:
