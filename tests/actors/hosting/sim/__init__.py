@@ -1,0 +1,1 @@
+"""A simulated world for the hosting protocol: time, processes, storage, links, faults, a judge."""

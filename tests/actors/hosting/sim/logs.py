@@ -1,0 +1,41 @@
+"""What the product logs inside a simulation: silence, except for errors that nothing explains."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+UNEXPECTED = {"object.keeper_failed", "host.task_failed", "link.owner_failed"}
+"""Events that tell of a mistake in the code, whatever befell the site."""
+
+
+@contextmanager
+def hearing_errors(note: Callable[[str], None] | None = None) -> Iterator[list[str]]:
+    """Collect unexpected errors, and tell `note` of everything logged in each process."""
+    errors: list[str] = []
+
+    def hear(_logger: object, _name: str, event: structlog.typing.EventDict) -> Any:
+        if event["event"] in UNEXPECTED:
+            errors.append(repr(event))
+        if note is not None:
+            loop = asyncio._get_running_loop()
+            facts = " ".join(f"{key}={value}" for key, value in event.items() if key != "event")
+            note(f"{getattr(loop, 'name', '?')} logs {event['event']} {facts}")
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    level = logging.ERROR if note is None else logging.INFO
+    structlog.configure(
+        processors=[hear],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=False,
+    )
+    try:
+        yield errors
+    finally:
+        structlog.configure(**before)

@@ -1,0 +1,302 @@
+"""Virtual time for several simulated processes, each with an event loop of its own.
+
+A `Timeline` holds every due callback of the world in one heap; nothing waits for real time. A
+`ProcessLoop` is what asyncio sees inside one process: it can be paused (SIGSTOP), continued and
+killed (kill -9), and its clock may run fast or slow. The same seed gives the same order of
+callbacks: timers are late by a seeded moment, tasks hash by number and not by address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+import inspect
+import itertools
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+LATENESS_MAX_S = 0.002
+"""How late a timer may fire: enough to shuffle those that fall together."""
+TURNS_MAX = 50_000
+"""Callbacks of one process at one moment; more is a loop that never waits."""
+
+
+class ProcessSpins(Exception):
+    """A process keeps itself busy and never waits."""
+
+
+class DueCallback:
+    """Something to call; what `call_soon` and `call_later` return."""
+
+    __slots__ = ("args", "callback", "context", "is_cancelled", "loop", "when_s")
+
+    def __init__(
+        self,
+        loop: ProcessLoop | None,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        context: contextvars.Context | None,
+    ) -> None:
+        self.loop = loop
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.is_cancelled = False
+        self.when_s = 0.0
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        self.args = ()
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
+    def when(self) -> float:
+        assert self.loop is not None, "only loops hand these out"
+        return self.loop.read_clock_s(self.when_s)
+
+
+class Timeline:
+    """The world's clock, and everything that is due."""
+
+    def __init__(self, seed: int) -> None:
+        self.now_s = 0.0
+        self.random = random.Random(seed)
+        self.turns = 0
+        self._due: list[tuple[float, int, DueCallback]] = []
+        self._numbers = itertools.count()
+        self._task_numbers = itertools.count()
+
+    def at(self, when_s: float, callback: Callable[..., Any], *args: Any) -> DueCallback:
+        """Call at a true moment, outside of every process: a wire, the server, a fault."""
+        return self.push(when_s, DueCallback(None, callback, args, None))
+
+    def after(self, delay_s: float, callback: Callable[..., Any], *args: Any) -> DueCallback:
+        """Call after a true delay, outside of every process."""
+        return self.push(self.now_s + delay_s, DueCallback(None, callback, args, None))
+
+    def push(self, when_s: float, due: DueCallback) -> DueCallback:
+        due.when_s = when_s
+        heapq.heappush(self._due, (when_s, next(self._numbers), due))
+        return due
+
+    def run(self, until_s: float, is_over: Callable[[], bool] | None = None) -> None:
+        """Let time pass until a moment, or until `is_over()` holds between two callbacks."""
+        outside = asyncio._get_running_loop()
+        try:
+            self._run(until_s, is_over)
+        finally:
+            asyncio._set_running_loop(outside)
+
+    def _run(self, until_s: float, is_over: Callable[[], bool] | None) -> None:
+        due = self._due
+        while due and due[0][0] <= until_s:
+            when_s, _, callback = heapq.heappop(due)
+            if callback.is_cancelled:
+                continue
+            if when_s > self.now_s:
+                self.now_s = when_s
+            if callback.loop is None:
+                callback.callback(*callback.args)
+            else:
+                callback.loop.wake(callback)
+            self.turns += 1
+            if is_over is not None and is_over():
+                return
+        self.now_s = max(self.now_s, until_s)
+
+    def number_task(self) -> int:
+        return next(self._task_numbers)
+
+
+class NumberedTask(asyncio.Task[Any]):
+    """A task that hashes the same in every run, so that sets of tasks keep their order."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], loop: ProcessLoop, name: str) -> None:
+        self.number = loop.timeline.number_task()
+        super().__init__(coroutine, loop=loop, name=name)
+        # Tasks of other worlds have these numbers too: asyncio's set of all would compare them.
+        asyncio.tasks._unregister_task(self)
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class ProcessLoop(asyncio.AbstractEventLoop):
+    """The event loop of one simulated process."""
+
+    def __init__(
+        self, timeline: Timeline, name: str, *, rate: float = 1.0, offset_s: float = 0.0
+    ) -> None:
+        self.timeline = timeline
+        self.name = name
+        self.errors: list[dict[str, Any]] = []
+        self.pauses = 0
+        """How often the process stood still until now."""
+        self._rate = rate
+        self._offset_s = offset_s
+        self._ready: deque[DueCallback] = deque()
+        self._held: list[DueCallback] = []
+        self._tasks: list[NumberedTask] = []
+        self._is_paused = False
+        self._is_dead = False
+
+    # What the world does to the process
+
+    @property
+    def is_paused(self) -> bool:
+        return self._is_paused
+
+    @property
+    def is_dead(self) -> bool:
+        return self._is_dead
+
+    def pause(self) -> None:
+        """Stop the process where it stands; its clock goes on."""
+        self._is_paused = True
+        self.pauses += 1
+
+    def resume(self) -> None:
+        """Let it go on: what fell due meanwhile comes at once, in the order it was due."""
+        self._is_paused = False
+        held, self._held = self._held, []
+        for callback in held:
+            self.timeline.push(self.timeline.now_s, callback)
+
+    def kill(self) -> None:
+        """End the process: nothing of it runs any more, not even what cleans up."""
+        self._is_dead = True
+        self._ready.clear()
+        self._held.clear()
+
+    def count_pending(self, name: str) -> int:
+        """Return how many tasks of this name are not over."""
+        return sum(task.get_name() == name and not task.done() for task in self._tasks)
+
+    def bury(self) -> None:
+        """Drop what a dead or finished process left; its coroutines unwind into nothing."""
+        self._is_dead = True
+        for task in self._tasks:
+            if not task.done():
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                coroutine = task.get_coro()
+                if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                    coroutine.close()
+        self._tasks.clear()
+
+    def deliver(self, when_s: float, callback: Callable[..., Any], *args: Any) -> None:
+        """Hand something from outside to the process at a true moment."""
+        self.timeline.push(when_s, DueCallback(self, callback, args, None))
+
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Start a coroutine in the process, from outside of it."""
+        task = self.create_task(work, name=name)
+        self.deliver(self.timeline.now_s, _do_nothing)
+        return task
+
+    def wake(self, first: DueCallback) -> None:
+        """Run one due callback and all that become ready through it."""
+        if self._is_dead:
+            return
+        if self._is_paused:
+            self._held.append(first)
+            return
+        ready = self._ready
+        ready.append(first)
+        asyncio._set_running_loop(self)
+        turns = 0
+        while ready:
+            due = ready.popleft()
+            if due.is_cancelled:
+                continue
+            if due.context is None:
+                due.callback(*due.args)
+            else:
+                due.context.run(due.callback, *due.args)
+            turns += 1
+            if turns > TURNS_MAX:
+                raise ProcessSpins(self.name)
+        self.timeline.turns += turns
+
+    def read_clock_s(self, true_s: float) -> float:
+        """Return what this process's clock shows at a true moment."""
+        return self._offset_s + true_s * self._rate
+
+    # What asyncio asks of a loop
+
+    def time(self) -> float:
+        return self._offset_s + self.timeline.now_s * self._rate
+
+    def call_soon(
+        self,
+        callback: Callable[..., Any],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> Any:
+        due = DueCallback(self, callback, args, context or contextvars.copy_context())
+        if not self._is_dead:
+            self._ready.append(due)
+        return due
+
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[..., Any],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> Any:
+        raise AssertionError("a simulated process has no threads")
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., Any],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> Any:
+        timeline = self.timeline
+        true_s = (when - self._offset_s) / self._rate
+        lateness_s = timeline.random.random() * LATENESS_MAX_S
+        due = DueCallback(self, callback, args, context or contextvars.copy_context())
+        return timeline.push(max(true_s, timeline.now_s) + lateness_s, due)
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[..., Any],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> Any:
+        return self.call_at(self.time() + delay, callback, *args, context=context)
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)
+
+    def create_task(
+        self,
+        coro: Any,
+        *,
+        name: str | None = None,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Task[Any]:
+        task = NumberedTask(coro, self, name or "task")
+        self._tasks.append(task)
+        return task
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        self.errors.append(context)
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return True
+
+    def is_closed(self) -> bool:
+        return False
+
+
+def _do_nothing() -> None:
+    """Wake a process for what is ready in it."""

@@ -1,0 +1,187 @@
+"""What befalls a simulated site: drawn from a seed before anything runs.
+
+Each seed uses only some kinds of faults, so that each meets the others rarely alone and rarely in
+a crowd.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+from tests.actors.hosting.sim.store import Wire
+
+
+@dataclass(frozen=True)
+class Line:
+    """Somebody says something, through one client; `client_id` may be used again."""
+
+    at_s: float
+    client: str
+    object: int
+    user: int
+    client_id: str
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Media enters a room through a client for a while."""
+
+    at_s: float
+    client: str
+    object: int
+    session_id: str
+    lasts_s: float
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that begins and ends; `other` is the receiver where a link is meant."""
+
+    at_s: float
+    kind: str
+    target: str
+    other: str
+    lasts_s: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One site and its fate."""
+
+    seed: int
+    hosts: int
+    objects: int
+    clients: list[str]
+    ttl_s: float
+    starts_s: list[float]
+    clocks: dict[str, tuple[float, float]]
+    """Rate and offset of each process's clock."""
+    follows: dict[str, list[int]]
+    lines: list[Line]
+    publications: list[Publication]
+    endings: list[tuple[float, int]]
+    faults: list[Fault]
+    wire: Wire
+    ends_s: float
+
+    @property
+    def late_max_s(self) -> float:
+        """How long after the end a statement sent before may still come."""
+        return max(self.wire.late_max_s, 0.5)
+
+    def make_wire(self) -> Wire:
+        """Return a process's own way to the database."""
+        return replace(self.wire)
+
+
+FAULTS = ("pause", "kill", "drain", "unplug", "outage", "stall", "reset")
+LASTING_S = {
+    "pause": (0.5, 7.0),
+    "kill": (0.2, 4.0),
+    "drain": (0.5, 3.0),
+    "unplug": (0.05, 7.0),
+    "outage": (0.05, 4.0),
+    "stall": (0.5, 6.0),
+    "reset": (0.0, 0.0),
+}
+
+
+def draw_plan(seed: int) -> Plan:
+    """Draw the site and its fate."""
+    dice = random.Random(f"plan {seed}")
+    hosts, objects, ttl_s = dice.choice((2, 2, 3)), dice.choice((1, 2)), dice.choice((2.5, 5.0))
+    clients = ["edge-0", "edge-1"]
+    ends_s = dice.uniform(2.0, 4.0) + ttl_s * dice.choice((0.0, 0.5, 1.0))
+    endings = [(dice.uniform(1.0, ends_s), 0)] if dice.random() < 0.1 else []
+    if endings:
+        clients.append("api-0")
+    hosts_names = [f"host-{n}" for n in range(hosts)]
+    is_skewed = dice.random() < 0.5
+    return Plan(
+        seed=seed,
+        hosts=hosts,
+        objects=objects,
+        clients=clients,
+        ttl_s=ttl_s,
+        starts_s=[dice.uniform(0, 0.3) for _ in range(hosts)],
+        clocks={
+            name: (dice.uniform(0.85, 1.15) if is_skewed else 1.0, dice.uniform(0, 1000))
+            for name in [*hosts_names, *clients]
+        },
+        follows={
+            name: [o for o in range(objects) if dice.random() < 0.8]
+            for name in clients
+            if name.startswith("edge")
+        },
+        lines=_draw_lines(dice, clients, objects, ends_s),
+        publications=_draw_publications(dice, objects, ends_s),
+        endings=endings,
+        faults=_draw_faults(dice, hosts_names, clients, ends_s),
+        wire=_draw_wire(dice),
+        ends_s=ends_s,
+    )
+
+
+def _draw_lines(dice: random.Random, clients: list[str], objects: int, ends_s: float) -> list[Line]:
+    edges = [name for name in clients if name.startswith("edge")]
+    lines: list[Line] = []
+    for number in range(dice.randint(6, 20)):
+        at_s = dice.uniform(0.2, ends_s)
+        line = Line(at_s, dice.choice(edges), dice.randrange(objects), 1, f"c{number}")
+        lines.append(line)
+        if dice.random() < 0.15:  # the same line again, at once or later, here or elsewhere
+            again_s = at_s + (0.0 if dice.random() < 0.5 else dice.uniform(0, 2))
+            lines.append(replace(line, at_s=again_s, client=dice.choice(edges)))
+    return lines
+
+
+def _draw_publications(dice: random.Random, objects: int, ends_s: float) -> list[Publication]:
+    if dice.random() < 0.7:
+        return []
+    return [
+        Publication(
+            dice.uniform(0.3, ends_s),
+            "edge-0",
+            dice.randrange(objects),
+            f"s{n}",
+            dice.uniform(0.5, 9),
+        )
+        for n in range(dice.randint(1, 2))
+    ]
+
+
+def _draw_faults(
+    dice: random.Random, hosts: list[str], clients: list[str], ends_s: float
+) -> list[Fault]:
+    kinds = [kind for kind in FAULTS if dice.random() < 0.5]
+    edges = [name for name in clients if name.startswith("edge")]
+    faults = []
+    for _ in range(dice.randint(2, 6) if kinds else 0):
+        kind = dice.choice(kinds)
+        target, other = dice.choice(hosts), ""
+        if kind in ("pause", "unplug", "kill") and dice.random() < 0.2:
+            target = dice.choice(clients)
+        if kind == "outage":
+            target = dice.choice(("restart", "network"))
+        if kind in ("stall", "reset"):
+            other = dice.choice(edges)
+            if dice.random() < 0.5:
+                target, other = other, target
+        at_s, lasts_s = dice.uniform(0.3, ends_s - 1.0), dice.uniform(*LASTING_S[kind])
+        faults.append(Fault(at_s, kind, target, other, lasts_s))
+    return faults
+
+
+def _draw_wire(dice: random.Random) -> Wire:
+    wire = Wire()
+    if dice.random() < 0.4:
+        wire.lost_question_p = dice.choice((0.02, 0.1))
+    if dice.random() < 0.4:
+        wire.lost_answer_p = dice.choice((0.02, 0.1, 0.3))
+        wire.late_max_s = dice.choice((0.5, 3.0))
+    if dice.random() < 0.3:
+        wire.delay_p, wire.late_max_s = 0.05, dice.choice((0.5, 3.0))
+    if dice.random() < 0.4:
+        wire.slow_commit_p, wire.slow_commit_max_s = 0.1, dice.choice((0.1, 1.0, 3.0))
+    return wire

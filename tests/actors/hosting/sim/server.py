@@ -1,0 +1,428 @@
+"""PostgreSQL as the hosting protocol sees it, in memory: rows, row locks, commits, restarts.
+
+Statements are generators: they yield the row lock they need or the time they take, and change rows
+only at the end, when they commit. The contract tests hold this against the real functions of
+storage/hosts.py, placements.py and rooms.py. True time is the server's clock.
+"""
+
+from __future__ import annotations
+
+import bisect
+import uuid
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from actors.hosting.core import HostRef, ObjectKey, TickOutcome
+from actors.hosting.entries import Batch, Entry, Repeats, Sender
+from storage.database import SequenceTaken
+from storage.hosts import HostEntry
+from storage.placements import Placement
+from tests.actors.hosting.sim.loop import Timeline
+
+LOCK_TIMEOUT_S = 2.0
+Need = tuple[str, object] | float
+"""("share" | "exclusive", what): a lock until the commit, on a host's row or on an entry of a
+unique index; or seconds of work."""
+Statement = Generator[Need, None, Any]
+
+
+@dataclass
+class HostRow:
+    """A row of `hosts`, and who holds it locked."""
+
+    id: str
+    incarnation: int
+    node: str
+    expires_at_s: float
+    state: str = "draining"
+    address: str = ""
+
+
+@dataclass
+class ObjectRow:
+    """An object with its entries in the order of their numbers, and what changed with them."""
+
+    facts: Any
+    needs_owner: Callable[[], bool] = lambda: False
+    entries: list[Entry] = field(default_factory=list)
+    senders: dict[Sender | None, Entry] = field(default_factory=dict)
+    changes: list[Any] = field(default_factory=list)
+
+    def find(self, seq: int) -> Entry | None:
+        """Return the entry of this number."""
+        place = bisect.bisect_left(self.entries, seq, key=_seq_of)
+        if place < len(self.entries) and self.entries[place].seq == seq:
+            return self.entries[place]
+        return None
+
+
+@dataclass
+class RowLock:
+    """Who holds a row, and who waits for it."""
+
+    shares: set[Call] = field(default_factory=set)
+    exclusive: Call | None = None
+    waiting: deque[tuple[str, Call]] = field(default_factory=deque)
+
+
+class LockNotGot(Exception):
+    """A row stayed locked for longer than `lock_timeout`; nothing was written."""
+
+
+class Witness(Protocol):
+    """Who sees every commit, for judging afterwards."""
+
+    def on_host(self, host: HostRef, state: str, *, was_expired: bool = False) -> None:
+        """An incarnation began ("draining"), opened ("live") or ended ("fenced")."""
+        ...
+
+    def on_placed(self, key: ObjectKey, host: HostRef | None) -> None:
+        """An object has this owner now; None: it was released."""
+        ...
+
+    def on_written(self, host: HostRef, lines: Sequence[tuple[ObjectKey, Entry]]) -> None:
+        """A tick was committed."""
+        ...
+
+
+class Call:
+    """One statement on its way through the server."""
+
+    __slots__ = ("answer", "held", "is_over", "statement", "waits_for")
+
+    def __init__(self, statement: Statement, answer: Callable[[Any, Exception | None], None]):
+        self.statement = statement
+        self.answer = answer
+        self.held: list[RowLock] = []
+        self.waits_for: RowLock | None = None
+        self.is_over = False
+
+
+class Server:
+    """The database: `run()` executes a statement; the rest are the statements."""
+
+    def __init__(self, timeline: Timeline, witness: Witness) -> None:
+        self.timeline = timeline
+        self.witness = witness
+        self.started_at_s = timeline.now_s
+        self.hosts: dict[str, HostRow] = {}
+        self.placements: dict[ObjectKey, HostRef] = {}
+        self.objects: dict[ObjectKey, ObjectRow] = {}
+        self._incarnations = 0
+        self._locks: dict[object, RowLock] = {}
+        self._writes = 0
+        self._calls: dict[Call, None] = {}
+
+    # Executing
+
+    def run(self, statement: Statement, answer: Callable[[Any, Exception | None], None]) -> Call:
+        """Execute; `answer(result, error)` is called at the commit or when it is refused."""
+        call = Call(statement, answer)
+        self._calls[call] = None
+        self.step(call)
+        return call
+
+    def restart(self) -> None:
+        """Lose what was not committed, as a crash does; hosts get a TTL of grace from here."""
+        self.started_at_s = self.timeline.now_s
+        for call in list(self._calls):
+            self._finish(call, None, ConnectionResetError("the server restarted"))
+        self._locks.clear()
+
+    def step(self, call: Call) -> None:
+        """Go on with a statement until it waits or ends."""
+        while not call.is_over:
+            try:
+                need = next(call.statement)
+            except StopIteration as done:
+                self._finish(call, done.value, None)
+                return
+            except SequenceTaken as refusal:
+                self._finish(call, None, refusal)
+                return
+            if isinstance(need, tuple):
+                if not self._lock(call, *need):
+                    return
+            elif need > 0:
+                self.timeline.after(need, self.step, call)
+                return
+
+    def _finish(self, call: Call, result: Any, error: Exception | None) -> None:
+        if call.is_over:
+            return
+        call.is_over = True
+        call.statement.close()
+        self._calls.pop(call, None)
+        if call.waits_for is not None:
+            call.waits_for.waiting = deque(
+                (kind, other) for kind, other in call.waits_for.waiting if other is not call
+            )
+        call.answer(result, error)
+        for lock in call.held:
+            lock.shares.discard(call)
+            if lock.exclusive is call:
+                lock.exclusive = None
+            if lock.waiting:
+                self._grant(lock)
+
+    def _lock(self, call: Call, kind: str, what: object) -> bool:
+        lock = self._locks.get(what)
+        if lock is None:
+            lock = self._locks[what] = RowLock()
+        if call in lock.shares or lock.exclusive is call:
+            return True
+        if _may_hold(lock, kind):
+            _hold(lock, kind, call)
+            return True
+        lock.waiting.append((kind, call))
+        call.waits_for = lock
+        self.timeline.after(LOCK_TIMEOUT_S, self._give_up_lock, call, lock)
+        return False
+
+    def _give_up_lock(self, call: Call, lock: RowLock) -> None:
+        if call.waits_for is lock:
+            self._finish(call, None, LockNotGot())
+
+    def _grant(self, lock: RowLock) -> None:
+        while lock.waiting and _may_hold(lock, lock.waiting[0][0]):
+            kind, call = lock.waiting.popleft()
+            call.waits_for = None
+            _hold(lock, kind, call)
+            self.step(call)
+
+    # Hosts
+
+    def register_host(self, host_id: str, node: str, ttl_s: float, work_s: float = 0) -> Statement:
+        expires_at_s = self.timeline.now_s + ttl_s
+        yield ("exclusive", host_id)
+        yield work_s
+        self._incarnations += 1
+        before = self.hosts.get(host_id)
+        if before is not None and before.state != "fenced":
+            self.witness.on_host((host_id, before.incarnation), "fenced")
+        self.hosts[host_id] = HostRow(host_id, self._incarnations, node, expires_at_s)
+        self.witness.on_host((host_id, self._incarnations), "draining")
+        return self._incarnations
+
+    def announce_host(self, host: HostRef, address: str, work_s: float = 0) -> Statement:
+        return self._touch(host, work_s, state="live", address=address)
+
+    def renew_host(self, host: HostRef, ttl_s: float, work_s: float = 0) -> Statement:
+        return self._touch(host, work_s, expires_at_s=self.timeline.now_s + ttl_s)
+
+    def drain_host(self, host: HostRef, work_s: float = 0) -> Statement:
+        return self._touch(host, work_s, only={"live"}, state="draining")
+
+    def fence_host(self, host: HostRef, work_s: float = 0) -> Statement:
+        return self._touch(host, work_s, state="fenced")
+
+    def _touch(
+        self,
+        host: HostRef,
+        work_s: float,
+        *,
+        only: Iterable[str] = ("live", "draining"),
+        **new: Any,
+    ) -> Statement:
+        yield ("exclusive", host[0])
+        row = self.hosts.get(host[0])
+        if row is None or row.incarnation != host[1] or row.state not in only:
+            return False
+        yield work_s
+        self.hosts[host[0]] = replace(row, **new)
+        if "state" in new and new["state"] != row.state:
+            self.witness.on_host(host, new["state"])
+        return True
+
+    def fence_expired_hosts(self, ttl_s: float) -> Statement:
+        if self.started_at_s >= self.timeline.now_s - ttl_s:
+            return []
+        fenced = []
+        for host_id in [row.id for row in self.hosts.values() if self._is_expired(row)]:
+            yield ("exclusive", host_id)
+            row = self.hosts[host_id]
+            if self._is_expired(row):
+                fenced.append(row)
+        for row in fenced:
+            self.hosts[row.id] = replace(row, state="fenced")
+            self.witness.on_host((row.id, row.incarnation), "fenced", was_expired=True)
+        return [row.id for row in fenced]
+
+    def _is_expired(self, row: HostRow) -> bool:
+        return row.state != "fenced" and row.expires_at_s < self.timeline.now_s
+
+    def list_live_hosts(self) -> list[HostEntry]:
+        counts: dict[HostRef, int] = {}
+        for owner in self.placements.values():
+            counts[owner] = counts.get(owner, 0) + 1
+        entries = [
+            HostEntry(row.id, row.incarnation, row.node, row.address, counts.get(_host_of(row), 0))
+            for row in self.hosts.values()
+            if row.state == "live" and row.expires_at_s > self.timeline.now_s
+        ]
+        return sorted(entries, key=lambda entry: (entry.rooms, entry.id))
+
+    # Placements
+
+    def find_placement(self, key: ObjectKey) -> Placement | None:
+        owner = self.placements.get(key)
+        if owner is None:
+            return None
+        row = self.hosts[owner[0]]
+        is_live = self.is_standing(owner)
+        return Placement(key.id, *owner, row.node, row.address, is_live)
+
+    def is_standing(self, host: HostRef) -> bool:
+        row = self.hosts.get(host[0])
+        return row is not None and row.incarnation == host[1] and row.state != "fenced"
+
+    def insert_placement(self, key: ObjectKey, host: HostRef) -> Statement:
+        """The first half of `place_object`; whoever places reads what stands afterwards."""
+        yield ("share", host[0])
+        row = self.hosts.get(host[0])
+        if row is None or row.incarnation != host[1] or row.state != "live":
+            return False
+        if row.expires_at_s <= self.timeline.now_s:
+            return False
+        standing = self.placements.get(key)
+        if standing is not None and not self.may_replace(standing):
+            return False
+        self.placements[key] = host
+        self.witness.on_placed(key, host)
+        return True
+
+    def may_replace(self, owner: HostRef) -> bool:
+        """Whether an object of this owner may be placed elsewhere."""
+        return not self.is_standing(owner)
+
+    def release_placements(self, host: HostRef, only: ObjectKey | None) -> Statement:
+        """Delete the placements of a host, or the one named, and return the objects."""
+        yield 0.0
+        gone = [
+            key
+            for key, owner in self.placements.items()
+            if owner == host and (only is None or key == only)
+        ]
+        for key in gone:
+            del self.placements[key]
+            self.witness.on_placed(key, None)
+        return [key.id for key in gone]
+
+    # Objects
+
+    def write(
+        self, kind: str, host: HostRef, batches: Mapping[uuid.UUID, Batch], work_s: float = 0
+    ) -> Statement:
+        # What the statement's snapshot shows; the row that is locked is looked at afterwards.
+        keys = [ObjectKey(kind, object_id) for object_id in batches]
+        placed = self.list_placed(host, keys)
+        repeated = self.find_repeats(kind, batches)
+        yield ("share", host[0])
+        owned = placed if self.may_write(host) else []
+        lines = [
+            (key, entry)
+            for key in owned
+            if key.id not in repeated
+            for entry in batches[key.id].entries
+        ]
+        self._writes += 1
+        try:
+            if work_s or self._writes > 1:
+                for index_key in [found for line in lines for found in _list_index_keys(*line)]:
+                    yield ("exclusive", index_key)
+            self.check_unique(lines)
+            yield work_s
+        finally:
+            self._writes -= 1
+        for key, entry in lines:
+            row = self.objects[key]
+            bisect.insort(row.entries, entry, key=_seq_of)
+            if entry.sender is not None:
+                row.senders[entry.sender] = entry
+        for key in {key: None for key, _ in lines}:
+            change = batches[key.id].change
+            if change is not None:
+                self.objects[key].changes.append(change)
+        if lines:
+            self.witness.on_written(host, lines)
+        fenced = frozenset(batches) - {key.id for key in owned}
+        return TickOutcome(fenced, repeated)
+
+    def list_placed(self, host: HostRef, keys: Iterable[ObjectKey]) -> list[ObjectKey]:
+        """Return those that are placed on this host."""
+        return [key for key in keys if self.placements.get(key) == host]
+
+    def may_write(self, host: HostRef) -> bool:
+        """Whether this incarnation is not over: the fence."""
+        return self.is_standing(host)
+
+    def check_unique(self, lines: Sequence[tuple[ObjectKey, Entry]]) -> None:
+        """Refuse numbers and senders that are taken, in the rows or among these lines."""
+        seen: set[object] = set()
+        for key, entry in lines:
+            row, index_keys = self.objects[key], _list_index_keys(key, entry)
+            if row.find(entry.seq) is not None or not seen.isdisjoint(index_keys):
+                raise SequenceTaken
+            if entry.sender in row.senders:
+                raise SequenceTaken
+            seen.update(index_keys)
+
+    def find_repeats(
+        self, kind: str, batches: Mapping[uuid.UUID, Batch]
+    ) -> dict[uuid.UUID, Repeats]:
+        repeats: dict[uuid.UUID, Repeats] = {}
+        for object_id, batch in batches.items():
+            senders = self.objects[ObjectKey(kind, object_id)].senders
+            for entry in batch.entries:
+                known = senders.get(entry.sender) if entry.sender is not None else None
+                if known is not None and entry.sender is not None:
+                    repeats.setdefault(object_id, {})[entry.sender] = (known.id, known.seq)
+        return repeats
+
+    def load(self, key: ObjectKey, host: HostRef) -> ObjectRow | None:
+        """Return the object if this host owns it."""
+        if self.placements.get(key) != host or not self.is_standing(host):
+            return None
+        return self.objects.get(key)
+
+    def read_after(self, key: ObjectKey, seq: int, limit: int) -> list[Entry]:
+        entries = self.objects[key].entries
+        first = bisect.bisect_right(entries, seq, key=_seq_of)
+        return entries[first : first + limit]
+
+    def list_unowned(self, kind: str, limit: int) -> list[uuid.UUID]:
+        found = []
+        for key, row in self.objects.items():
+            owner = self.placements.get(key)
+            is_owned = owner is not None and self.is_standing(owner)
+            if key.kind == kind and row.needs_owner() and not is_owned:
+                found.append(key.id)
+        return found[:limit]
+
+
+def _host_of(row: HostRow) -> HostRef:
+    return (row.id, row.incarnation)
+
+
+def _seq_of(entry: Entry) -> int:
+    return entry.seq
+
+
+def _list_index_keys(key: ObjectKey, entry: Entry) -> list[object]:
+    """Return the entries of unique indexes that this row takes."""
+    numbered: list[object] = [(key, entry.seq)]
+    return numbered if entry.sender is None else [*numbered, (key, entry.sender)]
+
+
+def _may_hold(lock: RowLock, kind: str) -> bool:
+    return lock.exclusive is None and (kind == "share" or not lock.shares)
+
+
+def _hold(lock: RowLock, kind: str, call: Call) -> None:
+    if kind == "share":
+        lock.shares.add(call)
+    else:
+        lock.exclusive = call
+    call.held.append(lock)

@@ -1,0 +1,284 @@
+"""The processes of a simulated site: hosts and clients running the product's own code.
+
+Time, links and the database are simulated; everything else is real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from actors.hosting.client import HostClient
+from actors.hosting.core import HostRef, Kind, ObjectKey
+from actors.hosting.host import Host
+from actors.hosting.messages import API, EDGE, EntryLine, Opened
+from actors.hosting.ports import ClientPorts, HostPorts
+from actors.link.frames import LinkPeer
+from actors.live_room.client import RoomClient
+from actors.live_room.entries import RoomFacts, RoomStatus
+from actors.live_room.kind import ROOM_KIND
+from kit.errors import AppError
+from kit.settings import HostSettings, LimitSettings, Settings
+from tests.actors.hosting.sim.history import History
+from tests.actors.hosting.sim.loop import ProcessLoop, Timeline
+from tests.actors.hosting.sim.network import Network, SimTransport
+from tests.actors.hosting.sim.plan import Plan
+from tests.actors.hosting.sim.server import ObjectRow, Server
+from tests.actors.hosting.sim.store import SimStore
+
+NODE = "here"
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+RESTART_PAUSE_S = 0.5
+ON_AIR = (RoomStatus.LIVE, RoomStatus.INTERRUPTED)
+OWNER = uuid.UUID(int=5)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a site is made of; planted faults put their own in."""
+
+    server: type[Server] = Server
+    store: type[SimStore] = SimStore
+    host: type[Host] = Host
+    client: type[HostClient] = HostClient
+    kind: Kind = ROOM_KIND
+
+
+@dataclass
+class Process:
+    """A simulated process and its way to the database."""
+
+    loop: ProcessLoop
+    store: SimStore
+    host: Host | None = None
+    client: HostClient | None = None
+    rooms: RoomClient | None = None
+    listener: str = ""
+
+
+class LoopClock:
+    """A process's clock: its loop's time, fast or slow."""
+
+    def __init__(self, loop: ProcessLoop) -> None:
+        self._loop = loop
+
+    def now(self) -> datetime:
+        return AT + timedelta(seconds=self._loop.time())
+
+    def monotonic_s(self) -> float:
+        return self._loop.time()
+
+
+class Heard:
+    """A listener that reports to the history."""
+
+    def __init__(self, name: str, history: History) -> None:
+        self.name = name
+        self._history = history
+
+    def on_opened(self, opened: Opened) -> None:
+        self._history.on_opened(self.name, opened.key, opened.head, is_complete=opened.is_complete)
+
+    def on_entries(self, key: ObjectKey, entries: list[EntryLine]) -> None:
+        lines = [(entry.seq, msgspec.json.decode(entry.data).get("id")) for entry in entries]
+        self._history.on_entries(self.name, key, lines)
+
+    def on_shown(self, key: ObjectKey, kind: str, data: bytes) -> None: ...
+
+    def on_signal(self, key: ObjectKey, signal: Any) -> None: ...
+
+
+class Site:
+    """Hosts, clients, database and network of one plan."""
+
+    def __init__(self, plan: Plan, parts: Parts, history: History) -> None:
+        self.plan = plan
+        self.timeline = Timeline(plan.seed)
+        self.history = history
+        self.server = parts.server(self.timeline, history)
+        self.server.started_at_s = -1e9
+        self.network = Network(self.timeline)
+        self.hosts: dict[str, Process] = {}
+        self.clients: dict[str, Process] = {}
+        self.keys = [
+            ObjectKey(parts.kind.name, uuid.UUID(int=1000 + n)) for n in range(plan.objects)
+        ]
+        self.followed: dict[tuple[str, ObjectKey], None] = {}
+        self._parts = parts
+        self._all: list[Process] = []
+        self._ids = random.Random(plan.seed + 1)
+        self._settings = Settings(
+            hosts=HostSettings(lease_ttl_s=plan.ttl_s, renew_every_s=plan.ttl_s / 5),
+            limits=LimitSettings(chat_per_10_s_max=1_000_000),
+        )
+        for key in self.keys:
+            self.server.objects[key] = make_room_row(key)
+
+    @property
+    def processes(self) -> list[Process]:
+        """Those that live."""
+        return [*self.hosts.values(), *self.clients.values()]
+
+    def find(self, name: str) -> Process | None:
+        return self.hosts.get(name) or self.clients.get(name)
+
+    def list_errors(self) -> list[dict[str, Any]]:
+        """Return what loops were told went wrong, and no refusal."""
+        return [
+            context
+            for process in self._all
+            for context in process.loop.errors
+            if not isinstance(context.get("exception"), AppError)
+        ]
+
+    def close(self) -> None:
+        """Drop what is left, so that nothing of it is heard of again."""
+        for process in self._all:
+            process.loop.bury()
+
+    # Hosts
+
+    def start_host(self, host_id: str) -> None:
+        process = self.hosts[host_id] = self._start(host_id)
+        process.loop.spawn(self._keep_host(host_id, process), "host-keeper")
+
+    async def _keep_host(self, host_id: str, process: Process) -> None:
+        """Begin a fresh incarnation whenever one is over, as the shell does."""
+        ports = HostPorts(
+            settings=self._settings,
+            kinds=(self._parts.kind,),
+            store=process.store,
+            transport=SimTransport(self.network, process.loop),
+            clock=LoopClock(process.loop),
+            node=NODE,
+            make_id=self._make_id,
+        )
+        while True:
+            host = self._parts.host(host_id, ports)
+            try:
+                await host.start()
+            except (AppError, TimeoutError):
+                await host.close()
+                await asyncio.sleep(RESTART_PAUSE_S)
+                continue
+            process.host = host
+            await host.wait_over()
+            process.host = None
+            await host.close()
+
+    def believes_lease(self, ref: HostRef) -> bool:
+        """Whether the host of this incarnation would store something now, by its own clock."""
+        for process in self.hosts.values():
+            host = process.host
+            if host is not None and (host.host_id, host.incarnation) == ref:
+                return bool(host.describe()["health"] == "ok")
+        return False
+
+    # Clients
+
+    def start_client(self, name: str) -> None:
+        process = self.clients[name] = self._start(name)
+        incarnation = len(self._all)
+        process.listener = f"{name}.{incarnation}"
+        role = API if name.startswith("api") else EDGE
+        me = LinkPeer(role, name, incarnation)
+        process.loop.spawn(self._begin_client(process, me), "client")
+
+    async def _begin_client(self, process: Process, me: LinkPeer) -> None:
+        ports = ClientPorts(
+            kinds=(self._parts.kind,),
+            store=process.store,
+            transport=SimTransport(self.network, process.loop),
+            node=NODE,
+            jitter=self.timeline.random,
+        )
+        heard = Heard(process.listener, self.history)
+        process.client = self._parts.client(me, ports, heard)
+        process.rooms = RoomClient(process.client)
+        for number in self.plan.follows.get(me.name, ()):
+            self.follow(process, self.keys[number])
+
+    def follow(self, process: Process, key: ObjectKey) -> None:
+        """Let a client follow an object from now on; called in its process."""
+        assert process.rooms is not None, "the client has begun"
+        process.rooms.open_room(key.id)
+        self.followed[process.listener, key] = None
+
+    def unfollow(self, process: Process, key: ObjectKey) -> None:
+        """Let a client follow an object no more; called in its process."""
+        assert process.rooms is not None, "the client has begun"
+        process.rooms.close_room(key.id)
+        self.followed.pop((process.listener, key), None)
+        self.history.forget_listener(process.listener, key)
+
+    # Ends
+
+    def kill(self, name: str) -> None:
+        """End a process as kill -9 does."""
+        process = self.hosts.pop(name, None) or self.clients.pop(name, None)
+        if process is not None:
+            process.loop.kill()
+            self.network.note_death(process.loop)
+            for key in self.keys:
+                self.followed.pop((process.listener, key), None)
+
+    def pause(self, name: str) -> None:
+        """Stop a process as SIGSTOP does."""
+        process = self.find(name)
+        if process is not None:
+            process.loop.pause()
+            self.network.note_pause(name)
+
+    def heal(self) -> None:
+        """Let every fault end, and start what is dead."""
+        for way in list(self.network.stalled):
+            self.network.unstall(*way)
+        for process in self.processes:
+            process.store.wire.heal()
+            process.store.mend()
+            if process.loop.is_paused:
+                process.loop.resume()
+        for number in range(self.plan.hosts):
+            if f"host-{number}" not in self.hosts:
+                self.start_host(f"host-{number}")
+
+    def _start(self, name: str) -> Process:
+        rate, offset_s = self.plan.clocks[name]
+        loop = ProcessLoop(self.timeline, name, rate=rate, offset_s=offset_s)
+        store = self._parts.store(self.server, loop, self.plan.make_wire(), read_room_facts)
+        process = Process(loop, store)
+        self._all.append(process)
+        return process
+
+    def _make_id(self) -> uuid.UUID:
+        return uuid.UUID(int=self._ids.getrandbits(128))
+
+
+def make_room_row(key: ObjectKey) -> ObjectRow:
+    """Return the row of a broadcast that has not begun."""
+    facts = RoomFacts(key.id, OWNER, uuid.UUID(int=7), 0, RoomStatus.CREATED, None, 0, 0)
+    row = ObjectRow(facts)
+    row.needs_owner = lambda: read_room_facts(row).status in ON_AIR
+    return row
+
+
+def read_room_facts(row: ObjectRow) -> RoomFacts:
+    """Return the room's facts after all changes that were written."""
+    facts: RoomFacts = row.facts
+    if not row.changes:
+        return replace(facts, head=row.entries[-1].seq) if row.entries else facts
+    last = row.changes[-1]
+    return replace(
+        facts,
+        head=row.entries[-1].seq,
+        status=last.status,
+        origin=last.origin,
+        origin_gen=last.origin_gen,
+        viewers_peak=max(change.viewers_peak for change in row.changes),
+    )

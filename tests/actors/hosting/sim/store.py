@@ -1,0 +1,266 @@
+"""One process's way to the simulated database: delays, outages, and answers that get lost.
+
+A `HostStore` with the errors of the real one. A statement whose sender gave up may still be
+executed, even long afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from actors.hosting.core import HostRef, Loaded, ObjectKey, TickOutcome
+from actors.hosting.entries import Batch, Entry
+from actors.hosting.log import HISTORY_MAX
+from storage.database import DatabaseBusy, WriteOutcomeUnknown, WriteRefused
+from storage.hosts import HostEntry
+from storage.placements import Placement
+from tests.actors.hosting.sim.loop import ProcessLoop
+from tests.actors.hosting.sim.server import LockNotGot, ObjectRow, Server, Statement
+
+WRITE_TIMEOUT_S = 5.0
+COMMAND_TIMEOUT_S = 10.0
+POOL_WAIT_S = 2.0
+TRAVEL_S = 0.001
+"""The longest way of a statement that nothing delays."""
+
+
+@dataclass
+class Wire:
+    """What happens on the way between one process and the database."""
+
+    is_cut: bool = False
+    lost_question_p: float = 0.0
+    """The connection dies before the statement arrives; the sender sees an error."""
+    lost_answer_p: float = 0.0
+    """The connection dies with the statement on its way: it is executed, now or much later."""
+    delay_p: float = 0.0
+    late_max_s: float = 0.0
+    """How late a statement may be executed after its sender gave up, or is delayed."""
+    slow_commit_p: float = 0.0
+    slow_commit_max_s: float = 0.0
+
+    def heal(self) -> None:
+        """Delay and lose nothing any more."""
+        self.lost_question_p = self.lost_answer_p = self.delay_p = self.slow_commit_p = 0.0
+
+
+class Question:
+    """A statement on its way, and the future that awaits its answer."""
+
+    __slots__ = ("future", "has_arrived", "is_dropped", "statement")
+
+    def __init__(self, statement: Callable[[], Any], future: asyncio.Future[Any]) -> None:
+        self.statement = statement
+        self.future = future
+        self.has_arrived = False
+        self.is_dropped = False
+
+
+class SimStore:
+    """The database as one process reaches it."""
+
+    def __init__(
+        self,
+        server: Server,
+        loop: ProcessLoop,
+        wire: Wire,
+        read_facts: Callable[[ObjectRow], Any] = lambda row: row.facts,
+    ) -> None:
+        self._server = server
+        self._read_facts = read_facts
+        self._loop = loop
+        self._timeline = server.timeline
+        self._random = server.timeline.random
+        self._open: dict[Question, None] = {}
+        self.wire = wire
+
+    def cut(self) -> None:
+        """Lose every connection; what was asked may or may not have been executed."""
+        self.wire.is_cut = True
+        questions, self._open = self._open, {}
+        for question in questions:
+            if not question.has_arrived and self._random.random() < 0.5:
+                question.is_dropped = True
+            self._fail(question, ConnectionResetError("connection lost"), 0.0)
+
+    def mend(self) -> None:
+        """Let connections through again."""
+        self.wire.is_cut = False
+
+    # Asking
+
+    async def _ask(
+        self, statement: Callable[[], Any], *, is_statement: bool, timeout_s: float
+    ) -> Any:
+        """Send a statement (or a read, executed at one moment) and wait for its answer."""
+        wire, draw, timeline = self.wire, self._random.random, self._timeline
+        if wire.is_cut:
+            await asyncio.sleep(POOL_WAIT_S if draw() < 0.2 else 0.001)
+            raise DatabaseBusy(retry_after_s=2)
+        question = Question(statement, self._loop.create_future())
+        self._open[question] = None
+        travel_s = draw() * TRAVEL_S
+        fate = draw()
+        if fate < wire.lost_question_p:
+            question.is_dropped = True
+            self._fail(question, ConnectionResetError("connection lost"), travel_s)
+        else:
+            fate -= wire.lost_question_p
+            if fate < wire.lost_answer_p:
+                self._fail(question, ConnectionResetError("connection lost"), travel_s)
+                late_s = draw() * wire.late_max_s if draw() < 0.5 else draw() * 0.01
+            elif fate - wire.lost_answer_p < wire.delay_p:
+                late_s = draw() * wire.late_max_s
+            else:
+                late_s = 0.0
+            if late_s or wire.slow_commit_p:
+                self._fail(question, TimeoutError(), timeout_s)
+            execute = self._execute if is_statement else self._read
+            timeline.after(travel_s + late_s, execute, question)
+        try:
+            return await question.future
+        except asyncio.CancelledError:
+            # The driver asks the server to stop; whether that comes in time is open.
+            if not question.has_arrived and draw() < 0.5:
+                question.is_dropped = True
+            raise
+        finally:
+            self._open.pop(question, None)
+
+    def _execute(self, question: Question) -> None:
+        if not question.is_dropped:
+            question.has_arrived = True
+            self._server.run(
+                question.statement(), lambda result, error: self._answer(question, result, error)
+            )
+
+    def _read(self, question: Question) -> None:
+        if not question.is_dropped:
+            question.has_arrived = True
+            self._answer(question, question.statement(), None)
+
+    def _answer(self, question: Question, result: Any, error: Exception | None) -> None:
+        if question in self._open:
+            when_s = self._timeline.now_s + self._random.random() * TRAVEL_S
+            self._loop.deliver(when_s, _settle, question.future, result, error)
+
+    def _fail(self, question: Question, error: Exception, after_s: float) -> None:
+        when_s = self._timeline.now_s + after_s
+        self._loop.deliver(when_s, _settle, question.future, None, error)
+
+    async def _change(self, statement: Callable[[], Statement]) -> Any:
+        """Ask about leases and placements: whatever goes wrong, the caller asks again."""
+        try:
+            return await self._ask(statement, is_statement=True, timeout_s=COMMAND_TIMEOUT_S)
+        except (OSError, LockNotGot) as error:
+            raise DatabaseBusy(retry_after_s=1) from error
+
+    async def _look(self, read: Callable[[], Any]) -> Any:
+        try:
+            return await self._ask(read, is_statement=False, timeout_s=COMMAND_TIMEOUT_S)
+        except OSError as error:
+            raise DatabaseBusy(retry_after_s=1) from error
+
+    def _draw_work_s(self) -> float:
+        wire = self.wire
+        if wire.slow_commit_p and self._random.random() < wire.slow_commit_p:
+            return self._random.random() * wire.slow_commit_max_s
+        return 0.0
+
+    # What hosts ask
+
+    async def register(self, host_id: str, *, node: str, ttl_s: float) -> int:
+        work_s = self._draw_work_s()
+        incarnation: int = await self._change(
+            lambda: self._server.register_host(host_id, node, ttl_s, work_s)
+        )
+        return incarnation
+
+    async def announce(self, host: HostRef, address: str) -> bool:
+        work_s = self._draw_work_s()
+        return bool(await self._change(lambda: self._server.announce_host(host, address, work_s)))
+
+    async def renew(self, host: HostRef, ttl_s: float) -> bool:
+        work_s = self._draw_work_s()
+        return bool(await self._change(lambda: self._server.renew_host(host, ttl_s, work_s)))
+
+    async def drain(self, host: HostRef) -> bool:
+        work_s = self._draw_work_s()
+        return bool(await self._change(lambda: self._server.drain_host(host, work_s)))
+
+    async def fence(self, host: HostRef) -> bool:
+        work_s = self._draw_work_s()
+        return bool(await self._change(lambda: self._server.fence_host(host, work_s)))
+
+    async def fence_expired(self, ttl_s: float) -> list[str]:
+        fenced: list[str] = await self._change(lambda: self._server.fence_expired_hosts(ttl_s))
+        return fenced
+
+    async def list_live_hosts(self) -> list[HostEntry]:
+        hosts: list[HostEntry] = await self._look(self._server.list_live_hosts)
+        return hosts
+
+    async def find_placement(self, key: ObjectKey) -> Placement | None:
+        found: Placement | None = await self._look(lambda: self._server.find_placement(key))
+        return found
+
+    async def place(self, key: ObjectKey, host: HostRef) -> Placement | None:
+        is_placed = await self._change(lambda: self._server.insert_placement(key, host))
+        standing = await self.find_placement(key)
+        if not is_placed and (standing is None or not standing.is_live):
+            return None
+        return standing
+
+    async def release(self, key: ObjectKey, host: HostRef) -> bool:
+        return bool(await self._change(lambda: self._server.release_placements(host, key)))
+
+    async def release_all(self, host: HostRef) -> None:
+        await self._change(lambda: self._server.release_placements(host, None))
+
+    async def list_unowned(self, kind: str, limit: int) -> list[uuid.UUID]:
+        found: list[uuid.UUID] = await self._look(lambda: self._server.list_unowned(kind, limit))
+        return found
+
+    async def load(self, key: ObjectKey, host: HostRef) -> Loaded | None:
+        facts = await self._look(lambda: self._load_facts(key, host))
+        if facts is None:
+            return None
+        history = await self._look(lambda: self._server.objects[key].entries[-HISTORY_MAX:])
+        return Loaded(facts, history)
+
+    def _load_facts(self, key: ObjectKey, host: HostRef) -> Any:
+        row = self._server.load(key, host)
+        return None if row is None else self._read_facts(row)
+
+    async def write(
+        self, kind: str, host: HostRef, batches: Mapping[uuid.UUID, Batch]
+    ) -> TickOutcome:
+        work_s = self._draw_work_s()
+        try:
+            outcome: TickOutcome = await self._ask(
+                lambda: self._server.write(kind, host, batches, work_s),
+                is_statement=True,
+                timeout_s=WRITE_TIMEOUT_S,
+            )
+        except OSError as error:
+            raise WriteOutcomeUnknown from error
+        except LockNotGot as error:
+            raise WriteRefused from error
+        return outcome
+
+    async def read_after(self, key: ObjectKey, seq: int, limit: int) -> list[Entry]:
+        entries: list[Entry] = await self._look(lambda: self._server.read_after(key, seq, limit))
+        return entries
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

@@ -1,0 +1,292 @@
+"""One seed: a site, what people do there, what befalls it, and whether it keeps its promises."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+
+from actors.hosting.client import ObjectUnanswered
+from actors.hosting.followed import RequestFailed
+from actors.live_room.entries import RoomEnded, RoomStatus, Speaker
+from actors.live_room.messages import PublisherUp
+from tests.actors.hosting.sim.history import History, ProtocolBroken
+from tests.actors.hosting.sim.logs import hearing_errors
+from tests.actors.hosting.sim.plan import Fault, Line, Plan, Publication, draw_plan
+from tests.actors.hosting.sim.site import Parts, Process, Site, read_room_facts
+
+SETTLE_MAX_S = 30.0
+"""How long after the last fault everything must be answered and visible."""
+LOOK_EVERY_S = 0.25
+ANSWER_MAX_S = 8.5
+"""No request may stay unanswered for longer, by its sender's clock."""
+RETRY_S = 0.4
+SEEDS_PER_COLLECTION = 100
+PARTS = Parts()
+Work = Callable[[Process], Awaitable[None]]
+
+
+class World:
+    """Runs one plan."""
+
+    def __init__(self, plan: Plan, parts: Parts = PARTS, *, is_traced: bool = False) -> None:
+        self.plan = plan
+        self.trace: list[str] = []
+        self._is_traced = is_traced
+        self.history = History(self.note)
+        self.site = Site(plan, parts, self.history)
+        self.history.believes_lease = self.site.believes_lease
+        self._open = 0
+        """Lines and endings that await their acknowledgement."""
+
+    def note(self, text: str) -> None:
+        """Remember what happened, when somebody will read it."""
+        if self._is_traced:
+            self.trace.append(f"{self.site.timeline.now_s:9.4f}  {text}")
+
+    def run(self) -> None:
+        """Run the plan; raises ProtocolBroken."""
+        plan, timeline = self.plan, self.site.timeline
+        for number, start_s in enumerate(plan.starts_s):
+            timeline.at(start_s, self.site.start_host, f"host-{number}")
+        for name in plan.clients:
+            timeline.at(0.0, self.site.start_client, name)
+        for line in plan.lines:
+            timeline.at(line.at_s, self._ask, line.client, lambda p, i=line: self._say(p, i))
+        for show in plan.publications:
+            timeline.at(show.at_s, self._publish, show)
+        for at_s, number in plan.endings:
+            timeline.at(at_s, self._ask, "api-0", lambda p, n=number: self._end(p, n))
+        for fault in plan.faults:
+            timeline.at(fault.at_s, self._befall, fault)
+        timeline.run(plan.ends_s, self._is_broken)
+        self._check_history()
+        self.note("all faults end")
+        self.site.heal()
+        self._settle()
+        self._check_rows()
+        for context in self.site.list_errors():
+            raise ProtocolBroken(str(context)) from context.get("exception")
+
+    def _is_broken(self) -> bool:
+        return self.history.broken is not None
+
+    def _check_history(self) -> None:
+        if self.history.broken is not None:
+            raise ProtocolBroken(self.history.broken)
+
+    def _settle(self) -> None:
+        """Wait until everything is answered and visible, and late statements have come."""
+        timeline = self.site.timeline
+        until_s = timeline.now_s + SETTLE_MAX_S
+        quiet_from_s = timeline.now_s + self.plan.late_max_s
+        while True:
+            timeline.run(timeline.now_s + LOOK_EVERY_S, self._is_broken)
+            self._check_history()
+            behind = self.history.list_behind(list(self.site.followed))
+            if not behind and not self._open and timeline.now_s >= quiet_from_s:
+                return
+            if timeline.now_s >= until_s:
+                if self._open:
+                    behind.append(f"{self._open} requests are not acknowledged")
+                raise ProtocolBroken("; ".join(behind))
+
+    def _check_rows(self) -> None:
+        """Each room's status is the one its last state entry tells."""
+        for key, row in self.site.server.objects.items():
+            told = [entry.body["status"] for entry in row.entries if entry.kind == "state"]
+            status = str(read_room_facts(row).status)
+            if (told[-1] if told else "created") != status:
+                raise ProtocolBroken(f"{key} is {status} and its entries tell {told}")
+
+    # What people do
+
+    def _ask(self, client: str, begin: Work) -> None:
+        process = self.site.clients.get(client)
+        if process is None or process.client is None:
+            return
+        self._open += 1
+        process.loop.spawn(self._count(process, begin), "asker")
+
+    async def _count(self, process: Process, work: Work) -> None:
+        await work(process)
+        self._open -= 1
+
+    async def _say(self, process: Process, line: Line) -> None:
+        """Send a line until it is acknowledged, as a page does."""
+        key, user_id = self.site.keys[line.object], uuid.UUID(int=line.user)
+        assert process.rooms is not None, "begun"
+        speaker = Speaker(user_id, "ada", "Ada")
+        while True:
+            asked_s, is_paused = process.loop.time(), process.loop.pauses
+            try:
+                stored = await process.rooms.send_chat(key.id, speaker, line.client_id, "words")
+            except (RequestFailed, ObjectUnanswered) as error:
+                self._check_wait(process, asked_s, is_paused)
+                code = error.refusal.code if isinstance(error, RequestFailed) else error.code
+                self.note(f"{process.loop.name}: {line.client_id} refused: {code}")
+                if code == RoomEnded.code:
+                    return
+                await asyncio.sleep(RETRY_S * (0.2 + self.site.timeline.random.random()))
+            else:
+                self._check_wait(process, asked_s, is_paused)
+                answer = (stored.entry_id, stored.seq)
+                self.history.on_acknowledged(key, (user_id, line.client_id), answer)
+                return
+
+    async def _end(self, process: Process, number: int) -> None:
+        """End a broadcast, asking until it is done."""
+        key = self.site.keys[number]
+        assert process.rooms is not None, "begun"
+        while True:
+            try:
+                await process.rooms.end_live(key.id)
+            except (RequestFailed, ObjectUnanswered):
+                await asyncio.sleep(0.2)
+            else:
+                break
+        status = read_room_facts(self.site.server.objects[key]).status
+        self.note(f"{process.loop.name}: {key.id.int} ended")
+        if status != RoomStatus.ENDED:
+            self.history.fail(f"{key} was said to be ended and is {status}")
+
+    def _publish(self, show: Publication) -> None:
+        process = self.site.clients.get(show.client)
+        if process is not None and process.rooms is not None:
+            process.loop.spawn(self._show(process, show), "publisher")
+
+    async def _show(self, process: Process, show: Publication) -> None:
+        room_id = self.site.keys[show.object].id
+        assert process.rooms is not None, "begun"
+        process.rooms.report_publisher(room_id, PublisherUp(show.session_id, {}))
+        await asyncio.sleep(show.lasts_s)
+        process.rooms.report_publisher_lost(room_id, show.session_id, "left")
+
+    def _check_wait(self, process: Process, asked_s: float, pauses: int) -> None:
+        took_s = process.loop.time() - asked_s
+        if took_s > ANSWER_MAX_S and pauses == process.loop.pauses:
+            self.history.fail(f"{process.loop.name} waited {took_s:.1f} s for an answer")
+
+    # What befalls them
+
+    def _befall(self, fault: Fault) -> None:
+        self.note(f"fault: {fault.kind} {fault.target} {fault.other} for {fault.lasts_s:.2f} s")
+        getattr(self, f"_begin_{fault.kind}")(fault)
+        end = getattr(self, f"_end_{fault.kind}", None)
+        if end is not None:
+            self.site.timeline.after(fault.lasts_s, end, fault)
+
+    def _begin_pause(self, fault: Fault) -> None:
+        self.site.pause(fault.target)
+
+    def _end_pause(self, fault: Fault) -> None:
+        process = self.site.find(fault.target)
+        if process is not None and process.loop.is_paused:
+            self.note(f"{fault.target} goes on")
+            process.loop.resume()
+
+    def _begin_kill(self, fault: Fault) -> None:
+        process = self.site.find(fault.target)
+        if process is not None:
+            # What a dead client asked for is nobody's any more.
+            self._open -= process.loop.count_pending("asker")
+            self.site.kill(fault.target)
+
+    def _end_kill(self, fault: Fault) -> None:
+        if self.site.find(fault.target) is None:
+            if fault.target.startswith("host"):
+                self.site.start_host(fault.target)
+            else:
+                self.site.start_client(fault.target)
+
+    def _begin_drain(self, fault: Fault) -> None:
+        process = self.site.hosts.get(fault.target)
+        if process is not None and process.host is not None:
+            process.loop.spawn(process.host.drain(fault.lasts_s), "drain")
+
+    def _begin_unplug(self, fault: Fault) -> None:
+        process = self.site.find(fault.target)
+        if process is not None:
+            process.store.cut()
+
+    def _end_unplug(self, fault: Fault) -> None:
+        process = self.site.find(fault.target)
+        if process is not None:
+            process.store.mend()
+
+    def _begin_outage(self, fault: Fault) -> None:
+        for process in self.site.processes:
+            process.store.cut()
+        if fault.target == "restart":
+            self.site.server.restart()
+
+    def _end_outage(self, fault: Fault) -> None:
+        if fault.target == "restart":
+            self.site.server.restart()
+        for process in self.site.processes:
+            process.store.mend()
+
+    def _begin_stall(self, fault: Fault) -> None:
+        self.site.network.stall(fault.target, fault.other)
+
+    def _end_stall(self, fault: Fault) -> None:
+        self.site.network.unstall(fault.target, fault.other)
+
+    def _begin_reset(self, fault: Fault) -> None:
+        self.site.network.reset(fault.target, fault.other)
+
+
+def run_seed(seed: int, parts: Parts = PARTS) -> str | None:
+    """Run one seed; return what was broken, or None."""
+    world = World(draw_plan(seed), parts)
+    try:
+        with hearing_errors() as errors:
+            world.run()
+        if errors:
+            return f"logged as an error: {errors[0]}"
+    except ProtocolBroken as broken:
+        return str(broken)
+    finally:
+        world.site.close()
+    return None
+
+
+def find_broken(seeds: Iterable[int], parts: Parts = PARTS) -> tuple[int, str] | None:
+    """Run seeds until one is broken; return it and what was broken."""
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # what a collection unwinds must not fall into the middle of a seed
+    try:
+        for number, seed in enumerate(seeds):
+            broken = run_seed(seed, parts)
+            if broken is not None:
+                return seed, broken
+            if number % SEEDS_PER_COLLECTION == 0:
+                gc.collect()
+    finally:
+        gc.unfreeze()
+        if was_enabled:
+            gc.enable()
+    return None
+
+
+def main(arguments: list[str]) -> int:
+    """Replay one seed and print what happened."""
+    world = World(draw_plan(int(arguments[0])), is_traced=True)
+    try:
+        with hearing_errors(note=world.note):
+            world.run()
+    except ProtocolBroken as broken:
+        world.note(f"BROKEN: {broken}")
+        return 1
+    finally:
+        world.site.close()
+        print("\n".join([str(world.plan), *world.trace]))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
