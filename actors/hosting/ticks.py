@@ -113,7 +113,7 @@ class TickWriter:
             for object_id in batches:
                 self._settle(object_id, lambda log: log.revert(StorageAway(retry_after_s=1)))
         else:
-            self._apply_outcome(batches, outcome)
+            await self._apply_outcome(batches, outcome)
 
     async def _write_one_by_one(
         self, batches: Mapping[uuid.UUID, Batch], error: WriteRefused
@@ -128,16 +128,30 @@ class TickWriter:
         self._settle(object_id, lambda log: log.revert(error))
         await asyncio.sleep(PAUSE_S)
 
-    def _apply_outcome(self, batches: Mapping[uuid.UUID, Batch], outcome: TickOutcome) -> None:
+    async def _apply_outcome(
+        self, batches: Mapping[uuid.UUID, Batch], outcome: TickOutcome
+    ) -> None:
+        outdated: dict[uuid.UUID, Batch] = {}
         for object_id, batch in batches.items():
             if object_id in outcome.fenced:
                 self._ports.on_displaced(ObjectKey(self._kind, object_id))
             elif object_id in outcome.repeated:
-                self._settle(object_id, partial(_drop_repeats, outcome.repeated[object_id]))
+                repeats = outcome.repeated[object_id]
+                if self._is_outdated(object_id, repeats):
+                    outdated[object_id] = batch
+                else:
+                    self._settle(object_id, partial(_drop_repeats, repeats))
             else:
                 for entry_kind, count in Counter(entry.kind for entry in batch.entries).items():
                     ENTRIES_STORED.labels(self._kind, entry_kind).inc(count)
                 self._settle(object_id, Log.confirm)
+        if outdated:
+            await self._compare_with_storage(outdated)
+
+    def _is_outdated(self, object_id: uuid.UUID, repeats: Repeats) -> bool:
+        """Whether a statement that came late stored what the object has not shown yet."""
+        core = self._find_core(object_id)
+        return core is not None and any(seq > core.log.head for _, seq in repeats.values())
 
     async def _compare_with_storage(self, batches: Mapping[uuid.UUID, Batch]) -> None:
         """Find out what was stored. Renewing first waits for our own writes still in flight."""
