@@ -25,7 +25,7 @@ from storage.objects import ObjectStore
 from storage.schema import migrate
 from tests.databases import copy_template, drop_database
 
-CATEGORIES = {"unit", "db", "ray", "media", "browser", "gpu"}
+CATEGORIES = {"unit", "long", "db", "ray", "media", "browser", "gpu"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from actors.hosting.core import Core, HostView, Kind
 from actors.hosting.host import Host
 from actors.hosting.ports import HostPorts
 from actors.hosting.postgres import PostgresStore
-from actors.link.transport import LinkTransport
+from actors.link.transport import UnixTransport
 from kit.clock import SystemClock
 from kit.errors import AppError
 from kit.ids import make_id
@@ -42,13 +43,11 @@ class HostShell:
         self._host: Host | None = None
         self._cache = Cache(self._settings.cache.url)
         self._tasks: list[asyncio.Task[None]] = []
-        self._is_drained = False
 
     async def start(self) -> None:
         """Begin serving objects; does nothing when it has begun."""
         if self._tasks:
             return
-        self._is_drained = False
         settings = self._settings
         configure_logs(settings.log_level)
         options = PoolOptions(
@@ -74,8 +73,7 @@ class HostShell:
     def describe(self) -> dict[str, Any]:
         """Return what `status` shows."""
         if self._host is None:
-            health = "drained" if self._is_drained else "starting"
-            return {"pid": os.getpid(), "healthy": False, "health": health}
+            return {"pid": os.getpid(), "healthy": False, "health": "starting"}
         facts = self._host.describe()
         return {"pid": os.getpid(), "healthy": facts["health"] == "ok", **facts}
 
@@ -91,7 +89,6 @@ class HostShell:
         if self._database is not None:
             await self._database.close()
         await self._cache.close()
-        self._is_drained = True
         log.info("host.drained", host=self._host_id, pid=os.getpid())
 
     def _list_cores(self, kind: str) -> list[Core]:
@@ -104,9 +101,9 @@ class HostShell:
             settings=settings,
             kinds=self._kinds,
             store=PostgresStore(self._database, self._kinds),
-            transport=LinkTransport.within(settings),
+            transport=UnixTransport(settings.run_folder, settings.cluster.key),
             clock=SystemClock(),
-            node=settings.node_name,
+            node=platform.node(),
             make_id=make_id,
         )
         host = Host(self._host_id, ports)

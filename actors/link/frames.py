@@ -16,7 +16,6 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from actors.link.secure import LinkKeys
 from kit.errors import AppError, Unavailable
 
 FRAME_BYTES_MAX = 1 << 20
@@ -34,17 +33,8 @@ class LinkRefused(Unavailable):
     code, message = "link_refused", "A part of this site cannot be reached right now."
 
 
-class LinkGone(LinkRefused):
-    """Nobody listens at the address, or another one does: whom we looked for has ended."""
-
-    code = "link_gone"
-
-
 class LinkUnproven(LinkRefused):
-    """One side does not believe the other: a mistake in settings or certificates, or an intruder.
-
-    Says nothing about whether the one we looked for is alive.
-    """
+    """Whoever answers does not hold our cluster key: a mistake in settings, or an intruder."""
 
     code = "link_unproven"
 
@@ -72,14 +62,11 @@ class LinkPeer:
 
 @dataclass(frozen=True)
 class LinkTerms:
-    """What one side brings: itself, the cluster key, what each role may send to it, and its
-    certificate for links to other machines.
-    """
+    """What one side brings: itself, the cluster key, and what each role may send to it."""
 
     me: LinkPeer
     key: str
     accepts: Mapping[str, Any]
-    keys: LinkKeys | None = None
 
 
 class Envelope(msgspec.Struct, Generic[Message], array_like=True, frozen=True):

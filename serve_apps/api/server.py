@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import platform
 import random
 import socket
 from collections.abc import Generator
@@ -23,7 +24,7 @@ from actors.hosting.messages import API
 from actors.hosting.ports import ClientPorts
 from actors.hosting.postgres import PostgresStore
 from actors.link.frames import LinkPeer
-from actors.link.transport import LinkTransport
+from actors.link.transport import UnixTransport
 from actors.live_room.client import RoomClient
 from actors.live_room.kind import ROOM_KIND
 from kit.clock import SystemClock
@@ -82,8 +83,8 @@ class ApiServer:
             ClientPorts(
                 kinds=KINDS,
                 store=PostgresStore(self._database, KINDS),
-                transport=LinkTransport.within(settings),
-                node=settings.node_name,
+                transport=UnixTransport(settings.run_folder, settings.cluster.key),
+                node=platform.node(),
                 jitter=random.SystemRandom(),
             ),
         )

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.unit
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "tests").rglob("test_*.py"))
 CATEGORY = re.compile(
-    r"^pytestmark = (?:\[)?pytest\.mark\.(unit|db|ray|media|browser|gpu)\b", re.MULTILINE
+    r"^pytestmark = (?:\[)?pytest\.mark\.(unit|long|db|ray|media|browser|gpu)\b", re.MULTILINE
 )
 UNIT_BANNED = {"socket", "aiohttp", "asyncpg", "redis", "ray", "playwright"}
 
