@@ -1,11 +1,14 @@
 """The pool: transactions commit or vanish, a busy pool refuses in time, a dead server is a 503."""
 
 import asyncio
+import re
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 
+import storage
 from storage.database import Database, DatabaseBusy, PoolOptions
 
 pytestmark = pytest.mark.db
@@ -42,6 +45,28 @@ async def test_an_error_takes_everything_back(database: Database):
     with pytest.raises(ZeroDivisionError):
         await write_then_fail(database, row)
     assert await count(database, row[0]) == 0
+
+
+async def test_giving_a_connection_back_costs_no_query(database: Database):
+    heard: list[str] = []
+    async with database.connection() as connection:
+        connection.add_query_logger(lambda record: heard.append(record.query))
+        await connection.execute("SELECT 1")
+    async with database.connection() as connection:
+        await connection.execute("SELECT 2")
+    assert heard == ["SELECT 1", "SELECT 2"]
+
+
+def test_no_statement_leaves_state_on_a_pooled_connection():
+    root = Path(storage.__file__).parent
+    kept = re.compile(r"pg_(try_)?advisory_lock\(|[\"']\s*(LISTEN|SET) \w|WITH HOLD")
+    on_connections_of_their_own = {"schema.py", "jobs.py"}
+    found = {
+        path.name
+        for path in root.glob("*.py")
+        if kept.search(path.read_text()) and path.name not in on_connections_of_their_own
+    }
+    assert found == set()
 
 
 async def test_a_full_pool_refuses_within_its_patience(database_dsn: str):
