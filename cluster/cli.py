@@ -22,6 +22,7 @@ from cluster.boot import run_migrations
 from cluster.doctor import Verdict, examine
 from cluster.environment import make_environment
 from cluster.home import prepare_home
+from cluster.keys import ensure_keys
 from cluster.launch import (
     Flags,
     find_home,
@@ -35,7 +36,6 @@ from cluster.launch import (
 from cluster.log_files import follow_log, list_logs, read_tail
 from cluster.manual import list_values, render_manual
 from cluster.people import give_role
-from cluster.ray_keys import ensure_ray_keys
 from cluster.seed.command import seed_site
 from cluster.servers import POSTGRES, Servers
 from cluster.settings_files import load_installation
@@ -174,7 +174,9 @@ def migrate(home: HomeOption = None) -> None:
     prepare_home(place)
     environ = copy_environment()
     settings = load_installation(place, environ)
-    environment = make_environment(place, settings, ensure_ray_keys(place.keys), environ)
+    environment = make_environment(
+        place, settings, ensure_keys(place.keys, settings.cluster), environ
+    )
     servers = Servers(place, settings)
     if settings.database.url:
         revision = run_migrations(environment, settings.database.url)

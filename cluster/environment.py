@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cluster.home import Home
-from cluster.ray_keys import RayKeys
+from cluster.keys import ClusterKeys
 from kit.settings import ALIASES, HOME_VARIABLE, SETTINGS_VARIABLE, Settings
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
@@ -45,7 +45,7 @@ THRIFT = {
 
 
 def make_environment(
-    home: Home, settings: Settings, keys: RayKeys, inherited: Mapping[str, str]
+    home: Home, settings: Settings, keys: ClusterKeys, inherited: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the variables of the supervisor and of all it starts."""
     own = {SETTINGS_VARIABLE, HOME_VARIABLE, *ALIASES}
@@ -70,7 +70,7 @@ def make_environment(
     }
 
 
-def make_ray_variables(settings: Settings, keys: RayKeys) -> dict[str, str]:
+def make_ray_variables(settings: Settings, keys: ClusterKeys) -> dict[str, str]:
     """Return what every process of a local Ray must agree on."""
     cores = os.cpu_count() or 1
     return {

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from cluster.board import Board, find_board
 from cluster.home import DEFAULT_NAME, Home, decide_home, prepare_home
-from cluster.ray_keys import ensure_ray_keys
+from cluster.keys import ensure_keys
 from cluster.records import Record, RecordShelf, is_alive
 from cluster.settings_files import load_installation, read_installation
 from cluster.site import Site, describe_supervisor
@@ -68,7 +68,7 @@ def open_site(home: Home, flags: Flags, screen: Screen) -> Site:
     return Site(
         home=home,
         given=settings,
-        keys=ensure_ray_keys(home.keys),
+        keys=ensure_keys(home.keys, settings.cluster),
         inherited=environ,
         screen=screen,
         board=Board(home.run / "status.json", supervisor),

@@ -13,7 +13,7 @@ from cluster.board import Board
 from cluster.crew_link import CrewLink, start_crew
 from cluster.environment import make_environment
 from cluster.home import Home
-from cluster.ray_keys import RayKeys
+from cluster.keys import ClusterKeys
 from cluster.ray_node import RayContext
 from cluster.records import Record, RecordShelf, make_record
 from cluster.servers import CACHE, POSTGRES, STORE, TITLES, Server, Servers
@@ -35,7 +35,7 @@ class Site:
 
     home: Home
     given: Settings
-    keys: RayKeys
+    keys: ClusterKeys
     inherited: Mapping[str, str] = field(repr=False)
     screen: Screen
     board: Board

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import platform
 import stat
 import tomllib
 import typing
@@ -123,6 +124,9 @@ class ClusterSettings:
     """Ray and the product's own links."""
 
     key: str = option("", "Proves membership on links between hosts and edges.", secret=True)
+    host: str = option("127.0.0.1", "Address at which other machines of the cluster reach this.")
+    node: str = option("", "Name of this machine in the cluster; empty: its host name.")
+    head: str = option("", "Ray of the head (host:port), on a machine that joined one.")
     ray_address: str = option("", "GCS address; empty: started by `socialflow up`.")
     ray_port: int = option(6379, "GCS port; a taken one is replaced by a free one.")
     namespace: str = option("socialflow", "Ray namespace of our named actors.")
@@ -174,6 +178,16 @@ class Settings:
     def run_folder(self) -> Path:
         """Folder of sockets and process records; short paths, mode 0700."""
         return self.home / "run"
+
+    @property
+    def keys_folder(self) -> Path:
+        """Folder of this machine's certificate and of the authority that signed it."""
+        return self.home / "keys"
+
+    @property
+    def node_name(self) -> str:
+        """Name of this machine, the same in every process on it."""
+        return self.cluster.node or platform.node()
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

@@ -15,6 +15,9 @@ import msgspec
 
 from storage.database import LOST_CONNECTION, Connection, DatabaseBusy, read_rows
 
+LATE_S = 2.5
+"""A lease that ends sooner was not renewed for two periods or more, of the usual five seconds."""
+
 
 class HostEntry(msgspec.Struct, frozen=True):
     """One living host; `address` is where its links are accepted, `rooms` its placements."""
@@ -107,6 +110,34 @@ async def fence_host(connection: Connection, host_id: str, incarnation: int) -> 
         host_id,
         incarnation,
     )
+
+
+async def fence_late_host(
+    connection: Connection, host_id: str, incarnation: int, *, left_s: float = LATE_S
+) -> bool:
+    """End this incarnation if it has missed renewals; True when it is over, by us or before.
+
+    For whoever cannot reach the host and does not know on whose side the fault is. As with expiry,
+    nobody is late right after PostgreSQL started.
+    """
+    with asking_again():
+        is_alive: bool = await connection.fetchval(
+            """
+            WITH fenced AS (
+                UPDATE hosts SET state = 'fenced'
+                WHERE id = $1 AND incarnation = $2 AND state <> 'fenced'
+                  AND expires_at < clock_timestamp() + make_interval(secs => $3)
+                  AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => 2 * $3)
+                RETURNING id)
+            SELECT EXISTS (
+                SELECT 1 FROM hosts h WHERE h.id = $1 AND h.incarnation = $2
+                AND h.state <> 'fenced' AND NOT EXISTS (SELECT 1 FROM fenced))
+            """,
+            host_id,
+            incarnation,
+            left_s,
+        )
+    return not is_alive
 
 
 async def fence_expired_hosts(connection: Connection, ttl_s: float) -> list[str]:

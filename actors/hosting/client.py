@@ -34,7 +34,7 @@ from actors.hosting.messages import (
     accept_from_host,
 )
 from actors.hosting.ports import ClientPorts, HostLink
-from actors.link.frames import LinkLost, LinkPeer, LinkRefused, LinkUnproven
+from actors.link.frames import LinkGone, LinkLost, LinkPeer, LinkRefused, LinkUnproven
 from kit.errors import AppError, Unavailable
 from kit.logs import get_log
 from storage.placements import Placement
@@ -241,8 +241,9 @@ class HostClient:
         except LinkUnproven:
             log.exception("link.unproven", host=placement.host_id)
             raise
-        except LinkRefused:
-            await self._directory.fence_owner(key, placement)
+        except LinkRefused as refusal:
+            is_gone = isinstance(refusal, LinkGone)
+            await self._directory.fence_owner(key, placement, is_gone=is_gone)
             raise
 
     # Requests

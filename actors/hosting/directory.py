@@ -52,8 +52,6 @@ class Directory:
 
     async def _place(self, key: ObjectKey) -> Placement | None:
         for host in await self._store.list_live_hosts():
-            if host.node != self._node:
-                continue
             placement = await self._store.place(key, (host.id, host.incarnation))
             if placement is not None:
                 return placement
@@ -68,10 +66,21 @@ class Directory:
         if self._known.get(key) == placement:
             del self._known[key]
 
-    async def fence_owner(self, key: ObjectKey, placement: Placement) -> None:
-        """End the incarnation of a host that cannot be reached; raises when storage is away."""
+    async def fence_owner(
+        self, key: ObjectKey, placement: Placement, *, is_gone: bool = False
+    ) -> None:
+        """End the incarnation of a host that cannot be reached; raises when storage is away.
+
+        On this machine any refusal will do. On another one, unless it `is_gone`, the fault may be
+        ours or the network's: there the host must have missed renewals too, else raises HostsAway.
+        """
         self.forget(key, placement)
-        if placement.node != self._node:
-            raise HostsAway(retry_after_s=1)
-        if await self._store.fence((placement.host_id, placement.incarnation)):
-            log.warning("host.fenced_by_us", host=placement.host_id)
+        host = (placement.host_id, placement.incarnation)
+        if is_gone or placement.node == self._node:
+            is_fenced = await self._store.fence(host)
+        else:
+            is_fenced = await self._store.fence_late(host)
+            if not is_fenced:
+                raise HostsAway(retry_after_s=1)
+        if is_fenced:
+            log.warning("host.fenced_by_us", host=placement.host_id, node=placement.node)

@@ -44,6 +44,10 @@ class HostStore(Protocol):
         """End an incarnation; True when it was not yet over."""
         ...
 
+    async def fence_late(self, host: HostRef) -> bool:
+        """End an incarnation that has missed renewals; True when it is over now."""
+        ...
+
     async def fence_expired(self, ttl_s: float) -> list[str]:
         """Fence hosts whose lease lapsed; return their ids."""
         ...

@@ -55,6 +55,11 @@ class PostgresStore:
         async with self._connection() as connection:
             return await hosts.fence_host(connection, *host)
 
+    async def fence_late(self, host: HostRef) -> bool:
+        """End an incarnation that has missed renewals; True when it is over now."""
+        async with self._connection() as connection:
+            return await hosts.fence_late_host(connection, *host)
+
     async def fence_expired(self, ttl_s: float) -> list[str]:
         """Fence hosts whose lease lapsed; return their ids."""
         async with self._connection() as connection:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from actors.hosting.core import Core, HostView, Kind
 from actors.hosting.host import Host
 from actors.hosting.ports import HostPorts
 from actors.hosting.postgres import PostgresStore
-from actors.link.transport import UnixTransport
+from actors.link.transport import LinkTransport
 from kit.clock import SystemClock
 from kit.errors import AppError
 from kit.ids import make_id
@@ -43,11 +42,13 @@ class HostShell:
         self._host: Host | None = None
         self._cache = Cache(self._settings.cache.url)
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_drained = False
 
     async def start(self) -> None:
         """Begin serving objects; does nothing when it has begun."""
         if self._tasks:
             return
+        self._is_drained = False
         settings = self._settings
         configure_logs(settings.log_level)
         options = PoolOptions(
@@ -73,7 +74,8 @@ class HostShell:
     def describe(self) -> dict[str, Any]:
         """Return what `status` shows."""
         if self._host is None:
-            return {"pid": os.getpid(), "healthy": False, "health": "starting"}
+            health = "drained" if self._is_drained else "starting"
+            return {"pid": os.getpid(), "healthy": False, "health": health}
         facts = self._host.describe()
         return {"pid": os.getpid(), "healthy": facts["health"] == "ok", **facts}
 
@@ -89,6 +91,7 @@ class HostShell:
         if self._database is not None:
             await self._database.close()
         await self._cache.close()
+        self._is_drained = True
         log.info("host.drained", host=self._host_id, pid=os.getpid())
 
     def _list_cores(self, kind: str) -> list[Core]:
@@ -101,9 +104,9 @@ class HostShell:
             settings=settings,
             kinds=self._kinds,
             store=PostgresStore(self._database, self._kinds),
-            transport=UnixTransport(settings.run_folder, settings.cluster.key),
+            transport=LinkTransport.within(settings),
             clock=SystemClock(),
-            node=platform.node(),
+            node=settings.node_name,
             make_id=make_id,
         )
         host = Host(self._host_id, ports)

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from actors.link.secure import LinkKeys
 from kit.errors import AppError, Unavailable
 
 FRAME_BYTES_MAX = 1 << 20
@@ -33,8 +34,17 @@ class LinkRefused(Unavailable):
     code, message = "link_refused", "A part of this site cannot be reached right now."
 
 
+class LinkGone(LinkRefused):
+    """Nobody listens at the address, or another one does: whom we looked for has ended."""
+
+    code = "link_gone"
+
+
 class LinkUnproven(LinkRefused):
-    """Whoever answers does not hold our cluster key: a mistake in settings, or an intruder."""
+    """One side does not believe the other: a mistake in settings or certificates, or an intruder.
+
+    Says nothing about whether the one we looked for is alive.
+    """
 
     code = "link_unproven"
 
@@ -62,11 +72,14 @@ class LinkPeer:
 
 @dataclass(frozen=True)
 class LinkTerms:
-    """What one side brings: itself, the cluster key, and what each role may send to it."""
+    """What one side brings: itself, the cluster key, what each role may send to it, and its
+    certificate for links to other machines.
+    """
 
     me: LinkPeer
     key: str
     accepts: Mapping[str, Any]
+    keys: LinkKeys | None = None
 
 
 class Envelope(msgspec.Struct, Generic[Message], array_like=True, frozen=True):

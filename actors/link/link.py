@@ -110,6 +110,9 @@ class Link:
             return
         self.is_open = False
         self._parts.writer.close()
+        # TLS would wait half a minute for the goodbye of a peer that is no more.
+        transport = self._parts.writer.transport
+        asyncio.get_running_loop().call_later(SILENCE_S, transport.abort)
         current = asyncio.current_task()
         for task in self._tasks:
             if task is not current:

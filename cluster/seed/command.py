@@ -12,7 +12,7 @@ import sys
 
 from cluster.environment import make_environment
 from cluster.home import Home
-from cluster.ray_keys import ensure_ray_keys
+from cluster.keys import ensure_keys
 from cluster.records import RecordShelf, make_record
 from cluster.seed.fill import Notes, Tell, fill_site
 from cluster.status import DEMO
@@ -30,7 +30,9 @@ def seed_site(home: Home, tell: Tell, *, with_live: bool, scene_s_max: int) -> N
 
 
 def _start_demo(home: Home, settings: Settings) -> None:
-    environment = make_environment(home, settings, ensure_ray_keys(home.keys), copy_environment())
+    environment = make_environment(
+        home, settings, ensure_keys(home.keys, settings.cluster), copy_environment()
+    )
     with (home.logs / f"{DEMO}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cluster.seed.demo_live"],

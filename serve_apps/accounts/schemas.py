@@ -194,6 +194,20 @@ class TokensBody(BaseModel):
 class SessionBody(BaseModel):
     """One login on one device."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "01980f63-7777-7d3e-9f10-2b6f0c9a4d19",
+                    "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Firefox/145.0",
+                    "created_at": "2026-01-01T12:00:00.000Z",
+                    "last_used_at": "2026-01-03T08:15:00.000Z",
+                    "is_current": True,
+                }
+            ]
+        }
+    )
+
     id: uuid.UUID
     user_agent: str
     created_at: str

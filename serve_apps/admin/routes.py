@@ -11,19 +11,27 @@ from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
 from serve_apps.admin import service
 from serve_apps.admin.schemas import (
+    EXAMPLE_UNBANNED,
     AuditBody,
     BanRequest,
+    HostList,
     RoleRequest,
+    RoomBody,
     StandingBody,
     describe_act,
+    describe_host,
+    describe_room,
     describe_standing,
 )
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import CurrentUser, Ports, Revocations, Transaction
+from storage import survey
+from storage.viewers import read_viewer_counts
 
 routes = Routes("/admin", "administration")
 Username = Annotated[str, Path(pattern="^[A-Za-z0-9_]{1,30}$", examples=["mallory"])]
+HostName = Annotated[str, Query(max_length=100, description="Of this host alone.")]
 Prefix = Annotated[
     str, Query(pattern="^[A-Za-z0-9_]{0,30}$", description="How the name begins.", examples=["mal"])
 ]
@@ -87,6 +95,7 @@ async def ban_user(
     permission=Permission.MODERATOR,
     rate=RateTier.STANDARD,
     summary="Lift a ban; the person may log in again.",
+    example=EXAMPLE_UNBANNED,
     errors=(service.PersonNotFound, service.CannotActOnYourself, service.OutOfReach),
 )
 async def unban_user(
@@ -103,6 +112,7 @@ async def unban_user(
     permission=Permission.ADMIN,
     rate=RateTier.STANDARD,
     summary="Give a person another role; they have to log in again.",
+    example={**EXAMPLE_UNBANNED, "role": "moderator"},
     errors=(service.PersonNotFound, service.CannotActOnYourself, service.LastAdmin),
 )
 async def change_role(
@@ -134,4 +144,37 @@ async def list_audit(query: PageRequest, connection: Transaction) -> ItemPage[Au
     page = await service.list_acts(connection, cursor=query.cursor, limit=query.limit)
     return ItemPage(
         items=[describe_act(entry) for entry in page.items], next_cursor=page.next_cursor
+    )
+
+
+@routes.get(
+    "/hosts",
+    permission=Permission.ADMIN,
+    rate=RateTier.STANDARD,
+    summary="List the hosts of live objects: lease, state, and what is placed there.",
+)
+async def list_hosts(connection: Transaction) -> HostList:
+    """List hosts."""
+    return HostList(items=[describe_host(host) for host in await survey.list_hosts(connection)])
+
+
+@routes.get(
+    "/rooms",
+    permission=Permission.ADMIN,
+    rate=RateTier.STANDARD,
+    summary="List placed rooms with owner, host, epoch, viewers and rate, the newest first.",
+    errors=(CursorMalformed,),
+)
+async def list_rooms(
+    query: PageRequest, ports: Ports, host: HostName | None = None
+) -> ItemPage[RoomBody]:
+    """List rooms."""
+    async with ports.database.connection() as connection:
+        page = await service.list_rooms(
+            connection, host_id=host, cursor=query.cursor, limit=query.limit
+        )
+    viewers = await read_viewer_counts(ports.cache, [room.id for room in page.items])
+    return ItemPage(
+        items=[describe_room(room, viewers.get(room.id)) for room in page.items],
+        next_cursor=page.next_cursor,
     )

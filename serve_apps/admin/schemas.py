@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from kit.clock import format_time
 from serve_apps.access.identity import Role
 from storage.audit import AuditEntry
+from storage.survey import HostSurvey, RoomSurvey
 from storage.users import Standing
 
 REASON_CHARS_MAX = 500
@@ -23,6 +24,7 @@ EXAMPLE_PERSON: dict[str, JsonValue] = {
     "banned_at": "2026-01-02T08:30:00.000Z",
     "ban_reason": "Sells fake tickets.",
 }
+EXAMPLE_UNBANNED: dict[str, JsonValue] = {**EXAMPLE_PERSON, "banned_at": None, "ban_reason": ""}
 
 
 def _strip(value: object) -> object:
@@ -90,6 +92,113 @@ class AuditBody(BaseModel):
     action: str
     subject: str
     details: dict[str, Any]
+
+
+class HostBody(BaseModel):
+    """A host of live objects; `lease_left_s` below 0 means that it has not renewed in time."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "host-0",
+                    "node": "stage-1",
+                    "incarnation": 7,
+                    "state": "live",
+                    "lease_left_s": 4.2,
+                    "started_at": "2026-01-02T08:30:00.000Z",
+                    "objects": {"room": 12},
+                }
+            ]
+        }
+    )
+
+    id: str
+    node: str
+    incarnation: int
+    state: str
+    lease_left_s: float
+    started_at: str
+    objects: dict[str, int]
+
+
+class HostList(BaseModel):
+    """All hosts; they fit one page."""
+
+    items: list[HostBody]
+    next_cursor: str | None = None
+
+
+class RoomBody(BaseModel):
+    """A room and the host it is placed on; `viewers` is null while nobody knows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "01980f5e-7c2a-7d3e-9f10-2b6f0c9a4d13",
+                    "title": "Soldering at night",
+                    "owner": "ada",
+                    "status": "live",
+                    "host": "host-0",
+                    "incarnation": 7,
+                    "is_owned": True,
+                    "placed_at": "2026-01-02T08:30:00.000Z",
+                    "epoch": "01980f5e-7c2a-7d3e-9f10-2b6f0c9a4d14",
+                    "head": 4211,
+                    "viewers": 37,
+                    "viewers_peak": 52,
+                    "messages_per_minute": 18,
+                }
+            ]
+        }
+    )
+
+    id: uuid.UUID
+    title: str
+    owner: str
+    status: str
+    host: str
+    incarnation: int
+    is_owned: bool
+    placed_at: str
+    epoch: uuid.UUID
+    head: int
+    viewers: int | None
+    viewers_peak: int
+    messages_per_minute: int
+
+
+def describe_host(host: HostSurvey) -> HostBody:
+    """Write a host as an answer."""
+    return HostBody(
+        id=host.id,
+        node=host.node,
+        incarnation=host.incarnation,
+        state=host.state,
+        lease_left_s=round(host.lease_left_s, 1),
+        started_at=format_time(host.started_at),
+        objects=host.objects,
+    )
+
+
+def describe_room(room: RoomSurvey, viewers: int | None) -> RoomBody:
+    """Write a room as an answer."""
+    return RoomBody(
+        id=room.id,
+        title=room.title,
+        owner=room.owner,
+        status=room.status,
+        host=room.host_id,
+        incarnation=room.incarnation,
+        is_owned=room.is_owned,
+        placed_at=format_time(room.placed_at),
+        epoch=room.epoch,
+        head=room.head,
+        viewers=viewers,
+        viewers_peak=room.viewers_peak,
+        messages_per_minute=room.messages_per_minute,
+    )
 
 
 def describe_standing(person: Standing) -> StandingBody:

@@ -17,10 +17,11 @@ from kit.ids import make_id, parse_id
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.permissions import RANKS
 from serve_apps.access.sessions import end_sessions
-from storage import audit, users
+from storage import audit, survey, users
 from storage.audit import AuditDraft, AuditEntry
 from storage.database import Connection
 from storage.events import append_event
+from storage.survey import RoomSurvey
 from storage.users import Standing
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -162,6 +163,20 @@ async def list_acts(connection: Connection, *, cursor: str | None, limit: int) -
         rows[:limit],
         None if last is None or moment is None else encode_cursor(moment, str(last.id)),
     )
+
+
+async def list_rooms(
+    connection: Connection, *, host_id: str | None, cursor: str | None, limit: int
+) -> Page[RoomSurvey]:
+    """List placed rooms, the newest first; of one host when `host_id` is given."""
+    before = None if cursor is None else parse_id(str(decode_cursor(cursor, 1)[0]))
+    if cursor is not None and before is None:
+        raise CursorMalformed
+    rows = await survey.list_placed_rooms(
+        connection, host_id=host_id, before=before, limit=limit + 1
+    )
+    has_more = len(rows) > limit
+    return Page(rows[:limit], encode_cursor(str(rows[limit - 1].id)) if has_more else None)
 
 
 async def _get_within_reach(connection: Connection, caller: Identity, username: str) -> Standing:

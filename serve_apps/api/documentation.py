@@ -1,7 +1,7 @@
 """OpenAPI 3.1 with an example for every body, and Swagger UI from local files.
 
-The document is made once per process from the routes. Examples come from the schemas; where a
-schema names none, one is composed from its fields, so that no operation is without.
+The document is made once per process from the routes. Examples come from the routes and schemas;
+a page's is composed of its items' own. A test walks every operation and compares them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from kit.errors import MalformedRequest
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
+from serve_apps.api.examples import add_examples, restore_nulls
 from serve_apps.api.page import CONTENT_POLICY
+from serve_apps.http.refusals import add_refusal
 from serve_apps.http.routes import Routes
 
 TITLE = "Social Flow"
@@ -27,7 +30,6 @@ UTC. Send `Authorization: Bearer <access_token>`; refresh it when it has expired
 answer `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (Unix seconds at which
 the whole allowance is back), and 429 with `Retry-After` beyond it. `Idempotency-Key` makes the
 routes that name it safe to repeat."""
-DEPTH_MAX = 8
 SWAGGER_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Social Flow API</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -43,12 +45,8 @@ SWAGGER_START = """SwaggerUIBundle({
   persistAuthorization: true,
 });
 """
-EXAMPLES_BY_FORMAT = {
-    "uuid": "01980f5e-7c2a-7d3e-9f10-2b6f0c9a4d11",
-    "date-time": "2026-01-01T12:00:00.000Z",
-    "email": "ada@example.org",
-    "uri": "https://example.org/",
-}
+FASTAPI_SCHEMAS = ("HTTPValidationError", "ValidationError")
+"""What FastAPI would refuse with; `http/errors.py` answers in the product's shape instead."""
 
 routes = Routes(prefix="", tag="documentation")
 
@@ -118,50 +116,25 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
         "description": "The access token of /v1/auth/login.",
     }
     schemas = components.get("schemas", {})
+    for name in FASTAPI_SCHEMAS:
+        schemas.pop(name, None)
+    for schema in schemas.values():
+        if "examples" in schema:
+            schema["examples"] = [restore_nulls(it, schema, schemas) for it in schema["examples"]]
     for path in document.get("paths", {}).values():
         for operation in path.values():
-            _add_examples(operation, schemas)
+            _describe_malformed(operation)
+            add_examples(operation, schemas)
     return document
 
 
-def compose_example(schema: dict[str, Any], schemas: dict[str, Any], depth: int = 0) -> Any:
-    """Return the schema's own example, else one made of its fields."""
-    if schema.get("examples"):
-        return schema["examples"][0]
-    if "$ref" in schema:
-        return compose_example(schemas[schema["$ref"].rpartition("/")[2]], schemas, depth + 1)
-    if depth > DEPTH_MAX:
-        return None
-    for joint in ("anyOf", "oneOf", "allOf"):
-        if joint in schema:
-            return compose_example(schema[joint][0], schemas, depth + 1)
-    if "const" in schema or "enum" in schema:
-        return schema.get("const", schema.get("enum", [None])[0])
-    if schema.get("type") == "object":
-        fields = schema.get("properties", {})
-        return {name: compose_example(field, schemas, depth + 1) for name, field in fields.items()}
-    if schema.get("type") == "array":
-        return [compose_example(schema.get("items", {}), schemas, depth + 1)]
-    return _compose_plain(schema)
-
-
-def _compose_plain(schema: dict[str, Any]) -> Any:
-    if schema.get("format") in EXAMPLES_BY_FORMAT:
-        return EXAMPLES_BY_FORMAT[schema["format"]]
-    if schema.get("default") is not None:
-        return schema["default"]
-    plain = {"integer": 1, "number": 0.5, "boolean": True, "null": None, "string": "text"}
-    return plain.get(schema.get("type", "null"))
-
-
-def _add_examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    contents = list(operation.get("requestBody", {}).get("content", {}).values())
-    for answer in operation.get("responses", {}).values():
-        contents += answer.get("content", {}).values()
-    for content in contents:
-        if "schema" in content and "example" not in content and "examples" not in content:
-            content["example"] = compose_example(content["schema"], schemas)
-    for parameter in operation.get("parameters", []):
-        schema = parameter.get("schema", {})
-        if "example" not in parameter:
-            parameter["example"] = compose_example(schema, schemas)
+def _describe_malformed(operation: dict[str, Any]) -> None:
+    """Say what an answer 422 really is: ours, with the fields that were wrong."""
+    if not operation.get("parameters") and "requestBody" not in operation:
+        return
+    answer = operation["responses"].setdefault("422", {})
+    content = answer.setdefault("content", {}).setdefault("application/json", {})
+    if "examples" not in content:
+        answer["description"] = ""
+    content["schema"] = {"$ref": "#/components/schemas/ErrorBody"}
+    add_refusal(answer, MalformedRequest)

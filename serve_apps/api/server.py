@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import errno
 import os
-import platform
 import random
 import socket
 from collections.abc import Generator
@@ -24,7 +23,7 @@ from actors.hosting.messages import API
 from actors.hosting.ports import ClientPorts
 from actors.hosting.postgres import PostgresStore
 from actors.link.frames import LinkPeer
-from actors.link.transport import UnixTransport
+from actors.link.transport import LinkTransport
 from actors.live_room.client import RoomClient
 from actors.live_room.kind import ROOM_KIND
 from kit.clock import SystemClock
@@ -83,8 +82,8 @@ class ApiServer:
             ClientPorts(
                 kinds=KINDS,
                 store=PostgresStore(self._database, KINDS),
-                transport=UnixTransport(settings.run_folder, settings.cluster.key),
-                node=platform.node(),
+                transport=LinkTransport.within(settings),
+                node=settings.node_name,
                 jitter=random.SystemRandom(),
             ),
         )

@@ -22,7 +22,7 @@ from actors.hosting.messages import EDGE
 from actors.hosting.ports import ClientPorts
 from actors.hosting.postgres import PostgresStore
 from actors.link.frames import LinkPeer
-from actors.link.transport import UnixTransport
+from actors.link.transport import LinkTransport
 from actors.live_room.client import RoomClient
 from actors.live_room.kind import ROOM_KIND
 from kit.clock import Clock
@@ -203,7 +203,7 @@ class EdgeServer:
             ClientPorts(
                 kinds=KINDS,
                 store=PostgresStore(ports.database, KINDS),
-                transport=UnixTransport(settings.run_folder, settings.cluster.key),
+                transport=LinkTransport.within(settings),
                 node=ports.node,
                 jitter=random.SystemRandom(),
             ),

@@ -7,7 +7,6 @@ rules, as the named Ray actor `edge-{slot}`. Nothing secret is passed to it.
 from __future__ import annotations
 
 import os
-import platform
 from typing import Any
 
 from kit.clock import SystemClock
@@ -30,6 +29,7 @@ class EdgeShell:
         self._settings = settings or load_settings()
         self._ports: EdgePorts | None = None
         self._server: EdgeServer | None = None
+        self._is_drained = False
 
     async def start(self) -> None:
         """Open everything and serve; does nothing when it serves already."""
@@ -53,7 +53,7 @@ class EdgeShell:
             cache=cache,
             objects=ObjectStore.open(store_url),
             clock=SystemClock(),
-            node=platform.node(),
+            node=settings.node_name,
             uploads=self._uploads,
         )
         server = EdgeServer(self._slot, ports)
@@ -65,11 +65,13 @@ class EdgeShell:
             await database.close()
             raise
         self._ports, self._server = ports, server
+        self._is_drained = False
 
     def describe(self) -> dict[str, Any]:
         """Return what `status` shows."""
         if self._server is None:
-            return {"pid": os.getpid(), "healthy": False, "health": "starting"}
+            health = "drained" if self._is_drained else "starting"
+            return {"pid": os.getpid(), "healthy": False, "health": health}
         return self._server.describe()
 
     async def drain(self, deadline_s: float) -> None:
@@ -77,6 +79,7 @@ class EdgeShell:
         server, self._server = self._server, None
         if server is None or self._ports is None:
             return
+        self._is_drained = True
         await server.drain(deadline_s)
         await self._ports.cache.close()
         await self._ports.database.close()

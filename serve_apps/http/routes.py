@@ -14,21 +14,38 @@ from typing import Any, TypedDict, TypeVar, Unpack
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 
-from kit.errors import AppError, NotAuthenticated, PermissionDenied, RateLimited
+from kit.errors import AppError
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
 from serve_apps.http.bodies import PlainJsonRequest
-from serve_apps.http.errors import ErrorBody
 from serve_apps.http.guard import check_access
-from serve_apps.http.repeats import KEY_HEADER, answer_once
+from serve_apps.http.refusals import describe_refusals, list_refusals
+from serve_apps.http.repeats import (
+    KEY_CHARS_MAX,
+    KEY_HEADER,
+    RepeatKeyMalformed,
+    RepeatKeyReused,
+    answer_once,
+)
 from serve_apps.http.state import RequestTransaction, get_ports
 
+REPEAT_PARAMETER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Makes it safe to send the request again: the first answer is repeated.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX},
+    "example": "0b0e3c1e-9a52-4a57-8f6c-0f1b7a3f5d10",
+}
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Any]])
 RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class RouteOptions(TypedDict, total=False):
-    """What a route may add: `repeatable` accepts Idempotency-Key; `errors` are documented."""
+    """What a route may add: `repeatable` accepts Idempotency-Key; `errors` are documented.
+
+    `example` is what the route answers, where the schema's own example would mislead.
+    """
 
     status: int
     errors: tuple[type[AppError], ...]
@@ -36,6 +53,7 @@ class RouteOptions(TypedDict, total=False):
     in_schema: bool
     response_class: type[Response]
     response_model: Any
+    example: Any
 
 
 @dataclass(frozen=True)
@@ -201,26 +219,26 @@ def _install_route(app: FastAPI, base: str, spec: RouteSpec) -> None:
         summary=spec.terms.summary,
         tags=[spec.tag],
         operation_id=spec.handler.__name__,
-        responses=_describe_errors(spec),
+        responses=_describe_answers(spec, status),
         include_in_schema=options.get("in_schema", True),
         route_class_override=kind,
-        openapi_extra={"security": security},
+        openapi_extra={"security": security, **_describe_repeats(spec)},
         **extra,
     )
 
 
-def _describe_errors(spec: RouteSpec) -> dict[int | str, dict[str, Any]]:
-    """Document the refusals of a route by status code, with the codes each may carry."""
-    kinds: list[type[AppError]] = list(spec.options.get("errors", ()))
-    if spec.terms.permission is not Permission.PUBLIC:
-        kinds.append(NotAuthenticated)
-    if spec.terms.permission in (Permission.CREATOR, Permission.MODERATOR, Permission.ADMIN):
-        kinds.append(PermissionDenied)
-    if spec.terms.rate is not RateTier.NONE:
-        kinds.append(RateLimited)
-    found: dict[int | str, dict[str, Any]] = {}
-    for kind in kinds:
-        entry = found.setdefault(kind.status, {"model": ErrorBody, "description": ""})
-        line = f"`{kind.code}`: {kind.message}"
-        entry["description"] = f"{entry['description']}\n\n{line}".strip()
+def _describe_repeats(spec: RouteSpec) -> dict[str, Any]:
+    return {"parameters": [REPEAT_PARAMETER]} if spec.options.get("repeatable") else {}
+
+
+def _describe_answers(spec: RouteSpec, status: int) -> dict[int | str, dict[str, Any]]:
+    """Document a route's refusals, and its own example where the schema's would mislead."""
+    options = spec.options
+    own = options.get("errors", ())
+    if options.get("repeatable"):
+        own = (*own, RepeatKeyReused, RepeatKeyMalformed)
+    is_counted = spec.terms.rate is not RateTier.NONE
+    found = describe_refusals(list_refusals(spec.terms.permission, own, is_counted=is_counted))
+    if "example" in options:
+        found[status] = {"content": {"application/json": {"example": options["example"]}}}
     return found

@@ -6,19 +6,21 @@ import uuid
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from kit.cursors import CURSOR_CHARS_MAX, LIMIT_DEFAULT, LIMIT_MAX
+from kit.cursors import CURSOR_CHARS_MAX, LIMIT_DEFAULT, LIMIT_MAX, encode_cursor
 from storage.users import UserCard
 
 Item = TypeVar("Item")
+
+EXAMPLE_CURSOR = encode_cursor("01980f5e-7c2a-7d3e-9f10-2b6f0c9a4d11")
 
 
 class ItemPage(BaseModel, Generic[Item]):
     """One page of a list; `next_cursor` asks for the next, null at the end."""
 
     items: list[Item]
-    next_cursor: str | None
+    next_cursor: str | None = Field(examples=[EXAMPLE_CURSOR])
 
 
 class PersonBody(BaseModel):
@@ -51,7 +53,11 @@ class PageQuery(BaseModel):
 def read_page_query(
     cursor: Annotated[
         str | None,
-        Query(max_length=CURSOR_CHARS_MAX, description="`next_cursor` of the page before."),
+        Query(
+            max_length=CURSOR_CHARS_MAX,
+            description="`next_cursor` of the page before.",
+            examples=[EXAMPLE_CURSOR],
+        ),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Items per page.")] = LIMIT_DEFAULT,
 ) -> PageQuery:

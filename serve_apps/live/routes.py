@@ -21,6 +21,7 @@ from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.live import service
 from serve_apps.live.schemas import (
+    EXAMPLE_ENDED,
     ChatBody,
     CreatedLiveBody,
     IngestBody,
@@ -190,6 +191,7 @@ async def rotate_stream_key(
     permission=Permission.OWNER,
     rate=RateTier.STANDARD,
     summary="End your live for everybody.",
+    example=EXAMPLE_ENDED,
     errors=(service.LiveNotFound, PermissionDenied),
 )
 async def end_live(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> LiveBody:

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from actors.live_room.entries import describe_entry
 from actors.live_room.kind import read_entry
@@ -21,6 +21,70 @@ Title = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_CHARS_MAX)
 ]
 Status = Literal["created", "live", "interrupted", "ended"]
+
+EXAMPLE_ID = "01980f61-4444-7d3e-9f10-2b6f0c9a4d16"
+EXAMPLE_USER: dict[str, JsonValue] = {
+    "id": "01980f5d-2222-7d3e-9f10-2b6f0c9a4d13",
+    "username": "ada",
+    "display_name": "Ada",
+}
+EXAMPLE_PLAYBACK: dict[str, JsonValue] = {
+    "whep": f"http://localhost:8000/whep/{EXAMPLE_ID}",
+    "hls": None,
+}
+EXAMPLE_CHAT: dict[str, JsonValue] = {
+    "socket": "ws://localhost:8001/ws",
+    "channel": f"room:{EXAMPLE_ID}",
+}
+EXAMPLE_KEY: dict[str, JsonValue] = {
+    "stream_key": "live_p4bXq0Zt8mS2vH6yKc1uJw9eRd3gTa7nLf5oBi-xYzQ",
+    "ingest": {"whip": "http://localhost:8000/whip", "rtmp": None},
+}
+EXAMPLE_LIVE: dict[str, JsonValue] = {
+    "id": EXAMPLE_ID,
+    "title": "Night drive",
+    "status": "live",
+    "visibility": "public",
+    "owner": EXAMPLE_USER,
+    "viewers": 42,
+    "viewers_peak": 57,
+    "created_at": "2026-01-01T20:55:00.000Z",
+    "started_at": "2026-01-01T21:00:00.000Z",
+    "ended_at": None,
+    "playback": EXAMPLE_PLAYBACK,
+    "chat": EXAMPLE_CHAT,
+}
+EXAMPLE_ANNOUNCED: dict[str, JsonValue] = {
+    **EXAMPLE_LIVE,
+    "status": "created",
+    "viewers": None,
+    "viewers_peak": 0,
+    "started_at": None,
+}
+EXAMPLE_ENDED: dict[str, JsonValue] = {
+    **EXAMPLE_LIVE,
+    "status": "ended",
+    "viewers": 3,
+    "ended_at": "2026-01-01T22:30:00.000Z",
+}
+EXAMPLE_MESSAGE: dict[str, JsonValue] = {
+    "type": "chat_message",
+    "channel": f"room:{EXAMPLE_ID}",
+    "epoch": "01980f61-5555-7d3e-9f10-2b6f0c9a4d17",
+    "offset": 128,
+    "data": {
+        "id": "01980f62-6666-7d3e-9f10-2b6f0c9a4d18",
+        "room": EXAMPLE_ID,
+        "user": EXAMPLE_USER,
+        "text": "Where is that bridge?",
+        "client_id": "b1f0-17",
+        "created_at": "2026-01-01T21:12:31.000Z",
+    },
+}
+EXAMPLE_TICKET = (
+    "q5hVb0yN3mXc7Rk2Tz9wLd4Jf8Gs1Pa6UeQoIiHnBvMxKyStZrWjEuCgOlDpFhYA2b4d6f8h0jXq1w3e5r7t9y"
+    "lsQBmA9fYURET55_ECtvDJpNFrZHR0cDovL2xvY2FsaG9zdDo4MDAx"
+)
 
 
 class LiveRequest(BaseModel):
@@ -77,6 +141,8 @@ class ChatBody(BaseModel):
 class LiveBody(BaseModel):
     """One live."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_LIVE]})
+
     id: uuid.UUID
     title: str
     status: Status
@@ -97,6 +163,10 @@ class LiveBody(BaseModel):
 class CreatedLiveBody(LiveBody):
     """A fresh live with its stream key, which is shown this once."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{**EXAMPLE_ANNOUNCED, **EXAMPLE_KEY}]}
+    )
+
     stream_key: str
     ingest: IngestBody
 
@@ -104,12 +174,22 @@ class CreatedLiveBody(LiveBody):
 class StreamKeyBody(BaseModel):
     """A fresh stream key; the one before is void."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_KEY]})
+
     stream_key: str
     ingest: IngestBody
 
 
 class JoinBody(BaseModel):
     """What a viewer needs to watch and to talk."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"playback": EXAMPLE_PLAYBACK, "chat": EXAMPLE_CHAT, "ticket": EXAMPLE_TICKET}
+            ]
+        }
+    )
 
     playback: LivePlaybackBody
     chat: ChatBody
@@ -122,6 +202,8 @@ class JoinBody(BaseModel):
 
 class RoomMessageBody(BaseModel):
     """One entry of a room's durable channel, as the socket sends it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_MESSAGE]})
 
     type: Literal["chat_message", "state"]
     channel: str

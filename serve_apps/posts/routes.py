@@ -18,6 +18,7 @@ from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.posts import errors, service
 from serve_apps.posts.schemas import (
+    EXAMPLE_ID,
     CommentBody,
     CommentRequest,
     LikeBody,
@@ -105,6 +106,7 @@ async def like_post(
     permission=Permission.USER,
     rate=RateTier.STANDARD,
     summary="Take your like back; doing it again changes nothing.",
+    example={"post_id": EXAMPLE_ID, "liked": False},
     errors=(errors.PostNotFound,),
 )
 async def unlike_post(post_id: uuid.UUID, user: CurrentUser, connection: Transaction) -> LikeBody:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from kit.errors import Unavailable
 from serve_apps.access.permissions import Permission
@@ -23,7 +23,7 @@ class NoSocket(Unavailable):
 class RealtimeBody(BaseModel):
     """Where to connect."""
 
-    socket: str
+    socket: str = Field(examples=["ws://localhost:8001/ws"])
 
 
 @routes.get(

@@ -54,6 +54,7 @@ async def follow(
     permission=Permission.USER,
     rate=RateTier.STANDARD,
     summary="Stop following a person; doing it again changes nothing.",
+    example={"username": "ada", "is_following": False},
     errors=(service.UserNotFound,),
 )
 async def unfollow(username: Username, user: CurrentUser, connection: Transaction) -> FollowBody:

@@ -22,8 +22,10 @@ from serve_apps.videos.schemas import (
     CreatedVideoBody,
     VideoBody,
     VideoChangeRequest,
+    VideoDetailBody,
     VideoRequest,
     describe_created,
+    describe_detail,
     describe_video,
 )
 from storage.database import Connection
@@ -87,12 +89,12 @@ async def list_videos(
     "/{video_id}",
     permission=Permission.PUBLIC,
     rate=RateTier.STANDARD,
-    summary="Look at one video: its state, and where it plays.",
+    summary="Look at one video: its state, where it plays, and where its owner goes on uploading.",
     errors=(service.VideoNotFound,),
 )
 async def get_video(
     video_id: uuid.UUID, viewer: OptionalUser, ports: Ports, connection: Transaction
-) -> VideoBody:
+) -> VideoDetailBody:
     """Look at one video."""
     video = await service.get_video(connection, viewer, video_id)
     return await _describe(connection, ports, viewer, video)
@@ -111,7 +113,7 @@ async def change_video(
     user: CurrentUser,
     ports: Ports,
     connection: Transaction,
-) -> VideoBody:
+) -> VideoDetailBody:
     """Change a video."""
     change = service.VideoChange(body.title, body.description, body.visibility)
     video = await service.change_video(connection, user, video_id, change)
@@ -134,9 +136,10 @@ async def delete_video(video_id: uuid.UUID, user: CurrentUser, connection: Trans
 
 async def _describe(
     connection: Connection, ports: ApiPorts, viewer: Identity | None, video: Video
-) -> VideoBody:
+) -> VideoDetailBody:
     terms = await _make_terms(connection, ports, viewer)
-    return describe_video(video, service.build_playback(video, terms))
+    upload = await service.find_open_upload(connection, video, terms)
+    return describe_detail(video, service.build_playback(video, terms), upload)
 
 
 async def _make_terms(

@@ -6,11 +6,11 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from kit.clock import format_time
 from serve_apps.access.visibility import Visibility
-from serve_apps.videos.service import CreatedVideo, Playback
+from serve_apps.videos.service import CreatedVideo, OpenUpload, Playback
 from storage.videos import Video
 
 TITLE_CHARS_MAX = 200
@@ -24,11 +24,55 @@ Description = Annotated[str, StringConstraints(max_length=DESCRIPTION_CHARS_MAX)
 Filename = Annotated[str, StringConstraints(min_length=1, max_length=FILENAME_CHARS_MAX)]
 Status = Literal["uploading", "queued", "processing", "ready", "failed"]
 
+EXAMPLE_ID = "01980f5f-1111-7d3e-9f10-2b6f0c9a4d12"
+EXAMPLE_UPLOAD: dict[str, JsonValue] = {
+    "url": "http://localhost:8001/uploads/01980f5f-2222-7d3e-9f10-2b6f0c9a4d15",
+    "offset": 0,
+    "size_bytes": 48_211_004,
+    "expires_at": "2026-01-02T12:00:00.000Z",
+}
+EXAMPLE_VIDEO: dict[str, JsonValue] = {
+    "id": EXAMPLE_ID,
+    "title": "Sunrise over the harbour",
+    "description": "Filmed from the old crane.",
+    "owner": {
+        "id": "01980f5d-2222-7d3e-9f10-2b6f0c9a4d13",
+        "username": "ada",
+        "display_name": "Ada",
+    },
+    "status": "ready",
+    "progress": 1.0,
+    "error": None,
+    "visibility": "public",
+    "duration_ms": 95_000,
+    "width": 1920,
+    "height": 1080,
+    "created_at": "2026-01-01T12:00:00.000Z",
+    "playback": {
+        "hls": f"http://localhost:8001/v/{EXAMPLE_ID}/master.m3u8",
+        "dash": None,
+        "thumbnail": f"http://localhost:8001/v/{EXAMPLE_ID}/thumbnail.jpg",
+    },
+}
+
 
 class VideoRequest(BaseModel):
     """Announces a file; its bytes go to the address in the answer, by tus 1.0."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "title": "Sunrise over the harbour",
+                    "filename": "sunrise.mp4",
+                    "size_bytes": 48_211_004,
+                    "description": "Filmed from the old crane.",
+                    "visibility": "public",
+                }
+            ]
+        },
+    )
 
     title: Title
     filename: Filename
@@ -40,7 +84,12 @@ class VideoRequest(BaseModel):
 class VideoChangeRequest(BaseModel):
     """Changes what is given and leaves the rest."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"title": "Sunrise, from the old crane", "visibility": "unlisted"}]
+        },
+    )
 
     title: Title | None = None
     description: Description | None = None
@@ -48,14 +97,22 @@ class VideoChangeRequest(BaseModel):
 
 
 class UploadBody(BaseModel):
-    """Where the bytes go."""
+    """Where the bytes go by tus 1.0; any client of the owner may go on from `offset`."""
 
     url: str
+    offset: int = Field(description="How many bytes have arrived; the next goes here.")
+    size_bytes: int = Field(description="Size of the whole file.")
     expires_at: str
 
 
 class CreatedVideoBody(BaseModel):
     """A video that waits for its bytes."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id": EXAMPLE_ID, "status": "uploading", "upload": EXAMPLE_UPLOAD}]
+        }
+    )
 
     id: uuid.UUID
     status: Status
@@ -88,6 +145,8 @@ class PlaybackBody(BaseModel):
 class VideoBody(BaseModel):
     """One video; `playback` is null until its first rendition is complete."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_VIDEO]})
+
     id: uuid.UUID
     title: str
     description: str
@@ -103,13 +162,31 @@ class VideoBody(BaseModel):
     playback: PlaybackBody | None
 
 
+class VideoDetailBody(VideoBody):
+    """One video by itself."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**EXAMPLE_VIDEO, "upload": None}]})
+
+    upload: UploadBody | None = Field(
+        description="For its owner, while the status is `uploading`; null for everybody else."
+    )
+
+
 def describe_created(created: CreatedVideo) -> CreatedVideoBody:
     """Write a fresh video as its answer."""
     return CreatedVideoBody(
         id=created.id,
         status="uploading",
-        upload=UploadBody(url=created.upload_url, expires_at=_write_time(created.expires_at)),
+        upload=_describe_upload(created.upload),
     )
+
+
+def describe_detail(
+    video: Video, playback: Playback | None, upload: OpenUpload | None
+) -> VideoDetailBody:
+    """Write a video with its unfinished upload."""
+    described = None if upload is None else _describe_upload(upload)
+    return VideoDetailBody(**dict(describe_video(video, playback)), upload=described)
 
 
 def describe_video(video: Video, playback: Playback | None) -> VideoBody:
@@ -139,6 +216,15 @@ def describe_video(video: Video, playback: Playback | None) -> VideoBody:
             if playback is None
             else {"hls": playback.hls, "dash": None, "thumbnail": playback.thumbnail},
         }
+    )
+
+
+def _describe_upload(upload: OpenUpload) -> UploadBody:
+    return UploadBody(
+        url=upload.url,
+        offset=upload.offset_bytes,
+        size_bytes=upload.size_bytes,
+        expires_at=_write_time(upload.expires_at),
     )
 
 

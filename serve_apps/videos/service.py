@@ -79,12 +79,21 @@ class VideoChange:
 
 
 @dataclass(frozen=True)
+class OpenUpload:
+    """Where the next byte of a file goes, and how much of it has arrived."""
+
+    url: str
+    offset_bytes: int
+    size_bytes: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
 class CreatedVideo:
-    """A video whose bytes may now be sent to `upload_url`."""
+    """A video whose bytes may now be sent."""
 
     id: uuid.UUID
-    upload_url: str
-    expires_at: datetime
+    upload: OpenUpload
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,8 @@ async def create_video(
         delay_s=limits.expires_s + EXPIRE_MARGIN_S,
     )
     edge_url = await choose_edge(connection, settings)
-    return CreatedVideo(video_id, f"{edge_url}/uploads/{upload_id}", expires_at)
+    url = _make_upload_url(edge_url, upload_id)
+    return CreatedVideo(video_id, OpenUpload(url, 0, order.size_bytes, expires_at))
 
 
 async def finish_upload(connection: Connection, upload: uploads.Upload) -> None:
@@ -178,6 +188,21 @@ async def get_video(
     if video is None or not await _may_view(connection, video, viewer):
         raise VideoNotFound
     return video
+
+
+async def find_open_upload(
+    connection: Connection, video: videos.Video, terms: PlaybackTerms
+) -> OpenUpload | None:
+    """Return where the owner goes on sending, also from another device; None for anybody else."""
+    if video.status != "uploading":
+        return None
+    if terms.viewer is None or terms.viewer.user_id != video.owner_id:
+        return None
+    upload = await uploads.find_upload_of_video(connection, video.id)
+    if upload is None or upload.state != "open" or upload.is_expired:
+        return None
+    url = _make_upload_url(terms.edge_url, upload.id)
+    return OpenUpload(url, upload.offset_bytes, upload.size_bytes, upload.expires_at)
 
 
 async def list_videos(
@@ -234,6 +259,11 @@ def build_playback(video: videos.Video, terms: PlaybackTerms) -> Playback | None
     )
     has_picture = video.thumbnail_key is not None
     return Playback(f"{base}/master.m3u8", f"{base}/thumbnail.jpg" if has_picture else None)
+
+
+def _make_upload_url(edge_url: str, upload_id: uuid.UUID) -> str:
+    """Any edge takes the bytes of any upload."""
+    return f"{edge_url}/uploads/{upload_id}"
 
 
 async def _may_view(connection: Connection, video: videos.Video, viewer: Identity | None) -> bool:

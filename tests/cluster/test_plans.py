@@ -1,6 +1,5 @@
 """What is decided before anything starts: homes, parts, ports, variables, pauses."""
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -9,9 +8,9 @@ import pytest
 from cluster.board import Board, find_board
 from cluster.environment import PROJECT_ROOT, make_environment
 from cluster.home import Home, decide_home, prepare_home
+from cluster.keys import ClusterKeys, ensure_keys
 from cluster.launch import Flags, apply_flags
 from cluster.port_holders import PortHeld
-from cluster.ray_keys import RayKeys, ensure_ray_keys
 from cluster.records import make_record
 from cluster.topology import (
     Kind,
@@ -35,7 +34,7 @@ from storage.embedded.ports import PortHolder
 
 pytestmark = pytest.mark.unit
 
-KEYS = RayKeys(Path("/k/token"), Path("/k/ca"), Path("/k/cert"), Path("/k/key"))
+KEYS = ClusterKeys(Path("/k/token"), Path("/k/ca"), Path("/k/cert"), Path("/k/key"))
 
 
 def test_a_given_home_is_where_it_says(tmp_path: Path):
@@ -138,14 +137,33 @@ def test_a_cluster_that_is_joined_keeps_its_own_variables_of_ray():
     assert "RAY_TLS_SERVER_KEY" not in found
 
 
-def test_ray_keys_are_made_once_and_private(tmp_path: Path):
-    keys = ensure_ray_keys(tmp_path)
-    before = {path: path.read_text() for path in dataclasses.astuple(keys)}
-    assert ensure_ray_keys(tmp_path) == keys
-    assert {path: path.read_text() for path in dataclasses.astuple(keys)} == before
-    assert {path.stat().st_mode & 0o777 for path in dataclasses.astuple(keys)} == {0o600}
+def test_keys_are_made_once_and_private(tmp_path: Path):
+    keys = ensure_keys(tmp_path, ClusterSettings())
+    files = sorted(tmp_path.iterdir())
+    assert [path.name for path in files] == [
+        *("ca.key", "ca.pem", "node.key", "node.pem", "ray.token"),
+    ]
+    before = [path.read_text() for path in files]
+    assert ensure_keys(tmp_path, ClusterSettings()) == keys
+    assert [path.read_text() for path in files] == before
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
     assert "PRIVATE KEY" in keys.private_key.read_text()
     assert "PRIVATE KEY" not in keys.authority.read_text() + keys.certificate.read_text()
+
+
+def test_a_certificate_is_made_anew_for_another_address_or_authority(tmp_path: Path):
+    keys = ensure_keys(tmp_path, ClusterSettings())
+    first, authority = keys.certificate.read_text(), keys.authority.read_text()
+    ensure_keys(tmp_path, ClusterSettings(host="10.0.0.2"))
+    second = keys.certificate.read_text()
+    assert second != first
+    assert keys.authority.read_text() == authority
+    ensure_keys(tmp_path, ClusterSettings(host="10.0.0.2"))
+    assert keys.certificate.read_text() == second
+    (tmp_path / "ca.key").unlink()
+    ensure_keys(tmp_path, ClusterSettings(host="10.0.0.2"))
+    assert keys.authority.read_text() != authority
+    assert keys.certificate.read_text() != second
 
 
 @pytest.mark.parametrize(

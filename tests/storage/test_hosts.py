@@ -10,6 +10,7 @@ from storage.hosts import (
     drain_host,
     fence_expired_hosts,
     fence_host,
+    fence_late_host,
     list_live_hosts,
     register_host,
     renew_host,
@@ -74,3 +75,23 @@ async def test_only_lapsed_hosts_are_swept_and_none_right_after_postgresql_start
         await start_host(connection, "alive")
         assert await fence_expired_hosts(connection, 86_400) == []
         assert await fence_expired_hosts(connection, 0) == ["lapsed"]
+
+
+async def test_a_host_that_missed_renewals_may_be_fenced_and_one_that_renews_may_not(
+    database: Database,
+) -> None:
+    async with database.connection() as connection:
+        late = await start_host(connection, "late", ttl_s=0.1)
+        alive = await start_host(connection, "alive")
+        assert not await fence_late_host(connection, "alive", alive, left_s=0.2)
+        assert await fence_late_host(connection, "late", late, left_s=0.2)
+        assert not await renew_host(connection, "late", late, 5)
+        assert await fence_late_host(connection, "late", late, left_s=0.2)
+        assert await renew_host(connection, "alive", alive, 5)
+
+
+async def test_nobody_is_late_right_after_postgresql_started(database: Database) -> None:
+    async with database.connection() as connection:
+        incarnation = await start_host(connection, "host-0", ttl_s=0.1)
+        assert not await fence_late_host(connection, "host-0", incarnation, left_s=86_400)
+        assert await renew_host(connection, "host-0", incarnation, 5)

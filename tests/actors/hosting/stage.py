@@ -24,7 +24,7 @@ from actors.hosting.messages import EDGE, EntryLine, Opened
 from actors.hosting.ports import ClientPorts, HostPorts
 from actors.hosting.postgres import PostgresStore
 from actors.link.frames import LinkPeer
-from actors.link.transport import UnixTransport
+from actors.link.transport import LinkTransport
 from actors.live_room.client import RoomClient
 from actors.live_room.entries import Speaker
 from actors.live_room.messages import SessionEnd
@@ -86,7 +86,7 @@ async def run_host(settings: Settings, host_id: str = "host-0") -> AsyncIterator
             settings=settings,
             kinds=KINDS,
             store=PostgresStore(database, KINDS),
-            transport=UnixTransport(settings.run_folder, settings.cluster.key),
+            transport=LinkTransport.within(settings),
             clock=SystemClock(),
             node=NODE,
             make_id=make_id,
@@ -125,7 +125,7 @@ def make_client_ports(settings: Settings, database: Database) -> ClientPorts:
     return ClientPorts(
         kinds=KINDS,
         store=PostgresStore(database, KINDS),
-        transport=UnixTransport(settings.run_folder, settings.cluster.key),
+        transport=LinkTransport.within(settings),
         node=NODE,
         jitter=random.Random(1),
     )

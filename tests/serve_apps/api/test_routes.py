@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -16,6 +18,15 @@ pytestmark = pytest.mark.db
 
 SOME_ID = "01980f5e-7c2a-7d3e-9f10-2b6f0c9a4d11"
 UNCOUNTED = {"/docs", "/docs/start.js", "/openapi.json", "/metrics"}
+
+
+def list_operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return every operation of the description, named by method and path."""
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    ]
 
 
 def fill_path(path: str) -> str:
@@ -71,22 +82,12 @@ def test_the_description_is_valid_openapi(app: FastAPI):
     OpenAPIV31SpecValidator(document).validate()
 
 
-def test_every_operation_is_described_with_examples(app: FastAPI):
-    document = app.openapi()
+def test_every_operation_is_described(app: FastAPI):
     names = set()
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            where = f"{method} {path}"
-            assert operation["summary"], where
-            assert operation["operationId"] not in names, where
-            names.add(operation["operationId"])
-            bodies = [operation.get("requestBody", {}).get("content", {})]
-            bodies += [answer.get("content", {}) for answer in operation["responses"].values()]
-            for content in bodies:
-                for kind, body in content.items():
-                    assert body.get("example") is not None, (where, kind)
-            for parameter in operation.get("parameters", []):
-                assert "example" in parameter, (where, parameter["name"])
+    for where, operation in list_operations(app.openapi()):
+        assert operation["summary"], where
+        assert operation["operationId"] not in names, where
+        names.add(operation["operationId"])
 
 
 def test_routes_that_need_a_token_say_so(app: FastAPI):

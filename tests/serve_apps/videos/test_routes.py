@@ -116,6 +116,29 @@ async def test_an_announced_video_gets_an_address_for_its_bytes(api: Api):
     assert (shown["title"], shown["status"], shown["playback"]) == ("A walk", "uploading", None)
 
 
+async def test_the_owner_alone_sees_where_an_upload_goes_on(api: Api):
+    ada, bob = await api.add_person(), await api.add_person()
+    moderator = await api.add_person(Role.MODERATOR)
+    created = (await ada.call("POST", "", ORDER)).json()
+    assert created["upload"]["offset"] == 0
+    upload_id = uuid.UUID(created["upload"]["url"].rpartition("/")[2])
+    async with api.world.database.transaction() as connection:
+        await connection.execute(
+            "INSERT INTO upload_parts (upload_id, offset_bytes, size_bytes) VALUES ($1, 0, 400)",
+            upload_id,
+        )
+    path = f"/{created['id']}"
+    seen = (await ada.call("GET", path)).json()
+    assert seen["upload"] == created["upload"] | {"offset": 400}
+    for other in (bob, moderator, api.add_stranger()):
+        assert (await other.call("GET", path)).json()["upload"] is None
+    async with api.world.database.transaction() as connection:
+        await connection.execute("UPDATE uploads SET expires_at = now() - interval '1 s'")
+    assert (await ada.call("GET", path)).json()["upload"] is None
+    ready = await api.add_ready_video(ada)
+    assert (await ada.call("GET", f"/{ready}")).json()["upload"] is None
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [

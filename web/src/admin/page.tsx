@@ -1,4 +1,4 @@
-/** Administration: people with their roles and bans, and the record of privileged acts. */
+/** Administration: people with their roles and bans, where rooms run, and the record of acts. */
 import { useState } from "preact/hooks";
 import { useTitle } from "../kit/router";
 import { currentUser } from "../kit/session";
@@ -7,10 +7,11 @@ import { useStore } from "../kit/store";
 import { Tabs } from "../kit/tabs";
 import { People } from "./people";
 import { Acts } from "./acts";
+import { Rooms } from "./rooms";
 import { rankOf } from "./shapes";
 import "./page.css";
 
-type Tab = "people" | "record";
+type Tab = "people" | "rooms" | "record";
 
 export default function AdminPage() {
   useTitle("Administration");
@@ -26,7 +27,7 @@ export default function AdminPage() {
   }
   const isAdmin = rank >= rankOf("admin");
   const tabs: { value: Tab; label: string }[] = [{ value: "people", label: "People" }];
-  if (isAdmin) tabs.push({ value: "record", label: "Record" });
+  if (isAdmin) tabs.push({ value: "rooms", label: "Rooms" }, { value: "record", label: "Record" });
   return (
     <div class="page admin">
       <header class="page-head full">
@@ -34,6 +35,7 @@ export default function AdminPage() {
       </header>
       <Tabs label="Administration" tabs={tabs} value={tab} onChange={setTab}>
         {tab === "people" && <People isAdmin={isAdmin} />}
+        {tab === "rooms" && <Rooms />}
         {tab === "record" && <Acts />}
       </Tabs>
     </div>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { canActOn, describeAct, rankOf, type Act, type Standing } from "./shapes";
+import { canActOn, describeAct, describeLease, rankOf, type Act, type Host, type Standing } from "./shapes";
 
 const person: Standing = {
   id: "1",
@@ -44,5 +44,23 @@ describe("the record", () => {
   });
   it("names an act it does not know", () => {
     expect(describeAct({ ...act, action: "host.drain", subject: "host:host-1" })).toBe("host.drain host:host-1");
+  });
+});
+
+describe("a host's lease", () => {
+  const host: Host = {
+    id: "host-0",
+    node: "stage-1",
+    incarnation: 7,
+    state: "live",
+    lease_left_s: 4.2,
+    started_at: "2026-01-01T12:00:00.000Z",
+    objects: { room: 12 },
+  };
+  it("weighs more than the state", () => {
+    expect(describeLease(host).text).toBe("live");
+    expect(describeLease({ ...host, lease_left_s: -0.1 }).text).toBe("lease lapsed");
+    expect(describeLease({ ...host, state: "draining" }).text).toBe("draining");
+    expect(describeLease({ ...host, state: "fenced", lease_left_s: -90 }).text).toBe("ended");
   });
 });

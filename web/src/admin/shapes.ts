@@ -19,6 +19,32 @@ export interface Act {
   details: Record<string, unknown>;
 }
 
+export interface Host {
+  id: string;
+  node: string;
+  incarnation: number;
+  state: "live" | "draining" | "fenced";
+  lease_left_s: number;
+  started_at: string;
+  objects: Record<string, number>;
+}
+
+export interface Room {
+  id: string;
+  title: string;
+  owner: string;
+  status: string;
+  host: string;
+  incarnation: number;
+  is_owned: boolean;
+  placed_at: string;
+  epoch: string;
+  head: number;
+  viewers: number | null;
+  viewers_peak: number;
+  messages_per_minute: number;
+}
+
 export const ROLES = ["user", "creator", "moderator", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -46,4 +72,12 @@ export function describeAct(act: Act): string {
 
 function nameSubject(act: Act): string {
   return `@${act.subject.replace(/^user:/, "")}`;
+}
+
+/** A host's state in a word and a tone: a lease that lapsed weighs more than what the row says. */
+export function describeLease(host: Host): { text: string; tone: "ready" | "busy" | "failed" } {
+  if (host.state === "fenced") return { text: "ended", tone: "failed" };
+  if (host.lease_left_s < 0) return { text: "lease lapsed", tone: "failed" };
+  if (host.state === "draining") return { text: "draining", tone: "busy" };
+  return { text: "live", tone: "ready" };
 }
