@@ -50,6 +50,9 @@ class HttpSettings:
     hosts: tuple[str, ...] = option(("127.0.0.1", "::1"), "Addresses the API listens on.")
     public_url: str = option("http://localhost:8000", "What people type to reach the page.")
     replicas: int = option(2, "API replicas.")
+    trusted_proxies: tuple[str, ...] = option(
+        (), "Networks whose X-Forwarded-For is believed, e.g. 127.0.0.1/32."
+    )
     body_bytes_max: int = option(1 << 20, "Largest JSON body accepted.")
 
 
@@ -65,6 +68,10 @@ class EdgeSettings:
     public_ips: tuple[str, ...] = option((), "ICE candidates; empty: the default route's address.")
     sockets_max: int = option(20_000, "Open WebSockets per edge; beyond it: 503.")
     handshakes_per_s_max: int = option(500, "WebSocket admissions per second and edge.")
+    handshakes_per_address_s_max: int = option(
+        100, "Of these, from one address (IPv6: /64); this machine's own are not counted."
+    )
+    sockets_per_address_max: int = option(2_000, "Open WebSockets of one address; beyond it: 429.")
     viewers_per_room_max: int = option(500, "WHEP viewers of one room on one edge.")
 
 

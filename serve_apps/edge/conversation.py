@@ -18,8 +18,10 @@ from actors.live_room.client import RoomClient
 from actors.live_room.entries import Speaker
 from kit.errors import AppError, NotAuthenticated, Unavailable
 from kit.logs import get_log
+from serve_apps.edge.admissions import make_allowance
 from serve_apps.edge.audience import Audience
 from serve_apps.edge.ephemeral import EphemeralChannels
+from serve_apps.edge.followers import Follower
 from serve_apps.edge.logins import Logins
 from serve_apps.edge.room_mirrors import RoomMirrors
 from serve_apps.edge.socket_frames import write_error, write_json
@@ -44,13 +46,14 @@ from serve_apps.edge.socket_words import (
     read_room,
     read_words,
 )
-from serve_apps.edge.sockets import Socket
 
 log = get_log("edge")
 
 LINES_IN_FLIGHT_MAX = 50
 MALFORMED_MAX = 10
 TYPING_EVERY_S = 1.0
+WORDS_PER_S = 50.0
+WORDS_BURST = 150.0
 SOCKET_WAY = "socket"
 
 
@@ -74,8 +77,9 @@ class TalkPorts:
 class Conversation:
     """What one client follows and is about to say."""
 
-    def __init__(self, socket: Socket, ports: TalkPorts) -> None:
+    def __init__(self, socket: Follower, ports: TalkPorts) -> None:
         self.socket = socket
+        self._words = make_allowance(WORDS_PER_S, WORDS_BURST, time.monotonic())
         self._ports = ports
         self._rooms: set[uuid.UUID] = set()
         self._lines: set[asyncio.Task[None]] = set()
@@ -84,7 +88,7 @@ class Conversation:
 
     async def hear(self, text: str) -> None:
         """Act on one frame; refusals are answered, never raised."""
-        if not self.socket.spend_word():
+        if not self._words.take(time.monotonic()):
             self.socket.close(CloseCode.TOO_FAST)
             return
         try:
@@ -92,7 +96,7 @@ class Conversation:
             if isinstance(words, ChatSend):
                 self._start_line(words)
             elif isinstance(words, Subscribe):
-                await self._subscribe(words)
+                await self.subscribe(words)
             elif isinstance(words, Unsubscribe):
                 self._unsubscribe(words)
             elif isinstance(words, Typing):
@@ -162,7 +166,7 @@ class Conversation:
 
     # Channels
 
-    async def _subscribe(self, words: Subscribe) -> None:
+    async def subscribe(self, words: Subscribe) -> None:
         """Check every channel, answer with their positions, then replay and follow on."""
         if len(words.channels) > CHANNELS_PER_REQUEST_MAX:
             raise TooManyChannels

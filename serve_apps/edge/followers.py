@@ -58,6 +58,9 @@ class Follower(ABC):
             with contextlib.suppress(OSError):
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
 
+    def look_after(self, now_s: float) -> None:  # noqa: B027 - only some need it
+        """Do what the connection needs done twice a second."""
+
     @property
     def is_open(self) -> bool:
         """Whether writing makes sense."""

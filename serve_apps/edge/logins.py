@@ -101,6 +101,10 @@ class Logins:
         async with self._ports.database.connection() as connection:
             return {user.id: user for user in await list_users(connection, user_ids)}
 
+    def has_standing(self, member: Member) -> bool:
+        """Whether the member's login has not ended."""
+        return not self._ports.is_revoked(member.identity.session_id)
+
     def _check_standing(self, login: Login) -> None:
         if self._ports.is_revoked(login.session_id):
             raise SessionRevoked

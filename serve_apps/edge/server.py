@@ -37,6 +37,7 @@ from serve_apps.edge.addresses import EdgeAddress, find_candidate_ips, make_edge
 from serve_apps.edge.audience import Audience, AudiencePorts
 from serve_apps.edge.conversation import TalkPorts
 from serve_apps.edge.ephemeral import EphemeralChannels
+from serve_apps.edge.event_server import EventServer
 from serve_apps.edge.live_access import LiveAccessBook
 from serve_apps.edge.liveness import EdgeVitals, Heartbeat, LoopWatch
 from serve_apps.edge.logins import LoginPorts, Logins
@@ -236,6 +237,7 @@ class EdgeServer:
         self._audience = Audience(AudiencePorts(ports.database, ports.clock, self._lives))
         talk = TalkPorts(logins, self._audience, self._rooms, client, self._ephemeral)
         self._sockets = SocketServer(settings, ports.clock, talk, lambda: self._watch.is_breathless)
+        self._events = EventServer(self._sockets, talk)
         self._revocations.on_revoked(self._sockets.end_session)
         self._revocations.on_revoked(self._sessions.end_login)
         self._lives.on_changed(self._sockets.recheck_room)
@@ -247,6 +249,8 @@ class EdgeServer:
         app.router.add_get("/health", self._answer_health)
         app.router.add_get("/metrics", _answer_metrics)
         app.router.add_get("/ws", self._sockets.serve)
+        app.router.add_get("/events", self._events.serve)
+        app.router.add_options("/events", self._events.describe)
         if settings.environment == "development":
             app.router.add_get("/ws/echo", echo_frames)
         add_whip_routes(

@@ -26,6 +26,12 @@ def build_frame(payload: bytes) -> bytes:
     return bytes((TEXT_FRAME, 127)) + size.to_bytes(8, "big") + payload
 
 
+def read_payload(frame: bytes) -> bytes:
+    """Return what `build_frame` framed."""
+    size = frame[1]
+    return frame[4 if size == 126 else 10 if size == 127 else 2 :]
+
+
 def write_json(value: Any) -> bytes:
     """Return a value as a text frame."""
     return build_frame(JSON.encode(value))

@@ -10,18 +10,20 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from kit.clock import Clock
-from kit.errors import AppError, Unavailable
+from kit.errors import AppError
 from kit.logs import get_log
 from kit.metrics import SOCKETS_OPEN, SOCKETS_SLOW, SOCKETS_UNREAD
 from kit.settings import Settings
+from serve_apps.access.callers import find_caller, read_networks
+from serve_apps.edge.admissions import Admissions
 from serve_apps.edge.conversation import Conversation, TalkPorts
-from serve_apps.edge.followers import CALM_BYTES, LAG_MAX_S
+from serve_apps.edge.followers import CALM_BYTES, LAG_MAX_S, Follower
 from serve_apps.edge.refusals import build_refusal
 from serve_apps.edge.socket_words import FRAME_BYTES_MAX, ChannelKind, ChannelName, CloseCode
 from serve_apps.edge.sockets import Socket
@@ -35,26 +37,20 @@ IDLE_MAX_S = 30.0
 SWEEP_EVERY_S = 0.5
 
 
-class EdgeFull(Unavailable):
-    """This edge takes no more sockets at this moment."""
-
-    code, message = "edge_full", "This edge is full; ask for another one."
-
-
 class SocketServer:
-    """All sockets of this edge."""
+    """All sockets of this edge, and the event streams beside them."""
 
     def __init__(
         self, settings: Settings, clock: Clock, talk: TalkPorts, is_breathless: Callable[[], bool]
     ) -> None:
-        self._settings = settings
-        self._clock = clock
+        self.clock = clock
+        self._proxies = settings.http.trusted_proxies
+        read_networks(self._proxies)  # refused now rather than at each arrival
         self._talk = talk
         self._is_breathless = is_breathless
-        self._open: dict[Socket, Conversation] = {}
-        self._opened_at_s: dict[Socket, float] = {}
-        self._admissions = float(settings.edge.handshakes_per_s_max)
-        self._admissions_at_s = time.monotonic()
+        self._open: dict[Follower, Conversation] = {}
+        self._opened_at_s: dict[Follower, float] = {}
+        self._admissions = Admissions(settings.edge, time.monotonic())
         self._is_draining = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -64,9 +60,9 @@ class SocketServer:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Carry one socket from its handshake to its end."""
         try:
-            self._admit()
+            caller = self.admit(request)
         except AppError as error:
-            return build_refusal(error, self._clock.now())
+            return build_refusal(error, self.clock.now())
         response = StrictWebSocket(FRAME_BYTES_MAX, PING_EVERY_S)
         await response.prepare(request)
         transport = request.transport
@@ -75,17 +71,38 @@ class SocketServer:
         socket = Socket(response, transport)
         socket.limit_kernel_memory()
         conversation = Conversation(socket, self._talk)
-        self._open[socket] = conversation
-        self._opened_at_s[socket] = time.monotonic()
+        async with self.keep(socket, conversation, caller):
+            await self._listen(response, socket, conversation)
+        return response
+
+    def admit(self, request: web.Request) -> str:
+        """Count an arrival and return its caller; raises EdgeFull or TooManyArrivals."""
+        forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
+        caller = find_caller(request.remote or "", forwarded, self._proxies)
+        if self._is_draining:
+            self._admissions.refuse("draining")
+        if self._is_breathless():
+            self._admissions.refuse("breathless")
+        self._admissions.admit(caller, len(self._open), time.monotonic())
+        return caller
+
+    @contextlib.asynccontextmanager
+    async def keep(
+        self, follower: Follower, conversation: Conversation, caller: str
+    ) -> AsyncIterator[None]:
+        """Look after a follower for as long as the block runs, then forget it."""
+        self._open[follower] = conversation
+        self._opened_at_s[follower] = time.monotonic()
+        self._admissions.note_opened(caller)
         SOCKETS_OPEN.set(len(self._open))
         try:
-            await self._listen(response, socket, conversation)
+            yield
         finally:
-            del self._open[socket], self._opened_at_s[socket]
+            del self._open[follower], self._opened_at_s[follower]
+            self._admissions.note_closed(caller)
             SOCKETS_OPEN.set(len(self._open))
             await conversation.close()
-            await socket.wait_closed()
-        return response
+            await follower.wait_closed()
 
     def end_session(self, session_id: uuid.UUID) -> None:
         """Close every socket of a login that was revoked."""
@@ -107,6 +124,7 @@ class SocketServer:
             now_s = time.monotonic()
             slow = unread_bytes = 0
             for socket, conversation in list(self._open.items()):
+                socket.look_after(now_s)
                 if socket.lagging_since_s is not None:
                     slow += 1
                     unread_bytes += socket.unread_bytes
@@ -129,17 +147,6 @@ class SocketServer:
             async with asyncio.timeout(deadline_s / 2):
                 await asyncio.gather(*(socket.wait_closed() for socket in sockets))
 
-    def _admit(self) -> None:
-        """Count an arrival; raises EdgeFull."""
-        rate = self._settings.edge.handshakes_per_s_max
-        now_s = time.monotonic()
-        self._admissions = min(rate, self._admissions + (now_s - self._admissions_at_s) * rate)
-        self._admissions_at_s = now_s
-        is_full = len(self._open) >= self._settings.edge.sockets_max
-        if is_full or self._is_draining or self._admissions < 1 or self._is_breathless():
-            raise EdgeFull(retry_after_s=1)
-        self._admissions -= 1
-
     async def _listen(
         self, response: web.WebSocketResponse, socket: Socket, conversation: Conversation
     ) -> None:
@@ -149,7 +156,7 @@ class SocketServer:
             elif message.type is WSMsgType.BINARY:
                 socket.close(CloseCode.MALFORMED)
 
-    def _look_after_slow(self, socket: Socket, now_s: float) -> None:
+    def _look_after_slow(self, socket: Follower, now_s: float) -> None:
         """Go on with a viewer that has read; close one that has not for too long."""
         assert socket.lagging_since_s is not None, "only lagging sockets are looked after"
         if socket.unread_bytes < CALM_BYTES:
@@ -164,7 +171,7 @@ class SocketServer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _catch_up(self, socket: Socket) -> None:
+    async def _catch_up(self, socket: Follower) -> None:
         """Show what was held back: rooms from their resume points, else the latest states."""
         for name in list(socket.held_back):
             mirror = self._talk.rooms.find(uuid.UUID(name.partition(":")[2]))

@@ -1,0 +1,87 @@
+"""Storms of connections: let in at a stated rate, told when to come back, one address bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections import Counter
+
+import aiohttp
+import pytest
+
+from kit.settings import EdgeSettings, Settings
+from serve_apps.edge.admissions import Admissions, EdgeFull, TooManyArrivals
+from serve_apps.edge.server import EdgeServer
+from storage.objects import ObjectStore
+from tests.serve_apps.edge.edge_stage import run_edge, use_free_ports
+
+pytestmark = pytest.mark.db
+
+RATE = 20
+
+
+async def arrive(edge: EdgeServer, caller: str = "") -> tuple[int, str | None]:
+    """Open a socket and leave; return the status and Retry-After."""
+    headers = {"X-Forwarded-For": caller} if caller else {}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        try:
+            async with session.ws_connect(f"{edge.address.url}/ws"):
+                return 101, None
+        except aiohttp.WSServerHandshakeError as refused:
+            return refused.status, (refused.headers or {}).get("Retry-After")
+
+
+async def test_a_storm_is_let_in_at_the_stated_rate(
+    settings: Settings, objects: ObjectStore
+) -> None:
+    settings = use_free_ports(settings, handshakes_per_s_max=RATE)
+    async with run_edge(settings, objects) as edge:
+        started_s = asyncio.get_running_loop().time()
+        outcomes = Counter(await asyncio.gather(*(arrive(edge) for _ in range(3 * RATE))))
+        took_s = asyncio.get_running_loop().time() - started_s
+        assert set(outcomes) == {(101, None), (503, "1")}
+        assert RATE <= outcomes[101, None] <= RATE * (1 + took_s) + 1
+        async with asyncio.timeout(10):
+            while (await arrive(edge))[0] != 101:
+                await asyncio.sleep(0.1)
+
+
+async def test_one_address_does_not_keep_the_others_out(
+    settings: Settings, objects: ObjectStore
+) -> None:
+    settings = use_free_ports(settings, handshakes_per_address_s_max=2)
+    http = dataclasses.replace(settings.http, trusted_proxies=("127.0.0.1/32",))
+    settings = dataclasses.replace(settings, http=http)
+    async with run_edge(settings, objects) as edge:
+        outcomes = Counter([await arrive(edge, "198.51.100.1") for _ in range(20)])
+        assert outcomes[429, "1"] >= 10
+        assert await arrive(edge, "198.51.100.2") == (101, None)
+        assert await arrive(edge) == (101, None)
+
+
+def test_an_address_keeps_a_bounded_number_open() -> None:
+    rules = EdgeSettings(sockets_per_address_max=3, handshakes_per_address_s_max=100)
+    admissions = Admissions(rules, 0.0)
+    for _ in range(3):
+        admissions.admit("192.0.2.1", 0, 0.0)
+        admissions.note_opened("192.0.2.1")
+    with pytest.raises(TooManyArrivals):
+        admissions.admit("192.0.2.1", 3, 0.0)
+    admissions.admit("192.0.2.2", 3, 0.0)
+    admissions.note_closed("192.0.2.1")
+    admissions.admit("192.0.2.1", 2, 0.0)
+
+
+def test_the_rate_holds_over_time() -> None:
+    admissions = Admissions(EdgeSettings(handshakes_per_s_max=10), 0.0)
+
+    def count_admitted(now_s: float) -> int:
+        admitted = 0
+        for _ in range(50):
+            with contextlib.suppress(EdgeFull):
+                admissions.admit("127.0.0.1", 0, now_s)
+                admitted += 1
+        return admitted
+
+    assert [count_admitted(now_s) for now_s in (0.0, 0.0, 0.5, 60.0)] == [10, 0, 5, 10]
