@@ -146,7 +146,7 @@ ROOM_KIND = Kind(
     describe_entry=describe_entry,
     commands={
         EDGE: (ChatSend, TypingSend, ViewersReport, PublisherUp, PublisherDown),
-        API: (LiveEnd,),
+        API: (LiveEnd, ChatSend),
     },
     durable=(ChatSend,),
     signals=(SessionEnd,),

@@ -13,6 +13,8 @@ from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
 
+from actors.hosting.messages import Stored
+from actors.live_room.entries import Speaker
 from kit.clock import Clock
 from kit.errors import NotAuthenticated
 from kit.settings import Settings
@@ -29,6 +31,12 @@ class RoomCommands(Protocol):
 
     async def end_live(self, room_id: uuid.UUID) -> None:
         """End the live now; a room that does not run is ended in storage."""
+        ...
+
+    async def send_chat(
+        self, room_id: uuid.UUID, speaker: Speaker, client_id: str, text: str
+    ) -> Stored:
+        """Write a line; returns once it is stored. Raises RequestFailed or Unavailable's kinds."""
         ...
 
 

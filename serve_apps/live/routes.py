@@ -20,12 +20,15 @@ from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.live import service
+from serve_apps.live.lines import LineRefused, write_line
 from serve_apps.live.schemas import (
     EXAMPLE_ENDED,
     ChatBody,
     CreatedLiveBody,
     IngestBody,
     JoinBody,
+    LineBody,
+    LineRequest,
     LiveBody,
     LiveChangeRequest,
     LivePlaybackBody,
@@ -224,6 +227,27 @@ async def list_live_messages(
     page = await service.list_history(connection, live, query.cursor, query.limit)
     items = [describe_message(message, live.epoch) for message in page.items]
     return ItemPage(items=items, next_cursor=page.next_cursor)
+
+
+@routes.post(
+    "/{live_id}/messages",
+    permission=Permission.USER,
+    rate=RateTier.STANDARD,
+    summary="Write a chat line without a socket; the same client_id again never doubles it.",
+    status=201,
+    errors=(service.LiveNotFound, LineRefused),
+)
+async def write_live_message(
+    live_id: uuid.UUID, body: LineRequest, user: CurrentUser, ports: Ports
+) -> LineBody:
+    """Write a line; its room stores it, outside of any transaction of ours."""
+    stored = await write_line(ports, user, live_id, body.client_id, body.text)
+    return LineBody(
+        client_id=body.client_id,
+        message_id=uuid.UUID(stored.entry_id),
+        epoch=uuid.UUID(stored.epoch),
+        offset=stored.seq,
+    )
 
 
 @root_routes.post(

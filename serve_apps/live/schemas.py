@@ -17,6 +17,8 @@ from storage.lives import LiveRow
 from storage.rooms import RoomMessage
 
 TITLE_CHARS_MAX = 200
+LINE_CHARS_MAX = 10_000
+"""Of a request; how long a line may be is the room's to say (`limits.chat_chars_max`)."""
 Title = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_CHARS_MAX)
 ]
@@ -107,6 +109,42 @@ class LiveChangeRequest(BaseModel):
 
     title: Title | None = None
     visibility: Visibility | None = None
+
+
+class LineRequest(BaseModel):
+    """A chat line; the same `client_id` again never doubles it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"client_id": "5e0c7a51-2f", "text": "What a view over the harbour"}]
+        },
+    )
+
+    client_id: str = Field(min_length=1, max_length=64)
+    text: str = Field(max_length=LINE_CHARS_MAX)
+
+
+class LineBody(BaseModel):
+    """Where the line stands in the room's durable channel."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "client_id": "5e0c7a51-2f",
+                    "message_id": "0198c1a2-7b1e-7d40-9f00-0242ac120002",
+                    "epoch": "0198c1a2-5a00-7d40-9f00-0242ac120002",
+                    "offset": 42,
+                }
+            ]
+        }
+    )
+
+    client_id: str
+    message_id: uuid.UUID
+    epoch: uuid.UUID
+    offset: int
 
 
 class LiveOwnerBody(BaseModel):

@@ -9,7 +9,10 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from actors.hosting.directory import HostsAway
+from actors.hosting.messages import Stored
 from actors.job_runner.ports import JobPorts, Listener
+from actors.live_room.entries import Speaker
 from serve_apps.http.state import ApiPorts
 from serve_apps.posts.jobs import LISTENERS as POST_LISTENERS
 from serve_apps.users.jobs import LISTENERS as USER_LISTENERS
@@ -28,6 +31,12 @@ class RoomsWithoutLives:
     async def end_live(self, room_id: uuid.UUID) -> None:
         """Remember the room."""
         self.ended.append(room_id)
+
+    async def send_chat(
+        self, _room_id: uuid.UUID, _speaker: Speaker, _client_id: str, _text: str
+    ) -> Stored:
+        """Refuse: nobody owns the room."""
+        raise HostsAway(retry_after_s=1)
 
 
 def make_client(app: FastAPI, address: str = "127.0.0.1") -> httpx.AsyncClient:

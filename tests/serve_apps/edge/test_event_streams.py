@@ -23,7 +23,7 @@ from serve_apps.edge.socket_words import Position
 from storage.database import Database
 from storage.lives import change_live
 from storage.objects import ObjectStore
-from tests.actors.live_room.stage import run_host
+from tests.actors.hosting.stage import run_host
 from tests.serve_apps.edge.edge_stage import (
     Guest,
     Talker,
