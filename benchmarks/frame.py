@@ -104,9 +104,12 @@ class Outcome:
 
     def check_work(self) -> None:
         """Refuse a comparison whose sides did different work."""
-        works = {answer.work for answers in self.answers.values() for answer in answers}
-        if len(works) != 1:
-            raise WorkDiffers(f"the sides did different work: {sorted(works)}")
+        works = {
+            side: sorted({answer.work for answer in answers})
+            for side, answers in self.answers.items()
+        }
+        if len({work for of_side in works.values() for work in of_side}) != 1:
+            raise WorkDiffers(f"the sides did different work: {works}")
 
     def measure(self, goal: Goal) -> float | None:
         """Return the goal's figure, as a ratio where it has a peer (median of paired rounds).
@@ -173,12 +176,13 @@ def report(outcome: Outcome) -> str:
 
 def _list_figures(outcome: Outcome) -> list[str]:
     """Write one row per side and figure."""
-    lines = [f"{'side':20}{'figure':30}{'min':>12}{'median':>12}{'max':>12}"]
+    width = max(map(len, ("side" + 14 * " ", *outcome.answers))) + 2
+    lines = [f"{'side':{width}}{'figure':30}{'min':>12}{'median':>12}{'max':>12}"]
     for side, answers in outcome.answers.items():
         for figure in answers[0].figures:
             values = sorted(answer.figures[figure] for answer in answers)
             cells = (values[0], statistics.median(values), values[-1])
-            lines.append(f"{side:20}{figure:30}" + "".join(f"{cell:12.2f}" for cell in cells))
+            lines.append(f"{side:{width}}{figure:30}" + "".join(f"{cell:12.2f}" for cell in cells))
     return lines
 
 
