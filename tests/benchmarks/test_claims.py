@@ -40,3 +40,32 @@ def test_the_guide_for_operators_shows_where_each_megabyte_goes():
     medians = read_medians("boot")
     boot_s, memory = medians["product", "boot_s"], medians["product", "idle_pss_mib"]
     assert f"boot {boot_s:.1f} s, {memory:,.0f} MiB PSS" in section
+
+
+CLAIM = re.compile(
+    r"^\| (?P<what>[^|]+) \| (?P<measured>[^|]+) \| (?P<goal>[^|]*) ?"
+    r"\| \[(?P<name>\w+)\]\(benchmarks/(?P=name)/last\.txt\) \|$",
+    re.M,
+)
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+JUDGED = re.compile(r"^goal (?:met|MISSED): .* (-?\d+\.\d+) \(at most", re.M)
+
+
+def is_recorded(number: str, recorded: list[float]) -> bool:
+    """Say whether a figure, rounded as the claim is, stands in the record."""
+    digits = len(number.partition(".")[2])
+    return any(f"{value:,.{digits}f}" == number for value in recorded)
+
+
+def test_every_number_of_the_readme_stands_in_its_benchmark():
+    section = (ROOT / "README.md").read_text().partition("## Measured")[2].partition("\n## ")[0]
+    claims = list(CLAIM.finditer(section))
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    assert len(claims) == len(rows) - 1, "every row but the title names its benchmark"
+    for claim in claims:
+        recorded = [*read_medians(claim["name"]).values()]
+        recorded += [float(value) for value in JUDGED.findall(read_answer(claim["name"]))]
+        numbers = NUMBER.findall(claim["measured"])
+        assert numbers, claim["what"]
+        unknown = [number for number in numbers if not is_recorded(number, recorded)]
+        assert unknown == [], claim["what"]
