@@ -1,22 +1,30 @@
-"""Opaque page cursors: the last row's sort key, URL-safe, refused when it is not ours."""
+"""Pages of lists, and their opaque cursors: the last row's sort key, URL-safe, ours alone.
+
+Lists ask storage for one row more than a page holds; `cut_page` turns that row into the cursor.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 import msgspec
 
 from kit.errors import MalformedRequest
+from kit.ids import parse_id
 
 Item = TypeVar("Item")
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
 CURSOR_CHARS_MAX = 512
+NUMBER_MAX = (1 << 63) - 1
+"""What a bigint column holds."""
 
 
 class CursorMalformed(MalformedRequest):
@@ -49,4 +57,44 @@ def decode_cursor(cursor: str, length: int) -> list[str | int]:
         raise CursorMalformed from error
     if len(key) != length:
         raise CursorMalformed
+    if any(isinstance(part, int) and abs(part) > NUMBER_MAX for part in key):
+        raise CursorMalformed
     return key
+
+
+def cut_page(
+    found: Sequence[Item], limit: int, read_key: Callable[[Item], tuple[str | int, ...]]
+) -> Page[Item]:
+    """Cut one page from a list that was asked for one row more; `read_key` reads the sort key."""
+    items = found[:limit]
+    return Page(items, encode_cursor(*read_key(items[-1])) if len(found) > limit else None)
+
+
+def read_id_cursor(cursor: str | None) -> uuid.UUID | None:
+    """Read the cursor of a list sorted by id; raises CursorMalformed."""
+    if cursor is None:
+        return None
+    last = parse_id(str(decode_cursor(cursor, 1)[0]))
+    if last is None:
+        raise CursorMalformed
+    return last
+
+
+def make_moment_key(moment: datetime, row_id: uuid.UUID) -> tuple[str, str]:
+    """Make the sort key of a list sorted by moment, then id."""
+    return moment.isoformat(), str(row_id)
+
+
+def read_moment_cursor(cursor: str | None) -> tuple[datetime, uuid.UUID] | None:
+    """Read the cursor of a list sorted by moment, then id; raises CursorMalformed."""
+    if cursor is None:
+        return None
+    text, last_text = decode_cursor(cursor, 2)
+    last = parse_id(str(last_text))
+    try:
+        moment = datetime.fromisoformat(str(text))
+        if last is None or moment.tzinfo is None:
+            raise CursorMalformed
+        return moment.astimezone(UTC), last
+    except (ValueError, OverflowError) as error:
+        raise CursorMalformed from error

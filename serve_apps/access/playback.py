@@ -1,4 +1,4 @@
-"""Where the media of a video is fetched: an edge's address, with the viewer's right in the path.
+"""Where an edge is reached: its socket, and a video's media with the viewer's right in the path.
 
 Pure apart from `choose_edge`. Whether the viewer may see the video is decided before, with
 `visibility.can_view`.
@@ -36,6 +36,11 @@ async def choose_edge(connection: Connection, settings: Settings) -> str:
     if edges:
         return edges[0].url.rstrip("/")
     return f"http://{settings.edge.public_host}:{settings.edge.port}"
+
+
+def make_socket_url(edge_url: str) -> str:
+    """Return the WebSocket address of an edge."""
+    return edge_url.replace("http", "ws", 1).rstrip("/") + "/ws"
 
 
 def make_video_base(

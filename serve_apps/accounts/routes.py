@@ -279,4 +279,6 @@ def _make_pair_key(login: str, address: str) -> str:
 
 
 def _read_agent(request: Request) -> str:
-    return request.headers.get("user-agent", "")
+    """Return how the caller's program names itself, as text that a row and a page can hold."""
+    text = request.headers.get("user-agent", "")
+    return "".join(sign if sign.isprintable() else " " for sign in text)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
-from kit.cursors import CursorMalformed, Page, decode_cursor, encode_cursor
+from kit.cursors import Page, cut_page, make_moment_key, read_id_cursor, read_moment_cursor
 from kit.errors import Conflict, NotFound, PermissionDenied
 from kit.events import EventName
-from kit.ids import make_id, parse_id
+from kit.ids import make_id
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.permissions import RANKS
 from serve_apps.access.sessions import end_sessions
@@ -23,8 +23,6 @@ from storage.database import Connection
 from storage.events import append_event
 from storage.survey import RoomSurvey
 from storage.users import Standing
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PersonNotFound(NotFound):
@@ -134,49 +132,27 @@ async def list_people(
     connection: Connection, *, prefix: str, cursor: str | None, limit: int
 ) -> Page[Standing]:
     """List people whose name begins with `prefix`, the newest accounts first."""
-    before = None
-    if cursor is not None:
-        before = parse_id(str(decode_cursor(cursor, 1)[0]))
-        if before is None:
-            raise CursorMalformed
     rows = await users.list_standings(
-        connection, prefix=prefix.lower(), before=before, limit=limit + 1
+        connection, prefix=prefix.lower(), before=read_id_cursor(cursor), limit=limit + 1
     )
-    has_more = len(rows) > limit
-    return Page(rows[:limit], encode_cursor(str(rows[limit - 1].id)) if has_more else None)
+    return cut_page(rows, limit, lambda row: (str(row.id),))
 
 
 async def list_acts(connection: Connection, *, cursor: str | None, limit: int) -> Page[AuditEntry]:
     """List privileged acts, the newest first."""
-    before = None
-    if cursor is not None:
-        at_us, entry_id = decode_cursor(cursor, 2)
-        parsed = parse_id(str(entry_id))
-        if parsed is None or not isinstance(at_us, int):
-            raise CursorMalformed
-        before = (_read_moment(at_us), parsed)
+    before = read_moment_cursor(cursor)
     rows = await audit.list_audit(connection, before=before, limit=limit + 1)
-    has_more = len(rows) > limit
-    last = rows[limit - 1] if has_more else None
-    moment = None if last is None else (last.at - EPOCH) // timedelta(microseconds=1)
-    return Page(
-        rows[:limit],
-        None if last is None or moment is None else encode_cursor(moment, str(last.id)),
-    )
+    return cut_page(rows, limit, lambda row: make_moment_key(row.at, row.id))
 
 
 async def list_rooms(
     connection: Connection, *, host_id: str | None, cursor: str | None, limit: int
 ) -> Page[RoomSurvey]:
     """List placed rooms, the newest first; of one host when `host_id` is given."""
-    before = None if cursor is None else parse_id(str(decode_cursor(cursor, 1)[0]))
-    if cursor is not None and before is None:
-        raise CursorMalformed
     rows = await survey.list_placed_rooms(
-        connection, host_id=host_id, before=before, limit=limit + 1
+        connection, host_id=host_id, before=read_id_cursor(cursor), limit=limit + 1
     )
-    has_more = len(rows) > limit
-    return Page(rows[:limit], encode_cursor(str(rows[limit - 1].id)) if has_more else None)
+    return cut_page(rows, limit, lambda room: (str(room.id),))
 
 
 async def _get_within_reach(connection: Connection, caller: Identity, username: str) -> Standing:
@@ -199,10 +175,3 @@ async def _record(
 ) -> None:
     draft = AuditDraft(make_id(), actor_id, action, f"user:{username}", dict(details))
     await audit.append_audit(connection, draft, now)
-
-
-def _read_moment(moment_us: int) -> datetime:
-    try:
-        return EPOCH + timedelta(microseconds=moment_us)
-    except OverflowError as error:
-        raise CursorMalformed from error

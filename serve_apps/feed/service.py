@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
-
-from kit.cursors import CursorMalformed, Page, decode_cursor, encode_cursor
-from kit.ids import parse_id
+from kit.cursors import Page, cut_page, read_id_cursor
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import Visibility
-from serve_apps.posts.service import ask_one_more, cut_page, read_slice
+from serve_apps.posts.service import ask_one_more, cut_posts, read_slice
 from serve_apps.users.service import get_person
 from storage import posts
 from storage.database import Connection
@@ -22,7 +19,7 @@ async def list_home(
 ) -> Page[PostRow]:
     """List the posts of those the viewer follows and their own, newest first."""
     part = read_slice(cursor, limit)
-    return cut_page(await posts.list_home(connection, viewer.user_id, ask_one_more(part)), limit)
+    return cut_posts(await posts.list_home(connection, viewer.user_id, ask_one_more(part)), limit)
 
 
 async def list_explore(
@@ -31,7 +28,7 @@ async def list_explore(
     """List public posts, newest first."""
     part = read_slice(cursor, limit)
     viewer_id = viewer.user_id if viewer else None
-    return cut_page(await posts.list_explore(connection, viewer_id, ask_one_more(part)), limit)
+    return cut_posts(await posts.list_explore(connection, viewer_id, ask_one_more(part)), limit)
 
 
 async def list_person_videos(
@@ -50,16 +47,6 @@ async def list_person_videos(
     elif viewer is not None and await is_following(connection, viewer.user_id, owner.id):
         shown.append(Visibility.FOLLOWERS)
     found = await list_owned_videos(
-        connection, owner.id, visibilities=shown, before=_read_last(cursor), limit=limit + 1
+        connection, owner.id, visibilities=shown, before=read_id_cursor(cursor), limit=limit + 1
     )
-    items = found[:limit]
-    return Page(items, encode_cursor(str(items[-1].id)) if len(found) > limit else None)
-
-
-def _read_last(cursor: str | None) -> uuid.UUID | None:
-    if cursor is None:
-        return None
-    last = parse_id(str(decode_cursor(cursor, 1)[0]))
-    if last is None:
-        raise CursorMalformed
-    return last
+    return cut_page(found, limit, lambda video: (str(video.id),))

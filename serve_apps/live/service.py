@@ -7,18 +7,25 @@ who may look, and which edge a publisher or viewer is sent to.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TypeVar
+from datetime import datetime
 
-from kit.cursors import CursorMalformed, Page, decode_cursor, encode_cursor
+from kit.cursors import (
+    CursorMalformed,
+    Page,
+    cut_page,
+    decode_cursor,
+    make_moment_key,
+    read_id_cursor,
+    read_moment_cursor,
+)
 from kit.errors import Conflict, NotAuthenticated, NotFound, PermissionDenied, Unavailable
 from kit.events import EventName
-from kit.ids import make_id, make_token, parse_id
+from kit.ids import make_id, make_token
 from kit.settings import Settings
 from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
 from serve_apps.access.identity import Identity
+from serve_apps.access.playback import make_socket_url
 from serve_apps.access.visibility import can_view
 from storage import lives as storage_lives
 from storage.database import Connection
@@ -37,8 +44,6 @@ from storage.lives import (
     replace_stream_key,
 )
 from storage.rooms import RoomMessage, list_messages_before
-
-Row = TypeVar("Row")
 
 OPEN_LIVES_MAX = 20
 STREAM_KEY_PREFIX = "live_"
@@ -109,11 +114,6 @@ def make_addresses(settings: Settings, live_id: uuid.UUID, edge_url: str) -> Liv
         socket=make_socket_url(edge_url),
         channel=f"room:{live_id}",
     )
-
-
-def make_socket_url(edge_url: str) -> str:
-    """Return the WebSocket address of an edge."""
-    return edge_url.replace("http", "ws", 1).rstrip("/") + "/ws"
 
 
 async def choose_edge(connection: Connection) -> EdgeEntry:
@@ -213,28 +213,18 @@ async def rotate_key(connection: Connection, owner: Identity, live_id: uuid.UUID
 
 async def list_running(connection: Connection, cursor: str | None, limit: int) -> Page[LiveRow]:
     """List public lives on air, newest start first."""
-    before = None
-    if cursor is not None:
-        started_us, id_text = decode_cursor(cursor, 2)
-        live_id = parse_id(str(id_text))
-        if live_id is None or not isinstance(started_us, int):
-            raise CursorMalformed
-        before = (_read_moment(started_us), live_id)
+    before = read_moment_cursor(cursor)
     rows = await list_running_lives(connection, before=before, limit=limit + 1)
-    return _cut(rows, limit, lambda row: encode_cursor(_write_moment(row), str(row.id)))
+    return cut_page(rows, limit, _read_start_key)
 
 
 async def list_owned(
     connection: Connection, owner: Identity, cursor: str | None, limit: int
 ) -> Page[LiveRow]:
     """List the caller's lives, newest first."""
-    before = None
-    if cursor is not None:
-        before = parse_id(str(decode_cursor(cursor, 1)[0]))
-        if before is None:
-            raise CursorMalformed
+    before = read_id_cursor(cursor)
     rows = await list_owned_lives(connection, owner.user_id, before=before, limit=limit + 1)
-    return _cut(rows, limit, lambda row: encode_cursor(str(row.id)))
+    return cut_page(rows, limit, lambda live: (str(live.id),))
 
 
 async def list_history(
@@ -248,7 +238,7 @@ async def list_history(
             raise CursorMalformed
         before = part
     rows = await list_messages_before(connection, live.id, before, limit + 1)
-    return _cut(rows, limit, lambda row: encode_cursor(row.seq))
+    return cut_page(rows, limit, lambda message: (message.seq,))
 
 
 async def make_whip_redirect(
@@ -325,20 +315,6 @@ async def _find_origin(connection: Connection, live: LiveRow) -> EdgeEntry | Non
     )
 
 
-def _write_moment(live: LiveRow) -> int:
+def _read_start_key(live: LiveRow) -> tuple[str, str]:
     assert live.started_at is not None, "a live on air has begun"
-    return int(live.started_at.timestamp()) * 1_000_000 + live.started_at.microsecond
-
-
-def _read_moment(moment_us: int) -> datetime:
-    try:
-        whole = datetime.fromtimestamp(moment_us // 1_000_000, UTC)
-    except (OverflowError, ValueError, OSError) as error:
-        raise CursorMalformed from error
-    return whole.replace(microsecond=moment_us % 1_000_000)
-
-
-def _cut(rows: list[Row], limit: int, write_cursor: Callable[[Row], str]) -> Page[Row]:
-    """Turn one row too many into the cursor of the next page."""
-    has_more = len(rows) > limit
-    return Page(rows[:limit], write_cursor(rows[limit - 1]) if has_more else None)
+    return make_moment_key(live.started_at, live.id)

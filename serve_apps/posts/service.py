@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from kit.cursors import CursorMalformed, Page, decode_cursor, encode_cursor
+from kit.cursors import Page, cut_page, make_moment_key, read_moment_cursor
 from kit.events import EventName
-from kit.ids import make_id, parse_id
+from kit.ids import make_id
 from kit.settings import LimitSettings
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.playback import PlaybackTerms, make_video_base
@@ -203,7 +203,7 @@ async def list_comments(
     """List a post's comments, newest first; raises PostNotFound."""
     await check_post_visible(connection, viewer, post_id)
     found = await comments.list_comments(connection, post_id, ask_one_more(part))
-    return cut_page(found, part.limit)
+    return cut_posts(found, part.limit)
 
 
 async def list_author_posts(
@@ -215,7 +215,7 @@ async def list_author_posts(
         raise AuthorNotFound
     viewer_id = viewer.user_id if viewer else None
     found = await posts.list_author_posts(connection, viewer_id, author.id, ask_one_more(part))
-    return cut_page(found, part.limit)
+    return cut_posts(found, part.limit)
 
 
 async def load_views(
@@ -238,17 +238,8 @@ async def load_views(
 
 def read_slice(cursor: str | None, limit: int) -> PostSlice:
     """Read which part of a list is asked for; raises CursorMalformed."""
-    if cursor is None:
-        return PostSlice(limit)
-    moment, last = decode_cursor(cursor, 2)
-    last_id = parse_id(str(last))
-    try:
-        created_before = datetime.fromisoformat(str(moment))
-    except ValueError as error:
-        raise CursorMalformed from error
-    if last_id is None or created_before.tzinfo is None:
-        raise CursorMalformed
-    return PostSlice(limit, created_before, last_id)
+    created_before, id_before = read_moment_cursor(cursor) or (None, None)
+    return PostSlice(limit, created_before, id_before)
 
 
 def ask_one_more(part: PostSlice) -> PostSlice:
@@ -256,13 +247,9 @@ def ask_one_more(part: PostSlice) -> PostSlice:
     return PostSlice(part.limit + 1, part.created_before, part.id_before)
 
 
-def cut_page(found: list[Row], limit: int) -> Page[Row]:
-    """Cut one page from a list that was asked for one more."""
-    items = found[:limit]
-    if len(found) <= limit:
-        return Page(items, None)
-    last = items[-1]
-    return Page(items, encode_cursor(last.created_at.isoformat(), str(last.id)))
+def cut_posts(found: list[Row], limit: int) -> Page[Row]:
+    """Cut one page of posts or comments from a list that was asked for one more."""
+    return cut_page(found, limit, lambda row: make_moment_key(row.created_at, row.id))
 
 
 def _view_video(video: PostVideo, terms: PlaybackTerms) -> VideoView:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from kit.errors import Unavailable
 from serve_apps.access.permissions import Permission
+from serve_apps.access.playback import make_socket_url
 from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
 from serve_apps.http.state import Transaction
@@ -38,5 +39,4 @@ async def get_realtime(connection: Transaction) -> RealtimeBody:
     edges = await list_live_edges(connection)
     if not edges:
         raise NoSocket(retry_after_s=2)
-    url = edges[0].url.replace("http", "ws", 1).rstrip("/")
-    return RealtimeBody(socket=f"{url}/ws")
+    return RealtimeBody(socket=make_socket_url(edges[0].url))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import datetime
 
-from kit.cursors import CursorMalformed, Page, decode_cursor, encode_cursor
+from kit.cursors import Page, cut_page, read_id_cursor
 from kit.errors import Conflict, NotFound
 from kit.events import EventName
-from kit.ids import parse_id
 from serve_apps.access.identity import Identity
 from storage import follows, timelines, users
 from storage.database import Connection
@@ -84,9 +82,9 @@ async def list_followers(
     """List who follows somebody, the newest accounts first."""
     person = await get_person(connection, username)
     found = await follows.list_followers(
-        connection, person.id, before=_read_cursor(cursor), limit=limit + 1
+        connection, person.id, before=read_id_cursor(cursor), limit=limit + 1
     )
-    return _cut(found, limit)
+    return cut_page(found, limit, lambda card: (str(card.id),))
 
 
 async def list_following(
@@ -95,22 +93,6 @@ async def list_following(
     """List whom somebody follows, the newest accounts first."""
     person = await get_person(connection, username)
     found = await follows.list_following(
-        connection, person.id, before=_read_cursor(cursor), limit=limit + 1
+        connection, person.id, before=read_id_cursor(cursor), limit=limit + 1
     )
-    return _cut(found, limit)
-
-
-def _read_cursor(cursor: str | None) -> uuid.UUID | None:
-    if cursor is None:
-        return None
-    (key,) = decode_cursor(cursor, 1)
-    last = parse_id(str(key))
-    if last is None:
-        raise CursorMalformed
-    return last
-
-
-def _cut(found: list[UserCard], limit: int) -> Page[UserCard]:
-    """Cut one page from a list that was asked for one more."""
-    items = found[:limit]
-    return Page(items, encode_cursor(str(items[-1].id)) if len(found) > limit else None)
+    return cut_page(found, limit, lambda card: (str(card.id),))

@@ -12,10 +12,10 @@ from datetime import datetime
 
 import msgspec
 
-from kit.cursors import CursorMalformed, Page, decode_cursor, encode_cursor
+from kit.cursors import Page, cut_page, read_id_cursor
 from kit.errors import AppError, NotAuthenticated, NotFound, PermissionDenied
 from kit.events import EventName
-from kit.ids import make_id, parse_id
+from kit.ids import make_id
 from kit.settings import Settings, UploadSettings
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.playback import PlaybackTerms, choose_edge, make_video_base
@@ -209,16 +209,14 @@ async def list_videos(
     connection: Connection, owner: Identity | None, *, cursor: str | None, limit: int
 ) -> Page[videos.Video]:
     """Return all of the owner's videos, or for None the public ready ones; newest first."""
-    before = _read_cursor(cursor)
+    before = read_id_cursor(cursor)
     if owner is None:
         found = await videos.list_public_videos(connection, before=before, limit=limit + 1)
     else:
         found = await videos.list_owned_videos(
             connection, owner.user_id, visibilities=None, before=before, limit=limit + 1
         )
-    items = found[:limit]
-    more = len(found) > limit
-    return Page(items, encode_cursor(str(items[-1].id)) if more else None)
+    return cut_page(found, limit, lambda video: (str(video.id),))
 
 
 async def change_video(
@@ -296,16 +294,6 @@ async def _announce_deletion(
     await append_event(
         connection, EventName.VIDEO_DELETED, subject_id=video_id, actor_id=actor_id, data={}
     )
-
-
-def _read_cursor(cursor: str | None) -> uuid.UUID | None:
-    if cursor is None:
-        return None
-    (text,) = decode_cursor(cursor, 1)
-    found = parse_id(str(text))
-    if found is None:
-        raise CursorMalformed
-    return found
 
 
 def check_owner_filter(owner: str | None, caller: Identity | None) -> Identity | None:
