@@ -43,6 +43,26 @@ ENTRIES_STORED = Counter(
 COMMANDS_REFUSED = Counter(
     "socialflow_commands_refused_total", "Commands a hosted object refused.", ["kind", "code"]
 )
+OBJECTS_RUNNING = Gauge("socialflow_objects_running", "Hosted objects in memory.", ["kind"])
+OBJECTS_FAILED = Counter(
+    "socialflow_objects_failed_total", "Times a hosted object broke an invariant.", ["kind"]
+)
+MOVES = Counter("socialflow_moves_total", "Hosted objects handed to another host.", ["kind"])
+MAILBOX_DEPTH = Histogram(
+    "socialflow_mailbox_depth_entries",
+    "What waits for storage in an object as its tick begins.",
+    ["kind"],
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+)
+TICK_DURATION = Histogram(
+    "socialflow_tick_duration_seconds", "Writing one tick.", ["kind"], buckets=SECONDS
+)
+TICK_ENTRIES = Histogram(
+    "socialflow_tick_entries",
+    "Entries written by one tick.",
+    ["kind"],
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+)
 ACTIVATIONS = Counter(
     "socialflow_activations_total", "Hosted objects loaded from storage.", ["kind"]
 )

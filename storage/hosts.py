@@ -20,13 +20,13 @@ LATE_S = 2.5
 
 
 class HostEntry(msgspec.Struct, frozen=True):
-    """One living host; `address` is where its links are accepted, `rooms` its placements."""
+    """One living host; `address` is where its links are accepted, `objects` its placements."""
 
     id: str
     incarnation: int
     node: str
     address: str
-    rooms: int = 0
+    objects: int = 0
 
 
 @contextmanager
@@ -162,11 +162,11 @@ async def list_live_hosts(connection: Connection) -> list[HostEntry]:
     """Return the hosts that take placements, the emptiest first."""
     rows = await connection.fetch(
         """
-        SELECT h.id, h.incarnation, h.node, h.address, count(p.object_id) AS rooms
+        SELECT h.id, h.incarnation, h.node, h.address, count(p.object_id) AS objects
         FROM hosts h
         LEFT JOIN placements p ON p.host_id = h.id AND p.incarnation = h.incarnation
         WHERE h.state = 'live' AND h.expires_at > clock_timestamp()
-        GROUP BY h.id ORDER BY rooms, h.id
+        GROUP BY h.id ORDER BY objects, h.id
         """
     )
     return read_rows(HostEntry, rows)

@@ -77,16 +77,33 @@ async def place_object(
     return standing
 
 
-async def release_placements(
-    connection: Connection, host_id: str, incarnation: int
-) -> list[uuid.UUID]:
-    """Give up everything the host owns, after it stopped it all; return the objects."""
-    rows = await connection.fetch(
-        "DELETE FROM placements WHERE host_id = $1 AND incarnation = $2 RETURNING object_id",
-        host_id,
-        incarnation,
-    )
-    return [row["object_id"] for row in rows]
+async def move_object(
+    connection: Connection,
+    key: tuple[str, uuid.UUID],
+    host: tuple[str, int],
+    target: tuple[str, int],
+) -> Placement | None:
+    """Give an object (kind, id) that `host` (id, incarnation) stopped to `target`.
+
+    Returns the placement that stands afterwards; None when the object is not the host's, or the
+    target takes none.
+    """
+    with asking_again():
+        row = await connection.fetchrow(
+            """
+            UPDATE placements p
+            SET host_id = h.id, incarnation = h.incarnation, placed_at = now()
+            FROM hosts h
+            WHERE p.kind = $1 AND p.object_id = $2 AND p.host_id = $3 AND p.incarnation = $4
+              AND h.id = $5 AND h.incarnation = $6 AND h.state = 'live'
+              AND h.expires_at > clock_timestamp()
+            RETURNING p.object_id, p.host_id, p.incarnation, h.node, h.address, true AS is_live
+            """,
+            *key,
+            *host,
+            *target,
+        )
+    return None if row is None else read_row(Placement, row)
 
 
 async def release_placement(

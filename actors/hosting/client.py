@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import uuid
 from collections import Counter
 from typing import Any, Protocol, TypeVar
 
-from actors.hosting.core import ObjectKey
+from actors.hosting.core import HostRef, ObjectKey
 from actors.hosting.directory import Directory
+from actors.hosting.effects import ObjectMoved
 from actors.hosting.followed import RETRIED, Followed, Request, RequestFailed
 from actors.hosting.messages import (
     HOST,
@@ -26,23 +28,28 @@ from actors.hosting.messages import (
     Gone,
     HistoryAsk,
     HistoryPage,
+    Move,
     Opened,
     Refused,
     Shown,
     Signalled,
     Stored,
+    Survey,
+    SurveyPage,
     accept_from_host,
 )
 from actors.hosting.ports import ClientPorts, HostLink
 from actors.link.frames import LinkGone, LinkLost, LinkPeer, LinkRefused, LinkUnproven
 from kit.errors import AppError, Unavailable
 from kit.logs import get_log
+from storage.hosts import HostEntry
 from storage.placements import Placement
 
 log = get_log("host_client")
 
 REQUEST_TIMEOUT_S = 8.0
 OPEN_TIMEOUT_S = 3.0
+SURVEY_TIMEOUT_S = 3.0
 RETRY_FIRST_S = 0.02
 RETRY_MAX_S = 1.0
 REQUESTS_PER_OBJECT_MAX = 500
@@ -82,7 +89,7 @@ class HostClient:
         self._me = me
         self._ports = ports
         self._accepted = accept_from_host(ports.kinds)
-        self._directory = Directory(ports.store, ports.node)
+        self._directory = Directory(ports.store, ports.clock, ports.node)
         self._listener = listener
         self._followed: dict[ObjectKey, Followed] = {}
         self._links: dict[LinkPeer, HostLink] = {}
@@ -129,13 +136,38 @@ class HostClient:
     async def ask(self, key: ObjectKey, command: Any, kind: type[Answer]) -> Answer:
         """Have a command done; returns its answer. Raises RequestFailed or ObjectUnanswered."""
         number = next(self._numbers)
-        return await self._ask(Request(number, key, Ask(number, key, command)), kind)
+        return await self._ask(key, Request(number, Ask(number, key, command)), kind)
 
     async def read_history(self, key: ObjectKey, seq: int, limit: int) -> list[EntryLine]:
         """Return entries after `seq`, oldest first, at most one page."""
         number = next(self._numbers)
-        request = Request(number, key, HistoryAsk(number, key, seq, limit))
-        return (await self._ask(request, HistoryPage)).entries
+        request = Request(number, HistoryAsk(number, key, seq, limit))
+        return (await self._ask(key, request, HistoryPage)).entries
+
+    # For operators
+
+    async def move_object(self, key: ObjectKey, target: str) -> None:
+        """Have the owner hand an object to another host; returns once it has."""
+        number = next(self._numbers)
+        await self._ask(key, Request(number, Move(number, key, target)), Done)
+
+    async def survey_host(
+        self, host: HostEntry, kind: str, *, after: uuid.UUID | None, limit: int
+    ) -> SurveyPage:
+        """Return what runs on a host, in order of ids; raises LinkRefused or ObjectUnanswered."""
+        number = next(self._numbers)
+        request = Request(number, Survey(number, kind, after, limit))
+        self._requests[number] = request
+        try:
+            async with asyncio.timeout(SURVEY_TIMEOUT_S):
+                link = await self._open_link((host.id, host.incarnation), host.address)
+                page = await request.ask(link)
+        except TimeoutError as error:
+            raise ObjectUnanswered from error
+        finally:
+            del self._requests[number]
+        assert isinstance(page, SurveyPage), "hosts answer a request in its own kind"
+        return page
 
     # Links
 
@@ -156,7 +188,7 @@ class HostClient:
     def on_link_messages(self, link: HostLink, messages: list[Any]) -> None:
         """Hand over what hosts send; what comes from a former owner is dropped."""
         for message in messages:
-            if isinstance(message, Stored | Done | Denied | HistoryPage):
+            if isinstance(message, Stored | Done | Denied | HistoryPage | SurveyPage):
                 request = self._requests.get(message.request_id)
                 if request is not None:
                     request.answer(message)
@@ -167,14 +199,13 @@ class HostClient:
 
     def _hear(self, followed: Followed, message: Any) -> None:
         listener = self._listener
-        if isinstance(message, Refused | Gone):
-            followed.be_refused(message.code if isinstance(message, Refused) else "gone")
+        if isinstance(message, Refused):
+            followed.be_refused(message.code)
+        elif isinstance(message, Gone):
+            self._directory.note_move(followed.key, message.moved_to)
+            followed.be_refused(ObjectMoved.code)
         elif isinstance(message, Opened):
-            missed = followed.be_opened(message)
-            if listener is not None:
-                listener.on_opened(message)
-                if missed:
-                    listener.on_entries(followed.key, missed)
+            self._take_opened(followed, message)
         elif listener is None or not followed.is_open:
             return  # what comes before the answer to our opening is in that answer
         elif isinstance(message, Entries):
@@ -185,6 +216,13 @@ class HostClient:
             listener.on_shown(followed.key, message.kind, message.data)
         elif isinstance(message, Signalled):
             listener.on_signal(followed.key, message.signal)
+
+    def _take_opened(self, followed: Followed, message: Opened) -> None:
+        missed = followed.be_opened(message)
+        if self._listener is not None:
+            self._listener.on_opened(message)
+            if missed:
+                self._listener.on_entries(followed.key, missed)
 
     # Keeping objects open
 
@@ -225,19 +263,9 @@ class HostClient:
 
     async def _reach(self, key: ObjectKey, placement: Placement) -> HostLink:
         """Return an open link to the owner; one that cannot be reached is fenced."""
-        peer = LinkPeer(HOST, placement.host_id, placement.incarnation)
-        link = self._links.get(peer)
-        if link is not None and link.is_open:
-            return link
-        task = self._opening.get(peer)
-        if task is None:
-            opening = self._ports.transport.open(
-                placement.address, (self._me, peer), self._accepted, self
-            )
-            task = self._opening[peer] = asyncio.create_task(opening, name="host-link")
-            task.add_done_callback(lambda _task: self._opening.pop(peer, None))
+        host = (placement.host_id, placement.incarnation)
         try:
-            return await asyncio.shield(task)
+            return await self._open_link(host, placement.address)
         except LinkUnproven:
             log.exception("link.unproven", host=placement.host_id)
             raise
@@ -246,18 +274,30 @@ class HostClient:
             await self._directory.fence_owner(key, placement, is_gone=is_gone)
             raise
 
+    async def _open_link(self, host: HostRef, address: str) -> HostLink:
+        """Return an open link to a host; raises LinkRefused."""
+        peer = LinkPeer(HOST, *host)
+        link = self._links.get(peer)
+        if link is not None and link.is_open:
+            return link
+        task = self._opening.get(peer)
+        if task is None:
+            opening = self._ports.transport.open(address, (self._me, peer), self._accepted, self)
+            task = self._opening[peer] = asyncio.create_task(opening, name="host-link")
+            task.add_done_callback(lambda _task: self._opening.pop(peer, None))
+        return await asyncio.shield(task)
+
     # Requests
 
-    async def _ask(self, request: Request, kind: type[Answer]) -> Answer:
+    async def _ask(self, key: ObjectKey, request: Request, kind: type[Answer]) -> Answer:
         """Send a request until it is answered; raises RequestFailed or ObjectUnanswered."""
-        key = request.key
         if self._waiting[key] >= REQUESTS_PER_OBJECT_MAX:
             raise ObjectUnanswered("Too much is waiting here.", retry_after_s=1)
         self._requests[request.number] = request
         self._waiting[key] += 1
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                answer = await self._ask_until_answered(request)
+                answer = await self._ask_until_answered(key, request)
         except TimeoutError as error:
             raise ObjectUnanswered from error
         finally:
@@ -268,17 +308,17 @@ class HostClient:
         assert isinstance(answer, kind), "hosts answer a request in its own kind"
         return answer
 
-    async def _ask_until_answered(self, request: Request) -> Any:
+    async def _ask_until_answered(self, key: ObjectKey, request: Request) -> Any:
         wait_s = RETRY_FIRST_S
         while True:
             try:
-                return await request.ask(await self._find_way(request.key))
+                return await request.ask(await self._find_way(key))
             except RequestFailed as failure:
                 if failure.refusal.code not in RETRIED:
                     raise
             except AppError as error:
                 log.info("object.request_retried", error=type(error).__name__)
-            self._directory.forget_object(request.key)
+            self._directory.forget_object(key)
             wait_s = await self._pause(wait_s)
 
     async def _find_way(self, key: ObjectKey) -> HostLink:

@@ -63,6 +63,11 @@ class Core(Protocol):
         """Whether nothing would be lost if the object were put away."""
         ...
 
+    @property
+    def due_s(self) -> float | None:
+        """When it wants `pass_time`, in seconds of the clock; None: when something happened."""
+        ...
+
     def handle(self, requester: Requester, command: Any) -> list[Effect]:
         """Act on a command of the kind; refusals of rules are effects, not exceptions."""
         ...

@@ -5,10 +5,12 @@ Edges and the API each keep one; answers are remembered until somebody finds the
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 
-from actors.hosting.core import ObjectKey
+from actors.hosting.core import HostRef, ObjectKey
 from actors.hosting.ports import HostStore
+from kit.clock import Clock
 from kit.errors import Unavailable
 from kit.logs import get_log
 from storage.placements import Placement
@@ -16,6 +18,7 @@ from storage.placements import Placement
 log = get_log("directory")
 
 REMEMBERED_MAX = 20_000
+LOADS_FRESH_S = 1.0
 
 
 class HostsAway(Unavailable):
@@ -27,8 +30,12 @@ class HostsAway(Unavailable):
 class Directory:
     """Placements as this process knows them."""
 
-    def __init__(self, store: HostStore, node: str) -> None:
+    def __init__(self, store: HostStore, clock: Clock, node: str) -> None:
         self._store = store
+        self._clock = clock
+        self._loads: dict[HostRef, int] = {}
+        self._loads_at_s = 0.0
+        self._asking = asyncio.Lock()
         self._node = node
         self._known: OrderedDict[ObjectKey, Placement] = OrderedDict()
 
@@ -45,17 +52,43 @@ class Directory:
             placement = await self._place(key)
         if placement is None:
             raise HostsAway(retry_after_s=1)
+        self._remember(key, placement)
+        return placement
+
+    def _remember(self, key: ObjectKey, placement: Placement) -> None:
         self._known[key] = placement
         while len(self._known) > REMEMBERED_MAX:
             self._known.popitem(last=False)
-        return placement
 
     async def _place(self, key: ObjectKey) -> Placement | None:
-        for host in await self._store.list_live_hosts():
-            placement = await self._store.place(key, (host.id, host.incarnation))
+        """Place the object on the emptiest host that takes it."""
+        while True:
+            loads = await self._list_loads()
+            if not loads:
+                return None
+            host = min(loads, key=loads.__getitem__)
+            loads[host] += 1  # before it is answered, so that those who place now spread out
+            placement = await self._store.place(key, host)
             if placement is not None:
                 return placement
-        return None
+            loads.pop(host, None)
+
+    async def _list_loads(self) -> dict[HostRef, int]:
+        """Return hosts and how much each has, as known within a second."""
+        async with self._asking:
+            now_s = self._clock.monotonic_s()
+            if not self._loads or now_s - self._loads_at_s > LOADS_FRESH_S:
+                hosts = await self._store.list_live_hosts()
+                self._loads_at_s = now_s
+                self._loads = {(host.id, host.incarnation): host.objects for host in hosts}
+            return self._loads
+
+    def note_move(self, key: ObjectKey, placement: Placement | None) -> None:
+        """Believe the former owner: the object lives there now, or (None) who knows where."""
+        if placement is None:
+            self.forget_object(key)
+        else:
+            self._remember(key, placement)
 
     def forget_object(self, key: ObjectKey) -> None:
         """Ask again where this object lives."""
@@ -75,6 +108,7 @@ class Directory:
         ours or the network's: there the host must have missed renewals too, else raises HostsAway.
         """
         self.forget(key, placement)
+        self._loads.clear()
         host = (placement.host_id, placement.incarnation)
         if is_gone or placement.node == self._node:
             is_fenced = await self._store.fence(host)

@@ -144,9 +144,8 @@ class Followed:
 class Request:
     """Something asked of an object; it may be asked of several owners until one answers."""
 
-    def __init__(self, number: int, key: ObjectKey, message: Any) -> None:
+    def __init__(self, number: int, message: Any) -> None:
         self.number = number
-        self.key = key
         self._message = message
         self._link: HostLink | None = None
         self._answer: asyncio.Future[Any] | None = None

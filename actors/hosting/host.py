@@ -13,12 +13,15 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from actors.hosting.core import Core, CoreTerms, HostRef, ObjectKey, index_kinds
+from actors.hosting.effects import ObjectMoved
 from actors.hosting.hosted import name_link
 from actors.hosting.lease import Lease, LeaseTerms
 from actors.hosting.messages import HOST, accept_from_peers
+from actors.hosting.mover import Mover, MoverPorts
 from actors.hosting.ports import HostLink, HostPorts, LinkListener
 from actors.hosting.reception import Reception, ReceptionPorts
 from actors.hosting.roster import Roster, RosterPorts
+from actors.hosting.supervision import FailureBook, Intensity
 from actors.hosting.ticks import TickPorts, TickWriter
 from actors.link.frames import LinkPeer
 from kit.errors import AppError
@@ -30,6 +33,7 @@ TIME_EVERY_S = 0.25
 SWEEP_EVERY_S = 2.0
 ADOPT_MAX = 50
 CLOSE_FENCE_S = 1.0
+HOST_INTENSITY = Intensity(failures_max=50, within_s=60.0, pause_s=0.0)
 VITAL_TASKS = {"host-lease", "host-ticks", "host-time", "host-sweep"}
 """A host without one of these ends, and is rebuilt from storage."""
 
@@ -46,6 +50,9 @@ class Host:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._over = asyncio.Event()
         self._is_draining = False
+        self.has_failed = False
+        """Whether it ended because something in it kept breaking."""
+        self._failures = FailureBook(HOST_INTENSITY, ports.clock)
         self._listener: LinkListener | None = None
 
     # Life
@@ -74,16 +81,12 @@ class Host:
         await self._over.wait()
 
     async def drain(self, deadline_s: float) -> None:
-        """Finish what is being written, give every object up, and end."""
+        """Take nothing new, hand every object over one by one, and end."""
         self._is_draining = self._roster.is_closed = True
         with contextlib.suppress(AppError, TimeoutError):
             async with asyncio.timeout(deadline_s):
                 await self._ports.store.drain(self._host)
-                for writer in self._writers.values():
-                    await writer.wait_quiet()
-                await self._ports.store.release_all(self._host)
-                for hosted in self._roster:
-                    self._roster.put_away(hosted.key)
+                await self._mover.move_all()
         await self.close()
 
     async def close(self) -> None:
@@ -114,6 +117,13 @@ class Host:
             "ticks": sum(writer.ticks for writer in self._writers.values()),
             "is_draining": self._is_draining,
         }
+
+    async def move_object(self, key: ObjectKey, target: str) -> None:
+        """Hand a running object to another host; raises ObjectMoved, TargetAway, MoveUnsettled."""
+        hosted = self._roster.find(key)
+        if hosted is None:
+            raise ObjectMoved
+        await self._mover.move_to(hosted, target)
 
     def list_cores(self, kind: str) -> list[Core]:
         """Return the running objects of a kind."""
@@ -168,22 +178,29 @@ class Host:
                 terms=CoreTerms(ports.clock, ports.make_id, settings.limits),
                 links=self._links,
                 note_work=self._note_work,
+                wait_written=self._wait_written,
                 start=self._own,
+                on_failed=self._note_failure,
             )
         )
+        self._mover = Mover(MoverPorts(ports.store, self._roster, self._host))
         ticks = TickPorts(
             store=ports.store,
             lease=self._lease,
             host=self._host,
             find_core=self._roster.find_core,
-            apply=self._roster.apply,
+            act=self._roster.act,
+            guard=self._roster.guard,
             on_displaced=self._roster.put_away,
+            clock=ports.clock,
         )
         self._writers = {kind: TickWriter(kind, ticks) for kind in self._kinds}
         self._reception = Reception(
             ReceptionPorts(
                 roster=self._roster,
+                mover=self._mover,
                 store=ports.store,
+                host=self._host,
                 may_store=self._may_store,
                 is_linked=lambda link: self._links.get(name_link(link)) is link,
                 is_over=self._over.is_set,
@@ -203,9 +220,22 @@ class Host:
             return
         if task.get_name() in VITAL_TASKS:
             log.error("host.task_failed", task=task.get_name(), exc_info=error)
-            self._over.set()
+            self._end_failed()
         elif not isinstance(error, AppError):
             log.error("host.task_failed", task=task.get_name(), exc_info=error)
+
+    def _note_failure(self) -> None:
+        """An object broke; when too many do, this process's memory is what is broken."""
+        if self._failures.note(self.host_id):
+            log.error("host.objects_keep_failing", host=self.host_id)
+            self._end_failed()
+
+    def _end_failed(self) -> None:
+        self.has_failed = True
+        self._over.set()
+
+    async def _wait_written(self, key: ObjectKey) -> None:
+        await self._writers[key.kind].wait_written(key.id)
 
     def _note_work(self, key: ObjectKey) -> None:
         self._writers[key.kind].note(key.id)

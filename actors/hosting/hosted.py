@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from actors.hosting.messages import (
     EntryLine,
     HistoryAsk,
     HistoryPage,
+    ObjectFacts,
     Open,
     Opened,
     Shown,
@@ -28,6 +30,7 @@ from actors.hosting.messages import (
     Stored,
 )
 from actors.hosting.ports import HostLink, HostStore
+from actors.hosting.rates import RateMeter
 from actors.link.frames import LinkLost
 from kit.errors import AppError
 
@@ -44,6 +47,11 @@ class Hosted:
     core: Core
     touched_s: float
     followers: dict[str, HostLink] = field(default_factory=dict)
+    is_stopped: bool = False
+    """It is leaving: nothing more is accepted."""
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once a stopped object has nothing left to store."""
+    rate: RateMeter = field(default_factory=RateMeter)
 
     @property
     def key(self) -> ObjectKey:
@@ -66,6 +74,20 @@ class Hosted:
         )
         for show in core.snapshot():
             link.send(Shown(self.key, show.kind, JSON.encode(show.data)))
+
+    def survey(self, now_s: float) -> ObjectFacts:
+        """Return what an operator wants to see."""
+        core = self.core
+        return ObjectFacts(
+            id=core.id,
+            epoch=str(core.epoch),
+            head=core.log.head,
+            followers=len(self.followers),
+            mailbox=core.log.depth,
+            entries_per_min=round(self.rate.read_per_min(now_s), 1),
+            facts=core.describe(),
+            shown={show.kind: show.data for show in core.snapshot()},
+        )
 
     def carry_out(self, effect: Effect, links: Mapping[str, HostLink]) -> None:
         """Send what an effect says to whom it concerns; lost links are passed over."""

@@ -89,6 +89,11 @@ class Log:
         """The newest change that awaits storage."""
         return self._last_change
 
+    def list_requesters(self) -> list[Requester]:
+        """Return who waits for an answer."""
+        drafts = [*(draft for draft, _ in self._out), *self._queue]
+        return [requester for draft in drafts for requester in draft.requesters]
+
     def find_entries_after(self, seq: int) -> list[Entry] | None:
         """Return the stored entries after `seq`; None when memory does not reach so far back."""
         first = self._history[0].seq if self._history else self.head + 1

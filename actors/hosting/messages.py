@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import operator
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from actors.hosting.core import Kind, ObjectKey
+from storage.placements import Placement
 
 HOST = "host"
 EDGE = "edge"
@@ -75,6 +77,26 @@ class Tell(Message, Generic[Command], frozen=True):
     command: Command
 
 
+# From the API
+
+
+class Move(Message, frozen=True):
+    """Hand the object over to another host."""
+
+    request_id: int
+    key: ObjectKey
+    target: str
+
+
+class Survey(Message, frozen=True):
+    """Tell what runs on this host, in order of ids, after this one."""
+
+    request_id: int
+    kind: str
+    after: uuid.UUID | None
+    limit: int
+
+
 # From a host
 
 
@@ -100,9 +122,10 @@ class Refused(Message, frozen=True):
 
 
 class Gone(Message, frozen=True):
-    """The object was given up here: ask where it is."""
+    """The object is not here any more; unless the move was planned, ask where it is."""
 
     key: ObjectKey
+    moved_to: Placement | None = None
 
 
 class Entries(Message, frozen=True):
@@ -134,6 +157,28 @@ class HistoryPage(Message, frozen=True):
     entries: list[EntryLine]
 
 
+class ObjectFacts(msgspec.Struct, array_like=True, frozen=True):
+    """One running object as operators see it."""
+
+    id: uuid.UUID
+    epoch: str
+    head: int
+    followers: int
+    mailbox: int
+    entries_per_min: float
+    facts: dict[str, str]
+    shown: dict[str, dict[str, Any]]
+
+
+class SurveyPage(Message, frozen=True):
+    """The objects asked for, and who owns them."""
+
+    request_id: int
+    host_id: str
+    incarnation: int
+    objects: list[ObjectFacts]
+
+
 class Stored(Message, frozen=True):
     """What was sent is stored under this number."""
 
@@ -161,20 +206,21 @@ class Denied(Message, frozen=True):
 
 def accept_from_peers(kinds: Sequence[Kind]) -> Mapping[str, Any]:
     """Return what a host accepts, by the role that sends it."""
-    roles = {role for kind in kinds for role in kind.commands}
-    return {role: _accept_from(role, kinds) for role in roles}
+    return {role: _accept_from(role, kinds) for role in (EDGE, API)}
 
 
 def accept_from_host(kinds: Sequence[Kind]) -> Any:
     """Return what hosts may send to whoever asks them."""
-    plain = (Opened, Refused, Gone, Entries, Shown, HistoryPage, Stored, Done, Denied)
+    plain = (Opened, Refused, Gone, Entries, Shown, HistoryPage, SurveyPage, Stored, Done, Denied)
     signals = [signal for kind in kinds for signal in kind.signals]
     return _join([*plain, _fill(Signalled, signals)] if signals else plain)
 
 
 def _accept_from(role: str, kinds: Sequence[Kind]) -> Any:
     commands = [command for kind in kinds for command in kind.commands.get(role, ())]
-    return _join([Open, Close, HistoryAsk, _fill(Ask, commands), _fill(Tell, commands)])
+    operating = [Move, Survey] if role == API else []
+    asking = [_fill(Ask, commands), _fill(Tell, commands)] if commands else []
+    return _join([Open, Close, HistoryAsk, *asking, *operating])
 
 
 def _fill(generic: Any, parts: Iterable[Any]) -> Any:

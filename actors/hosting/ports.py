@@ -64,12 +64,12 @@ class HostStore(Protocol):
         """Place the object unless it has a living owner; return the placement that stands."""
         ...
 
-    async def release(self, key: ObjectKey, host: HostRef) -> bool:
-        """Give up an object that `host` stopped."""
+    async def move(self, key: ObjectKey, host: HostRef, target: HostRef) -> Placement | None:
+        """Give an object that `host` stopped to `target`; None: not ours, or target takes none."""
         ...
 
-    async def release_all(self, host: HostRef) -> None:
-        """Give up everything that `host` stopped."""
+    async def release(self, key: ObjectKey, host: HostRef) -> bool:
+        """Give up an object that `host` stopped."""
         ...
 
     async def list_unowned(self, kind: str, limit: int) -> list[uuid.UUID]:
@@ -190,5 +190,6 @@ class ClientPorts:
     kinds: tuple[Kind, ...]
     store: HostStore
     transport: Transport
+    clock: Clock
     node: str
     jitter: random.Random

@@ -80,15 +80,17 @@ class PostgresStore:
         async with self._connection() as connection:
             return await placements.place_object(connection, *key, host)
 
+    async def move(
+        self, key: ObjectKey, host: HostRef, target: HostRef
+    ) -> placements.Placement | None:
+        """Give an object that `host` stopped to `target`; None: not ours, or target takes none."""
+        async with self._connection() as connection:
+            return await placements.move_object(connection, key, host, target)
+
     async def release(self, key: ObjectKey, host: HostRef) -> bool:
         """Give up an object that `host` stopped."""
         async with self._connection() as connection:
             return await placements.release_placement(connection, *key, host)
-
-    async def release_all(self, host: HostRef) -> None:
-        """Give up everything that `host` stopped."""
-        async with self._connection() as connection:
-            await placements.release_placements(connection, *host)
 
     async def list_unowned(self, kind: str, limit: int) -> list[uuid.UUID]:
         """Return objects of a kind that need an owner and have none."""

@@ -11,17 +11,33 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from actors.hosting.core import ObjectKey
+from actors.hosting.core import HostRef, ObjectKey
 from actors.hosting.effects import CommandUnknown, ObjectMoved, Requester, StorageAway
+from actors.hosting.entries import Entry
 from actors.hosting.hosted import Hosted, deny, name_link, send_to
-from actors.hosting.messages import Ask, Close, HistoryAsk, Open, Refused, Tell
+from actors.hosting.messages import (
+    Ask,
+    Close,
+    Done,
+    HistoryAsk,
+    Move,
+    Open,
+    Refused,
+    Survey,
+    SurveyPage,
+    Tell,
+)
+from actors.hosting.mover import Mover
 from actors.hosting.ports import HostLink, HostStore
 from actors.hosting.roster import Roster
+from actors.hosting.supervision import ObjectFailing
 from actors.link.frames import LinkLost
 from kit.errors import AppError
 from kit.logs import get_log
 
 log = get_log("host")
+
+SURVEY_MAX = 200
 
 
 @dataclass(frozen=True)
@@ -29,7 +45,9 @@ class ReceptionPorts:
     """What the reception needs of its host."""
 
     roster: Roster
+    mover: Mover
     store: HostStore
+    host: HostRef
     may_store: Callable[[str], bool]
     """Whether objects of a kind can be stored right now."""
     is_linked: Callable[[HostLink], bool]
@@ -63,6 +81,10 @@ class Reception:
                 self._ports.start(self._wake_and_act(link, message), "host-wake")
         elif isinstance(message, HistoryAsk):
             self._ports.start(self._send_page(link, message), "host-history")
+        elif isinstance(message, Move):
+            self._ports.start(self._move(link, message), "host-move")
+        elif isinstance(message, Survey):
+            self._send_survey(link, message)
 
     def forget_link(self, name: str) -> None:
         """A peer is gone: what it was opening is forgotten."""
@@ -79,15 +101,18 @@ class Reception:
                 send_to(link, Refused(key, ObjectMoved.code))
                 return
             missed = await hosted.read_missed(self._ports.store, message)
-        except AppError:
-            send_to(link, Refused(key, StorageAway.code))
+        except AppError as error:
+            send_to(link, Refused(key, error.code))
             return
         if self._opening.get((name, key)) is not message:
             return  # closed, or asked for again, meanwhile
         del self._opening[name, key]
         if self._ports.is_linked(link) and self._ports.roster.find(key) is hosted:
-            with contextlib.suppress(LinkLost):
-                hosted.admit(link, missed)
+            self._admit(link, hosted, missed)
+
+    def _admit(self, link: HostLink, hosted: Hosted, missed: list[Entry] | None) -> None:
+        with contextlib.suppress(LinkLost), self._ports.roster.guard(hosted.key, LinkLost):
+            hosted.admit(link, missed)
 
     def _close(self, link: HostLink, message: Close) -> None:
         self._opening.pop((name_link(link), message.key), None)
@@ -105,20 +130,26 @@ class Reception:
         if not hosted.kind.may_send(link.peer.role, message.command):
             log.warning("host.command_unknown", peer=link.peer.name, kind=message.key.kind)
             return
-        requester = Requester(name_link(link))
-        self._ports.roster.apply(message.key, hosted.core.handle(requester, message.command))
+        if not hosted.is_stopped:
+            requester = Requester(name_link(link))
+            self._ports.roster.act(
+                message.key, lambda core: core.handle(requester, message.command)
+            )
 
     def _act(self, link: HostLink, hosted: Hosted, message: Ask[Any]) -> None:
         kind, command = hosted.kind, message.command
         if not kind.may_send(link.peer.role, command):
             deny(link, message.request_id, CommandUnknown())
-        elif self._ports.is_over():
+        elif hosted.is_stopped or self._ports.is_over():
             deny(link, message.request_id, ObjectMoved())
         elif isinstance(command, kind.durable) and not self._ports.may_store(kind.name):
             deny(link, message.request_id, StorageAway(retry_after_s=1))
         else:
             requester = Requester(name_link(link), message.request_id)
-            self._ports.roster.apply(message.key, hosted.core.handle(requester, command))
+            self._ports.roster.touch(hosted)
+            self._ports.roster.act(
+                message.key, lambda core: core.handle(requester, command), requester
+            )
 
     async def _wake_and_act(self, link: HostLink, message: Ask[Any]) -> None:
         hosted = await self._wake(link, message.request_id, message.key)
@@ -131,9 +162,13 @@ class Reception:
         if hosted is None:
             return
         try:
-            page = await hosted.read_page(self._ports.store, message)
+            with self._ports.roster.guard(message.key, AppError) as guard:
+                page = await hosted.read_page(self._ports.store, message)
         except AppError:
             deny(link, message.request_id, StorageAway(retry_after_s=1))
+            return
+        if guard.is_broken:
+            deny(link, message.request_id, ObjectFailing(retry_after_s=1))
         else:
             send_to(link, page)
 
@@ -141,9 +176,29 @@ class Reception:
         """Return the running object, or deny the request and return None."""
         try:
             hosted = await self._ports.roster.activate(key)
-        except AppError:
-            deny(link, request_id, StorageAway(retry_after_s=1))
+        except AppError as error:
+            deny(link, request_id, error)
             return None
         if hosted is None:
             deny(link, request_id, ObjectMoved())
         return hosted
+
+    # For operators
+
+    async def _move(self, link: HostLink, message: Move) -> None:
+        """Hand an object over to the host that was chosen."""
+        hosted = await self._wake(link, message.request_id, message.key)
+        if hosted is None:
+            return
+        try:
+            await self._ports.mover.move_to(hosted, message.target)
+        except AppError as error:
+            deny(link, message.request_id, error)
+        else:
+            send_to(link, Done(message.request_id))
+
+    def _send_survey(self, link: HostLink, message: Survey) -> None:
+        """Tell what runs here, a page at a time."""
+        limit = max(1, min(message.limit, SURVEY_MAX))
+        objects = self._ports.roster.survey(message.kind, message.after, limit)
+        send_to(link, SurveyPage(message.request_id, *self._ports.host, objects))

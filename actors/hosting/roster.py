@@ -1,25 +1,37 @@
-"""The objects that run on one host: loaded on first use, put away when idle or displaced.
+"""The objects that run on one host: loaded on first use, put away when idle, displaced or broken.
 
 `host.py` owns one roster per incarnation. Objects decide; this carries out what they decided and
-tells the writer of their kind when something waits for storage.
+tells the writer of their kind when something waits for storage. An object that breaks an invariant
+is put away and rebuilt from storage when it is next asked for, five times a minute at most.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+import heapq
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from actors.hosting.core import Core, CoreTerms, HostRef, Kind, ObjectKey
-from actors.hosting.effects import Effect, Refuse
-from actors.hosting.hosted import Hosted, send_to
-from actors.hosting.messages import Gone
+from actors.hosting.effects import Effect, ObjectMoved, Publish, Refuse, Requester
+from actors.hosting.hosted import Hosted, deny, send_to
+from actors.hosting.messages import Gone, ObjectFacts
 from actors.hosting.ports import HostLink, HostStore
-from kit.metrics import ACTIVATIONS, COMMANDS_REFUSED
+from actors.hosting.supervision import FailureBook, Guard, Intensity, ObjectFailing
+from actors.hosting.timetable import Timetable
+from kit.errors import AppError
+from kit.logs import get_log
+from kit.metrics import ACTIVATIONS, COMMANDS_REFUSED, OBJECTS_FAILED, OBJECTS_RUNNING
+from storage.placements import Placement
+
+log = get_log("host")
 
 IDLE_MAX_S = 60.0
 OBJECTS_MAX = 10_000
+DUE_PER_ROUND_MAX = 2_000
+OBJECT_INTENSITY = Intensity(failures_max=5, within_s=60.0, pause_s=30.0)
 
 
 @dataclass(frozen=True)
@@ -33,8 +45,12 @@ class RosterPorts:
     links: Mapping[str, HostLink]
     """Open links by name; the host changes it."""
     note_work: Callable[[ObjectKey], None]
+    wait_written: Callable[[ObjectKey], Awaitable[None]]
+    """Return when nothing of the object is being written."""
     start: Callable[[Coroutine[Any, Any, Any], str], asyncio.Task[Any]]
     """Run a task that the host owns."""
+    on_failed: Callable[[], None]
+    """An object broke."""
 
 
 class Roster:
@@ -42,8 +58,12 @@ class Roster:
 
     def __init__(self, ports: RosterPorts) -> None:
         self._ports = ports
+        self._clock = ports.terms.clock
         self._objects: dict[ObjectKey, Hosted] = {}
         self._activating: dict[ObjectKey, asyncio.Task[Hosted | None]] = {}
+        self._leaving: dict[ObjectKey, asyncio.Task[None]] = {}
+        self._timetable = Timetable()
+        self._failures = FailureBook(OBJECT_INTENSITY, self._clock)
         self.is_closed = False
         """Nothing is activated any more."""
 
@@ -62,18 +82,32 @@ class Roster:
         hosted = self._objects.get(key)
         return None if hosted is None else hosted.core
 
+    def list_cores(self, kind: str) -> list[Core]:
+        """Return the running objects of a kind."""
+        return [hosted.core for hosted in self if hosted.kind.name == kind]
+
+    # Coming
+
     async def activate(self, key: ObjectKey) -> Hosted | None:
         """Return the object, loading it once whoever asks; None: not ours, or no room.
 
-        Raises when storage is away.
+        Raises when storage is away, and ObjectFailing when it broke too often.
         """
         hosted = self._objects.get(key)
         if hosted is not None:
             return hosted
-        if self.is_closed or key.kind not in self._ports.kinds:
+        leaving = self._leaving.get(key)
+        if leaving is not None:
+            await asyncio.shield(leaving)
+            return None  # it was given up: it is placed anew, here or elsewhere
+        if self.is_closed:
+            await self._ports.store.release(key, self._ports.host)
             return None
-        if len(self._objects) >= OBJECTS_MAX:
+        if key.kind not in self._ports.kinds or len(self._objects) >= OBJECTS_MAX:
             return None
+        pause_s = self._failures.find_pause_s(key)
+        if pause_s is not None:
+            raise ObjectFailing(retry_after_s=max(1, round(pause_s)))
         task = self._activating.get(key)
         if task is None:
             task = self._ports.start(self._load(key), "host-activation")
@@ -82,29 +116,80 @@ class Roster:
 
     async def _load(self, key: ObjectKey) -> Hosted | None:
         ports, kind = self._ports, self._ports.kinds[key.kind]
+        core = None
         try:
-            loaded = await ports.store.load(key, ports.host)
-            if loaded is None or self.is_closed:
+            await ports.wait_written(key)
+            with self.guard(key, AppError) as guard:
+                loaded = await ports.store.load(key, ports.host)
+                if loaded is not None:
+                    core = kind.make_core(loaded, ports.terms)
+            if guard.is_broken:
+                raise ObjectFailing(retry_after_s=1)
+            if core is None or self.is_closed:
                 return None
-            ACTIVATIONS.labels(kind.name).inc()
-            core = kind.make_core(loaded, ports.terms)
-            hosted = Hosted(kind, core, ports.terms.clock.monotonic_s())
-            self._objects[key] = hosted
-            return hosted
         finally:
             del self._activating[key]
+        hosted = Hosted(kind, core, self._clock.monotonic_s())
+        ACTIVATIONS.labels(kind.name).inc()
+        OBJECTS_RUNNING.labels(kind.name).inc()
+        self._objects[key] = hosted
+        self._schedule(hosted)
+        return hosted
 
-    def apply(self, key: ObjectKey, effects: list[Effect]) -> None:
-        """Carry out what an object decided."""
+    # Acting
+
+    def act(
+        self,
+        key: ObjectKey,
+        step: Callable[[Core], list[Effect]],
+        requester: Requester | None = None,
+    ) -> bool:
+        """Take the object a step on and carry out what it decided; False: it broke, or is gone.
+
+        The `requester` hears when it breaks, and need not try the same at once.
+        """
         hosted = self._objects.get(key)
         if hosted is None:
-            return
-        for effect in effects:
-            if isinstance(effect, Refuse):
-                COMMANDS_REFUSED.labels(key.kind, effect.error.code).inc()
-            hosted.carry_out(effect, self._ports.links)
+            return False
+        with Guard(lambda error: self._break(key, error, requester)) as guard:
+            for effect in step(hosted.core):
+                self._count(hosted, effect)
+                hosted.carry_out(effect, self._ports.links)
+        if guard.is_broken:
+            return False
         if hosted.core.log.has_work:
             self._ports.note_work(key)
+        if hosted.is_stopped and hosted.core.log.depth == 0:
+            hosted.settled.set()
+        self._schedule(hosted)
+        return True
+
+    def _count(self, hosted: Hosted, effect: Effect) -> None:
+        if isinstance(effect, Refuse):
+            COMMANDS_REFUSED.labels(hosted.kind.name, effect.error.code).inc()
+        elif isinstance(effect, Publish):
+            hosted.rate.count(len(effect.entries), self._clock.monotonic_s())
+
+    def survey(self, kind: str, after: uuid.UUID | None, limit: int) -> list[ObjectFacts]:
+        """Return facts of running objects of a kind, in order of ids, after this one."""
+        keys = [key for key in self._objects if key.kind == kind]
+        ids = heapq.nsmallest(limit, (key.id for key in keys if after is None or key.id > after))
+        now_s = self._clock.monotonic_s()
+        return [self._objects[ObjectKey(kind, object_id)].survey(now_s) for object_id in ids]
+
+    def _break(self, key: ObjectKey, error: Exception, requester: Requester | None) -> None:
+        if requester is not None:
+            link = self._ports.links.get(requester.link)
+            deny(link, requester.request_id, ObjectFailing(retry_after_s=1))
+        self.fail(key, error)
+
+    def guard(self, key: ObjectKey, *passing: type[Exception]) -> Guard:
+        """Return what puts the object away when it breaks: its memory cannot be trusted then."""
+        return Guard(lambda error: self.fail(key, error), *passing)
+
+    def touch(self, hosted: Hosted) -> None:
+        """Note that somebody wanted the object just now."""
+        hosted.touched_s = self._clock.monotonic_s()
 
     def forget_link(self, name: str) -> None:
         """A peer is gone: it follows nothing any more."""
@@ -114,29 +199,91 @@ class Roster:
     def drop_follower(self, hosted: Hosted, name: str) -> None:
         """A peer does not follow this object any more."""
         if hosted.followers.pop(name, None) is not None:
-            hosted.touched_s = self._ports.terms.clock.monotonic_s()
-            self.apply(hosted.key, hosted.core.forget_link(name))
-
-    def put_away(self, key: ObjectKey) -> None:
-        """Stop an object that is not ours (any more) and tell its followers to look elsewhere."""
-        hosted = self._objects.pop(key, None)
-        if hosted is not None:
-            for link in hosted.followers.values():
-                send_to(link, Gone(key))
+            self.touch(hosted)
+            self.act(hosted.key, lambda core: core.forget_link(name))
 
     async def pass_time(self) -> None:
-        """Let objects act on time, and put away those nobody has followed for a minute."""
-        limit_s = self._ports.terms.clock.monotonic_s() - IDLE_MAX_S
-        for hosted in self:
-            self.apply(hosted.key, hosted.core.pass_time())
-            if not hosted.followers and hosted.touched_s < limit_s and hosted.core.is_idle:
-                del self._objects[hosted.key]
-                await self._ports.store.release(hosted.key, self._ports.host)
+        """Let objects act that are due, and give up those nobody wanted for a minute."""
+        now_s = self._clock.monotonic_s()
+        for key in self._timetable.take_due(now_s, DUE_PER_ROUND_MAX):
+            hosted = self._objects.get(key)
+            if hosted is None or hosted.is_stopped:
+                continue
+            due_s = hosted.core.due_s
+            if due_s is not None and due_s <= now_s and not self.act(key, _pass_time):
+                continue
+            if not hosted.followers and hosted.touched_s + IDLE_MAX_S <= now_s:
+                if hosted.core.is_idle:
+                    self.give_up(hosted)
+                    continue
+                self.touch(hosted)
+            self._schedule(hosted)
+        self._failures.tidy()
 
-    def list_cores(self, kind: str) -> list[Core]:
-        """Return the running objects of a kind."""
-        return [hosted.core for hosted in self if hosted.kind.name == kind]
+    def resume(self, hosted: Hosted) -> None:
+        """Go on with an object that was stopped in vain."""
+        hosted.is_stopped = False
+        self._schedule(hosted)
+
+    def _schedule(self, hosted: Hosted) -> None:
+        due_s = hosted.core.due_s
+        if not hosted.followers:
+            idle_s = hosted.touched_s + IDLE_MAX_S
+            due_s = idle_s if due_s is None else min(due_s, idle_s)
+        self._timetable.set_due(hosted.key, due_s)
+
+    # Going
+
+    def fail(self, key: ObjectKey, error: BaseException) -> None:
+        """The object broke: put it away; it is rebuilt from storage when it is next asked for."""
+        self._note_failure(key, error)
+        self.put_away(key)
+
+    def put_away(self, key: ObjectKey, moved_to: Placement | None = None) -> None:
+        """Stop an object; tell its followers, and who waits for an answer, to look elsewhere."""
+        hosted = self._objects.pop(key, None)
+        if hosted is None:
+            return
+        OBJECTS_RUNNING.labels(key.kind).dec()
+        hosted.is_stopped = True
+        hosted.settled.set()
+        self._timetable.set_due(key, None)
+        for requester in hosted.core.log.list_requesters():
+            if requester.request_id:
+                deny(self._ports.links.get(requester.link), requester.request_id, ObjectMoved())
+        for link in hosted.followers.values():
+            send_to(link, Gone(key, moved_to))
+
+    def give_up(self, hosted: Hosted) -> None:
+        """Stop an object and its ownership; whoever asks for it next places it anew."""
+        key = hosted.key
+        self.put_away(key)
+        self._leaving[key] = self._ports.start(self._release(key), "host-release")
+
+    async def _release(self, key: ObjectKey) -> None:
+        try:
+            await self._ports.store.release(key, self._ports.host)
+        finally:
+            del self._leaving[key]
 
     def clear(self) -> None:
         """Forget everything."""
+        for key in self._objects:
+            OBJECTS_RUNNING.labels(key.kind).dec()
         self._objects.clear()
+
+    def _note_failure(self, key: ObjectKey, error: BaseException) -> None:
+        OBJECTS_FAILED.labels(key.kind).inc()
+        is_paused = self._failures.note(key)
+        log.error(
+            "object.failed",
+            kind=key.kind,
+            object_id=str(key.id),
+            is_paused=is_paused,
+            exc_info=error,
+        )
+        self._ports.on_failed()
+
+
+def _pass_time(core: Core) -> list[Effect]:
+    return core.pass_time()

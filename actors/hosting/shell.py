@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.hosting.core import Core, HostView, Kind
 from actors.hosting.host import Host
 from actors.hosting.ports import HostPorts
 from actors.hosting.postgres import PostgresStore
+from actors.hosting.supervision import FailureBook, Intensity
 from actors.link.transport import LinkTransport
 from kit.clock import SystemClock
 from kit.errors import AppError
@@ -27,14 +28,22 @@ from storage.database import Database, PoolOptions
 log = get_log("host")
 
 RESTART_PAUSE_S = 0.5
+PROCESS_INTENSITY = Intensity(failures_max=2, within_s=60.0, pause_s=0.0)
+"""Incarnations that break so often say that the process is broken, not what runs in it."""
+BROKEN_EXIT = 70
 
 
 class HostShell:
     """Owns one host. `start` may be called again after Ray restarted the process."""
 
     def __init__(
-        self, host_id: str, kinds: Sequence[Kind], settings: Settings | None = None
+        self,
+        host_id: str,
+        kinds: Sequence[Kind],
+        settings: Settings | None = None,
+        end_process: Callable[[int], object] = os._exit,
     ) -> None:
+        self._end_process = end_process
         self._host_id = host_id
         self._kinds = tuple(kinds)
         self._settings = settings or load_settings()
@@ -43,6 +52,7 @@ class HostShell:
         self._cache = Cache(self._settings.cache.url)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_drained = False
+        self._failures = FailureBook(PROCESS_INTENSITY, SystemClock())
 
     async def start(self) -> None:
         """Begin serving objects; does nothing when it has begun."""
@@ -124,8 +134,20 @@ class HostShell:
                 await self._host.wait_over()
                 host, self._host = self._host, None
                 await host.close()
+                if host.has_failed:
+                    self._note_failure()
             try:
                 await self._begin()
             except (AppError, TimeoutError) as error:
                 log.warning("host.not_begun", error=type(error).__name__)
                 await asyncio.sleep(RESTART_PAUSE_S)
+            except Exception as error:
+                log.exception("host.not_begun", error=type(error).__name__)
+                self._note_failure()
+                await asyncio.sleep(RESTART_PAUSE_S)
+
+    def _note_failure(self) -> None:
+        """An incarnation broke; where they keep breaking the process ends: Ray makes another."""
+        if self._failures.note(self._host_id):
+            log.error("host.keeps_failing", host=self._host_id, pid=os.getpid())
+            self._end_process(BROKEN_EXIT)

@@ -21,9 +21,11 @@ from actors.hosting.entries import Batch, Repeats
 from actors.hosting.lease import Lease
 from actors.hosting.log import Log
 from actors.hosting.ports import HostStore
+from actors.hosting.supervision import Guard
+from kit.clock import Clock
 from kit.errors import AppError
 from kit.logs import get_log
-from kit.metrics import ENTRIES_STORED
+from kit.metrics import ENTRIES_STORED, MAILBOX_DEPTH, TICK_DURATION, TICK_ENTRIES
 from storage.database import SequenceTaken, WriteOutcomeUnknown, WriteRefused
 
 log = get_log("host")
@@ -69,8 +71,11 @@ class TickPorts:
     lease: Lease
     host: HostRef
     find_core: Callable[[ObjectKey], Core | None]
-    apply: Callable[[ObjectKey, list[Effect]], None]
-    """Carry out effects; called on the event loop after the tick was stored."""
+    act: Callable[[ObjectKey, Callable[[Core], list[Effect]]], bool]
+    """Take an object a step on, and carry out what follows."""
+    guard: Callable[[ObjectKey], Guard]
+    """One object that breaks must not hold up the others."""
+    clock: Clock
     on_displaced: Callable[[ObjectKey], None]
     """The object is not ours any more: put it away."""
 
@@ -83,37 +88,51 @@ class TickWriter:
         self._ports = ports
         self._dirty: dict[uuid.UUID, None] = {}
         self._wake = asyncio.Event()
-        self._quiet = asyncio.Event()
         self._pace = Pace()
+        self._out: frozenset[uuid.UUID] = frozenset()
+        self._tick_over = asyncio.Event()
         self.is_storage_away = False
         self.ticks = 0
 
     def note(self, object_id: uuid.UUID) -> None:
         """Say that the object has work."""
         self._dirty[object_id] = None
-        self._quiet.clear()
         self._wake.set()
 
-    async def wait_quiet(self) -> None:
-        """Return when nothing is out and nothing waits."""
-        await self._quiet.wait()
+    async def wait_written(self, object_id: uuid.UUID) -> None:
+        """Return when no tick is out that has something of this object."""
+        while object_id in self._out:
+            await self._tick_over.wait()
 
     async def run(self) -> None:
         """Write tick after tick; while storage is away, ask for it until it is back."""
         while True:
             if not self._dirty and not self.is_storage_away:
-                self._quiet.set()
                 await self._wake.wait()
             self._wake.clear()
             if self.is_storage_away and not await self._is_back():
                 await asyncio.sleep(PAUSE_S)
             elif self._dirty:
                 await self._keep_pace()
-                batches = self._take_batches()
-                rows = sum(len(batch.entries) for batch in batches.values())
-                self._pace.count_tick(asyncio.get_running_loop().time(), rows)
-                await self._write(batches)
-                self.ticks += 1
+                await self._tick()
+
+    async def _tick(self) -> None:
+        batches = self._take_batches()
+        if not batches:
+            return
+        rows = sum(len(batch.entries) for batch in batches.values())
+        self._pace.count_tick(asyncio.get_running_loop().time(), rows)
+        self._out = frozenset(batches)
+        began_s = self._ports.clock.monotonic_s()
+        try:
+            await self._write(batches)
+        finally:
+            self._out = frozenset()
+            self._tick_over.set()
+            self._tick_over = asyncio.Event()
+        self.ticks += 1
+        TICK_DURATION.labels(self._kind).observe(self._ports.clock.monotonic_s() - began_s)
+        TICK_ENTRIES.labels(self._kind).observe(rows)
 
     async def _keep_pace(self) -> None:
         """Let rows gather where many come; they are in one commit and one frame then."""
@@ -128,16 +147,23 @@ class TickWriter:
             if rows >= ROWS_PER_TICK_MAX:
                 break
             del self._dirty[object_id]
-            core = self._find_core(object_id)
-            batch = None if core is None else core.log.take_batch(ROWS_PER_OBJECT_MAX)
+            batch = self._take_batch(object_id)
             if batch is not None:
                 batches[object_id] = batch
                 rows += len(batch.entries)
         return batches
 
+    def _take_batch(self, object_id: uuid.UUID) -> Batch | None:
+        core = self._find_core(object_id)
+        if core is None:
+            return None
+        MAILBOX_DEPTH.labels(self._kind).observe(core.log.depth)
+        batch = None
+        with self._ports.guard(ObjectKey(self._kind, object_id)):
+            batch = core.log.take_batch(ROWS_PER_OBJECT_MAX)
+        return batch
+
     async def _write(self, batches: Mapping[uuid.UUID, Batch]) -> None:
-        if not batches:
-            return
         try:
             outcome = await self._ports.store.write(self._kind, self._ports.host, batches)
         except WriteRefused as error:
@@ -226,13 +252,8 @@ class TickWriter:
         return is_ours
 
     def _settle(self, object_id: uuid.UUID, step: Callable[[Log], list[Effect]]) -> None:
-        """Take the object one step on, carry out what follows, and come back if more waits."""
-        core = self._find_core(object_id)
-        if core is None:
-            return
-        self._ports.apply(ObjectKey(self._kind, object_id), step(core.log))
-        if core.log.has_work:
-            self.note(object_id)
+        """Take the object one step on; the roster notes it again if more waits."""
+        self._ports.act(ObjectKey(self._kind, object_id), lambda core: step(core.log))
 
     def _find_core(self, object_id: uuid.UUID) -> Core | None:
         return self._ports.find_core(ObjectKey(self._kind, object_id))

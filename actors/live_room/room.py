@@ -74,10 +74,17 @@ class Room:
         is_over = self.status in (RoomStatus.CREATED, RoomStatus.ENDED)
         return is_over and self.log.depth == 0 and self._origin is None
 
+    @property
+    def due_s(self) -> float | None:
+        """When something is due: interrupting, ending, showing counts that changed."""
+        counts_due_s = self._count_due_s if self._shown != self._present else None
+        due_s = (self._interrupt_due_s, self._end_due_s, counts_due_s)
+        return min((time_s for time_s in due_s if time_s is not None), default=None)
+
     def get_counts(self) -> dict[str, int]:
         """Return the present viewers and publishers."""
-        publishers = 0 if self._origin is None else 1
-        return {"viewers": sum(self._viewers.values()), "publishers": publishers}
+        viewers, publishers = self._present
+        return {"viewers": viewers, "publishers": publishers}
 
     def describe(self) -> dict[str, str]:
         """Return what an edge must know of the room."""
@@ -212,14 +219,17 @@ class Room:
         if self._end_due_s is not None and now_s >= self._end_due_s:
             self._end_due_s = None
             self.end("publisher_gone")
-        counts = self.get_counts()
-        present = (counts["viewers"], counts["publishers"])
-        if present == self._shown or now_s < self._count_due_s:
+        if self._shown == self._present or now_s < self._count_due_s:
             return []
-        self._shown, self._count_due_s = present, now_s + COUNT_EVERY_S
-        return [Show("viewer_count", dict(counts))]
+        self._shown, self._count_due_s = self._present, now_s + COUNT_EVERY_S
+        return [Show("viewer_count", self.get_counts())]
 
     # Within
+
+    @property
+    def _present(self) -> tuple[int, int]:
+        """Viewers and publishers."""
+        return sum(self._viewers.values()), 0 if self._origin is None else 1
 
     @property
     def _planned(self) -> RoomStatus:

@@ -83,6 +83,7 @@ class ApiServer:
                 kinds=KINDS,
                 store=PostgresStore(self._database, KINDS),
                 transport=LinkTransport.within(settings),
+                clock=SystemClock(),
                 node=settings.node_name,
                 jitter=random.SystemRandom(),
             ),

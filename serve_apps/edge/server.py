@@ -205,6 +205,7 @@ class EdgeServer:
                 kinds=KINDS,
                 store=PostgresStore(ports.database, KINDS),
                 transport=LinkTransport.within(settings),
+                clock=ports.clock,
                 node=ports.node,
                 jitter=random.SystemRandom(),
             ),

@@ -9,7 +9,7 @@ import pytest
 from kit.ids import make_id
 from storage.database import Database
 from storage.hosts import fence_host, register_host, renew_host
-from storage.placements import ROOM, find_placement, place_object, release_placements
+from storage.placements import ROOM, find_placement, move_object, place_object, release_placement
 from tests.storage.test_hosts import start_host
 
 pytestmark = pytest.mark.db
@@ -83,7 +83,27 @@ async def test_released_objects_can_be_placed_elsewhere(database: Database) -> N
         a = ("a", await start_host(connection, "a"))
         b = ("b", await start_host(connection, "b"))
         await place_object(connection, ROOM, room_id, a)
-        assert await release_placements(connection, *a) == [room_id]
+        assert not await release_placement(connection, ROOM, room_id, b)
+        assert await release_placement(connection, ROOM, room_id, a)
         moved = await place_object(connection, ROOM, room_id, b)
         assert moved is not None
         assert moved.host_id == "b"
+
+
+async def test_only_the_owner_moves_an_object_and_only_to_a_living_host(
+    database: Database,
+) -> None:
+    key = (ROOM, make_id())
+    async with database.connection() as connection:
+        a = ("a", await start_host(connection, "a"))
+        b = ("b", await start_host(connection, "b"))
+        c = ("c", await start_host(connection, "c"))
+        await fence_host(connection, *c)
+        await place_object(connection, *key, a)
+        assert await move_object(connection, key, b, a) is None
+        assert await move_object(connection, key, a, c) is None
+        moved = await move_object(connection, key, a, b)
+        assert moved == await find_placement(connection, *key)
+        assert moved is not None
+        assert (moved.host_id, moved.incarnation, moved.is_live) == (*b, True)
+        assert await move_object(connection, key, a, b) is None

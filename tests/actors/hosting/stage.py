@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from actors.hosting.client import HostClient
-from actors.hosting.core import HostView, ObjectKey
+from actors.hosting.core import HostView, Kind, ObjectKey
 from actors.hosting.host import Host
 from actors.hosting.messages import EDGE, EntryLine, Opened
 from actors.hosting.ports import ClientPorts, HostPorts
@@ -74,7 +74,9 @@ class Heard:
 
 
 @contextlib.asynccontextmanager
-async def run_host(settings: Settings, host_id: str = "host-0") -> AsyncIterator[Host]:
+async def run_host(
+    settings: Settings, host_id: str = "host-0", kinds: tuple[Kind, ...] = KINDS
+) -> AsyncIterator[Host]:
     """Run one incarnation of a host in this process."""
     database = Database(settings.database.url, PoolOptions(size=4, name=host_id))
     cache = Cache(settings.cache.url)
@@ -84,8 +86,8 @@ async def run_host(settings: Settings, host_id: str = "host-0") -> AsyncIterator
         host_id,
         HostPorts(
             settings=settings,
-            kinds=KINDS,
-            store=PostgresStore(database, KINDS),
+            kinds=kinds,
+            store=PostgresStore(database, kinds),
             transport=LinkTransport.within(settings),
             clock=SystemClock(),
             node=NODE,
@@ -94,7 +96,7 @@ async def run_host(settings: Settings, host_id: str = "host-0") -> AsyncIterator
     )
     await host.start()
     view = HostView(cache, SystemClock(), host.list_cores)
-    beside = [asyncio.create_task(k.run_beside(view)) for k in KINDS if k.run_beside is not None]
+    beside = [asyncio.create_task(k.run_beside(view)) for k in kinds if k.run_beside is not None]
     try:
         yield host
     finally:
@@ -110,12 +112,21 @@ async def run_host(settings: Settings, host_id: str = "host-0") -> AsyncIterator
 async def run_client(
     settings: Settings, heard: Heard | None = None, name: str = "edge-0", role: str = EDGE
 ) -> AsyncIterator[RoomClient]:
-    """Run a client as an edge or the API has it."""
+    """Run a client of rooms as an edge or the API has it."""
+    async with run_host_client(settings, heard, name, role) as hosts:
+        yield RoomClient(hosts)
+
+
+@contextlib.asynccontextmanager
+async def run_host_client(
+    settings: Settings, heard: Heard | None = None, name: str = "edge-0", role: str = EDGE
+) -> AsyncIterator[HostClient]:
+    """Run a client of hosts as an edge or the API has it."""
     database = Database(settings.database.url, PoolOptions(size=2, name=name))
     await database.open()
     hosts = HostClient(LinkPeer(role, name, 1), make_client_ports(settings, database), heard)
     try:
-        yield RoomClient(hosts)
+        yield hosts
     finally:
         await hosts.close()
         await database.close()
@@ -126,6 +137,7 @@ def make_client_ports(settings: Settings, database: Database) -> ClientPorts:
         kinds=KINDS,
         store=PostgresStore(database, KINDS),
         transport=LinkTransport.within(settings),
+        clock=SystemClock(),
         node=NODE,
         jitter=random.Random(1),
     )

@@ -15,6 +15,7 @@ from actors.hosting.core import ObjectKey
 from actors.hosting.directory import Directory, HostsAway
 from actors.hosting.postgres import PostgresStore
 from cluster.keys import ensure_keys
+from kit.clock import SystemClock
 from kit.ids import make_id
 from kit.settings import ClusterSettings, Settings
 from serve_apps.wiring import KINDS
@@ -56,7 +57,7 @@ async def place_on(database: Database, key: ObjectKey, node: str, ttl_s: float =
 
 
 def make_directory(database: Database) -> Directory:
-    return Directory(PostgresStore(database, KINDS), "here")
+    return Directory(PostgresStore(database, KINDS), SystemClock(), "here")
 
 
 async def test_chat_goes_to_a_host_on_another_machine_and_back(

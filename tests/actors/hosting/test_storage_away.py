@@ -15,6 +15,7 @@ from actors.hosting.core import ObjectKey
 from actors.hosting.directory import Directory, HostsAway
 from actors.hosting.followed import RequestFailed
 from actors.hosting.postgres import PostgresStore
+from kit.clock import SystemClock
 from kit.settings import DatabaseSettings, LimitSettings, Settings
 from serve_apps.wiring import KINDS
 from storage.database import Database, PoolOptions
@@ -177,7 +178,7 @@ async def test_a_directory_without_hosts_says_so_and_may_be_asked_again(
 ) -> None:
     lent = Database(settings.database.url, PoolOptions(size=1))
     await lent.open()
-    directory = Directory(PostgresStore(lent, KINDS), NODE)
+    directory = Directory(PostgresStore(lent, KINDS), SystemClock(), NODE)
     with pytest.raises(HostsAway) as refused:
         await directory.get_owner(ObjectKey(ROOM, uuid.uuid4()))
     assert refused.value.retryable

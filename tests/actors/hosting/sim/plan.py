@@ -75,11 +75,12 @@ class Plan:
         return replace(self.wire)
 
 
-FAULTS = ("pause", "kill", "drain", "unplug", "outage", "stall", "reset")
+FAULTS = ("pause", "kill", "drain", "move", "unplug", "outage", "stall", "reset")
 LASTING_S = {
     "pause": (0.5, 7.0),
     "kill": (0.2, 4.0),
     "drain": (0.5, 3.0),
+    "move": (0.0, 0.0),
     "unplug": (0.05, 7.0),
     "outage": (0.05, 4.0),
     "stall": (0.5, 6.0),

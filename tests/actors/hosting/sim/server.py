@@ -262,7 +262,7 @@ class Server:
             for row in self.hosts.values()
             if row.state == "live" and row.expires_at_s > self.timeline.now_s
         ]
-        return sorted(entries, key=lambda entry: (entry.rooms, entry.id))
+        return sorted(entries, key=lambda entry: (entry.objects, entry.id))
 
     # Placements
 
@@ -297,18 +297,27 @@ class Server:
         """Whether an object of this owner may be placed elsewhere."""
         return not self.is_standing(owner)
 
-    def release_placements(self, host: HostRef, only: ObjectKey | None) -> Statement:
-        """Delete the placements of a host, or the one named, and return the objects."""
+    def move_placement(self, key: ObjectKey, host: HostRef, target: HostRef) -> Statement:
+        """Give an object of `host` to `target`; return the placement that stands, or None."""
         yield 0.0
-        gone = [
-            key
-            for key, owner in self.placements.items()
-            if owner == host and (only is None or key == only)
-        ]
-        for key in gone:
-            del self.placements[key]
-            self.witness.on_placed(key, None)
-        return [key.id for key in gone]
+        row = self.hosts.get(target[0])
+        if self.placements.get(key) != host or row is None or row.incarnation != target[1]:
+            return None
+        if row.state != "live" or row.expires_at_s <= self.timeline.now_s:
+            return None
+        self.placements[key] = target
+        self.witness.on_placed(key, None)  # its owner gave it up
+        self.witness.on_placed(key, target)
+        return Placement(key.id, *target, row.node, row.address, True)
+
+    def release_placement(self, key: ObjectKey, host: HostRef) -> Statement:
+        """Delete the placement of an object if it is the host's."""
+        yield 0.0
+        if self.placements.get(key) != host:
+            return False
+        del self.placements[key]
+        self.witness.on_placed(key, None)
+        return True
 
     # Objects
 

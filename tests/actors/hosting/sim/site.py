@@ -195,6 +195,7 @@ class Site:
             kinds=(self._parts.kind,),
             store=process.store,
             transport=SimTransport(self.network, process.loop),
+            clock=LoopClock(process.loop),
             node=NODE,
             jitter=self.timeline.random,
         )

@@ -216,10 +216,13 @@ class SimStore:
         return standing
 
     async def release(self, key: ObjectKey, host: HostRef) -> bool:
-        return bool(await self._change(lambda: self._server.release_placements(host, key)))
+        return bool(await self._change(lambda: self._server.release_placement(key, host)))
 
-    async def release_all(self, host: HostRef) -> None:
-        await self._change(lambda: self._server.release_placements(host, None))
+    async def move(self, key: ObjectKey, host: HostRef, target: HostRef) -> Placement | None:
+        moved: Placement | None = await self._change(
+            lambda: self._server.move_placement(key, host, target)
+        )
+        return moved
 
     async def list_unowned(self, kind: str, limit: int) -> list[uuid.UUID]:
         found: list[uuid.UUID] = await self._look(lambda: self._server.list_unowned(kind, limit))

@@ -120,7 +120,7 @@ async def a_host_is_listed_once_announced(stage: StoreStage) -> None:
     assert await stage.store.announce(("a", incarnation), "unix:/a")
     (entry,) = await stage.store.list_live_hosts()
     assert (entry.id, entry.incarnation, entry.node) == ("a", incarnation, "here")
-    assert (entry.address, entry.rooms) == ("unix:/a", 0)
+    assert (entry.address, entry.objects) == ("unix:/a", 0)
 
 
 async def registering_again_ends_the_older_incarnation(stage: StoreStage) -> None:
@@ -172,10 +172,10 @@ async def only_lapsed_hosts_are_swept_and_none_soon_after_a_start(stage: StoreSt
 
 async def the_emptiest_host_comes_first(stage: StoreStage) -> None:
     cast, store = await set_up(stage), stage.store
-    assert [(e.id, e.rooms) for e in await store.list_live_hosts()] == [("b", 0), ("a", 2)]
+    assert [(e.id, e.objects) for e in await store.list_live_hosts()] == [("b", 0), ("a", 2)]
     await store.fence(cast.a)
     await start_host(store, "a")
-    assert [(e.id, e.rooms) for e in await store.list_live_hosts()] == [("a", 0), ("b", 0)]
+    assert [(e.id, e.objects) for e in await store.list_live_hosts()] == [("a", 0), ("b", 0)]
 
 
 # Placements
@@ -228,12 +228,23 @@ async def a_host_gives_up_only_what_it_owns(stage: StoreStage) -> None:
     assert not await store.release(cast.rooms[0], cast.b)
     assert await store.release(cast.rooms[0], cast.a)
     assert not await store.release(cast.rooms[0], cast.a)
-    await store.release_all(cast.b)
+    assert await find_owner(stage, cast.rooms[0]) is None
+    await store.place(cast.rooms[0], cast.b)
+    assert await find_owner(stage, cast.rooms[0]) == (cast.b, True)
+
+
+async def a_host_moves_only_what_it_owns_and_only_to_one_that_takes_it(stage: StoreStage) -> None:
+    cast, store = await set_up(stage), stage.store
+    assert await store.move(cast.rooms[0], cast.b, cast.a) is None
+    assert await store.move(cast.rooms[0], cast.a, ("nobody", 1)) is None
+    moved = await store.move(cast.rooms[0], cast.a, cast.b)
+    assert moved is not None
+    assert (moved.host_id, moved.incarnation, moved.is_live) == (*cast.b, True)
+    assert moved == await store.find_placement(cast.rooms[0])
+    assert await store.move(cast.rooms[0], cast.a, cast.b) is None
+    await store.drain(cast.b)
+    assert await store.move(cast.rooms[1], cast.a, cast.b) is None
     assert await find_owner(stage, cast.rooms[1]) == (cast.a, True)
-    await store.release_all(cast.a)
-    assert await find_owner(stage, cast.rooms[1]) is None
-    await store.place(cast.rooms[1], cast.b)
-    assert await find_owner(stage, cast.rooms[1]) == (cast.b, True)
 
 
 # Writes
@@ -433,6 +444,7 @@ CASES: list[Callable[[StoreStage], Awaitable[None]]] = [
     a_restarted_host_does_not_own_what_it_owned,
     nothing_is_placed_on_a_host_that_takes_nothing,
     a_host_gives_up_only_what_it_owns,
+    a_host_moves_only_what_it_owns_and_only_to_one_that_takes_it,
     a_tick_writes_several_rooms,
     a_fenced_or_replaced_host_writes_nothing,
     a_lapsed_host_nobody_fenced_still_writes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import sys
 import uuid
@@ -10,8 +11,10 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from actors.hosting.client import ObjectUnanswered
 from actors.hosting.followed import RequestFailed
+from actors.hosting.host import Host
 from actors.live_room.entries import RoomEnded, RoomStatus, Speaker
 from actors.live_room.messages import PublisherUp
+from kit.errors import AppError
 from tests.actors.hosting.sim.history import History, ProtocolBroken
 from tests.actors.hosting.sim.logs import hearing_errors
 from tests.actors.hosting.sim.plan import Fault, Line, Plan, Publication, draw_plan
@@ -205,6 +208,18 @@ class World:
         process = self.site.hosts.get(fault.target)
         if process is not None and process.host is not None:
             process.loop.spawn(process.host.drain(fault.lasts_s), "drain")
+
+    def _begin_move(self, fault: Fault) -> None:
+        """An operator wants everything on one host."""
+        for process in self.site.hosts.values():
+            if process.host is not None:
+                process.loop.spawn(self._move(process.host, fault.target), "move")
+
+    async def _move(self, host: Host, target: str) -> None:
+        for key in self.site.keys:
+            with contextlib.suppress(AppError):
+                await host.move_object(key, target)
+                self.note(f"{host.host_id}: {key.id.int} moved to {target}")
 
     def _begin_unplug(self, fault: Fault) -> None:
         process = self.site.find(fault.target)
