@@ -61,6 +61,7 @@ class Mover:
             )
         except AppError:
             # Nobody knows who owns it now; followers ask.
+            roster.doubt(key)
             roster.put_away(key)
             raise
         if moved_to is None:

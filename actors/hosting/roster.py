@@ -31,6 +31,8 @@ log = get_log("host")
 IDLE_MAX_S = 60.0
 OBJECTS_MAX = 10_000
 DUE_PER_ROUND_MAX = 2_000
+DOUBT_S = 30.0
+"""For how long a statement whose sender gave up may still be executed."""
 OBJECT_INTENSITY = Intensity(failures_max=5, within_s=60.0, pause_s=30.0)
 
 
@@ -62,6 +64,8 @@ class Roster:
         self._objects: dict[ObjectKey, Hosted] = {}
         self._activating: dict[ObjectKey, asyncio.Task[Hosted | None]] = {}
         self._leaving: dict[ObjectKey, asyncio.Task[None]] = {}
+        self._doubtful: dict[ObjectKey, float] = {}
+        """Objects that may still be given up behind our back, and until when."""
         self._timetable = Timetable()
         self._failures = FailureBook(OBJECT_INTENSITY, self._clock)
         self.is_closed = False
@@ -263,8 +267,28 @@ class Roster:
     async def _release(self, key: ObjectKey) -> None:
         try:
             await self._ports.store.release(key, self._ports.host)
+        except AppError:
+            self.doubt(key)
+            raise
         finally:
             del self._leaving[key]
+
+    def doubt(self, key: ObjectKey) -> None:
+        """Nobody knows whether the object is still ours; if it runs here again, look after it."""
+        self._doubtful[key] = self._clock.monotonic_s() + DOUBT_S
+
+    async def check_doubtful(self) -> None:
+        """Put away what runs here and went elsewhere by a statement that came late."""
+        now_s = self._clock.monotonic_s()
+        for key, until_s in list(self._doubtful.items()):
+            hosted = self._objects.get(key)
+            if hosted is not None:
+                found = await self._ports.store.find_placement(key)
+                owner = None if found is None else (found.host_id, found.incarnation)
+                if owner != self._ports.host and self._objects.get(key) is hosted:
+                    self.put_away(key)
+            if until_s <= now_s:
+                self._doubtful.pop(key, None)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
 
-from actors.hosting.core import HostRef, TickOutcome
+from actors.hosting.core import HostRef, ObjectKey, TickOutcome
 from actors.hosting.entries import Batch
 from storage.database import DatabaseBusy, WriteOutcomeUnknown
 from tests.actors.hosting.sim.plan import Line, draw_plan
-from tests.actors.hosting.sim.site import Parts
+from tests.actors.hosting.sim.site import Parts, Process
 from tests.actors.hosting.sim.store import SimStore, Wire
 from tests.actors.hosting.sim.world import World
 
@@ -60,3 +60,42 @@ def test_a_line_that_a_late_statement_stored_is_shown_when_its_sender_repeats_it
     world.run()
     (follower, _) = world.history.followers.values()
     assert follower.head == 1
+
+
+class LateRelease(SimStore):
+    """An object is given up long after its host heard that the connection died."""
+
+    async def release(self, key: ObjectKey, host: HostRef) -> bool:
+        late = self._server.release_placement(key, host)
+        self._timeline.after(1.5, self._server.run, late, lambda _result, _error: None)
+        raise DatabaseBusy(retry_after_s=1)
+
+
+def test_an_object_that_a_late_statement_gave_up_does_not_keep_its_followers() -> None:
+    """It ran on at its former host, whose followers heard nothing of what the next owner wrote."""
+    plan = replace(
+        CALM,
+        hosts=2,
+        objects=2,
+        starts_s=[0.0, 5.0],
+        clocks={**CALM.clocks, "host-1": (1.0, 0.0)},
+        follows={"edge-0": [0], "edge-1": [1]},
+        lines=[Line(68.0, "edge-1", 0, 1, "c0")],
+        ends_s=70.0,
+    )
+    world = World(plan, Parts(store=LateRelease))
+    site = world.site
+
+    def at_edge(when_s: float, step: Callable[[Process, ObjectKey], None]) -> None:
+        # Followed again after the host gave up, and before the statement is executed.
+        site.timeline.at(
+            when_s,
+            lambda: site.clients["edge-0"].loop.deliver(
+                when_s, step, site.clients["edge-0"], site.keys[0]
+            ),
+        )
+
+    at_edge(2.0, site.unfollow)
+    at_edge(63.0, site.follow)
+    world.run()
+    assert world.history.followers["edge-0.2", site.keys[0]].head == 1
