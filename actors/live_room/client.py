@@ -51,6 +51,10 @@ class RoomClient:
         """End a broadcast; returns once that is stored."""
         await self._hosts.ask(ObjectKey(ROOM, room_id), LiveEnd("ended_by_owner"), Done)
 
+    async def move_room(self, room_id: uuid.UUID, host_id: str) -> None:
+        """Have the room's owner hand it to another host; returns once it has."""
+        await self._hosts.move_object(ObjectKey(ROOM, room_id), host_id)
+
     def send_typing(self, room_id: uuid.UUID, speaker: Speaker) -> None:
         """Show that somebody is writing, when the room is open."""
         room = self._hosts.find_followed(ObjectKey(ROOM, room_id))

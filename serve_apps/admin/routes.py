@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Path, Query, Response
 
+from actors.hosting.mover import TargetAway
 from kit.cursors import CursorMalformed
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
-from serve_apps.admin import service
+from serve_apps.admin import moves, service
 from serve_apps.admin.schemas import (
     EXAMPLE_UNBANNED,
     AuditBody,
     BanRequest,
     HostList,
+    MoveRequest,
     RoleRequest,
     RoomBody,
     StandingBody,
@@ -178,3 +181,19 @@ async def list_rooms(
         items=[describe_room(room, viewers.get(room.id)) for room in page.items],
         next_cursor=page.next_cursor,
     )
+
+
+@routes.post(
+    "/rooms/{live_id}/move",
+    permission=Permission.ADMIN,
+    rate=RateTier.STANDARD,
+    summary="Move a room to another host; its viewers stay connected and miss nothing.",
+    status=204,
+    response_class=Response,
+    errors=(moves.RoomNotFound, TargetAway, moves.RoomNotMoved),
+)
+async def move_room(
+    live_id: uuid.UUID, body: MoveRequest, caller: CurrentUser, ports: Ports
+) -> None:
+    """Move a room."""
+    await moves.move_room(ports, caller, live_id, body.host)

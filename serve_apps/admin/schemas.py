@@ -129,6 +129,14 @@ class HostList(BaseModel):
     next_cursor: str | None = None
 
 
+class MoveRequest(BaseModel):
+    """The host to move to, by its name."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"host": "host-1"}]})
+
+    host: Annotated[str, Field(min_length=1, max_length=100)]
+
+
 class RoomBody(BaseModel):
     """A room and the host it is placed on; `viewers` is null while nobody knows."""
 

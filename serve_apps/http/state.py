@@ -39,6 +39,10 @@ class RoomCommands(Protocol):
         """Write a line; returns once it is stored. Raises RequestFailed or Unavailable's kinds."""
         ...
 
+    async def move_room(self, room_id: uuid.UUID, host_id: str) -> None:
+        """Hand a room to another host; returns once it runs there. Raises as `send_chat` does."""
+        ...
+
 
 @dataclass(frozen=True)
 class ApiPorts:

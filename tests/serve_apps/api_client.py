@@ -38,6 +38,10 @@ class RoomsWithoutLives:
         """Refuse: nobody owns the room."""
         raise HostsAway(retry_after_s=1)
 
+    async def move_room(self, _room_id: uuid.UUID, _host_id: str) -> None:
+        """Refuse: nobody owns the room."""
+        raise HostsAway(retry_after_s=1)
+
 
 def make_client(app: FastAPI, address: str = "127.0.0.1") -> httpx.AsyncClient:
     """Return a client that calls the app without a socket."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import uuid
 
 import pytest
 
+from actors.live_room.entries import Speaker
 from kit.settings import Settings
 from serve_apps.access.identity import Role
 from serve_apps.admin import service
+from serve_apps.api.app import build_app
 from serve_apps.http.state import ApiPorts
 from tests.actors.hosting.stage import Heard, run_client, run_host
-from tests.serve_apps.api_client import PASSWORD, Person
+from tests.serve_apps.api_client import PASSWORD, Person, make_client
 
 pytestmark = pytest.mark.db
 
@@ -61,3 +64,46 @@ async def test_rooms_and_hosts_are_for_administrators(bob: Person):
 async def test_a_cursor_of_another_list_is_refused(admin: Person):
     refused = await admin.call("GET", "/v1/admin/rooms?cursor=WyJ4Il0")
     assert (refused.status_code, refused.json()["error"]) == (422, "cursor_malformed")
+
+
+async def test_a_room_moves_to_the_host_that_was_chosen_and_its_followers_miss_nothing(
+    ports: ApiPorts, admin: Person, bob: Person, settings: Settings
+):
+    live = await bob.post("/v1/live", {"title": "Night drive"}, status=201)
+    room_id = uuid.UUID(live["id"])
+    heard = Heard()
+    async with (
+        run_host(settings, "host-0"),
+        run_host(settings, "host-1"),
+        run_client(settings, heard) as edge,
+        run_client(settings, name="api-0", role="api") as rooms,
+    ):
+        moving = build_app(dataclasses.replace(ports, rooms=rooms))
+        speaker = Speaker(uuid.UUID(bob.id), "bob", "Bob")
+        edge.open_room(room_id)
+        await edge.send_chat(room_id, speaker, "c1", "before")
+        [before] = (await admin.get("/v1/admin/rooms"))["items"]
+        target = {"host-0": "host-1", "host-1": "host-0"}[before["host"]]
+        async with make_client(moving) as client:
+            mover = dataclasses.replace(admin, client=client)
+            path = f"/v1/admin/rooms/{room_id}/move"
+            await mover.post(path, {"host": target}, status=204)
+            [after] = (await admin.get("/v1/admin/rooms"))["items"]
+            assert (after["host"], after["is_owned"]) == (target, True)
+            stored = await edge.send_chat(room_id, speaker, "c2", "after")
+            assert stored.seq == 2
+            async with asyncio.timeout(30):
+                while len(heard.seqs(room_id)) < 2:
+                    await asyncio.sleep(0.02)
+            assert heard.seqs(room_id) == [1, 2]
+            away = await mover.call("POST", path, json={"host": "host-9"})
+            assert (away.status_code, away.json()["error"]) == (409, "target_away")
+            nowhere = await mover.call(
+                "POST", f"/v1/admin/rooms/{uuid.uuid4()}/move", json={"host": target}
+            )
+            assert (nowhere.status_code, nowhere.json()["error"]) == (404, "live_not_found")
+            assert (await bob.call("POST", path, json={"host": target})).status_code == 403
+        moving.state.passwords.close()
+    acts = (await admin.get("/v1/admin/audit"))["items"]
+    asked = [act["details"]["host"] for act in acts if act["action"] == "room.move"]
+    assert asked == ["host-9", target]

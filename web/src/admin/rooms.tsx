@@ -1,9 +1,11 @@
 /** Where rooms run: hosts with their leases, and every placed room with its host and rates. */
+import { useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { useLoad, usePages } from "../kit/load";
 import { Ago } from "../kit/prose";
 import { Empty, Failure, ListEnd, Skeleton } from "../kit/states";
-import { describeLease, type Host, type Room } from "./shapes";
+import { showError, showToast } from "../kit/toasts";
+import { describeLease, listChoices, type Host, type Room } from "./shapes";
 
 export function Rooms() {
   const hosts = useLoad<{ items: Host[] }>("hosts", (signal) => api.get("/admin/hosts", { signal }));
@@ -33,7 +35,7 @@ export function Rooms() {
         <h2 id="rooms-title">Rooms</h2>
         <ul class="admin-rows">
           {rooms.items.map((room) => (
-            <RoomRow key={room.id} room={room} />
+            <RoomRow key={room.id} room={room} hosts={hosts.data?.items ?? []} onMoved={reload} />
           ))}
         </ul>
         {rooms.error !== null && <Failure error={rooms.error} onRetry={rooms.reload} />}
@@ -73,7 +75,26 @@ function HostRow({ host }: { host: Host }) {
   );
 }
 
-function RoomRow({ room }: { room: Room }) {
+interface RoomProps {
+  room: Room;
+  hosts: Host[];
+  onMoved: () => void;
+}
+
+function RoomRow({ room, hosts, onMoved }: RoomProps) {
+  const [isMoving, setMoving] = useState(false);
+  const move = async (host: string) => {
+    setMoving(true);
+    try {
+      await api.post(`/admin/rooms/${room.id}/move`, { host });
+      showToast(`${room.title} runs on ${host} now.`);
+      onMoved();
+    } catch (error) {
+      showError(error);
+    } finally {
+      setMoving(false);
+    }
+  };
   return (
     <li data-testid="room">
       <div class="grow">
@@ -84,14 +105,30 @@ function RoomRow({ room }: { room: Room }) {
           <span class={`chip ${room.status === "live" ? "ready" : ""}`}>{room.status}</span>
         </p>
         <p class="data muted clip">
-          @{room.owner} · {room.host}
-          {room.is_owned ? "" : " (gone)"} · epoch {room.epoch.slice(0, 8)} · entry {room.head}
+          @{room.owner} · epoch {room.epoch.slice(0, 8)} · entry {room.head}
+          {room.is_owned ? "" : " · its host is gone"}
         </p>
       </div>
       <p class="data">
         <span class="admin-count">{room.viewers ?? "–"} watching</span>
         <span class="admin-count">{room.messages_per_minute} lines/min</span>
       </p>
+      <label>
+        <span class="visually-hidden">Host of {room.title}; choose another one to move it</span>
+        <select
+          class="input small"
+          data-testid="room-host"
+          value={room.host}
+          disabled={isMoving}
+          onChange={(event) => void move(event.currentTarget.value)}
+        >
+          {listChoices(room, hosts).map((host) => (
+            <option key={host} value={host}>
+              {host}
+            </option>
+          ))}
+        </select>
+      </label>
     </li>
   );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { canActOn, describeAct, describeLease, rankOf, type Act, type Host, type Standing } from "./shapes";
+import { canActOn, describeAct, describeLease, listChoices, rankOf, type Act, type Host, type Room, type Standing } from "./shapes";
 
 const person: Standing = {
   id: "1",
@@ -62,5 +62,10 @@ describe("a host's lease", () => {
     expect(describeLease({ ...host, lease_left_s: -0.1 }).text).toBe("lease lapsed");
     expect(describeLease({ ...host, state: "draining" }).text).toBe("draining");
     expect(describeLease({ ...host, state: "fenced", lease_left_s: -90 }).text).toBe("ended");
+  });
+  it("decides where a room may go", () => {
+    const room = { host: "host-2" } as Room;
+    const hosts = [host, { ...host, id: "host-1", state: "draining" as const }, { ...host, id: "host-3", lease_left_s: -1 }];
+    expect(listChoices(room, hosts)).toEqual(["host-0", "host-2"]);
   });
 });

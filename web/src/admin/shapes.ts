@@ -61,6 +61,7 @@ export function canActOn(user: { username: string; role?: string } | null, perso
 const SENTENCES: Record<string, (act: Act) => string> = {
   "user.ban": (act) => `banned ${nameSubject(act)}: “${String(act.details.reason ?? "")}”`,
   "user.unban": (act) => `lifted the ban of ${nameSubject(act)}`,
+  "room.move": (act) => `moved the room ${act.subject.slice(-8)} to ${String(act.details.host ?? "")}`,
   "user.role": (act) =>
     `made ${nameSubject(act)} ${String(act.details.after ?? "")} (was ${String(act.details.before ?? "")})`,
 };
@@ -80,4 +81,10 @@ export function describeLease(host: Host): { text: string; tone: "ready" | "busy
   if (host.lease_left_s < 0) return { text: "lease lapsed", tone: "failed" };
   if (host.state === "draining") return { text: "draining", tone: "busy" };
   return { text: "live", tone: "ready" };
+}
+
+/** Where a room may go: hosts that take objects, and where it is now. */
+export function listChoices(room: Room, hosts: readonly Host[]): string[] {
+  const living = hosts.filter((host) => host.state === "live" && host.lease_left_s >= 0).map((host) => host.id);
+  return [...new Set([room.host, ...living])].sort();
 }
