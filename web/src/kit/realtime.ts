@@ -5,6 +5,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { api } from "./api";
 import { ApiError } from "./errors";
+import { EventStreamWire } from "./event_stream";
 import { currentUser, getAccessToken, refreshAccessToken } from "./session";
 import { PageSocket, type ChannelHandlers } from "./socket";
 
@@ -26,6 +27,7 @@ export const socket = new PageSocket({
       .then(refreshAccessToken)
       .catch(() => undefined),
   open: (url) => new WebSocket(url),
+  openStream: (url) => new EventStreamWire(url),
 });
 
 /** Restarts the socket when another person logs in, and hurries it when the network returns. */

@@ -31,6 +31,7 @@ class PlayedServer {
 }
 
 let servers: PlayedServer[] = [];
+let streams: PlayedServer[] = [];
 let tokens: (string | null)[] = [];
 let renewals: boolean[] = [];
 let revoked = 0;
@@ -49,6 +50,11 @@ function makeSocket(): PageSocket {
     open: () => {
       const server = new PlayedServer();
       servers.push(server);
+      return server as unknown as WebSocket;
+    },
+    openStream: () => {
+      const server = new PlayedServer();
+      streams.push(server);
       return server as unknown as WebSocket;
     },
   });
@@ -72,6 +78,7 @@ async function connect(socket: PageSocket, channel = "room:1") {
 beforeEach(() => {
   vi.useFakeTimers();
   servers = [];
+  streams = [];
   tokens = ["T1"];
   renewals = [];
   revoked = 0;
@@ -166,6 +173,47 @@ describe("after a loss", () => {
     socket.subscribe("room:2", { onEvent: () => undefined });
     await settle();
     expect(servers.length).toBe(2);
+  });
+});
+
+describe("where no socket can be opened", () => {
+  test("the third attempt is a stream, and the socket is tried again later", async () => {
+    const socket = makeSocket();
+    socket.subscribe("room:1", { onEvent: () => undefined });
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      await vi.advanceTimersByTimeAsync(7_000);
+      last().close();
+    }
+    await vi.advanceTimersByTimeAsync(7_000);
+    expect([servers.length, streams.length, socket.way.get()]).toEqual([2, 1, "stream"]);
+    streams[0]?.accept();
+    streams[0]?.say({ type: "authenticated" });
+    expect(socket.state.get()).toBe("open");
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([servers.length, socket.way.get()]).toEqual([3, "socket"]);
+    last().close();
+    await vi.advanceTimersByTimeAsync(7_000);
+    expect([servers.length, streams.length, socket.way.get()]).toEqual([3, 2, "stream"]);
+    streams[1]?.accept();
+    streams[1]?.say({ type: "authenticated" });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(servers.length).toBe(3);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(servers.length).toBe(4);
+    last().accept();
+    last().say({ type: "authenticated", user: {} });
+    expect([socket.state.get(), socket.way.get()]).toEqual(["open", "socket"]);
+  });
+
+  test("a socket that was open before is tried again as a socket", async () => {
+    const socket = makeSocket();
+    await connect(socket);
+    for (let loss = 0; loss < 4; loss += 1) {
+      last().close();
+      await vi.advanceTimersByTimeAsync(7_000);
+      last().accept();
+    }
+    expect(streams.length).toBe(0);
   });
 });
 

@@ -5,6 +5,7 @@
  */
 import { decideDelay } from "./backoff";
 import { ApiError } from "./errors";
+import type { Wire } from "./event_stream";
 import {
   ChannelBook,
   decideReconnect,
@@ -16,6 +17,9 @@ import {
   type Subscribed,
 } from "./frames";
 import { Store } from "./store";
+
+/** How the page hears: over its socket, or over a stream because no socket could be opened. */
+export type Way = "socket" | "stream";
 
 export type SocketState = "idle" | "connecting" | "open" | "waiting" | "refused";
 
@@ -33,7 +37,9 @@ export interface SocketPorts {
   token: (renew: boolean) => Promise<string | null>;
   /** The server ended the login behind this socket. */
   onRevoked: () => void;
-  open: (url: string) => WebSocket;
+  open: (url: string) => Wire;
+  /** The way for networks that let no WebSocket through. */
+  openStream: (url: string) => Wire;
 }
 
 interface PendingLine {
@@ -52,14 +58,23 @@ const AGAIN_MS = 2_000;
 const CHANNELS_PER_FRAME = 50;
 const SESSION_REVOKED = 4501;
 const PENDING_MAX = 50;
+/** So many sockets in a row that never opened send the next attempt another way. */
+const UNOPENED_MAX = 2;
+/** On a stream, the socket is tried again after so long; twice as long each time it is in vain. */
+const STREAM = { firstMs: 60_000, maxMs: 16 * 60_000 };
 
 export class PageSocket {
   readonly state = new Store<SocketState>("idle");
+  readonly way = new Store<Way>("socket");
   readonly #ports: SocketPorts;
   readonly #book = new ChannelBook();
   readonly #handlers = new Map<string, Set<ChannelHandlers>>();
   readonly #pending = new Map<string, PendingLine>();
-  #socket: WebSocket | null = null;
+  #socket: Wire | null = null;
+  #unopened = 0;
+  #streamUntilMs = 0;
+  #streamMs = STREAM.firstMs;
+  #probe: ReturnType<typeof setTimeout> | undefined;
   #run = 0;
   #attempt = 0;
   #urlHint: string | null = null;
@@ -175,17 +190,36 @@ export class PageSocket {
       if (run !== this.#run) return;
       this.#urlHint = null;
       this.#tokenRefused = false;
-      this.#listen(this.#ports.open(url), run, token);
+      this.way.set(this.#decideWay());
+      const open = this.way.get() === "stream" ? this.#ports.openStream : this.#ports.open;
+      this.#listen(open(url), run, token);
     } catch {
       if (run === this.#run) this.#retry();
     }
   }
 
-  #listen(socket: WebSocket, run: number, token: string | null): void {
+  #decideWay(): Way {
+    if (this.#unopened >= UNOPENED_MAX) {
+      this.#unopened = UNOPENED_MAX - 1; // after the stream one more failure is enough
+      this.#streamUntilMs = Date.now() + this.#streamMs;
+      clearTimeout(this.#probe);
+      this.#probe = setTimeout(() => this.way.get() === "stream" && this.restart(), this.#streamMs);
+      this.#streamMs = Math.min(this.#streamMs * 2, STREAM.maxMs);
+    }
+    return Date.now() < this.#streamUntilMs ? "stream" : "socket";
+  }
+
+  #listen(socket: Wire, run: number, token: string | null): void {
     this.#socket = socket;
+    let hasOpened = false;
     this.#later(HANDSHAKE_TIMEOUT_MS, () => socket.close());
     socket.onopen = () => {
+      hasOpened = true;
       if (run !== this.#run) return;
+      if (this.way.get() === "socket") {
+        this.#unopened = 0;
+        this.#streamMs = STREAM.firstMs;
+      }
       if (token) socket.send(JSON.stringify({ type: "authenticate", token }));
       else this.#opened();
     };
@@ -195,6 +229,7 @@ export class PageSocket {
     socket.onclose = (event) => {
       if (run !== this.#run) return;
       this.#socket = null;
+      if (!hasOpened && this.way.get() === "socket") this.#unopened += 1;
       clearTimeout(this.#timer);
       if (decideReconnect(event.code)) return this.#retry();
       this.state.set("refused");

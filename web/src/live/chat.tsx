@@ -22,6 +22,8 @@ const CONNECTION_WORDS: Record<SocketState, string> = {
   refused: "The server closed the chat. Reload to join again.",
 };
 
+const STREAM_WORDS = "Connected the slow way: your network lets no WebSocket through.";
+
 interface ChatProps {
   roomId: string;
   ownerId: string;
@@ -54,9 +56,11 @@ export function Chat({ roomId, ownerId, socketUrl, isEnded }: ChatProps) {
 
 function Connection() {
   const state = useStore(socket.state);
+  const way = useStore(socket.way);
+  const words = state === "open" && way === "stream" ? STREAM_WORDS : CONNECTION_WORDS[state];
   return (
     <span class={`chat-connection data ${state}`} role="status" data-testid="chat-connection" data-state={state}>
-      {CONNECTION_WORDS[state]}
+      {words}
     </span>
   );
 }
