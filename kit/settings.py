@@ -158,9 +158,17 @@ class LimitSettings:
 
     chat_chars_max: int = option(500, "Longest chat line.")
     chat_per_10_s_max: int = option(20, "Chat lines of one user in ten seconds.")
+    chat_moderation_timeout_s: float = option(1.0, "How long moderation may look at a chat line.")
+    chat_moderation_default: str = option(
+        "hold", "allow, hold or refuse: a chat line that moderation did not answer for in time."
+    )
     post_chars_max: int = option(5000, "Longest post.")
     comment_chars_max: int = option(2000, "Longest comment.")
     rates_enabled: bool = option(True, "Count requests against rate tiers.")
+
+    def __post_init__(self) -> None:
+        if self.chat_moderation_default not in ("allow", "hold", "refuse"):
+            raise SettingsInvalid("limits.chat_moderation_default is allow, hold or refuse.")
 
 
 @dataclass(frozen=True)

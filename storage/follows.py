@@ -63,15 +63,16 @@ async def list_followed(
 
 async def list_follow_pairs(
     connection: Connection, pairs: Sequence[tuple[uuid.UUID, uuid.UUID]]
-) -> set[tuple[uuid.UUID, uuid.UUID]]:
-    """Return which of the (follower, followee) pairs are true."""
+) -> dict[tuple[uuid.UUID, uuid.UUID], datetime]:
+    """Return since when each of the (follower, followee) pairs is true, where it is."""
     rows = await connection.fetch(
-        "SELECT f.follower_id, f.followee_id FROM unnest($1::uuid[], $2::uuid[]) AS p (a, b)"
+        "SELECT f.follower_id, f.followee_id, f.created_at"
+        " FROM unnest($1::uuid[], $2::uuid[]) AS p (a, b)"
         " JOIN follows f ON f.follower_id = p.a AND f.followee_id = p.b",
         [follower for follower, _followee in pairs],
         [followee for _follower, followee in pairs],
     )
-    return {(row["follower_id"], row["followee_id"]) for row in rows}
+    return {(row["follower_id"], row["followee_id"]): row["created_at"] for row in rows}
 
 
 async def list_followers(

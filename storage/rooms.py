@@ -26,6 +26,7 @@ from storage.database import (
     read_row,
     read_rows,
 )
+from storage.room_rules import RULE_WRITES, changes_rules
 
 WRITE_TIMEOUT_S = 5.0
 Sender = tuple[uuid.UUID, uuid.UUID, str]
@@ -75,15 +76,15 @@ class StatusChange(msgspec.Struct, frozen=True):
 class TickOutcome:
     """What became of a tick, room by room: a room is written whole or not at all.
 
-    `repeated` maps senders that were already stored to their (message id, seq); their rooms, like
-    the `fenced` ones, were left untouched.
+    `repeated` maps senders that were already stored to their (message id, seq, kind); their rooms,
+    like the `fenced` ones, were left untouched.
     """
 
     fenced: frozenset[uuid.UUID] = frozenset()
-    repeated: dict[Sender, tuple[uuid.UUID, int]] = field(default_factory=dict)
+    repeated: dict[Sender, tuple[uuid.UUID, int, str]] = field(default_factory=dict)
 
 
-WRITE_TICK = """
+TICK = """
 WITH owned AS (
     SELECT p.object_id AS room_id
     FROM hosts h JOIN placements p ON p.host_id = h.id AND p.incarnation = h.incarnation
@@ -95,7 +96,7 @@ WITH owned AS (
                          $8::text[], $9::text[], $10::timestamptz[])
         AS g (room_id, seq, id, kind, user_id, client_id, body, created_at)
 ), repeated AS (
-    SELECT m.room_id, m.user_id, m.client_id, m.id, m.seq
+    SELECT m.room_id, m.user_id, m.client_id, m.id, m.seq, m.kind
     FROM given g JOIN room_messages m USING (room_id, user_id, client_id)
 ), writable AS (
     SELECT room_id FROM owned EXCEPT SELECT room_id FROM repeated
@@ -122,10 +123,16 @@ WITH owned AS (
     SELECT c.event_id, c.event_name, l.id, l.owner_id, jsonb_build_object('title', l.title)
     FROM changes c JOIN lives l ON l.id = c.room_id WHERE c.event_id IS NOT NULL
 )
-SELECT room_id, NULL::uuid AS user_id, NULL AS client_id, NULL::uuid AS id, NULL::bigint AS seq
-FROM owned
-UNION ALL SELECT room_id, user_id, client_id, id, seq FROM repeated
 """
+ANSWER = """
+SELECT room_id, NULL::uuid AS user_id, NULL AS client_id, NULL::uuid AS id, NULL::bigint AS seq,
+       NULL AS kind
+FROM owned
+UNION ALL SELECT room_id, user_id, client_id, id, seq, kind FROM repeated
+"""
+LINES_ALONE = TICK + ANSWER
+LINES_AND_RULES = TICK + RULE_WRITES + ANSWER
+"""Only ticks in which a moderator did something pay for the second statement."""
 
 
 async def write_tick(
@@ -139,9 +146,10 @@ async def write_tick(
     At most one status change per room, with its message among `messages`. Raises WriteRefused or
     SequenceTaken when surely nothing was written, WriteOutcomeUnknown when nobody can say.
     """
+    has_rules = any(changes_rules(message.kind, message.body) for message in messages)
     try:
         rows = await connection.fetch(
-            WRITE_TICK,
+            LINES_AND_RULES if has_rules else LINES_ALONE,
             *host,
             [message.room_id for message in messages],
             [message.seq for message in messages],
@@ -164,7 +172,11 @@ async def write_tick(
     return TickOutcome(
         fenced=frozenset(message.room_id for message in messages) - owned,
         repeated={
-            (row["room_id"], row["user_id"], row["client_id"]): (row["id"], row["seq"])
+            (row["room_id"], row["user_id"], row["client_id"]): (
+                row["id"],
+                row["seq"],
+                row["kind"],
+            )
             for row in rows
             if row["id"] is not None
         },

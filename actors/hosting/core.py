@@ -69,7 +69,10 @@ class Core(Protocol):
         ...
 
     def handle(self, requester: Requester, command: Any) -> list[Effect]:
-        """Act on a command of the kind; refusals of rules are effects, not exceptions."""
+        """Act on a command of the kind, or on what a port said (`Consulted`).
+
+        Refusals of rules are effects, not exceptions.
+        """
         ...
 
     def pass_time(self) -> list[Effect]:
@@ -148,6 +151,8 @@ class Kind:
     signals: tuple[type, ...]
     """What the host sends to single peers."""
     store: KindStore
+    consult: Callable[[Any], Awaitable[Any]] | None = None
+    """A port that cores may consult; always asked with a deadline."""
     run_beside: Callable[[HostView], Coroutine[Any, Any, None]] | None = None
     """Runs on every host until cancelled; what it does may be lost at any time."""
 

@@ -47,11 +47,12 @@ class Requester:
 
 @dataclass(frozen=True)
 class Acknowledge:
-    """What was sent is stored under this number: tell its sender."""
+    """What was sent is stored under this number, as this kind of entry: tell its sender."""
 
     requester: Requester
     entry_id: uuid.UUID
     seq: int
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,4 +93,21 @@ class Signal:
     message: Any
 
 
-Effect = Acknowledge | Refuse | Finish | Publish | Show | Signal
+@dataclass(frozen=True)
+class Consult:
+    """Ask the kind's port; the core hears the answer as a `Consulted`, on time."""
+
+    question: Any
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class Consulted:
+    """The port's answer, given to the core as a command; None: it failed or was too slow."""
+
+    question: Any
+    answer: Any
+
+
+Telling = Acknowledge | Refuse | Finish | Publish | Show | Signal
+Effect = Telling | Consult

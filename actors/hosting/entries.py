@@ -5,12 +5,20 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 Sender = tuple[uuid.UUID, str]
 """Who sent something and their own id of it: the same again is a repeat."""
-Known = tuple[uuid.UUID, int]
-"""Under which id and number something sent is stored."""
+
+
+class Known(NamedTuple):
+    """Under which id and number something sent is stored, and as what kind of entry."""
+
+    entry_id: uuid.UUID
+    seq: int
+    kind: str = ""
+
+
 Repeats = dict[Sender, Known]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from actors.hosting.core import Core, Kind, ObjectKey
-from actors.hosting.effects import Acknowledge, Effect, Finish, Publish, Refuse, Show, Signal
+from actors.hosting.effects import Acknowledge, Finish, Publish, Refuse, Show, Signal, Telling
 from actors.hosting.entries import Entry
 from actors.hosting.messages import (
     Denied,
@@ -89,7 +89,7 @@ class Hosted:
             shown={show.kind: show.data for show in core.snapshot()},
         )
 
-    def carry_out(self, effect: Effect, links: Mapping[str, HostLink]) -> None:
+    def carry_out(self, effect: Telling, links: Mapping[str, HostLink]) -> None:
         """Send what an effect says to whom it concerns; lost links are passed over."""
         if isinstance(effect, Publish):
             self._tell(Entries(self.key, self._write_lines(effect.entries)))
@@ -106,7 +106,8 @@ class Hosted:
     ) -> None:
         if isinstance(effect, Acknowledge):
             epoch = str(self.core.epoch)
-            send_to(link, Stored(request_id, str(effect.entry_id), epoch, effect.seq))
+            entry_id = str(effect.entry_id)
+            send_to(link, Stored(request_id, entry_id, epoch, effect.seq, effect.kind))
         elif isinstance(effect, Finish):
             send_to(link, Done(request_id))
         else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from actors.hosting.effects import (
@@ -35,7 +35,7 @@ MAILBOX_MAX = 1000
 class Draft:
     """Something accepted that awaits its number and its place in storage.
 
-    With a `change`, requesters are told that it is done; without, under which number it stands.
+    With a `sender`, requesters are told under which number it stands; without, that it is done.
     """
 
     id: uuid.UUID
@@ -44,13 +44,16 @@ class Draft:
     requesters: list[Requester]
     sender: Sender | None = None
     change: Any = None
+    is_decided: bool = False
+    """It was decided by looking at what waited before it, and is refused along with that."""
 
 
 class Log:
     """A durable channel as its owner holds it.
 
     `on_stored(entry, change)` is called for each entry that turns out to be stored, in order,
-    before anything is acknowledged; `change` is None for what a former owner wrote.
+    before anything is acknowledged; `change` is None for what a former owner wrote. The effects it
+    returns follow the publication.
     """
 
     def __init__(
@@ -58,9 +61,11 @@ class Log:
         head: int,
         history: Sequence[Entry],
         clock: Clock,
-        on_stored: Callable[[Entry, Any], None],
+        on_stored: Callable[[Entry, Any], list[Effect]],
     ) -> None:
         self.head = head
+        self.turns = 0
+        """How often what waits was changed by anything but being added and stored."""
         self._clock = clock
         self._on_stored = on_stored
         self._history: deque[Entry] = deque(history, maxlen=HISTORY_MAX)
@@ -100,6 +105,21 @@ class Log:
         if seq < first - 1:
             return None
         return [entry for entry in self._history if entry.seq > seq]
+
+    def find_entry(self, seq: int) -> Entry | None:
+        """Return a stored entry; None when memory does not hold it."""
+        index = seq - (self._history[0].seq if self._history else 0)
+        return self._history[index] if 0 <= index < len(self._history) else None
+
+    def replace_body(self, seq: int, body: dict[str, Any]) -> None:
+        """Change what followers are told of a stored entry from now on; storage did likewise."""
+        entry = self.find_entry(seq)
+        if entry is not None:
+            self._history[seq - self._history[0].seq] = replace(entry, body=body)
+
+    def list_drafts(self) -> list[Draft]:
+        """Return what is accepted and not yet stored, in order."""
+        return [draft for draft, _ in self._out] + list(self._queue)
 
     # Accepting
 
@@ -154,8 +174,12 @@ class Log:
         return self._settle(pairs)
 
     def revert(self, error: AppError) -> list[Effect]:
-        """Surely nothing of the batch is stored: refuse its lines, keep changes for later."""
+        """Surely nothing of the batch is stored: refuse its lines, keep changes for later.
+
+        What was decided on the strength of the batch is refused with it.
+        """
         pairs, self._out = self._out, []
+        self.turns += 1
         kept: list[Draft] = []
         effects: list[Effect] = []
         for draft, _ in pairs:
@@ -165,12 +189,16 @@ class Log:
                 kept.append(draft)
             elif draft.sender is not None:
                 self._waiting.pop(draft.sender, None)
+        for draft in [draft for draft in self._queue if draft.is_decided]:
+            self._queue.remove(draft)
+            effects += [Refuse(requester, error) for requester in draft.requesters]
         self._queue.extendleft(reversed(kept))
         return effects
 
     def drop_repeats(self, repeats: Mapping[Sender, Known]) -> list[Effect]:
         """Nothing was stored, since these lines already are: answer them, retry the rest."""
         pairs, self._out = self._out, []
+        self.turns += 1
         effects: list[Effect] = []
         kept: list[Draft] = []
         for draft, _ in pairs:
@@ -187,6 +215,7 @@ class Log:
     def resolve(self, stored: Sequence[Entry]) -> list[Effect]:
         """Compare the batch with everything stored after the head: publish that, retry the rest."""
         pairs, self._out = self._out, []
+        self.turns += 1
         drafts = {draft.id: draft for draft, _ in pairs}
         found = [(drafts.pop(entry.id, None), entry) for entry in stored]
         self._queue.extendleft(reversed(list(drafts.values())))
@@ -196,28 +225,29 @@ class Log:
 
     def _settle(self, pairs: Sequence[tuple[Draft | None, Entry]]) -> list[Effect]:
         effects: list[Effect] = []
+        following: list[Effect] = []
         for draft, entry in pairs:
             self.head = entry.seq
             self._history.append(entry)
             self._remember(entry)
-            self._on_stored(entry, None if draft is None else draft.change)
+            following += self._on_stored(entry, None if draft is None else draft.change)
             if draft is None:
                 continue
-            if draft.change is not None:
+            if draft is self._last_change:
+                self._last_change = None
+            if draft.sender is None:
                 effects += [Finish(requester) for requester in draft.requesters]
-                if draft is self._last_change:
-                    self._last_change = None
             else:
-                effects += [Acknowledge(r, entry.id, entry.seq) for r in draft.requesters]
-            if draft.sender is not None:
+                known = Known(entry.id, entry.seq, entry.kind)
+                effects += [Acknowledge(requester, *known) for requester in draft.requesters]
                 self._waiting.pop(draft.sender, None)
         if pairs:
             effects.append(Publish(tuple(entry for _, entry in pairs)))
-        return effects
+        return effects + following
 
     def _remember(self, entry: Entry) -> None:
         sender = entry.sender
         if sender is not None:
-            self._known[sender] = (entry.id, entry.seq)
+            self._known[sender] = Known(entry.id, entry.seq, entry.kind)
             while len(self._known) > HISTORY_MAX:
                 self._known.popitem(last=False)

@@ -180,12 +180,13 @@ class SurveyPage(Message, frozen=True):
 
 
 class Stored(Message, frozen=True):
-    """What was sent is stored under this number."""
+    """What was sent is stored under this number, as this kind of entry."""
 
     request_id: int
     entry_id: str
     epoch: str
     seq: int
+    kind: str = ""
 
 
 class Done(Message, frozen=True):

@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.hosting.core import Core, CoreTerms, HostRef, Kind, ObjectKey
-from actors.hosting.effects import Effect, ObjectMoved, Publish, Refuse, Requester
+from actors.hosting.effects import (
+    Consult,
+    Consulted,
+    Effect,
+    ObjectMoved,
+    Publish,
+    Refuse,
+    Requester,
+)
 from actors.hosting.hosted import Hosted, deny, send_to
 from actors.hosting.messages import Gone, ObjectFacts
 from actors.hosting.ports import HostLink, HostStore
@@ -158,7 +166,10 @@ class Roster:
         with Guard(lambda error: self._break(key, error, requester)) as guard:
             for effect in step(hosted.core):
                 self._count(hosted, effect)
-                hosted.carry_out(effect, self._ports.links)
+                if isinstance(effect, Consult):
+                    self._ports.start(self._consult(hosted, effect), "host-consult")
+                else:
+                    hosted.carry_out(effect, self._ports.links)
         if guard.is_broken:
             return False
         if hosted.core.log.has_work:
@@ -194,6 +205,22 @@ class Roster:
     def touch(self, hosted: Hosted) -> None:
         """Note that somebody wanted the object just now."""
         hosted.touched_s = self._clock.monotonic_s()
+
+    async def _consult(self, hosted: Hosted, effect: Consult) -> None:
+        """Ask the kind's port and tell the core; a port that fails or is slow answers None."""
+        consult = hosted.kind.consult
+        assert consult is not None, "a core consults only the port that its kind has"
+        answer: Any = None
+        try:
+            async with asyncio.timeout(effect.timeout_s):
+                answer = await consult(effect.question)
+        except TimeoutError:
+            log.warning("host.port_slow", kind=hosted.kind.name, timeout_s=effect.timeout_s)
+        except Exception as error:  # whatever a port does, the object goes on
+            log.exception("host.port_failed", kind=hosted.kind.name, error=type(error).__name__)
+        heard = Consulted(effect.question, answer)
+        if self._objects.get(hosted.key) is hosted and not hosted.is_stopped:
+            self.act(hosted.key, lambda core: core.handle(Requester(""), heard))
 
     def forget_link(self, name: str) -> None:
         """A peer is gone: it follows nothing any more."""

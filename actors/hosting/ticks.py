@@ -215,7 +215,7 @@ class TickWriter:
     def _is_outdated(self, object_id: uuid.UUID, repeats: Repeats) -> bool:
         """Whether a statement that came late stored what the object has not shown yet."""
         core = self._find_core(object_id)
-        return core is not None and any(seq > core.log.head for _, seq in repeats.values())
+        return core is not None and any(known.seq > core.log.head for known in repeats.values())
 
     async def _compare_with_storage(self, batches: Mapping[uuid.UUID, Batch]) -> None:
         """Find out what was stored. Renewing first waits for our own writes still in flight."""

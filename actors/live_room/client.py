@@ -6,20 +6,43 @@ import uuid
 
 from actors.hosting.client import HostClient
 from actors.hosting.core import ObjectKey
+from actors.hosting.followed import RequestFailed
 from actors.hosting.messages import Done, EntryLine, Stored
-from actors.live_room.entries import Speaker
+from actors.live_room import members, moderation, rules
+from actors.live_room.entries import ChatLineEmpty, ChatLineTooLong, ClientIdInvalid, Speaker
 from actors.live_room.messages import (
+    Announce,
     ChatSend,
     LiveEnd,
+    Membership,
     PublisherDown,
     PublisherUp,
+    RaidArrive,
+    RaidStart,
+    ReactionSend,
     TypingSend,
     ViewersReport,
 )
+from kit.errors import AppError
 from storage.placements import ROOM
 
 VIEWERS = "viewers"
 PUBLISHER = "publisher"
+Moderating = moderation.Command | Announce | RaidStart | RaidArrive
+MODERATION_REFUSALS: tuple[type[AppError], ...] = (
+    members.RankTooLow,
+    members.TooManyMembers,
+    moderation.HeldLineNotFound,
+    moderation.TimeOutInvalid,
+    moderation.TooManyPins,
+    rules.RulesInvalid,
+    rules.SubscriptionsUnavailable,
+    ChatLineEmpty,
+    ChatLineTooLong,
+    ClientIdInvalid,
+)
+"""What a room may say no with; `moderate` raises it as it is declared."""
+REFUSALS = {refusal.code: refusal for refusal in MODERATION_REFUSALS}
 
 
 class RoomClient:
@@ -37,11 +60,32 @@ class RoomClient:
         self._hosts.unfollow(ObjectKey(ROOM, room_id))
 
     async def send_chat(
-        self, room_id: uuid.UUID, speaker: Speaker, client_id: str, text: str
+        self,
+        room_id: uuid.UUID,
+        speaker: Speaker,
+        client_id: str,
+        text: str,
+        membership: Membership | None = None,
     ) -> Stored:
-        """Write a line; returns once it is stored. Raises RequestFailed or ObjectUnanswered."""
-        line = ChatSend(speaker, client_id, text)
+        """Write a line; returns once it is stored. Raises RequestFailed or ObjectUnanswered.
+
+        A room whose rules ask who follows refuses with `membership_needed`: say it, and ask again.
+        """
+        line = ChatSend(speaker, client_id, text, membership)
         return await self._hosts.ask(ObjectKey(ROOM, room_id), line, Stored)
+
+    async def moderate(self, room_id: uuid.UUID, command: Moderating) -> None:
+        """Have a moderator's command carried out; returns once that is stored.
+
+        Raises the room's refusal as it is declared, or ObjectUnanswered.
+        """
+        try:
+            await self._hosts.ask(ObjectKey(ROOM, room_id), command, object)
+        except RequestFailed as failure:
+            refusal = REFUSALS.get(failure.refusal.code)
+            if refusal is None:
+                raise
+            raise refusal(failure.refusal.message, **failure.refusal.details) from failure
 
     async def read_history(self, room_id: uuid.UUID, seq: int, limit: int) -> list[EntryLine]:
         """Return entries after `seq`, oldest first, at most one page."""
@@ -60,6 +104,12 @@ class RoomClient:
         room = self._hosts.find_followed(ObjectKey(ROOM, room_id))
         if room is not None:
             room.tell(TypingSend(speaker))
+
+    def send_reaction(self, room_id: uuid.UUID, speaker: Speaker, reaction: str) -> None:
+        """Count a reaction, when the room is open."""
+        room = self._hosts.find_followed(ObjectKey(ROOM, room_id))
+        if room is not None:
+            room.tell(ReactionSend(speaker, reaction))
 
     def report_viewers(self, room_id: uuid.UUID, viewers: int) -> None:
         """Say how many distinct watchers this edge has in an opened room."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import enum
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from actors.hosting.entries import Entry
+from actors.live_room.rules import describe_rules, read_rules
 from kit.clock import Clock, format_time
 from kit.errors import Conflict, MalformedRequest, RateLimited
 
@@ -58,11 +59,12 @@ class RoomEnded(Conflict):
 
 @dataclass(frozen=True)
 class Speaker:
-    """Who writes, with the names shown."""
+    """Who writes or acts, with the names shown; `role` is the site's, not the room's."""
 
     user_id: uuid.UUID
     username: str
     display_name: str
+    role: str = "user"
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,12 @@ class RoomTerms:
     make_id: Callable[[], uuid.UUID]
     chat_chars_max: int = 500
     chat_per_10_s_max: int = 20
+    is_moderated: bool = False
+    """Whether there is a port that looks at lines first."""
+    moderation_timeout_s: float = 1.0
+    moderation_default: str = "hold"
+    """What a line gets when the port does not answer in time: allow, hold or refuse."""
+    has_subscriptions: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,16 +128,29 @@ def describe_speaker(speaker: Speaker) -> dict[str, str]:
     }
 
 
+def read_speaker(person: Mapping[str, str]) -> Speaker:
+    """Read a person as `describe_speaker` wrote them."""
+    return Speaker(uuid.UUID(person["id"]), person["username"], person["display_name"])
+
+
 def describe_entry(room_id: uuid.UUID, entry: Entry) -> dict[str, Any]:
     """Return the `data` of the event that tells of an entry."""
     at = format_time(entry.created_at)
+    body = entry.body
     if entry.kind == "chat_message":
-        return {
+        line = {
             "id": str(entry.id),
             "room": str(room_id),
-            "user": entry.body["user"],
-            "text": entry.body["text"],
-            "client_id": entry.client_id,
+            "user": body["user"],
+            "text": body["text"],
+            "client_id": entry.client_id or body.get("client_id"),
             "created_at": at,
         }
-    return {**entry.body, "at": at}
+        return {**line, "deleted": True} if body.get("deleted") else line
+    if entry.kind == "message_held":
+        return {"held_id": str(entry.id), "at": at}  # what it says is for moderators alone
+    if entry.kind == "rules_changed":
+        return {"rules": describe_rules(read_rules(body["rules"])), "by": body["by"], "at": at}
+    if entry.kind == "announcement":
+        return {"id": str(entry.id), "room": str(room_id), **body, "at": at}
+    return {**body, "at": at}

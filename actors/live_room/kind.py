@@ -4,24 +4,47 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
 
 from actors.hosting.core import CoreTerms, HostRef, Kind, KindStore, Loaded, TickOutcome
-from actors.hosting.entries import Batch, Entry, Repeats
+from actors.hosting.entries import Batch, Entry, Known, Repeats
 from actors.hosting.messages import API, EDGE
+from actors.live_room.chat_state import ChatState, StoredRoom, read_held
 from actors.live_room.counts import run_count_board
-from actors.live_room.entries import Change, RoomFacts, RoomStatus, RoomTerms, describe_entry
+from actors.live_room.entries import (
+    Change,
+    RoomStatus,
+    RoomTerms,
+    Speaker,
+    describe_entry,
+)
+from actors.live_room.members import MEMBERS_MAX, Member
 from actors.live_room.messages import (
+    Announce,
     ChatSend,
+    HeldDecide,
+    LineDelete,
+    LinePin,
     LiveEnd,
+    MemberChange,
     PublisherDown,
     PublisherUp,
+    RaidArrive,
+    RaidStart,
+    ReactionSend,
+    RulesChange,
     SessionEnd,
     TypingSend,
     ViewersReport,
 )
+from actors.live_room.review import ModerationPort
 from actors.live_room.room import Room
+from actors.live_room.rules import read_rules
+from actors.live_room.talk import HELD_MAX
 from storage.database import Connection
 from storage.placements import ROOM
+from storage.room_rules import MemberRow, find_rules, list_held, list_members, list_pins
 from storage.rooms import (
     RoomMessage,
     StatusChange,
@@ -44,7 +67,7 @@ async def load_room(
         return None
     recent = await list_messages_before(connection, room_id, None, history_max)
     history = [read_entry(message) for message in reversed(recent)]
-    facts = RoomFacts(
+    facts = StoredRoom(
         id=record.id,
         owner_id=record.owner_id,
         epoch=record.epoch,
@@ -53,15 +76,46 @@ async def load_room(
         origin=record.origin,
         origin_gen=record.origin_gen,
         viewers_peak=record.viewers_peak,
+        chat=await load_chat(connection, room_id),
     )
     return Loaded(facts, history)
 
 
-def make_room(loaded: Loaded, terms: CoreTerms) -> Room:
+async def load_chat(connection: Connection, room_id: uuid.UUID) -> ChatState:
+    """Read what a room knows of its chat beyond lines."""
+    now = datetime.now(UTC)
+    members = await list_members(connection, room_id, now, MEMBERS_MAX)
+    held = await list_held(connection, room_id, HELD_MAX)
+    return ChatState(
+        rules=read_rules(await find_rules(connection, room_id)),
+        members={row.user_id: _read_member(row) for row in members},
+        pins=tuple(await list_pins(connection, room_id)),
+        held={row.id: read_held(row.id, row.body) for row in held},
+    )
+
+
+def _read_member(row: MemberRow) -> Member:
+    return Member(
+        person=Speaker(row.user_id, row.username, row.display_name),
+        is_moderator=row.role == "moderator",
+        is_banned=row.is_banned,
+        timed_out_until=row.timed_out_until,
+    )
+
+
+def make_room(loaded: Loaded, terms: CoreTerms, *, is_moderated: bool = False) -> Room:
     """Build the room from what was loaded."""
     limits = terms.limits
-    rules = RoomTerms(terms.clock, terms.make_id, limits.chat_chars_max, limits.chat_per_10_s_max)
-    return Room(loaded.facts, loaded.history, rules)
+    rules = RoomTerms(
+        clock=terms.clock,
+        make_id=terms.make_id,
+        chat_chars_max=limits.chat_chars_max,
+        chat_per_10_s_max=limits.chat_per_10_s_max,
+        is_moderated=is_moderated,
+        moderation_timeout_s=limits.chat_moderation_timeout_s,
+        moderation_default=limits.chat_moderation_default,
+    )
+    return Room(loaded.facts, loaded.history, rules, loaded.facts.chat.copy())
 
 
 async def write_rooms(
@@ -81,7 +135,7 @@ async def write_rooms(
     outcome = await write_tick(connection, host, messages, changes)
     repeated: dict[uuid.UUID, Repeats] = {}
     for (room_id, user_id, client_id), known in outcome.repeated.items():
-        repeated.setdefault(room_id, {})[(user_id, client_id)] = known
+        repeated.setdefault(room_id, {})[(user_id, client_id)] = Known(*known)
     return TickOutcome(outcome.fenced, repeated)
 
 
@@ -140,22 +194,29 @@ def _write_change(room_id: uuid.UUID, change: Change) -> StatusChange:
     )
 
 
-ROOM_KIND = Kind(
-    name=ROOM,
-    make_core=make_room,
-    describe_entry=describe_entry,
-    commands={
-        EDGE: (ChatSend, TypingSend, ViewersReport, PublisherUp, PublisherDown),
-        API: (LiveEnd, ChatSend),
-    },
-    durable=(ChatSend,),
-    signals=(SessionEnd,),
-    store=KindStore(
-        load=load_room,
-        write=write_rooms,
-        read_after=read_entries_after,
-        list_unowned=list_unowned_rooms,
-    ),
-    run_beside=run_count_board,
-)
-"""Live rooms, for the hosts that run them and the clients that ask them."""
+MODERATING = (LineDelete, LinePin, MemberChange, RulesChange, HeldDecide, Announce)
+WATCHING = (ChatSend, TypingSend, ReactionSend, ViewersReport, PublisherUp, PublisherDown)
+RUNNING = (ChatSend, LiveEnd, RaidStart, RaidArrive)
+
+
+def make_room_kind(moderation: ModerationPort | None = None) -> Kind:
+    """Return the kind; with a port, it looks at guests' lines before anybody sees them."""
+    return Kind(
+        name=ROOM,
+        make_core=partial(make_room, is_moderated=moderation is not None),
+        describe_entry=describe_entry,
+        commands={EDGE: (*WATCHING, *MODERATING), API: (*RUNNING, *MODERATING)},
+        durable=(ChatSend, RaidStart, RaidArrive, *MODERATING),
+        signals=(SessionEnd,),
+        store=KindStore(
+            load=load_room,
+            write=write_rooms,
+            read_after=read_entries_after,
+            list_unowned=list_unowned_rooms,
+        ),
+        consult=moderation,
+        run_beside=run_count_board,
+    )
+
+
+ROOM_KIND = make_room_kind()

@@ -5,26 +5,71 @@ They travel inside the runtime's messages (`actors/hosting/messages.py`), which 
 
 from __future__ import annotations
 
+import enum
+import uuid
+from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from actors.hosting.messages import Message
 from actors.live_room.entries import Speaker
+
+
+class Membership(msgspec.Struct, array_like=True, frozen=True):
+    """What somebody is to the room's owner, as storage says."""
+
+    follows_since: datetime | None
+    is_subscriber: bool
+
+
+class LineRef(msgspec.Struct, array_like=True, frozen=True):
+    """A stored chat line, as whoever asks read it."""
+
+    id: uuid.UUID
+    seq: int
+    user: dict[str, str]
+    text: str
+    created_at: datetime
+
+
+class MemberAct(enum.StrEnum):
+    """What can be done to a person in a room."""
+
+    APPOINT = "appoint"
+    DISMISS = "dismiss"
+    BAN = "ban"
+    TIME_OUT = "time_out"
+    PARDON = "pardon"
+    """Ends a ban and a time-out."""
+
 
 # From an edge
 
 
 class ChatSend(Message, frozen=True):
-    """A line somebody wants to write; `client_id` makes repeats recognisable."""
+    """A line somebody wants to write; `client_id` makes repeats recognisable.
+
+    `membership` may be left out: a room whose rules need it asks for it (MembershipNeeded).
+    """
 
     speaker: Speaker
     client_id: str
     text: str
+    membership: Membership | None = None
 
 
 class TypingSend(Message, frozen=True):
     """Somebody is writing."""
 
     speaker: Speaker
+
+
+class ReactionSend(Message, frozen=True):
+    """Somebody reacts."""
+
+    speaker: Speaker
+    reaction: str
 
 
 class ViewersReport(Message, frozen=True):
@@ -47,6 +92,57 @@ class PublisherDown(Message, frozen=True):
     reason: str
 
 
+# From an edge or the API: what moderators do
+
+
+class LineDelete(Message, frozen=True):
+    """Take a line down."""
+
+    by: Speaker
+    line: LineRef
+
+
+class LinePin(Message, frozen=True):
+    """Show a line above the chat, or no longer."""
+
+    by: Speaker
+    line: LineRef
+    is_pinned: bool
+
+
+class MemberChange(Message, frozen=True):
+    """Appoint, dismiss, ban, time out or pardon somebody."""
+
+    by: Speaker
+    person: Speaker
+    act: MemberAct
+    duration_s: int = 0
+    reason: str = ""
+
+
+class RulesChange(Message, frozen=True):
+    """Change the rules that are named; see `rules.RoomRules`."""
+
+    by: Speaker
+    rules: dict[str, Any]
+
+
+class HeldDecide(Message, frozen=True):
+    """Let a held line through, or not."""
+
+    by: Speaker
+    held_id: uuid.UUID
+    is_approved: bool
+
+
+class Announce(Message, frozen=True):
+    """Say something to everybody in the room's name."""
+
+    by: Speaker
+    client_id: str
+    text: str
+
+
 # From the API
 
 
@@ -54,6 +150,23 @@ class LiveEnd(Message, frozen=True):
     """The owner ends the broadcast."""
 
     reason: str
+
+
+class RaidStart(Message, frozen=True):
+    """Send the viewers on to another live; `target` says which, as events show it."""
+
+    by: Speaker
+    client_id: str
+    target: dict[str, str]
+
+
+class RaidArrive(Message, frozen=True):
+    """Viewers of another live, `source`, come here."""
+
+    by: Speaker
+    client_id: str
+    source: dict[str, str]
+    viewers: int
 
 
 # To an edge

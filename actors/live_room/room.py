@@ -10,30 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from actors.hosting.effects import Effect, Finish, Refuse, Requester, Show, Signal
+from actors.hosting.effects import Effect, Finish, Requester, Show, Signal
 from actors.hosting.entries import Entry
 from actors.hosting.log import Draft, Log
-from actors.live_room.chat import PaceBook, check_client_id, clean_text
-from actors.live_room.entries import (
-    Change,
-    Origin,
-    RoomEnded,
-    RoomFacts,
-    RoomStatus,
-    RoomTerms,
-    Speaker,
-    describe_speaker,
-)
+from actors.live_room.chat_state import ChatState
+from actors.live_room.entries import Change, Origin, RoomFacts, RoomStatus, RoomTerms
 from actors.live_room.messages import (
-    ChatSend,
     LiveEnd,
     PublisherDown,
     PublisherUp,
     SessionEnd,
-    TypingSend,
     ViewersReport,
 )
-from kit.errors import AppError
+from actors.live_room.talk import TALK_COMMANDS, Talk
 from kit.events import EventName
 
 INTERRUPTED_MAX_S = 60.0
@@ -45,7 +34,13 @@ COUNT_EVERY_S = 1.0
 class Room:
     """The state of one room on the host that owns it."""
 
-    def __init__(self, facts: RoomFacts, history: Sequence[Entry], terms: RoomTerms) -> None:
+    def __init__(
+        self,
+        facts: RoomFacts,
+        history: Sequence[Entry],
+        terms: RoomTerms,
+        chat: ChatState | None = None,
+    ) -> None:
         self.id = facts.id
         self.owner_id = facts.owner_id
         self.epoch = facts.epoch
@@ -56,7 +51,7 @@ class Room:
         self._origin_gen = facts.origin_gen
         self._viewers_peak = facts.viewers_peak
         self._terms = terms
-        self._pace = PaceBook(terms)
+        self.talk = Talk(facts, chat or ChatState(), history, terms)
         self._viewers: dict[str, int] = {}
         self._shown: tuple[int, int] | None = None
         self._count_due_s = 0.0
@@ -72,13 +67,14 @@ class Room:
     def is_idle(self) -> bool:
         """Whether nothing would be lost if the room were put away."""
         is_over = self.status in (RoomStatus.CREATED, RoomStatus.ENDED)
-        return is_over and self.log.depth == 0 and self._origin is None
+        is_quiet = self.log.depth == 0 and self.talk.is_quiet
+        return is_over and is_quiet and self._origin is None
 
     @property
     def due_s(self) -> float | None:
-        """When something is due: interrupting, ending, showing counts that changed."""
+        """When something is due: interrupting, ending, showing counts or reactions."""
         counts_due_s = self._count_due_s if self._shown != self._present else None
-        due_s = (self._interrupt_due_s, self._end_due_s, counts_due_s)
+        due_s = (self._interrupt_due_s, self._end_due_s, counts_due_s, self.talk.due_s)
         return min((time_s for time_s in due_s if time_s is not None), default=None)
 
     def get_counts(self) -> dict[str, int]:
@@ -92,17 +88,19 @@ class Room:
 
     def snapshot(self) -> list[Show]:
         """Return the latest states as a fresh follower is shown them."""
-        return [Show("viewer_count", self.get_counts())]
+        return [Show("viewer_count", self.get_counts()), self.talk.show(self.log)]
 
     # Commands
 
     def handle(self, requester: Requester, command: Any) -> list[Effect]:
         """Act on what an edge or the API says."""
         link = requester.link
-        if isinstance(command, ChatSend):
-            return self.send_chat(requester, command)
-        if isinstance(command, TypingSend):
-            return self.type(command.speaker)
+        if isinstance(command, TALK_COMMANDS):
+            is_ended = self._planned == RoomStatus.ENDED
+            viewers = self.get_counts()["viewers"]
+            return self.talk.handle(
+                self.log, requester, command, is_ended=is_ended, viewers=viewers
+            )
         if isinstance(command, ViewersReport):
             return self.report_viewers(link, command.viewers)
         if isinstance(command, PublisherUp):
@@ -111,38 +109,6 @@ class Room:
             return self.lose_publisher(link, command.session_id, command.reason)
         assert isinstance(command, LiveEnd), "the kind's commands are all handled here"
         return self.end(command.reason, requester)
-
-    def send_chat(self, requester: Requester, line: ChatSend) -> list[Effect]:
-        """Accept, repeat or refuse a chat line."""
-        sender = (line.speaker.user_id, line.client_id)
-        repeated = self.log.find_answer(sender, requester)
-        if repeated is not None:
-            return repeated
-        try:
-            check_client_id(line.client_id)
-            text = clean_text(line.text, self._terms.chat_chars_max)
-            if self._planned == RoomStatus.ENDED:
-                raise RoomEnded
-            self.log.check_space()
-            self._pace.check_pace(line.speaker.user_id)
-        except AppError as error:
-            return [Refuse(requester, error)]
-        self.log.add(
-            Draft(
-                id=self._terms.make_id(),
-                kind="chat_message",
-                body={"user": describe_speaker(line.speaker), "text": text},
-                requesters=[requester],
-                sender=sender,
-            )
-        )
-        return []
-
-    def type(self, speaker: Speaker) -> list[Effect]:
-        """Show that somebody is writing."""
-        if self._planned == RoomStatus.ENDED:
-            return []
-        return [Show("typing", {"user": describe_speaker(speaker)})]
 
     def report_viewers(self, link: str, viewers: int) -> list[Effect]:
         """Take an edge's count of distinct watchers."""
@@ -219,10 +185,11 @@ class Room:
         if self._end_due_s is not None and now_s >= self._end_due_s:
             self._end_due_s = None
             self.end("publisher_gone")
+        effects = self.talk.pass_time()
         if self._shown == self._present or now_s < self._count_due_s:
-            return []
+            return effects
         self._shown, self._count_due_s = self._present, now_s + COUNT_EVERY_S
-        return [Show("viewer_count", self.get_counts())]
+        return [*effects, Show("viewer_count", self.get_counts())]
 
     # Within
 
@@ -237,11 +204,12 @@ class Room:
         waiting = self.log.last_change
         return self.status if waiting is None else waiting.change.status
 
-    def _take_stored(self, entry: Entry, change: Change | None) -> None:
+    def _take_stored(self, entry: Entry, change: Change | None) -> list[Effect]:
         if entry.kind == "state":
             self.status = RoomStatus(entry.body["status"])
         if change is not None:
             self._origin_stored = change.origin
+        return self.talk.take_stored(self.log, entry)
 
     def _interrupt(self, reason: str) -> None:
         self._end_due_s = self._terms.clock.monotonic_s() + INTERRUPTED_MAX_S

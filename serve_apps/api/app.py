@@ -27,6 +27,7 @@ from serve_apps.http.bodies import BodyLimit
 from serve_apps.http.errors import install_errors
 from serve_apps.http.frame import RequestFrame
 from serve_apps.http.state import ApiPorts
+from serve_apps.live.chat_routes import routes as live_chat_routes
 from serve_apps.live.routes import root_routes as live_root_routes
 from serve_apps.live.routes import routes as live_routes
 from serve_apps.posts.routes import routes as posts_routes
@@ -43,6 +44,7 @@ FEATURES = (
     person_routes,
     videos_routes,
     live_routes,
+    live_chat_routes,
     realtime_routes,
     admin_routes,
 )

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 
+from actors.live_room.entries import Speaker
+from actors.live_room.messages import LineRef, Membership
+from actors.live_room.pointing import get_line, get_person
 from kit.clock import Clock
 from kit.errors import NotAuthenticated, NotFound, PermissionDenied
 from serve_apps.access.visibility import Visibility, can_view
@@ -77,6 +81,33 @@ class Audience:
             raise NotFound
         await self._check_sight(live.visibility, live.owner_id, viewer_id)
 
+    async def find_membership(self, room_id: uuid.UUID, user_id: uuid.UUID) -> Membership:
+        """Return what a person is to the live's owner; nobody can subscribe yet."""
+        try:
+            live = await self._lives.get(room_id)
+            if live is None:
+                raise NotFound
+            since = await self._follows.get((user_id, live.owner_id))
+        except LOST_CONNECTION as error:
+            raise DatabaseBusy(retry_after_s=1) from error
+        return Membership(since, is_subscriber=False)
+
+    async def find_line(self, room_id: uuid.UUID, message_id: uuid.UUID) -> LineRef:
+        """Return a line that a moderator points at; raises LineNotFound, DatabaseBusy."""
+        try:
+            async with self._ports.database.connection() as connection:
+                return await get_line(connection, room_id, message_id)
+        except LOST_CONNECTION as error:
+            raise DatabaseBusy(retry_after_s=1) from error
+
+    async def find_person(self, user_id: uuid.UUID) -> Speaker:
+        """Return a person that a moderator points at; raises PersonUnknown, DatabaseBusy."""
+        try:
+            async with self._ports.database.connection() as connection:
+                return await get_person(connection, user_id)
+        except LOST_CONNECTION as error:
+            raise DatabaseBusy(retry_after_s=1) from error
+
     async def _check_post(self, post_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:
         head = await self._posts.get(post_id)
         if head is None:
@@ -114,9 +145,9 @@ class Audience:
 
     async def _read_follows(
         self, pairs: list[tuple[uuid.UUID, uuid.UUID]]
-    ) -> dict[tuple[uuid.UUID, uuid.UUID], bool]:
+    ) -> dict[tuple[uuid.UUID, uuid.UUID], datetime]:
         async with self._ports.database.connection() as connection:
-            return dict.fromkeys(await list_follow_pairs(connection, pairs), True)
+            return await list_follow_pairs(connection, pairs)
 
 
 def _check_own(user_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:

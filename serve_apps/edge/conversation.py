@@ -11,19 +11,11 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from actors.hosting.followed import RequestFailed
-from actors.live_room.client import RoomClient
-from actors.live_room.entries import Speaker
-from kit.errors import AppError, NotAuthenticated, Unavailable
+from kit.errors import AppError, Unavailable
 from kit.logs import get_log
 from serve_apps.edge.admissions import make_allowance
-from serve_apps.edge.audience import Audience
-from serve_apps.edge.ephemeral import EphemeralChannels
 from serve_apps.edge.followers import Follower
-from serve_apps.edge.logins import Logins
-from serve_apps.edge.room_mirrors import RoomMirrors
 from serve_apps.edge.socket_frames import write_error, write_json
 from serve_apps.edge.socket_words import (
     CHANNELS_PER_REQUEST_MAX,
@@ -32,46 +24,24 @@ from serve_apps.edge.socket_words import (
     Authenticate,
     ChannelKind,
     ChannelName,
-    ChatSend,
     CloseCode,
     FrameMalformed,
     Ping,
     Position,
-    RequestRefusedByHost,
     Subscribe,
     TooManyChannels,
-    Typing,
     Unsubscribe,
     read_channel,
-    read_room,
     read_words,
 )
+from serve_apps.edge.speech import SPOKEN, Speech, TalkPorts
 
 log = get_log("edge")
 
-LINES_IN_FLIGHT_MAX = 50
 MALFORMED_MAX = 10
-TYPING_EVERY_S = 1.0
 WORDS_PER_S = 50.0
 WORDS_BURST = 150.0
 SOCKET_WAY = "socket"
-
-
-class TooManyLines(Unavailable):
-    """More lines of this socket wait for their acknowledgement than it may have."""
-
-    code, message = "too_many_lines", "Wait for your last lines to be sent."
-
-
-@dataclass(frozen=True)
-class TalkPorts:
-    """What all conversations of an edge share."""
-
-    logins: Logins
-    audience: Audience
-    rooms: RoomMirrors
-    client: RoomClient
-    ephemeral: EphemeralChannels
 
 
 class Conversation:
@@ -82,8 +52,7 @@ class Conversation:
         self._words = make_allowance(WORDS_PER_S, WORDS_BURST, time.monotonic())
         self._ports = ports
         self._rooms: set[uuid.UUID] = set()
-        self._lines: set[asyncio.Task[None]] = set()
-        self._typed_at_s = 0.0
+        self._speech = Speech(socket, ports, self._rooms)
         self._malformed = 0
 
     async def hear(self, text: str) -> None:
@@ -93,14 +62,12 @@ class Conversation:
             return
         try:
             words = read_words(text)
-            if isinstance(words, ChatSend):
-                self._start_line(words)
+            if isinstance(words, SPOKEN):
+                self._speech.hear(words)
             elif isinstance(words, Subscribe):
                 await self.subscribe(words)
             elif isinstance(words, Unsubscribe):
                 self._unsubscribe(words)
-            elif isinstance(words, Typing):
-                self._type(words)
             elif isinstance(words, Authenticate):
                 await self._authenticate(words)
             elif isinstance(words, Ping):
@@ -116,9 +83,7 @@ class Conversation:
 
     async def close(self) -> None:
         """Forget everything; called when the connection is gone."""
-        for task in self._lines:
-            task.cancel()
-        await asyncio.gather(*self._lines, return_exceptions=True)
+        await self._speech.close()
         for name in list(self.socket.channels):
             self._drop(read_channel(name))
 
@@ -157,12 +122,6 @@ class Conversation:
             if mirror is not None:
                 mirror.count_watcher(None, SOCKET_WAY, -1)
                 mirror.count_watcher(user_id, SOCKET_WAY, +1)
-
-    def _get_speaker(self) -> Speaker:
-        member = self.socket.member
-        if member is None:
-            raise NotAuthenticated
-        return Speaker(member.identity.user_id, member.identity.username, member.display_name)
 
     # Channels
 
@@ -279,58 +238,6 @@ class Conversation:
             mirror.detach(self.socket)
             mirror.count_watcher(self._viewer_id, SOCKET_WAY, -1)
             self._ports.rooms.release(channel.id)
-
-    # Lines
-
-    def _start_line(self, words: ChatSend) -> None:
-        if len(self._lines) >= LINES_IN_FLIGHT_MAX:
-            error = TooManyLines(retry_after_s=1)
-            self.socket.answer(write_error(error, client_id=words.client_id))
-            return
-        task = asyncio.create_task(self._send_line(words), name="chat-line")
-        self._lines.add(task)
-        task.add_done_callback(self._lines.discard)
-
-    async def _send_line(self, words: ChatSend) -> None:
-        """Have one line stored and answer it."""
-        try:
-            speaker = self._get_speaker()
-            room_id = read_room(words.room)
-            if room_id not in self._rooms:
-                channel = ChannelName(ChannelKind.ROOM, room_id)
-                await self._ports.audience.check_channel(channel, self._viewer_id)
-            self._ports.rooms.hold(room_id)
-            try:
-                stored = await self._ports.client.send_chat(
-                    room_id, speaker, words.client_id, words.text
-                )
-            finally:
-                self._ports.rooms.release(room_id)
-        except RequestFailed as failure:
-            said = failure.refusal
-            refusal = RequestRefusedByHost(
-                said.code, said.message, retryable=said.retryable, **said.details
-            )
-            self.socket.answer(write_error(refusal, client_id=words.client_id))
-        except AppError as error:
-            self.socket.answer(write_error(error, client_id=words.client_id))
-        else:
-            ack = {
-                "type": "ack",
-                "client_id": words.client_id,
-                "message_id": stored.entry_id,
-                "epoch": stored.epoch,
-                "offset": stored.seq,
-            }
-            self.socket.answer(write_json(ack))
-
-    def _type(self, words: Typing) -> None:
-        speaker = self._get_speaker()
-        room_id = read_room(words.room)
-        now_s = time.monotonic()
-        if room_id in self._rooms and now_s - self._typed_at_s >= TYPING_EVERY_S:
-            self._typed_at_s = now_s
-            self._ports.client.send_typing(room_id, speaker)
 
     def _count_malformed(self, error: AppError) -> None:
         if isinstance(error, FrameMalformed):

@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 
 from kit.errors import AppError, MalformedRequest
 from kit.logs import get_log
-from serve_apps.edge.conversation import Conversation, TalkPorts
+from serve_apps.edge.conversation import Conversation
 from serve_apps.edge.event_streams import EventStream, read_positions
 from serve_apps.edge.followers import Member
 from serve_apps.edge.refusals import build_refusal
@@ -22,6 +22,7 @@ from serve_apps.edge.socket_words import (
     TooManyChannels,
     read_channel,
 )
+from serve_apps.edge.speech import TalkPorts
 
 log = get_log("edge")
 

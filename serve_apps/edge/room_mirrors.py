@@ -13,8 +13,11 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from actors.hosting.core import ObjectKey
 from actors.hosting.messages import EntryLine, Opened
+from actors.live_room.chat_state import MESSAGE_DELETED
 from actors.live_room.client import RoomClient
 from actors.live_room.messages import SessionEnd
 from kit.errors import Unavailable
@@ -38,7 +41,7 @@ EVENTS_PER_FRAME_MAX = 50
 FRAME_BYTES_AIM = 64 << 10
 OPEN_TIMEOUT_S = 3.0
 REPORT_EVERY_S = 0.2
-REPEATED_KINDS = frozenset({"viewer_count"})
+REPEATED_KINDS = frozenset({"viewer_count", "room"})
 
 
 class RoomNotReached(Unavailable):
@@ -118,6 +121,8 @@ class RoomMirror:
             self._ring.append((entry.seq, event))
             self.head = entry.seq
             events.append(event)
+            if entry.kind == MESSAGE_DELETED:
+                self._blank(int(msgspec.json.decode(entry.data)["offset"]))
         frame = join_events(events)
         for socket in list(self.followers):
             if not socket.send(frame):
@@ -231,6 +236,19 @@ class RoomMirror:
             (e.seq, write_durable_event(e.kind, self.channel, self.epoch, e.seq, e.data))
             for e in lines
         ]
+
+    def _blank(self, offset: int) -> None:
+        """Forget what a deleted line said: whoever comes later gets its number alone."""
+        self._pages.clear()
+        first = self._ring[0][0]
+        if not first <= offset <= self.head:
+            return
+        event = msgspec.json.decode(self._ring[offset - first][1])
+        data = {**event["data"], "text": "", "deleted": True}
+        blank = write_durable_event(
+            event["type"], self.channel, self.epoch, offset, msgspec.json.encode(data)
+        )
+        self._ring[offset - first] = (offset, blank)
 
     def _replay(self, socket: Follower, events: list[Line]) -> None:
         if events:

@@ -35,7 +35,6 @@ from serve_apps.access.grants import TicketBook
 from serve_apps.access.revocations import RevocationBook
 from serve_apps.edge.addresses import EdgeAddress, find_candidate_ips, make_edge_address
 from serve_apps.edge.audience import Audience, AudiencePorts
-from serve_apps.edge.conversation import TalkPorts
 from serve_apps.edge.ephemeral import EphemeralChannels
 from serve_apps.edge.event_server import EventServer
 from serve_apps.edge.live_access import LiveAccessBook
@@ -46,6 +45,7 @@ from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
 from serve_apps.edge.room_mirrors import RoomMirrors
 from serve_apps.edge.socket_echo import echo_frames
 from serve_apps.edge.socket_server import SocketServer
+from serve_apps.edge.speech import TalkPorts
 from serve_apps.edge.upload_writer import FinishUpload, UploadPorts
 from serve_apps.edge.uploads import add_upload_routes
 from serve_apps.edge.whip import WhipPorts, add_whip_routes

@@ -22,11 +22,12 @@ from kit.metrics import SOCKETS_OPEN, SOCKETS_SLOW, SOCKETS_UNREAD
 from kit.settings import Settings
 from serve_apps.access.callers import find_caller, read_networks
 from serve_apps.edge.admissions import Admissions
-from serve_apps.edge.conversation import Conversation, TalkPorts
+from serve_apps.edge.conversation import Conversation
 from serve_apps.edge.followers import CALM_BYTES, LAG_MAX_S, Follower
 from serve_apps.edge.refusals import build_refusal
 from serve_apps.edge.socket_words import FRAME_BYTES_MAX, ChannelKind, ChannelName, CloseCode
 from serve_apps.edge.sockets import Socket
+from serve_apps.edge.speech import TalkPorts
 from serve_apps.edge.strict_websocket import StrictWebSocket
 
 log = get_log("edge")

@@ -100,11 +100,44 @@ class Typing(msgspec.Struct, frozen=True, tag="typing"):
     room: str
 
 
+class Reaction(msgspec.Struct, frozen=True, tag="react"):
+    """React to what happens in a room; only sums are shown."""
+
+    room: str
+    reaction: str
+
+
+class ModerateAct(enum.StrEnum):
+    """What a moderator does."""
+
+    DELETE = "delete"
+    PIN = "pin"
+    UNPIN = "unpin"
+    BAN = "ban"
+    TIME_OUT = "time_out"
+    PARDON = "pardon"
+    APPROVE = "approve"
+    REFUSE = "refuse"
+
+
+class Moderate(msgspec.Struct, frozen=True, tag="moderate"):
+    """Act on a line (`message_id`), a person (`user_id`) or a held line (`held_id`)."""
+
+    room: str
+    client_id: str
+    act: ModerateAct
+    message_id: uuid.UUID | None = None
+    user_id: uuid.UUID | None = None
+    held_id: uuid.UUID | None = None
+    duration_s: int = 0
+    reason: str = ""
+
+
 class Ping(msgspec.Struct, frozen=True, tag="ping"):
     """Ask whether anybody is there, where a client cannot send the protocol's own ping."""
 
 
-Words = Authenticate | Subscribe | Unsubscribe | ChatSend | Typing | Ping
+Words = Authenticate | Subscribe | Unsubscribe | ChatSend | Typing | Reaction | Moderate | Ping
 DECODER: msgspec.json.Decoder[Words] = msgspec.json.Decoder(Words)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import uuid
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Annotated, Protocol, cast
+from typing import Annotated, Any, Protocol, cast
 
 from fastapi import Depends, Request
 
 from actors.hosting.messages import Stored
 from actors.live_room.entries import Speaker
+from actors.live_room.messages import Membership
 from kit.clock import Clock
 from kit.errors import NotAuthenticated
 from kit.settings import Settings
@@ -34,13 +35,22 @@ class RoomCommands(Protocol):
         ...
 
     async def send_chat(
-        self, room_id: uuid.UUID, speaker: Speaker, client_id: str, text: str
+        self,
+        room_id: uuid.UUID,
+        speaker: Speaker,
+        client_id: str,
+        text: str,
+        membership: Membership | None = None,
     ) -> Stored:
         """Write a line; returns once it is stored. Raises RequestFailed or Unavailable's kinds."""
         ...
 
     async def move_room(self, room_id: uuid.UUID, host_id: str) -> None:
         """Hand a room to another host; returns once it runs there. Raises as `send_chat` does."""
+        ...
+
+    async def moderate(self, room_id: uuid.UUID, command: Any) -> None:
+        """Have a moderator's command carried out and stored; raises what refuses it."""
         ...
 
 

@@ -10,10 +10,12 @@ import uuid
 from actors.hosting.followed import RequestFailed
 from actors.hosting.messages import Denied, Stored
 from actors.live_room.entries import Speaker
+from actors.live_room.messages import Membership
 from kit.errors import AppError, Conflict, MalformedRequest, NotAuthenticated, RateLimited
 from serve_apps.access.identity import Identity
 from serve_apps.http.state import ApiPorts
 from serve_apps.live.service import get_live
+from storage.follows import list_follow_pairs
 from storage.users import find_user
 
 
@@ -47,12 +49,16 @@ async def write_line(
     Raises LiveNotFound, LineRefused or Unavailable's kinds.
     """
     async with ports.database.transaction() as connection:
-        await get_live(connection, writer, live_id)
+        live = await get_live(connection, writer, live_id)
         user = await find_user(connection, writer.user_id)
+        pair = (writer.user_id, live.owner_id)
+        follows = await list_follow_pairs(connection, [pair])
     if user is None:
         raise NotAuthenticated
-    speaker = Speaker(user.id, user.username, user.display_name or user.username)
+    name, role = user.display_name or user.username, str(writer.role)
+    speaker = Speaker(user.id, user.username, name, role)
+    membership = Membership(follows.get(pair), is_subscriber=False)
     try:
-        return await ports.rooms.send_chat(live_id, speaker, client_id, text)
+        return await ports.rooms.send_chat(live_id, speaker, client_id, text, membership)
     except RequestFailed as failure:
         raise LineRefused(failure.refusal) from failure

@@ -11,6 +11,7 @@ import uuid
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
+from actors.live_room.chat_state import MESSAGE_HELD
 from kit.cursors import CursorMalformed, Page
 from kit.errors import PermissionDenied
 from serve_apps.access.permissions import Permission
@@ -247,6 +248,7 @@ async def write_live_message(
         message_id=uuid.UUID(stored.entry_id),
         epoch=uuid.UUID(stored.epoch),
         offset=stored.seq,
+        held=stored.kind == MESSAGE_HELD,
     )
 
 

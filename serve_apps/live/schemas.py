@@ -22,6 +22,19 @@ LINE_CHARS_MAX = 10_000
 Title = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_CHARS_MAX)
 ]
+EntryKind = Literal[
+    "chat_message",
+    "state",
+    "message_deleted",
+    "message_held",
+    "held_refused",
+    "rules_changed",
+    "member_changed",
+    "pins_changed",
+    "announcement",
+    "raid",
+    "raided",
+]
 Status = Literal["created", "live", "interrupted", "ended"]
 
 EXAMPLE_ID = "01980f61-4444-7d3e-9f10-2b6f0c9a4d16"
@@ -136,6 +149,7 @@ class LineBody(BaseModel):
                     "message_id": "0198c1a2-7b1e-7d40-9f00-0242ac120002",
                     "epoch": "0198c1a2-5a00-7d40-9f00-0242ac120002",
                     "offset": 42,
+                    "held": False,
                 }
             ]
         }
@@ -145,6 +159,7 @@ class LineBody(BaseModel):
     message_id: uuid.UUID
     epoch: uuid.UUID
     offset: int
+    held: bool = Field(description="It waits for a moderator; nobody else sees it.")
 
 
 class LiveOwnerBody(BaseModel):
@@ -243,7 +258,7 @@ class RoomMessageBody(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_MESSAGE]})
 
-    type: Literal["chat_message", "state"]
+    type: EntryKind
     channel: str
     epoch: uuid.UUID
     offset: int

@@ -13,6 +13,7 @@ from actors.hosting.directory import HostsAway
 from actors.hosting.messages import Stored
 from actors.job_runner.ports import JobPorts, Listener
 from actors.live_room.entries import Speaker
+from actors.live_room.messages import Membership
 from serve_apps.http.state import ApiPorts
 from serve_apps.posts.jobs import LISTENERS as POST_LISTENERS
 from serve_apps.users.jobs import LISTENERS as USER_LISTENERS
@@ -23,17 +24,23 @@ LISTENERS: dict[str, Listener] = {**POST_LISTENERS, **USER_LISTENERS}
 
 
 class RoomsWithoutLives:
-    """Room commands where no live runs: remembers what it was asked to end."""
+    """Room commands where no live runs: remembers what it was asked for."""
 
     def __init__(self) -> None:
         self.ended: list[uuid.UUID] = []
+        self.moderated: list[tuple[uuid.UUID, Any]] = []
 
     async def end_live(self, room_id: uuid.UUID) -> None:
         """Remember the room."""
         self.ended.append(room_id)
 
     async def send_chat(
-        self, _room_id: uuid.UUID, _speaker: Speaker, _client_id: str, _text: str
+        self,
+        _room_id: uuid.UUID,
+        _speaker: Speaker,
+        _client_id: str,
+        _text: str,
+        membership: Membership | None = None,
     ) -> Stored:
         """Refuse: nobody owns the room."""
         raise HostsAway(retry_after_s=1)
@@ -41,6 +48,10 @@ class RoomsWithoutLives:
     async def move_room(self, _room_id: uuid.UUID, _host_id: str) -> None:
         """Refuse: nobody owns the room."""
         raise HostsAway(retry_after_s=1)
+
+    async def moderate(self, room_id: uuid.UUID, command: Any) -> None:
+        """Remember the command."""
+        self.moderated.append((room_id, command))
 
 
 def make_client(app: FastAPI, address: str = "127.0.0.1") -> httpx.AsyncClient:

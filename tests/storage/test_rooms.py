@@ -109,7 +109,9 @@ async def test_a_repeated_client_id_leaves_its_room_untouched_and_says_what_stan
             stage.host,
             [stage.line(0, 2, "same"), stage.line(0, 3, "fresh"), stage.line(1, 1, "same")],
         )
-        assert outcome.repeated == {(stage.rooms[0], stage.user_id, "same"): (first.id, 1)}
+        assert outcome.repeated == {
+            (stage.rooms[0], stage.user_id, "same"): (first.id, 1, "chat_message")
+        }
         assert len(await list_messages_after(connection, stage.rooms[0], 0, 10)) == 1
         assert len(await list_messages_after(connection, stage.rooms[1], 0, 10)) == 1
 

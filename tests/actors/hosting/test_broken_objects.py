@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import platform
 import uuid
+from typing import Any
 
 import pytest
 
@@ -30,9 +31,10 @@ pytestmark = pytest.mark.db
 class BrittleRoom(Room):
     """A room that breaks when it is told to."""
 
-    def send_chat(self, requester: Requester, line: ChatSend) -> list[Effect]:
-        effects = super().send_chat(requester, line)
-        assert line.text != "break", "a line breaks the room after it was accepted"
+    def handle(self, requester: Requester, command: Any) -> list[Effect]:
+        effects = super().handle(requester, command)
+        is_bad = isinstance(command, ChatSend) and command.text == "break"
+        assert not is_bad, "a line breaks the room after it was accepted"
         return effects
 
 

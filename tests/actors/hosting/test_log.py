@@ -40,8 +40,9 @@ class Channel:
     def __post_init__(self) -> None:
         self.log = Log(0, [], self.clock, self._note)
 
-    def _note(self, entry: Entry, change: object) -> None:
+    def _note(self, entry: Entry, change: object) -> list[Effect]:
         self.stored.append((entry.seq, change))
+        return []
 
     def send(self, client_id: str, request_id: int = 1, who: uuid.UUID = ADA) -> list[Effect]:
         """Accept a line as a core does."""

@@ -59,7 +59,7 @@ def make_room(clock: ManualClock, status: RoomStatus = RoomStatus.CREATED, **lim
 def say(
     room: Room, client_id: str, *, speaker: Speaker = ADA, request_id: int = 1, text: str = "hello"
 ) -> list[Effect]:
-    return room.send_chat(Requester(EDGE, request_id), ChatSend(speaker, client_id, text))
+    return room.handle(Requester(EDGE, request_id), ChatSend(speaker, client_id, text))
 
 
 def store(room: Room) -> list[Effect]:

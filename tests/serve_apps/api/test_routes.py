@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -31,8 +32,7 @@ def list_operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]
 
 def fill_path(path: str) -> str:
     """Put something readable into every parameter of a path."""
-    for name in ("post_id", "comment_id", "session_id", "video_id", "live_id", "room_id", "room"):
-        path = path.replace("{" + name + "}", SOME_ID)
+    path = re.sub(r"\{(\w+_id|room)\}", SOME_ID, path)
     path = path.replace("{username}", "ada")
     assert "{" not in path, f"say here what to put into {path}"
     return path

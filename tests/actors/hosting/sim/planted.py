@@ -110,9 +110,9 @@ class LeaseWithoutMargin(SimStore):
 class EagerRoom(Room):
     """Acknowledges before anything is stored."""
 
-    def send_chat(self, requester: Requester, line: ChatSend) -> list[Effect]:
-        effects = super().send_chat(requester, line)
-        if effects:
+    def handle(self, requester: Requester, line: Any) -> list[Effect]:
+        effects = super().handle(requester, line)
+        if effects or not isinstance(line, ChatSend):
             return effects
         draft = self.log._waiting[line.speaker.user_id, line.client_id]
         return [Acknowledge(requester, draft.id, self.log.head + self.log.depth)]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from actors.hosting.core import HostRef, ObjectKey, TickOutcome
-from actors.hosting.entries import Batch, Entry, Repeats, Sender
+from actors.hosting.entries import Batch, Entry, Known, Repeats, Sender
 from storage.database import SequenceTaken
 from storage.hosts import HostEntry
 from storage.placements import Placement
@@ -387,7 +387,9 @@ class Server:
             for entry in batch.entries:
                 known = senders.get(entry.sender) if entry.sender is not None else None
                 if known is not None and entry.sender is not None:
-                    repeats.setdefault(object_id, {})[entry.sender] = (known.id, known.seq)
+                    repeats.setdefault(object_id, {})[entry.sender] = Known(
+                        known.id, known.seq, known.kind
+                    )
         return repeats
 
     def load(self, key: ObjectKey, host: HostRef) -> ObjectRow | None:

@@ -20,6 +20,7 @@ from actors.hosting.host import Host
 from actors.hosting.messages import API, EDGE, EntryLine, Opened
 from actors.hosting.ports import ClientPorts, HostPorts
 from actors.link.frames import LinkPeer
+from actors.live_room.chat_state import ChatState, StoredRoom
 from actors.live_room.client import RoomClient
 from actors.live_room.entries import RoomFacts, RoomStatus
 from actors.live_room.kind import ROOM_KIND
@@ -263,7 +264,8 @@ class Site:
 
 def make_room_row(key: ObjectKey) -> ObjectRow:
     """Return the row of a broadcast that has not begun."""
-    facts = RoomFacts(key.id, OWNER, uuid.UUID(int=7), 0, RoomStatus.CREATED, None, 0, 0)
+    epoch, status = uuid.UUID(int=7), RoomStatus.CREATED
+    facts = StoredRoom(key.id, OWNER, epoch, 0, status, None, 0, 0, ChatState())
     row = ObjectRow(facts)
     row.needs_owner = lambda: read_room_facts(row).status in ON_AIR
     return row

@@ -302,7 +302,9 @@ async def a_repeated_line_leaves_its_room_untouched(stage: StoreStage) -> None:
     outcome = await cast.write(
         cast.a, cast.line(0, 2, "same"), cast.line(0, 3, "fresh"), cast.line(1, 1, "same")
     )
-    assert outcome.repeated == {cast.rooms[0].id: {(stage.user_id, "same"): (first[1].id, 1)}}
+    assert outcome.repeated == {
+        cast.rooms[0].id: {(stage.user_id, "same"): (first[1].id, 1, "chat_message")}
+    }
     assert outcome.fenced == frozenset()
     assert (await cast.list_seqs(0), await cast.list_seqs(1)) == ([1], [1])
 
@@ -314,7 +316,9 @@ async def a_fenced_host_still_hears_of_repeats(stage: StoreStage) -> None:
     await store.fence(cast.a)
     outcome = await cast.write(cast.a, cast.line(0, 2, "same"))
     assert outcome.fenced == {cast.rooms[0].id}
-    assert outcome.repeated == {cast.rooms[0].id: {(stage.user_id, "same"): (first[1].id, 1)}}
+    assert outcome.repeated == {
+        cast.rooms[0].id: {(stage.user_id, "same"): (first[1].id, 1, "chat_message")}
+    }
 
 
 async def a_taken_number_refuses_the_whole_tick(stage: StoreStage) -> None:
