@@ -1,4 +1,5 @@
 /** The chat of a room: the log, the line being written, and whether we are connected. */
+import type { JSX } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { decideColour, nameOf } from "../kit/avatar";
 import { Icon } from "../kit/icons";
@@ -11,6 +12,8 @@ import { Skeleton } from "../kit/states";
 import { useStore } from "../kit/store";
 import { formatClock } from "../kit/words";
 import { useRoomChat, type RoomChat } from "./chat_lines";
+import { LineMenu } from "./line_menu";
+import { decideRank, describeRules, type ChatRules } from "./room_rules";
 import { CHAT_TEXT_MAX, type ChatLine } from "./shapes";
 import "./chat.css";
 
@@ -34,23 +37,55 @@ interface ChatProps {
 export function Chat({ roomId, ownerId, socketUrl, isEnded }: ChatProps) {
   const me = useStore(currentUser);
   const chat = useRoomChat(roomId, me, socketUrl);
+  const canModerate = decideRank(me, ownerId, chat.rules.moderators) !== "guest";
+  const renderMenu = (line: ChatLine) => (
+    <LineMenu
+      roomId={roomId}
+      line={line}
+      isMine={me !== null && line.user?.id === me.id}
+      canModerate={canModerate}
+      pins={chat.rules.pins}
+    />
+  );
   return (
     <section class="chat" aria-labelledby="chat-title">
       <header class="row spread">
         <h2 id="chat-title">Chat</h2>
         <Connection />
       </header>
-      <Log chat={chat} ownerId={ownerId} />
+      <Wall rules={chat.rules} />
+      <Log chat={chat} ownerId={ownerId} renderMenu={renderMenu} />
       {isEnded ? (
         <p class="chat-closed muted">The broadcast has ended; the chat is closed.</p>
+      ) : me && chat.rules.silence ? (
+        <p class="chat-closed" role="status">
+          {chat.rules.silence}
+        </p>
       ) : me ? (
-        <Writer onSend={chat.send} />
+        <Writer onSend={chat.send} hint={describeRules(chat.rules.rules)} />
       ) : (
         <p class="chat-closed">
           <a href={`/login?next=${encodeURIComponent(location.get().path)}`}>Log in</a> to join in.
         </p>
       )}
     </section>
+  );
+}
+
+/** What stands above the lines: pinned ones, and the newest announcement. */
+function Wall({ rules }: { rules: ChatRules }) {
+  const { pins, notice } = rules;
+  return (
+    <div class="chat-wall" role="region" aria-label="Pinned" hidden={pins.length === 0 && notice === null}>
+      <p class="chat-notice" role="status">
+        {notice && (notice.href ? <a href={notice.href}>{notice.text}</a> : notice.text)}
+      </p>
+      {pins.map((pin) => (
+        <p key={pin.id} class="chat-pin" data-testid="chat-pin">
+          <strong>{nameOf(pin.user)}</strong> <RichText text={pin.text} />
+        </p>
+      ))}
+    </div>
   );
 }
 
@@ -66,7 +101,13 @@ function Connection() {
 }
 
 /** Sticks to the newest line until somebody scrolls up; then it waits with a button. */
-function Log({ chat, ownerId }: { chat: RoomChat; ownerId: string }) {
+interface LogProps {
+  chat: RoomChat;
+  ownerId: string;
+  renderMenu: (line: ChatLine) => JSX.Element;
+}
+
+function Log({ chat, ownerId, renderMenu }: LogProps) {
   const log = useRef<HTMLDivElement>(null);
   const [isStuck, setStuck] = useState(true);
   const count = chat.lines.length;
@@ -99,7 +140,13 @@ function Log({ chat, ownerId }: { chat: RoomChat; ownerId: string }) {
       >
         {count === 0 && <LogEmpty chat={chat} />}
         {chat.lines.map((line) => (
-          <Line key={line.client_id ?? line.id} line={line} ownerId={ownerId} onRetry={() => chat.retry(line)} />
+          <Line
+            key={line.client_id ?? line.id}
+            line={line}
+            ownerId={ownerId}
+            menu={renderMenu(line)}
+            onRetry={() => chat.retry(line)}
+          />
         ))}
       </div>
       {!isStuck && (
@@ -126,7 +173,14 @@ function LogEmpty({ chat }: { chat: RoomChat }) {
   return <p class="muted">Quiet so far. Say something.</p>;
 }
 
-function Line({ line, ownerId, onRetry }: { line: ChatLine; ownerId: string; onRetry: () => void }) {
+interface LineProps {
+  line: ChatLine;
+  ownerId: string;
+  menu: JSX.Element;
+  onRetry: () => void;
+}
+
+function Line({ line, ownerId, menu, onRetry }: LineProps) {
   const isHost = line.user?.id === ownerId;
   return (
     <div class={`chat-line ${line.state}`} data-testid="chat-line" data-state={line.state} data-message-id={line.id}>
@@ -159,11 +213,12 @@ function Line({ line, ownerId, onRetry }: { line: ChatLine; ownerId: string; onR
           </span>
         )}
       </p>
+      {menu}
     </div>
   );
 }
 
-function Writer({ onSend }: { onSend: (text: string) => void }) {
+function Writer({ onSend, hint }: { onSend: (text: string) => void; hint: string }) {
   const id = useId();
   const [text, setText] = useState("");
   const send = () => {
@@ -188,6 +243,7 @@ function Writer({ onSend }: { onSend: (text: string) => void }) {
         class="input"
         placeholder="Say something"
         autocomplete="off"
+        aria-describedby={hint ? `${id}-hint` : undefined}
         enterkeyhint="send"
         maxLength={CHAT_TEXT_MAX}
         value={text}
@@ -197,6 +253,11 @@ function Writer({ onSend }: { onSend: (text: string) => void }) {
       <button type="submit" class="button primary" disabled={text.trim() === ""} data-testid="chat-send">
         Send
       </button>
+      {hint && (
+        <p id={`${id}-hint`} class="chat-hint muted">
+          {hint}
+        </p>
+      )}
     </form>
   );
 }

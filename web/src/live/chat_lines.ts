@@ -5,6 +5,8 @@ import { ApiError, describeError } from "../kit/errors";
 import { socket, useChannel } from "../kit/realtime";
 import type { SessionUser } from "../kit/session";
 import {
+  applyDeleted,
+  applyHeldRefused,
   applyHistory,
   applyMessage,
   applyOwn,
@@ -13,12 +15,14 @@ import {
   type ChatLine,
   type ChatMessage,
 } from "./shapes";
+import { applyRoomEvent, NO_RULES, type ChatRules } from "./room_rules";
 
 const HISTORY_COUNT = 50;
 const SOCKET_PATIENCE_MS = 1_200;
 
 export interface RoomChat {
   lines: ChatLine[];
+  rules: ChatRules;
   isLoading: boolean;
   historyError: unknown;
   send: (text: string) => void;
@@ -28,6 +32,7 @@ export interface RoomChat {
 
 export function useRoomChat(roomId: string, me: SessionUser | null, socketUrl: string | null): RoomChat {
   const [lines, setLines] = useState<ChatLine[]>([]);
+  const [rules, setRules] = useState(NO_RULES);
   const [isLoading, setLoading] = useState(true);
   const [historyError, setHistoryError] = useState<unknown>(null);
   const alive = useRef(true);
@@ -63,6 +68,10 @@ export function useRoomChat(roomId: string, me: SessionUser | null, socketUrl: s
       onEvent: (event) => {
         const message = readChatEvent(event);
         if (message) setLines((known) => applyMessage(known, message));
+        const data = event.data as { message_id?: string; held_id?: string };
+        if (event.type === "message_deleted") setLines((known) => applyDeleted(known, data.message_id ?? ""));
+        if (event.type === "held_refused") setLines((known) => applyHeldRefused(known, data.held_id ?? ""));
+        setRules((known) => applyRoomEvent(known, event, me?.id ?? null));
       },
       onSubscribed: () => void load(),
       onReload: () => void load(),
@@ -70,7 +79,7 @@ export function useRoomChat(roomId: string, me: SessionUser | null, socketUrl: s
     socketUrl,
   );
   const own = makeOwnLines(roomId, me, setLines);
-  return { lines, isLoading, historyError, ...own, reload: () => void load() };
+  return { lines, rules, isLoading, historyError, ...own, reload: () => void load() };
 }
 
 type ChangeLines = (apply: (lines: ChatLine[]) => ChatLine[]) => void;
@@ -81,7 +90,7 @@ function makeOwnLines(roomId: string, me: SessionUser | null, setLines: ChangeLi
   const deliver = (clientId: string, text: string) => {
     socket.sendChat(roomId, clientId, text).then(
       // The line itself comes back on the channel; the acknowledgement may be the first to arrive.
-      (ack) => change(clientId, ack.held ? { state: "held" } : { id: ack.message_id, problem: "" }),
+      (ack) => change(clientId, ack.held ? { id: ack.message_id, state: "held" } : { id: ack.message_id, problem: "" }),
       (error: unknown) => change(clientId, describeRefusal(error)),
     );
   };

@@ -1,6 +1,8 @@
 /** How a chat is kept: order, our own lines, repeats. */
 import { expect, test } from "vitest";
 import {
+  applyDeleted,
+  applyHeldRefused,
   applyHistory,
   applyMessage,
   applyOwn,
@@ -66,4 +68,16 @@ test("history items are read from the events that carried them, states are passe
   expect(readMessage(event)).toEqual(message("m1"));
   expect(readMessage({ ...event, type: "state", data: { status: "live" } })).toBeNull();
   expect(readMessage(null)).toBeNull();
+});
+
+test("a deleted line disappears, and comes back with no history", () => {
+  const lines = applyMessage(applyMessage([], message("m1")), message("m2"));
+  expect(ids(applyDeleted(lines, "m1"))).toEqual(["m2"]);
+  expect(readMessage({ type: "chat_message", data: { ...message("m1"), text: "", deleted: true } })).toBeNull();
+});
+
+test("a held line of ours that is refused says so, and one that is approved becomes the room's", () => {
+  const held = applyOwn([own("c1")], "c1", { id: "h1", state: "held" });
+  expect(applyHeldRefused(held, "h1")[0]).toMatchObject({ state: "failed", retryable: false });
+  expect(applyMessage(held, message("m9", 1, "c1"))).toEqual([{ ...message("m9", 1, "c1"), state: "sent" }]);
 });

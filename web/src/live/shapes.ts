@@ -57,6 +57,7 @@ export function readMessage(item: unknown): ChatMessage | null {
   if (kind !== undefined && kind !== "chat_message") return null;
   const data = (fields["data"] ?? fields["body"] ?? fields) as Partial<ChatMessage>;
   const id = data.id ?? fields["id"];
+  if ((data as { deleted?: boolean }).deleted) return null;
   if (typeof id !== "string" || typeof data.text !== "string") return null;
   return {
     id,
@@ -69,6 +70,20 @@ export function readMessage(item: unknown): ChatMessage | null {
 
 export function readChatEvent(event: ChannelEvent): ChatMessage | null {
   return event.type === "chat_message" ? readMessage(event.data) : null;
+}
+
+/** A line was taken down: it disappears at once, whoever wrote it. */
+export function applyDeleted(lines: readonly ChatLine[], messageId: string): ChatLine[] {
+  return lines.filter((line) => line.id !== messageId);
+}
+
+/** A moderator did not let our held line through; nobody else ever saw it. */
+export function applyHeldRefused(lines: readonly ChatLine[], heldId: string): ChatLine[] {
+  return lines.map((line) =>
+    line.id === heldId && line.state === "held"
+      ? { ...line, state: "failed" as const, problem: "A moderator did not let this through.", retryable: false }
+      : line,
+  );
 }
 
 /** A line from the room: takes the place of our own copy, is ignored when known, else goes last. */
