@@ -26,6 +26,7 @@ from actors.link.transport import LinkTransport
 from actors.live_room.client import RoomClient
 from actors.live_room.kind import ROOM_KIND
 from benchmarks.frame import Answer, Form, Sides
+from kit.clock import SystemClock
 from storage.database import Database, PoolOptions
 from storage.placements import Placement
 from tests.e2e.load import Account, call, register
@@ -83,6 +84,7 @@ async def measure_client(
             kinds=KINDS,
             store=store,
             transport=LinkTransport.within(settings),
+            clock=SystemClock(),
             node=platform.node(),
             jitter=random.SystemRandom(),
         ),

@@ -25,6 +25,8 @@ from storage.uploads import Upload
 from tests.actors.hosting.stage import NODE
 from tests.storage.live_rows import create_session_row, create_user_row
 
+CONNECT_TIMEOUT_S = 60
+
 
 def find_free_port() -> int:
     """Return a TCP port that was free a moment ago."""
@@ -184,13 +186,24 @@ def _position(since: tuple[str, int]) -> dict[str, Any]:
     return {"epoch": since[0], "offset": since[1]}
 
 
+async def _open_socket(
+    session: aiohttp.ClientSession, edge: EdgeServer
+) -> aiohttp.ClientWebSocketResponse:
+    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+        while True:
+            try:
+                return await session.ws_connect(f"{edge.address.url}/ws")
+            except aiohttp.WSServerHandshakeError as refusal:
+                if refusal.status != 503:
+                    raise
+            await asyncio.sleep(0.1)
+
+
 @contextlib.asynccontextmanager
 async def connect(edge: EdgeServer) -> AsyncIterator[Talker]:
-    """Open a socket to the edge."""
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"{edge.address.url}/ws") as socket,
-    ):
+    """Open a socket to the edge; one that is out of breath (503) is asked again, as clients do."""
+    async with aiohttp.ClientSession() as session:
+        socket = await _open_socket(session, edge)
         talker = Talker(socket)
         listening = asyncio.create_task(talker.listen())
         try:
