@@ -84,9 +84,9 @@ async def measure_client(
             kinds=KINDS,
             store=store,
             transport=LinkTransport.within(settings),
-            clock=SystemClock(),
             node=platform.node(),
             jitter=random.SystemRandom(),
+            clock=SystemClock(),
         ),
     )
     try:
