@@ -130,11 +130,14 @@ async def open_socket(url: str, hear: Hear) -> RawSocket:
                 return socket
 
 
-async def open_sockets(url: str, hears: list[Hear]) -> list[RawSocket]:
-    """Open many, a few at a time."""
+async def open_sockets(url: str, hears: list[Hear], first: bytes = b"") -> list[RawSocket]:
+    """Open many, a few at a time; each says `first` as soon as it is open."""
     sockets: list[RawSocket] = []
     for start in range(0, len(hears), BATCH):
         batch = hears[start : start + BATCH]
-        sockets += await asyncio.gather(*(open_socket(url, hear) for hear in batch))
+        opened = await asyncio.gather(*(open_socket(url, hear) for hear in batch))
+        for socket in opened if first else ():
+            socket.send(first)
+        sockets += opened
         await asyncio.sleep(BATCH_PAUSE_S)
     return sockets

@@ -170,11 +170,10 @@ async def wait_until(check: Any, max_s: float) -> bool:
 async def open_audience(task: Task, hall: Hall) -> tuple[list[Listener], list[RawSocket]]:
     """Open every listening socket and, with the product, follow the room."""
     listeners = [Listener(hall) for _ in range(task.viewers)]
-    sockets = await open_sockets(task.url, [listener.hear for listener in listeners])
+    channels = {"type": "subscribe", "channels": [f"room:{task.room}"]}
+    words = json.dumps(channels).encode() if task.room else b""
+    sockets = await open_sockets(task.url, [listener.hear for listener in listeners], words)
     if task.room:
-        words = {"type": "subscribe", "channels": [f"room:{task.room}"]}
-        for socket in sockets:
-            socket.send(json.dumps(words).encode())
         is_ready = await wait_until(lambda: all(one.ready for one in listeners), OPEN_MAX_S)
         assert is_ready, "every socket follows the room before anything is said"
     return listeners, sockets
