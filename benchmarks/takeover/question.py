@@ -1,0 +1,23 @@
+"""How many seconds after kill -9 do a host's rooms answer again, and an edge's sockets stand?"""
+
+from __future__ import annotations
+
+from benchmarks.frame import Goal, Question
+from benchmarks.takeover.kills import BACK, ROOMS, SOCKETS, open_scene
+
+QUESTION = Question(
+    name="takeover",
+    sentence=__doc__ or "",
+    stage=open_scene,
+    libraries=("ray",),
+    configuration={
+        "product": "two hosts, two edges, one machine",
+        "host": f"{ROOMS} rooms, each written to without pause; the host of most is killed; "
+        "back: every room acknowledged a line that was sent after the kill",
+        "edge": f"{SOCKETS} signed-in sockets in one room that is written to; "
+        "back: all of them follow the room again on the other edge, resumed by offset",
+    },
+    goals=(Goal("host killed", BACK, 3.0), Goal("edge killed", BACK, 10.0)),
+    rounds=5,
+    rounds_short=1,
+)
