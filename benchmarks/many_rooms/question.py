@@ -1,0 +1,41 @@
+"""What does a room cost that somebody follows and writes to, when there are 10,000 of them?"""
+
+from __future__ import annotations
+
+from benchmarks.frame import Goal, Question
+from benchmarks.many_rooms.rounds import (
+    FEW,
+    MANY,
+    MEMORY,
+    NAMES,
+    ROOMS_PER_SOCKET,
+    SECONDS,
+    WINDOWS,
+    WRITE_EVERY_S,
+    open_house,
+)
+
+FEW_ROOMS, WATCHED_ROOMS, MANY_ROOMS = NAMES
+OWNER_CPU = "owner_cpu_us_per_line"
+
+QUESTION = Question(
+    name="many_rooms",
+    sentence=__doc__ or "",
+    stage=open_house,
+    configuration={
+        "load": f"{MANY / WRITE_EVERY_S:g} lines a second in all, to {FEW:,} rooms and then to "
+        f"{MANY:,} (a line per room in {WRITE_EVERY_S:g} s); medians of {WINDOWS} windows of "
+        f"{SECONDS:g} s",
+        "viewers": f"one per room where not said, at most {ROOMS_PER_SOCKET} rooms per socket",
+        "memory": "growth of the PSS of edge and hosts while the rooms are opened, per room",
+        "owner": "CPU of hosts and PostgreSQL per line, their idle work included",
+    },
+    goals=(
+        Goal(MANY_ROOMS, MEMORY, 20.0),
+        Goal(MANY_ROOMS, "p99_ms", 200.0),
+        Goal(MANY_ROOMS, OWNER_CPU, 1.3, against=FEW_ROOMS),
+        Goal(WATCHED_ROOMS, OWNER_CPU, 1.3, against=FEW_ROOMS),
+    ),
+    rounds=1,
+    rounds_short=1,
+)
