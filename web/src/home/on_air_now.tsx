@@ -33,7 +33,7 @@ export function OnAirNow() {
               </span>
               <span class="on-air-lamp">
                 <StatusTally status={live.status} />
-                {live.viewers !== null && <ViewerCount viewers={live.viewers} />}
+                {live.viewers ? <ViewerCount viewers={live.viewers} /> : null}
               </span>
             </a>
           </li>

@@ -14,7 +14,7 @@ export function LiveCard({ live, level = 3 }: { live: Live; level?: 2 | 3 }) {
       <a class="live-card-frame plain" href={`/live/${live.id}`}>
         <span class="row spread">
           <StatusTally status={live.status} />
-          {live.viewers !== null && <ViewerCount viewers={live.viewers} />}
+          {live.viewers ? <ViewerCount viewers={live.viewers} /> : null}
         </span>
         <Bars class="live-card-bars" />
         <Heading>{live.title}</Heading>

@@ -91,7 +91,7 @@ function OnAir({ joined: { live, join } }: { joined: Joined }) {
             )}
           </div>
           <button type="button" class="button small" onClick={() => shareAddress(live.title)}>
-            <Icon name="share" size={18} /> Share
+            <Icon name="share" size={18} /> <span class="wide-label">Share</span>
           </button>
         </div>
       </div>

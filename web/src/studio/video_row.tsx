@@ -74,7 +74,7 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
 
 function RowButtons({ title, onOpen }: { title: string; onOpen: (open: "edit" | "delete") => void }) {
   return (
-    <div class="row tight">
+    <div class="row tight row-buttons">
       <button type="button" class="icon-button" aria-label={`Edit ${title}`} onClick={() => onOpen("edit")}>
         <Icon name="edit" size={20} />
       </button>

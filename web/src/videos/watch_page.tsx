@@ -83,7 +83,7 @@ function About({ video }: { video: Video }) {
             {me?.id !== video.owner.id && <FollowButton username={video.owner.username} />}
           </div>
           <button type="button" class="button small" onClick={() => shareAddress(video.title)}>
-            <Icon name="share" size={18} /> Share
+            <Icon name="share" size={18} /> <span class="wide-label">Share</span>
           </button>
         </div>
       </div>
@@ -109,7 +109,7 @@ function Next({ id }: { id: string }) {
   const items = videos.data?.items.filter((video) => video.id !== id) ?? [];
   if (videos.error !== null || (videos.data && items.length === 0)) return null;
   return (
-    <aside class="stack" aria-label="More videos">
+    <aside class="stack watch-next" aria-label="More videos">
       <h2>Watch next</h2>
       {videos.data ? (
         items.map((video) => <VideoCard key={video.id} video={video} compact />)
