@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -24,6 +25,10 @@ from storage.embedded.valkey import ValkeyOptions, ValkeyServer, start_valkey, s
 from storage.objects import ObjectStore
 from storage.schema import migrate
 from tests.databases import copy_template, drop_database
+
+# A busy machine is slow, not wrong; pytest's timeout bounds every test.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 CATEGORIES = {"unit", "long", "db", "ray", "media", "browser", "gpu"}
 
