@@ -99,12 +99,23 @@ def test_two_viewers_see_a_camera_and_chat_and_learn_that_it_ended(
         expect(lines).to_have_count(2)
         expect(lines.nth(0)).to_contain_text("hello from 0")
         expect(lines.nth(1)).to_contain_text("hello from 1")
+    for viewer in viewers:
+        check_chat_room(viewer)
 
     streamer.get_by_test_id("end-live").click()
     if streamer.get_by_role("dialog").count():
         streamer.get_by_role("dialog").get_by_role("button", name=re.compile("end", re.I)).click()
     for viewer in viewers:
         expect(viewer.get_by_test_id("live-status")).to_contain_text(re.compile("ended", re.I))
+
+
+def check_chat_room(page: Page) -> None:
+    """The lines have the room, not the field to write in; nothing is pinned here."""
+    written = page.get_by_test_id("chat-input").bounding_box()
+    read = page.get_by_role("log").bounding_box()
+    assert written is not None
+    assert read is not None
+    assert written["height"] < 80 < read["height"]
 
 
 def test_the_picture_is_under_a_second_late(open_page: OpenPage, product: Product):

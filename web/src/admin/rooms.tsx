@@ -111,7 +111,7 @@ function RoomRow({ room, hosts, onMoved }: RoomProps) {
       </div>
       <p class="data">
         <span class="admin-count">{room.viewers ?? "–"} watching</span>
-        <span class="admin-count">{room.messages_per_minute} lines/min</span>
+        <span class="admin-count">{room.messages_per_minute} per minute</span>
       </p>
       <label>
         <span class="visually-hidden">Host of {room.title}; choose another one to move it</span>
