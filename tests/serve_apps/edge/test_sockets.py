@@ -238,9 +238,9 @@ async def test_a_full_edge_says_503_and_a_draining_one_1012(
         run_edge(settings, objects) as edge,
         visit(edge, stage, stage.bob) as bob,
     ):
-        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            async with connect(edge):
-                pass
+        async with aiohttp.ClientSession() as session:
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await session.ws_connect(f"{edge.address.url}/ws")
         assert refused.value.status == 503
         await edge.drain(2.0)
         await bob.wait(lambda: bob.socket.closed)
