@@ -58,7 +58,8 @@ READ_CLOCK = """
 """
 
 
-# The API's answers about one live reach the page only after it has shown that the live is on air.
+# The API's answers about one live tell of the time before its start, and reach the page only after
+# it has shown that the live is on air.
 LATE_ANSWERS = """
 window.lateAnswers = [];
 const fetchNow = window.fetch;
@@ -66,11 +67,11 @@ window.fetch = async (...words) => {
   const answer = await fetchNow(...words);
   const request = new Request(...words);
   if (request.method !== 'GET' || !/\\/v1\\/live\\/[0-9a-f-]{36}$/.test(request.url)) return answer;
-  const told = (await answer.clone().json()).status;
+  const early = {...await answer.json(), status: 'created', started_at: null};
   const shown = () => document.querySelector('[data-testid="live-status"]')?.dataset.status;
   while (shown() !== 'live') await new Promise((resolve) => setTimeout(resolve, 50));
-  setTimeout(() => window.lateAnswers.push(told), 500);
-  return answer;
+  setTimeout(() => window.lateAnswers.push(early.status), 500);
+  return new Response(JSON.stringify(early), {status: answer.status, headers: answer.headers});
 };
 """
 
