@@ -125,7 +125,7 @@ class Viewer:
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self.ready.wait()
 
     async def stop(self) -> None:
