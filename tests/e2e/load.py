@@ -173,6 +173,8 @@ class Viewer:
                     self._take(event, channel)
 
     def _take(self, event: dict[str, Any], channel: str) -> None:
+        if event["type"] == "error" and event.get("channel") == channel:
+            raise ConnectionError(f"not subscribed: {event}")  # and asks again, as the page does
         if event["type"] == "subscribed":
             place = event[channel]
             if self._since is None:
