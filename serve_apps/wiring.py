@@ -13,6 +13,7 @@ from actors.hosting.shell import HostShell
 from actors.job_runner.ports import JobHandler, JobSpec, Listener
 from actors.job_runner.shell import JobRunnerShell
 from actors.live_room.kind import ROOM_KIND
+from actors.user_session.kind import USER_KIND
 from serve_apps.api import deployment
 from serve_apps.edge.server import UploadRules
 from serve_apps.edge.shell import EdgeShell
@@ -28,7 +29,7 @@ LISTENERS: Mapping[str, Listener] = MappingProxyType({**posts.LISTENERS, **users
 """Every listener of the outbox, by name."""
 
 
-KINDS = (ROOM_KIND,)
+KINDS = (ROOM_KIND, USER_KIND)
 """Every kind of object that hosts run."""
 
 

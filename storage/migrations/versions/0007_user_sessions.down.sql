@@ -1,0 +1,2 @@
+DROP TABLE user_entries;
+ALTER TABLE users DROP COLUMN channel_epoch, DROP COLUMN presence_audience;
