@@ -14,7 +14,6 @@ from storage.database import Connection, read_row
 from storage.hosts import asking_again
 
 ROOM = "room"
-USER = "user"
 
 
 class Placement(msgspec.Struct, frozen=True):

@@ -137,13 +137,7 @@ class Ping(msgspec.Struct, frozen=True, tag="ping"):
     """Ask whether anybody is there, where a client cannot send the protocol's own ping."""
 
 
-class Active(msgspec.Struct, frozen=True, tag="active"):
-    """Say that somebody is at the page, though there is nothing else to say."""
-
-
-Words = (
-    Authenticate | Subscribe | Unsubscribe | ChatSend | Typing | Reaction | Moderate | Ping | Active
-)
+Words = Authenticate | Subscribe | Unsubscribe | ChatSend | Typing | Reaction | Moderate | Ping
 DECODER: msgspec.json.Decoder[Words] = msgspec.json.Decoder(Words)
 
 
@@ -154,7 +148,6 @@ class ChannelKind(enum.StrEnum):
     USER = "user"
     POST = "post"
     VIDEO = "video"
-    PRESENCE = "presence"
 
 
 @dataclass(frozen=True)

@@ -1,2 +1,0 @@
-DROP TABLE user_entries;
-ALTER TABLE users DROP COLUMN channel_epoch, DROP COLUMN presence_audience;
