@@ -1,5 +1,4 @@
-"""Keeps this node's named actors alive, on the head the Serve application too: the one long-lived
-driver of Ray on a machine.
+"""Keeps the named actors and the Serve application alive: the one long-lived driver of Ray.
 
 A process of its own beside the supervisor, because Ray may end a driver whose cluster goes away.
 Speaks JSON lines: requests on standard input, answers and reports on standard output; it ends when
@@ -16,15 +15,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import ray
 from ray import serve
+from ray.serve.config import ProxyLocation
 
-from cluster.api_keeper import ApiKeeper, leave_serve
-from cluster.home import Home
-from cluster.ray_node import find_own_folder
-from cluster.topology import API_APP, ActorPart, Kind, is_head, list_actors, name_place
+from cluster.topology import API_APP, ActorPart, Kind, list_actors
 from kit.logs import configure_logs, get_log
 from kit.settings import Settings, load_settings
 from serve_apps import wiring
@@ -33,8 +30,7 @@ LOOK_EVERY_S = 1.0
 CALL_TIMEOUT_S = 5.0
 START_TIMEOUT_S = 60.0
 STUCK_AFTER_S = 20.0
-NODES_EVERY_S = 2.0
-PLACE_SHARE = 0.001
+SERVE_EVERY_S = 2.0
 REQUEST_BYTES_MAX = 1 << 16
 
 log = get_log("cluster.crew")
@@ -67,10 +63,8 @@ class Crew:
         self._settings = settings
         self._report = report
         self._members = {part.name: Member(part) for part in list_actors(settings)}
-        self._api = ApiKeeper() if is_head(settings) else None
-        self._nodes: list[dict[str, Any]] = []
-        # On a Ray that others run, any node with the right resource may carry our actors.
-        self._is_at_home = find_own_folder(settings) is not None
+        self._api: dict[str, Any] = {"state": "starting", "pids": [], "fault": ""}
+        self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def keep(self) -> None:
@@ -78,9 +72,7 @@ class Crew:
         self._tasks = [
             asyncio.create_task(self._keep_member(member)) for member in self._members.values()
         ]
-        self._tasks.append(asyncio.create_task(self._watch_nodes()))
-        if self._api is not None:
-            self._tasks.append(asyncio.create_task(self._api.keep()))
+        self._tasks.append(asyncio.create_task(self._keep_api()))
         while True:
             self._report({"event": "crew", **self._describe()})
             await asyncio.sleep(LOOK_EVERY_S)
@@ -96,17 +88,17 @@ class Crew:
             }
             for name, member in self._members.items()
         }
-        api = self._api.facts if self._api is not None else {"state": "absent", "fault": ""}
-        return {"members": members, "api": api, "nodes": self._nodes}
+        return {"members": members, "api": self._api}
 
     async def stop_kind(self, kind: Kind, deadline_s: float) -> dict[str, Any]:
         """Drain and end the actors of a kind (or the application); they stay ended."""
+        self._is_stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         if kind is Kind.API:
-            await asyncio.wait_for(asyncio.to_thread(self._stop_api, deadline_s), deadline_s + 1.0)
+            await asyncio.wait_for(asyncio.to_thread(serve.shutdown), deadline_s)
             return {"stopped": [API_APP]}
         members = [
             m for m in self._members.values() if m.part.kind is kind and m.handle is not None
@@ -162,14 +154,12 @@ class Crew:
             facts = await asyncio.wait_for(member.handle.describe.remote(), CALL_TIMEOUT_S)
             log.info("actor.running", actor=member.part.name, pid=pid)
         member.pid, member.facts, member.fault = pid, facts, ""
-        member.state = "drained" if facts.get("health") == "drained" else "running"
+        member.state = "running"
         member.seen_at_s = time.monotonic()
 
     def _create(self, part: ActorPart) -> Any:
         arguments = [] if part.argument is None else [part.argument]
-        resources = {part.kind.value: 1.0} if part.kind in {Kind.HOST, Kind.EDGE} else {}
-        if self._is_at_home:
-            resources[name_place(self._settings.node_name)] = PLACE_SHARE
+        resources = {part.kind.value: 1} if part.kind in {Kind.HOST, Kind.EDGE} else {}
         return (
             ray.remote(CLASSES[part.kind]())
             .options(
@@ -199,34 +189,49 @@ class Crew:
             ray.kill(member.handle, no_restart=False)
         member.seen_at_s = time.monotonic()
 
-    def _stop_api(self, deadline_s: float) -> None:
-        if self._api is not None:
-            cast(Any, serve).shutdown()
-        elif self._settings.http.replicas:
-            leave_serve(Home(self._settings.home).running_settings_file, deadline_s)
-
-    async def _watch_nodes(self) -> None:
+    async def _keep_api(self) -> None:
         while True:
             try:
-                self._nodes = describe_nodes(await asyncio.to_thread(ray.nodes))
-            except (ray.exceptions.RayError, RuntimeError, ConnectionError) as error:
-                log.info("nodes.not_listed", error=repr(error)[:300])
-            await asyncio.sleep(NODES_EVERY_S)
+                status = await asyncio.to_thread(_find_application)
+                if status is None:
+                    await asyncio.to_thread(self._deploy_api)
+                    status = await asyncio.to_thread(_find_application)
+                self._api = status or self._api
+            except (
+                ray.exceptions.RayError,
+                serve.exceptions.RayServeException,
+                TimeoutError,
+            ) as error:
+                self._api = {**self._api, "state": "restarting", "fault": repr(error)[:300]}
+            except Exception as error:
+                log.exception("api.deploy_failed")
+                self._api = {**self._api, "state": "failing", "fault": repr(error)[:300]}
+            await asyncio.sleep(SERVE_EVERY_S)
+
+    def _deploy_api(self) -> None:
+        logging = {"enable_access_log": False, "log_level": "WARNING"}
+        serve.start(proxy_location=ProxyLocation.Disabled, logging_config=logging)
+        application = wiring.bind_api(self._settings)
+        serve.run(application, name=API_APP, route_prefix=None, blocking=False)
+        log.info("api.deployed")
 
 
-def describe_nodes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """List each node once by its name, the head first; a living one hides its earlier lives."""
-    found: dict[str, dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: bool(row["Alive"])):
-        resources = row["Resources"]
-        found[str(row["NodeName"])] = {
-            "name": row["NodeName"],
-            "address": row["NodeManagerAddress"],
-            "is_alive": bool(row["Alive"]),
-            "is_head": "node:__internal_head__" in resources,
-            **{kind: int(resources.get(kind, 0)) for kind in ("host", "edge", "api", "media")},
-        }
-    return sorted(found.values(), key=lambda node: (not node["is_head"], node["name"]))
+def _find_application() -> dict[str, Any] | None:
+    """Return the state of the Serve application; None when it, or Serve itself, is not there."""
+    try:
+        application = serve.status().applications.get(API_APP)
+    except ray.exceptions.ActorDiedError:
+        # Somebody shut Serve down; a controller that merely restarts is "unavailable".
+        return None
+    if application is None:
+        return None
+    states: dict[str, int] = {}
+    for deployment in application.deployments.values():
+        for state, count in deployment.replica_states.items():
+            name = str(getattr(state, "value", state)).lower()
+            states[name] = states.get(name, 0) + count
+    overall = str(application.status.value).lower()
+    return {"state": overall, "replicas": states, "fault": application.message[-300:]}
 
 
 async def _read_requests(crew: Crew, report: Callable[[dict[str, Any]], None]) -> None:
@@ -250,7 +255,6 @@ async def run_crew(settings: Settings, report: Callable[[dict[str, Any]], None])
         ray.init,
         address=settings.cluster.ray_address,
         namespace=settings.cluster.namespace,
-        _temp_dir=find_own_folder(settings),
         log_to_driver=False,
         configure_logging=False,
     )

@@ -22,8 +22,7 @@ RAY_FIXED = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_USE_TLS": "1",
-    # Ray looks for no other address than the given one, and a laptop that changes networks keeps
-    # its Ray.
+    # Everything listens on 127.0.0.1, and a laptop that changes networks keeps its Ray.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     # Ray would start one idle Python per core, and nice every worker to 15.
     "RAY_enable_worker_prestart": "0",
@@ -37,14 +36,6 @@ RAY_FIXED = {
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
 }
-BRISK = {
-    # A lost node is noticed in 3 s instead of 15. A single node that is merely starved would be
-    # declared dead, so this is for a head that has invited others.
-    "RAY_health_check_initial_delay_ms": "3000",
-    "RAY_health_check_period_ms": "500",
-    "RAY_health_check_timeout_ms": "1000",
-    "RAY_health_check_failure_threshold": "4",
-}
 THRIFT = {
     # Two allocator arenas instead of eight per core: 5-10 MB less in every process with threads.
     "MALLOC_ARENA_MAX": "2",
@@ -54,12 +45,7 @@ THRIFT = {
 
 
 def make_environment(
-    home: Home,
-    settings: Settings,
-    keys: ClusterKeys,
-    inherited: Mapping[str, str],
-    *,
-    is_brisk: bool = False,
+    home: Home, settings: Settings, keys: ClusterKeys, inherited: Mapping[str, str]
 ) -> dict[str, str]:
     """Return the variables of the supervisor and of all it starts."""
     own = {SETTINGS_VARIABLE, HOME_VARIABLE, *ALIASES}
@@ -77,7 +63,6 @@ def make_environment(
         **kept,
         **THRIFT,
         **({} if joins_cluster else make_ray_variables(settings, keys)),
-        **(BRISK if is_brisk else {}),
         SETTINGS_VARIABLE: str(home.running_settings_file),
         HOME_VARIABLE: str(home.root),
         "PYTHONPATH": os.pathsep.join(path),

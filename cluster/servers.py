@@ -10,7 +10,6 @@ import shutil
 from dataclasses import dataclass
 
 from cluster.home import Home
-from cluster.topology import is_head
 from kit.settings import Settings
 from storage.embedded.postgres import (
     PostgresOptions,
@@ -46,7 +45,7 @@ class Servers:
             names.append(POSTGRES)
         if not self.settings.cache.url:
             names.append(CACHE)
-        if is_head(self.settings) and not self.settings.cluster.ray_address:
+        if not self.settings.cluster.ray_address:
             names.append(STORE)
         return names
 

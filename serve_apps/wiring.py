@@ -13,6 +13,7 @@ from actors.hosting.shell import HostShell
 from actors.job_runner.ports import JobHandler, JobSpec, Listener
 from actors.job_runner.shell import JobRunnerShell
 from actors.live_room.kind import ROOM_KIND
+from kit.settings import Settings
 from serve_apps.api import deployment
 from serve_apps.edge.server import UploadRules
 from serve_apps.edge.shell import EdgeShell
@@ -71,6 +72,6 @@ def runner_class() -> type:
     return Runner
 
 
-def bind_api(replicas: int) -> deployment.Application:
+def bind_api(settings: Settings) -> deployment.Application:
     """Return the API as a Serve application."""
-    return deployment.bind_api(replicas)
+    return deployment.bind_api(settings.http.replicas)

@@ -17,8 +17,6 @@ from serve_apps.api.server import ApiServer
 
 Application = serve.Application
 DEPLOYMENT = "api"
-PLACE = {"api": 0.5}
-"""A node offers one `api` per replica it is to carry; the other half is room to change places."""
 DRAIN_S = 10.0
 DRAIN_MARGIN_S = 5.0
 HEALTH_PERIOD_S = 1.0
@@ -59,11 +57,7 @@ def bind_api(replicas: int, settings_file: str | None = None, generation: str = 
         health_check_timeout_s=HEALTH_TIMEOUT_S,
         graceful_shutdown_wait_loop_s=0.2,
         graceful_shutdown_timeout_s=DRAIN_S + DRAIN_MARGIN_S,
-        ray_actor_options={
-            "num_cpus": 0,
-            "resources": PLACE,
-            "runtime_env": {"env_vars": variables},
-        },
+        ray_actor_options={"num_cpus": 0, "runtime_env": {"env_vars": variables}},
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
     )(ApiReplica)
     return deployment.bind(generation)

@@ -1,7 +1,6 @@
 """What is decided before anything starts: homes, parts, ports, variables, pauses."""
 
 import os
-import platform
 from pathlib import Path
 
 import pytest
@@ -79,10 +78,7 @@ def test_parts_follow_the_settings():
     ]
     assert actors[0].argument == "host-0"
     assert actors[-1].argument == 1
-    assert list_resources(settings) == {
-        f"at:{platform.node()}": 1.0,
-        **{"host": 3.0, "edge": 2.0, "api": 2.0, "media": 1.0},
-    }
+    assert list_resources(settings) == {"host": 3.0, "edge": 2.0, "media": 1.0}
     assert {Kind.HOST, Kind.RUNNER, Kind.EDGE} == {part.kind for part in actors}
 
 

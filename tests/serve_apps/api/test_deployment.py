@@ -32,7 +32,6 @@ APP = "api-test"
 def ray_node() -> Iterator[None]:
     ray.init(
         num_cpus=1,
-        resources={"api": 2},
         include_dashboard=False,
         object_store_memory=100 << 20,
         configure_logging=False,
