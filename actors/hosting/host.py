@@ -33,6 +33,7 @@ TIME_EVERY_S = 0.25
 SWEEP_EVERY_S = 2.0
 ADOPT_MAX = 50
 CLOSE_FENCE_S = 1.0
+CANCEL_AGAIN_S = 1.0
 HOST_INTENSITY = Intensity(failures_max=50, within_s=60.0, pause_s=0.0)
 VITAL_TASKS = {"host-lease", "host-ticks", "host-time", "host-sweep"}
 """A host without one of these ends, and is rebuilt from storage."""
@@ -98,9 +99,11 @@ class Host:
         with contextlib.suppress(AppError, TimeoutError):
             async with asyncio.timeout(CLOSE_FENCE_S):
                 await self._ports.store.fence(self._host)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Asked again: a deadline that ends in the same moment may swallow a cancellation.
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=CANCEL_AGAIN_S)
         if self._listener is not None:
             await self._listener.close()
         self._roster.clear()

@@ -33,7 +33,10 @@ DEADLINE_S = 20.0
 
 
 async def _write_until_killed(server: PostgresServer, first: int, acknowledged: list[int]) -> None:
-    connection = await asyncpg.connect(server.dsn, timeout=10)
+    try:
+        connection = await asyncpg.connect(server.dsn, timeout=10)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return  # killed before it had begun
     try:
         for number in range(first, 1_000_000, WRITERS):
             await connection.execute("INSERT INTO written VALUES ($1)", number)
