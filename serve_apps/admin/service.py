@@ -107,13 +107,8 @@ async def change_role(
         raise LastAdmin
     await users.change_role(connection, person.id, role, now)
     ended = await end_sessions(connection, person.id, why="role_changed")
-    await append_event(
-        connection,
-        EventName.USER_UPDATED,
-        subject_id=person.id,
-        actor_id=None if caller is None else caller.user_id,
-    )
     actor_id = None if caller is None else caller.user_id
+    await append_event(connection, EventName.USER_UPDATED, subject_id=person.id, actor_id=actor_id)
     await _record(
         connection, actor_id, "user.role", person.username, now, before=person.role, after=str(role)
     )
