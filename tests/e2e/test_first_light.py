@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.people import fill_registration, make_name
 from tests.product import Product, await_true
@@ -41,6 +41,24 @@ def test_a_person_registers_logs_out_and_in_again(open_page: OpenPage, product: 
     expect(page.get_by_test_id("user-menu")).to_be_visible()
     page.reload()
     expect(page.get_by_test_id("user-menu")).to_be_visible()
+
+
+def test_a_page_that_arrives_takes_the_focus_unless_the_person_moved_it(open_page: OpenPage):
+    page = open_page("/register")
+    fill_registration(page)
+    held: list[Route] = []
+    code = re.compile(r"/assets/.*\.js$")
+    page.route(code, lambda route: held.append(route))  # noqa: PLW0108  Playwright marks what it is given
+    with page.expect_request(code):
+        page.get_by_role("link", name="Explore").click()
+    page.get_by_test_id("user-menu").click()
+    assert held
+    page.unroute(code)  # which lets the held ones go
+    expect(page.get_by_role("heading", level=1, name="Explore")).to_be_visible()
+    expect(page.get_by_test_id("logout")).to_be_visible()  # the arrival closed the menu once
+    page.get_by_role("link", name="Live", exact=True).click()
+    expect(page.locator("#main")).to_be_focused()
+    expect(page.get_by_test_id("logout")).to_be_hidden()
 
 
 def test_a_video_is_uploaded_watched_posted_and_seen_by_a_follower(

@@ -31,12 +31,7 @@ function describeLostChunk(): ApiError {
 export function App() {
   const { shown, failed, loading } = useShownPage();
   const main = useRef<HTMLElement>(null);
-  const isFirst = useRef(true);
-  useEffect(() => {
-    if (!shown) return;
-    if (!isFirst.current) main.current?.focus({ preventScroll: true });
-    isFirst.current = false;
-  }, [shown?.path]);
+  useFocusOnArrival(main, location.get().path, shown?.path);
   return (
     <div class={shown?.route.immersive ? "shell immersive" : "shell"}>
       <a class="skip" href="#main">
@@ -59,6 +54,22 @@ export function App() {
       <Toasts />
     </div>
   );
+}
+
+/** Moves the focus to a new page as it arrives, unless the person moved it meanwhile. */
+function useFocusOnArrival(main: { current: HTMLElement | null }, asked: string, arrived: string | undefined): void {
+  const heldByLeaving = useRef<Element | null>(null);
+  const isFirst = useRef(true);
+  useEffect(() => {
+    heldByLeaving.current = document.activeElement;
+  }, [asked]);
+  useEffect(() => {
+    if (arrived === undefined) return;
+    const held = document.activeElement;
+    const isFree = held === null || held === document.body || held === heldByLeaving.current;
+    if (!isFirst.current && isFree) main.current?.focus({ preventScroll: true });
+    isFirst.current = false;
+  }, [arrived]);
 }
 
 function useShownPage(): { shown: Shown | null; failed: boolean; loading: boolean } {
