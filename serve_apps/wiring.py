@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from actors.hosting.shell import HostShell
 from actors.job_runner.ports import JobHandler, JobSpec, Listener
 from actors.job_runner.shell import JobRunnerShell
-from actors.live_room.kind import ROOM_KIND
 from kit.settings import Settings
 from serve_apps.api import deployment
 from serve_apps.edge.server import UploadRules
 from serve_apps.edge.shell import EdgeShell
+from serve_apps.hosting import Host
 from serve_apps.posts import jobs as posts
 from serve_apps.users import jobs as users
 from serve_apps.videos import jobs as videos
@@ -27,17 +26,6 @@ HANDLERS: Mapping[str, JobHandler | JobSpec] = MappingProxyType({**videos.HANDLE
 
 LISTENERS: Mapping[str, Listener] = MappingProxyType({**posts.LISTENERS, **users.LISTENERS})
 """Every listener of the outbox, by name."""
-
-
-KINDS = (ROOM_KIND,)
-"""Every kind of object that hosts run."""
-
-
-class Host(HostShell):
-    """A host that runs objects of every kind."""
-
-    def __init__(self, host_id: str) -> None:
-        super().__init__(host_id, KINDS)
 
 
 class Runner(JobRunnerShell):

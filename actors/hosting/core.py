@@ -1,7 +1,7 @@
 """What a kind of hosted object brings: its core, its commands, its place in storage.
 
 A core is plain and pure: commands and a clock go in, effects come out. A `Kind` is made of
-module-level callables, so that it is pickled by reference; `serve_apps/wiring.py` lists the kinds
+module-level callables, so that it is pickled by reference; `serve_apps/hosting.py` lists the kinds
 a host runs. The runtime knows no kind by name.
 """
 

@@ -1,6 +1,6 @@
 """A host as a process: its settings, database and cache, one incarnation after another.
 
-A plain class; `serve_apps/wiring.py` adds the kinds, `cluster/` wraps that as the named Ray actor
+A plain class; `serve_apps/hosting.py` adds the kinds, `cluster/` wraps that as the named Ray actor
 `host-{n}`. It is given its id alone.
 """
 

@@ -33,6 +33,7 @@ FAULTS = [
     ("media-door", "serve_apps/edge/server.py", "import aiortc"),
     ("aiortc-door", "media/vod/ladder.py", "import aiortc"),
     ("models-door", "serve_apps/posts/service.py", "import torch"),
+    ("hosts-stay-light", "actors/hosting/shell.py", "import aiohttp"),
     ("edge", "serve_apps/edge/server.py", "import serve_apps.posts.service"),
     ("features", "serve_apps/posts/service.py", "import serve_apps.videos.service"),
 ]

@@ -31,7 +31,7 @@ from actors.live_room.messages import SessionEnd
 from kit.clock import SystemClock
 from kit.ids import make_id
 from kit.settings import Settings
-from serve_apps.wiring import KINDS
+from serve_apps.hosting import KINDS
 from storage.cache import Cache
 from storage.database import Database, PoolOptions
 

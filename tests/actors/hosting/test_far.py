@@ -18,7 +18,7 @@ from cluster.keys import ensure_keys
 from kit.clock import SystemClock
 from kit.ids import make_id
 from kit.settings import ClusterSettings, Settings
-from serve_apps.wiring import KINDS
+from serve_apps.hosting import KINDS
 from storage.database import Database
 from storage.hosts import announce_host, list_live_hosts, register_host
 from tests.actors.hosting.stage import (

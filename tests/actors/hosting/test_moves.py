@@ -17,7 +17,7 @@ from actors.hosting.postgres import PostgresStore
 from actors.link.frames import LinkPeer
 from actors.live_room.client import RoomClient
 from kit.settings import LimitSettings, Settings
-from serve_apps.wiring import KINDS
+from serve_apps.hosting import KINDS
 from storage.database import Database
 from storage.hosts import list_live_hosts
 from storage.placements import ROOM, Placement, find_placement

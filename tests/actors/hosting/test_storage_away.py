@@ -17,7 +17,7 @@ from actors.hosting.followed import RequestFailed
 from actors.hosting.postgres import PostgresStore
 from kit.clock import SystemClock
 from kit.settings import DatabaseSettings, LimitSettings, Settings
-from serve_apps.wiring import KINDS
+from serve_apps.hosting import KINDS
 from storage.database import Database, PoolOptions
 from storage.hosts import list_live_hosts
 from storage.placements import ROOM

@@ -1,0 +1,20 @@
+"""The host class with every kind of object, apart from the wiring of the rest.
+
+A host's process imports this module and nothing of the features, the API or the edge: that is half
+of what it would weigh otherwise.
+"""
+
+from __future__ import annotations
+
+from actors.hosting.shell import HostShell
+from actors.live_room.kind import ROOM_KIND
+
+KINDS = (ROOM_KIND,)
+"""Every kind of object that hosts run."""
+
+
+class Host(HostShell):
+    """A host that runs objects of every kind."""
+
+    def __init__(self, host_id: str) -> None:
+        super().__init__(host_id, KINDS)
