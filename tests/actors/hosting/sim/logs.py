@@ -33,6 +33,7 @@ def hearing_errors(note: Callable[[str], None] | None = None) -> Iterator[list[s
     structlog.configure(
         processors=[hear],
         wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_names: None,
         cache_logger_on_first_use=False,
     )
     try:

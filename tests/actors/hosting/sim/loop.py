@@ -39,13 +39,14 @@ class DueCallback:
         callback: Callable[..., Any],
         args: tuple[Any, ...],
         context: contextvars.Context | None,
+        when_s: float = 0.0,
     ) -> None:
         self.loop = loop
         self.callback = callback
         self.args = args
         self.context = context
         self.is_cancelled = False
-        self.when_s = 0.0
+        self.when_s = when_s
 
     def cancel(self) -> None:
         self.is_cancelled = True
@@ -68,41 +69,46 @@ class Timeline:
         self.turns = 0
         self._due: list[tuple[float, int, DueCallback]] = []
         self._numbers = itertools.count()
+        self.inside: ProcessLoop | None = None
+        """The process whose callbacks ran last: asyncio is told when it is another one."""
         self._task_numbers = itertools.count()
 
     def at(self, when_s: float, callback: Callable[..., Any], *args: Any) -> DueCallback:
         """Call at a true moment, outside of every process: a wire, the server, a fault."""
-        return self.push(when_s, DueCallback(None, callback, args, None))
+        return self.push(when_s, DueCallback(None, callback, args, None, when_s))
 
     def after(self, delay_s: float, callback: Callable[..., Any], *args: Any) -> DueCallback:
         """Call after a true delay, outside of every process."""
-        return self.push(self.now_s + delay_s, DueCallback(None, callback, args, None))
+        when_s = self.now_s + delay_s
+        return self.push(when_s, DueCallback(None, callback, args, None, when_s))
 
     def push(self, when_s: float, due: DueCallback) -> DueCallback:
-        due.when_s = when_s
+        """Remember to call `due` at a true moment."""
         heapq.heappush(self._due, (when_s, next(self._numbers), due))
         return due
 
     def run(self, until_s: float, is_over: Callable[[], bool] | None = None) -> None:
         """Let time pass until a moment, or until `is_over()` holds between two callbacks."""
         outside = asyncio._get_running_loop()
+        self.inside = None
         try:
             self._run(until_s, is_over)
         finally:
             asyncio._set_running_loop(outside)
 
     def _run(self, until_s: float, is_over: Callable[[], bool] | None) -> None:
-        due = self._due
+        due, heappop = self._due, heapq.heappop
         while due and due[0][0] <= until_s:
-            when_s, _, callback = heapq.heappop(due)
+            when_s, _, callback = heappop(due)
             if callback.is_cancelled:
                 continue
             if when_s > self.now_s:
                 self.now_s = when_s
-            if callback.loop is None:
+            loop = callback.loop
+            if loop is None:
                 callback.callback(*callback.args)
             else:
-                callback.loop.wake(callback)
+                loop.wake(callback)
             self.turns += 1
             if is_over is not None and is_over():
                 return
@@ -164,7 +170,8 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self._is_paused = False
         held, self._held = self._held, []
         for callback in held:
-            self.timeline.push(self.timeline.now_s, callback)
+            callback.when_s = self.timeline.now_s
+            self.timeline.push(callback.when_s, callback)
 
     def kill(self) -> None:
         """End the process: nothing of it runs any more, not even what cleans up."""
@@ -189,7 +196,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
 
     def deliver(self, when_s: float, callback: Callable[..., Any], *args: Any) -> None:
         """Hand something from outside to the process at a true moment."""
-        self.timeline.push(when_s, DueCallback(self, callback, args, None))
+        self.timeline.push(when_s, DueCallback(self, callback, args, None, when_s))
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Start a coroutine in the process, from outside of it."""
@@ -204,9 +211,11 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         if self._is_paused:
             self._held.append(first)
             return
-        ready = self._ready
+        ready, timeline = self._ready, self.timeline
         ready.append(first)
-        asyncio._set_running_loop(self)
+        if timeline.inside is not self:
+            timeline.inside = self
+            asyncio._set_running_loop(self)
         turns = 0
         while ready:
             due = ready.popleft()
@@ -219,7 +228,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
             turns += 1
             if turns > TURNS_MAX:
                 raise ProcessSpins(self.name)
-        self.timeline.turns += turns
+        timeline.turns += turns
 
     def read_clock_s(self, true_s: float) -> float:
         """Return what this process's clock shows at a true moment."""
@@ -259,8 +268,9 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         timeline = self.timeline
         true_s = (when - self._offset_s) / self._rate
         lateness_s = timeline.random.random() * LATENESS_MAX_S
-        due = DueCallback(self, callback, args, context or contextvars.copy_context())
-        return timeline.push(max(true_s, timeline.now_s) + lateness_s, due)
+        when_s = max(true_s, timeline.now_s) + lateness_s
+        due = DueCallback(self, callback, args, context or contextvars.copy_context(), when_s)
+        return timeline.push(when_s, due)
 
     def call_later(
         self,

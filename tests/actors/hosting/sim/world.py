@@ -26,7 +26,6 @@ LOOK_EVERY_S = 0.25
 ANSWER_MAX_S = 8.5
 """No request may stay unanswered for longer, by its sender's clock."""
 RETRY_S = 0.4
-SEEDS_PER_COLLECTION = 100
 PARTS = Parts()
 Work = Callable[[Process], Awaitable[None]]
 
@@ -275,12 +274,13 @@ def find_broken(seeds: Iterable[int], parts: Parts = PARTS) -> tuple[int, str] |
     gc.freeze()
     gc.disable()  # what a collection unwinds must not fall into the middle of a seed
     try:
-        for number, seed in enumerate(seeds):
+        for seed in seeds:
             broken = run_seed(seed, parts)
             if broken is not None:
                 return seed, broken
-            if number % SEEDS_PER_COLLECTION == 0:
-                gc.collect()
+            # While the seed's objects are in the processor's cache: after a hundred seeds each
+            # costs six times as much to unwind.
+            gc.collect()
     finally:
         gc.unfreeze()
         if was_enabled:
