@@ -20,8 +20,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
+from benchmarks.products import Products, start_fresh
+
 ROUNDS = 5
-ROUNDS_SHORT = 2
+ROUNDS_SHORT = 1
 
 Amount = TypeVar("Amount", int, float)
 
@@ -56,6 +58,7 @@ class Form(enum.Enum):
 Side = Callable[[Form], Awaitable[Answer]]
 """Measures one round."""
 Sides = Mapping[str, Side]
+Stage = Callable[[Form, Products], AbstractAsyncContextManager[Sides]]
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,10 @@ class Question:
     """One benchmark: the sentence it answers, its sides, what they are, and its goals.
 
     Sides that need something running come out of `stage`, which is opened before the first round
-    and closed after the last one. `find_missing` names sides whose peer is not installed, each
-    with the command that brings it: they are left out, and the report says so. A value of the
-    configuration may be a function, asked when the report is written.
+    and closed after the last one; the product it needs is lent to it. `find_missing` names sides
+    whose peer is not installed, each with the command that brings it: they are left out, and the
+    report says so. A value of the configuration may be a function, asked when the report is
+    written.
     """
 
     name: str
@@ -84,7 +88,7 @@ class Question:
     libraries: tuple[str, ...] = ()
     configuration: Mapping[str, object] = field(default_factory=dict)
     goals: tuple[Goal, ...] = ()
-    stage: Callable[[Form], AbstractAsyncContextManager[Sides]] = lambda _form: nullcontext({})
+    stage: Stage = lambda _form, _products: nullcontext({})
     find_missing: Callable[[], Mapping[str, str]] = dict
     rounds: int = ROUNDS
     rounds_short: int = ROUNDS_SHORT
@@ -124,10 +128,12 @@ class Outcome:
         return statistics.median(a.figures[goal.figure] / b.figures[goal.figure] for a, b in pairs)
 
 
-async def ask(question: Question, form: Form = Form.FULL) -> Outcome:
+async def ask(
+    question: Question, form: Form = Form.FULL, products: Products = start_fresh
+) -> Outcome:
     """Run the sides in turn, round by round, so that noise meets them alike."""
     missing = question.find_missing()
-    async with question.stage(form) as staged:
+    async with question.stage(form, products) as staged:
         sides = {
             name: run for name, run in {**question.sides, **staged}.items() if name not in missing
         }

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from benchmarks.frame import Answer, Form, Sides
+from benchmarks.products import Products
 from cluster.status import read_status
 from tests.product import Product
 
@@ -22,7 +23,7 @@ STEP = re.compile(r"^\s*\d+/\d+ ✓ (?P<name>.+?)\s+(?P<seconds>\d+\.\d) s\b", r
 
 
 @asynccontextmanager
-async def open_home(form: Form) -> AsyncIterator[Sides]:
+async def open_home(form: Form, _products: Products) -> AsyncIterator[Sides]:
     """Lend a side that starts the product of one home; a full run has started it once before."""
     product = Product.prepare()
 

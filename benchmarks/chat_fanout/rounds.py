@@ -17,6 +17,7 @@ from benchmarks.chat_fanout.peers import Peer, run_fastapi, run_nchan, run_ws
 from benchmarks.children import run_child
 from benchmarks.frame import Answer, Form, Side, Sides
 from benchmarks.meters import CpuMeter, list_process_family, list_product_processes
+from benchmarks.products import Products
 from tests.e2e.load import call, register
 from tests.product import Product
 
@@ -43,17 +44,13 @@ class Course:
 
 
 @asynccontextmanager
-async def open_course(_form: Form) -> AsyncIterator[Sides]:
-    """Start the product with a room and speakers; lend all sides."""
-    product = await asyncio.to_thread(
-        lambda: Product.start(limits_chat_per_10_s_max="1000000", limits_rates_enabled="false")
-    )
-    try:
+async def open_course(_form: Form, products: Products) -> AsyncIterator[Sides]:
+    """Prepare a room and its speakers; lend all sides."""
+    options = {"limits_chat_per_10_s_max": "1000000", "limits_rates_enabled": "false"}
+    async with products(**options) as product:
         course = Course(product)
         await prepare_room(course)
         yield make_sides(course)
-    finally:
-        await asyncio.to_thread(product.stop)
 
 
 async def prepare_room(course: Course) -> None:

@@ -16,10 +16,10 @@ import aiohttp
 from benchmarks.children import run_child
 from benchmarks.frame import Answer, Form, Sides
 from benchmarks.peers import run_peer
+from benchmarks.products import Products
 from cluster.processes import read_cpu_s, read_pss_mb
 from storage.embedded.ports import get_free_port
 from tests.e2e.load import call, register
-from tests.product import Product
 
 SOCKETS, SOCKETS_SHORT = 5000, 500
 HOLD_S, HOLD_SHORT_S = 60.0, 2.0
@@ -27,11 +27,10 @@ GROWTH = "pss_kib_per_socket"
 
 
 @asynccontextmanager
-async def open_edge(_form: Form) -> AsyncIterator[Sides]:
-    """Start the product with a room; lend both sides."""
-    product = await asyncio.to_thread(lambda: Product.start(limits_rates_enabled="false"))
-    try:
-        url = product.url
+async def open_edge(_form: Form, products: Products) -> AsyncIterator[Sides]:
+    """Prepare a room; lend both sides."""
+    async with products(limits_rates_enabled="false") as product:
+        url, socket = product.url, product.edge_url.replace("http", "ws", 1) + "/ws"
         async with aiohttp.ClientSession() as session:
             owner = await register(session, url, "owner")
             status, live = await call(
@@ -42,11 +41,9 @@ async def open_edge(_form: Form) -> AsyncIterator[Sides]:
         async def measure_edge(form: Form) -> Answer:
             killed = await asyncio.to_thread(product.kill, "edge-0")
             pid = await asyncio.to_thread(product.await_new, "edge-0", killed)
-            return await measure_growth(form, live["chat"]["socket"], pid, f"room:{live['id']}")
+            return await measure_growth(form, socket, pid, f"room:{live['id']}")
 
         yield {"edge": measure_edge, "bare aiohttp": measure_bare}
-    finally:
-        await asyncio.to_thread(product.stop)
 
 
 async def measure_bare(form: Form) -> Answer:

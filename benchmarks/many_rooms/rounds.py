@@ -19,6 +19,7 @@ import asyncpg
 from benchmarks.children import Child, run_child
 from benchmarks.frame import Answer, Form, Sides
 from benchmarks.meters import CpuMeter, list_product_processes
+from benchmarks.products import Products
 from cluster.processes import read_pss_mb
 from tests.e2e.load import Account, register
 from tests.product import Product
@@ -60,11 +61,10 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(_form: Form) -> AsyncIterator[Sides]:
-    """Start a product; lend the sides, to be run once and in order."""
-    async with AsyncExitStack() as stack:
-        product = await asyncio.to_thread(start_product)
-        stack.push_async_callback(asyncio.to_thread, product.stop)
+async def open_house(_form: Form, products: Products) -> AsyncIterator[Sides]:
+    """Lend the sides of a house, to be run once and in order."""
+    options = {"limits_chat_per_10_s_max": "1000000", "limits_rates_enabled": "false"}
+    async with products(**options) as product, AsyncExitStack() as stack:
         async with aiohttp.ClientSession() as session:
             people = [await register(session, product.url) for _ in range(PEOPLE)]
         house = House(product, people, stack)
@@ -84,11 +84,6 @@ async def open_house(_form: Form) -> AsyncIterator[Sides]:
             return await measure(house, form)
 
         yield dict(zip(NAMES, (measure_few, measure_watched, measure_many), strict=True))
-
-
-def start_product() -> Product:
-    """Start a product whose people may write as fast as they like."""
-    return Product.start(limits_rates_enabled="false", limits_chat_per_10_s_max="1000000")
 
 
 async def open_rooms(house: House, count: int) -> None:

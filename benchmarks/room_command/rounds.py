@@ -5,13 +5,12 @@ The client's storage counts how often it is asked where a room lives.
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import random
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 import numpy as np
@@ -26,6 +25,7 @@ from actors.link.transport import LinkTransport
 from actors.live_room.client import RoomClient
 from actors.live_room.kind import ROOM_KIND
 from benchmarks.frame import Answer, Form, Sides
+from benchmarks.products import Products
 from kit.clock import SystemClock
 from storage.database import Database, PoolOptions
 from storage.placements import Placement
@@ -50,12 +50,13 @@ class CountingStore(PostgresStore):
 
 
 @asynccontextmanager
-async def open_product(_form: Form) -> AsyncIterator[Sides]:
-    """Start the product; lend the client's side and the API's."""
-    product = await asyncio.to_thread(lambda: Product.start(limits_rates_enabled="false"))
-    database = Database(product.settings.database.url, PoolOptions(size=2, name="bench"))
-    try:
+async def open_product(_form: Form, products: Products) -> AsyncIterator[Sides]:
+    """Lend the client's side and the API's."""
+    async with AsyncExitStack() as stack:
+        product = await stack.enter_async_context(products(limits_rates_enabled="false"))
+        database = Database(product.settings.database.url, PoolOptions(size=2, name="bench"))
         await database.open()
+        stack.push_async_callback(database.close)
         async with aiohttp.ClientSession() as session:
             owner = await register(session, product.url)
 
@@ -67,9 +68,6 @@ async def open_product(_form: Form) -> AsyncIterator[Sides]:
                 return await measure_api(form, product, session, owner)
 
             yield {"client": ask_owner, "API": ask_api}
-    finally:
-        await database.close()
-        await asyncio.to_thread(product.stop)
 
 
 async def measure_client(

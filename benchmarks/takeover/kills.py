@@ -21,6 +21,7 @@ import aiohttp
 import asyncpg
 
 from benchmarks.frame import Answer, Form, Sides
+from benchmarks.products import Products
 from tests.e2e.load import Account, ChatLoad, Viewer, call, register, wait_for_in_flight
 from tests.product import Product
 
@@ -44,14 +45,22 @@ class Scene:
 
 
 @asynccontextmanager
-async def open_scene(form: Form) -> AsyncIterator[Sides]:
-    """Start the product with rooms and viewers; lend both kills."""
+async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
+    """Prepare rooms and viewers on two edges; lend both kills."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, FILES), hard))
-    product = await asyncio.to_thread(start_product)
-    scene: Scene | None = None
-    try:
+    async with (
+        products(
+            edge_count="2", limits_rates_enabled="false", limits_chat_per_10_s_max="1000000"
+        ) as product,
+        AsyncExitStack() as stack,
+    ):
         scene = await make_scene(product, form)
+
+        async def empty() -> None:
+            await asyncio.gather(*(viewer.stop() for viewer in scene.viewers))
+
+        stack.push_async_callback(empty)
 
         async def kill_host(_form: Form) -> Answer:
             return await measure_host(scene)
@@ -60,17 +69,6 @@ async def open_scene(form: Form) -> AsyncIterator[Sides]:
             return await measure_edge(scene)
 
         yield {"host killed": kill_host, "edge killed": kill_edge}
-    finally:
-        for viewer in scene.viewers if scene else []:
-            await viewer.stop()
-        await asyncio.to_thread(product.stop)
-
-
-def start_product() -> Product:
-    """Start a product with two edges whose people may write as fast as they like."""
-    return Product.start(
-        edge_count="2", limits_rates_enabled="false", limits_chat_per_10_s_max="1000000"
-    )
 
 
 async def make_scene(product: Product, form: Form) -> Scene:
