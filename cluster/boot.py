@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from cluster.crew_link import CrewFailed
 from cluster.health import await_healthy
+from cluster.joining import check_surroundings
 from cluster.port_holders import PortHeld, find_holder, is_free
 from cluster.ray_node import (
     CONTROL,
@@ -22,6 +23,7 @@ from cluster.ray_node import (
     RayRunning,
     end_ray,
     find_ray,
+    join_ray,
     restart_control,
     start_ray,
 )
@@ -34,6 +36,7 @@ from cluster.topology import (
     count_connections,
     get_api_url,
     get_edge_url,
+    get_slot,
     list_actors,
     list_ports,
 )
@@ -42,8 +45,7 @@ from kit.logs import get_log
 
 MIGRATE_TIMEOUT_S = 300.0
 READY_TIMEOUT_S = 120.0
-STEPS = {POSTGRES: 2, CACHE: 1, STORE: 2}  # PostgreSQL comes with migrations, the store with Ray
-STEPS_ALWAYS = 5
+READY_STATES = {"running", "drained"}  # somebody took it out of service, and it stays so
 
 log = get_log("cluster.boot")
 
@@ -57,12 +59,13 @@ class StartFailed(AppError):
 async def boot(site: Site) -> None:
     """Start or join every part and wait until the product answers; raises AppError."""
     began = time.monotonic()
-    names = site.servers.list_names()
-    site.screen.plan(STEPS_ALWAYS + sum(STEPS[name] for name in names))
+    site.screen.plan(_count_steps(site))
     running = await asyncio.to_thread(find_ray, site.ray_context) if site.has_own_ray else None
     site.is_joined = running is not None
     with site.screen.step("Ports") as step:
         _check_ports(site, step)
+    if not site.is_head:
+        await asyncio.to_thread(check_surroundings, site.given)
     await site.open_crew()
     async with asyncio.TaskGroup() as group:
         group.create_task(_start_database(site))
@@ -79,16 +82,31 @@ async def start_crew_work(site: Site) -> None:
     """Let the crew bring up the actors and the API, and wait for each of them."""
     assert site.crew is not None, "the crew is opened before it works"
     await site.crew.go()
-    actors = list_actors(site.settings)
     async with asyncio.TaskGroup() as group:
-        for kind, title in (
-            (Kind.HOST, "Room hosts"),
-            (Kind.RUNNER, "Job runner"),
-            (Kind.EDGE, "Edge"),
-        ):
-            members = [part.name for part in actors if part.kind is kind]
+        group.create_task(_await_connected(site))
+        for title, members in _list_teams(site):
             group.create_task(_await_members(site, title, members))
-        group.create_task(_await_api(site))
+        if site.given.http.replicas:
+            group.create_task(_await_api(site))
+
+
+def _list_teams(site: Site) -> list[tuple[str, list[str]]]:
+    """List the kinds of actors this node carries: a title and the names."""
+    actors = list_actors(site.given)
+    titles = {Kind.HOST: "Room hosts", Kind.RUNNER: "Job runner", Kind.EDGE: "Edge"}
+    teams = [
+        (title, [part.name for part in actors if part.kind is kind])
+        for kind, title in titles.items()
+    ]
+    return [(title, members) for title, members in teams if members]
+
+
+def _count_steps(site: Site) -> int:
+    """Return how many lines the start shows."""
+    ray = 1 if site.has_own_ray else 0
+    ports_and_schema = 2 if site.is_head else 1
+    api = 1 if site.given.http.replicas else 0
+    return ports_and_schema + len(site.servers.list_names()) + ray + len(_list_teams(site)) + api
 
 
 async def _start_server(site: Site, name: str, step: Step) -> None:
@@ -101,6 +119,8 @@ async def _start_database(site: Site) -> None:
     if POSTGRES in site.servers.list_names():
         with site.screen.step(TITLES[POSTGRES]) as step:
             await _start_server(site, POSTGRES, step)
+    if not site.is_head:
+        return  # the head brings the schema up
     with site.screen.step("Database schema") as step:
         server = site.servers_running.get(POSTGRES)
         dsn = getattr(server, "dsn", "") or site.given.database.url
@@ -120,6 +140,13 @@ async def _start_ray(site: Site, running: RayRunning | None) -> str:
     if not site.has_own_ray:
         return ""
     context = site.ray_context
+    if not site.is_head:
+        with site.screen.step("Ray") as step:
+            step.note = f"joined {context.settings.cluster.head}"
+            if running is None:
+                running = await asyncio.to_thread(join_ray, context)
+            take_ray(site, running)
+        return context.settings.cluster.head
     has_node = running is not None or context.shelf.find_alive(NODE) is not None
     with site.screen.step(TITLES[STORE]) as step:
         if not has_node:
@@ -132,15 +159,15 @@ async def _start_ray(site: Site, running: RayRunning | None) -> str:
         if running is None and has_node:
             running = await asyncio.to_thread(restart_control, context, site.store)
         step.note = "joined" if running is not None else ""
-        if running is None:
-            running = await asyncio.to_thread(start_ray, context, site.store, namespace=None)
-        take_ray(site, running)
-        return running.address
+        started = running or await asyncio.to_thread(start_ray, context, site.store, namespace=None)
+        take_ray(site, started)
+        return started.address
 
 
 def take_ray(site: Site, running: RayRunning) -> None:
     """Note Ray's processes on the board."""
-    site.note(CONTROL, Kind.RAY, "running", pid=running.control.pid)
+    if running.control is not None:
+        site.note(CONTROL, Kind.RAY, "running", pid=running.control.pid)
     site.note(NODE, Kind.RAY, "running", pid=running.node.pid)
 
 
@@ -173,23 +200,31 @@ def _check_ports(site: Site, step: Step) -> None:
 
 
 async def _await_members(site: Site, title: str, names: list[str]) -> None:
-    if not names:
-        return
     with site.screen.step(title if len(names) == 1 else f"{title} ({len(names)})") as step:
         await _await_report(
             site,
-            lambda: all(_state(site, name) == "running" for name in names),
+            lambda: all(_state(site, name) in READY_STATES for name in names),
             lambda: "; ".join(
                 f"{name} is {_state(site, name)} {_fault(site, name)}" for name in names
             ),
         )
         for name in names:
             # On a cluster the edge may live on another machine: then its own word must do.
-            if name.startswith("edge-") and site.has_own_ray:
-                url = get_edge_url(site.settings, int(name.partition("-")[2]))
+            is_serving = _state(site, name) == "running"
+            if name.startswith("edge-") and site.has_own_ray and is_serving:
+                url = get_edge_url(site.settings, get_slot(name))
                 if not await await_healthy(url, timeout_s=30.0):
                     raise StartFailed(f"{name} runs but {url}/health does not answer 200.")
                 step.note = url
+
+
+async def _await_connected(site: Site) -> None:
+    """Wait for the crew itself; on a bare head there is nothing else to wait for."""
+    await _await_report(
+        site,
+        lambda: site.crew is not None and site.crew.is_connected,
+        lambda: f"the crew does not reach Ray; see {site.home.logs / 'crew.log'}",
+    )
 
 
 async def _await_api(site: Site) -> None:

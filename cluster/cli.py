@@ -18,10 +18,12 @@ from typing import Annotated, NoReturn
 import typer
 from rich.table import Table
 
+from cluster import node_commands
 from cluster.boot import run_migrations
 from cluster.doctor import Verdict, examine
 from cluster.environment import make_environment
-from cluster.home import prepare_home
+from cluster.home import Home, prepare_home
+from cluster.joining import accept as accept_invitation
 from cluster.keys import ensure_keys
 from cluster.launch import (
     Flags,
@@ -39,7 +41,8 @@ from cluster.people import give_role
 from cluster.seed.command import seed_site
 from cluster.servers import POSTGRES, Servers
 from cluster.settings_files import load_installation
-from cluster.status import ProductStatus, get_title, read_status
+from cluster.status import read_status
+from cluster.status_table import print_status
 from cluster.steps import PatientConsole, Screen
 from cluster.supervisor import Supervisor, find_lock
 from kit.errors import AppError
@@ -61,6 +64,9 @@ HomeOption = Annotated[
 ]
 LOGGED_COMMANDS = "supervisor.log"
 
+app.command()(node_commands.invite)
+app.command()(node_commands.drain)
+
 log = get_log("cluster.cli")
 
 
@@ -72,7 +78,25 @@ def up(
 ) -> None:
     """Start the product, or join the running one. Ctrl-C stops it."""
     flags = Flags(home=home, port=port)
+    _start(find_home(flags, copy_environment()), flags, detach=detach)
+
+
+@app.command()
+def join(
+    invitation: Annotated[Path, typer.Argument(help="The file that the head wrote.")],
+    home: HomeOption = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when it runs.")] = False,
+) -> None:
+    """Accept an invitation and start this machine's part; later `socialflow up` is enough."""
+    flags = Flags(home=home)
     place = find_home(flags, copy_environment())
+    prepare_home(place)
+    accept_invitation(place, invitation)
+    _start(place, flags, detach=detach)
+
+
+def _start(place: Home, flags: Flags, *, detach: bool) -> NoReturn:
+    """Start or join the product in a home and stay with it, or follow it until it runs."""
     screen = Screen(console)
     screen.say("[bold]Social Flow[/]")
     if place.moved_from is not None:
@@ -86,7 +110,7 @@ def up(
     lock = find_lock(place.run)
     if lock is None:
         screen.say("  Already running; this start joins it.\n")
-        _print_status(read_status(place))
+        print_status(console, read_status(place))
         raise typer.Exit(0)
     redirect_errors(place, LOGGED_COMMANDS)
     configure_logs(read_settings(place).log_level)
@@ -134,7 +158,7 @@ def status(
     if as_json:
         sys.stdout.write(json.dumps(found.to_json(), indent=1, default=str) + "\n")
     else:
-        _print_status(found)
+        print_status(console, found)
     raise typer.Exit(0 if found.state == "running" else 1)
 
 
@@ -277,38 +301,6 @@ def logs(
     if follow:
         for line in follow_log(found[part]):
             console.print(line, end="", markup=False, highlight=False)
-
-
-def _print_status(found: ProductStatus) -> None:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("part", "health", "process", "CPU %", "PSS MB", "since"):
-        right = title in {"CPU %", "PSS MB", "since"}
-        table.add_column(title, justify="right" if right else "left", no_wrap=True)
-    colours = {"healthy": "green", "stopped": "dim"}
-    for part in found.parts:
-        pids = " ".join(str(pid) for pid in part.pids[:3]) + (" …" if len(part.pids) > 3 else "")
-        table.add_row(
-            get_title(part.name),
-            f"[{colours.get(part.health, 'yellow')}]{part.health}[/]",
-            pids,
-            f"{part.cpu_percent:.1f}",
-            f"{part.pss_mb:.1f}",
-            _show_age(part.uptime_s),
-        )
-    table.add_row("in all", "", "", f"{found.cpu_percent:.1f}", f"{found.pss_mb:.1f}", "")
-    console.print(f"  {found.state}   {found.url}   {found.home}", highlight=False)
-    if found.state != "stopped":
-        console.print(table)
-    for part in found.parts:
-        if part.fault:
-            console.print(f"  {part.name}: {part.fault}", markup=False, highlight=False)
-
-
-def _show_age(age_s: float) -> str:
-    for size_s, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if age_s >= size_s:
-            return f"{age_s / size_s:.0f} {unit}"
-    return f"{age_s:.0f} s" if age_s else ""
 
 
 def _write_or_print(text: str, path: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""Keeps the named actors and the Serve application alive: the one long-lived driver of Ray.
+"""Keeps this node's named actors and its API alive: the one long-lived driver of Ray on a machine.
 
 A process of its own beside the supervisor, because Ray may end a driver whose cluster goes away.
 Speaks JSON lines: requests on standard input, answers and reports on standard output; it ends when
@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray import serve
-from ray.serve.config import ProxyLocation
 
-from cluster.topology import API_APP, ActorPart, Kind, list_actors
+from cluster.api_keeper import ANYWHERE, ApiKeeper
+from cluster.ray_node import find_own_folder
+from cluster.topology import API_APP, ActorPart, Kind, list_actors, name_place
 from kit.logs import configure_logs, get_log
 from kit.settings import Settings, load_settings
 from serve_apps import wiring
@@ -30,7 +30,8 @@ LOOK_EVERY_S = 1.0
 CALL_TIMEOUT_S = 5.0
 START_TIMEOUT_S = 60.0
 STUCK_AFTER_S = 20.0
-SERVE_EVERY_S = 2.0
+NODES_EVERY_S = 2.0
+PLACE_SHARE = 0.001
 REQUEST_BYTES_MAX = 1 << 16
 
 log = get_log("cluster.crew")
@@ -63,8 +64,12 @@ class Crew:
         self._settings = settings
         self._report = report
         self._members = {part.name: Member(part) for part in list_actors(settings)}
-        self._api: dict[str, Any] = {"state": "starting", "pids": [], "fault": ""}
-        self._is_stopping = False
+        self._nodes: list[dict[str, Any]] = []
+        # On a Ray that others run, any node with the right resource may carry our actors.
+        is_at_home = find_own_folder(settings) is not None
+        self._home_place = {name_place(settings.node_name): PLACE_SHARE} if is_at_home else {}
+        place = self._home_place or ANYWHERE
+        self._api = ApiKeeper(settings, place) if settings.http.replicas else None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def keep(self) -> None:
@@ -72,7 +77,9 @@ class Crew:
         self._tasks = [
             asyncio.create_task(self._keep_member(member)) for member in self._members.values()
         ]
-        self._tasks.append(asyncio.create_task(self._keep_api()))
+        self._tasks.append(asyncio.create_task(self._watch_nodes()))
+        if self._api is not None:
+            self._tasks.append(asyncio.create_task(self._api.keep()))
         while True:
             self._report({"event": "crew", **self._describe()})
             await asyncio.sleep(LOOK_EVERY_S)
@@ -88,17 +95,18 @@ class Crew:
             }
             for name, member in self._members.items()
         }
-        return {"members": members, "api": self._api}
+        api = self._api.facts if self._api is not None else {"state": "absent", "fault": ""}
+        return {"members": members, "api": api, "nodes": self._nodes}
 
     async def stop_kind(self, kind: Kind, deadline_s: float) -> dict[str, Any]:
         """Drain and end the actors of a kind (or the application); they stay ended."""
-        self._is_stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         if kind is Kind.API:
-            await asyncio.wait_for(asyncio.to_thread(serve.shutdown), deadline_s)
+            if self._api is not None:
+                await asyncio.wait_for(asyncio.to_thread(self._api.leave), deadline_s + 1.0)
             return {"stopped": [API_APP]}
         members = [
             m for m in self._members.values() if m.part.kind is kind and m.handle is not None
@@ -154,12 +162,12 @@ class Crew:
             facts = await asyncio.wait_for(member.handle.describe.remote(), CALL_TIMEOUT_S)
             log.info("actor.running", actor=member.part.name, pid=pid)
         member.pid, member.facts, member.fault = pid, facts, ""
-        member.state = "running"
+        member.state = "drained" if facts.get("health") == "drained" else "running"
         member.seen_at_s = time.monotonic()
 
     def _create(self, part: ActorPart) -> Any:
         arguments = [] if part.argument is None else [part.argument]
-        resources = {part.kind.value: 1} if part.kind in {Kind.HOST, Kind.EDGE} else {}
+        resources = {part.kind.value: 1.0} if part.kind in {Kind.HOST, Kind.EDGE} else {}
         return (
             ray.remote(CLASSES[part.kind]())
             .options(
@@ -169,7 +177,7 @@ class Crew:
                 get_if_exists=True,
                 max_restarts=-1,
                 num_cpus=0,
-                resources=resources,
+                resources={**resources, **self._home_place},
             )
             .remote(*arguments)
         )
@@ -189,49 +197,28 @@ class Crew:
             ray.kill(member.handle, no_restart=False)
         member.seen_at_s = time.monotonic()
 
-    async def _keep_api(self) -> None:
+    async def _watch_nodes(self) -> None:
         while True:
             try:
-                status = await asyncio.to_thread(_find_application)
-                if status is None:
-                    await asyncio.to_thread(self._deploy_api)
-                    status = await asyncio.to_thread(_find_application)
-                self._api = status or self._api
-            except (
-                ray.exceptions.RayError,
-                serve.exceptions.RayServeException,
-                TimeoutError,
-            ) as error:
-                self._api = {**self._api, "state": "restarting", "fault": repr(error)[:300]}
-            except Exception as error:
-                log.exception("api.deploy_failed")
-                self._api = {**self._api, "state": "failing", "fault": repr(error)[:300]}
-            await asyncio.sleep(SERVE_EVERY_S)
-
-    def _deploy_api(self) -> None:
-        logging = {"enable_access_log": False, "log_level": "WARNING"}
-        serve.start(proxy_location=ProxyLocation.Disabled, logging_config=logging)
-        application = wiring.bind_api(self._settings)
-        serve.run(application, name=API_APP, route_prefix=None, blocking=False)
-        log.info("api.deployed")
+                self._nodes = describe_nodes(await asyncio.to_thread(ray.nodes))
+            except (ray.exceptions.RayError, RuntimeError, ConnectionError) as error:
+                log.info("nodes.not_listed", error=repr(error)[:300])
+            await asyncio.sleep(NODES_EVERY_S)
 
 
-def _find_application() -> dict[str, Any] | None:
-    """Return the state of the Serve application; None when it, or Serve itself, is not there."""
-    try:
-        application = serve.status().applications.get(API_APP)
-    except ray.exceptions.ActorDiedError:
-        # Somebody shut Serve down; a controller that merely restarts is "unavailable".
-        return None
-    if application is None:
-        return None
-    states: dict[str, int] = {}
-    for deployment in application.deployments.values():
-        for state, count in deployment.replica_states.items():
-            name = str(getattr(state, "value", state)).lower()
-            states[name] = states.get(name, 0) + count
-    overall = str(application.status.value).lower()
-    return {"state": overall, "replicas": states, "fault": application.message[-300:]}
+def describe_nodes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """List each node once by its name, the head first; a living one hides its earlier lives."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: bool(row["Alive"])):
+        resources = row["Resources"]
+        found[str(row["NodeName"])] = {
+            "name": row["NodeName"],
+            "address": row["NodeManagerAddress"],
+            "is_alive": bool(row["Alive"]),
+            "is_head": "node:__internal_head__" in resources,
+            **{kind: int(resources.get(kind, 0)) for kind in ("host", "edge", "api", "media")},
+        }
+    return sorted(found.values(), key=lambda node: (not node["is_head"], node["name"]))
 
 
 async def _read_requests(crew: Crew, report: Callable[[dict[str, Any]], None]) -> None:
@@ -255,6 +242,7 @@ async def run_crew(settings: Settings, report: Callable[[dict[str, Any]], None])
         ray.init,
         address=settings.cluster.ray_address,
         namespace=settings.cluster.namespace,
+        _temp_dir=find_own_folder(settings),
         log_to_driver=False,
         configure_logging=False,
     )

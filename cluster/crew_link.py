@@ -31,7 +31,7 @@ class CrewFailed(AppError):
 
 
 class CrewLink:
-    """A running crew process; `members` and `api` are its latest report."""
+    """A running crew process; `members`, `api` and `nodes` are its latest report."""
 
     def __init__(self, process: asyncio.subprocess.Process, record: Record) -> None:
         self._process = process
@@ -42,6 +42,7 @@ class CrewLink:
         self.is_connected = False
         self.members: dict[str, dict[str, Any]] = {}
         self.api: dict[str, Any] = {"state": "starting", "fault": ""}
+        self.nodes: list[dict[str, Any]] = []
         self.reported = asyncio.Event()
 
     @property
@@ -108,6 +109,7 @@ class CrewLink:
                 self.is_connected = True
             case "crew":
                 self.members, self.api = event["members"], event["api"]
+                self.nodes = event["nodes"]
             case "answer" if (answer := self._answers.get(event["id"])) and not answer.done():
                 answer.set_result(event)
         self.reported.set()

@@ -56,7 +56,7 @@ async def halt(site: Site) -> None:
             await _count_down(
                 site, "Ray", asyncio.to_thread(end_ray, site.ray_context, grace_s=RAY_GRACE_S), 10.0
             )
-        for name in (NODE, CONTROL):
+        for name in (NODE, CONTROL) if site.is_head else (NODE,):
             site.note(name, Kind.RAY, "stopped", pid=None)
     for name in (STORE, CACHE, POSTGRES):
         if name in names:
@@ -88,7 +88,7 @@ async def _ensure_crew(site: Site) -> CrewLink | None:
     """
     if site.crew is not None and site.crew.is_alive:
         return site.crew if site.crew.is_connected else None
-    has_ray = not site.has_own_ray or all(site.shelf.find_alive(n) for n in (NODE, CONTROL))
+    has_ray = all(site.shelf.find_alive(name) for name in site.ray_processes)
     if not has_ray or not site.home.running_settings_file.exists():
         return None
     crew = await site.open_crew()

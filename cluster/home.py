@@ -71,8 +71,13 @@ class Home:
 
     @property
     def keys(self) -> Path:
-        """Ray's token and certificates; 0700."""
+        """Ray's token, the authority and this machine's certificate; 0700."""
         return self.root / "keys"
+
+    @property
+    def invitations(self) -> Path:
+        """Whom the head invited, one small file each; 0700."""
+        return self.root / "nodes"
 
     @property
     def short_folder(self) -> Path:

@@ -1,7 +1,8 @@
-"""The local Ray as the supervisor sees it: two processes with records, started, mended, ended.
+"""The local Ray as the supervisor sees it: processes with records, started, mended, ended.
 
-Imports nothing of Ray. Every call blocks (up to 40 s for a start): run it in a thread. Ray's state
-lies in the store; a full start uses a store emptied before and a fresh namespace in it.
+The head has two, the control service and its node process; a machine that joined has one. Imports
+nothing of Ray. Every call blocks (up to 40 s for a start): run it in a thread. Ray's state lies in
+the head's store; a full start uses a store emptied before and a fresh namespace in it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from cluster.home import Home, prepare_ray_folder
 from cluster.processes import end_processes, list_marked
 from cluster.records import Record, RecordShelf, make_record
-from cluster.topology import list_resources
+from cluster.topology import is_head, list_resources
 from kit.errors import AppError
 from kit.logs import get_log
 from kit.settings import Settings
@@ -30,6 +31,8 @@ from storage.embedded.valkey import ValkeyServer
 CONTROL = "ray-control"
 NODE = "ray-node"
 NAMESPACE_VARIABLE = "RAY_external_storage_namespace"
+PATIENCE_VARIABLE, PATIENCE_S = "RAY_gcs_rpc_server_reconnect_timeout_s", "3600"
+"""A node away from the head goes on so long without it; Ray's own minute would end every socket."""
 START_TIMEOUT_S = 60.0
 END_GRACE_S = 4.0
 SESSIONS_KEPT = 2
@@ -52,24 +55,27 @@ class RayContext:
     settings: Settings
     environment: dict[str, str] = field(repr=False)
     shelf: RecordShelf
+    is_brisk: bool = False
+    """Whether the environment makes Ray look for lost nodes often."""
 
 
 @dataclass(frozen=True)
 class RayRunning:
-    """A running Ray: where it answers and which processes it is."""
+    """A running Ray: where it answers and which processes it is here."""
 
     address: str
-    control: Record
+    control: Record | None
     node: Record
 
 
 def find_ray(context: RayContext) -> RayRunning | None:
-    """Return the running Ray when both of its processes live."""
+    """Return the running Ray when all of its processes live that this machine should have."""
     control = context.shelf.find_alive(CONTROL)
     node = context.shelf.find_alive(NODE)
-    if control is None or node is None:
+    if node is None or (control is None and is_head(context.settings)):
         return None
-    return RayRunning(control.details["address"], control, node)
+    address = control.details["address"] if control else context.settings.cluster.head
+    return RayRunning(address, control, node)
 
 
 def start_ray(context: RayContext, store: ValkeyServer, *, namespace: str | None) -> RayRunning:
@@ -83,23 +89,47 @@ def start_ray(context: RayContext, store: ValkeyServer, *, namespace: str | None
     name = namespace or f"up-{secrets.token_hex(4)}"
     wanted = int(earlier.details["port"]) if earlier and namespace else 0
     port = _choose_port(wanted or context.settings.cluster.ray_port)
-    answer = _launch(context, store, port=port, namespace=name)
+    request = {
+        "port": port,
+        "store_address": f"127.0.0.1:{store.port}",
+        "store_password": store.password,
+        "dashboard": context.settings.cluster.dashboard,
+    }
+    answer = _launch(context, request, {NAMESPACE_VARIABLE: name})
     details = {
         "address": answer["address"],
         "namespace": name,
         "port": port,
         "session_folder": answer["session_folder"],
         "argv": _read_argv(answer["control_pid"]),
+        "is_brisk": context.is_brisk,
     }
     control = make_record(CONTROL, answer["control_pid"], details)
     node = make_record(NODE, answer["node_pid"])
     if control is None or node is None:
         raise RayStartFailed(f"Ray ended right after its start; see {answer['session_folder']}.")
     context.shelf.write(control)
-    context.shelf.write(node)
-    _link_logs(context.home, Path(answer["session_folder"]))
+    _take_node(context, node, answer)
     log.info("ray.started", port=port, control_pid=control.pid, node_pid=node.pid, namespace=name)
     return RayRunning(answer["address"], control, node)
+
+
+def join_ray(context: RayContext) -> RayRunning:
+    """Start this machine's node process under the head's control service; raises RayStartFailed."""
+    end_ray(context, grace_s=0.0)
+    _remove_old_sessions(prepare_ray_folder(context.home))
+    answer = _launch(context, None, {PATIENCE_VARIABLE: PATIENCE_S})
+    node = make_record(NODE, answer["node_pid"])
+    if node is None:
+        raise RayStartFailed(f"Ray ended right after its start; see {answer['session_folder']}.")
+    _take_node(context, node, answer)
+    log.info("ray.joined", head=context.settings.cluster.head, node_pid=node.pid)
+    return RayRunning(context.settings.cluster.head, None, node)
+
+
+def _take_node(context: RayContext, node: Record, answer: dict[str, Any]) -> None:
+    context.shelf.write(node)
+    _link_logs(context.home, Path(answer["session_folder"]))
 
 
 def restart_control(context: RayContext, store: ValkeyServer) -> RayRunning | None:
@@ -133,7 +163,8 @@ def restart_control(context: RayContext, store: ValkeyServer) -> RayRunning | No
         if process.poll() is not None or time.monotonic() > end:
             raise RayStartFailed("Ray's control service did not come back.")
         time.sleep(0.05)
-    control = make_record(CONTROL, process.pid, {**earlier.details, "argv": argv})
+    details = {**earlier.details, "argv": argv, "is_brisk": context.is_brisk}
+    control = make_record(CONTROL, process.pid, details)
     if control is None:
         raise RayStartFailed("Ray's control service ended at once.")
     context.shelf.write(control)
@@ -145,6 +176,12 @@ def find_namespace(context: RayContext) -> str | None:
     """Return the namespace of the Ray started last."""
     record = context.shelf.find(CONTROL)
     return str(record.details["namespace"]) if record and "namespace" in record.details else None
+
+
+def find_own_folder(settings: Settings) -> str | None:
+    """Return the folder of the Ray node that this installation runs; None on one of others."""
+    has_node = RecordShelf(settings.run_folder).find_alive(NODE) is not None
+    return str(Home(settings.home).ray_folder) if has_node else None
 
 
 def end_ray(context: RayContext, *, grace_s: float) -> None:
@@ -162,25 +199,27 @@ def end_ray(context: RayContext, *, grace_s: float) -> None:
 
 
 def _launch(
-    context: RayContext, store: ValkeyServer, *, port: int, namespace: str
+    context: RayContext, control: dict[str, Any] | None, variables: dict[str, str]
 ) -> dict[str, Any]:
-    settings = context.settings
+    cluster = context.settings.cluster
     request = {
-        "port": port,
-        "folder": str(context.home.ray_folder),
-        "store_address": f"127.0.0.1:{store.port}",
-        "store_password": store.password,
-        "cpus": os.cpu_count() or 1,
-        "object_store_bytes": settings.cluster.object_store_mb << 20,
-        "resources": list_resources(settings),
-        "labels": {"socialflow/role": "all"},
-        "dashboard": settings.cluster.dashboard,
+        "node": {
+            "name": context.settings.node_name,
+            "host": cluster.host,
+            "folder": str(context.home.ray_folder),
+            "cpus": os.cpu_count() or 1,
+            "object_store_bytes": cluster.object_store_mb << 20,
+            "resources": list_resources(context.settings),
+            "labels": {"socialflow/role": "all"},
+            "head": cluster.head,
+        },
+        "control": control,
     }
     try:
         result = subprocess.run(
-            [sys.executable, "-m", "cluster.ray_head"],
+            [sys.executable, "-m", "cluster.ray_start"],
             input=json.dumps(request),
-            env={**context.environment, NAMESPACE_VARIABLE: namespace},
+            env={**context.environment, **variables},
             capture_output=True,
             text=True,
             timeout=START_TIMEOUT_S,

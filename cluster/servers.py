@@ -10,6 +10,7 @@ import shutil
 from dataclasses import dataclass
 
 from cluster.home import Home
+from cluster.topology import is_head
 from kit.settings import Settings
 from storage.embedded.postgres import (
     PostgresOptions,
@@ -45,7 +46,7 @@ class Servers:
             names.append(POSTGRES)
         if not self.settings.cache.url:
             names.append(CACHE)
-        if not self.settings.cluster.ray_address:
+        if is_head(self.settings) and not self.settings.cluster.ray_address:
             names.append(STORE)
         return names
 

@@ -14,12 +14,12 @@ from cluster.crew_link import CrewLink, start_crew
 from cluster.environment import make_environment
 from cluster.home import Home
 from cluster.keys import ClusterKeys
-from cluster.ray_node import RayContext
+from cluster.ray_node import CONTROL, NODE, RayContext
 from cluster.records import Record, RecordShelf, make_record
 from cluster.servers import CACHE, POSTGRES, STORE, TITLES, Server, Servers
 from cluster.settings_files import write_running_settings
 from cluster.steps import Screen
-from cluster.topology import API_APP, Kind
+from cluster.topology import API_APP, Kind, is_head
 from kit.logs import get_log
 from kit.settings import Settings
 from storage.embedded.valkey import ValkeyServer
@@ -59,14 +59,33 @@ class Site:
         return not self.given.cluster.ray_address
 
     @property
+    def is_head(self) -> bool:
+        """Say whether others join this machine, not it another."""
+        return is_head(self.given)
+
+    @property
+    def ray_processes(self) -> tuple[str, ...]:
+        """Return the records that must live for our Ray to work here."""
+        if not self.has_own_ray:
+            return ()
+        return (STORE, CONTROL, NODE) if self.is_head else (NODE,)
+
+    @property
+    def is_brisk(self) -> bool:
+        """Say whether Ray shall look often for lost nodes: with more than one of them."""
+        return self.has_own_ray and self.is_head and any(self.home.invitations.glob("*.json"))
+
+    @property
     def environment(self) -> dict[str, str]:
         """Return what processes are started with."""
-        return make_environment(self.home, self.given, self.keys, self.inherited)
+        return make_environment(
+            self.home, self.given, self.keys, self.inherited, is_brisk=self.is_brisk
+        )
 
     @property
     def ray_context(self) -> RayContext:
         """Return what starting and mending Ray needs."""
-        return RayContext(self.home, self.given, self.environment, self.shelf)
+        return RayContext(self.home, self.given, self.environment, self.shelf, self.is_brisk)
 
     @property
     def store(self) -> ValkeyServer:
@@ -132,7 +151,10 @@ class Site:
                 fault=member["fault"],
                 facts=member["facts"],
             )
+        self.board.facts["nodes"] = self.crew.nodes
         api = self.crew.api
+        if api["state"] == "absent" or not self.given.http.replicas:
+            return  # none is here
         if api["state"] == "starting" and self.board.find_part(API_APP) is not None:
             return
         facts = {"replicas": api.get("replicas", {})}

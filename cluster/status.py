@@ -18,7 +18,7 @@ from cluster.processes import list_family, list_marked, measure
 from cluster.ray_node import NODE
 from cluster.records import Record, is_alive
 from cluster.servers import TITLES
-from cluster.topology import API_APP, Kind, get_api_url, get_edge_url
+from cluster.topology import API_APP, Kind, get_api_url, get_edge_url, get_slot
 from kit.settings import SETTINGS_VARIABLE, Settings, load_settings
 
 SAMPLE_S = 0.5
@@ -93,7 +93,7 @@ def read_status(home: Home, *, sample_s: float = SAMPLE_S) -> ProductStatus:
     return ProductStatus(
         state=_decide_state(board, families),
         url=settings.http.public_url if settings else "",
-        edge_urls=[get_edge_url(settings, n) for n in range(len(edges))] if settings else [],
+        edge_urls=[get_edge_url(settings, get_slot(p.name)) for p in edges] if settings else [],
         home=str(home.root),
         parts=parts,
         pss_mb=round(sum(part.pss_mb for part in parts), 1),
@@ -164,11 +164,13 @@ def _judge(
     name, state = str(row["name"]), str(row.get("state") or "running")
     if not pids and (is_local or state != "running" or row.get("kind") not in ON_RAY):
         return "stopped" if state in {"running", "stopped"} else state
+    if state == "drained":
+        return state
     url = ""
     if settings and is_local and name == API_APP:
         url = get_api_url(settings)
     elif settings and is_local and name.startswith("edge-"):
-        url = get_edge_url(settings, int(name.partition("-")[2]))
+        url = get_edge_url(settings, get_slot(name))
     if not url:
         return "healthy" if state == "running" else state
     answer = find_health(url)

@@ -175,7 +175,8 @@ class Supervisor:
         say(f"\n  [bold green]Social Flow is running[/] (started in {took_s} s)")
         say(f"\n    [bold]{http.public_url}[/]        the page")
         say(f"    {http.public_url}/docs   the API, to try in the browser")
-        say(f"    {get_edge_url(site.settings, 0)}        edge 0: video, lives, WebSocket")
+        if site.settings.edge.count:
+            say(f"    {get_edge_url(site.settings, 0)}        edge 0: video, lives, WebSocket")
         say("\n  First steps: open the page, register, upload a video, go live.")
         say("  A small world to look at: [bold]socialflow seed[/]")
         say("  Every part: [bold]socialflow status[/]   Logs: " + str(site.home.logs))

@@ -37,19 +37,49 @@ class ActorPart:
     argument: str | int | None = None
 
 
+def is_head(settings: Settings) -> bool:
+    """Say whether this machine is the one that others join."""
+    return not settings.cluster.head
+
+
 def list_actors(settings: Settings) -> tuple[ActorPart, ...]:
-    """List the named actors of this node."""
-    hosts = [ActorPart(f"host-{n}", Kind.HOST, f"host-{n}") for n in range(settings.hosts.count)]
-    edges = [ActorPart(f"edge-{n}", Kind.EDGE, n) for n in range(settings.edge.count)]
-    return (*hosts, ActorPart("runner", Kind.RUNNER), *edges)
+    """List the named actors of this node; away from the head they carry the node's name."""
+    where = "" if is_head(settings) else f"@{settings.node_name}"
+    hosts = [f"host-{n}{where}" for n in range(settings.hosts.count)]
+    runners = [f"runner{where}"] if settings.cluster.runners else []
+    return (
+        *(ActorPart(name, Kind.HOST, name) for name in hosts),
+        *(ActorPart(name, Kind.RUNNER) for name in runners),
+        *(ActorPart(f"edge-{n}{where}", Kind.EDGE, n) for n in range(settings.edge.count)),
+    )
+
+
+def name_api(settings: Settings) -> str:
+    """Return the Serve application of this node: each has its own, so none rolls another's."""
+    return API_APP if is_head(settings) else f"{API_APP}@{settings.node_name}"
+
+
+def get_slot(name: str) -> int:
+    """Return the slot of an edge by its name."""
+    return int(name.removeprefix("edge-").partition("@")[0])
+
+
+def name_place(node: str) -> str:
+    """Return the custom resource that only this node has: its actors ask for a bit of it."""
+    return f"at:{node}"
 
 
 def list_resources(settings: Settings) -> dict[str, float]:
-    """Return the custom resources of a node that does everything."""
+    """Return the custom resources of a node; `api` counts the API replicas it is to carry."""
+    counts = {
+        "host": settings.hosts.count,
+        "edge": settings.edge.count,
+        "api": settings.http.replicas,
+        "media": settings.cluster.media_workers,
+    }
     return {
-        "host": float(max(1, settings.hosts.count)),
-        "edge": float(max(1, settings.edge.count)),
-        "media": float(max(1, settings.cluster.media_workers)),
+        name_place(settings.node_name): 1.0,
+        **{name: float(count) for name, count in counts.items() if count > 0},
     }
 
 
@@ -59,7 +89,8 @@ def count_connections(settings: Settings) -> int:
     api = settings.http.replicas * (pools.api_pool + 1)
     hosts = settings.hosts.count * pools.host_pool
     edges = settings.edge.count * (pools.edge_pool + 2)
-    return api + hosts + edges + pools.runner_pool + 4
+    runners = settings.cluster.runners * (pools.runner_pool + 4)
+    return api + hosts + edges + runners
 
 
 def get_api_url(settings: Settings) -> str:
@@ -87,7 +118,8 @@ class PortNeed:
 def list_ports(settings: Settings) -> list[PortNeed]:
     """List the fixed ports of this node."""
     http, edge = settings.http, settings.edge
-    needs = [PortNeed("the page and the API", host, http.port, "tcp") for host in http.hosts]
+    hosts = http.hosts if http.replicas else ()
+    needs = [PortNeed("the page and the API", host, http.port, "tcp") for host in hosts]
     for slot in range(edge.count):
         step = EDGE_PORT_STEP * slot
         needs.append(PortNeed(f"edge {slot}", edge.host, edge.port + step, "tcp"))

@@ -11,12 +11,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from cluster.boot import take_ray
+from cluster.processes import end_processes
 from cluster.ray_node import (
     CONTROL,
     NODE,
     end_ray,
     find_namespace,
     find_ray,
+    join_ray,
     restart_control,
     start_ray,
 )
@@ -88,6 +90,8 @@ class Watch:
                 self._begin(name, self._mend_server, name)
         if self._is_ray_broken():
             self._begin("ray", self._mend_ray, "")
+        elif self._is_ray_too_calm():
+            self._begin("ray", self._make_ray_brisk, "")
         elif not self._is_mending("ray") and (site.crew is None or not site.crew.is_alive):
             self._begin("crew", self._mend_crew, "")
 
@@ -95,10 +99,13 @@ class Watch:
         return key in self._mending and not self._mending[key].done()
 
     def _is_ray_broken(self) -> bool:
-        shelf = self._site.shelf
-        return self._site.has_own_ray and not all(
-            shelf.find_alive(name) for name in (STORE, CONTROL, NODE)
-        )
+        site = self._site
+        return not all(site.shelf.find_alive(name) for name in site.ray_processes)
+
+    def _is_ray_too_calm(self) -> bool:
+        """Say whether the control service was started before anybody was invited."""
+        control = self._site.shelf.find(CONTROL)
+        return self._site.is_brisk and control is not None and not control.details["is_brisk"]
 
     def _begin(self, key: str, mend: Callable[[str], Awaitable[None]], name: str) -> None:
         if self._is_mending(key):
@@ -130,9 +137,14 @@ class Watch:
     async def _mend_ray(self, _name: str) -> None:
         """Bring back, in this order, what is missing of: store, control service, node."""
         site = self._site
+        context = site.ray_context
+        if not site.is_head:
+            site.note(NODE, Kind.RAY, "restarting")
+            await site.close_crew()
+            take_ray(site, await asyncio.to_thread(join_ray, context))
+            return
         if not site.shelf.find_alive(STORE):
             await self._mend_server(STORE)
-        context = site.ray_context
         running = await asyncio.to_thread(find_ray, context)
         if running is None and site.shelf.find_alive(NODE):
             site.note(CONTROL, Kind.RAY, "restarting")
@@ -141,6 +153,13 @@ class Watch:
                 take_ray(site, running)
         if running is None:
             await self._revive_node()
+
+    async def _make_ray_brisk(self, _name: str) -> None:
+        """Start the control service again with frequent health checks; actors go on meanwhile."""
+        control = self._site.shelf.find_alive(CONTROL)
+        if control is not None:
+            await asyncio.to_thread(end_processes, [control], grace_s=0.0)
+        await self._mend_ray("")
 
     async def _mend_crew(self, _name: str) -> None:
         """Start the crew again; it finds the actors where they are."""

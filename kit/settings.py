@@ -49,7 +49,7 @@ class HttpSettings:
     port: int = option(8000, "Port of the page and the API; all replicas share it.")
     hosts: tuple[str, ...] = option(("127.0.0.1", "::1"), "Addresses the API listens on.")
     public_url: str = option("http://localhost:8000", "What people type to reach the page.")
-    replicas: int = option(2, "API replicas.")
+    replicas: int = option(2, "API replicas on this node.")
     trusted_proxies: tuple[str, ...] = option(
         (), "Networks whose X-Forwarded-For is believed, e.g. 127.0.0.1/32."
     )
@@ -134,6 +134,7 @@ class ClusterSettings:
     host: str = option("127.0.0.1", "Address at which other machines of the cluster reach this.")
     node: str = option("", "Name of this machine in the cluster; empty: its host name.")
     head: str = option("", "Ray of the head (host:port), on a machine that joined one.")
+    runners: int = option(1, "Job runners on this node: 0 or 1.")
     ray_address: str = option("", "GCS address; empty: started by `socialflow up`.")
     ray_port: int = option(6379, "GCS port; a taken one is replaced by a free one.")
     namespace: str = option("socialflow", "Ray namespace of our named actors.")

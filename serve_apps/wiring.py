@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 from actors.job_runner.ports import JobHandler, JobSpec, Listener
 from actors.job_runner.shell import JobRunnerShell
-from kit.settings import Settings
 from serve_apps.api import deployment
 from serve_apps.edge.server import UploadRules
 from serve_apps.edge.shell import EdgeShell
@@ -60,6 +59,6 @@ def runner_class() -> type:
     return Runner
 
 
-def bind_api(settings: Settings) -> deployment.Application:
-    """Return the API as a Serve application."""
-    return deployment.bind_api(settings.http.replicas)
+def bind_api(replicas: int, place: dict[str, float]) -> deployment.Application:
+    """Return the API as a Serve application whose replicas each ask for `place`."""
+    return deployment.bind_api(replicas, place)

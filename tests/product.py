@@ -85,6 +85,40 @@ class Product:
         search = os.pathsep.join([*path, str(ROOT)])
         return cls(home, {**kept, **own, "PYTHONPATH": search})
 
+    def invite(self, name: str, host: str) -> Path:
+        """Write an invitation for another node; return the file. Raises ProductFailed."""
+        file = self.home.parent / f"{name}.toml"
+        result = self.run("invite", name, "--host", host, "--write", str(file))
+        if result.returncode != 0:
+            raise ProductFailed(f"{result.stdout}\n{result.stderr}")
+        return file
+
+    def prepare_member(self, **options: str) -> Product:
+        """Choose a home for another node of this product without starting anything.
+
+        Its settings come from the invitation; `options` are its own, as in `start`.
+        """
+        values = {"edge_udp_port": str(_find_port("udp", 1)), **options}
+        kept = {
+            name: value
+            for name, value in self.environment.items()
+            if not name.startswith(OWN_PREFIXES)
+        }
+        home = Path(tempfile.mkdtemp(prefix="sf-e2e-"))
+        home.chmod(0o755)
+        own = {f"SOCIALFLOW_{name.upper()}": value for name, value in values.items()}
+        home = home / "home"
+        return Product(home, {**kept, **own, "SOCIALFLOW_HOME": str(home)})
+
+    def join(self, invitation: Path) -> str:
+        """Run `socialflow join --detach`; return what it printed. Raises ProductFailed."""
+        result = self.run("join", str(invitation), "--detach", timeout_s=UP_TIMEOUT_S)
+        self.output = result.stdout
+        if result.returncode != 0:
+            raise ProductFailed(f"{result.stdout}\n{result.stderr}\n{self.read_logs()}")
+        self.started += self.list_processes()
+        return result.stdout
+
     @property
     def place(self) -> Home:
         """Return the home's layout."""

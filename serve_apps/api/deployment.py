@@ -47,8 +47,16 @@ class ApiReplica:
         await self._server.drain(DRAIN_S)
 
 
-def bind_api(replicas: int, settings_file: str | None = None, generation: str = "") -> Application:
-    """Describe the API's deployment for `serve.run`; only the path of the settings travels."""
+def bind_api(
+    replicas: int,
+    place: dict[str, float],
+    settings_file: str | None = None,
+    generation: str = "",
+) -> Application:
+    """Describe the API's deployment for `serve.run`; only the path of the settings travels.
+
+    `place` is the custom resources that each replica asks for.
+    """
     variables = {SETTINGS_VARIABLE: settings_file} if settings_file else {}
     deployment = serve.deployment(
         name=DEPLOYMENT,
@@ -57,7 +65,11 @@ def bind_api(replicas: int, settings_file: str | None = None, generation: str = 
         health_check_timeout_s=HEALTH_TIMEOUT_S,
         graceful_shutdown_wait_loop_s=0.2,
         graceful_shutdown_timeout_s=DRAIN_S + DRAIN_MARGIN_S,
-        ray_actor_options={"num_cpus": 0, "runtime_env": {"env_vars": variables}},
+        ray_actor_options={
+            "num_cpus": 0,
+            "resources": place,
+            "runtime_env": {"env_vars": variables},
+        },
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
     )(ApiReplica)
     return deployment.bind(generation)

@@ -1,6 +1,7 @@
 """What is decided before anything starts: homes, parts, ports, variables, pauses."""
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from cluster.topology import (
     list_actors,
     list_ports,
     list_resources,
+    name_api,
 )
 from cluster.watch import Pause
 from kit.settings import (
@@ -78,8 +80,17 @@ def test_parts_follow_the_settings():
     ]
     assert actors[0].argument == "host-0"
     assert actors[-1].argument == 1
-    assert list_resources(settings) == {"host": 3.0, "edge": 2.0, "media": 1.0}
+    assert list_resources(settings) == {
+        f"at:{platform.node()}": 1.0,
+        **{"host": 3.0, "edge": 2.0, "api": 2.0, "media": 1.0},
+    }
     assert {Kind.HOST, Kind.RUNNER, Kind.EDGE} == {part.kind for part in actors}
+
+
+def test_away_from_the_head_actors_and_application_carry_the_nodes_name():
+    settings = Settings(cluster=ClusterSettings(head="10.0.0.1:6379", node="b", runners=0))
+    assert [part.name for part in list_actors(settings)] == ["host-0@b", "host-1@b", "edge-0@b"]
+    assert (name_api(settings), name_api(Settings())) == ("api@b", "api")
 
 
 def test_ports_of_further_edges_are_ten_apart():

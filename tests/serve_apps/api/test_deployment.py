@@ -32,6 +32,7 @@ APP = "api-test"
 def ray_node() -> Iterator[None]:
     ray.init(
         num_cpus=1,
+        resources={"api": 2},
         include_dashboard=False,
         object_store_memory=100 << 20,
         configure_logging=False,
@@ -98,7 +99,7 @@ async def test_replicas_are_replaced_rolled_and_drained_without_losing_requests(
     url = f"http://127.0.0.1:{port}/v1/feed/explore"
 
     def deploy(generation: str) -> None:
-        serve.run(bind_api(2, file, generation), name=APP, route_prefix=None)
+        serve.run(bind_api(2, {"api": 0.5}, file, generation), name=APP, route_prefix=None)
 
     await asyncio.to_thread(deploy, "1")
     before = await list_pids(2)

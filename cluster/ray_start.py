@@ -1,6 +1,7 @@
-"""Starts Ray's control service and node process on this machine, then ends; they go on.
+"""Starts Ray's processes on this machine, then ends; they go on: a node process, on the head the
+control service before it.
 
-Run by the supervisor as `python -m cluster.ray_head` with the request as JSON on standard input
+Run by the supervisor as `python -m cluster.ray_start` with the request as JSON on standard input
 (the store's password is in it) and the answer as JSON on standard output. Ray's own `ray start`
 puts that password on every command line, and starts helpers we do not use (300 MB).
 """
@@ -22,27 +23,35 @@ from ray._private.resource_isolation_config import ResourceIsolationConfig
 
 AGENT = Path(__file__).with_name("ray_agent.py")
 AGENT_FLAG = "--dashboard_agent_command="
-LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class HeadRequest:
-    """What to start; sizes in bytes."""
+class NodeRequest:
+    """The node to start; sizes in bytes. With a `head` (host:port) it joins that one."""
 
-    port: int
+    name: str
+    host: str
     folder: str
-    store_address: str
-    store_password: str = field(repr=False)
     cpus: int
     object_store_bytes: int
     resources: dict[str, float]
     labels: dict[str, str]
+    head: str = ""
+
+
+@dataclass(frozen=True)
+class ControlRequest:
+    """The control service to start before the node."""
+
+    port: int
+    store_address: str
+    store_password: str = field(repr=False)
     dashboard: bool = False
 
 
 @dataclass(frozen=True)
-class HeadStarted:
-    """What runs now."""
+class RayStarted:
+    """What runs now; `control_pid` is 0 on a machine that joined."""
 
     control_pid: int
     node_pid: int
@@ -66,13 +75,30 @@ class _Head(ray_node.Node):
         cast(Any, super()).start_gcs_server()
 
 
-def start_head(request: HeadRequest) -> HeadStarted:
+def start_head(request: NodeRequest, control: ControlRequest) -> RayStarted:
     """Start both processes (about 2 s); they outlive this one. Raises what Ray raises."""
-    services.start_ray_process = cast(Any, _StartProcess(services.start_ray_process, request))
-    params = cast(Any, RayParams)(
-        node_ip_address=LOOPBACK,
-        node_name="head",
-        gcs_server_port=request.port,
+    services.start_ray_process = cast(Any, _StartProcess(services.start_ray_process, control))
+    params = _make_params(
+        request,
+        gcs_server_port=control.port,
+        include_dashboard=control.dashboard,
+        external_addresses=[control.store_address, control.store_address],
+        redis_password=control.store_password,
+    )
+    return _describe(_Head(params, head=True, shutdown_at_exit=False, spawn_reaper=False))
+
+
+def start_member(request: NodeRequest) -> RayStarted:
+    """Start a node process that joins the head's control service; raises what Ray raises."""
+    services.start_ray_process = cast(Any, _StartProcess(services.start_ray_process, None))
+    params = _make_params(request, gcs_address=request.head, webui="", dashboard_port=0)
+    return _describe(ray_node.Node(params, head=False, shutdown_at_exit=False, spawn_reaper=False))
+
+
+def _make_params(request: NodeRequest, **more: Any) -> Any:
+    return cast(Any, RayParams)(
+        node_ip_address=request.host,
+        node_name=request.name,
         min_worker_port=0,
         max_worker_port=0,
         num_cpus=request.cpus,
@@ -80,35 +106,38 @@ def start_head(request: HeadRequest) -> HeadStarted:
         labels=request.labels,
         object_store_memory=request.object_store_bytes,
         temp_dir=request.folder,
-        include_dashboard=request.dashboard,
-        dashboard_host=LOOPBACK,
+        dashboard_host=request.host,
         include_log_monitor=False,
         no_monitor=True,
         dashboard_agent_listen_port=0,
-        external_addresses=[request.store_address, request.store_address],
-        redis_password=request.store_password,
         resource_isolation_config=ResourceIsolationConfig(),
+        **more,
     )
-    head: Any = _Head(params, head=True, shutdown_at_exit=False, spawn_reaper=False)
-    pids = {name: found[0].process.pid for name, found in head.all_processes.items()}
-    return HeadStarted(
-        pids["gcs_server"], pids["raylet"], head.gcs_address, head.get_session_dir_path()
+
+
+def _describe(started: Any) -> RayStarted:
+    pids = {name: found[0].process.pid for name, found in started.all_processes.items()}
+    return RayStarted(
+        pids.get("gcs_server", 0),
+        pids["raylet"],
+        started.gcs_address,
+        started.get_session_dir_path(),
     )
 
 
 class _StartProcess:
     """Ray's own starter, with two command lines changed on the way."""
 
-    def __init__(self, original: Any, request: HeadRequest) -> None:
+    def __init__(self, original: Any, control: ControlRequest | None) -> None:
         self._original = original
-        self._request = request
+        self._control = control
 
     def __call__(self, command: list[str], process_type: str, fate_share: bool, **rest: Any) -> Any:  # noqa: FBT001 -- Ray's signature
-        if process_type == "gcs_server":
+        if process_type == "gcs_server" and self._control is not None:
             # gflags reads FLAGS_<name> for the flags listed here: the password stays off argv.
             command = [*command, "--fromenv=redis_password"]
-            rest["env_updates"] = {"FLAGS_redis_password": self._request.store_password}
-        if process_type == "raylet" and not self._request.dashboard:
+            rest["env_updates"] = {"FLAGS_redis_password": self._control.store_password}
+        if process_type == "raylet" and not (self._control and self._control.dashboard):
             command = [_replace_agent(part, command) for part in command]
         return self._original(command, process_type, fate_share, **rest)
 
@@ -129,7 +158,12 @@ def main() -> None:
     """Read the request, start, answer on the original standard output."""
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    started = start_head(HeadRequest(**json.load(sys.stdin)))
+    asked = json.load(sys.stdin)
+    node = NodeRequest(**asked["node"])
+    if asked["control"] is None:
+        started = start_member(node)
+    else:
+        started = start_head(node, ControlRequest(**asked["control"]))
     answer.write(json.dumps(asdict(started)) + "\n")
     answer.flush()
     # Leaving without Ray's exit hooks: the processes just started must go on.

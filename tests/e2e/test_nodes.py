@@ -1,0 +1,285 @@
+"""Two nodes under chat: the second is killed and comes back, is drained, and leaves in order.
+
+Both run on this machine, at 127.0.0.1 and 127.0.0.2, as two raylets in two homes. Whatever becomes
+of the second, the first never refuses a request and keeps its processes.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+import asyncpg
+import pytest
+
+from tests.e2e.load import Account, ChatLoad, Viewer, call, register, wait_for_in_flight
+from tests.e2e.test_kills import WRITERS, find_host, read_lines
+from tests.product import Product, await_gone, await_true, is_running
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+DEADLINE_S = 60
+SECOND = "127.0.0.2"
+ROOMS_MAX = 12
+CARRIED = ("host-0@b", "edge-0@b")
+SMALL = {"hosts_count": "1", "http_replicas": "1", "cluster_media_workers": "0"}
+OF_THE_HEAD = ("host-0", "host-1", "edge-0", "runner", "api")
+
+
+@pytest.fixture(scope="module")
+def head(product: Product) -> Product:
+    """Lend the first node, which is the product that other tests use as well."""
+    return product
+
+
+@pytest.fixture(scope="module")
+def second(head: Product) -> Iterator[Product]:
+    """Lend the second node, joined to the first."""
+    member = head.prepare_member(**SMALL)
+    member.join(head.invite("b", SECOND))
+    yield member
+    member.stop()
+
+
+@pytest.fixture(scope="module")
+def people(head: Product) -> list[Account]:
+    """Register the people who write, each of whom may open a room."""
+
+    async def register_all() -> list[Account]:
+        async with aiohttp.ClientSession() as session:
+            return [await register(session, head.url) for _ in range(WRITERS)]
+
+    return asyncio.run(register_all())
+
+
+def get_nodes(product: Product) -> dict[str, bool]:
+    """Return which nodes `status` shows, and whether each lives."""
+    return {node["name"]: node["is_alive"] for node in product.status()["facts"]["nodes"]}
+
+
+def list_healthy(product: Product) -> set[str]:
+    """Return the names of the parts that are well."""
+    return {part["name"] for part in product.status()["parts"] if part["health"] == "healthy"}
+
+
+async def open_rooms(head: Product, people: list[Account], *wanted: str) -> dict[str, str]:
+    """Open rooms until each wanted node ("" is the head) has one; return them by node."""
+    found: dict[str, str] = {}
+    async with aiohttp.ClientSession() as session:
+        for number in range(ROOMS_MAX):
+            owner = people[number % len(people)]
+            status, live = await call(
+                *(session, "POST", f"{head.url}/v1/live"),
+                json={"title": "nodes"},
+                headers=owner.headers,
+            )
+            assert status == 201, live
+            viewer = Viewer(live["chat"]["socket"], live["id"], owner)
+            await viewer.start()
+            await viewer.stop()
+            found[(await find_host(head, live["id"])).partition("@")[2]] = live["id"]
+            if found.keys() >= set(wanted):
+                return found
+    raise AssertionError(f"every room was placed on {found.keys()}")
+
+
+def socket_at(product: Product) -> str:
+    edge = product.settings.edge
+    return f"ws://{edge.public_host}:{edge.port}/ws"
+
+
+async def read_edges(head: Product) -> dict[str, str]:
+    """Return the addresses of living edges by node."""
+    connection = await asyncpg.connect(head.settings.database.url, timeout=10)
+    try:
+        rows = await connection.fetch("SELECT node, url FROM edges WHERE state = 'live'")
+        return {row["node"]: row["url"] for row in rows}
+    finally:
+        await connection.close()
+
+
+async def check_nothing_lost(
+    product: Product, room: str, load: ChatLoad, viewers: list[Viewer]
+) -> None:
+    """Compare what was acknowledged with the rows and with what every socket received."""
+    for viewer in viewers:
+        await viewer.wait_for(set(load.acknowledged), DEADLINE_S)
+        await viewer.stop()
+    rows = await read_lines(product, room)
+    texts = [text for _, text in rows]
+    assert len(texts) == len(set(texts))
+    assert {(offset, text) for text, offset in load.acknowledged.items()} <= set(rows)
+    for viewer in viewers:
+        assert viewer.reloads == 0
+        assert viewer.offsets == sorted(set(viewer.offsets))
+        assert viewer.texts == texts
+
+
+async def await_more(load: ChatLoad, least: int) -> float:
+    """Wait for so many further acknowledgements; return how long that took."""
+    before, started = len(load.acknowledged), time.monotonic()
+    async with asyncio.timeout(DEADLINE_S):
+        while len(load.acknowledged) < before + least:
+            await asyncio.sleep(0.02)
+    return time.monotonic() - started
+
+
+@dataclass
+class Asked:
+    """How the head's API answered while something happened elsewhere."""
+
+    answers: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def head_undisturbed(head: Product) -> AsyncIterator[None]:
+    """Ask the head's API over and over; fail when it refuses, or when one of its processes is new.
+
+    Fresh connections, so that every replica is asked.
+    """
+    before = {part: set(head.pids(part)) for part in OF_THE_HEAD}
+    asked = Asked()
+
+    async def ask() -> None:
+        connector = aiohttp.TCPConnector(force_close=True)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            while True:
+                try:
+                    async with session.get(
+                        f"{head.url}/health", timeout=aiohttp.ClientTimeout(total=DEADLINE_S)
+                    ) as answer:
+                        asked.answers += 1
+                        if answer.status != 200:
+                            asked.failures.append(str(answer.status))
+                except (aiohttp.ClientError, TimeoutError) as error:
+                    asked.failures.append(repr(error))
+                await asyncio.sleep(0.05)
+
+    asking = asyncio.create_task(ask())
+    yield
+    asking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asking
+    assert asked.failures == []
+    assert asked.answers > 0
+    assert {part: set(head.pids(part)) for part in OF_THE_HEAD} == before
+
+
+async def test_both_nodes_carry_rooms_and_edges_and_talk_over_tls(
+    head: Product, second: Product, people: list[Account]
+):
+    both = {head.settings.node_name: True, "b": True}
+    await_true(lambda: get_nodes(head) == get_nodes(second) == both, "each lists both nodes")
+    carried = {*CARRIED, "api"}
+    await_true(lambda: carried <= list_healthy(second), "the second node carries its part")
+    assert (await read_edges(head)).keys() == {head.settings.node_name, "b"}
+    rooms = await open_rooms(head, people, "", "b")
+    for room in rooms.values():
+        # One viewer at each edge: one of the two is away from the room's host.
+        viewers = [
+            Viewer(socket_at(node), room, people[n]) for n, node in enumerate((head, second))
+        ]
+        for viewer in viewers:
+            await viewer.start()
+        load = ChatLoad(socket_at(second), room, people)
+        await load.start()
+        await await_more(load, 50)
+        await load.stop()
+        await check_nothing_lost(head, room, load, viewers)
+
+
+async def test_rooms_and_sockets_of_a_killed_node_move_and_the_head_notices_nothing(
+    head: Product, second: Product, people: list[Account]
+):
+    room = (await open_rooms(head, people, "b"))["b"]
+    viewers = [
+        Viewer(socket_at(head), room, people[0]),
+        *(Viewer(socket_at(second), room, people[n], api_url=head.url) for n in range(1, 4)),
+    ]
+    for viewer in viewers:
+        await viewer.start()
+    load = ChatLoad(socket_at(head), room, people)
+    await load.start()
+    killed = second.pids("ray-node")[0]
+    owner = second.pids(await find_host(head, room))[0]
+    async with head_undisturbed(head):
+        caught = await wait_for_in_flight(load)
+        os.kill(killed, signal.SIGKILL)
+        started = time.monotonic()
+        async with asyncio.timeout(DEADLINE_S):
+            while is_running(owner):  # the actors of a raylet end by themselves, a moment after it
+                await asyncio.sleep(0.01)
+        ended_s = time.monotonic() - started
+        await await_more(load, 5 * len(people))
+        took_s = time.monotonic() - started
+        await load.stop()
+        moved_to = await find_host(head, room)
+        await check_nothing_lost(head, room, load, viewers)
+        for part, before in (("ray-node", killed), *((part, 0) for part in (*CARRIED, "api"))):
+            await asyncio.to_thread(second.await_new, part, before)
+        back_s = time.monotonic() - started
+        await asyncio.to_thread(
+            *(await_true, lambda: get_nodes(head).get("b", False), "the node is back"),
+            timeout_s=DEADLINE_S,
+        )
+    print(
+        f"\nraylet {killed}: {caught} in flight, {len(load.acknowledged)} acknowledged, "
+        f"the room's host ended after {ended_s:.1f} s, {5 * len(people)} more lines after "
+        f"{took_s:.1f} s on {moved_to}, the node was whole again after {back_s:.1f} s"
+    )
+    assert caught >= 10
+    assert "@" not in moved_to
+
+
+async def test_a_drained_node_hands_over_and_comes_back(
+    head: Product, second: Product, people: list[Account]
+):
+    room = (await open_rooms(head, people, "b"))["b"]
+    viewer = Viewer(socket_at(second), room, people[0], api_url=head.url)
+    await viewer.start()
+    load = ChatLoad(socket_at(head), room, people)
+    await load.start()
+    await await_more(load, 50)
+    drained = await asyncio.to_thread(head.run, "drain", "b")
+    assert drained.returncode == 0, drained.stdout
+    assert "edge-0@b: drained" in drained.stdout
+    await await_more(load, 50)
+    await load.stop()
+    await check_nothing_lost(head, room, load, [viewer])
+    assert viewer.socket_url == socket_at(head)
+    assert "@" not in await find_host(head, room)
+    await asyncio.to_thread(
+        await_true,
+        lambda: (row := second.find_part("host-0@b")) is not None and row.health == "drained",
+        "status says that it is drained",
+    )
+    assert (await asyncio.to_thread(second.run, "drain", "b", "--undo")).returncode == 0
+    for part in CARRIED:
+        await asyncio.to_thread(second.await_new, part, 0)
+
+
+async def test_a_node_that_goes_down_leaves_in_order_and_no_request_fails(
+    head: Product, second: Product, people: list[Account]
+):
+    room = (await open_rooms(head, people, "b"))["b"]
+    load = ChatLoad(socket_at(head), room, people)
+    await load.start()
+    everything = second.list_processes()
+    async with head_undisturbed(head):
+        went = await asyncio.to_thread(second.run, "down")
+        assert went.returncode == 0, went.stdout
+        await await_more(load, 50)
+    await load.stop()
+    assert await_gone(everything, timeout_s=30) == []
+    await check_nothing_lost(head, room, load, [])
+    await_true(
+        lambda: {part["health"] for part in head.status()["parts"]} == {"healthy"},
+        "the head carries on with what is left",
+    )
+    await_true(lambda: not get_nodes(head)["b"], "the head knows that it left")
