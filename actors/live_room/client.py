@@ -22,6 +22,7 @@ from actors.live_room.messages import (
     ReactionSend,
     TypingSend,
     ViewersReport,
+    Way,
 )
 from kit.errors import AppError
 from storage.placements import ROOM
@@ -111,11 +112,11 @@ class RoomClient:
         if room is not None:
             room.tell(ReactionSend(speaker, reaction))
 
-    def report_viewers(self, room_id: uuid.UUID, viewers: int) -> None:
-        """Say how many distinct watchers this edge has in an opened room."""
+    def report_viewers(self, room_id: uuid.UUID, ways: dict[Way, int]) -> None:
+        """Say how many distinct watchers this edge has in an opened room, by their way."""
         room = self._hosts.find_followed(ObjectKey(ROOM, room_id))
         if room is not None:
-            room.keep_told(VIEWERS, ViewersReport(viewers))
+            room.keep_told(VIEWERS, ViewersReport(ways))
 
     def report_publisher(self, room_id: uuid.UUID, publisher: PublisherUp) -> None:
         """Say that media enters an opened room here."""

@@ -44,6 +44,14 @@ class MemberAct(enum.StrEnum):
     """Ends a ban and a time-out."""
 
 
+class Way(enum.StrEnum):
+    """How somebody watches; each counts once, by the best way they have."""
+
+    WEBRTC = "webrtc"
+    CHAT = "chat"
+    """They follow the room without a picture."""
+
+
 # From an edge
 
 
@@ -73,9 +81,9 @@ class ReactionSend(Message, frozen=True):
 
 
 class ViewersReport(Message, frozen=True):
-    """How many distinct watchers this edge has in the room."""
+    """How many distinct watchers this edge has in the room, by the way the picture takes."""
 
-    viewers: int
+    ways: dict[Way, int]
 
 
 class PublisherUp(Message, frozen=True):

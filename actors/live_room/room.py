@@ -7,7 +7,7 @@ are stored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from actors.hosting.effects import Effect, Finish, Requester, Show, Signal
@@ -21,6 +21,7 @@ from actors.live_room.messages import (
     PublisherUp,
     SessionEnd,
     ViewersReport,
+    Way,
 )
 from actors.live_room.talk import TALK_COMMANDS, Talk
 from kit.events import EventName
@@ -52,8 +53,10 @@ class Room:
         self._viewers_peak = facts.viewers_peak
         self._terms = terms
         self.talk = Talk(facts, chat or ChatState(), history, terms)
-        self._viewers: dict[str, int] = {}
-        self._shown: tuple[int, int] | None = None
+        self._viewers: dict[str, dict[Way, int]] = {}
+        self._ways = _add_up(())
+        """The sum of what edges report; another one after each change."""
+        self._shown: tuple[dict[str, int], int] | None = None
         self._count_due_s = 0.0
         now_s = terms.clock.monotonic_s()
         self._interrupt_due_s = now_s + ORIGIN_GRACE_S if self.status == RoomStatus.LIVE else None
@@ -77,10 +80,10 @@ class Room:
         due_s = (self._interrupt_due_s, self._end_due_s, counts_due_s, self.talk.due_s)
         return min((time_s for time_s in due_s if time_s is not None), default=None)
 
-    def get_counts(self) -> dict[str, int]:
-        """Return the present viewers and publishers."""
-        viewers, publishers = self._present
-        return {"viewers": viewers, "publishers": publishers}
+    def get_counts(self) -> dict[str, Any]:
+        """Return the present viewers, how they watch, and publishers."""
+        ways, publishers = self._present
+        return {"viewers": sum(ways.values()), "ways": ways, "publishers": publishers}
 
     def describe(self) -> dict[str, str]:
         """Return what an edge must know of the room."""
@@ -102,7 +105,7 @@ class Room:
                 self.log, requester, command, is_ended=is_ended, viewers=viewers
             )
         if isinstance(command, ViewersReport):
-            return self.report_viewers(link, command.viewers)
+            return self.report_viewers(link, command.ways)
         if isinstance(command, PublisherUp):
             return self.connect_publisher(Origin(link, command.session_id, command.edge))
         if isinstance(command, PublisherDown):
@@ -110,13 +113,14 @@ class Room:
         assert isinstance(command, LiveEnd), "the kind's commands are all handled here"
         return self.end(command.reason, requester)
 
-    def report_viewers(self, link: str, viewers: int) -> list[Effect]:
+    def report_viewers(self, link: str, ways: dict[Way, int]) -> list[Effect]:
         """Take an edge's count of distinct watchers."""
-        if viewers > 0:
-            self._viewers[link] = viewers
+        if any(ways.values()):
+            self._viewers[link] = ways
         else:
             self._viewers.pop(link, None)
-        self._viewers_peak = max(self._viewers_peak, sum(self._viewers.values()))
+        self._ways = _add_up(self._viewers.values())
+        self._viewers_peak = max(self._viewers_peak, sum(self._ways.values()))
         return []
 
     def connect_publisher(self, origin: Origin) -> list[Effect]:
@@ -153,6 +157,7 @@ class Room:
     def forget_link(self, link: str) -> list[Effect]:
         """An edge is out of reach: its viewers do not count, its publisher gets a grace."""
         self._viewers.pop(link, None)
+        self._ways = _add_up(self._viewers.values())
         if self._origin is not None and self._origin.link == link:
             self._origin = None
             self._interrupt_due_s = self._terms.clock.monotonic_s() + ORIGIN_GRACE_S
@@ -194,9 +199,9 @@ class Room:
     # Within
 
     @property
-    def _present(self) -> tuple[int, int]:
-        """Viewers and publishers."""
-        return sum(self._viewers.values()), 0 if self._origin is None else 1
+    def _present(self) -> tuple[dict[str, int], int]:
+        """Viewers by their way, and publishers."""
+        return self._ways, 0 if self._origin is None else 1
 
     @property
     def _planned(self) -> RoomStatus:
@@ -238,6 +243,14 @@ class Room:
         )
         body = {"status": str(status), "reason": reason}
         self.log.add(Draft(self._terms.make_id(), "state", body, requesters or [], change=change))
+
+
+def _add_up(reports: Iterable[Mapping[Way, int]]) -> dict[str, int]:
+    ways = {str(way): 0 for way in Way}
+    for report in reports:
+        for way, count in report.items():
+            ways[way] += count
+    return ways
 
 
 def _end_session(origin: Origin) -> Signal:

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterable
 
+from actors.live_room.messages import Way
 from kit.errors import AppError, Unavailable
 from kit.logs import get_log
 from serve_apps.edge.admissions import make_allowance
@@ -41,7 +42,6 @@ log = get_log("edge")
 MALFORMED_MAX = 10
 WORDS_PER_S = 50.0
 WORDS_BURST = 150.0
-SOCKET_WAY = "socket"
 
 
 class Conversation:
@@ -120,8 +120,8 @@ class Conversation:
         for room_id in self._rooms:
             mirror = self._ports.rooms.find(room_id)
             if mirror is not None:
-                mirror.count_watcher(None, SOCKET_WAY, -1)
-                mirror.count_watcher(user_id, SOCKET_WAY, +1)
+                mirror.count_watcher(None, Way.CHAT, -1)
+                mirror.count_watcher(user_id, Way.CHAT, +1)
 
     # Channels
 
@@ -191,7 +191,7 @@ class Conversation:
             raise
         if is_fresh:
             self._rooms.add(channel.id)
-            mirror.count_watcher(self._viewer_id, SOCKET_WAY, +1)
+            mirror.count_watcher(self._viewer_id, Way.CHAT, +1)
         else:
             self._ports.rooms.release(channel.id)
         self.socket.channels.add(name)
@@ -236,7 +236,7 @@ class Conversation:
         mirror = self._ports.rooms.find(channel.id)
         if mirror is not None:
             mirror.detach(self.socket)
-            mirror.count_watcher(self._viewer_id, SOCKET_WAY, -1)
+            mirror.count_watcher(self._viewer_id, Way.CHAT, -1)
             self._ports.rooms.release(channel.id)
 
     def _count_malformed(self, error: AppError) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from actors.live_room.client import RoomClient
-from actors.live_room.messages import PublisherUp
+from actors.live_room.messages import PublisherUp, Way
 from kit.errors import Unavailable
 from kit.logs import get_log
 from kit.metrics import MEDIA_SESSIONS
@@ -19,8 +19,6 @@ from media.sfu.options import SessionAnswer
 from serve_apps.edge.room_mirrors import RoomMirrors
 
 log = get_log("edge")
-
-PLAYER_WAY = "player"
 
 
 class EdgeDraining(Unavailable):
@@ -149,7 +147,7 @@ class MediaSessions:
         session = self._connect(session_id)
         mirror = None if self._rooms is None else self._rooms.find(uuid.UUID(room_id))
         if session is not None and mirror is not None:
-            mirror.count_watcher(session.user_id, PLAYER_WAY, +1)
+            mirror.count_watcher(session.user_id, Way.WEBRTC, +1)
 
     def on_viewer_left(self, room_id: str, session_id: str, reason: str) -> None:
         """Somebody stopped watching."""
@@ -186,6 +184,6 @@ class MediaSessions:
             return
         mirror = self._rooms.find(session.room_id)
         if mirror is not None and session.role == "viewer" and session.is_connected:
-            mirror.count_watcher(session.user_id, PLAYER_WAY, -1)
+            mirror.count_watcher(session.user_id, Way.WEBRTC, -1)
         MEDIA_SESSIONS.labels(session.role).dec()
         self._rooms.release(session.room_id)

@@ -19,7 +19,7 @@ from actors.hosting.core import ObjectKey
 from actors.hosting.messages import EntryLine, Opened
 from actors.live_room.chat_state import MESSAGE_DELETED
 from actors.live_room.client import RoomClient
-from actors.live_room.messages import SessionEnd
+from actors.live_room.messages import SessionEnd, Way
 from kit.errors import Unavailable
 from kit.logs import get_log
 from kit.metrics import SOCKET_DELIVERIES, SOCKET_RESUMES
@@ -54,28 +54,33 @@ class RoomNotReached(Unavailable):
 class Watchers:
     """Distinct watchers of a room on this edge.
 
-    Somebody who is signed in counts once, however many sockets and players they have open; the
-    owner does not count. Strangers cannot be told apart, and a page opens one socket and one
-    player: the larger of the two numbers counts.
+    Somebody who is signed in counts once, however many sockets and players they have open, and as
+    watching when one of them is a player; the owner does not count. Strangers cannot be told
+    apart, and a page opens one socket and one player: sockets beyond the players are chat alone.
     """
 
     owner_id: uuid.UUID | None = None
-    people: Counter[uuid.UUID] = field(default_factory=Counter)
-    strangers: Counter[str] = field(default_factory=Counter)
+    people: dict[uuid.UUID, Counter[Way]] = field(default_factory=dict)
+    strangers: Counter[Way] = field(default_factory=Counter)
 
-    def add(self, user_id: uuid.UUID | None, way: str, change: int) -> None:
-        """Count a socket or a player in (+1) or out (-1)."""
+    def add(self, user_id: uuid.UUID | None, way: Way, change: int) -> None:
+        """Count a socket (`CHAT`) or a player in (+1) or out (-1)."""
         if user_id is None:
             self.strangers[way] += change
             return
-        self.people[user_id] += change
-        if self.people[user_id] <= 0:
+        ways = self.people.setdefault(user_id, Counter())
+        ways[way] += change
+        if not +ways:
             del self.people[user_id]
 
-    def count(self) -> int:
-        """Return the present number."""
-        owner = 1 if self.owner_id in self.people else 0
-        return len(self.people) - owner + max(self.strangers.values(), default=0)
+    def count(self) -> dict[Way, int]:
+        """Return the present numbers."""
+        watching = self.strangers[Way.WEBRTC]
+        counts = {Way.WEBRTC: watching, Way.CHAT: max(0, self.strangers[Way.CHAT] - watching)}
+        for user_id, ways in self.people.items():
+            if user_id != self.owner_id:
+                counts[Way.WEBRTC if ways[Way.WEBRTC] > 0 else Way.CHAT] += 1
+        return counts
 
 
 class RoomMirror:
@@ -205,7 +210,7 @@ class RoomMirror:
 
     # Counting
 
-    def count_watcher(self, user_id: uuid.UUID | None, way: str, change: int) -> None:
+    def count_watcher(self, user_id: uuid.UUID | None, way: Way, change: int) -> None:
         """Count a watcher in or out; the host hears of it soon."""
         self.watchers.add(user_id, way, change)
         if self._reporting is None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from actors.hosting.core import ObjectKey
 from actors.hosting.messages import EntryLine, Opened
 from actors.live_room.client import RoomClient
+from actors.live_room.messages import Way
 from kit.errors import RateLimited
 from serve_apps.edge.followers import LAG_BYTES, UNREAD_BYTES_MAX
 from serve_apps.edge.room_mirrors import RING_MAX, RoomMirror, Watchers
@@ -152,18 +153,22 @@ def test_a_channel_has_one_spelling(name: str) -> None:
 def test_watchers_are_people_once_strangers_by_their_larger_half_and_never_the_owner() -> None:
     owner, ada = uuid.uuid4(), uuid.uuid4()
     watchers = Watchers(owner_id=owner)
-    watchers.add(owner, "socket", +1)
-    watchers.add(ada, "socket", +1)
-    watchers.add(ada, "player", +1)
-    for way, count in (("socket", 3), ("player", 2)):
+    watchers.add(owner, Way.CHAT, +1)
+    watchers.add(owner, Way.WEBRTC, +1)
+    watchers.add(ada, Way.CHAT, +1)
+    watchers.add(ada, Way.WEBRTC, +1)
+    for way, count in ((Way.CHAT, 3), (Way.WEBRTC, 2)):
         for _ in range(count):
             watchers.add(None, way, +1)
-    assert watchers.count() == 4
-    watchers.add(ada, "socket", -1)
-    assert watchers.count() == 4
-    watchers.add(ada, "player", -1)
-    watchers.add(None, "socket", -1)
-    assert watchers.count() == 2
+    assert watchers.count() == {Way.WEBRTC: 3, Way.CHAT: 1}
+    watchers.add(ada, Way.CHAT, -1)
+    assert watchers.count() == {Way.WEBRTC: 3, Way.CHAT: 1}
+    watchers.add(ada, Way.CHAT, +1)
+    watchers.add(ada, Way.WEBRTC, -1)
+    assert watchers.count() == {Way.WEBRTC: 2, Way.CHAT: 2}
+    watchers.add(ada, Way.CHAT, -1)
+    watchers.add(None, Way.CHAT, -1)
+    assert watchers.count() == {Way.WEBRTC: 2, Way.CHAT: 0}
 
 
 async def test_a_follower_continues_where_it_left_off_from_memory_or_the_host() -> None:

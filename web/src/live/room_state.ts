@@ -8,6 +8,14 @@ import { StatusDesk } from "./status_desk";
 export interface RoomState {
   status: LiveStatus;
   viewers: number;
+  /** How they watch; null until the room says it. */
+  ways: Ways | null;
+}
+
+/** Everybody counts in one way: with a picture, or with the chat alone. */
+export interface Ways {
+  webrtc: number;
+  chat: number;
 }
 
 interface Options {
@@ -17,9 +25,9 @@ interface Options {
 }
 
 export function useRoomState(roomId: string, { first, socketUrl, onStatus }: Options): RoomState {
-  const [state, setState] = useState<RoomState>(first ?? { status: "created", viewers: 0 });
+  const [state, setState] = useState<RoomState>(first ?? { status: "created", viewers: 0, ways: null });
   useEffect(() => {
-    if (first) setState((known) => ({ status: first.status, viewers: Math.max(known.viewers, first.viewers) }));
+    if (first) setState((known) => ({ ...known, status: first.status, viewers: Math.max(known.viewers, first.viewers) }));
   }, [first?.status, first?.viewers]);
   const latest = useRef<(status: LiveStatus) => void>(() => undefined);
   latest.current = (status) => {
@@ -41,11 +49,11 @@ export function useRoomState(roomId: string, { first, socketUrl, onStatus }: Opt
     first === null ? null : `room:${roomId}`,
     {
       onEvent: (event) => {
-        const data = event.data as { status?: LiveStatus; viewers?: number };
+        const data = event.data as { status?: LiveStatus; viewers?: number; ways?: Ways };
         if (event.type === "state" && data.status) desk.current?.hear(data.status);
         if (event.type === "viewer_count" && typeof data.viewers === "number") {
-          const { viewers } = data;
-          setState((known) => ({ ...known, viewers }));
+          const { viewers, ways = null } = data;
+          setState((known) => ({ ...known, viewers, ways }));
         }
       },
       onSubscribed: ask,

@@ -62,7 +62,7 @@ export default function LiveWatchPage({ parameters }: PageProps) {
 }
 
 function OnAir({ joined: { live, join } }: { joined: Joined }) {
-  const first = useMemo<RoomState>(() => ({ status: live.status, viewers: live.viewers ?? 0 }), [live]);
+  const first = useMemo<RoomState>(() => ({ status: live.status, viewers: live.viewers ?? 0, ways: null }), [live]);
   const room = useRoomState(live.id, { first, socketUrl: join.chat.socket });
   const me = useStore(currentUser);
   return (

@@ -25,7 +25,7 @@ interface ControlRoomProps {
 }
 
 const VIDEO_BITRATE_BPS = 2_500_000;
-const NO_ROOM: RoomState = { status: "created", viewers: 0 };
+const NO_ROOM: RoomState = { status: "created", viewers: 0, ways: null };
 
 export function ControlRoom({ room, onCreated }: ControlRoomProps) {
   const me = useStore(currentUser);
@@ -34,7 +34,7 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
   const camera = useStudioCamera(mine);
   const [streamKey, setStreamKey] = useState(room?.streamKey ?? null);
   useEffect(() => setStreamKey(room?.streamKey ?? null), [room]);
-  const first = room ? { status: room.live.status, viewers: room.live.viewers ?? 0 } : null;
+  const first = room ? { status: room.live.status, viewers: room.live.viewers ?? 0, ways: null } : null;
   const heard = useRoomState(room?.live.id ?? "", {
     first,
     socketUrl: room?.socketUrl ?? null,

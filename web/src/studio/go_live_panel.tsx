@@ -49,6 +49,7 @@ export function GoLivePanel({ room, state, present, actions, onEnd }: PanelProps
       <div class="row tight">
         <StatusTally status={state.status} announce />
         {room && <ViewerCount viewers={state.viewers} />}
+        {room && state.ways && state.viewers > 0 && <Ways ways={state.ways} />}
         <span class="data muted" role="status">
           {PHASE_WORDS[publish.phase] ?? ""}
         </span>
@@ -70,6 +71,15 @@ export function GoLivePanel({ room, state, present, actions, onEnd }: PanelProps
         <DraftForm actions={actions} />
       )}
     </section>
+  );
+}
+
+/** How the viewers watch, for whoever sends. */
+function Ways({ ways: { webrtc, chat } }: { ways: NonNullable<RoomState["ways"]> }) {
+  return (
+    <span class="data muted" data-testid="viewer-ways">
+      {webrtc} by WebRTC · {chat} in the chat alone
+    </span>
   );
 }
 
