@@ -138,7 +138,7 @@ def describe_entry(room_id: uuid.UUID, entry: Entry) -> dict[str, Any]:
     at = format_time(entry.created_at)
     body = entry.body
     if entry.kind == "chat_message":
-        line = {
+        line: dict[str, Any] = {
             "id": str(entry.id),
             "room": str(room_id),
             "user": body["user"],
@@ -146,6 +146,8 @@ def describe_entry(room_id: uuid.UUID, entry: Entry) -> dict[str, Any]:
             "client_id": entry.client_id or body.get("client_id"),
             "created_at": at,
         }
+        if "held_id" in body:
+            line["held_id"] = body["held_id"]  # it waits for a moderator no longer
         return {**line, "deleted": True} if body.get("deleted") else line
     if entry.kind == "message_held":
         return {"held_id": str(entry.id), "at": at}  # what it says is for moderators alone

@@ -36,7 +36,7 @@ describe("readFrame", () => {
     const frame = readFrame('{"type":"error","channel":"room:1","error":"away","message":"Soon.","retryable":true}');
     expect(frame).toEqual({
       kind: "refusal",
-      refusal: { client_id: null, channel: "room:1", error: "away", message: "Soon.", retryable: true },
+      refusal: { client_id: null, channel: "room:1", error: "away", message: "Soon.", retryable: true, retry_after_s: null },
     });
   });
 

@@ -28,6 +28,7 @@ export interface SocketRefusal {
   error: string;
   message: string;
   retryable: boolean;
+  retry_after_s: number | null;
 }
 
 export type Incoming =
@@ -92,6 +93,7 @@ function readRefusal(frame: Fields): SocketRefusal {
     error: String(frame["error"] ?? "error"),
     message: String(frame["message"] ?? "This was refused."),
     retryable: frame["retryable"] === true,
+    retry_after_s: typeof frame["retry_after_s"] === "number" ? frame["retry_after_s"] : null,
   };
 }
 

@@ -146,6 +146,11 @@ export class PageSocket {
     });
   }
 
+  /** A sign of life in a room; nothing answers it, and without a connection it is lost. */
+  sendReaction(room: string, reaction: string): void {
+    if (this.state.get() === "open") this.#send({ type: "react", room, reaction });
+  }
+
   /** A fresh connection now: after a login, a logout, or when the network is back. */
   restart(): void {
     this.#close();
@@ -315,9 +320,10 @@ export class PageSocket {
     finish(line);
   }
 
-  #refuse({ client_id: clientId, channel, error, message, retryable }: SocketRefusal): void {
+  #refuse(said: SocketRefusal): void {
+    const { client_id: clientId, channel, error, message, retryable } = said;
     if (clientId !== null) {
-      const refusal = new ApiError(error, retryable ? 503 : 403, message);
+      const refusal = new ApiError(error, retryable ? 503 : 403, message, null, null, said.retry_after_s);
       return this.#settle(clientId, (line) => line.reject(refusal));
     }
     if (channel !== null) {

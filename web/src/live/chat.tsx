@@ -1,20 +1,22 @@
 /** The chat of a room: the log, the line being written, and whether we are connected. */
 import type { JSX } from "preact";
-import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { decideColour, nameOf } from "../kit/avatar";
 import { Icon } from "../kit/icons";
 import { RichText } from "../kit/prose";
 import { socket } from "../kit/realtime";
-import { location } from "../kit/router";
 import { currentUser } from "../kit/session";
 import type { SocketState } from "../kit/socket";
 import { Skeleton } from "../kit/states";
 import { useStore } from "../kit/store";
 import { formatClock } from "../kit/words";
-import { useRoomChat, type RoomChat } from "./chat_lines";
+import type { Author } from "../videos/shapes";
+import type { RoomChat } from "./chat_lines";
+import { ChatFoot } from "./chat_writer";
 import { LineMenu } from "./line_menu";
-import { decideRank, describeRules, type ChatRules } from "./room_rules";
-import { CHAT_TEXT_MAX, type ChatLine } from "./shapes";
+import { ReactionsBar } from "./reactions_bar";
+import { decideRank } from "./room_rules";
+import type { ChatLine } from "./shapes";
 import "./chat.css";
 
 const CONNECTION_WORDS: Record<SocketState, string> = {
@@ -29,21 +31,22 @@ const STREAM_WORDS = "Connected the slow way: your network lets no WebSocket thr
 
 interface ChatProps {
   roomId: string;
-  ownerId: string;
+  owner: Author;
+  chat: RoomChat;
   socketUrl: string | null;
   isEnded: boolean;
 }
 
-export function Chat({ roomId, ownerId, socketUrl, isEnded }: ChatProps) {
+/** `chat` is kept by the page, which shows parts of it elsewhere too. */
+export function Chat({ roomId, owner, chat, socketUrl, isEnded }: ChatProps) {
   const me = useStore(currentUser);
-  const chat = useRoomChat(roomId, me, socketUrl);
-  const canModerate = decideRank(me, ownerId, chat.rules.moderators) !== "guest";
+  const rank = decideRank(me, owner.id, chat.rules.moderators);
   const renderMenu = (line: ChatLine) => (
     <LineMenu
       roomId={roomId}
       line={line}
       isMine={me !== null && line.user?.id === me.id}
-      canModerate={canModerate}
+      canModerate={rank !== "guest"}
       pins={chat.rules.pins}
     />
   );
@@ -53,33 +56,44 @@ export function Chat({ roomId, ownerId, socketUrl, isEnded }: ChatProps) {
         <h2 id="chat-title">Chat</h2>
         <Connection />
       </header>
-      <Wall rules={chat.rules} />
-      <Log chat={chat} ownerId={ownerId} renderMenu={renderMenu} />
-      {isEnded ? (
-        <p class="chat-closed muted">The broadcast has ended; the chat is closed.</p>
-      ) : me && chat.rules.silence ? (
-        <p class="chat-closed" role="status">
-          {chat.rules.silence}
-        </p>
-      ) : me ? (
-        <Writer onSend={chat.send} hint={describeRules(chat.rules.rules)} />
-      ) : (
-        <p class="chat-closed">
-          <a href={`/login?next=${encodeURIComponent(location.get().path)}`}>Log in</a> to join in.
-        </p>
-      )}
+      <Wall chat={chat} />
+      <Log chat={chat} ownerId={owner.id} renderMenu={renderMenu} />
+      {!isEnded && <ReactionsBar roomId={roomId} socketUrl={socketUrl} />}
+      <ChatFoot me={me} owner={owner} rank={rank} chat={chat} isEnded={isEnded} />
     </section>
   );
 }
 
-/** What stands above the lines: pinned ones, and the newest announcement. */
-function Wall({ rules }: { rules: ChatRules }) {
-  const { pins, notice } = rules;
+const NOTICE_WORDS = { announcement: "Announcement", raid: "Raid", raided: "Raid" };
+
+/** What stands above the lines: the newest announcement, and pinned lines. */
+function Wall({ chat }: { chat: RoomChat }) {
+  const { pins, notice } = chat.rules;
   return (
-    <div class="chat-wall" role="region" aria-label="Pinned" hidden={pins.length === 0 && notice === null}>
-      <p class="chat-notice" role="status">
-        {notice && (notice.href ? <a href={notice.href}>{notice.text}</a> : notice.text)}
-      </p>
+    <div class="chat-wall" role="region" aria-label="Announcement and pins" hidden={pins.length === 0 && notice === null}>
+      <div class="chat-notice" role="status" data-testid="chat-notice">
+        {notice && (
+          <>
+            <Icon name="horn" size={20} />
+            <p class="grow">
+              <span class="data">
+                {NOTICE_WORDS[notice.kind]}
+                {notice.by && ` by ${notice.by}`}
+              </span>
+              <br />
+              {notice.href ? <a href={notice.href}>{notice.text}</a> : <RichText text={notice.text} />}
+            </p>
+            <button
+              type="button"
+              class="icon-button"
+              aria-label="Dismiss the announcement"
+              onClick={() => chat.dismiss("notice")}
+            >
+              <Icon name="close" size={16} />
+            </button>
+          </>
+        )}
+      </div>
       {pins.map((pin) => (
         <p key={pin.id} class="chat-pin" data-testid="chat-pin">
           <strong>{nameOf(pin.user)}</strong> <RichText text={pin.text} />
@@ -200,7 +214,11 @@ function Line({ line, ownerId, menu, onRetry }: LineProps) {
           <RichText text={line.text} />
         </span>
         {line.state === "sending" && <span class="visually-hidden"> (sending)</span>}
-        {line.state === "held" && <span class="chat-note"> Waiting for a moderator.</span>}
+        {line.state === "held" && (
+          <span class="chat-note held">
+            <Icon name="clock" size={14} /> Only you see this until a moderator lets it through.
+          </span>
+        )}
         {line.state === "failed" && (
           <span class="chat-note problem">
             {" "}
@@ -215,49 +233,5 @@ function Line({ line, ownerId, menu, onRetry }: LineProps) {
       </p>
       {menu}
     </div>
-  );
-}
-
-function Writer({ onSend, hint }: { onSend: (text: string) => void; hint: string }) {
-  const id = useId();
-  const [text, setText] = useState("");
-  const send = () => {
-    const trimmed = text.trim();
-    if (trimmed === "") return;
-    onSend(trimmed);
-    setText("");
-  };
-  return (
-    <form
-      class="chat-writer"
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
-      }}
-    >
-      <label class="visually-hidden" for={id}>
-        Your line
-      </label>
-      <input
-        id={id}
-        class="input"
-        placeholder="Say something"
-        autocomplete="off"
-        aria-describedby={hint ? `${id}-hint` : undefined}
-        enterkeyhint="send"
-        maxLength={CHAT_TEXT_MAX}
-        value={text}
-        data-testid="chat-input"
-        onInput={(event) => setText(event.currentTarget.value)}
-      />
-      <button type="submit" class="button primary" disabled={text.trim() === ""} data-testid="chat-send">
-        Send
-      </button>
-      {hint && (
-        <p id={`${id}-hint`} class="chat-hint muted">
-          {hint}
-        </p>
-      )}
-    </form>
   );
 }

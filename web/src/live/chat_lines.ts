@@ -15,7 +15,8 @@ import {
   type ChatLine,
   type ChatMessage,
 } from "./shapes";
-import { applyRoomEvent, NO_RULES, type ChatRules } from "./room_rules";
+import type { ChannelEvent } from "../kit/frames";
+import { applyChatAnswer, applyNotices, applyRoomEvent, NO_RULES, type ChatAnswer, type ChatRules } from "./room_rules";
 
 const HISTORY_COUNT = 50;
 const SOCKET_PATIENCE_MS = 1_200;
@@ -25,26 +26,37 @@ export interface RoomChat {
   rules: ChatRules;
   isLoading: boolean;
   historyError: unknown;
+  /** Until then the room takes no line of ours, as far as we know. */
+  waitUntilMs: number;
   send: (text: string) => void;
   retry: (line: ChatLine) => void;
   reload: () => void;
+  /** The announcement was read, or the raid was answered. */
+  dismiss: (what: "notice" | "raid") => void;
 }
 
-export function useRoomChat(roomId: string, me: SessionUser | null, socketUrl: string | null): RoomChat {
+/** `roomId` null: there is no room yet. */
+export function useRoomChat(roomId: string | null, me: SessionUser | null, socketUrl: string | null): RoomChat {
   const [lines, setLines] = useState<ChatLine[]>([]);
   const [rules, setRules] = useState(NO_RULES);
   const [isLoading, setLoading] = useState(true);
   const [historyError, setHistoryError] = useState<unknown>(null);
+  const [waitUntilMs, setWaitUntilMs] = useState(0);
   const alive = useRef(true);
+  const slowModeS = useRef(0);
+  slowModeS.current = rules.rules?.slow_mode_s ?? 0;
   const hasAsked = useRef(false);
   const load = useCallback(async () => {
+    if (roomId === null) return;
     hasAsked.current = true;
     try {
       const page = await api.get<Page<unknown>>(`/live/${roomId}/messages`, {
         query: { limit: HISTORY_COUNT },
       });
       const history = page.items.map(readMessage).filter((message): message is ChatMessage => message !== null);
-      if (alive.current) setLines((known) => applyHistory(known, history));
+      if (!alive.current) return;
+      setLines((known) => applyHistory(known, history));
+      setRules((known) => applyNotices(known, page.items as ChannelEvent[]));
       setHistoryError(null);
     } catch (error) {
       setHistoryError(error);
@@ -62,8 +74,18 @@ export function useRoomChat(roomId: string, me: SessionUser | null, socketUrl: s
       clearTimeout(timer);
     };
   }, [load]);
+  // What we are in this chat; rules and pins come here too where no socket brings them.
+  useEffect(() => {
+    if (roomId === null) return undefined;
+    const controller = new AbortController();
+    api.get<ChatAnswer>(`/live/${roomId}/chat`, { signal: controller.signal }).then(
+      (answer) => setRules((known) => applyChatAnswer(known, answer)),
+      () => undefined, // the channel says the rest
+    );
+    return () => controller.abort();
+  }, [roomId, me?.id]);
   useChannel(
-    `room:${roomId}`,
+    roomId === null ? null : `room:${roomId}`,
     {
       onEvent: (event) => {
         const message = readChatEvent(event);
@@ -71,6 +93,7 @@ export function useRoomChat(roomId: string, me: SessionUser | null, socketUrl: s
         const data = event.data as { message_id?: string; held_id?: string };
         if (event.type === "message_deleted") setLines((known) => applyDeleted(known, data.message_id ?? ""));
         if (event.type === "held_refused") setLines((known) => applyHeldRefused(known, data.held_id ?? ""));
+        if (event.type === "rules_changed") setWaitUntilMs(0);
         setRules((known) => applyRoomEvent(known, event, me?.id ?? null));
       },
       onSubscribed: () => void load(),
@@ -78,20 +101,34 @@ export function useRoomChat(roomId: string, me: SessionUser | null, socketUrl: s
     },
     socketUrl,
   );
-  const own = makeOwnLines(roomId, me, setLines);
-  return { lines, rules, isLoading, historyError, ...own, reload: () => void load() };
+  const own = makeOwnLines(roomId ?? "", me, {
+    change: setLines,
+    wait: (seconds) => setWaitUntilMs((known) => Math.max(known, Date.now() + (seconds ?? slowModeS.current) * 1_000)),
+  });
+  const dismiss = (what: "notice" | "raid") => setRules((known) => ({ ...known, [what]: null }));
+  return { lines, rules, isLoading, historyError, waitUntilMs, ...own, reload: () => void load(), dismiss };
 }
 
-type ChangeLines = (apply: (lines: ChatLine[]) => ChatLine[]) => void;
+interface OwnPorts {
+  change: (apply: (lines: ChatLine[]) => ChatLine[]) => void;
+  /** The next line has to wait so long; null: as long as slow mode says. */
+  wait: (seconds: number | null) => void;
+}
 
 /** Our own lines: shown at once, settled by the room. A repeat keeps its client id, so it counts once. */
-function makeOwnLines(roomId: string, me: SessionUser | null, setLines: ChangeLines): Pick<RoomChat, "send" | "retry"> {
-  const change = (clientId: string, part: Partial<ChatLine>) => setLines((known) => applyOwn(known, clientId, part));
+function makeOwnLines(roomId: string, me: SessionUser | null, ports: OwnPorts): Pick<RoomChat, "send" | "retry"> {
+  const change = (clientId: string, part: Partial<ChatLine>) => ports.change((known) => applyOwn(known, clientId, part));
   const deliver = (clientId: string, text: string) => {
     socket.sendChat(roomId, clientId, text).then(
       // The line itself comes back on the channel; the acknowledgement may be the first to arrive.
-      (ack) => change(clientId, ack.held ? { id: ack.message_id, state: "held" } : { id: ack.message_id, problem: "" }),
-      (error: unknown) => change(clientId, describeRefusal(error)),
+      (ack) => {
+        change(clientId, ack.held ? { id: ack.message_id, state: "held" } : { id: ack.message_id, problem: "" });
+        ports.wait(null);
+      },
+      (error: unknown) => {
+        change(clientId, describeRefusal(error));
+        if (error instanceof ApiError && error.retryAfterS !== null) ports.wait(error.retryAfterS);
+      },
     );
   };
   return {
@@ -99,7 +136,7 @@ function makeOwnLines(roomId: string, me: SessionUser | null, setLines: ChangeLi
       if (!me) return;
       const id = crypto.randomUUID();
       const created_at = new Date().toISOString();
-      setLines((known) => [...known, { id, client_id: id, user: me, text, created_at, state: "sending" }]);
+      ports.change((known) => [...known, { id, client_id: id, user: me, text, created_at, state: "sending" }]);
       deliver(id, text);
     },
     retry: (line) => {

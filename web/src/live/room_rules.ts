@@ -22,13 +22,36 @@ export interface ChatRules {
   moderators: Author[];
   /** The newest announcement or raid that is still shown. */
   notice: Notice | null;
-  /** Why we may not write, when we may not. */
-  silence: string | null;
+  /** The raid that takes us along, until we went or stayed. */
+  raid: Raid | null;
+  /** That we may not write, when we may not. */
+  silence: Silence | null;
 }
 
 export interface Notice {
+  kind: "announcement" | "raid" | "raided";
   text: string;
+  by?: string;
   href?: string;
+}
+
+export interface Raid {
+  target: RoomPlace;
+  at: string;
+}
+
+export interface Silence {
+  isBanned: boolean;
+  /** Of a time-out. */
+  until: string | null;
+}
+
+/** What `GET /live/{id}/chat` says. */
+export interface ChatAnswer {
+  rules: Rules;
+  pins: Pin[];
+  moderators: Author[];
+  me: { rank: Rank; is_banned: boolean; timed_out_until: string | null } | null;
 }
 
 export const NO_RULES: ChatRules = {
@@ -36,6 +59,7 @@ export const NO_RULES: ChatRules = {
   pins: [],
   moderators: [],
   notice: null,
+  raid: null,
   silence: null,
 };
 
@@ -46,9 +70,10 @@ interface MemberChange {
   timed_out_until: string | null;
 }
 
-interface RoomPlace {
+export interface RoomPlace {
   id: string;
   title: string;
+  owner: string;
   owner_name: string;
 }
 
@@ -68,32 +93,57 @@ export function applyRoomEvent(state: ChatRules, event: ChannelEvent, myId: stri
     case "member_changed":
       return applyMember(state, event.data as MemberChange, myId);
     case "announcement":
-      return { ...state, notice: { text: String(data["text"]) } };
-    case "raid": {
-      const target = data["target"] as RoomPlace;
-      const text = `Next: ${target.owner_name}, “${target.title}”`;
-      return { ...state, notice: { text, href: `/live/${target.id}` } };
-    }
-    case "raided": {
-      const source = data["source"] as RoomPlace;
-      return { ...state, notice: { text: `${source.owner_name} sends their viewers here.` } };
-    }
+    case "raided":
+      return { ...state, notice: readNotice(event) };
+    case "raid":
+      return { ...state, notice: readNotice(event), raid: { target: data["target"] as RoomPlace, at: String(data["at"]) } };
     default:
       return state;
   }
+}
+
+/** The first answer of the API, for what the channel has not said yet. */
+export function applyChatAnswer(state: ChatRules, answer: ChatAnswer): ChatRules {
+  const known = state.rules === null ? { rules: answer.rules, pins: answer.pins, moderators: answer.moderators } : {};
+  if (!answer.me) return { ...state, ...known };
+  const { is_banned: isBanned, timed_out_until: until } = answer.me;
+  return { ...state, ...known, silence: isBanned || until !== null ? { isBanned, until } : null };
+}
+
+/** The newest announcement of a history, so that whoever comes later reads it too; a raid is not run again. */
+export function applyNotices(state: ChatRules, history: readonly ChannelEvent[]): ChatRules {
+  if (state.notice !== null) return state;
+  const newest = history.find((event) => ["announcement", "raid", "raided"].includes(event.type));
+  return newest ? { ...state, notice: readNotice(newest) } : state;
+}
+
+function readNotice(event: ChannelEvent): Notice {
+  const data = event.data as { text: string; user?: Author; target: RoomPlace; source: RoomPlace; viewers: number };
+  if (event.type === "announcement") {
+    return { kind: "announcement", text: data.text, ...(data.user ? { by: data.user.display_name } : {}) };
+  }
+  if (event.type === "raid") {
+    const { owner_name: owner, title, id } = data.target;
+    return { kind: "raid", text: `Next: ${owner}, “${title}”`, href: `/live/${id}` };
+  }
+  const { owner_name: owner, id } = data.source;
+  const many = data.viewers > 1 ? `their ${data.viewers} viewers` : "their viewers";
+  return { kind: "raided", text: `${owner} sends ${many} here.`, href: `/live/${id}` };
+}
+
+const RAID_FRESH_MS = 2 * 60_000;
+
+/** Whether a raid takes somebody along now: not one that was replayed after a long absence. */
+export function isRaidFresh(raid: Raid, nowMs: number): boolean {
+  return Math.abs(nowMs - Date.parse(raid.at)) < RAID_FRESH_MS;
 }
 
 function applyMember(state: ChatRules, change: MemberChange, myId: string | null): ChatRules {
   const others = state.moderators.filter((person) => person.id !== change.user.id);
   const moderators = change.role === "moderator" ? [...others, change.user] : others;
   if (change.user.id !== myId) return { ...state, moderators };
-  return { ...state, moderators, silence: describeSilence(change) };
-}
-
-/** Why somebody may not write, in words for themselves. */
-function describeSilence(me: Pick<MemberChange, "is_banned" | "timed_out_until">): string | null {
-  if (me.is_banned) return "You are banned from this chat.";
-  return me.timed_out_until ? "You may not write here for a while." : null;
+  const { is_banned: isBanned, timed_out_until: until } = change;
+  return { ...state, moderators, silence: isBanned || until !== null ? { isBanned, until } : null };
 }
 
 export type Rank = "guest" | "moderator" | "owner";
@@ -108,14 +158,4 @@ export function decideRank(
   if (me.id === ownerId || me.role === "admin") return "owner";
   const isModerator = me.role === "moderator" || moderators.some((person) => person.id === me.id);
   return isModerator ? "moderator" : "guest";
-}
-
-/** The rules that a writer should know, in words. */
-export function describeRules(rules: Rules | null): string {
-  if (!rules) return "";
-  const words = [];
-  if (rules.slow_mode_s > 0) words.push(`slow mode, one line in ${rules.slow_mode_s} s`);
-  if (rules.followers_only) words.push("followers only");
-  if (rules.subscribers_only) words.push("subscribers only");
-  return words.length === 0 ? "" : `This chat: ${words.join("; ")}.`;
 }

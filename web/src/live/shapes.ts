@@ -81,7 +81,7 @@ export function applyDeleted(lines: readonly ChatLine[], messageId: string): Cha
 export function applyHeldRefused(lines: readonly ChatLine[], heldId: string): ChatLine[] {
   return lines.map((line) =>
     line.id === heldId && line.state === "held"
-      ? { ...line, state: "failed" as const, problem: "A moderator did not let this through.", retryable: false }
+      ? { ...line, state: "failed" as const, problem: "Refused by a moderator; nobody else saw it.", retryable: false }
       : line,
   );
 }

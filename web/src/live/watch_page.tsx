@@ -1,5 +1,5 @@
 /** Watching a live: the picture, who is on air, and the room's chat beside it. */
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Avatar, nameOf } from "../kit/avatar";
 import { ApiError } from "../kit/errors";
@@ -13,7 +13,11 @@ import { useStore } from "../kit/store";
 import { FollowButton } from "../profile/follow_button";
 import type { PageProps } from "../shell/routes";
 import { Chat } from "./chat";
+import { useRoomChat } from "./chat_lines";
+import { Desk } from "./desk";
 import { LiveVideo } from "./live_video";
+import { RaidPrompt } from "./raid_prompt";
+import { decideRank, isRaidFresh } from "./room_rules";
 import { useRoomState, type RoomState } from "./room_state";
 import type { JoinAnswer, Live } from "./shapes";
 import { StatusTally, ViewerCount } from "./tally";
@@ -65,6 +69,11 @@ function OnAir({ joined: { live, join } }: { joined: Joined }) {
   const first = useMemo<RoomState>(() => ({ status: live.status, viewers: live.viewers ?? 0, ways: null }), [live]);
   const room = useRoomState(live.id, { first, socketUrl: join.chat.socket });
   const me = useStore(currentUser);
+  const chat = useRoomChat(live.id, me, join.chat.socket);
+  const rank = decideRank(me, live.owner.id, chat.rules.moderators);
+  const isHost = me?.id === live.owner.id;
+  const [isModerating, setModerating] = useState(false);
+  const { raid } = chat.rules;
   return (
     <div class="page on-air">
       <div class="on-air-picture">
@@ -82,7 +91,7 @@ function OnAir({ joined: { live, join } }: { joined: Joined }) {
               <Avatar user={live.owner} size={44} />
               <strong>{nameOf(live.owner)}</strong>
             </a>
-            {me?.id === live.owner.id ? (
+            {isHost ? (
               <a class="button small" href={`/studio/live?live=${live.id}`}>
                 Open in the studio
               </a>
@@ -90,14 +99,39 @@ function OnAir({ joined: { live, join } }: { joined: Joined }) {
               <FollowButton username={live.owner.username} />
             )}
           </div>
-          <button type="button" class="button small" onClick={() => shareAddress(live.title)}>
-            <Icon name="share" size={18} /> <span class="wide-label">Share</span>
-          </button>
+          <div class="row tight">
+            {rank !== "guest" && !isHost && room.status !== "ended" && (
+              <button
+                type="button"
+                class="button small"
+                aria-expanded={isModerating}
+                data-testid="moderate"
+                onClick={() => setModerating(!isModerating)}
+              >
+                <Icon name="shield" size={18} /> Moderate
+              </button>
+            )}
+            <button type="button" class="button small" onClick={() => shareAddress(live.title)}>
+              <Icon name="share" size={18} /> <span class="wide-label">Share</span>
+            </button>
+          </div>
         </div>
+        {isModerating && rank !== "guest" && room.status !== "ended" && (
+          <Desk roomId={live.id} rank={rank} rules={chat.rules} socketUrl={join.chat.socket} />
+        )}
       </div>
       <div class="on-air-chat">
-        <Chat roomId={live.id} ownerId={live.owner.id} socketUrl={join.chat.socket} isEnded={room.status === "ended"} />
+        <Chat
+          roomId={live.id}
+          owner={live.owner}
+          chat={chat}
+          socketUrl={join.chat.socket}
+          isEnded={room.status === "ended"}
+        />
       </div>
+      {raid && !isHost && isRaidFresh(raid, Date.now()) && (
+        <RaidPrompt key={raid.at} raid={raid} onAnswer={() => chat.dismiss("raid")} />
+      )}
     </div>
   );
 }

@@ -6,6 +6,7 @@ import { location, navigate } from "../kit/router";
 import { currentUser } from "../kit/session";
 import { useStore } from "../kit/store";
 import { showError } from "../kit/toasts";
+import { follows, noteFollow } from "./follows";
 import type { Profile } from "./shapes";
 
 interface FollowButtonProps {
@@ -20,10 +21,15 @@ export function FollowButton({ username, isFollowing, onChange }: FollowButtonPr
   const asked = useLoad<Profile>(mustAsk ? username : null, (signal) =>
     api.get<Profile>(`/users/${username}`, { signal }),
   );
-  const known = isFollowing ?? asked.data?.is_following ?? false;
+  const said = useStore(follows)[username];
+  const known = said ?? isFollowing ?? asked.data?.is_following ?? false;
   const [state, setState] = useState(known);
   const [isBusy, setBusy] = useState(false);
   useEffect(() => setState(known), [known]);
+  useEffect(() => {
+    const answer = isFollowing ?? asked.data?.is_following;
+    if (answer !== undefined) noteFollow(username, answer);
+  }, [username, isFollowing, asked.data]);
   const toggle = async () => {
     if (!me) return navigate(`/login?next=${encodeURIComponent(location.get().path)}`);
     const next = !state;
@@ -32,6 +38,7 @@ export function FollowButton({ username, isFollowing, onChange }: FollowButtonPr
     try {
       if (next) await api.post(`/users/${username}/follow`);
       else await api.delete(`/users/${username}/follow`);
+      noteFollow(username, next);
       onChange?.(next);
     } catch (error) {
       setState(!next);

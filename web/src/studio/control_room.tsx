@@ -8,6 +8,8 @@ import { useStore } from "../kit/store";
 import { showError } from "../kit/toasts";
 import { WhipPublisher } from "../kit/whip";
 import { Chat } from "../live/chat";
+import { useRoomChat } from "../live/chat_lines";
+import { Desk } from "../live/desk";
 import { useRoomState, type RoomState } from "../live/room_state";
 import type { LiveStatus } from "../live/shapes";
 import { BroadcastStats } from "./broadcast_stats";
@@ -42,6 +44,7 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
   });
   const state = room ? heard : NO_ROOM;
   const actions = useBroadcast({ room, camera, streamKey, onCreated, onKey: setStreamKey });
+  const chat = useRoomChat(room?.live.id ?? null, me, room?.socketUrl ?? null);
   const [isEnding, setEnding] = useState(false);
   const isEnded = state.status === "ended";
   return (
@@ -56,11 +59,20 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
             <GoLivePanel room={room} state={state} present={mine} actions={actions} onEnd={() => setEnding(true)} />
             <DeviceChoice camera={camera} />
             {mine && <BroadcastStats publisher={mine.publisher} />}
+            {room && <Desk roomId={room.live.id} rank="owner" rules={chat.rules} socketUrl={room.socketUrl} />}
           </>
         )}
       </div>
       <div class="stack control-side">
-        {room && <Chat roomId={room.live.id} ownerId={me?.id ?? ""} socketUrl={room.socketUrl} isEnded={isEnded} />}
+        {room && (
+          <Chat
+            roomId={room.live.id}
+            owner={room.live.owner}
+            chat={chat}
+            socketUrl={room.socketUrl}
+            isEnded={isEnded}
+          />
+        )}
         {room && !isEnded && (
           <StreamKeyPanel
             liveId={room.live.id}

@@ -1,0 +1,167 @@
+"""The control room on the page: rules, held lines, people, a raid, as all sides see them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.people import fill_registration, go_live, make_name
+from tests.product import Product
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+OpenPage = Callable[..., Page]
+PATIENCE_MS = 60_000
+
+
+def open_side(page: Page, name: str) -> Locator:
+    """Open one side of the moderators' desk by keyboard; return the desk."""
+    desk = page.get_by_test_id("desk")
+    desk.get_by_role("tab", name=re.compile(name)).focus()
+    page.keyboard.press("Enter")
+    return desk
+
+
+def say(page: Page, text: str, state: str) -> Locator:
+    """Write a line and wait until the room said what becomes of it."""
+    page.get_by_test_id("chat-input").fill(text)
+    page.get_by_test_id("chat-send").click()
+    line = page.get_by_test_id("chat-line").filter(has_text=text)
+    expect(line).to_have_attribute("data-state", state, timeout=PATIENCE_MS)
+    return line
+
+
+def save_rules(page: Page) -> None:
+    page.get_by_test_id("rules-save").click()
+    expect(page.get_by_test_id("rules-save")).to_be_disabled(timeout=PATIENCE_MS)
+
+
+def test_a_host_runs_the_room_and_everybody_sees_it(open_page: OpenPage, product: Product):
+    host = open_page("/register")
+    fill_registration(host)
+    address = go_live(host, product, f"Room {make_name()}")
+    guest = open_page("/register")
+    guest_name = fill_registration(guest)
+    guest.goto(product.url + address)
+    check_rules_and_review(host, guest)
+    check_announcement_and_reactions(host, guest)
+    check_people(host, guest, guest_name)
+
+
+def check_rules_and_review(host: Page, guest: Page) -> None:
+    """A rule binds at once; a held line is seen by its writer and the desk until it is decided."""
+    open_side(host, "Rules")
+    host.get_by_test_id("rule-held").fill("promo")
+    host.get_by_test_id("rule-slow").fill("4000")
+    expect(host.get_by_test_id("rules-save")).to_be_disabled()
+    host.get_by_test_id("rule-slow").fill("600")
+    save_rules(host)
+    expect(guest.get_by_test_id("chat-hint")).to_contain_text("one line every 10 minutes")
+    first = say(guest, "my promo code", "held")
+    expect(first).to_contain_text("Only you see this")
+    expect(guest.get_by_test_id("chat-hint")).to_contain_text(re.compile(r"Next line in \d+:\d\d"))
+    expect(guest.get_by_test_id("chat-send")).to_be_disabled()
+    desk = open_side(host, "Held")
+    expect(desk.get_by_role("tab", name="Held (1)")).to_be_visible(timeout=PATIENCE_MS)
+    expect(host.get_by_test_id("chat-line").filter(has_text="promo code")).to_have_count(0)
+    desk.get_by_test_id("held-approve").focus()
+    host.keyboard.press("Enter")
+    expect(first).to_have_attribute("data-state", "sent", timeout=PATIENCE_MS)
+    expect(host.get_by_test_id("chat-line").filter(has_text="promo code")).to_be_visible()
+    expect(desk.get_by_text("Nothing waits")).to_be_visible()
+
+    open_side(host, "Rules")
+    host.get_by_test_id("rule-slow").fill("0")
+    save_rules(host)
+    expect(guest.get_by_test_id("chat-hint")).to_have_count(0)
+    second = say(guest, "another promo", "held")
+    open_side(host, "Held").get_by_test_id("held-refuse").click()
+    expect(second).to_have_attribute("data-state", "failed", timeout=PATIENCE_MS)
+    expect(second).to_contain_text("Refused by a moderator")
+
+    open_side(host, "Rules")
+    host.get_by_test_id("rule-followers").check()
+    save_rules(host)
+    closed = guest.locator(".chat-closed")
+    expect(closed).to_contain_text("Only followers")
+    closed.get_by_test_id("follow-button").click()
+    expect(guest.get_by_test_id("chat-input")).to_be_visible()
+    say(guest, "now I follow", "sent")
+
+
+def check_announcement_and_reactions(host: Page, guest: Page) -> None:
+    """An announcement stays for whoever comes later; reactions are summed for everybody."""
+    open_side(host, "Announce")
+    host.get_by_test_id("announce-text").fill("We start in five minutes.")
+    host.get_by_test_id("announce").click()
+    notice = guest.get_by_test_id("chat-notice")
+    expect(notice).to_contain_text("We start in five minutes.")
+    guest.reload()
+    expect(notice).to_contain_text("We start in five minutes.", timeout=PATIENCE_MS)
+    notice.get_by_role("button").click()
+    expect(notice).to_be_empty()
+    expect(guest.get_by_test_id("react-fire")).to_be_enabled(timeout=PATIENCE_MS)
+    guest.get_by_test_id("react-fire").click()
+    guest.get_by_test_id("react-fire").click()
+    for page in (host, guest):
+        fire = page.get_by_test_id("react-fire")
+        expect(fire).to_have_accessible_name("React with fire, 2 so far", timeout=PATIENCE_MS)
+
+
+def check_people(host: Page, guest: Page, guest_name: str) -> None:
+    """A moderator is appointed by name and gets a desk of their own; a ban can be undone."""
+    open_side(host, "People")
+    host.get_by_test_id("moderator-name").fill("nobody_of_this_name")
+    host.get_by_test_id("moderator-add").click()
+    expect(host.get_by_text("There is nobody with this name.")).to_be_visible()
+    host.get_by_test_id("moderator-name").fill(f"@{guest_name}")
+    host.get_by_test_id("moderator-add").click()
+    expect(host.get_by_test_id("moderator")).to_contain_text(guest_name, timeout=PATIENCE_MS)
+    guest.get_by_test_id("moderate").click()
+    expect(open_side(guest, "Rules").get_by_test_id("rule-slow")).to_be_disabled()
+    expect(guest.get_by_test_id("raid")).to_have_count(0)
+    host.get_by_test_id("moderator-remove").click()
+    expect(guest.get_by_test_id("desk")).to_have_count(0, timeout=PATIENCE_MS)
+    line = host.get_by_test_id("chat-line").filter(has_text="now I follow")
+    line.get_by_test_id("line-menu").click()
+    host.get_by_role("dialog").get_by_role("button", name="Ban from this chat").click()
+    expect(guest.get_by_test_id("chat-closed")).to_contain_text("banned")
+    expect(host.get_by_test_id("silenced")).to_contain_text("Banned", timeout=PATIENCE_MS)
+    guest.reload()
+    expect(guest.get_by_test_id("chat-closed")).to_contain_text("banned", timeout=PATIENCE_MS)
+    host.get_by_test_id("pardon").click()
+    expect(host.get_by_test_id("silenced")).to_have_count(0)
+    expect(guest.get_by_test_id("chat-input")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_a_raid_names_its_target_takes_viewers_along_and_lets_them_stay(
+    open_page: OpenPage, product: Product
+):
+    target, host = open_page("/register"), open_page("/register")
+    target_name = fill_registration(target)
+    fill_registration(host)
+    target_title = f"Target {make_name()}"
+    target_address = go_live(target, product, target_title)
+    address = go_live(host, product, f"Raider {make_name()}")
+    stays, goes = open_page(address), open_page(address)
+    for viewer in (stays, goes):
+        expect(viewer.get_by_test_id("chat-connection")).to_have_attribute("data-state", "open")
+        expect(viewer.get_by_test_id("react-fire")).to_be_visible()
+    open_side(host, "raid")
+    host.get_by_test_id("raid-target").filter(has_text=target_title).get_by_role("radio").check()
+    host.get_by_test_id("raid").click()
+    expect(host.get_by_role("dialog")).to_contain_text(target_title)
+    expect(host.get_by_role("dialog")).to_contain_text(target_name)
+    host.get_by_test_id("confirm").click()
+    expect(stays.get_by_test_id("raid-prompt")).to_contain_text(target_title, timeout=PATIENCE_MS)
+    stays.keyboard.press("Escape")
+    expect(stays.get_by_test_id("raid-prompt")).to_have_count(0)
+    goes.wait_for_url(product.url + target_address, timeout=PATIENCE_MS)
+    expect(goes.get_by_role("heading", level=1)).to_have_text(target_title)
+    assert stays.url == product.url + address
+    expect(stays.get_by_test_id("chat-notice")).to_contain_text(target_title)
+    expect(host.get_by_test_id("raid-prompt")).to_have_count(0)
+    expect(target.get_by_test_id("chat-notice")).to_contain_text("here")
