@@ -66,6 +66,11 @@ TICK_ENTRIES = Histogram(
 ACTIVATIONS = Counter(
     "socialflow_activations_total", "Hosted objects loaded from storage.", ["kind"]
 )
+FEEDS_RANKED = Counter(
+    "socialflow_feeds_ranked_total",
+    "Pages of feeds by what became of their order: ranked, or left as it was, and why.",
+    ["outcome"],
+)
 LINK_FRAMES = Counter("socialflow_link_frames_total", "Frames between hosts and edges.", ["type"])
 UPLOAD_BYTES = Counter("socialflow_upload_bytes_total", "Acknowledged upload bytes.")
 MEDIA_SESSIONS = Gauge("socialflow_media_sessions", "WebRTC sessions on this edge.", ["role"])

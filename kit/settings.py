@@ -165,6 +165,9 @@ class LimitSettings:
     )
     post_chars_max: int = option(5000, "Longest post.")
     comment_chars_max: int = option(2000, "Longest comment.")
+    feed_rank_timeout_s: float = option(
+        0.15, "How long a page of the home feed waits for its order; then it is newest first."
+    )
     rates_enabled: bool = option(True, "Count requests against rate tiers.")
 
     def __post_init__(self) -> None:

@@ -6,10 +6,11 @@ of what it would weigh otherwise.
 
 from __future__ import annotations
 
+from actors.feed_ranker.kind import FEED_KIND
 from actors.hosting.shell import HostShell
 from actors.live_room.kind import ROOM_KIND
 
-KINDS = (ROOM_KIND,)
+KINDS = (ROOM_KIND, FEED_KIND)
 """Every kind of object that hosts run."""
 
 

@@ -14,6 +14,8 @@ from storage.database import Connection, read_row
 from storage.hosts import asking_again
 
 ROOM = "room"
+FEED = "feed"
+"""Placed under the reader's id."""
 
 
 class Placement(msgspec.Struct, frozen=True):

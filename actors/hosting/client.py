@@ -20,6 +20,7 @@ from actors.hosting.effects import ObjectMoved
 from actors.hosting.followed import RETRIED, Followed, Request, RequestFailed
 from actors.hosting.messages import (
     HOST,
+    Answered,
     Ask,
     Denied,
     Done,
@@ -53,6 +54,7 @@ SURVEY_TIMEOUT_S = 3.0
 RETRY_FIRST_S = 0.02
 RETRY_MAX_S = 1.0
 REQUESTS_PER_OBJECT_MAX = 500
+ANSWERS = (Stored, Done, Denied, Answered, HistoryPage, SurveyPage)
 Answer = TypeVar("Answer")
 
 
@@ -188,7 +190,7 @@ class HostClient:
     def on_link_messages(self, link: HostLink, messages: list[Any]) -> None:
         """Hand over what hosts send; what comes from a former owner is dropped."""
         for message in messages:
-            if isinstance(message, Stored | Done | Denied | HistoryPage | SurveyPage):
+            if isinstance(message, ANSWERS):
                 request = self._requests.get(message.request_id)
                 if request is not None:
                     request.answer(message)

@@ -151,6 +151,10 @@ class Kind:
     signals: tuple[type, ...]
     """What the host sends to single peers."""
     store: KindStore
+    answers: tuple[type, ...] = ()
+    """What cores answer with (`Answer`), beside what every kind answers with."""
+    objects_max: int = 10_000
+    """How many of them one host runs; beyond it whoever asks is refused (`HostFull`)."""
     consult: Callable[[Any], Awaitable[Any]] | None = None
     """A port that cores may consult; always asked with a deadline."""
     run_beside: Callable[[HostView], Coroutine[Any, Any, None]] | None = None

@@ -71,6 +71,14 @@ class Finish:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """Tell the requester what it asked for, in the kind's own words; nothing is stored."""
+
+    requester: Requester
+    message: Any
+
+
+@dataclass(frozen=True)
 class Publish:
     """Send stored entries to every follower, in order."""
 
@@ -109,5 +117,5 @@ class Consulted:
     answer: Any
 
 
-Telling = Acknowledge | Refuse | Finish | Publish | Show | Signal
+Telling = Acknowledge | Refuse | Finish | Answer | Publish | Show | Signal
 Effect = Telling | Consult

@@ -13,9 +13,19 @@ from dataclasses import dataclass, field
 import msgspec
 
 from actors.hosting.core import Core, Kind, ObjectKey
-from actors.hosting.effects import Acknowledge, Finish, Publish, Refuse, Show, Signal, Telling
+from actors.hosting.effects import (
+    Acknowledge,
+    Answer,
+    Finish,
+    Publish,
+    Refuse,
+    Show,
+    Signal,
+    Telling,
+)
 from actors.hosting.entries import Entry
 from actors.hosting.messages import (
+    Answered,
     Denied,
     Done,
     Entries,
@@ -102,7 +112,7 @@ class Hosted:
             self._answer(link, effect.requester.request_id, effect)
 
     def _answer(
-        self, link: HostLink | None, request_id: int, effect: Acknowledge | Finish | Refuse
+        self, link: HostLink | None, request_id: int, effect: Acknowledge | Finish | Answer | Refuse
     ) -> None:
         if isinstance(effect, Acknowledge):
             epoch = str(self.core.epoch)
@@ -110,6 +120,8 @@ class Hosted:
             send_to(link, Stored(request_id, entry_id, epoch, effect.seq, effect.kind))
         elif isinstance(effect, Finish):
             send_to(link, Done(request_id))
+        elif isinstance(effect, Answer):
+            send_to(link, Answered(request_id, effect.message))
         else:
             deny(link, request_id, effect.error)
 

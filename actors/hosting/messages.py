@@ -195,6 +195,13 @@ class Done(Message, frozen=True):
     request_id: int
 
 
+class Answered(Message, Generic[Command], frozen=True):
+    """What was asked for, in words of the object's kind."""
+
+    request_id: int
+    answer: Command
+
+
 class Denied(Message, frozen=True):
     """What was asked for is not done."""
 
@@ -214,7 +221,9 @@ def accept_from_host(kinds: Sequence[Kind]) -> Any:
     """Return what hosts may send to whoever asks them."""
     plain = (Opened, Refused, Gone, Entries, Shown, HistoryPage, SurveyPage, Stored, Done, Denied)
     signals = [signal for kind in kinds for signal in kind.signals]
-    return _join([*plain, _fill(Signalled, signals)] if signals else plain)
+    answers = [answer for kind in kinds for answer in kind.answers]
+    filled = [(Signalled, signals), (Answered, answers)]
+    return _join([*plain, *(_fill(generic, parts) for generic, parts in filled if parts)])
 
 
 def _accept_from(role: str, kinds: Sequence[Kind]) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ from actors.hosting.messages import Gone, ObjectFacts
 from actors.hosting.ports import HostLink, HostStore
 from actors.hosting.supervision import FailureBook, Guard, Intensity, ObjectFailing
 from actors.hosting.timetable import Timetable
-from kit.errors import AppError
+from kit.errors import AppError, Unavailable
 from kit.logs import get_log
 from kit.metrics import ACTIVATIONS, COMMANDS_REFUSED, OBJECTS_FAILED, OBJECTS_RUNNING
 from storage.placements import Placement
@@ -42,6 +43,12 @@ DUE_PER_ROUND_MAX = 2_000
 DOUBT_S = 30.0
 """For how long a statement whose sender gave up may still be executed."""
 OBJECT_INTENSITY = Intensity(failures_max=5, within_s=60.0, pause_s=30.0)
+
+
+class HostFull(Unavailable):
+    """The host runs as many objects of this kind as it may."""
+
+    code, message = "host_full", "Too much is open at the moment; try again soon."
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,8 @@ class Roster:
         self._ports = ports
         self._clock = ports.terms.clock
         self._objects: dict[ObjectKey, Hosted] = {}
+        self._counts: Counter[str] = Counter()
+        """Running objects by kind."""
         self._activating: dict[ObjectKey, asyncio.Task[Hosted | None]] = {}
         self._leaving: dict[ObjectKey, asyncio.Task[None]] = {}
         self._doubtful: dict[ObjectKey, float] = {}
@@ -103,7 +112,7 @@ class Roster:
     async def activate(self, key: ObjectKey) -> Hosted | None:
         """Return the object, loading it once whoever asks; None: not ours, or no room.
 
-        Raises when storage is away, and ObjectFailing when it broke too often.
+        Raises when storage is away, HostFull, and ObjectFailing when it broke too often.
         """
         hosted = self._objects.get(key)
         if hosted is not None:
@@ -117,6 +126,8 @@ class Roster:
             return None
         if key.kind not in self._ports.kinds or len(self._objects) >= OBJECTS_MAX:
             return None
+        if self._counts[key.kind] >= self._ports.kinds[key.kind].objects_max:
+            raise HostFull(retry_after_s=1)
         pause_s = self._failures.find_pause_s(key)
         if pause_s is not None:
             raise ObjectFailing(retry_after_s=max(1, round(pause_s)))
@@ -145,6 +156,7 @@ class Roster:
         ACTIVATIONS.labels(kind.name).inc()
         OBJECTS_RUNNING.labels(kind.name).inc()
         self._objects[key] = hosted
+        self._counts[key.kind] += 1
         self._schedule(hosted)
         return hosted
 
@@ -275,6 +287,7 @@ class Roster:
         hosted = self._objects.pop(key, None)
         if hosted is None:
             return
+        self._counts[key.kind] -= 1
         OBJECTS_RUNNING.labels(key.kind).dec()
         hosted.is_stopped = True
         hosted.settled.set()
@@ -322,6 +335,7 @@ class Roster:
         for key in self._objects:
             OBJECTS_RUNNING.labels(key.kind).dec()
         self._objects.clear()
+        self._counts.clear()
 
     def _note_failure(self, key: ObjectKey, error: BaseException) -> None:
         OBJECTS_FAILED.labels(key.kind).inc()

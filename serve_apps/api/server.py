@@ -18,6 +18,8 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from actors.feed_ranker.client import FeedRankers
+from actors.feed_ranker.kind import FEED_KIND
 from actors.hosting.client import HostClient
 from actors.hosting.messages import API
 from actors.hosting.ports import ClientPorts
@@ -43,7 +45,7 @@ KEEP_ALIVE_S = 15
 LAST_REQUESTS_S = 0.4
 FIRST_REQUESTS_S = 2.0
 START_TIMEOUT_S = 20.0
-KINDS = (ROOM_KIND,)
+KINDS = (ROOM_KIND, FEED_KIND)
 """Kinds of hosted objects that the API speaks to."""
 log = get_log("api")
 
@@ -88,6 +90,7 @@ class ApiServer:
                 jitter=random.SystemRandom(),
             ),
         )
+        self._rankers = FeedRankers(self._hosts)
         self._sockets: list[socket.socket] = []
         self._server: QuietServer | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -107,6 +110,7 @@ class ApiServer:
                 objects=ObjectStore.open(store_url),
                 clock=SystemClock(),
                 rooms=RoomClient(self._hosts),
+                rankers=self._rankers,
             )
         )
         self._sockets = open_sockets(settings.http)
@@ -163,6 +167,7 @@ class ApiServer:
         except TimeoutError:
             log.warning("api.drain_cut", deadline_s=deadline_s)
         self._server = self._serving = None
+        await self._rankers.close()
         await self._hosts.close()
         await self._cache.close()
         await self._database.close()

@@ -9,11 +9,14 @@ from typing import Annotated
 
 from fastapi import Path
 
+from actors.feed_ranker.client import RankContext
+from actors.feed_ranker.messages import Candidate
 from kit.cursors import CursorMalformed
 from serve_apps.access.permissions import Permission
 from serve_apps.access.playback import PlaybackTerms, choose_edge
 from serve_apps.access.rates import RateTier
 from serve_apps.feed import service
+from serve_apps.feed.schemas import HomeOrder, HomePage
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import CurrentUser, OptionalUser, Ports, Transaction
@@ -31,17 +34,22 @@ person_routes = Routes("/users", "videos")
     "/home",
     permission=Permission.USER,
     rate=RateTier.STANDARD,
-    summary="Posts of those you follow and your own, newest first.",
+    summary="Posts of those you follow and your own, page by page newest first.",
     errors=(CursorMalformed,),
 )
-async def get_home(
-    user: CurrentUser, query: PageRequest, ports: Ports, connection: Transaction
-) -> ItemPage[PostBody]:
-    """Answer a page of the home feed."""
-    page = await service.list_home(connection, user, cursor=query.cursor, limit=query.limit)
-    return ItemPage(
-        items=await describe_rows(connection, ports, user, list(page.items)),
+async def get_home(user: CurrentUser, query: PageRequest, ports: Ports) -> HomePage:
+    """Answer a page of the home feed; the ranker is asked when no transaction is open any more."""
+    async with ports.database.transaction() as connection:
+        page = await service.list_home(connection, user, cursor=query.cursor, limit=query.limit)
+        bodies = await describe_rows(connection, ports, user, list(page.items))
+    candidates = [Candidate(row.id, row.created_at) for row in page.items]
+    timeout_s = ports.settings.limits.feed_rank_timeout_s
+    ranked = await ports.rankers.rank(candidates, RankContext(user.user_id, timeout_s))
+    by_id = {body.id: body for body in bodies}
+    return HomePage(
+        items=[by_id[post_id] for post_id in ranked.order],
         next_cursor=page.next_cursor,
+        order=HomeOrder.UNSEEN_FIRST if ranked.is_ranked else HomeOrder.NEWEST_FIRST,
     )
 
 

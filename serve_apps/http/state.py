@@ -7,12 +7,15 @@ transaction commits before the answer leaves (see `routes.py`), so an acknowledg
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, cast
 
 from fastapi import Depends, Request
 
+from actors.feed_ranker.client import NewestFirst, RankContext, Ranked
+from actors.feed_ranker.messages import Candidate
 from actors.hosting.messages import Stored
 from actors.live_room.entries import Speaker
 from actors.live_room.messages import Membership
@@ -54,6 +57,14 @@ class RoomCommands(Protocol):
         ...
 
 
+class FeedRanking(Protocol):
+    """Who orders a page of a feed."""
+
+    async def rank(self, candidates: Sequence[Candidate], context: RankContext, /) -> Ranked:
+        """Return the ids in the order to read them, within the context's time; never raises."""
+        ...
+
+
 @dataclass(frozen=True)
 class ApiPorts:
     """Everything outside that the API's features use; whoever made it opens and closes it."""
@@ -64,6 +75,7 @@ class ApiPorts:
     objects: ObjectStore
     clock: Clock
     rooms: RoomCommands
+    rankers: FeedRanking = field(default_factory=NewestFirst)
 
 
 class RequestTransaction:

@@ -1,0 +1,133 @@
+"""What readers of feeds were shown: fenced writes by the host of their ranker, the newest kept.
+
+Hosts alone write here, one autocommit statement per tick for all rankers of theirs, fenced as the
+rooms' statement is (`storage/rooms.py`). The same statement removes what is beyond the bound; the
+newest row of a reader always stays: it keeps the place in the sequence.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+from storage.database import (
+    LOST_CONNECTION,
+    Connection,
+    SequenceTaken,
+    WriteOutcomeUnknown,
+    WriteRefused,
+    read_rows,
+)
+
+WRITE_TIMEOUT_S = 5.0
+
+
+class ShownPosts(msgspec.Struct, frozen=True):
+    """Posts that a reader was shown for the first time, as one numbered row."""
+
+    user_id: uuid.UUID
+    seq: int
+    id: uuid.UUID
+    posts: list[uuid.UUID]
+    created_at: datetime
+
+
+WRITE_SHOWN_TICK = """
+WITH owned AS (
+    SELECT p.object_id AS user_id
+    FROM hosts h JOIN placements p ON p.host_id = h.id AND p.incarnation = h.incarnation
+    WHERE h.id = $1 AND h.incarnation = $2 AND h.state <> 'fenced'
+      AND p.kind = 'feed' AND p.object_id = ANY($3::uuid[])
+    FOR SHARE OF h
+), given AS (
+    SELECT user_id, seq, id, posts::uuid[] AS posts, created_at
+    FROM unnest($3::uuid[], $4::bigint[], $5::uuid[], $6::text[], $7::timestamptz[])
+        AS g (user_id, seq, id, posts, created_at)
+    JOIN owned USING (user_id)
+), written AS (
+    INSERT INTO feed_shown (user_id, seq, id, posts, created_at) SELECT * FROM given
+), forgotten AS (
+    DELETE FROM feed_shown f
+    USING (SELECT user_id, max(seq) AS head FROM given GROUP BY user_id) g
+    WHERE f.user_id = g.user_id AND f.seq <= g.head - $8
+)
+SELECT user_id FROM owned
+"""
+
+
+async def write_shown_tick(
+    connection: Connection, host: tuple[str, int], rows: Sequence[ShownPosts], *, keep_max: int
+) -> frozenset[uuid.UUID]:
+    """Write one tick of `host` (id, incarnation); return the readers that are not the host's.
+
+    Call it outside a transaction. Raises WriteRefused or SequenceTaken when surely nothing was
+    written, WriteOutcomeUnknown when nobody can say.
+    """
+    try:
+        owned = await connection.fetch(
+            WRITE_SHOWN_TICK,
+            *host,
+            [row.user_id for row in rows],
+            [row.seq for row in rows],
+            [row.id for row in rows],
+            ["{" + ",".join(map(str, row.posts)) + "}" for row in rows],
+            [row.created_at for row in rows],
+            keep_max,
+            timeout=WRITE_TIMEOUT_S,
+        )
+    except LOST_CONNECTION as error:
+        raise WriteOutcomeUnknown from error
+    except asyncpg.UniqueViolationError as error:
+        raise SequenceTaken from error
+    except asyncpg.PostgresError as error:
+        raise WriteRefused from error
+    return frozenset(row.user_id for row in rows) - {row["user_id"] for row in owned}
+
+
+async def is_ranker_owned(
+    connection: Connection, host: tuple[str, int], user_id: uuid.UUID
+) -> bool:
+    """Whether `host` (id, incarnation) may run the ranker of a reader that exists."""
+    found = await connection.fetchval(
+        """
+        SELECT true FROM hosts h
+        JOIN placements p ON p.host_id = h.id AND p.incarnation = h.incarnation
+        JOIN users u ON u.id = p.object_id AND u.deleted_at IS NULL
+        WHERE h.id = $1 AND h.incarnation = $2 AND h.state <> 'fenced'
+          AND p.kind = 'feed' AND p.object_id = $3
+        """,
+        *host,
+        user_id,
+    )
+    return bool(found)
+
+
+async def list_newest_shown(
+    connection: Connection, user_id: uuid.UUID, limit: int
+) -> list[ShownPosts]:
+    """Return the last rows of a reader, newest first."""
+    rows = await connection.fetch(
+        "SELECT user_id, seq, id, posts, created_at FROM feed_shown"
+        " WHERE user_id = $1 ORDER BY seq DESC LIMIT $2",
+        user_id,
+        limit,
+    )
+    return read_rows(ShownPosts, rows)
+
+
+async def list_shown_after(
+    connection: Connection, user_id: uuid.UUID, seq: int, limit: int
+) -> list[ShownPosts]:
+    """Return what follows number `seq`, oldest first."""
+    rows = await connection.fetch(
+        "SELECT user_id, seq, id, posts, created_at FROM feed_shown"
+        " WHERE user_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+        user_id,
+        seq,
+        limit,
+    )
+    return read_rows(ShownPosts, rows)

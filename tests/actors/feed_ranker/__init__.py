@@ -1,0 +1,1 @@
+"""Rankers: their rules, their rows, and the feed that asks them."""
