@@ -31,9 +31,9 @@ doctor: setup ## Check this machine and say what to mend
 seed: setup ## Fill a running product with a small believable world
 	@$(RUN)/socialflow seed
 
-test: python ## Run the whole test suite (installs its tools first)
+test: python ## Run the whole test suite in two processes (installs its tools first)
 	@$(SETUP) --dev --tools
-	@$(RUN)/python -m pytest $(ARGS)
+	@$(RUN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: python ## Lint, types, contracts and unit tests: under a minute
 	@$(SETUP) --dev --no-page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 
 import httpx
@@ -264,9 +265,12 @@ async def test_a_person_has_their_plans_allowance_and_is_told_about_it(counting:
         assert first.headers["x-ratelimit-limit"] == "60"
         assert first.headers["x-ratelimit-remaining"] == "59"
         assert int(first.headers["x-ratelimit-reset"]) > 0
-        answers = [await ada.call("GET", "/v1/me") for _ in range(60)]
-        assert [answer.status_code for answer in answers] == [200] * 59 + [429]
-        refused = answers[-1]
+        began_s, served = time.monotonic(), 0
+        while (refused := await ada.call("GET", "/v1/me")).status_code == 200:
+            served += 1
+        # The server's clock gives one back a second, also while a busy machine asks.
+        assert 59 <= served <= 60 + (time.monotonic() - began_s)
+        assert refused.status_code == 429
         assert refused.json()["error"] == "rate_limited"
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.headers["x-ratelimit-remaining"] == "0"
