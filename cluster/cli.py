@@ -19,6 +19,7 @@ import typer
 from rich.table import Table
 
 from cluster import node_commands
+from cluster.apart import run_apart
 from cluster.boot import run_migrations
 from cluster.doctor import Verdict, examine
 from cluster.environment import make_environment
@@ -37,8 +38,6 @@ from cluster.launch import (
 )
 from cluster.log_files import follow_log, list_logs, read_tail
 from cluster.manual import list_values, render_manual
-from cluster.people import give_role
-from cluster.seed.command import seed_site
 from cluster.servers import POSTGRES, Servers
 from cluster.settings_files import load_installation
 from cluster.status import read_status
@@ -48,7 +47,6 @@ from cluster.supervisor import Supervisor, find_lock
 from kit.errors import AppError
 from kit.logs import configure_logs, get_log
 from kit.settings import copy_environment
-from media.scenes.render import LENGTH_S_MAX
 from serve_apps.access.identity import Role
 
 app = typer.Typer(
@@ -63,6 +61,8 @@ HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Data folder (default: .socialflow here).")
 ]
 LOGGED_COMMANDS = "supervisor.log"
+SCENE_S_MAX = 20
+"""As `media.scenes.render.LENGTH_S_MAX`, which brings every codec along; a test compares them."""
 
 app.command()(node_commands.invite)
 app.command()(node_commands.drain)
@@ -174,8 +174,10 @@ def role(
     place = find_home(Flags(home=home), copy_environment())
     if read_status(place).state == "stopped":
         _refuse("Nothing runs here.", "Start it first: socialflow up")
-    person = asyncio.run(give_role(place, username, Role(name)))
-    console.print(f"  {person.username} is {person.role} now, and has to log in again.")
+    person = run_apart(
+        "cluster.people", {"home": str(place.root), "username": username, "role": name}
+    )
+    console.print(f"  {person['username']} is {person['role']} now, and has to log in again.")
 
 
 @app.command()
@@ -259,26 +261,24 @@ def seed(
         typer.Option(
             help="Cut the scenes to this length: quicker to render and to transcode.",
             min=2,
-            max=LENGTH_S_MAX,
+            max=SCENE_S_MAX,
         ),
-    ] = LENGTH_S_MAX,
+    ] = SCENE_S_MAX,
 ) -> None:
     """Fill a running site with people, videos, posts and a demo live."""
     place = find_home(Flags(home=home), copy_environment())
     if read_status(place).state == "stopped":
         _refuse("Nothing runs here to fill.", "Start it first: socialflow up")
     started_s = time.monotonic()
-    configure_logs("error")
-    notes = seed_site(
-        place,
+    notes = run_apart(
+        "cluster.seed.command",
+        {"home": str(place.root), "with_live": live, "scene_s_max": scene_seconds},
         lambda line: console.print(
             f"  {time.monotonic() - started_s:6.1f} s  {line}", highlight=False
         ),
-        with_live=live,
-        scene_s_max=scene_seconds,
     )
     url = read_status(place).url
-    console.print(f"\n  {url} has a small world now. Log in as bea, password {notes.password}")
+    console.print(f"\n  {url} has a small world now. Log in as bea, password {notes['password']}")
 
 
 @app.command()

@@ -1,7 +1,15 @@
-"""Acts on people from the command line: the way to the first administrator."""
+"""Acts on people from the command line: the way to the first administrator.
+
+Run as `python -m cluster.people`, so that the command line carries no database.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from cluster.apart import Tell, serve_apart
 from cluster.home import Home
 from kit.clock import SystemClock
 from kit.settings import SETTINGS_VARIABLE, load_settings
@@ -25,3 +33,13 @@ async def give_role(home: Home, username: str, role: Role) -> Standing:
     finally:
         await database.close()
     return outcome.person
+
+
+def _serve(request: dict[str, Any], _tell: Tell) -> dict[str, str]:
+    home = Home(Path(request["home"]))
+    person = asyncio.run(give_role(home, request["username"], Role(request["role"])))
+    return {"username": person.username, "role": person.role}
+
+
+if __name__ == "__main__":
+    serve_apart(_serve)

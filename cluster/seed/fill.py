@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +18,10 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from cluster.apart import Tell
 from cluster.seed import world
 from cluster.seed.client import SiteClient
 from media.scenes.render import LENGTH_S_MAX, Scene, list_scenes, render_scene
-
-Tell = Callable[[str], None]
 
 
 @dataclass
