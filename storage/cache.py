@@ -300,7 +300,9 @@ def _connect(url: str) -> redis.Redis:
         max_connections=CONNECTIONS_MAX,
         timeout=WAIT_S,
         socket_connect_timeout=WAIT_S,
-        socket_timeout=BUS_SILENCE_S * 4,
+        # Every use has a deadline around it. One in here would be kept by asyncio.wait_for, which
+        # in Python 3.11 now and then forgets that its task was cancelled (bpo-42130).
+        socket_timeout=None,
     )
     return redis.Redis.from_pool(pool)
 

@@ -117,3 +117,24 @@ async def test_nothing_raises_while_valkey_is_away() -> None:
     assert not await cache.is_available()
     assert cache.counters.failures >= 1
     await cache.close()
+
+
+async def test_a_task_that_uses_the_cache_ends_whenever_it_is_cancelled(cache: Cache) -> None:
+    # asyncio.wait_for of Python 3.11 forgets a cancellation that comes in the turn in which what it
+    # waits for is done; a task that writes in rounds then goes on for ever.
+    async def write() -> None:
+        while True:
+            await cache.set_many({"a": b"1"}, 60)
+
+    await cache.set_many({"a": b"1"}, 60)
+    writing: dict[int, asyncio.Task[None]] = {}
+    for turns in range(32):
+        task = writing[turns] = asyncio.create_task(write())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task], timeout=1)
+    left = [turns for turns, task in writing.items() if not task.done()]
+    for task in writing.values():
+        task.cancel()
+    assert left == []
