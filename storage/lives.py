@@ -23,7 +23,7 @@ ACCESS_CHANNEL = "live_access"
 COLUMNS = """
     l.id, l.owner_id, u.username AS owner_username, u.display_name AS owner_display_name,
     l.title, l.status, l.visibility, l.access_version, l.key_hint, l.epoch, l.origin,
-    l.viewers_peak, l.created_at, l.started_at, l.ended_at
+    l.viewers_peak, l.created_at, l.scheduled_at, l.started_at, l.ended_at
 """
 FROM = "FROM lives l JOIN users u ON u.id = l.owner_id AND u.deleted_at IS NULL"
 
@@ -44,6 +44,7 @@ class LiveRow(msgspec.Struct, frozen=True):
     origin: dict[str, Any] | None
     viewers_peak: int
     created_at: datetime
+    scheduled_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
 
@@ -75,6 +76,18 @@ class LiveDraft:
     visibility: str
     stream_key: str
     epoch: uuid.UUID
+    scheduled_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Programme:
+    """Which broadcasts to come are asked for: public ones, and all of the viewer's own."""
+
+    since: datetime
+    """Those whose time was earlier are left out."""
+    viewer_id: uuid.UUID | None
+    owner: str | None
+    """A username: theirs alone."""
 
 
 def hash_stream_key(stream_key: str) -> bytes:
@@ -85,8 +98,9 @@ def hash_stream_key(stream_key: str) -> bytes:
 async def create_live(connection: Connection, draft: LiveDraft) -> None:
     """Write a new broadcast, not yet live."""
     await connection.execute(
-        "INSERT INTO lives (id, owner_id, title, visibility, key_hash, key_hint, epoch) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO lives "
+        "(id, owner_id, title, visibility, key_hash, key_hint, epoch, scheduled_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         draft.id,
         draft.owner_id,
         draft.title,
@@ -94,6 +108,7 @@ async def create_live(connection: Connection, draft: LiveDraft) -> None:
         hash_stream_key(draft.stream_key),
         draft.stream_key[-HINT_CHARS:],
         draft.epoch,
+        draft.scheduled_at,
     )
 
 
@@ -116,18 +131,53 @@ async def find_live_by_key(connection: Connection, stream_key: str) -> LiveRow |
 
 
 async def list_running_lives(
-    connection: Connection, *, before: tuple[datetime, uuid.UUID] | None, limit: int
+    connection: Connection,
+    *,
+    owner: str | None,
+    before: tuple[datetime, uuid.UUID] | None,
+    limit: int,
 ) -> list[LiveRow]:
-    """Return public broadcasts on air, newest start first, after the key of the last page."""
+    """Return public broadcasts on air, newest start first, after the key of the last page.
+
+    `owner` is a username: theirs alone.
+    """
     rows = await connection.fetch(
         f"""
         SELECT {COLUMNS} {FROM}
         WHERE l.status IN ('live', 'interrupted') AND l.visibility = 'public'
           AND l.deleted_at IS NULL
           AND ($1::timestamptz IS NULL OR (l.started_at, l.id) < ($1, $2::uuid))
+          AND ($4::text IS NULL OR u.username = $4)
         ORDER BY l.started_at DESC, l.id DESC LIMIT $3
         """,
         *(before or (None, None)),
+        limit,
+        owner,
+    )
+    return read_rows(LiveRow, rows)
+
+
+async def list_upcoming_lives(
+    connection: Connection,
+    programme: Programme,
+    *,
+    after: tuple[datetime, uuid.UUID] | None,
+    limit: int,
+) -> list[LiveRow]:
+    """Return broadcasts that wait for their time, the soonest first, after the last page's key."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {COLUMNS} {FROM}
+        WHERE l.status = 'created' AND l.deleted_at IS NULL AND l.scheduled_at >= $1
+          AND (l.visibility = 'public' OR l.owner_id = $2)
+          AND ($3::text IS NULL OR u.username = $3)
+          AND ($4::timestamptz IS NULL OR (l.scheduled_at, l.id) > ($4, $5::uuid))
+        ORDER BY l.scheduled_at, l.id LIMIT $6
+        """,
+        programme.since,
+        programme.viewer_id,
+        programme.owner,
+        *(after or (None, None)),
         limit,
     )
     return read_rows(LiveRow, rows)
@@ -218,6 +268,18 @@ async def change_live(
     await connection.execute(
         "UPDATE lives SET title = $2, visibility = $3 WHERE id = $1", live_id, title, visibility
     )
+
+
+async def schedule_live(
+    connection: Connection, live_id: uuid.UUID, scheduled_at: datetime | None
+) -> bool:
+    """Write when a broadcast will begin; False when it has begun."""
+    done: str = await connection.execute(
+        "UPDATE lives SET scheduled_at = $2 WHERE id = $1 AND status = 'created'",
+        live_id,
+        scheduled_at,
+    )
+    return done == "UPDATE 1"
 
 
 async def delete_live(connection: Connection, live_id: uuid.UUID) -> None:

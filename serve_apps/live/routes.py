@@ -7,8 +7,9 @@ answer 307 with a single-use ticket, because clients drop `Authorization` across
 from __future__ import annotations
 
 import uuid
+from typing import Annotated, Literal
 
-from fastapi import Request
+from fastapi import Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from actors.live_room.chat_state import MESSAGE_HELD
@@ -20,7 +21,7 @@ from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
-from serve_apps.live import service
+from serve_apps.live import schedule, service
 from serve_apps.live.lines import LineRefused, write_line
 from serve_apps.live.schemas import (
     EXAMPLE_ENDED,
@@ -46,6 +47,10 @@ from storage.viewers import read_viewer_counts
 routes = Routes("/live", "live")
 root_routes = Routes("", "live")
 BEARER = "bearer "
+State = Annotated[Literal["live", "scheduled"], Query(description="On air, or to come.")]
+OwnerName = Annotated[
+    str, Query(pattern="^[A-Za-z0-9_]{1,30}$", description="Of this person alone.")
+]
 
 
 @routes.post(
@@ -54,13 +59,16 @@ BEARER = "bearer "
     rate=RateTier.STANDARD,
     summary="Announce a live; the stream key in the answer is shown this once.",
     status=201,
-    errors=(service.TooManyLives,),
+    errors=(service.TooManyLives, schedule.ScheduleUnfit),
 )
 async def create_live(
     body: LiveRequest, user: CurrentUser, ports: Ports, connection: Transaction
 ) -> CreatedLiveBody:
-    """Announce a live."""
-    made = await service.announce_live(connection, user, body.title, body.visibility)
+    """Announce a live, for now or for a time to come."""
+    schedule.check_time(body.scheduled_at, ports.clock.now())
+    made = await service.announce_live(
+        connection, user, body.title, body.visibility, body.scheduled_at
+    )
     edge_url = await choose_edge(connection, ports.settings)
     addresses = service.make_addresses(ports.settings, made.live.id, edge_url)
     return describe_created(made.live, addresses, made.stream_key)
@@ -70,13 +78,24 @@ async def create_live(
     "",
     permission=Permission.PUBLIC,
     rate=RateTier.STANDARD,
-    summary="List public lives on air, newest first.",
+    summary="List public lives on air, newest first, or those to come, soonest first.",
     errors=(CursorMalformed,),
 )
-async def list_lives(ports: Ports, query: PageRequest) -> ItemPage[LiveBody]:
-    """List running lives."""
+async def list_lives(
+    viewer: OptionalUser,
+    ports: Ports,
+    query: PageRequest,
+    state: State = "live",
+    owner: OwnerName | None = None,
+) -> ItemPage[LiveBody]:
+    """List lives; those to come include your own that are not public."""
+    name = None if owner is None else owner.lower()
     async with ports.database.connection() as connection:
-        page = await service.list_running(connection, query.cursor, query.limit)
+        if state == "scheduled":
+            programme = schedule.make_programme(viewer, name, ports.clock.now())
+            page = await schedule.list_upcoming(connection, programme, query.cursor, query.limit)
+        else:
+            page = await service.list_running(connection, name, query.cursor, query.limit)
         edge_url = await choose_edge(connection, ports.settings)
     return await _describe_page(ports, page, edge_url)
 
@@ -115,8 +134,13 @@ async def get_live(live_id: uuid.UUID, viewer: OptionalUser, ports: Ports) -> Li
     "/{live_id}",
     permission=Permission.OWNER,
     rate=RateTier.STANDARD,
-    summary="Change the title of your live, or who may see it; whoever may not is let go at once.",
-    errors=(service.LiveNotFound, PermissionDenied),
+    summary="Change title, audience or time of your live; who may not see it is let go at once.",
+    errors=(
+        service.LiveNotFound,
+        PermissionDenied,
+        schedule.ScheduleUnfit,
+        schedule.LiveBegun,
+    ),
 )
 async def change_live(
     live_id: uuid.UUID,
@@ -129,6 +153,9 @@ async def change_live(
     live = await service.change_live(
         connection, user, live_id, title=body.title, visibility=body.visibility
     )
+    if "scheduled_at" in body.model_fields_set:
+        await schedule.reschedule(connection, live, body.scheduled_at, ports.clock.now())
+        live = await service.get_own_live(connection, user, live_id)
     edge_url = await choose_edge(connection, ports.settings)
     return await _describe_one(ports, live, edge_url)
 

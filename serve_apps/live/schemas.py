@@ -6,12 +6,13 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from actors.live_room.entries import describe_entry
 from actors.live_room.kind import read_entry
 from kit.clock import format_time
 from serve_apps.access.visibility import Visibility
+from serve_apps.live.schedule import decide_status
 from serve_apps.live.service import LiveAddresses
 from storage.lives import LiveRow
 from storage.rooms import RoomMessage
@@ -35,7 +36,7 @@ EntryKind = Literal[
     "raid",
     "raided",
 ]
-Status = Literal["created", "live", "interrupted", "ended"]
+Status = Literal["created", "scheduled", "live", "interrupted", "ended"]
 
 EXAMPLE_ID = "01980f61-4444-7d3e-9f10-2b6f0c9a4d16"
 EXAMPLE_USER: dict[str, JsonValue] = {
@@ -64,6 +65,7 @@ EXAMPLE_LIVE: dict[str, JsonValue] = {
     "viewers": 42,
     "viewers_peak": 57,
     "created_at": "2026-01-01T20:55:00.000Z",
+    "scheduled_at": None,
     "started_at": "2026-01-01T21:00:00.000Z",
     "ended_at": None,
     "playback": EXAMPLE_PLAYBACK,
@@ -111,6 +113,9 @@ class LiveRequest(BaseModel):
 
     title: Title
     visibility: Visibility = Visibility.PUBLIC
+    scheduled_at: AwareDatetime | None = Field(
+        default=None, description="When it will begin: it is listed as coming up until it does."
+    )
 
 
 class LiveChangeRequest(BaseModel):
@@ -122,6 +127,9 @@ class LiveChangeRequest(BaseModel):
 
     title: Title | None = None
     visibility: Visibility | None = None
+    scheduled_at: AwareDatetime | None = Field(
+        default=None, description="Another time to begin; null takes the time back."
+    )
 
 
 class LineRequest(BaseModel):
@@ -198,7 +206,7 @@ class LiveBody(BaseModel):
 
     id: uuid.UUID
     title: str
-    status: Status
+    status: Status = Field(description="`scheduled`: has not begun and says when it will.")
     visibility: Visibility
     owner: LiveOwnerBody
     viewers: int | None = Field(
@@ -207,6 +215,7 @@ class LiveBody(BaseModel):
     )
     viewers_peak: int
     created_at: str
+    scheduled_at: str | None
     started_at: str | None
     ended_at: str | None
     playback: LivePlaybackBody
@@ -270,7 +279,7 @@ def describe_live(live: LiveRow, addresses: LiveAddresses, viewers: int | None) 
     return LiveBody(
         id=live.id,
         title=live.title,
-        status=live.status,
+        status=decide_status(live),
         visibility=Visibility(live.visibility),
         owner=LiveOwnerBody(
             id=live.owner_id,
@@ -280,6 +289,7 @@ def describe_live(live: LiveRow, addresses: LiveAddresses, viewers: int | None) 
         viewers=viewers,
         viewers_peak=live.viewers_peak,
         created_at=format_time(live.created_at),
+        scheduled_at=_write_time(live.scheduled_at),
         started_at=_write_time(live.started_at),
         ended_at=_write_time(live.ended_at),
         playback=LivePlaybackBody(whep=addresses.whep, hls=None),

@@ -125,7 +125,11 @@ async def choose_edge(connection: Connection) -> EdgeEntry:
 
 
 async def announce_live(
-    connection: Connection, owner: Identity, title: str, visibility: str
+    connection: Connection,
+    owner: Identity,
+    title: str,
+    visibility: str,
+    scheduled_at: datetime | None = None,
 ) -> CreatedLive:
     """Write a new live with a fresh stream key; raises TooManyLives."""
     if await count_open_lives(connection, owner.user_id) >= OPEN_LIVES_MAX:
@@ -137,6 +141,7 @@ async def announce_live(
         visibility=visibility,
         stream_key=make_token(STREAM_KEY_PREFIX),
         epoch=make_id(),
+        scheduled_at=scheduled_at,
     )
     await create_live(connection, draft)
     await append_event(
@@ -211,10 +216,12 @@ async def rotate_key(connection: Connection, owner: Identity, live_id: uuid.UUID
     return stream_key
 
 
-async def list_running(connection: Connection, cursor: str | None, limit: int) -> Page[LiveRow]:
-    """List public lives on air, newest start first."""
+async def list_running(
+    connection: Connection, owner: str | None, cursor: str | None, limit: int
+) -> Page[LiveRow]:
+    """List public lives on air, of everybody or of one person, newest start first."""
     before = read_moment_cursor(cursor)
-    rows = await list_running_lives(connection, before=before, limit=limit + 1)
+    rows = await list_running_lives(connection, owner=owner, before=before, limit=limit + 1)
     return cut_page(rows, limit, _read_start_key)
 
 

@@ -49,10 +49,10 @@ async def test_lists_page_by_their_keys(database: Database) -> None:
         await connection.execute(
             "UPDATE lives SET status = 'live', started_at = now() WHERE id = $1", hidden
         )
-        first = await list_running_lives(connection, before=None, limit=2)
+        first = await list_running_lives(connection, owner=None, before=None, limit=2)
         assert first[-1].started_at is not None
         rest = await list_running_lives(
-            connection, before=(first[-1].started_at, first[-1].id), limit=2
+            connection, owner=None, before=(first[-1].started_at, first[-1].id), limit=2
         )
         assert {live.id for live in [*first, *rest]} == set(lives)
         owned = await list_owned_lives(connection, owner_id, before=None, limit=10)

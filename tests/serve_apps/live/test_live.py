@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from urllib.parse import parse_qs, urlsplit
+from datetime import timedelta
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
 
+from kit.clock import ManualClock
 from kit.ids import make_id
 from serve_apps.access.grants import TicketKind, read_ticket
 from serve_apps.http.state import ApiPorts
@@ -228,3 +230,85 @@ async def test_too_many_open_lives_are_refused(ada: Person) -> None:
         await ada.post("/v1/live", {"title": "T"}, status=201)
     answer = await ada.call("POST", "/v1/live", json={"title": "T"})
     assert (answer.status_code, answer.json()["error"]) == (409, "too_many_lives")
+
+
+async def test_a_live_is_scheduled_listed_until_it_begins_and_its_time_changed(
+    ada: Person,
+    bob: Person,
+    client: httpx.AsyncClient,
+    database: Database,
+    edge: tuple[str, int, int],
+    ports: ApiPorts,
+) -> None:
+    now = ports.clock.now()
+
+    def at(**ahead: float) -> str:
+        return (now + timedelta(**ahead)).isoformat()
+
+    async def announce(by: Person, title: str, when: str, **more: str) -> str:
+        body = {"title": title, "scheduled_at": when, **more}
+        live = await by.post("/v1/live", body, status=201)
+        assert live["status"] == "scheduled"
+        return str(live["id"])
+
+    async def titles(person: Person | None = None, **query: str) -> list[str]:
+        path = "/v1/live?" + urlencode({"state": "scheduled", **query})
+        page = (await client.get(path)).json() if person is None else await person.get(path)
+        return [item["title"] for item in page["items"]]
+
+    late = await announce(ada, "Late", at(days=3))
+    await announce(bob, "Soon", at(hours=2))
+    await announce(ada, "Own", at(days=1), visibility="private")
+    assert await titles() == ["Soon", "Late"]
+    assert await titles(ada) == ["Soon", "Own", "Late"]
+    assert await titles(owner="ADA") == ["Late"]
+    first = (await client.get("/v1/live?state=scheduled&limit=1")).json()
+    assert await titles(limit="1", cursor=first["next_cursor"]) == ["Late"]
+    assert (await client.get("/v1/live")).json()["items"] == []
+
+    path = f"/v1/live/{late}"
+    for when in (at(seconds=0), at(days=400)):
+        for method, where in (("POST", "/v1/live"), ("PATCH", path)):
+            body = {"title": "T", "scheduled_at": when}
+            answer = await ada.call(method, where, json=body)
+            assert (answer.status_code, answer.json()["error"]) == (409, "schedule_unfit")
+    naive = {"title": "T", "scheduled_at": "2026-01-01T10:00:00"}
+    assert (await ada.call("POST", "/v1/live", json=naive)).status_code == 422
+    assert (await bob.call("PATCH", path, json={"scheduled_at": None})).status_code == 403
+    assert (await ada.call("PATCH", path, json={"title": "Later"})).json()["scheduled_at"]
+    await ada.call("PATCH", path, json={"scheduled_at": at(hours=1)})
+    assert await titles() == ["Later", "Soon"]
+    assert (await ada.call("PATCH", path, json={"scheduled_at": None})).json()[
+        "status"
+    ] == "created"
+    assert await titles() == ["Soon"]
+    await ada.call("PATCH", path, json={"scheduled_at": at(hours=1)})
+    await put_on_air(database, late, edge)
+    assert await titles() == ["Soon"]
+    assert [item["id"] for item in (await client.get("/v1/live?owner=ada")).json()["items"]] == [
+        late
+    ]
+    assert (await client.get("/v1/live?owner=bob")).json()["items"] == []
+    answer = await ada.call("PATCH", path, json={"scheduled_at": at(hours=1)})
+    assert (answer.status_code, answer.json()["error"]) == (409, "live_begun")
+
+
+async def test_a_live_that_did_not_come_leaves_the_list_and_a_cancelled_one_at_once(
+    ada: Person, client: httpx.AsyncClient, ports: ApiPorts, clock: ManualClock
+) -> None:
+    soon = (ports.clock.now() + timedelta(minutes=5)).isoformat()
+    lives = [
+        await ada.post("/v1/live", {"title": title, "scheduled_at": soon}, status=201)
+        for title in ("Missed", "Cancelled")
+    ]
+    assert (await ada.call("DELETE", f"/v1/live/{lives[1]['id']}")).status_code == 204
+
+    async def list_titles() -> list[str]:
+        items = (await client.get("/v1/live?state=scheduled")).json()["items"]
+        return [item["title"] for item in items]
+
+    assert await list_titles() == ["Missed"]
+    clock.advance(3600)
+    assert await list_titles() == ["Missed"]
+    clock.advance(600)
+    assert await list_titles() == []

@@ -4,6 +4,7 @@ import { usePages } from "../kit/load";
 import { useTitle } from "../kit/router";
 import { Empty, Failure, ListEnd, Skeleton } from "../kit/states";
 import { LiveCard } from "./card";
+import { Upcoming } from "./upcoming";
 import type { Live } from "./shapes";
 
 export default function LiveListPage() {
@@ -18,6 +19,7 @@ export default function LiveListPage() {
         </a>
       </header>
       <LiveList pages={pages} />
+      <Upcoming title="Coming up" />
     </div>
   );
 }

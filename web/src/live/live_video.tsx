@@ -6,6 +6,7 @@ import { Bars } from "../kit/states";
 import { Store, useStore } from "../kit/store";
 import { TestCard } from "../kit/test_card";
 import { WhepViewer, type WatchState } from "../kit/whep";
+import { Countdown } from "./countdown";
 import type { LiveStatus } from "./shapes";
 import "./live_video.css";
 
@@ -13,11 +14,13 @@ interface LiveVideoProps {
   whep: string;
   status: LiveStatus;
   title: string;
+  /** When it is to begin, while it has not. */
+  scheduledAt: string | null;
 }
 
 const AT_REST = new Store<WatchState>({ phase: "waiting", error: null });
 
-export function LiveVideo({ whep, status, title }: LiveVideoProps) {
+export function LiveVideo({ whep, status, title, scheduledAt }: LiveVideoProps) {
   const root = useRef<HTMLDivElement>(null);
   const video = useRef<HTMLVideoElement>(null);
   const [isMuted, setMuted] = useState(false);
@@ -35,7 +38,7 @@ export function LiveVideo({ whep, status, title }: LiveVideoProps) {
         class={isShown ? "" : "dimmed"}
         onVolumeChange={(event) => setMuted(event.currentTarget.muted)}
       />
-      <Cover status={status} phase={phase} problem={error?.message ?? null} onRetry={again} />
+      <Cover status={status} scheduledAt={scheduledAt} phase={phase} problem={error?.message ?? null} onRetry={again} />
       {isShown && <LiveControls root={root} video={video} isMuted={isMuted} asksForSound={needsSound && isMuted} />}
     </div>
   );
@@ -119,14 +122,23 @@ async function show(video: HTMLVideoElement | null, stream: MediaStream): Promis
 
 interface CoverProps {
   status: LiveStatus;
+  scheduledAt: string | null;
   phase: WatchState["phase"];
   problem: string | null;
   onRetry: () => void;
 }
 
-function Cover({ status, phase, problem, onRetry }: CoverProps) {
+function Cover({ status, scheduledAt, phase, problem, onRetry }: CoverProps) {
   if (status === "ended") return <Card label="Off air" text="This broadcast has ended." />;
-  if (status === "created")
+  const isToCome = status === "created" || status === "scheduled";
+  if (isToCome && scheduledAt !== null) {
+    return (
+      <div class="live-cover to-come">
+        <Countdown at={scheduledAt} />
+      </div>
+    );
+  }
+  if (isToCome)
     return <Card label="Standby" text="It has not started yet. Stay, it begins here by itself." />;
   if (phase === "failed") {
     return (

@@ -2,7 +2,7 @@
 import type { ChannelEvent } from "../kit/frames";
 import type { Author, Visibility } from "../videos/shapes";
 
-export type LiveStatus = "created" | "live" | "interrupted" | "ended";
+export type LiveStatus = "created" | "scheduled" | "live" | "interrupted" | "ended";
 
 export interface Live {
   id: string;
@@ -14,6 +14,8 @@ export interface Live {
   viewers: number | null;
   viewers_peak: number;
   created_at: string;
+  /** When it will begin, or was to. */
+  scheduled_at: string | null;
   started_at: string | null;
   ended_at: string | null;
   chat: { socket: string; channel: string };

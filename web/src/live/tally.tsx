@@ -5,6 +5,7 @@ import type { LiveStatus } from "./shapes";
 
 const WORDS: Record<LiveStatus, string> = {
   created: "Standby",
+  scheduled: "Scheduled",
   live: "Live",
   interrupted: "Interrupted",
   ended: "Ended",

@@ -1,5 +1,5 @@
 /** Watching a live: the picture, who is on air, and the room's chat beside it. */
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Avatar, nameOf } from "../kit/avatar";
 import { ApiError } from "../kit/errors";
@@ -65,6 +65,24 @@ export default function LiveWatchPage({ parameters }: PageProps) {
   return <OnAir joined={joined.data} />;
 }
 
+const LOOK_AGAIN_MS = 60_000;
+
+/** The time may be changed while we wait for it. */
+function useScheduledAt(live: Live, isWaiting: boolean): string | null {
+  const [at, setAt] = useState(live.scheduled_at);
+  useEffect(() => {
+    if (!isWaiting) return undefined;
+    const look = () =>
+      api.get<Live>(`/live/${live.id}`).then(
+        (known) => setAt(known.scheduled_at),
+        () => undefined, // the next minute asks again
+      );
+    const timer = setInterval(() => void look(), LOOK_AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [live.id, isWaiting]);
+  return at;
+}
+
 function OnAir({ joined: { live, join } }: { joined: Joined }) {
   const first = useMemo<RoomState>(() => ({ status: live.status, viewers: live.viewers ?? 0, ways: null }), [live]);
   const room = useRoomState(live.id, { first, socketUrl: join.chat.socket });
@@ -74,10 +92,16 @@ function OnAir({ joined: { live, join } }: { joined: Joined }) {
   const isHost = me?.id === live.owner.id;
   const [isModerating, setModerating] = useState(false);
   const { raid } = chat.rules;
+  const scheduledAt = useScheduledAt(live, room.status === "scheduled");
   return (
     <div class="page on-air">
       <div class="on-air-picture">
-        <LiveVideo whep={join.playback.whep} status={room.status} title={live.title} />
+        <LiveVideo
+          whep={join.playback.whep}
+          status={room.status}
+          title={live.title}
+          scheduledAt={scheduledAt}
+        />
       </div>
       <div class="on-air-words stack">
         <div class="row tight">

@@ -12,6 +12,7 @@ import { Empty, Failure, ListEnd, Skeleton } from "../kit/states";
 import { useStore } from "../kit/store";
 import { Tabs } from "../kit/tabs";
 import { formatCount } from "../kit/words";
+import { Upcoming } from "../live/upcoming";
 import { FeedList } from "../posts/feed_list";
 import type { Post } from "../posts/shapes";
 import type { PageProps } from "../shell/routes";
@@ -48,6 +49,7 @@ export default function ProfilePage({ parameters }: PageProps) {
       {profile.data ? (
         <>
           <ProfileHead profile={profile.data} isMe={me?.id === profile.data.id} onChange={profile.change} />
+          <Upcoming title="Coming up live" owner={username} />
           <ProfileWorks username={username} />
         </>
       ) : (

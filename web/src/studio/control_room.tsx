@@ -12,6 +12,7 @@ import { useRoomChat } from "../live/chat_lines";
 import { Desk } from "../live/desk";
 import { useRoomState, type RoomState } from "../live/room_state";
 import type { LiveStatus } from "../live/shapes";
+import { Upcoming } from "../live/upcoming";
 import { BroadcastStats } from "./broadcast_stats";
 import { useCamera, useGrantedCamera, type Camera } from "./camera";
 import { EndedPanel, GoLivePanel, type BroadcastActions, type Draft } from "./go_live_panel";
@@ -56,7 +57,14 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
           <EndedPanel live={room.live} />
         ) : (
           <>
-            <GoLivePanel room={room} state={state} present={mine} actions={actions} onEnd={() => setEnding(true)} />
+            <GoLivePanel
+              room={room}
+              state={state}
+              present={mine}
+              actions={actions}
+              onEnd={() => setEnding(true)}
+              onChange={(live) => room && onCreated({ ...room, live })}
+            />
             <DeviceChoice camera={camera} />
             {mine && <BroadcastStats publisher={mine.publisher} />}
             {room && <Desk roomId={room.live.id} rank="owner" rules={chat.rules} socketUrl={room.socketUrl} />}
@@ -83,6 +91,14 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
           />
         )}
         {!room && <HowItWorks />}
+        {!room && me && (
+          <Upcoming
+            title="Your scheduled lives"
+            owner={me.username}
+            empty="None. Give one a title, then set its time."
+            address={(live) => `/studio/live?live=${live.id}`}
+          />
+        )}
       </div>
       {isEnding && room && (
         <Confirm
@@ -137,7 +153,8 @@ interface BroadcastParts {
 }
 
 function useBroadcast({ room, camera, streamKey, onCreated, onKey }: BroadcastParts): BroadcastActions {
-  const prepare = async (draft: Draft) => onCreated(await createRoom(draft.title, draft.visibility));
+  const prepare = async (draft: Draft, at: string | null) =>
+    onCreated(await createRoom(draft.title, draft.visibility, at));
   const goLive = async (draft: Draft) => {
     const stream = camera.stream ?? (await camera.open());
     if (!stream) throw new ApiError("no_camera", 0, "Going live needs a picture. Turn the camera on first.");

@@ -12,6 +12,8 @@ import { StatusTally, ViewerCount } from "../live/tally";
 import type { Visibility } from "../videos/shapes";
 import type { OnAir } from "./on_air";
 import type { Room } from "./rooms";
+import { ScheduleDialog } from "./schedule_dialog";
+import { ScheduleRow } from "./schedule_row";
 import { VisibilityField } from "./upload_form";
 
 export interface Draft {
@@ -21,7 +23,8 @@ export interface Draft {
 
 export interface BroadcastActions {
   goLive: (draft: Draft) => Promise<void>;
-  prepare: (draft: Draft) => Promise<void>;
+  /** With a time it is scheduled, without one it waits for media. */
+  prepare: (draft: Draft, at: string | null) => Promise<void>;
   end: (room: Room) => Promise<void>;
 }
 
@@ -31,6 +34,7 @@ interface PanelProps {
   present: OnAir | null;
   actions: BroadcastActions;
   onEnd: () => void;
+  onChange: (live: Live) => void;
 }
 
 const TITLE_MAX = 140;
@@ -41,7 +45,7 @@ const PHASE_WORDS: Partial<Record<PublishState["phase"], string>> = {
   reconnecting: "The connection was lost. Coming back by itself…",
 };
 
-export function GoLivePanel({ room, state, present, actions, onEnd }: PanelProps) {
+export function GoLivePanel({ room, state, present, actions, onEnd, onChange }: PanelProps) {
   const publish = useStore(present?.publisher.state ?? AT_REST);
   const isSending = present !== null && publish.phase !== "failed";
   return (
@@ -63,9 +67,10 @@ export function GoLivePanel({ room, state, present, actions, onEnd }: PanelProps
         <RoomRow
           room={room}
           isSending={isSending}
-          isOpen={state.status !== "created"}
+          isOpen={state.status === "live" || state.status === "interrupted"}
           actions={actions}
           onEnd={onEnd}
+          onChange={onChange}
         />
       ) : (
         <DraftForm actions={actions} />
@@ -89,9 +94,10 @@ interface RoomRowProps {
   isOpen: boolean;
   actions: BroadcastActions;
   onEnd: () => void;
+  onChange: (live: Live) => void;
 }
 
-function RoomRow({ room, isSending, isOpen, actions, onEnd }: RoomRowProps) {
+function RoomRow({ room, isSending, isOpen, actions, onEnd, onChange }: RoomRowProps) {
   const [problem, setProblem] = useState<string | null>(null);
   const start = async () => {
     setProblem(null);
@@ -104,6 +110,7 @@ function RoomRow({ room, isSending, isOpen, actions, onEnd }: RoomRowProps) {
   return (
     <>
       <p class="control-title">{room.live.title}</p>
+      {!isOpen && !isSending && <ScheduleRow live={room.live} onChange={onChange} />}
       {problem && (
         <p class="problem" role="alert">
           {problem}
@@ -115,9 +122,11 @@ function RoomRow({ room, isSending, isOpen, actions, onEnd }: RoomRowProps) {
             <Icon name="live" size={20} /> {isOpen ? "Send from this camera" : "Go live"}
           </button>
         )}
-        <button type="button" class="button danger" data-testid="end-live" onClick={onEnd}>
-          End
-        </button>
+        {(isOpen || isSending || room.live.scheduled_at === null) && (
+          <button type="button" class="button danger" data-testid="end-live" onClick={onEnd}>
+            End
+          </button>
+        )}
         <a class="button" href={`/live/${room.live.id}`} target="_blank" data-testid="open-live">
           Viewer page
         </a>
@@ -137,6 +146,7 @@ function DraftForm({ actions }: { actions: BroadcastActions }) {
   const [draft, setDraft] = useState<Draft>({ title: "", visibility: "public" });
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
+  const [isScheduling, setScheduling] = useState(false);
   const run = async (action: (draft: Draft) => Promise<void>) => {
     const title = draft.title.trim();
     if (title === "") return setProblem("Give the broadcast a title first.");
@@ -151,40 +161,62 @@ function DraftForm({ actions }: { actions: BroadcastActions }) {
     }
   };
   return (
-    <form
-      class="stack"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void run(actions.goLive);
-      }}
-    >
-      <div class="draft">
-        <TextField
-          label="Title"
-          problem={problem}
-          maxLength={TITLE_MAX}
-          value={draft.title}
-          placeholder="What are you showing?"
-          testId="live-title"
-          onChange={(title) => setDraft({ ...draft, title })}
+    <>
+      <form
+        class="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void run(actions.goLive);
+        }}
+      >
+        <div class="draft">
+          <TextField
+            label="Title"
+            problem={problem}
+            maxLength={TITLE_MAX}
+            value={draft.title}
+            placeholder="What are you showing?"
+            testId="live-title"
+            onChange={(title) => setDraft({ ...draft, title })}
+          />
+          <VisibilityField value={draft.visibility} onChange={(visibility) => setDraft({ ...draft, visibility })} />
+        </div>
+        <div class="row">
+          <button type="submit" class="button live" disabled={isBusy} data-testid="go-live">
+            <Icon name="live" size={20} /> {isBusy ? "Starting…" : "Go live"}
+          </button>
+          <button
+            type="button"
+            class="button"
+            disabled={isBusy}
+            data-testid="prepare-live"
+            onClick={() => void run((ready) => actions.prepare(ready, null))}
+          >
+            Prepare for OBS
+          </button>
+          <button
+            type="button"
+            class="button"
+            disabled={isBusy}
+            data-testid="schedule-live"
+            onClick={() =>
+              draft.title.trim() === "" ? setProblem("Give the broadcast a title first.") : setScheduling(true)
+            }
+          >
+            <Icon name="clock" size={20} /> Schedule
+          </button>
+        </div>
+      </form>
+      {isScheduling && (
+        <ScheduleDialog
+          title="When does it begin?"
+          at={null}
+          action="Schedule"
+          onChoose={(at) => actions.prepare({ ...draft, title: draft.title.trim() }, at)}
+          onClose={() => setScheduling(false)}
         />
-        <VisibilityField value={draft.visibility} onChange={(visibility) => setDraft({ ...draft, visibility })} />
-      </div>
-      <div class="row">
-        <button type="submit" class="button live" disabled={isBusy} data-testid="go-live">
-          <Icon name="live" size={20} /> {isBusy ? "Starting…" : "Go live"}
-        </button>
-        <button
-          type="button"
-          class="button"
-          disabled={isBusy}
-          data-testid="prepare-live"
-          onClick={() => void run(actions.prepare)}
-        >
-          Prepare for OBS
-        </button>
-      </div>
-    </form>
+      )}
+    </>
   );
 }
 
