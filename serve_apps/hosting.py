@@ -9,8 +9,9 @@ from __future__ import annotations
 from actors.feed_ranker.kind import FEED_KIND
 from actors.hosting.shell import HostShell
 from actors.live_room.kind import ROOM_KIND
+from actors.user_session.kind import USER_KIND
 
-KINDS = (ROOM_KIND, FEED_KIND)
+KINDS = (ROOM_KIND, USER_KIND, FEED_KIND)
 """Every kind of object that hosts run."""
 
 

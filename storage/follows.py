@@ -105,3 +105,19 @@ async def list_following(
         limit,
     )
     return read_rows(UserCard, rows)
+
+
+async def list_follower_ids(
+    connection: Connection, user_id: uuid.UUID, *, after: uuid.UUID | None, limit: int
+) -> list[uuid.UUID]:
+    """Return ids of who follows the person, in order, after this one."""
+    rows = await connection.fetch(
+        "SELECT f.follower_id FROM follows f"
+        " JOIN users u ON u.id = f.follower_id AND u.deleted_at IS NULL"
+        " WHERE f.followee_id = $1 AND ($2::uuid IS NULL OR f.follower_id > $2)"
+        " ORDER BY f.follower_id LIMIT $3",
+        user_id,
+        after,
+        limit,
+    )
+    return [row["follower_id"] for row in rows]

@@ -14,6 +14,7 @@ from storage.database import Connection, read_row
 from storage.hosts import asking_again
 
 ROOM = "room"
+USER = "user"
 FEED = "feed"
 """Placed under the reader's id."""
 

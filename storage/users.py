@@ -10,7 +10,9 @@ import msgspec
 
 from storage.database import Connection, read_row, read_rows
 
-ACCOUNT_COLUMNS = "id, username, email, display_name, bio, role, plan, created_at"
+ACCOUNT_COLUMNS = (
+    "id, username, email, display_name, bio, role, plan, created_at, presence_audience"
+)
 STANDING_COLUMNS = "id, username, display_name, email, role, created_at, banned_at, ban_reason"
 
 
@@ -33,6 +35,8 @@ class UserRow(msgspec.Struct, frozen=True):
     role: str
     plan: str
     created_at: datetime
+    presence_audience: str = "everyone"
+    """Who may see whether the person is there: everyone, followers or nobody."""
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -159,6 +163,17 @@ async def find_card(connection: Connection, username: str) -> UserCard | None:
     return None if row is None else read_row(UserCard, row)
 
 
+async def list_cards(
+    connection: Connection, user_ids: Sequence[uuid.UUID]
+) -> dict[uuid.UUID, UserCard]:
+    """Return these people by id; those that are deleted are left out."""
+    rows = await connection.fetch(
+        "SELECT id, username, display_name FROM users WHERE id = ANY($1) AND deleted_at IS NULL",
+        list(user_ids),
+    )
+    return {card.id: card for card in read_rows(UserCard, rows)}
+
+
 async def list_users(connection: Connection, user_ids: Sequence[uuid.UUID]) -> list[UserRow]:
     """Return these accounts; those that are deleted are left out."""
     rows = await connection.fetch(
@@ -196,14 +211,17 @@ async def change_profile(
     *,
     display_name: str | None,
     bio: str | None,
+    presence_audience: str | None = None,
 ) -> UserRow | None:
     """Change what is given (None: keep) and return the account, None when it is gone."""
     row = await connection.fetchrow(
         "UPDATE users SET display_name = coalesce($2, display_name), bio = coalesce($3, bio),"  # noqa: S608 - constants
+        " presence_audience = coalesce($4, presence_audience),"
         f" updated_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING {ACCOUNT_COLUMNS}",
         user_id,
         display_name,
         bio,
+        presence_audience,
     )
     return None if row is None else read_row(UserRow, row)
 
@@ -278,3 +296,14 @@ async def count_admins(connection: Connection) -> int:
         " ORDER BY id FOR UPDATE"
     )
     return len(rows)
+
+
+async def list_presence_audiences(
+    connection: Connection, user_ids: Sequence[uuid.UUID]
+) -> dict[uuid.UUID, str]:
+    """Return who may see whether these people are there: everyone, followers or nobody."""
+    rows = await connection.fetch(
+        "SELECT id, presence_audience FROM users WHERE id = ANY($1) AND deleted_at IS NULL",
+        list(user_ids),
+    )
+    return {row["id"]: row["presence_audience"] for row in rows}

@@ -141,6 +141,8 @@ class Hosted:
         if log.head - ask.seq > MISSED_MAX:
             return None
         stored = await store.read_after(self.key, ask.seq, MISSED_MAX)
+        if stored and stored[0].seq != ask.seq + 1:
+            return None  # what came between was purged
         older = [entry for entry in stored if entry.seq <= log.head]
         newer = log.find_entries_after(older[-1].seq if older else ask.seq)
         return None if newer is None else older + newer

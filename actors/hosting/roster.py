@@ -38,7 +38,7 @@ from storage.placements import Placement
 log = get_log("host")
 
 IDLE_MAX_S = 60.0
-OBJECTS_MAX = 10_000
+OBJECTS_MAX = 50_000
 DUE_PER_ROUND_MAX = 2_000
 DOUBT_S = 30.0
 """For how long a statement whose sender gave up may still be executed."""

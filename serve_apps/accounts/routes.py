@@ -213,7 +213,7 @@ async def get_me(user: CurrentUser, connection: Transaction) -> AccountBody:
     "/me",
     permission=Permission.USER,
     rate=RateTier.STANDARD,
-    summary="Change your display name or bio.",
+    summary="Change your display name, your bio, or who sees whether you are there.",
     errors=(service.AccountGone,),
 )
 async def change_me(
@@ -221,7 +221,11 @@ async def change_me(
 ) -> AccountBody:
     """Change the caller's account."""
     changed = await service.change_account(
-        connection, user, display_name=body.display_name, bio=body.bio
+        connection,
+        user,
+        display_name=body.display_name,
+        bio=body.bio,
+        presence_audience=body.presence_audience,
     )
     return describe_account(changed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
@@ -26,6 +26,7 @@ EXAMPLE_USER: dict[str, JsonValue] = {
     "role": "user",
     "plan": "free",
     "created_at": "2026-01-01T12:00:00.000Z",
+    "presence_audience": "everyone",
 }
 
 
@@ -60,6 +61,10 @@ Email = Annotated[str, BeforeValidator(_fold), AfterValidator(_check_email)]
 Password = Annotated[str, AfterValidator(_check_password)]
 DisplayName = Annotated[str, BeforeValidator(_strip), Field(max_length=60)]
 Bio = Annotated[str, BeforeValidator(_strip), Field(max_length=500)]
+
+
+PresenceAudience = Literal["everyone", "followers", "nobody"]
+"""Who may see whether a person is there."""
 
 
 class RegisterRequest(BaseModel):
@@ -131,6 +136,7 @@ class AccountChangeRequest(BaseModel):
 
     display_name: DisplayName | None = None
     bio: Bio | None = None
+    presence_audience: PresenceAudience | None = None
 
 
 class PasswordChangeRequest(BaseModel):
@@ -165,6 +171,7 @@ class AccountBody(BaseModel):
     role: str
     plan: str
     created_at: str
+    presence_audience: PresenceAudience
 
 
 class TokensBody(BaseModel):
@@ -233,6 +240,7 @@ def describe_account(user: UserRow) -> AccountBody:
         role=user.role,
         plan=user.plan,
         created_at=format_time(user.created_at),
+        presence_audience=user.presence_audience,
     )
 
 

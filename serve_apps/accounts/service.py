@@ -238,11 +238,20 @@ async def change_password(
 
 
 async def change_account(
-    connection: Connection, user: Identity, *, display_name: str | None, bio: str | None
+    connection: Connection,
+    user: Identity,
+    *,
+    display_name: str | None,
+    bio: str | None,
+    presence_audience: str | None = None,
 ) -> UserRow:
-    """Change the caller's public words; raises AccountGone."""
+    """Change the caller's public words and who sees their presence; raises AccountGone."""
     account = await users.change_profile(
-        connection, user.user_id, display_name=display_name, bio=bio
+        connection,
+        user.user_id,
+        display_name=display_name,
+        bio=bio,
+        presence_audience=presence_audience,
     )
     if account is None:
         raise AccountGone

@@ -28,6 +28,7 @@ from actors.link.frames import LinkPeer
 from actors.link.transport import LinkTransport
 from actors.live_room.client import RoomClient
 from actors.live_room.kind import ROOM_KIND
+from actors.user_session.kind import USER_KIND
 from kit.clock import SystemClock
 from kit.errors import AppError
 from kit.ids import make_id
@@ -45,7 +46,7 @@ KEEP_ALIVE_S = 15
 LAST_REQUESTS_S = 0.4
 FIRST_REQUESTS_S = 2.0
 START_TIMEOUT_S = 20.0
-KINDS = (ROOM_KIND, FEED_KIND)
+KINDS = (ROOM_KIND, USER_KIND, FEED_KIND)
 """Kinds of hosted objects that the API speaks to."""
 log = get_log("api")
 

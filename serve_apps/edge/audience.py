@@ -24,9 +24,16 @@ from storage.database import LOST_CONNECTION, Database, DatabaseBusy
 from storage.follows import list_follow_pairs
 from storage.lives import LiveAccess, list_live_accesses
 from storage.posts import PostHead, list_post_heads
+from storage.users import list_presence_audiences
 from storage.videos import find_video
 
 ACCESS_FRESH_S = 1.0
+SEEN_BY = {
+    "everyone": Visibility.PUBLIC,
+    "followers": Visibility.FOLLOWERS,
+    "nobody": Visibility.PRIVATE,
+}
+"""What people choose for their presence, as a visibility."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Audience:
         self._ports = ports
         clock = ports.clock
         self._lives = BatchedReads(self._read_lives, clock, ACCESS_FRESH_S)
+        self._presences = BatchedReads(self._read_presences, clock, ACCESS_FRESH_S)
         self._posts = BatchedReads(self._read_posts, clock, ACCESS_FRESH_S)
         self._follows = BatchedReads(self._read_follows, clock, ACCESS_FRESH_S)
 
@@ -61,6 +69,8 @@ class Audience:
         try:
             if channel.kind is ChannelKind.ROOM:
                 await self.check_room(channel.id, viewer_id)
+            elif channel.kind is ChannelKind.PRESENCE:
+                await self._check_presence(channel.id, viewer_id)
             elif channel.kind is ChannelKind.POST:
                 await self._check_post(channel.id, viewer_id)
             else:
@@ -108,6 +118,12 @@ class Audience:
         except LOST_CONNECTION as error:
             raise DatabaseBusy(retry_after_s=1) from error
 
+    async def _check_presence(self, user_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:
+        chosen = await self._presences.get(user_id)
+        if chosen is None:
+            raise NotFound
+        await self._check_sight(SEEN_BY[chosen], user_id, viewer_id)
+
     async def _check_post(self, post_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:
         head = await self._posts.get(post_id)
         if head is None:
@@ -138,6 +154,10 @@ class Audience:
     async def _read_lives(self, live_ids: list[uuid.UUID]) -> dict[uuid.UUID, LiveAccess]:
         async with self._ports.database.connection() as connection:
             return {live.id: live for live in await list_live_accesses(connection, live_ids)}
+
+    async def _read_presences(self, user_ids: list[uuid.UUID]) -> dict[uuid.UUID, str]:
+        async with self._ports.database.connection() as connection:
+            return await list_presence_audiences(connection, user_ids)
 
     async def _read_posts(self, post_ids: list[uuid.UUID]) -> dict[uuid.UUID, PostHead]:
         async with self._ports.database.connection() as connection:

@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Iterable
 
-from actors.live_room.messages import Way
 from kit.errors import AppError, Unavailable
 from kit.logs import get_log
 from serve_apps.edge.admissions import make_allowance
@@ -23,19 +22,18 @@ from serve_apps.edge.socket_words import (
     CHANNELS_PER_SOCKET_MAX,
     AlreadyAuthenticated,
     Authenticate,
-    ChannelKind,
     ChannelName,
     CloseCode,
     FrameMalformed,
     Ping,
-    Position,
     Subscribe,
     TooManyChannels,
     Unsubscribe,
     read_channel,
     read_words,
 )
-from serve_apps.edge.speech import SPOKEN, Speech, TalkPorts
+from serve_apps.edge.speech import SPOKEN, Speech
+from serve_apps.edge.subscriptions import Subscriptions, TalkPorts
 
 log = get_log("edge")
 
@@ -51,8 +49,8 @@ class Conversation:
         self.socket = socket
         self._words = make_allowance(WORDS_PER_S, WORDS_BURST, time.monotonic())
         self._ports = ports
-        self._rooms: set[uuid.UUID] = set()
-        self._speech = Speech(socket, ports, self._rooms)
+        self._subscriptions = Subscriptions(socket, ports)
+        self._speech = Speech(socket, ports, self._subscriptions.rooms)
         self._malformed = 0
 
     async def hear(self, text: str) -> None:
@@ -62,6 +60,8 @@ class Conversation:
             return
         try:
             words = read_words(text)
+            if not isinstance(words, Ping):
+                self._subscriptions.note_activity(time.monotonic())
             if isinstance(words, SPOKEN):
                 self._speech.hear(words)
             elif isinstance(words, Subscribe):
@@ -85,7 +85,7 @@ class Conversation:
         """Forget everything; called when the connection is gone."""
         await self._speech.close()
         for name in list(self.socket.channels):
-            self._drop(read_channel(name))
+            self._subscriptions.drop(read_channel(name))
 
     # Who
 
@@ -105,7 +105,7 @@ class Conversation:
         if before is not None and before.identity.user_id != member.identity.user_id:
             raise AlreadyAuthenticated
         if before is None:
-            self._recount(member.identity.user_id)
+            self._subscriptions.become(member.identity.user_id)
         self.socket.member = member
         user = {
             "id": str(member.identity.user_id),
@@ -114,14 +114,6 @@ class Conversation:
             "role": str(member.identity.role),
         }
         self.socket.answer(write_json({"type": "authenticated", "user": user}))
-
-    def _recount(self, user_id: uuid.UUID) -> None:
-        """A stranger became somebody: they count as that person in rooms followed already."""
-        for room_id in self._rooms:
-            mirror = self._ports.rooms.find(room_id)
-            if mirror is not None:
-                mirror.count_watcher(None, Way.CHAT, -1)
-                mirror.count_watcher(user_id, Way.CHAT, +1)
 
     # Channels
 
@@ -142,7 +134,7 @@ class Conversation:
                     raise check
                 if len(self.socket.channels) >= CHANNELS_PER_SOCKET_MAX:
                     raise TooManyChannels
-                offset = await self._admit(check, words.since.get(name), answer)
+                offset = await self._subscriptions.admit(check, words.since.get(name), answer)
             except AppError as error:
                 self.socket.answer(write_error(error, channel=name))
             else:
@@ -150,7 +142,7 @@ class Conversation:
         if len(answer) > 1:
             self.socket.answer(write_json(answer))
         for channel, offset in admitted:
-            await self._follow(channel, offset)
+            await self._subscriptions.follow(channel, offset)
         if self._ports.audience.changes != changes:
             await self.recheck([channel for channel, _offset in admitted])
 
@@ -170,74 +162,16 @@ class Conversation:
                 continue  # nobody can tell now; the next change or reconnect asks again
             except AppError as error:
                 if name in self.socket.channels:
-                    self._drop(channel)
+                    self._subscriptions.drop(channel)
                     self.socket.answer(write_error(error, channel=name))
-
-    async def _admit(
-        self, channel: ChannelName, since: Position | None, answer: dict[str, object]
-    ) -> int:
-        """Note where a channel stands for this client; returns the offset to continue after."""
-        name = str(channel)
-        if channel.kind is not ChannelKind.ROOM:
-            self.socket.channels.add(name)
-            answer[name] = {"recovered": True}
-            return 0
-        is_fresh = channel.id not in self._rooms
-        mirror = self._ports.rooms.hold(channel.id)
-        try:
-            await mirror.wait_opened()
-        except BaseException:
-            self._ports.rooms.release(channel.id)
-            raise
-        if is_fresh:
-            self._rooms.add(channel.id)
-            mirror.count_watcher(self._viewer_id, Way.CHAT, +1)
-        else:
-            self._ports.rooms.release(channel.id)
-        self.socket.channels.add(name)
-        mirror.detach(self.socket)
-        offset, is_recovered = mirror.decide_start(since)
-        answer[name] = {"epoch": mirror.epoch, "offset": offset, "recovered": is_recovered}
-        return offset
-
-    async def _follow(self, channel: ChannelName, offset: int) -> None:
-        name = str(channel)
-        if channel.kind is not ChannelKind.ROOM:
-            self._ports.ephemeral.attach(self.socket, name)
-            await self._ports.ephemeral.repeat_latest(self.socket, name)
-            return
-        mirror = self._ports.rooms.find(channel.id)
-        if mirror is None or name not in self.socket.channels:
-            return
-        try:
-            is_attached = await mirror.attach(self.socket, offset)
-        except AppError as error:
-            log.info("room.replay_failed", code=error.code)
-            is_attached = False
-        if not is_attached:
-            mirror.send_reload(self.socket)
-            await mirror.attach(self.socket, mirror.head)
 
     def _unsubscribe(self, words: Unsubscribe) -> None:
         dropped = []
         for name in words.channels[:CHANNELS_PER_REQUEST_MAX]:
             if name in self.socket.channels:
-                self._drop(read_channel(name))
+                self._subscriptions.drop(read_channel(name))
                 dropped.append(name)
         self.socket.answer(write_json({"type": "unsubscribed", "channels": dropped}))
-
-    def _drop(self, channel: ChannelName) -> None:
-        name = str(channel)
-        self.socket.channels.discard(name)
-        if channel.kind is not ChannelKind.ROOM:
-            self._ports.ephemeral.detach(self.socket, name)
-            return
-        self._rooms.discard(channel.id)
-        mirror = self._ports.rooms.find(channel.id)
-        if mirror is not None:
-            mirror.detach(self.socket)
-            mirror.count_watcher(self._viewer_id, Way.CHAT, -1)
-            self._ports.rooms.release(channel.id)
 
     def _count_malformed(self, error: AppError) -> None:
         if isinstance(error, FrameMalformed):

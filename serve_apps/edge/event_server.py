@@ -22,7 +22,7 @@ from serve_apps.edge.socket_words import (
     TooManyChannels,
     read_channel,
 )
-from serve_apps.edge.speech import TalkPorts
+from serve_apps.edge.subscriptions import TalkPorts
 
 log = get_log("edge")
 

@@ -46,7 +46,7 @@ class Follower(ABC):
     channels: set[str] = field(default_factory=set)
     lagging_since_s: float | None = None
     held_back: dict[str, int] = field(default_factory=dict)
-    """Room channels whose events wait, and the last offset that was sent."""
+    """Durable channels whose events wait, and the last offset that was sent."""
     skipped: set[str] = field(default_factory=set)
     """Ephemeral channels whose state was not shown; the latest is, once the follower has read."""
     _closing: asyncio.Task[None] | None = None

@@ -18,6 +18,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from actors.hosting.client import HostClient
+from actors.hosting.core import ObjectKey
 from actors.hosting.messages import EDGE
 from actors.hosting.ports import ClientPorts
 from actors.hosting.postgres import PostgresStore
@@ -25,6 +26,9 @@ from actors.link.frames import LinkPeer
 from actors.link.transport import LinkTransport
 from actors.live_room.client import RoomClient
 from actors.live_room.kind import ROOM_KIND
+from actors.live_room.messages import SessionEnd
+from actors.user_session.client import UserClient
+from actors.user_session.kind import USER_KIND
 from kit.clock import Clock
 from kit.errors import AppError, Unavailable
 from kit.logs import get_log
@@ -35,6 +39,7 @@ from serve_apps.access.grants import TicketBook
 from serve_apps.access.revocations import RevocationBook
 from serve_apps.edge.addresses import EdgeAddress, find_candidate_ips, make_edge_address
 from serve_apps.edge.audience import Audience, AudiencePorts
+from serve_apps.edge.channel_mirrors import MirrorListener
 from serve_apps.edge.ephemeral import EphemeralChannels
 from serve_apps.edge.event_server import EventServer
 from serve_apps.edge.live_access import LiveAccessBook
@@ -42,23 +47,25 @@ from serve_apps.edge.liveness import EdgeVitals, Heartbeat, LoopWatch
 from serve_apps.edge.logins import LoginPorts, Logins
 from serve_apps.edge.media_sessions import MediaSessions
 from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
-from serve_apps.edge.room_mirrors import RoomMirrors
+from serve_apps.edge.room_mirrors import RoomMirror, RoomMirrors
 from serve_apps.edge.socket_echo import echo_frames
 from serve_apps.edge.socket_server import SocketServer
-from serve_apps.edge.speech import TalkPorts
+from serve_apps.edge.subscriptions import TalkPorts
 from serve_apps.edge.upload_writer import FinishUpload, UploadPorts
 from serve_apps.edge.uploads import add_upload_routes
+from serve_apps.edge.user_mirrors import UserMirror, UserMirrors
 from serve_apps.edge.whip import WhipPorts, add_whip_routes
 from storage.cache import Cache
 from storage.database import Database
 from storage.edges import register_edge
 from storage.objects import ObjectStore
+from storage.placements import ROOM, USER
 
 log = get_log("edge")
 
 TIDY_EVERY_S = 5.0
 SHUTDOWN_TIMEOUT_S = 2.0
-KINDS = (ROOM_KIND,)
+KINDS = (ROOM_KIND, USER_KIND)
 """Kinds of hosted objects that an edge speaks to."""
 
 
@@ -183,6 +190,7 @@ class EdgeServer:
             "load": round(self._vitals.load, 3),
             "sockets": len(self._sockets),
             "rooms": len(self._rooms),
+            "people": len(self._users),
             "media_sessions": len(self._sessions),
         }
 
@@ -198,7 +206,7 @@ class EdgeServer:
             "incarnation": self.incarnation,
         }
         self._sessions = MediaSessions(origin)
-        self._rooms = RoomMirrors(self._sessions.close)
+        listener = MirrorListener(self._end_media_session)
         self._hosts = HostClient(
             LinkPeer(EDGE, f"edge-{self.slot}", self.incarnation),
             ClientPorts(
@@ -209,10 +217,12 @@ class EdgeServer:
                 node=ports.node,
                 jitter=random.SystemRandom(),
             ),
-            self._rooms,
+            listener,
         )
-        client = RoomClient(self._hosts)
-        self._rooms.use(client)
+        hosts, client, people = self._hosts, RoomClient(self._hosts), UserClient(self._hosts)
+        self._rooms = RoomMirrors(ROOM, hosts, lambda key: RoomMirror(key, hosts, client))
+        self._users = UserMirrors(USER, hosts, lambda key: UserMirror(key, hosts, people))
+        listener.use({ROOM: self._rooms, USER: self._users})
         options = SfuOptions(
             port=self._address.udp_port,
             candidate_ips=ips,
@@ -236,13 +246,18 @@ class EdgeServer:
         )
         self._lives = LiveAccessBook(ports.database)
         self._audience = Audience(AudiencePorts(ports.database, ports.clock, self._lives))
-        talk = TalkPorts(logins, self._audience, self._rooms, client, self._ephemeral)
+        talk = TalkPorts(logins, self._audience, self._rooms, self._users, client, self._ephemeral)
         self._sockets = SocketServer(settings, ports.clock, talk, lambda: self._watch.is_breathless)
         self._events = EventServer(self._sockets, talk)
         self._revocations.on_revoked(self._sockets.end_session)
         self._revocations.on_revoked(self._sessions.end_login)
         self._lives.on_changed(self._sockets.recheck_room)
         self._lives.on_changed(self._changed_lives.put_nowait)
+
+    def _end_media_session(self, key: ObjectKey, signal: SessionEnd) -> None:
+        """A room says that a media session is over: replaced, or the broadcast ended."""
+        log.info("room.session_ended_by_host", room_id=str(key.id))
+        self._sessions.close(signal.session_id)
 
     def _build_app(self) -> web.Application:
         ports, settings = self._ports, self._ports.settings

@@ -25,10 +25,16 @@ from serve_apps.edge.admissions import Admissions
 from serve_apps.edge.conversation import Conversation
 from serve_apps.edge.followers import CALM_BYTES, LAG_MAX_S, Follower
 from serve_apps.edge.refusals import build_refusal
-from serve_apps.edge.socket_words import FRAME_BYTES_MAX, ChannelKind, ChannelName, CloseCode
+from serve_apps.edge.socket_words import (
+    FRAME_BYTES_MAX,
+    ChannelKind,
+    ChannelName,
+    CloseCode,
+    read_channel,
+)
 from serve_apps.edge.sockets import Socket
-from serve_apps.edge.speech import TalkPorts
 from serve_apps.edge.strict_websocket import StrictWebSocket
+from serve_apps.edge.subscriptions import TalkPorts
 
 log = get_log("edge")
 
@@ -173,12 +179,12 @@ class SocketServer:
         task.add_done_callback(self._tasks.discard)
 
     async def _catch_up(self, socket: Follower) -> None:
-        """Show what was held back: rooms from their resume points, else the latest states."""
+        """Show what was held back: from resume points where there are some, else latest states."""
         for name in list(socket.held_back):
-            mirror = self._talk.rooms.find(uuid.UUID(name.partition(":")[2]))
+            mirror = self._talk.find_mirror(read_channel(name))
             if mirror is not None:
                 await mirror.catch_up(socket)
         while socket.skipped:
             name = socket.skipped.pop()
             if name in socket.channels:
-                await self._talk.ephemeral.repeat_latest(socket, name)
+                await self._talk.repeat_latest(socket, read_channel(name))

@@ -137,7 +137,13 @@ class Ping(msgspec.Struct, frozen=True, tag="ping"):
     """Ask whether anybody is there, where a client cannot send the protocol's own ping."""
 
 
-Words = Authenticate | Subscribe | Unsubscribe | ChatSend | Typing | Reaction | Moderate | Ping
+class Active(msgspec.Struct, frozen=True, tag="active"):
+    """Say that somebody is at the page, though there is nothing else to say."""
+
+
+Words = (
+    Authenticate | Subscribe | Unsubscribe | ChatSend | Typing | Reaction | Moderate | Ping | Active
+)
 DECODER: msgspec.json.Decoder[Words] = msgspec.json.Decoder(Words)
 
 
@@ -148,6 +154,7 @@ class ChannelKind(enum.StrEnum):
     USER = "user"
     POST = "post"
     VIDEO = "video"
+    PRESENCE = "presence"
 
 
 @dataclass(frozen=True)

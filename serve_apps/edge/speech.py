@@ -10,13 +10,12 @@ import asyncio
 import time
 import uuid
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from actors.hosting.followed import RequestFailed
 from actors.hosting.messages import Stored
 from actors.live_room.chat_state import MESSAGE_HELD
-from actors.live_room.client import Moderating, RoomClient
+from actors.live_room.client import Moderating
 from actors.live_room.entries import Speaker
 from actors.live_room.messages import (
     HeldDecide,
@@ -27,11 +26,7 @@ from actors.live_room.messages import (
 )
 from actors.live_room.speaking import MembershipNeeded
 from kit.errors import AppError, NotAuthenticated, Unavailable
-from serve_apps.edge.audience import Audience
-from serve_apps.edge.ephemeral import EphemeralChannels
 from serve_apps.edge.followers import Follower
-from serve_apps.edge.logins import Logins
-from serve_apps.edge.room_mirrors import RoomMirrors
 from serve_apps.edge.socket_frames import write_error, write_json
 from serve_apps.edge.socket_words import (
     ChannelKind,
@@ -45,6 +40,7 @@ from serve_apps.edge.socket_words import (
     read_room,
 )
 from serve_apps.edge.socket_words import ChatSend as ChatWords
+from serve_apps.edge.subscriptions import TalkPorts
 
 LINES_IN_FLIGHT_MAX = 50
 TYPING_EVERY_S = 1.0
@@ -61,17 +57,6 @@ class TooManyLines(Unavailable):
     """More lines of this socket wait for their acknowledgement than it may have."""
 
     code, message = "too_many_lines", "Wait for your last lines to be sent."
-
-
-@dataclass(frozen=True)
-class TalkPorts:
-    """What all conversations of an edge share."""
-
-    logins: Logins
-    audience: Audience
-    rooms: RoomMirrors
-    client: RoomClient
-    ephemeral: EphemeralChannels
 
 
 class Speech:

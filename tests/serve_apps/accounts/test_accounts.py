@@ -228,6 +228,11 @@ async def test_an_account_changes_what_is_given_and_keeps_the_rest(ada: Person):
     assert answer.json()["bio"] == "Engines."
     answer = await ada.call("PATCH", "/v1/me", json={"display_name": "Ada L."})
     assert (answer.json()["display_name"], answer.json()["bio"]) == ("Ada L.", "Engines.")
+    assert answer.json()["presence_audience"] == "everyone"
+    answer = await ada.call("PATCH", "/v1/me", json={"presence_audience": "nobody"})
+    assert (answer.json()["presence_audience"], answer.json()["bio"]) == ("nobody", "Engines.")
+    answer = await ada.call("PATCH", "/v1/me", json={"presence_audience": "friends"})
+    assert answer.status_code == 422
 
 
 async def test_guessing_a_password_is_refused_after_ten_tries(counting: FastAPI):

@@ -17,8 +17,9 @@ from actors.hosting.messages import EntryLine, Opened
 from actors.live_room.client import RoomClient
 from actors.live_room.messages import Way
 from kit.errors import RateLimited
+from serve_apps.edge.channel_mirrors import RING_MAX
 from serve_apps.edge.followers import LAG_BYTES, UNREAD_BYTES_MAX
-from serve_apps.edge.room_mirrors import RING_MAX, RoomMirror, Watchers
+from serve_apps.edge.room_mirrors import RoomMirror, Watchers
 from serve_apps.edge.socket_frames import (
     build_frame,
     join_events,
@@ -77,7 +78,7 @@ class StoredRoom:
         self.entries = entries
         self.asked: list[int] = []
 
-    async def read_history(self, _room_id: uuid.UUID, seq: int, limit: int) -> list[EntryLine]:
+    async def read_history(self, _key: ObjectKey, seq: int, limit: int) -> list[EntryLine]:
         self.asked.append(seq)
         return [entry for entry in self.entries if entry.seq > seq][:limit]
 
@@ -112,7 +113,7 @@ def make_opened(epoch: str, head: int, *, is_complete: bool) -> Opened:
 
 
 def open_mirror(head: int, entries: list[EntryLine] | None = None) -> RoomMirror:
-    mirror = RoomMirror(ROOM, cast(RoomClient, StoredRoom(entries or [])))
+    mirror = RoomMirror(ObjectKey("room", ROOM), StoredRoom(entries or []), cast(RoomClient, None))
     mirror.be_opened(make_opened(EPOCH, head, is_complete=True))
     return mirror
 
@@ -248,7 +249,7 @@ async def test_everybody_who_comes_back_shares_the_pages_of_the_host() -> None:
     for offset, pipe, attaching in pipes:
         assert await attaching
         assert offsets(pipe.read_all()) == list(range(offset + 1, 451))
-    assert cast(StoredRoom, mirror._client).asked == [200, 400]
+    assert cast(StoredRoom, mirror._history).asked == [200, 400]
 
 
 async def test_a_room_that_could_not_be_continued_tells_its_followers_to_begin_anew() -> None:

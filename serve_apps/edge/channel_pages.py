@@ -1,4 +1,4 @@
-"""Older entries of one room, read from its host a page at a time and once for everybody.
+"""Older entries of one channel, read from its host a page at a time and once for everybody.
 
 After an edge died, thousands come back with offsets that the next edge has not seen: they share
 aligned pages instead of asking one by one. A page is forgotten seconds after it was read.
@@ -17,7 +17,7 @@ Line = tuple[int, bytes]
 """An event's offset and its JSON."""
 
 
-class RoomPages:
+class ChannelPages:
     """`read(seq, limit)` returns the lines after `seq`, oldest first; its errors pass through."""
 
     def __init__(self, read: Callable[[int, int], Awaitable[list[Line]]]) -> None:

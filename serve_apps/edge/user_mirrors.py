@@ -1,0 +1,94 @@
+"""People as this edge shows them: their durable channel, their sockets, whether they are there.
+
+`user:{id}` is for the person alone, `presence:{id}` for whoever may see it; one hosted session
+stands behind both. What goes for every durable channel is in `channel_mirrors.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from actors.hosting.core import ObjectKey
+from actors.user_session.client import UserClient
+from kit.metrics import SOCKET_DELIVERIES
+from serve_apps.edge.channel_mirrors import ChannelMirror, History, MirrorShelf
+from serve_apps.edge.followers import Follower
+from serve_apps.edge.socket_frames import join_events, write_ephemeral_event
+
+PRESENCE = "presence"
+REPORT_EVERY_S = 0.2
+ACTIVITY_EVERY_S = 30.0
+
+
+class UserMirror(ChannelMirror):
+    """One person on this edge."""
+
+    def __init__(self, key: ObjectKey, history: History, client: UserClient) -> None:
+        super().__init__(key, history)
+        self.presence_channel = f"{PRESENCE}:{key.id}"
+        self._client = client
+        self._logins: Counter[str] = Counter()
+        self._watchers: dict[Follower, None] = {}
+        self._presence: bytes | None = None
+        self._reporting: asyncio.TimerHandle | None = None
+        self._active_at_s = float("-inf")
+
+    # The person's own sockets
+
+    def count_socket(self, login: str, change: int) -> None:
+        """Count a socket of the person in (+1) or out (-1); the host hears of it soon."""
+        self._logins[login] += change
+        if self._logins[login] <= 0:
+            del self._logins[login]
+        if self._reporting is None:
+            loop = asyncio.get_running_loop()
+            self._reporting = loop.call_later(REPORT_EVERY_S, self._report)
+
+    def note_activity(self, now_s: float) -> None:
+        """The person did something; the host hears of it now and then."""
+        if now_s - self._active_at_s >= ACTIVITY_EVERY_S:
+            self._active_at_s = now_s
+            self._client.report_activity(self.key.id)
+
+    # Whoever may see whether the person is there
+
+    def watch_presence(self, socket: Follower) -> None:
+        """Show the person's presence to a socket from now on, first as it is."""
+        self._watchers[socket] = None
+        self.repeat_presence(socket)
+
+    def unwatch_presence(self, socket: Follower) -> None:
+        """Stop showing the person's presence to a socket."""
+        self._watchers.pop(socket, None)
+
+    def repeat_presence(self, socket: Follower) -> None:
+        """Send the presence when it is known."""
+        if self._presence is not None:
+            socket.send(self._presence)
+
+    def show(self, kind: str, data: bytes) -> None:
+        """Show a latest state; a socket that lags hears the presence later."""
+        if kind != PRESENCE:
+            super().show(kind, data)
+            return
+        frame = join_events([write_ephemeral_event(kind, self.presence_channel, data)])
+        self._presence = frame
+        for socket in list(self._watchers):
+            if not socket.send(frame):
+                socket.skipped.add(self.presence_channel)
+        SOCKET_DELIVERIES.labels("ephemeral").inc(len(self._watchers))
+
+    def stop(self) -> None:
+        """Forget what is due; the host sees the person go when this edge closes the session."""
+        super().stop()
+        if self._reporting is not None:
+            self._reporting.cancel()
+
+    def _report(self) -> None:
+        self._reporting = None
+        self._client.report_sockets(self.key.id, dict(self._logins))
+
+
+UserMirrors = MirrorShelf[UserMirror]
+"""All people whose sockets or presence this edge shows."""

@@ -1,0 +1,16 @@
+"""Each person has a durable channel, and chooses who sees whether they are there."""
+
+from storage.migrations.plain_sql import run_sql
+
+revision = "0008_user_sessions"
+down_revision = "0007_feed_shown"
+
+
+def upgrade() -> None:
+    """Apply the step."""
+    run_sql("0008_user_sessions.up.sql")
+
+
+def downgrade() -> None:
+    """Take the step back."""
+    run_sql("0008_user_sessions.down.sql")

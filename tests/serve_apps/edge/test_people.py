@@ -1,0 +1,318 @@
+"""People on edges: what they are told on every device, whether they are there, who may see it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from actors.hosting.messages import API
+from actors.user_session.client import UserClient
+from kit.ids import make_id
+from kit.settings import Settings
+from serve_apps.edge.server import EdgeServer
+from storage.cache import Cache
+from storage.database import Database
+from storage.objects import ObjectStore
+from storage.placements import USER, find_placement
+from storage.sessions import revoke_sessions
+from storage.user_entries import list_entries_after, purge_entries
+from tests.actors.hosting.stage import run_child_host, run_host, run_host_client, write_settings
+from tests.serve_apps.edge.edge_stage import (
+    Guest,
+    Talker,
+    connect,
+    invite,
+    run_edge,
+    use_free_ports,
+)
+from tests.storage.live_rows import create_session_row
+
+pytestmark = pytest.mark.db
+
+PRESENCE_MODULE = "actors.user_session.session"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Ada and Bob, two edges, and a way to tell people something."""
+
+    settings: Settings
+    database: Database
+    ada: Guest
+    bob: Guest
+    edges: tuple[EdgeServer, EdgeServer]
+    people: UserClient
+
+    @property
+    def channel(self) -> str:
+        return f"user:{self.ada.user_id}"
+
+    @property
+    def presence(self) -> str:
+        return f"presence:{self.ada.user_id}"
+
+    async def tell(self, number: int, event_id: uuid.UUID | None = None) -> int:
+        stored = await self.people.deliver(
+            self.ada.user_id, event_id or make_id(), "like", {"number": number}
+        )
+        return stored.seq
+
+    @contextlib.asynccontextmanager
+    async def visit(
+        self, edge: int, guest: Guest, channel: str, since: tuple[str, int] | None = None
+    ) -> AsyncIterator[Talker]:
+        async with connect(self.edges[edge]) as talker:
+            await talker.authenticate(guest)
+            await talker.subscribe(channel, since)
+            yield talker
+
+
+def numbers(talker: Talker) -> list[int]:
+    return [e["data"]["number"] for e in talker.events if e["type"] == "notification"]
+
+
+def presences(talker: Talker) -> list[str]:
+    return [e["data"]["status"] for e in talker.events if e["type"] == "presence"]
+
+
+@contextlib.asynccontextmanager
+async def run_edges(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> AsyncIterator[Stage]:
+    first, second = use_free_ports(settings), use_free_ports(settings)
+    ada = await invite(database, settings, "ada")
+    bob = await invite(database, settings, "bob")
+    async with (
+        run_edge(first, objects, 0) as edge,
+        run_edge(second, objects, 1) as other,
+        run_host_client(settings, name="runner", role=API) as hosts,
+    ):
+        yield Stage(settings, database, ada, bob, (edge, other), UserClient(hosts))
+
+
+@pytest.fixture
+async def stage(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> AsyncIterator[Stage]:
+    async with run_host(settings), run_edges(settings, database, objects) as lent:
+        yield lent
+
+
+async def set_audience(stage: Stage, audience: str) -> None:
+    async with stage.database.connection() as connection:
+        await connection.execute(
+            "UPDATE users SET presence_audience = $2 WHERE id = $1", stage.ada.user_id, audience
+        )
+
+
+async def test_what_somebody_is_told_reaches_every_device_once_and_in_order(stage: Stage) -> None:
+    event_id = make_id()
+    async with (
+        stage.visit(0, stage.ada, stage.channel) as phone,
+        stage.visit(1, stage.ada, stage.channel) as laptop,
+    ):
+        assert await stage.tell(0, event_id) == 1
+        for number in range(1, 20):
+            assert await stage.tell(number) == number + 1
+        assert await stage.tell(0, event_id) == 1
+        for device in (phone, laptop):
+            await device.wait(lambda device=device: len(numbers(device)) == 20)
+            assert numbers(device) == list(range(20))
+            assert device.offsets(stage.channel) == list(range(1, 21))
+    async with stage.database.connection() as connection:
+        rows = await list_entries_after(connection, stage.ada.user_id, 0, 100)
+    assert [row.body["data"]["number"] for row in rows] == list(range(20))
+
+
+async def test_who_comes_back_hears_exactly_what_was_missed_also_elsewhere(stage: Stage) -> None:
+    async with connect(stage.edges[0]) as phone:
+        await phone.authenticate(stage.ada)
+        position = await phone.subscribe(stage.channel)
+        assert position["offset"] == 0
+        await stage.tell(1)
+        await phone.wait(lambda: numbers(phone) == [1])
+    for number in range(2, 6):
+        await stage.tell(number)
+    async with connect(stage.edges[1]) as phone:
+        await phone.authenticate(stage.ada)
+        answer = await phone.subscribe(stage.channel, (position["epoch"], 1))
+        assert (answer["recovered"], answer["offset"]) == (True, 1)
+        await phone.wait(lambda: len(numbers(phone)) == 4)
+        assert phone.offsets(stage.channel) == [2, 3, 4, 5]
+
+
+async def test_what_was_purged_is_not_passed_over_in_silence(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.hosting.postgres.HISTORY_MAX", 2)
+    for number in range(1, 7):
+        await stage.tell(number)
+    async with run_host(stage.settings, "host-1"):
+        async with stage.database.connection() as connection:
+            await purge_entries(connection, keep_s=1e6, keep_max=3, limit=100)
+            placement = await find_placement(connection, USER, stage.ada.user_id)
+            assert placement is not None
+            await connection.execute("UPDATE hosts SET state = 'fenced' WHERE id = 'host-0'")
+        async with stage.visit(0, stage.ada, stage.channel) as phone:
+            assert len(phone.answers) == 2
+            epoch = phone.answers[-1][stage.channel]["epoch"]
+        async with stage.visit(0, stage.ada, stage.channel, (epoch, 3)) as phone:
+            await phone.wait(lambda: numbers(phone) == [4, 5, 6])
+        async with connect(stage.edges[0]) as phone:
+            await phone.authenticate(stage.ada)
+            await phone.subscribe(stage.channel, (epoch, 1))
+            await phone.wait(lambda: any(e["type"] == "reload" for e in phone.events))
+            await stage.tell(7)
+            await phone.wait(lambda: numbers(phone) == [7])
+
+
+async def test_hints_share_the_persons_channel_and_are_not_numbered(
+    stage: Stage, cache: Cache
+) -> None:
+    async with stage.visit(0, stage.ada, stage.channel) as phone:
+        await stage.tell(1)
+        await phone.wait(lambda: numbers(phone) == [1])
+        while phone.latest("feed_hint") is None:
+            await cache.publish(stage.channel, "feed_hint", {"post_id": "1"})
+            await asyncio.sleep(0.05)
+        assert phone.offsets(stage.channel) == [1]
+
+
+async def test_presence_is_seen_on_another_edge_and_outlives_a_reload(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{PRESENCE_MODULE}.OFFLINE_AFTER_S", 1.0)
+    async with stage.visit(1, stage.bob, stage.presence) as bob:
+        await bob.wait(lambda: presences(bob) == ["offline"])
+        async with stage.visit(0, stage.ada, stage.channel):
+            await bob.wait(lambda: presences(bob) == ["offline", "online"])
+        async with stage.visit(0, stage.ada, stage.channel):
+            await asyncio.sleep(1.5)  # longer than the grace: it must not have been seen going
+            assert presences(bob) == ["offline", "online"]
+            async with stage.visit(1, stage.bob, stage.presence) as late:
+                await late.wait(lambda: presences(late) == ["online"])
+        await bob.wait(lambda: presences(bob) == ["offline", "online", "offline"])
+
+
+async def test_somebody_who_does_nothing_is_away_and_comes_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{PRESENCE_MODULE}.AWAY_AFTER_S", 1.0)
+    monkeypatch.setattr("serve_apps.edge.user_mirrors.ACTIVITY_EVERY_S", 0.1)
+    async with (
+        stage.visit(1, stage.bob, stage.presence) as bob,
+        stage.visit(0, stage.ada, stage.channel) as ada,
+    ):
+        await bob.wait(lambda: presences(bob)[-1:] == ["away"])
+        await ada.ask(type="ping")
+        await ada.say(type="active")
+        await bob.wait(lambda: presences(bob)[-2:] == ["away", "online"])
+
+
+@pytest.mark.parametrize(
+    ("audience", "stranger", "bob", "ada"),
+    [
+        ("everyone", True, True, True),
+        ("followers", False, False, True),
+        ("nobody", False, False, True),
+    ],
+)
+async def test_presence_is_for_whom_the_person_chose(
+    stage: Stage, audience: str, *, stranger: bool, bob: bool, ada: bool
+) -> None:
+    await set_audience(stage, audience)
+    seen: list[bool] = []
+    for guest in (None, stage.bob, stage.ada):
+        async with connect(stage.edges[0]) as talker:
+            if guest is not None:
+                await talker.authenticate(guest)
+            answer = await talker.subscribe(stage.presence)
+            seen.append("recovered" in answer)
+            assert "recovered" in answer or answer["error"] == "not_found"
+    assert seen == [stranger, bob, ada]
+
+
+async def test_a_follower_sees_the_presence_that_is_for_followers(stage: Stage) -> None:
+    await set_audience(stage, "followers")
+    async with stage.database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO follows (follower_id, followee_id, created_at) VALUES ($1, $2, now())",
+            stage.bob.user_id,
+            stage.ada.user_id,
+        )
+    async with (
+        stage.visit(0, stage.ada, stage.channel),
+        stage.visit(1, stage.bob, stage.presence) as bob,
+    ):
+        await bob.wait(lambda: presences(bob)[-1:] == ["online"])
+
+
+async def test_nobody_else_follows_a_persons_own_channel(stage: Stage) -> None:
+    async with connect(stage.edges[0]) as talker:
+        assert (await talker.subscribe(stage.channel))["error"] == "not_authenticated"
+        await talker.authenticate(stage.bob)
+        assert (await talker.subscribe(stage.channel))["error"] == "permission_denied"
+
+
+async def test_a_session_whose_host_is_killed_goes_on_without_loss_and_nobody_seems_gone(
+    settings: Settings, database: Database, objects: ObjectStore, tmp_path: Path
+) -> None:
+    file = write_settings(settings, tmp_path / "settings.toml")
+    async with (
+        run_child_host(file, "host-0") as first,
+        run_child_host(file, "host-1") as second,
+        run_edges(settings, database, objects) as stage,
+        stage.visit(0, stage.ada, stage.channel) as phone,
+        stage.visit(1, stage.bob, stage.presence) as bob,
+    ):
+        await bob.wait(lambda: presences(bob)[-1:] == ["online"])
+        async with database.connection() as connection:
+            placement = await find_placement(connection, USER, stage.ada.user_id)
+        assert placement is not None
+        owner = first if placement.host_id == "host-0" else second
+        telling = [asyncio.create_task(stage.tell(number)) for number in range(40)]
+        await asyncio.wait(telling, return_when=asyncio.FIRST_COMPLETED)
+        await owner.kill()
+        seqs = await asyncio.gather(*telling)
+        seqs += [await stage.tell(number) for number in range(40, 50)]
+        await phone.wait(lambda: len(numbers(phone)) >= 50)
+        assert sorted(seqs) == list(range(1, 51))
+        assert phone.offsets(stage.channel) == list(range(1, 51))
+        assert sorted(numbers(phone)) == list(range(50))
+        assert "offline" not in presences(bob)[presences(bob).index("online") :]
+
+
+@pytest.mark.parametrize("why", ["logout", "ban", "password"])
+async def test_revoking_closes_every_socket_on_both_edges_within_a_second(
+    stage: Stage, why: str
+) -> None:
+    """One login, or all but the one that changed the password: by the same rows and notices."""
+    async with stage.database.connection() as connection:
+        kept_id = await create_session_row(connection, stage.ada.user_id)
+    async with contextlib.AsyncExitStack() as stack:
+        devices = [
+            await stack.enter_async_context(stage.visit(edge, stage.ada, stage.channel))
+            for edge in (0, 1, 0, 1)
+        ]
+        bob = await stack.enter_async_context(stage.visit(1, stage.bob, stage.presence))
+        async with stage.database.transaction() as connection:
+            ended = await revoke_sessions(
+                connection,
+                stage.ada.user_id,
+                why=why,
+                keep=kept_id if why == "password" else None,
+            )
+        loop = asyncio.get_running_loop()
+        committed_s = loop.time()
+        assert stage.ada.session_id in ended
+        for device in devices:
+            await device.wait(lambda device=device: device.socket.closed, 1.0)
+            assert device.socket.close_code == 4501
+        assert loop.time() - committed_s < 1.0
+        assert not bob.socket.closed
