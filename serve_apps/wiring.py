@@ -15,6 +15,7 @@ from serve_apps.api import deployment
 from serve_apps.edge.server import UploadRules
 from serve_apps.edge.shell import EdgeShell
 from serve_apps.hosting import Host
+from serve_apps.live import jobs as live
 from serve_apps.posts import jobs as posts
 from serve_apps.users import jobs as users
 from serve_apps.videos import jobs as videos
@@ -23,7 +24,9 @@ from serve_apps.videos import service as video_rules
 HANDLERS: Mapping[str, JobHandler | JobSpec] = MappingProxyType({**videos.HANDLERS})
 """Every job of every feature, by name."""
 
-LISTENERS: Mapping[str, Listener] = MappingProxyType({**posts.LISTENERS, **users.LISTENERS})
+LISTENERS: Mapping[str, Listener] = MappingProxyType(
+    {**live.LISTENERS, **posts.LISTENERS, **users.LISTENERS}
+)
 """Every listener of the outbox, by name."""
 
 

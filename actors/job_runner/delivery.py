@@ -26,6 +26,7 @@ from storage.events import (
     register_listeners,
 )
 from storage.jobs import prune_job_log
+from storage.user_entries import purge_entries
 
 log = get_log("delivery")
 
@@ -36,6 +37,10 @@ LEASE_S = 20.0
 AWAY_PAUSE_S = 0.5
 CHORES_EVERY_S = 3600.0
 KEEP_S = 7 * 86_400.0
+ENTRY_KEEP_S = 86_400.0
+ENTRIES_MAX = 10_000
+"""What a person's channel keeps: a day or so many entries, whichever ends first."""
+PURGE_BATCH = 5_000
 AWAY = (Unavailable, *LOST_CONNECTION)
 
 
@@ -163,7 +168,18 @@ class Delivery:
                     await purge_delivered(connection, KEEP_S)
                 async with self.ports.database.transaction() as connection:
                     await prune_job_log(connection, KEEP_S)
+                await self._purge_entries()
             await asyncio.sleep(CHORES_EVERY_S)
+
+    async def _purge_entries(self) -> None:
+        """Forget what people were told a day ago, a few thousand rows at a time."""
+        while True:
+            async with self.ports.database.transaction() as connection:
+                gone = await purge_entries(
+                    connection, keep_s=ENTRY_KEEP_S, keep_max=ENTRIES_MAX, limit=PURGE_BATCH
+                )
+            if gone < PURGE_BATCH:
+                return
 
     def _wake_all(self, _payload: str) -> None:
         for wake in self.wakes.values():

@@ -6,8 +6,10 @@ them. Handlers run at least once: each is safe to repeat.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from actors.job_runner.media_queue import MediaQueue
 from kit.clock import Clock
@@ -16,6 +18,16 @@ from kit.settings import Settings
 from storage.cache import Cache
 from storage.database import Database
 from storage.objects import ObjectStore
+
+
+class People(Protocol):
+    """Telling people something on their own channel; `actors/user_session` has the real one."""
+
+    async def deliver(
+        self, user_id: uuid.UUID, event_id: uuid.UUID, kind: str, data: dict[str, Any]
+    ) -> object:
+        """Return once it is stored; a repeat of the event id is stored once."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,7 @@ class JobPorts:
     objects: ObjectStore
     media: MediaQueue
     clock: Clock
+    people: People
 
 
 JobHandler = Callable[[JobPorts, bytes], Awaitable[None]]

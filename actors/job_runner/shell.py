@@ -7,13 +7,23 @@ A plain class; `cluster/` wraps a subclass from `serve_apps/wiring.py` as the na
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Mapping
 from typing import Any
 
+from actors.hosting.client import HostClient
+from actors.hosting.messages import API
+from actors.hosting.ports import ClientPorts
+from actors.hosting.postgres import PostgresStore
 from actors.job_runner.media_queue import MediaQueue
 from actors.job_runner.ports import JobHandler, JobPorts, JobSpec, Listener
 from actors.job_runner.runner import JobRunner
+from actors.link.frames import LinkPeer
+from actors.link.transport import LinkTransport
+from actors.user_session.client import UserClient
+from actors.user_session.kind import USER_KIND
 from kit.clock import SystemClock
+from kit.ids import make_id
 from kit.logs import configure_logs, get_log
 from kit.settings import Settings, load_settings
 from media.pool import MediaPool
@@ -39,6 +49,7 @@ class JobRunnerShell:
         self._ports: JobPorts | None = None
         self._pool: MediaPool | None = None
         self._runner: JobRunner | None = None
+        self._hosts: HostClient | None = None
 
     async def start(self) -> None:
         """Open everything and begin; does nothing when it has begun."""
@@ -59,6 +70,18 @@ class JobRunnerShell:
         await cache.open()
         store_url = settings.objects.url or f"file://{(settings.home / 'objects').resolve()}"
         self._pool = MediaPool(store_url)
+        kinds = (USER_KIND,)
+        self._hosts = HostClient(
+            LinkPeer(API, f"runner-{make_id()}", 1),
+            ClientPorts(
+                kinds=kinds,
+                store=PostgresStore(database, kinds),
+                transport=LinkTransport.within(settings),
+                clock=SystemClock(),
+                node=settings.node_name,
+                jitter=random.SystemRandom(),
+            ),
+        )
         self._ports = JobPorts(
             settings=settings,
             database=database,
@@ -66,6 +89,7 @@ class JobRunnerShell:
             objects=ObjectStore.open(store_url),
             media=MediaQueue(self._pool, settings.cluster.media_workers),
             clock=SystemClock(),
+            people=UserClient(self._hosts),
         )
         self._runner = JobRunner(self._ports, self._handlers, self._listeners)
         await self._runner.start()
@@ -88,6 +112,8 @@ class JobRunnerShell:
         if runner is None or self._ports is None or self._pool is None:
             return
         await runner.drain(deadline_s)
+        if self._hosts is not None:
+            await self._hosts.close()
         await self._pool.close()
         await self._ports.cache.close()
         await self._ports.database.close()

@@ -15,12 +15,14 @@ from actors.job_runner.ports import JobPorts, Listener
 from actors.live_room.entries import Speaker
 from actors.live_room.messages import Membership
 from serve_apps.http.state import ApiPorts
+from serve_apps.live.jobs import LISTENERS as LIVE_LISTENERS
 from serve_apps.posts.jobs import LISTENERS as POST_LISTENERS
 from serve_apps.users.jobs import LISTENERS as USER_LISTENERS
 from storage.events import claim_deliveries, mark_delivered, register_listeners
+from tests.actors.user_session.people import HeardPeople
 
 PASSWORD = "correct horse battery"
-LISTENERS: dict[str, Listener] = {**POST_LISTENERS, **USER_LISTENERS}
+LISTENERS: dict[str, Listener] = {**LIVE_LISTENERS, **POST_LISTENERS, **USER_LISTENERS}
 
 
 class RoomsWithoutLives:
@@ -103,7 +105,7 @@ async def register(client: httpx.AsyncClient, username: str) -> Person:
     return Person(client, body["user"]["id"], username, body["access_token"], body["refresh_token"])
 
 
-async def deliver_all(ports: ApiPorts) -> int:
+async def deliver_all(ports: ApiPorts, people: HeardPeople | None = None) -> int:
     """Hand every due event to its listeners, as the runner would; return how many deliveries."""
     job_ports = JobPorts(
         settings=ports.settings,
@@ -112,6 +114,7 @@ async def deliver_all(ports: ApiPorts) -> int:
         objects=ports.objects,
         media=None,
         clock=ports.clock,
+        people=people or HeardPeople(),
     )
     handled = 0
     for name, listener in LISTENERS.items():

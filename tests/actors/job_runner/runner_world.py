@@ -11,6 +11,7 @@ from kit.settings import Settings
 from storage.cache import Cache
 from storage.database import Database
 from storage.objects import ObjectStore
+from tests.actors.user_session.people import HeardPeople
 
 
 class NoMedia:
@@ -30,4 +31,5 @@ def make_ports(settings: Settings, database: Database, objects: ObjectStore) -> 
         objects=objects,
         media=MediaQueue(NoMedia(), 1),
         clock=SystemClock(),
+        people=HeardPeople(),
     )

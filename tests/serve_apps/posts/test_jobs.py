@@ -18,6 +18,7 @@ from serve_apps.posts import jobs
 from serve_apps.users.jobs import fill_timeline
 from storage.cache import Cache, Ephemeral, EphemeralBus
 from storage.counters import recount_post
+from tests.actors.user_session.people import HeardPeople
 from tests.serve_apps.api_client import Person, register
 
 pytestmark = pytest.mark.db
@@ -25,7 +26,15 @@ pytestmark = pytest.mark.db
 
 @pytest.fixture
 def job_ports(ports: ApiPorts) -> JobPorts:
-    return JobPorts(ports.settings, ports.database, ports.cache, ports.objects, None, ports.clock)
+    return JobPorts(
+        settings=ports.settings,
+        database=ports.database,
+        cache=ports.cache,
+        objects=ports.objects,
+        media=None,
+        clock=ports.clock,
+        people=HeardPeople(),
+    )
 
 
 def make_event(name: EventName, subject: str, actor: str | None = None, **data: Any) -> Event:

@@ -18,6 +18,7 @@ from storage.cache import Cache
 from storage.database import Database
 from storage.objects import ObjectStore
 from storage.videos import Video
+from tests.actors.user_session.people import HeardPeople
 from tests.media.vod.clips import run_ffmpeg
 from tests.storage.video_rows import create_owner, create_upload_row, create_video_row
 
@@ -54,6 +55,7 @@ class VideoWorld:
             objects=self.objects,
             media=MediaQueue(media, slots),
             clock=SystemClock(),
+            people=HeardPeople(),
         )
 
     async def upload(self, data: bytes, *, visibility: str = "public") -> uuid.UUID:
