@@ -124,6 +124,11 @@ class KindStore:
     """Entries of an object after a number, at most so many."""
     list_unowned: Callable[[Connection, int], Awaitable[list[uuid.UUID]]] | None = None
     """Objects that need an owner although nobody asks for them."""
+    connections_max: int | None = None
+    """How many connections of a pool placing, loading and reading its objects may hold at once.
+
+    A kind that others must not wait for takes one, so that it never has a pool's last; None: any.
+    """
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ dies ends as DatabaseBusy, or as WriteOutcomeUnknown where something may have be
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +23,8 @@ from storage.database import (
     WriteOutcomeUnknown,
 )
 
+TURN_WAIT_MAX_S = 5.0
+
 
 class PostgresStore:
     """The `HostStore` of the product."""
@@ -29,6 +32,11 @@ class PostgresStore:
     def __init__(self, database: Database, kinds: Sequence[Kind]) -> None:
         self._database = database
         self._kinds = index_kinds(kinds)
+        self._lanes = {
+            kind.name: asyncio.Semaphore(kind.store.connections_max)
+            for kind in kinds
+            if kind.store.connections_max is not None
+        }
 
     async def register(self, host_id: str, *, node: str, ttl_s: float) -> int:
         """Give the host a fresh lease; return its incarnation."""
@@ -72,24 +80,24 @@ class PostgresStore:
 
     async def find_placement(self, key: ObjectKey) -> placements.Placement | None:
         """Return where the object is placed, living owner or not."""
-        async with self._connection() as connection:
+        async with self._connection(key.kind) as connection:
             return await placements.find_placement(connection, *key)
 
     async def place(self, key: ObjectKey, host: HostRef) -> placements.Placement | None:
         """Place the object unless it has a living owner; return the placement that stands."""
-        async with self._connection() as connection:
+        async with self._connection(key.kind) as connection:
             return await placements.place_object(connection, *key, host)
 
     async def move(
         self, key: ObjectKey, host: HostRef, target: HostRef
     ) -> placements.Placement | None:
         """Give an object that `host` stopped to `target`; None: not ours, or target takes none."""
-        async with self._connection() as connection:
+        async with self._connection(key.kind) as connection:
             return await placements.move_object(connection, key, host, target)
 
     async def release(self, key: ObjectKey, host: HostRef) -> bool:
         """Give up an object that `host` stopped."""
-        async with self._connection() as connection:
+        async with self._connection(key.kind) as connection:
             return await placements.release_placement(connection, *key, host)
 
     async def list_unowned(self, kind: str, limit: int) -> list[uuid.UUID]:
@@ -102,7 +110,7 @@ class PostgresStore:
 
     async def load(self, key: ObjectKey, host: HostRef) -> Loaded | None:
         """Return the object's rows; None when `host` does not own it."""
-        async with self._connection() as connection:
+        async with self._connection(key.kind) as connection:
             return await self._kinds[key.kind].store.load(connection, host, key.id, HISTORY_MAX)
 
     async def write(
@@ -117,13 +125,30 @@ class PostgresStore:
 
     async def read_after(self, key: ObjectKey, seq: int, limit: int) -> list[Entry]:
         """Return stored entries after `seq`, oldest first."""
-        async with self._connection() as connection:
+        async with self._connection(key.kind) as connection:
             return await self._kinds[key.kind].store.read_after(connection, key.id, seq, limit)
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
+    async def _connection(self, kind: str = "") -> AsyncIterator[Connection]:
+        """Lend a connection; a kind that may hold only so many waits for its turn first."""
         try:
-            async with self._database.connection() as connection:
+            async with self._take_turn(kind), self._database.connection() as connection:
                 yield connection
         except LOST_CONNECTION as error:
             raise DatabaseBusy(retry_after_s=1) from error
+
+    @asynccontextmanager
+    async def _take_turn(self, kind: str) -> AsyncIterator[None]:
+        lane = self._lanes.get(kind)
+        if lane is None:
+            yield
+            return
+        try:
+            async with asyncio.timeout(TURN_WAIT_MAX_S):
+                await lane.acquire()
+        except TimeoutError as error:
+            raise DatabaseBusy(retry_after_s=1) from error
+        try:
+            yield
+        finally:
+            lane.release()

@@ -110,6 +110,11 @@ USER_KIND = Kind(
     durable=(Deliver,),
     signals=(),
     objects_max=40_000,
-    store=KindStore(load=load_session, write=write_sessions, read_after=read_entries_after),
+    store=KindStore(
+        load=load_session,
+        write=write_sessions,
+        read_after=read_entries_after,
+        connections_max=1,  # no room, publisher or chat waits for who is there
+    ),
 )
 """People's sessions, for the hosts that run them and the clients that ask them."""

@@ -32,7 +32,6 @@ RING_MAX = 500
 REPLAY_MAX = 10_000
 EVENTS_PER_FRAME_MAX = 50
 FRAME_BYTES_AIM = 64 << 10
-OPEN_TIMEOUT_S = 3.0
 
 
 class ChannelNotReached(Unavailable):
@@ -54,6 +53,8 @@ class ChannelMirror:
 
     REPEATED: ClassVar[frozenset[str]] = frozenset()
     """Kinds of latest states that whoever follows anew is shown first."""
+    OPEN_TIMEOUT_S: ClassVar[float] = 3.0
+    """How long whoever follows waits for the host at most."""
 
     def __init__(self, key: ObjectKey, history: History) -> None:
         self.key = key
@@ -110,9 +111,9 @@ class ChannelMirror:
     # Followers
 
     async def wait_opened(self) -> None:
-        """Return once the channel was open; raises ChannelNotReached after a few seconds."""
+        """Return once the channel was open; raises ChannelNotReached when that takes too long."""
         try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
+            async with asyncio.timeout(self.OPEN_TIMEOUT_S):
                 await self._opened.wait()
         except TimeoutError as error:
             raise ChannelNotReached(retry_after_s=1) from error

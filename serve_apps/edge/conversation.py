@@ -22,10 +22,12 @@ from serve_apps.edge.socket_words import (
     CHANNELS_PER_SOCKET_MAX,
     AlreadyAuthenticated,
     Authenticate,
+    ChannelKind,
     ChannelName,
     CloseCode,
     FrameMalformed,
     Ping,
+    Position,
     Subscribe,
     TooManyChannels,
     Unsubscribe,
@@ -51,6 +53,8 @@ class Conversation:
         self._ports = ports
         self._subscriptions = Subscriptions(socket, ports)
         self._speech = Speech(socket, ports, self._subscriptions.rooms)
+        self._opening: dict[str, asyncio.Task[None]] = {}
+        """Channels that are answered when they are open, each beside everything else."""
         self._malformed = 0
 
     async def hear(self, text: str) -> None:
@@ -84,6 +88,10 @@ class Conversation:
     async def close(self) -> None:
         """Forget everything; called when the connection is gone."""
         await self._speech.close()
+        opening = list(self._opening.values())
+        for task in opening:
+            task.cancel()
+        await asyncio.gather(*opening, return_exceptions=True)
         for name in list(self.socket.channels):
             self._subscriptions.drop(read_channel(name))
 
@@ -132,19 +140,55 @@ class Conversation:
             try:
                 if isinstance(check, BaseException):
                     raise check
-                if len(self.socket.channels) >= CHANNELS_PER_SOCKET_MAX:
-                    raise TooManyChannels
-                offset = await self._subscriptions.admit(check, words.since.get(name), answer)
+                offset = await self._admit(check, words.since.get(name), answer)
             except AppError as error:
                 self.socket.answer(write_error(error, channel=name))
             else:
-                admitted.append((check, offset))
+                if offset is not None:
+                    admitted.append((check, offset))
         if len(answer) > 1:
             self.socket.answer(write_json(answer))
         for channel, offset in admitted:
             await self._subscriptions.follow(channel, offset)
         if self._ports.audience.changes != changes:
             await self.recheck([channel for channel, _offset in admitted])
+
+    async def _admit(
+        self, channel: ChannelName, since: Position | None, answer: dict[str, object]
+    ) -> int | None:
+        """Return the offset to continue after; None: that is found out beside all else."""
+        if len(self.socket.channels) + len(self._opening) >= CHANNELS_PER_SOCKET_MAX:
+            raise TooManyChannels
+        if channel.kind is ChannelKind.USER:
+            self._follow_beside(channel, since)
+            return None
+        return await self._subscriptions.admit(channel, since, answer)
+
+    def _follow_beside(self, channel: ChannelName, since: Position | None) -> None:
+        """Follow a channel that nothing else of this connection waits for."""
+        name = str(channel)
+        self._stop_opening(name)
+        task = asyncio.create_task(self._follow_one(channel, since), name="channel-opening")
+        self._opening[name] = task
+
+    async def _follow_one(self, channel: ChannelName, since: Position | None) -> None:
+        """Answer with the channel's position once it is open, replay, and follow on."""
+        name = str(channel)
+        answer: dict[str, object] = {"type": "subscribed"}
+        try:
+            offset = await self._subscriptions.admit(channel, since, answer)
+            self.socket.answer(write_json(answer))
+            await self._subscriptions.follow(channel, offset)
+        except AppError as error:
+            self.socket.answer(write_error(error, channel=name))
+        finally:
+            if self._opening.get(name) is asyncio.current_task():
+                del self._opening[name]
+
+    def _stop_opening(self, name: str) -> bool:
+        """Do not wait any more for a channel that is being opened; False: none is."""
+        task = self._opening.pop(name, None)
+        return task is not None and task.cancel()
 
     async def _check(self, name: str) -> ChannelName:
         """Return the channel of this name; raises when there is none or not for this client."""
@@ -168,8 +212,11 @@ class Conversation:
     def _unsubscribe(self, words: Unsubscribe) -> None:
         dropped = []
         for name in words.channels[:CHANNELS_PER_REQUEST_MAX]:
+            is_given_up = self._stop_opening(name)
             if name in self.socket.channels:
                 self._subscriptions.drop(read_channel(name))
+                dropped.append(name)
+            elif is_given_up:
                 dropped.append(name)
         self.socket.answer(write_json({"type": "unsubscribed", "channels": dropped}))
 

@@ -24,6 +24,9 @@ ACTIVITY_EVERY_S = 30.0
 class UserMirror(ChannelMirror):
     """One person on this edge."""
 
+    OPEN_TIMEOUT_S = 30.0
+    """Nobody is held up meanwhile, and to ask again earlier would be to begin anew."""
+
     def __init__(self, key: ObjectKey, history: History, client: UserClient) -> None:
         super().__init__(key, history)
         self.presence_channel = f"{PRESENCE}:{key.id}"
