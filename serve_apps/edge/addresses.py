@@ -23,13 +23,14 @@ class EdgeAddress:
 
 
 def make_edge_address(settings: EdgeSettings, slot: int) -> EdgeAddress:
-    """Return the addresses of a slot."""
+    """Return the addresses of a slot; UDP port 0 leaves each slot's to the system."""
     port = settings.port + PORT_STEP * slot
+    udp_port = settings.udp_port + PORT_STEP * slot if settings.udp_port else 0
     return EdgeAddress(
         url=f"http://{settings.public_host}:{port}",
         host=settings.host,
         port=port,
-        udp_port=settings.udp_port + PORT_STEP * slot,
+        udp_port=udp_port,
     )
 
 

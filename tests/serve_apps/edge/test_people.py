@@ -20,7 +20,6 @@ from storage.cache import Cache
 from storage.database import Database
 from storage.objects import ObjectStore
 from storage.placements import USER, find_placement
-from storage.sessions import revoke_sessions
 from storage.user_entries import list_entries_after, purge_entries
 from tests.actors.hosting.stage import run_child_host, run_host, run_host_client, write_settings
 from tests.serve_apps.edge.edge_stage import (
@@ -31,7 +30,6 @@ from tests.serve_apps.edge.edge_stage import (
     run_edge,
     use_free_ports,
 )
-from tests.storage.live_rows import create_session_row
 
 pytestmark = pytest.mark.db
 
@@ -286,33 +284,3 @@ async def test_a_session_whose_host_is_killed_goes_on_without_loss_and_nobody_se
         assert phone.offsets(stage.channel) == list(range(1, 51))
         assert sorted(numbers(phone)) == list(range(50))
         assert "offline" not in presences(bob)[presences(bob).index("online") :]
-
-
-@pytest.mark.parametrize("why", ["logout", "ban", "password"])
-async def test_revoking_closes_every_socket_on_both_edges_within_a_second(
-    stage: Stage, why: str
-) -> None:
-    """One login, or all but the one that changed the password: by the same rows and notices."""
-    async with stage.database.connection() as connection:
-        kept_id = await create_session_row(connection, stage.ada.user_id)
-    async with contextlib.AsyncExitStack() as stack:
-        devices = [
-            await stack.enter_async_context(stage.visit(edge, stage.ada, stage.channel))
-            for edge in (0, 1, 0, 1)
-        ]
-        bob = await stack.enter_async_context(stage.visit(1, stage.bob, stage.presence))
-        async with stage.database.transaction() as connection:
-            ended = await revoke_sessions(
-                connection,
-                stage.ada.user_id,
-                why=why,
-                keep=kept_id if why == "password" else None,
-            )
-        loop = asyncio.get_running_loop()
-        committed_s = loop.time()
-        assert stage.ada.session_id in ended
-        for device in devices:
-            await device.wait(lambda device=device: device.socket.closed, 1.0)
-            assert device.socket.close_code == 4501
-        assert loop.time() - committed_s < 1.0
-        assert not bob.socket.closed

@@ -1,0 +1,23 @@
+"""Where the edges of a node listen: each slot has ports of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from kit.settings import EdgeSettings
+from serve_apps.edge.addresses import make_edge_address
+
+pytestmark = pytest.mark.unit
+
+
+def test_each_slot_has_ports_of_its_own() -> None:
+    settings = EdgeSettings(public_host="example.org", port=8001, udp_port=8002)
+    addresses = [make_edge_address(settings, slot) for slot in range(3)]
+    assert [address.port for address in addresses] == [8001, 8011, 8021]
+    assert [address.udp_port for address in addresses] == [8002, 8012, 8022]
+    assert addresses[1].url == "http://example.org:8011"
+
+
+def test_udp_port_zero_is_the_systems_choice_for_every_slot() -> None:
+    settings = EdgeSettings(port=8001, udp_port=0)
+    assert [make_edge_address(settings, slot).udp_port for slot in range(3)] == [0, 0, 0]
