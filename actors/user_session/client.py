@@ -20,11 +20,11 @@ class UserClient:
     def __init__(self, hosts: HostClient) -> None:
         self._hosts = hosts
 
-    def report_sockets(self, user_id: uuid.UUID, logins: dict[str, int]) -> None:
+    def report_sockets(self, user_id: uuid.UUID, report: SocketsReport) -> None:
         """Say which sockets of the person this edge holds; the session is followed here."""
         session = self._hosts.find_followed(ObjectKey(USER, user_id))
         if session is not None:
-            session.keep_told(SOCKETS, SocketsReport(logins))
+            session.keep_told(SOCKETS, report)
 
     def report_activity(self, user_id: uuid.UUID) -> None:
         """Say that the person did something."""

@@ -12,9 +12,13 @@ from actors.hosting.messages import Message
 
 
 class SocketsReport(Message, frozen=True):
-    """The person's open sockets at this edge, by login; none: the person is not here any more."""
+    """The person's open sockets at this edge, by login; none: the person is not here any more.
+
+    Not `is_attended`: every page behind them was left, for another window or for good.
+    """
 
     logins: dict[str, int]
+    is_attended: bool = True
 
 
 class ActivityReport(Message, frozen=True):

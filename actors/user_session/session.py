@@ -68,7 +68,7 @@ class UserSession:
         self.epoch = facts.epoch
         self.log = Log(facts.head, history, terms.clock, _take_stored)
         self._terms = terms
-        self._sockets: dict[str, dict[str, int]] = {}
+        self._sockets: dict[str, SocketsReport] = {}
         self._presence: Presence | None = None
         """None: edges may not have reported yet, so nobody is said to be offline."""
         self._active_at_s = terms.clock.monotonic_s()
@@ -97,8 +97,8 @@ class UserSession:
 
     def describe(self) -> dict[str, str]:
         """Return how many devices and sockets the person is connected with."""
-        logins = {login for at_edge in self._sockets.values() for login in at_edge}
-        sockets = sum(sum(at_edge.values()) for at_edge in self._sockets.values())
+        logins = {login for at_edge in self._sockets.values() for login in at_edge.logins}
+        sockets = sum(sum(at_edge.logins.values()) for at_edge in self._sockets.values())
         return {"devices": str(len(logins)), "sockets": str(sockets)}
 
     def snapshot(self) -> list[Show]:
@@ -110,19 +110,21 @@ class UserSession:
     def handle(self, requester: Requester, command: Any) -> list[Effect]:
         """Act on what an edge or the job runner says."""
         if isinstance(command, SocketsReport):
-            return self.report_sockets(requester.link, command.logins)
+            return self.report_sockets(requester.link, command)
         if isinstance(command, ActivityReport):
             return self.report_activity()
         assert isinstance(command, Deliver), "the kind's commands are all handled here"
         return self.deliver(requester, command)
 
-    def report_sockets(self, link: str, logins: dict[str, int]) -> list[Effect]:
-        """Take an edge's sockets of the person."""
-        if not logins:
+    def report_sockets(self, link: str, report: SocketsReport) -> list[Effect]:
+        """Take an edge's sockets of the person; another one, or one come back to, is activity."""
+        if not report.logins:
             return self.forget_link(link)
-        if sum(logins.values()) > sum(self._sockets.get(link, {}).values()):
+        before = self._sockets.get(link, SocketsReport({}, is_attended=False))
+        is_more = sum(report.logins.values()) > sum(before.logins.values())
+        if report.is_attended and (is_more or not before.is_attended):
             self._active_at_s = self._terms.clock.monotonic_s()
-        self._sockets[link] = logins
+        self._sockets[link] = report
         return self._look()
 
     def report_activity(self) -> list[Effect]:
@@ -163,7 +165,8 @@ class UserSession:
         seen = self._presence
         if self._sockets:
             self._offline_due_s = None
-            is_away = now_s - self._active_at_s >= AWAY_AFTER_S
+            is_attended = any(report.is_attended for report in self._sockets.values())
+            is_away = not is_attended or now_s - self._active_at_s >= AWAY_AFTER_S
             self._presence = Presence.AWAY if is_away else Presence.ONLINE
         elif self._offline_due_s is None:
             if self._presence is not Presence.OFFLINE:

@@ -20,8 +20,10 @@ from serve_apps.edge.socket_frames import write_error, write_json
 from serve_apps.edge.socket_words import (
     CHANNELS_PER_REQUEST_MAX,
     CHANNELS_PER_SOCKET_MAX,
+    Active,
     AlreadyAuthenticated,
     Authenticate,
+    Away,
     ChannelKind,
     ChannelName,
     CloseCode,
@@ -64,10 +66,12 @@ class Conversation:
             return
         try:
             words = read_words(text)
-            if not isinstance(words, Ping):
+            if isinstance(words, (*SPOKEN, Active)):
                 self._subscriptions.note_activity(time.monotonic())
             if isinstance(words, SPOKEN):
                 self._speech.hear(words)
+            elif isinstance(words, Away):
+                self._subscriptions.note_attention(is_attended=False)
             elif isinstance(words, Subscribe):
                 await self.subscribe(words)
             elif isinstance(words, Unsubscribe):

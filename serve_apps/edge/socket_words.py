@@ -141,8 +141,21 @@ class Active(msgspec.Struct, frozen=True, tag="active"):
     """Say that somebody is at the page, though there is nothing else to say."""
 
 
+class Away(msgspec.Struct, frozen=True, tag="away"):
+    """Say that nobody is at the page: it has been hidden for a while."""
+
+
 Words = (
-    Authenticate | Subscribe | Unsubscribe | ChatSend | Typing | Reaction | Moderate | Ping | Active
+    Authenticate
+    | Subscribe
+    | Unsubscribe
+    | ChatSend
+    | Typing
+    | Reaction
+    | Moderate
+    | Ping
+    | Active
+    | Away
 )
 DECODER: msgspec.json.Decoder[Words] = msgspec.json.Decoder(Words)
 

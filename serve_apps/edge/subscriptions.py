@@ -20,7 +20,7 @@ from serve_apps.edge.followers import Follower
 from serve_apps.edge.logins import Logins
 from serve_apps.edge.room_mirrors import RoomMirrors
 from serve_apps.edge.socket_words import ChannelKind, ChannelName, Position
-from serve_apps.edge.user_mirrors import UserMirrors
+from serve_apps.edge.user_mirrors import UserMirror, UserMirrors
 
 log = get_log("edge")
 
@@ -61,6 +61,8 @@ class Subscriptions:
         self._socket = socket
         self._ports = ports
         self.rooms: set[uuid.UUID] = set()
+        self._is_attended = True
+        """Whether somebody is at the page; a fresh one is opened by somebody."""
 
     async def admit(
         self, channel: ChannelName, since: Position | None, answer: dict[str, object]
@@ -116,7 +118,7 @@ class Subscriptions:
         self._ports.ephemeral.detach(self._socket, name)
         if channel.kind is ChannelKind.USER and person is not None:
             person.detach(self._socket)
-            person.count_socket(self._login, -1)
+            person.count_socket(self._login, -1, is_attended=self._is_attended)
             self._ports.users.release(channel.id)
 
     def become(self, user_id: uuid.UUID) -> None:
@@ -128,13 +130,20 @@ class Subscriptions:
                 mirror.count_watcher(user_id, Way.CHAT, +1)
 
     def note_activity(self, now_s: float) -> None:
-        """The person at the other end did something; presence follows the person's own channel."""
-        user_id = self._user_id
-        if user_id is None or f"{ChannelKind.USER}:{user_id}" not in self._socket.channels:
+        """The person at the other end did something."""
+        self.note_attention(is_attended=True)
+        person = self._find_own()
+        if person is not None:
+            person.note_activity(now_s)
+
+    def note_attention(self, *, is_attended: bool) -> None:
+        """Somebody came to the page at the other end, or left it."""
+        if self._is_attended is is_attended:
             return
-        mirror = self._ports.users.find(user_id)
-        if mirror is not None:
-            mirror.note_activity(now_s)
+        self._is_attended = is_attended
+        person = self._find_own()
+        if person is not None:
+            person.count_attention(1 if is_attended else -1)
 
     # Within
 
@@ -142,6 +151,13 @@ class Subscriptions:
     def _user_id(self) -> uuid.UUID | None:
         member = self._socket.member
         return None if member is None else member.identity.user_id
+
+    def _find_own(self) -> UserMirror | None:
+        """Return the person's own channel when it is followed here: presence goes with it."""
+        user_id = self._user_id
+        if user_id is None or f"{ChannelKind.USER}:{user_id}" not in self._socket.channels:
+            return None
+        return self._ports.users.find(user_id)
 
     @property
     def _login(self) -> str:
@@ -165,7 +181,7 @@ class Subscriptions:
         if channel.kind is ChannelKind.USER:
             person = self._ports.users.find(channel.id)
             assert person is not None, "held above"
-            person.count_socket(self._login, +1)
+            person.count_socket(self._login, +1, is_attended=self._is_attended)
         else:
             room = self._ports.rooms.find(channel.id)
             assert room is not None, "held above"

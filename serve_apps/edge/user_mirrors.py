@@ -11,6 +11,7 @@ from collections import Counter
 
 from actors.hosting.core import ObjectKey
 from actors.user_session.client import UserClient
+from actors.user_session.messages import SocketsReport
 from kit.metrics import SOCKET_DELIVERIES
 from serve_apps.edge.channel_mirrors import ChannelMirror, History, MirrorShelf
 from serve_apps.edge.followers import Follower
@@ -32,6 +33,7 @@ class UserMirror(ChannelMirror):
         self.presence_channel = f"{PRESENCE}:{key.id}"
         self._client = client
         self._logins: Counter[str] = Counter()
+        self._attended = 0
         self._watchers: dict[Follower, None] = {}
         self._presence: bytes | None = None
         self._reporting: asyncio.TimerHandle | None = None
@@ -39,11 +41,16 @@ class UserMirror(ChannelMirror):
 
     # The person's own sockets
 
-    def count_socket(self, login: str, change: int) -> None:
+    def count_socket(self, login: str, change: int, *, is_attended: bool) -> None:
         """Count a socket of the person in (+1) or out (-1); the host hears of it soon."""
         self._logins[login] += change
         if self._logins[login] <= 0:
             del self._logins[login]
+        self.count_attention(change if is_attended else 0)
+
+    def count_attention(self, change: int) -> None:
+        """Count a page that somebody is at in (+1) or out (-1); the host hears of it soon."""
+        self._attended += change
         if self._reporting is None:
             loop = asyncio.get_running_loop()
             self._reporting = loop.call_later(REPORT_EVERY_S, self._report)
@@ -90,7 +97,8 @@ class UserMirror(ChannelMirror):
 
     def _report(self) -> None:
         self._reporting = None
-        self._client.report_sockets(self.key.id, dict(self._logins))
+        report = SocketsReport(dict(self._logins), is_attended=self._attended > 0)
+        self._client.report_sockets(self.key.id, report)
 
 
 UserMirrors = MirrorShelf[UserMirror]

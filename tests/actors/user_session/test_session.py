@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import uuid
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.hosting.effects import Acknowledge, Effect, ObjectBusy, Refuse, Requester, Show
+from actors.hosting.effects import (
+    Acknowledge,
+    Effect,
+    ObjectBusy,
+    Publish,
+    Refuse,
+    Requester,
+    Show,
+)
 from actors.hosting.log import MAILBOX_MAX
 from actors.user_session.messages import ActivityReport, Deliver, SocketsReport
 from actors.user_session.session import (
@@ -35,9 +44,11 @@ def make_session(clock: ManualClock) -> UserSession:
     return UserSession(facts, [], SessionTerms(clock, uuid.uuid4))
 
 
-def report(session: UserSession, link: str = EDGE, sockets: int = 1) -> list[str]:
+def report(
+    session: UserSession, link: str = EDGE, sockets: int = 1, *, is_attended: bool = True
+) -> list[str]:
     logins = {"phone": sockets} if sockets else {}
-    return read(session.handle(Requester(link), SocketsReport(logins)))
+    return read(session.handle(Requester(link), SocketsReport(logins, is_attended=is_attended)))
 
 
 def read(effects: list[Effect]) -> list[str]:
@@ -90,6 +101,18 @@ def test_who_does_nothing_is_away_until_something_is_done(clock: ManualClock) ->
     assert read(session.handle(Requester(EDGE), ActivityReport())) == ["online"]
     assert wait(session, clock, AWAY_AFTER_S) == ["away"]
     assert report(session, sockets=2) == ["online"], "another device is something done"
+
+
+def test_who_left_every_page_is_away_and_who_comes_back_to_one_is_not(clock: ManualClock) -> None:
+    session = make_session(clock)
+    assert report(session) == ["online"]
+    assert report(session, OTHER_EDGE) == []
+    assert report(session, is_attended=False) == []
+    assert report(session, OTHER_EDGE, is_attended=False) == ["away"]
+    assert report(session, OTHER_EDGE, sockets=2, is_attended=False) == []
+    assert wait(session, clock, AWAY_AFTER_S) == []
+    assert report(session) == ["online"]
+    assert wait(session, clock, AWAY_AFTER_S) == ["away"]
 
 
 def test_an_edge_out_of_reach_takes_its_sockets_along(clock: ManualClock) -> None:
@@ -156,34 +179,86 @@ def test_a_full_mailbox_is_busy(clock: ManualClock) -> None:
     assert isinstance(effect.error, ObjectBusy)
 
 
+LINKS = st.sampled_from([EDGE, OTHER_EDGE])
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("sockets"), st.sampled_from([EDGE, OTHER_EDGE]), st.integers(0, 2)),
-        st.tuples(st.just("lose"), st.sampled_from([EDGE, OTHER_EDGE]), st.just(0)),
-        st.tuples(st.just("act"), st.just(EDGE), st.just(0)),
+        st.tuples(st.just("sockets"), LINKS, st.integers(0, 2)),
+        st.tuples(st.just("leave"), LINKS, st.integers(0, 2)),
+        st.tuples(st.just("lose"), LINKS, st.just(0)),
+        st.tuples(st.just("act"), LINKS, st.just(0)),
         st.tuples(st.just("wait"), st.just(""), st.sampled_from([1, 9, 10, 11, 299, 300])),
+        st.tuples(st.just("tell"), st.just(""), st.integers(1, 6)),
+        st.tuples(st.sampled_from(["store", "refuse", "lose", "keep"]), st.just("db"), st.just(0)),
     ),
     max_size=40,
 )
 
 
-@settings(max_examples=300, deadline=None)
+@dataclass
+class Fold:
+    """What a client knows: a snapshot, changed by nothing but what was emitted since."""
+
+    presence: list[str]
+    notices: list[tuple[int, uuid.UUID, Any]]
+
+    @classmethod
+    def of(cls, session: UserSession) -> Fold:
+        entries = session.log.find_entries_after(0)
+        assert entries is not None, "no more is told here than memory holds"
+        return cls(read(list(session.snapshot())), [(e.seq, e.id, e.body) for e in entries])
+
+    def take(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Show):
+                assert self.presence != [effect.data["status"]], "only a change is shown"
+                self.presence = [effect.data["status"]]
+            elif isinstance(effect, Publish):
+                self.notices += [(e.seq, e.id, e.body) for e in effect.entries]
+
+
+def act(session: UserSession, step: str, link: str, number: int) -> list[Effect]:
+    """Have one command done, or one thing happen to what it wants stored."""
+    requester = Requester(link)
+    if link == "db":
+        batch = session.log.take_batch(2)
+        if batch is None:
+            return []
+        if step == "store":
+            return session.log.confirm()
+        if step == "refuse":
+            return session.log.revert(ObjectBusy())
+        return session.log.resolve(batch.entries if step == "keep" else ())
+    if step == "tell":
+        notice = Deliver(uuid.UUID(int=number), "like", {"number": number})
+        return session.handle(RUNNER, notice)
+    if step == "act":
+        return session.handle(requester, ActivityReport())
+    if step == "lose":
+        return session.forget_link(link)
+    logins = {"phone": number} if number else {}
+    return session.handle(requester, SocketsReport(logins, is_attended=step == "sockets"))
+
+
+@settings(max_examples=500, deadline=None)
 @given(STEPS)
-def test_snapshot_and_what_was_shown_since_make_the_new_snapshot(
+def test_snapshot_and_emitted_events_make_the_new_snapshot(
     steps: list[tuple[str, str, int]],
 ) -> None:
+    """For every command, whatever storage does with what was accepted."""
     clock = ManualClock()
     session = make_session(clock)
-    known = read(list(session.snapshot()))
+    known = Fold.of(session)
     for step, link, number in steps:
-        if step == "sockets":
-            shown = report(session, link, number)
-        elif step == "lose":
-            shown = read(session.forget_link(link))
-        elif step == "act":
-            shown = read(session.handle(Requester(link), ActivityReport()))
+        if step == "wait":
+            until_s = clock.monotonic_s() + number
+            while session.due_s is not None and session.due_s <= until_s:
+                clock.advance(max(0.0, session.due_s - clock.monotonic_s()))
+                known.take(session.pass_time())
+            clock.advance(until_s - clock.monotonic_s())
         else:
-            shown = wait(session, clock, number)
-        known = shown[-1:] or known
-        assert read(list(session.snapshot())) == known
-        assert all(a != b for a, b in itertools.pairwise(shown))
+            known.take(act(session, step, link, number))
+        assert Fold.of(session) == known
+        numbers = [seq for seq, _id, _body in known.notices]
+        assert numbers == list(range(1, len(numbers) + 1))
+        told = [body["data"]["number"] for _seq, _id, body in known.notices]
+        assert len(told) == len(set(told)), "an event is told of once"

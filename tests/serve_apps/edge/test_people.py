@@ -213,6 +213,25 @@ async def test_somebody_who_does_nothing_is_away_and_comes_back(
         await bob.wait(lambda: presences(bob)[-2:] == ["away", "online"])
 
 
+async def test_who_left_every_page_is_away_until_one_is_come_back_to(stage: Stage) -> None:
+    async with (
+        stage.visit(1, stage.bob, stage.presence) as bob,
+        stage.visit(0, stage.ada, stage.channel) as phone,
+        stage.visit(0, stage.ada, stage.channel) as laptop,
+    ):
+        await bob.wait(lambda: presences(bob)[-1:] == ["online"])
+        await phone.say(type="away")
+        await phone.ask(type="ping")
+        await laptop.say(type="away")
+        await bob.wait(lambda: presences(bob)[-1:] == ["away"])
+        await laptop.say(type="subscribe", channels=[stage.presence])
+        await laptop.wait(lambda: presences(laptop) == ["away"])
+        await phone.say(type="active")
+        await bob.wait(lambda: presences(bob)[-2:] == ["away", "online"])
+        await phone.socket.close()
+        await bob.wait(lambda: presences(bob)[-2:] == ["online", "away"])
+
+
 @pytest.mark.parametrize(
     ("audience", "stranger", "bob", "ada"),
     [
