@@ -1,4 +1,4 @@
-"""The durable channel of people: fenced writes by the host of their session, reading, purging.
+"""The durable channel of people: fenced writes by its host, reading, purging, what was seen.
 
 Hosts alone write here, one autocommit statement per tick for all sessions of theirs, fenced as the
 rooms' statement is (`storage/rooms.py`). The newest entry of a person is never purged: it keeps
@@ -160,16 +160,48 @@ async def list_entries_after(
 
 
 async def list_newest_entries(
-    connection: Connection, user_id: uuid.UUID, limit: int
+    connection: Connection, user_id: uuid.UUID, limit: int, *, before: int | None = None
 ) -> list[UserEntry]:
-    """Return the last entries, newest first."""
+    """Return the last entries, or the last before a number, newest first."""
     rows = await connection.fetch(
         "SELECT user_id, seq, id, kind, event_id, body, created_at FROM user_entries"
-        " WHERE user_id = $1 ORDER BY seq DESC LIMIT $2",
+        " WHERE user_id = $1 AND ($3::bigint IS NULL OR seq < $3) ORDER BY seq DESC LIMIT $2",
         user_id,
         limit,
+        before,
     )
     return read_rows(UserEntry, rows)
+
+
+async def count_unseen(connection: Connection, user_id: uuid.UUID, count_max: int) -> int:
+    """Return how many entries the person has not seen, at most so many."""
+    return int(
+        await connection.fetchval(
+            """
+            SELECT count(*) FROM (
+                SELECT 1 FROM user_entries e JOIN users u ON u.id = e.user_id
+                WHERE e.user_id = $1 AND e.seq > u.seen_seq LIMIT $2
+            ) AS unseen
+            """,
+            user_id,
+            count_max,
+        )
+    )
+
+
+async def mark_seen(connection: Connection, user_id: uuid.UUID, seq: int) -> int:
+    """Note up to which entry the person has seen, and return it: never back, never ahead."""
+    return int(
+        await connection.fetchval(
+            """
+            UPDATE users u SET seen_seq = greatest(u.seen_seq, least($2, coalesce(
+                (SELECT max(e.seq) FROM user_entries e WHERE e.user_id = u.id), 0)))
+            WHERE u.id = $1 RETURNING u.seen_seq
+            """,
+            user_id,
+            seq,
+        )
+    )
 
 
 async def purge_entries(connection: Connection, *, keep_s: float, keep_max: int, limit: int) -> int:

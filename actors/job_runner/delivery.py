@@ -37,9 +37,9 @@ LEASE_S = 20.0
 AWAY_PAUSE_S = 0.5
 CHORES_EVERY_S = 3600.0
 KEEP_S = 7 * 86_400.0
-ENTRY_KEEP_S = 86_400.0
+ENTRY_KEEP_S = 30 * 86_400.0
 ENTRIES_MAX = 10_000
-"""What a person's channel keeps: a day or so many entries, whichever ends first."""
+"""What a person's channel keeps: a month or so many entries, whichever ends first."""
 PURGE_BATCH = 5_000
 AWAY = (Unavailable, *LOST_CONNECTION)
 
@@ -172,7 +172,7 @@ class Delivery:
             await asyncio.sleep(CHORES_EVERY_S)
 
     async def _purge_entries(self) -> None:
-        """Forget what people were told a day ago, a few thousand rows at a time."""
+        """Forget what people were told a month ago, a few thousand rows at a time."""
         while True:
             async with self.ports.database.transaction() as connection:
                 gone = await purge_entries(

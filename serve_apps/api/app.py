@@ -30,6 +30,7 @@ from serve_apps.http.state import ApiPorts
 from serve_apps.live.chat_routes import routes as live_chat_routes
 from serve_apps.live.routes import root_routes as live_root_routes
 from serve_apps.live.routes import routes as live_routes
+from serve_apps.notices.routes import routes as notices_routes
 from serve_apps.posts.routes import routes as posts_routes
 from serve_apps.realtime.routes import routes as realtime_routes
 from serve_apps.users.routes import routes as users_routes
@@ -46,6 +47,7 @@ FEATURES = (
     live_routes,
     live_chat_routes,
     realtime_routes,
+    notices_routes,
     admin_routes,
 )
 ROOT_FEATURES = (health_routes, documentation_routes, live_root_routes)

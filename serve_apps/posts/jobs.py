@@ -87,7 +87,7 @@ async def count_posts(ports: JobPorts, event: Event) -> None:
 
 
 async def tell_author(ports: JobPorts, event: Event) -> None:
-    """Tell an author of a like or a comment by somebody else; a like is told of once a day."""
+    """Tell an author of a like or a comment by somebody else; a like is told of once a month."""
     async with ports.database.connection() as connection:
         post = await find_post_head(connection, event.subject_id)
         if post is None or event.actor_id is None or event.actor_id == post.author_id:

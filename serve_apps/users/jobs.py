@@ -34,7 +34,7 @@ async def fill_timeline(ports: JobPorts, event: Event) -> None:
 
 
 async def tell_followed(ports: JobPorts, event: Event) -> None:
-    """Tell somebody of a new follower; one who comes and goes is told of once a day."""
+    """Tell somebody of a new follower; one who comes and goes is told of once a month."""
     if event.actor_id is None:
         return
     async with ports.database.connection() as connection:
