@@ -53,7 +53,9 @@ async def place_object(
     """Place the object on `host` (id, incarnation) unless it has a living owner.
 
     Returns the placement that stands afterwards; None when the host takes none any more. Of two
-    that race, both get the same answer.
+    that race, both get the same answer. The owner that is replaced is the one that the statement
+    saw at its beginning, and saw to be over (which is for good): whoever was placed since then,
+    maybe on a host that began since then, is not looked at with old eyes.
     """
     with asking_again():
         row = await connection.fetchrow(
@@ -65,9 +67,12 @@ async def place_object(
             FOR SHARE OF h
             ON CONFLICT (kind, object_id) DO UPDATE
             SET host_id = excluded.host_id, incarnation = excluded.incarnation, placed_at = now()
-            WHERE NOT EXISTS (
-                SELECT 1 FROM hosts o
-                WHERE o.id = p.host_id AND o.incarnation = p.incarnation AND o.state <> 'fenced')
+            WHERE (p.host_id, p.incarnation) IN (
+                SELECT q.host_id, q.incarnation FROM placements q
+                WHERE q.kind = $1 AND q.object_id = $2 AND NOT EXISTS (
+                    SELECT 1 FROM hosts o
+                    WHERE o.id = q.host_id AND o.incarnation = q.incarnation
+                      AND o.state <> 'fenced'))
             RETURNING p.object_id
             """,
             kind,

@@ -37,6 +37,7 @@ from actors.hosting.messages import (
     Stored,
     Survey,
     SurveyPage,
+    Unsure,
     accept_from_host,
 )
 from actors.hosting.ports import ClientPorts, HostLink
@@ -51,6 +52,7 @@ log = get_log("host_client")
 REQUEST_TIMEOUT_S = 8.0
 OPEN_TIMEOUT_S = 3.0
 SURVEY_TIMEOUT_S = 3.0
+DOUBT_TIMEOUT_S = 5.0
 RETRY_FIRST_S = 0.02
 RETRY_MAX_S = 1.0
 REQUESTS_PER_OBJECT_MAX = 500
@@ -100,6 +102,8 @@ class HostClient:
         self._waiting: Counter[ObjectKey] = Counter()
         self._numbers = itertools.count(1)
         self._closing: set[asyncio.Task[None]] = set()
+        self._doubted: set[LinkPeer] = set()
+        """Hosts that are being asked for in storage."""
 
     # For kinds' clients
 
@@ -130,8 +134,9 @@ class HostClient:
         """End every link and fail what is in flight."""
         for key in list(self._followed):
             self.unfollow(key)
-        if self._closing:
-            await asyncio.gather(*self._closing, return_exceptions=True)
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
         for link in list(self._links.values()):
             await link.close()
 
@@ -195,12 +200,17 @@ class HostClient:
                 if request is not None:
                     request.answer(message)
                 continue
+            if isinstance(message, Unsure):
+                self._doubt(link)
+                continue
             followed = self._followed.get(message.key)
             if followed is not None and followed.link is link:
                 self._hear(followed, message)
 
     def _hear(self, followed: Followed, message: Any) -> None:
         listener = self._listener
+        if isinstance(message, Opened | Refused) and message.number != followed.number:
+            return  # to a question that nobody asks any more
         if isinstance(message, Refused):
             followed.be_refused(message.code)
         elif isinstance(message, Gone):
@@ -225,6 +235,32 @@ class HostClient:
             self._listener.on_opened(message)
             if missed:
                 self._listener.on_entries(followed.key, missed)
+
+    def _doubt(self, link: HostLink) -> None:
+        """A host says that its lease lapsed: see whether another one took over."""
+        if link.peer not in self._doubted:
+            self._doubted.add(link.peer)
+            task = asyncio.create_task(self._settle_doubt(link), name="host-doubt")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def _settle_doubt(self, link: HostLink) -> None:
+        """Leave a host whose incarnation is over; its objects are opened at their next owners.
+
+        Away from storage ourselves we stay, as everybody does while PostgreSQL is away.
+        """
+        peer = link.peer
+        try:
+            async with asyncio.timeout(DOUBT_TIMEOUT_S):
+                is_over = await self._ports.store.fence_late((peer.name, peer.incarnation))
+        except (AppError, TimeoutError) as error:
+            log.info("host_client.doubt_stays", host=peer.name, error=type(error).__name__)
+        else:
+            if is_over:
+                self._directory.forget_host((peer.name, peer.incarnation))
+                link.end("lease lapsed")
+        finally:
+            self._doubted.discard(peer)
 
     # Keeping objects open
 
@@ -255,7 +291,7 @@ class HostClient:
         link = await self._reach(followed.key, placement)
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
-                await followed.ask_to_open(link)
+                await followed.ask_to_open(link, next(self._numbers))
         except TimeoutError as error:
             followed.lose_link(link)
             raise ObjectUnanswered from error

@@ -94,6 +94,13 @@ class Directory:
         """Ask again where this object lives."""
         self._known.pop(key, None)
 
+    def forget_host(self, host: HostRef) -> None:
+        """Ask again where everything lives that we believe there."""
+        self._loads.clear()
+        for key, placement in list(self._known.items()):
+            if (placement.host_id, placement.incarnation) == host:
+                del self._known[key]
+
     def forget(self, key: ObjectKey, placement: Placement) -> None:
         """Do not believe this answer any more."""
         if self._known.get(key) == placement:

@@ -117,5 +117,13 @@ class Consulted:
     answer: Any
 
 
+@dataclass(frozen=True)
+class Leaving:
+    """Given as a command to a core that waits for its port: the object goes away from this host.
+
+    No answer will come: refuse whoever waits for one, so that they ask the next owner at once.
+    """
+
+
 Telling = Acknowledge | Refuse | Finish | Answer | Publish | Show | Signal
 Effect = Telling | Consult

@@ -40,6 +40,8 @@ class Followed:
         self.link: HostLink | None = None
         self.epoch: str | None = None
         self.seq = 0
+        self.number = 0
+        """Of the question that is, or was last, asked of an owner."""
         self.keeper: asyncio.Task[None] | None = None
         self._standing: dict[str, Any] = {}
         self._open = asyncio.Event()
@@ -62,11 +64,14 @@ class Followed:
         """Return when the object must be opened again."""
         await self._lost.wait()
 
-    async def ask_to_open(self, link: HostLink) -> None:
-        """Ask the owner and wait for its answer; raises LinkLost or RequestFailed."""
-        self.link, self._refusal = link, ""
+    async def ask_to_open(self, link: HostLink, number: int) -> None:
+        """Ask the owner and wait for its answer; raises LinkLost or RequestFailed.
+
+        Answers that carry another number are to earlier questions, maybe of an earlier follower.
+        """
+        self.link, self._refusal, self.number = link, "", number
         self._lost.clear()
-        link.send(Open(self.key, self.epoch, self.seq))
+        link.send(Open(number, self.key, self.epoch, self.seq))
         answered = asyncio.create_task(self._open.wait())
         failed = asyncio.create_task(self._lost.wait())
         try:

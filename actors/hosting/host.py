@@ -14,9 +14,9 @@ from typing import Any
 
 from actors.hosting.core import Core, CoreTerms, HostRef, ObjectKey, index_kinds
 from actors.hosting.effects import ObjectMoved
-from actors.hosting.hosted import name_link
+from actors.hosting.hosted import name_link, send_to
 from actors.hosting.lease import Lease, LeaseTerms
-from actors.hosting.messages import HOST, accept_from_peers
+from actors.hosting.messages import HOST, Unsure, accept_from_peers
 from actors.hosting.mover import Mover, MoverPorts
 from actors.hosting.ports import HostLink, HostPorts, LinkListener
 from actors.hosting.reception import Reception, ReceptionPorts
@@ -260,6 +260,9 @@ class Host:
         Objects that somebody follows are placed anew by whoever follows them; others, like a room
         on air that nobody watches, still need an owner who ends them in time.
         """
+        if not self._lease.is_held:
+            for link in list(self._links.values()):
+                send_to(link, Unsure())
         if self._is_draining or not self._lease.is_held:
             return
         store = self._ports.store

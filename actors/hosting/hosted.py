@@ -62,18 +62,21 @@ class Hosted:
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once a stopped object has nothing left to store."""
     rate: RateMeter = field(default_factory=RateMeter)
+    consulting: int = 0
+    """Questions to the kind's port that are not answered yet."""
 
     @property
     def key(self) -> ObjectKey:
         """Which object this is."""
         return ObjectKey(self.kind.name, self.core.id)
 
-    def admit(self, link: HostLink, missed: list[Entry] | None) -> None:
+    def admit(self, link: HostLink, number: int, missed: list[Entry] | None) -> None:
         """Begin telling a peer of the object: first what it missed (None: it must begin anew)."""
         core = self.core
         self.followers[name_link(link)] = link
         link.send(
             Opened(
+                number=number,
                 key=self.key,
                 epoch=str(core.epoch),
                 head=core.log.head,

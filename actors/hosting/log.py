@@ -43,6 +43,8 @@ class Draft:
     body: dict[str, Any]
     requesters: list[Requester]
     sender: Sender | None = None
+    author_id: uuid.UUID | None = None
+    """Who it is by where that is not a sender who waits: its row names them all the same."""
     change: Any = None
     is_decided: bool = False
     """It was decided by looking at what waited before it, and is refused along with that."""
@@ -162,7 +164,7 @@ class Log:
                 break
             self._queue.popleft()
             change = draft.change or change
-            user_id, client_id = draft.sender or (None, None)
+            user_id, client_id = draft.sender or (draft.author_id, None)
             seq = self.head + len(self._out) + 1
             entry = Entry(seq, draft.id, draft.kind, user_id, client_id, draft.body, at)
             self._out.append((draft, entry))

@@ -40,8 +40,12 @@ class EntryLine(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Open(Message, frozen=True):
-    """Tell us of this object from now on; `seq` is the last entry we have of `epoch` (or None)."""
+    """Tell us of this object from now on; `seq` is the last entry we have of `epoch` (or None).
 
+    The answer carries the number: one to an earlier question says nothing of this one.
+    """
+
+    number: int
     key: ObjectKey
     epoch: str | None
     seq: int
@@ -106,6 +110,7 @@ class Opened(Message, frozen=True):
     Not `is_complete`: too much was missed, or the epoch is another one; begin again at `head`.
     """
 
+    number: int
     key: ObjectKey
     epoch: str
     head: int
@@ -117,8 +122,13 @@ class Opened(Message, frozen=True):
 class Refused(Message, frozen=True):
     """The object cannot be opened here: lives elsewhere, does not exist, or storage is away."""
 
+    number: int
     key: ObjectKey
     code: str
+
+
+class Unsure(Message, frozen=True):
+    """The host could not renew its lease: whoever follows or asks here looks who owns what now."""
 
 
 class Gone(Message, frozen=True):
@@ -219,11 +229,14 @@ def accept_from_peers(kinds: Sequence[Kind]) -> Mapping[str, Any]:
 
 def accept_from_host(kinds: Sequence[Kind]) -> Any:
     """Return what hosts may send to whoever asks them."""
-    plain = (Opened, Refused, Gone, Entries, Shown, HistoryPage, SurveyPage, Stored, Done, Denied)
+    telling = (Opened, Refused, Unsure, Gone, Entries, Shown)
+    answering = (HistoryPage, SurveyPage, Stored, Done, Denied)
     signals = [signal for kind in kinds for signal in kind.signals]
     answers = [answer for kind in kinds for answer in kind.answers]
     filled = [(Signalled, signals), (Answered, answers)]
-    return _join([*plain, *(_fill(generic, parts) for generic, parts in filled if parts)])
+    return _join(
+        [*telling, *answering, *(_fill(generic, parts) for generic, parts in filled if parts)]
+    )
 
 
 def _accept_from(role: str, kinds: Sequence[Kind]) -> Any:

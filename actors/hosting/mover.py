@@ -113,6 +113,7 @@ class Mover:
         if hosted.is_stopped or self._ports.roster.find(hosted.key) is not hosted:
             raise MoveUnsettled
         hosted.is_stopped = True
+        self._ports.roster.abandon_questions(hosted)
         if hosted.core.log.depth == 0:
             return
         hosted.settled.clear()

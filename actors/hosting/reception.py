@@ -98,21 +98,27 @@ class Reception:
         try:
             hosted = await self._ports.roster.activate(key)
             if hosted is None:
-                send_to(link, Refused(key, ObjectMoved.code))
+                send_to(link, Refused(message.number, key, ObjectMoved.code))
                 return
             missed = await hosted.read_missed(self._ports.store, message)
         except AppError as error:
-            send_to(link, Refused(key, error.code))
+            send_to(link, Refused(message.number, key, error.code))
             return
         if self._opening.get((name, key)) is not message:
             return  # closed, or asked for again, meanwhile
         del self._opening[name, key]
-        if self._ports.is_linked(link) and self._ports.roster.find(key) is hosted:
-            self._admit(link, hosted, missed)
+        if not self._ports.is_linked(link):
+            return
+        # What the same peer said before it opened anew may not stand any more: it says it again.
+        self._ports.roster.drop_follower(hosted, name)
+        if self._ports.roster.find(key) is hosted:
+            self._admit(link, hosted, message.number, missed)
 
-    def _admit(self, link: HostLink, hosted: Hosted, missed: list[Entry] | None) -> None:
+    def _admit(
+        self, link: HostLink, hosted: Hosted, number: int, missed: list[Entry] | None
+    ) -> None:
         with contextlib.suppress(LinkLost), self._ports.roster.guard(hosted.key, LinkLost):
-            hosted.admit(link, missed)
+            hosted.admit(link, number, missed)
 
     def _close(self, link: HostLink, message: Close) -> None:
         self._opening.pop((name_link(link), message.key), None)

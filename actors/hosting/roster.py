@@ -20,6 +20,7 @@ from actors.hosting.effects import (
     Consult,
     Consulted,
     Effect,
+    Leaving,
     ObjectMoved,
     Publish,
     Refuse,
@@ -179,6 +180,7 @@ class Roster:
             for effect in step(hosted.core):
                 self._count(hosted, effect)
                 if isinstance(effect, Consult):
+                    hosted.consulting += 1
                     self._ports.start(self._consult(hosted, effect), "host-consult")
                 else:
                     hosted.carry_out(effect, self._ports.links)
@@ -230,9 +232,16 @@ class Roster:
             log.warning("host.port_slow", kind=hosted.kind.name, timeout_s=effect.timeout_s)
         except Exception as error:  # whatever a port does, the object goes on
             log.exception("host.port_failed", kind=hosted.kind.name, error=type(error).__name__)
+        finally:
+            hosted.consulting -= 1
         heard = Consulted(effect.question, answer)
         if self._objects.get(hosted.key) is hosted and not hosted.is_stopped:
             self.act(hosted.key, lambda core: core.handle(Requester(""), heard))
+
+    def abandon_questions(self, hosted: Hosted) -> None:
+        """Let an object that is leaving refuse what waits for its port: here no answer counts."""
+        if hosted.consulting:
+            self.act(hosted.key, lambda core: core.handle(Requester(""), Leaving()))
 
     def forget_link(self, name: str) -> None:
         """A peer is gone: it follows nothing any more."""
@@ -280,16 +289,22 @@ class Roster:
     def fail(self, key: ObjectKey, error: BaseException) -> None:
         """The object broke: put it away; it is rebuilt from storage when it is next asked for."""
         self._note_failure(key, error)
-        self.put_away(key)
+        self.put_away(key, is_broken=True)
 
-    def put_away(self, key: ObjectKey, moved_to: Placement | None = None) -> None:
+    def put_away(
+        self, key: ObjectKey, moved_to: Placement | None = None, *, is_broken: bool = False
+    ) -> None:
         """Stop an object; tell its followers, and who waits for an answer, to look elsewhere."""
-        hosted = self._objects.pop(key, None)
+        hosted = self._objects.get(key)
         if hosted is None:
             return
+        hosted.is_stopped = True
+        if not is_broken:
+            self.abandon_questions(hosted)
+        if self._objects.pop(key, None) is None:
+            return  # it broke just now, and was put away for that
         self._counts[key.kind] -= 1
         OBJECTS_RUNNING.labels(key.kind).dec()
-        hosted.is_stopped = True
         hosted.settled.set()
         self._timetable.set_due(key, None)
         for requester in hosted.core.log.list_requesters():

@@ -100,6 +100,14 @@ class ReviewDesk:
         if waiting.verdict is None:
             self._speakers[waiting.id] = user_id
 
+    def take_all(self) -> list[WaitingLine]:
+        """Return every waiting line, each speaker's in order, and forget them."""
+        waiting = [line for lines in self._lines.values() for line in lines]
+        self._lines.clear()
+        self._speakers.clear()
+        self._senders.clear()
+        return waiting
+
     def take_verdict(self, line_id: uuid.UUID, verdict: Verdict, why: str) -> list[WaitingLine]:
         """Note a verdict; returns the lines that may go now, in their speaker's order."""
         user_id = self._speakers.pop(line_id, None)

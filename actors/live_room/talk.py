@@ -6,6 +6,7 @@ durable entry in the room's log; what it knows is the fold of those entries (`ch
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from actors.hosting.effects import (
     Consulted,
     Effect,
     Finish,
+    Leaving,
+    ObjectMoved,
     Refuse,
     Requester,
     Show,
@@ -62,6 +65,7 @@ TALK_COMMANDS = (
     RaidStart,
     RaidArrive,
     Consulted,
+    Leaving,
 )
 
 
@@ -111,6 +115,8 @@ class Talk:
         """Act on a command that concerns the chat."""
         if isinstance(command, Consulted):
             return self._hear_verdict(log, command, is_ended=is_ended)
+        if isinstance(command, Leaving):
+            return self._send_on()
         if isinstance(command, TypingSend | ReactionSend):
             return [] if is_ended else self._show_sign(log, command)
         try:
@@ -201,6 +207,14 @@ class Talk:
             effects += self._let_go(log, waiting, is_ended=is_ended)
         return effects
 
+    def _send_on(self) -> list[Effect]:
+        """The room goes elsewhere: have those whose lines wait for a verdict ask its next owner."""
+        return [
+            Refuse(requester, ObjectMoved())
+            for waiting in self._desk.take_all()
+            for requester in waiting.requesters
+        ]
+
     def _let_go(self, log: Log, waiting: WaitingLine, *, is_ended: bool = False) -> list[Effect]:
         """Give a line with its verdict to the log, or refuse it."""
         line, state = waiting.line, self._plan(log)
@@ -254,7 +268,10 @@ class Talk:
         for number, (kind, body) in enumerate(decisions, 1):
             is_last = number == len(decisions)
             requesters = [requester] if is_last else []
-            draft = Draft(self._terms.make_id(), kind, body, requesters, is_decided=True)
+            # An approved line is its author's, whoever let it pass.
+            author_id = uuid.UUID(body["user"]["id"]) if kind == kinds.CHAT_MESSAGE else None
+            draft = Draft(self._terms.make_id(), kind, body, requesters, author_id=author_id)
+            draft.is_decided = True
             self._add(log, draft)
         return []
 

@@ -107,3 +107,30 @@ async def test_only_the_owner_moves_an_object_and_only_to_a_living_host(
         assert moved is not None
         assert (moved.host_id, moved.incarnation, moved.is_live) == (*b, True)
         assert await move_object(connection, key, a, b) is None
+
+
+async def test_an_owner_that_began_while_somebody_waited_to_place_is_not_replaced(
+    database: Database,
+) -> None:
+    """Whoever waits sees the row of its owner as of before: that host was not there yet."""
+    room_id = make_id()
+    async with database.connection() as waiting, database.connection() as other:
+        a = ("a", await start_host(other, "a"))
+        b = ("b", await start_host(other, "b"))
+        await place_object(other, ROOM, room_id, a)
+        await fence_host(other, *a)
+        async with other.transaction():
+            await other.execute("SELECT FROM placements WHERE object_id = $1 FOR UPDATE", room_id)
+            pid = await waiting.fetchval("SELECT pg_backend_pid()")
+            placing = asyncio.create_task(place_object(waiting, ROOM, room_id, b))
+            async with database.connection() as third:
+                async with asyncio.timeout(60):
+                    while not await third.fetchval("SELECT cardinality(pg_blocking_pids($1))", pid):
+                        await asyncio.sleep(0.005)
+                fresh = ("a", await start_host(third, "a"))
+            placed = await place_object(other, ROOM, room_id, fresh)
+            assert placed is not None
+            assert (placed.host_id, placed.incarnation) == fresh
+        standing = await placing
+    assert standing is not None
+    assert (standing.host_id, standing.incarnation) == fresh

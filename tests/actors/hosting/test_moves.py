@@ -16,7 +16,9 @@ from actors.hosting.messages import API, ObjectFacts
 from actors.hosting.postgres import PostgresStore
 from actors.link.frames import LinkPeer
 from actors.live_room.client import RoomClient
+from actors.live_room.kind import make_room_kind
 from actors.live_room.messages import Way
+from actors.live_room.review import Question, Verdict
 from kit.settings import LimitSettings, Settings
 from serve_apps.hosting import KINDS
 from storage.database import Database
@@ -262,3 +264,35 @@ async def test_what_nobody_wants_any_more_is_given_up_and_comes_back_when_asked(
                 await asyncio.sleep(0.02)
         for room_id in room_ids:
             assert await say(client, room_id, user_id, "after") == 2
+
+
+async def test_a_line_that_waits_for_moderation_goes_with_its_room(
+    settings: Settings, database: Database, user_id: uuid.UUID
+) -> None:
+    """It was dropped by the former owner, and its sender waited out the whole deadline."""
+    asked: list[uuid.UUID] = []
+
+    async def look(question: Question) -> Verdict:
+        asked.append(question.line_id)
+        if len(asked) <= 3:
+            await asyncio.get_running_loop().create_future()
+        return Verdict.ALLOW
+
+    slow = replace(settings.limits, chat_moderation_timeout_s=3600.0)
+    settings = replace(settings, limits=slow)
+    kinds = (make_room_kind(look),)
+    (room_id,) = await make_rooms(database, user_id, 1)
+    async with database.connection() as connection:
+        guest_id = await create_user_row(connection, "bob")
+    async with (
+        run_host(settings, "host-0", kinds) as first,
+        run_host(settings, "host-1", kinds),
+        run_client(settings, role=API, name="api-0") as client,
+    ):
+        sending = [asyncio.create_task(say(client, room_id, guest_id, f"c{n}")) for n in range(3)]
+        await wait_until(lambda: len(asked) == 3, 60)
+        moved_from = first if first.describe()["objects"] else None
+        target = "host-1" if moved_from else "host-0"
+        await client.move_room(room_id, target)
+        assert sorted(await asyncio.gather(*sending)) == [1, 2, 3]
+    assert len(asked) == 6

@@ -130,6 +130,8 @@ def test_a_held_line_is_shown_to_nobody_until_approved_and_then_in_order(
     assert set(told) == {"kind", "held_id", "at"}
     assert stage.answer(stage.judge(held_id, CYD, is_approved=True)) == "room_rank_too_low"
     assert stage.answer(stage.judge(held_id, is_approved=True)) == "done"
+    shown = stage.entries[-1]
+    assert (shown.user_id, shown.sender) == (BOB.user_id, None), "it is its writer's, and no repeat"
     assert stage.lines() == ["after", "maybe"]
     event = stage.events()[-1]
     assert (event["client_id"], event["user"]["username"]) == ("m", "bob")

@@ -109,7 +109,7 @@ def make_entries(first: int, last: int, text: str = "x") -> list[EntryLine]:
 
 def make_opened(epoch: str, head: int, *, is_complete: bool) -> Opened:
     facts = {"owner_id": str(uuid.UUID(int=3)), "status": "live"}
-    return Opened(ObjectKey("room", ROOM), epoch, head, facts, [], is_complete)
+    return Opened(1, ObjectKey("room", ROOM), epoch, head, facts, [], is_complete)
 
 
 def open_mirror(head: int, entries: list[EntryLine] | None = None) -> RoomMirror:

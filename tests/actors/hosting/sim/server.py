@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from actors.hosting.core import HostRef, ObjectKey, TickOutcome
 from actors.hosting.entries import Batch, Entry, Known, Repeats, Sender
 from storage.database import SequenceTaken
-from storage.hosts import HostEntry
+from storage.hosts import LATE_S, HostEntry
 from storage.placements import Placement
 from tests.actors.hosting.sim.loop import Timeline
 
@@ -234,6 +234,17 @@ class Server:
         self.hosts[host[0]] = replace(row, **new)
         if "state" in new and new["state"] != row.state:
             self.witness.on_host(host, new["state"])
+        return True
+
+    def fence_late_host(self, host: HostRef, left_s: float = LATE_S) -> Statement:
+        yield ("exclusive", host[0])
+        row, now_s = self.hosts.get(host[0]), self.timeline.now_s
+        if row is None or row.incarnation != host[1] or row.state == "fenced":
+            return True
+        if row.expires_at_s >= now_s + left_s or self.started_at_s >= now_s - 2 * left_s:
+            return False
+        self.hosts[host[0]] = replace(row, state="fenced")
+        self.witness.on_host(host, "fenced")
         return True
 
     def fence_expired_hosts(self, ttl_s: float) -> Statement:

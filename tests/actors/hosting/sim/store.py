@@ -196,6 +196,9 @@ class SimStore:
         work_s = self._draw_work_s()
         return bool(await self._change(lambda: self._server.fence_host(host, work_s)))
 
+    async def fence_late(self, host: HostRef) -> bool:
+        return bool(await self._change(lambda: self._server.fence_late_host(host)))
+
     async def fence_expired(self, ttl_s: float) -> list[str]:
         fenced: list[str] = await self._change(lambda: self._server.fence_expired_hosts(ttl_s))
         return fenced
