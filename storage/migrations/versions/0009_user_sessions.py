@@ -2,15 +2,15 @@
 
 from storage.migrations.plain_sql import run_sql
 
-revision = "0008_user_sessions"
-down_revision = "0007_feed_shown"
+revision = "0009_user_sessions"
+down_revision = "0008_live_schedule"
 
 
 def upgrade() -> None:
     """Apply the step."""
-    run_sql("0008_user_sessions.up.sql")
+    run_sql("0009_user_sessions.up.sql")
 
 
 def downgrade() -> None:
     """Take the step back."""
-    run_sql("0008_user_sessions.down.sql")
+    run_sql("0009_user_sessions.down.sql")
