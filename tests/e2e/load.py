@@ -192,13 +192,17 @@ class Viewer:
 
 @dataclass
 class ChatLoad:
-    """Writers of chat lines: each its own person, socket and unbroken row of lines."""
+    """Writers of chat lines: each its own person, socket and unbroken row of lines.
+
+    `refused` counts the failures of which the product told: an error that may be tried again.
+    """
 
     socket_url: str
     room: str
     people: list[Account]
     acknowledged: dict[str, int] = field(default_factory=dict)  # text -> offset
     failures: int = 0
+    refused: int = 0
     _pending: set[str] = field(default_factory=set)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _stopping: bool = False
@@ -258,6 +262,7 @@ class ChatLoad:
                 else:
                     assert answer["retryable"], answer
                     self.failures += 1
+                    self.refused += 1
                     await asyncio.sleep(RETRY_S)
         return text
 
