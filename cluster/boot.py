@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from cluster.crew_link import CrewFailed
 from cluster.health import await_healthy
-from cluster.joining import check_surroundings
+from cluster.joining import check_surroundings, count_promised
 from cluster.port_holders import PortHeld, find_holder, is_free
 from cluster.ray_node import (
     CONTROL,
@@ -104,9 +104,9 @@ def _list_teams(site: Site) -> list[tuple[str, list[str]]]:
 def _count_steps(site: Site) -> int:
     """Return how many lines the start shows."""
     ray = 1 if site.has_own_ray else 0
-    ports_and_schema = 2 if site.is_head else 1
     api = 1 if site.given.http.replicas else 0
-    return ports_and_schema + len(site.servers.list_names()) + ray + len(_list_teams(site)) + api
+    ports_and_database = 2
+    return ports_and_database + len(site.servers.list_names()) + ray + len(_list_teams(site)) + api
 
 
 async def _start_server(site: Site, name: str, step: Step) -> None:
@@ -119,13 +119,23 @@ async def _start_database(site: Site) -> None:
     if POSTGRES in site.servers.list_names():
         with site.screen.step(TITLES[POSTGRES]) as step:
             await _start_server(site, POSTGRES, step)
+    elsewhere = site.given.cluster.connections_elsewhere
+    connections = count_connections(site.given) + elsewhere
     if not site.is_head:
-        return  # the head brings the schema up
+        with site.screen.step("Database connections") as step:  # the head brings the schema up
+            await asyncio.to_thread(
+                *(ask_database, site.environment, site.given.database.url),
+                connections=connections,
+                target="",
+            )
+            step.note = f"{connections} at most, {elsewhere} of them elsewhere"
+        return
     with site.screen.step("Database schema") as step:
         server = site.servers_running.get(POSTGRES)
         dsn = getattr(server, "dsn", "") or site.given.database.url
         step.note = await asyncio.to_thread(
-            run_migrations, site.environment, dsn, count_connections(site.given)
+            *(ask_database, site.environment, dsn),
+            connections=connections + count_promised(site.home),
         )
 
 
@@ -171,11 +181,15 @@ def take_ray(site: Site, running: RayRunning) -> None:
     site.note(NODE, Kind.RAY, "running", pid=running.node.pid)
 
 
-def run_migrations(environment: dict[str, str], dsn: str, connections: int = 1) -> str:
-    """Bring the schema up in a process of its own; return the revision. Raises StartFailed."""
+def ask_database(
+    environment: dict[str, str], dsn: str, *, connections: int = 1, target: str = "head"
+) -> str:
+    """Check in a process of its own that the server admits so many connections, and bring the
+    schema to `target` unless that is ""; return the revision. Raises StartFailed.
+    """
     result = subprocess.run(
         [sys.executable, "-m", "cluster.migrations"],
-        input=json.dumps({"dsn": dsn, "connections": connections}),
+        input=json.dumps({"dsn": dsn, "connections": connections, "target": target}),
         env=environment,
         capture_output=True,
         text=True,

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from cluster import node_commands
 from cluster.apart import run_apart
-from cluster.boot import run_migrations
+from cluster.boot import ask_database
 from cluster.doctor import Verdict, examine
 from cluster.environment import make_environment
 from cluster.home import Home, prepare_home
@@ -205,11 +205,11 @@ def migrate(home: HomeOption = None) -> None:
     )
     servers = Servers(place, settings)
     if settings.database.url:
-        revision = run_migrations(environment, settings.database.url)
+        revision = ask_database(environment, settings.database.url)
     else:
         server = servers.start(POSTGRES)
         try:
-            revision = run_migrations(environment, getattr(server, "dsn", ""))
+            revision = ask_database(environment, getattr(server, "dsn", ""))
         finally:
             if not server.joined:
                 servers.stop(POSTGRES, immediate=False)

@@ -29,6 +29,7 @@ from cluster.keys import (
 )
 from cluster.records import write_private
 from cluster.settings_files import render_toml
+from cluster.topology import count_connections
 from kit.errors import AppError
 from kit.settings import SETTINGS_VARIABLE, Settings, load_settings
 
@@ -81,10 +82,12 @@ def invite(home: Home, name: str, host: str) -> str:
             head=settings.cluster.ray_address,
             ray_address="",
             runners=0,
+            connections_elsewhere=count_connections(settings) + count_promised(home, besides=name),
         ),
     )
     home.invitations.mkdir(mode=0o700, exist_ok=True)
-    write_private(home.invitations / f"{name}.json", json.dumps({"name": name, "host": host}))
+    note = {"name": name, "host": host, "connections": count_connections(invited)}
+    write_private(home.invitations / f"{name}.json", json.dumps(note))
     texts = {
         "token": keys.token.read_text(),
         "authority": authority.certificate,
@@ -96,6 +99,12 @@ def invite(home: Home, name: str, host: str) -> str:
         line for line in render_toml(invited).splitlines() if not line.startswith("home = ")
     )
     return HEADER + body + f"\n\n[{KEYS}]\n" + "\n".join(lines) + "\n"
+
+
+def count_promised(home: Home, besides: str = "") -> int:
+    """Return how many PostgreSQL connections the machines invited so far may open together."""
+    notes = [json.loads(file.read_text()) for file in home.invitations.glob("*.json")]
+    return sum(int(note["connections"]) for note in notes if note["name"] != besides)
 
 
 def accept(home: Home, file: Path) -> None:

@@ -14,15 +14,20 @@ from storage.schema import TooFewConnections, check_connections, migrate
 
 
 def main() -> None:
-    """Read {"dsn", "target"}, move the schema, print the revision."""
+    """Read {"dsn", "connections", "target"}; check, move the schema, print the revision.
+
+    Target "" moves nothing: a machine that joins only checks.
+    """
     request = json.load(sys.stdin)
     try:
         asyncio.run(check_connections(request["dsn"], request.get("connections", 1)))
     except TooFewConnections as error:
         sys.stderr.write(error.text)
         raise SystemExit(DATABASE_REFUSED) from error
-    revision = asyncio.run(migrate(request["dsn"], request.get("target", "head")))
-    sys.stdout.write(f"{revision or 'base'}\n")
+    target = request.get("target", "head")
+    if target:
+        revision = asyncio.run(migrate(request["dsn"], target))
+        sys.stdout.write(f"{revision or 'base'}\n")
 
 
 if __name__ == "__main__":

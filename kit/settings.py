@@ -135,6 +135,9 @@ class ClusterSettings:
     node: str = option("", "Name of this machine in the cluster; empty: its host name.")
     head: str = option("", "Ray of the head (host:port), on a machine that joined one.")
     runners: int = option(1, "Job runners on this node: 0 or 1.")
+    connections_elsewhere: int = option(
+        0, "PostgreSQL connections other machines may open; the invitation counts them."
+    )
     ray_address: str = option("", "GCS address; empty: started by `socialflow up`.")
     ray_port: int = option(6379, "GCS port; a taken one is replaced by a free one.")
     namespace: str = option("socialflow", "Ray namespace of our named actors.")

@@ -140,6 +140,17 @@ class MediaPool:
             del self._running[key]
             running.ended.set()
 
+    async def count_slots(self) -> int | None:
+        """Return how many tasks all nodes run at a time; None while Ray does not say."""
+        if not ray.is_initialized():
+            return None  # asking would start one
+        try:
+            resources = await asyncio.to_thread(cast("Any", ray).cluster_resources)
+        except (ray.exceptions.RayError, ConnectionError, RuntimeError) as error:
+            log.info("media.slots_not_counted", error=repr(error)[:300])
+            return None
+        return int(resources.get("media", 0))
+
     async def cancel(self, key: str) -> bool:
         """Stop the task with this `task_key`; False when it is not running here.
 

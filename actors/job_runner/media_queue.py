@@ -41,15 +41,22 @@ class MediaRank(enum.IntEnum):
 
 
 class MediaQueue:
-    """Lends `slots_max` places in the pool."""
+    """Lends `slots_max` places in the pool; with none, everything waits until there are some."""
 
     def __init__(self, pool: MediaRunner, slots_max: int) -> None:
-        assert slots_max > 0, "at least one media worker is needed"
         self._pool = pool
         self._free = slots_max
         self._order = itertools.count()
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self.slots_max = slots_max
+
+    def resize(self, slots_max: int) -> None:
+        """Lend more places, or fewer: what runs goes on, its place is not lent again."""
+        change, self.slots_max = slots_max - self.slots_max, slots_max
+        if change < 0:
+            self._free += change  # below nothing: so many places are owed
+        for _ in range(change):
+            self._give_place()
 
     @property
     def waiting(self) -> int:
@@ -88,7 +95,7 @@ class MediaQueue:
 
     def _give_place(self) -> None:
         """Hand the place to whoever waits, or keep it free."""
-        while self._waiting:
+        while self._waiting and self._free >= 0:
             _rank, _order, turn = heapq.heappop(self._waiting)
             if not turn.done():
                 turn.set_result(None)

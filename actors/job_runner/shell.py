@@ -6,6 +6,7 @@ A plain class; `cluster/` wraps a subclass from `serve_apps/wiring.py` as the na
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 from collections.abc import Mapping
@@ -33,6 +34,8 @@ from storage.objects import ObjectStore
 
 log = get_log("runner")
 
+COUNT_EVERY_S = 5.0
+
 
 class JobRunnerShell:
     """Owns the ports of one runner. `start` may be called again after Ray restarted the process."""
@@ -50,6 +53,7 @@ class JobRunnerShell:
         self._pool: MediaPool | None = None
         self._runner: JobRunner | None = None
         self._hosts: HostClient | None = None
+        self._counting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open everything and begin; does nothing when it has begun."""
@@ -92,6 +96,7 @@ class JobRunnerShell:
             people=UserClient(self._hosts),
         )
         self._runner = JobRunner(self._ports, self._handlers, self._listeners)
+        self._counting = asyncio.create_task(self._count_slots(self._pool, self._ports.media))
         await self._runner.start()
         log.info("runner.started", pid=os.getpid(), jobs=sorted(self._handlers))
 
@@ -111,6 +116,9 @@ class JobRunnerShell:
         runner, self._runner = self._runner, None
         if runner is None or self._ports is None or self._pool is None:
             return
+        if self._counting is not None:
+            self._counting.cancel()
+            await asyncio.gather(self._counting, return_exceptions=True)
         await runner.drain(deadline_s)
         if self._hosts is not None:
             await self._hosts.close()
@@ -118,3 +126,12 @@ class JobRunnerShell:
         await self._ports.cache.close()
         await self._ports.database.close()
         log.info("runner.drained", pid=os.getpid())
+
+    async def _count_slots(self, pool: MediaPool, queue: MediaQueue) -> None:
+        """Lend as many places as all nodes together have, for nodes come and go."""
+        while True:
+            slots = await pool.count_slots()
+            if slots is not None and slots != queue.slots_max:
+                log.info("runner.media_slots", before=queue.slots_max, now=slots)
+                queue.resize(slots)
+            await asyncio.sleep(COUNT_EVERY_S)

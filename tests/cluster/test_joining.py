@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import ssl
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,18 @@ from cryptography import x509
 
 from cluster.drain import choose_actors
 from cluster.home import Home, prepare_home
-from cluster.joining import InvitationRefused, accept, check_surroundings, invite
+from cluster.joining import (
+    InvitationRefused,
+    accept,
+    check_surroundings,
+    count_promised,
+    invite,
+)
 from cluster.keys import ClusterKeys, KeysMissing, ensure_keys
 from cluster.records import write_private
 from cluster.settings_files import load_installation, write_running_settings
 from cluster.site import Site
-from cluster.topology import list_actors, list_ports, list_resources
+from cluster.topology import count_connections, list_actors, list_ports, list_resources
 from kit.settings import ClusterSettings, ObjectSettings, Settings
 
 pytestmark = pytest.mark.unit
@@ -100,10 +107,24 @@ def test_who_was_invited_makes_the_head_look_often_for_lost_nodes(head: Home, in
     assert json.loads((head.invitations / "b.json").read_text()) == {
         "name": "b",
         "host": "127.0.0.2",
+        "connections": 34,
     }
     site = make_site(head)
     assert site.is_brisk
     assert site.environment["RAY_health_check_failure_threshold"] == "4"
+
+
+def test_an_invitation_counts_the_connections_of_the_head_and_of_everybody_else_invited(
+    head: Home, invitation: Path
+):
+    def read_elsewhere(text: str) -> int:
+        return int(tomllib.loads(text)["cluster"]["connections_elsewhere"])
+
+    alone = count_connections(Settings())
+    assert read_elsewhere(invitation.read_text()) == alone
+    assert read_elsewhere(invite(head, "c", "127.0.0.3")) == alone + 34
+    assert read_elsewhere(invite(head, "b", "127.0.0.2")) == alone + 34  # that of c, not its own
+    assert count_promised(head) == 2 * 34
 
 
 def test_one_node_alone_is_not_watched_so_closely(head: Home):

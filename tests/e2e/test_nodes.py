@@ -27,7 +27,7 @@ DEADLINE_S = 60
 SECOND = "127.0.0.2"
 ROOMS_MAX = 12
 CARRIED = ("host-0@b", "edge-0@b")
-SMALL = {"hosts_count": "1", "http_replicas": "1", "cluster_media_workers": "0"}
+SMALL = {"hosts_count": "1", "http_replicas": "1"}
 OF_THE_HEAD = ("host-0", "host-1", "edge-0", "runner", "api")
 
 
@@ -65,6 +65,12 @@ def get_nodes(product: Product) -> dict[str, bool]:
 def list_healthy(product: Product) -> set[str]:
     """Return the names of the parts that are well."""
     return {part["name"] for part in product.status()["parts"] if part["health"] == "healthy"}
+
+
+def count_media_slots(product: Product) -> int:
+    """Return how many media tasks the runner begins at a time."""
+    runner = product.find_part("runner")
+    return int(runner.facts.get("media_slots", 0)) if runner else 0
 
 
 async def open_rooms(head: Product, people: list[Account], *wanted: str) -> dict[str, str]:
@@ -179,6 +185,7 @@ async def test_both_nodes_carry_rooms_and_edges_and_talk_over_tls(
     carried = {*CARRIED, "api"}
     await_true(lambda: carried <= list_healthy(second), "the second node carries its part")
     assert (await read_edges(head)).keys() == {head.settings.node_name, "b"}
+    await_true(lambda: count_media_slots(head) == 2, "the runner lends the slots of both nodes")
     rooms = await open_rooms(head, people, "", "b")
     for room in rooms.values():
         # One viewer at each edge: one of the two is away from the room's host.
@@ -283,3 +290,4 @@ async def test_a_node_that_goes_down_leaves_in_order_and_no_request_fails(
         "the head carries on with what is left",
     )
     await_true(lambda: not get_nodes(head)["b"], "the head knows that it left")
+    await_true(lambda: count_media_slots(head) == 1, "the runner lends those of the head alone")

@@ -89,6 +89,33 @@ async def test_a_caller_that_goes_away_gives_its_place_to_the_next():
     assert await asyncio.create_task(_run_and_end(queue, pool)) == "again"
 
 
+async def test_places_of_a_node_that_joins_are_lent_and_those_of_one_that_leaves_are_not():
+    pool = Gatekeeper()
+    queue = MediaQueue(pool, 0)
+    tasks = [asyncio.create_task(queue.run(f"t{n}", n, rank=MediaRank.MORE)) for n in range(6)]
+    await settle()
+    assert pool.begun == []
+    queue.resize(3)
+    await settle()
+    assert pool.begun == ["t0", "t1", "t2"]
+    queue.resize(1)
+    await settle()
+    assert len(pool.running) == 3  # what had begun goes on
+    for ended in ("t0", "t1"):
+        pool.running[ended].set()
+        await settle()
+        assert pool.begun == ["t0", "t1", "t2"]
+    pool.running["t2"].set()
+    await settle()
+    assert pool.begun == ["t0", "t1", "t2", "t3"]
+    queue.resize(2)
+    await settle()
+    assert list(pool.running) == ["t3", "t4"]
+    await end_all(pool)
+    assert await asyncio.gather(*tasks) == [0, 1, 2, 3, 4, 5]
+    assert pool.most == 3
+
+
 async def _run_and_end(queue: MediaQueue, pool: Gatekeeper) -> Any:
     task = asyncio.create_task(queue.run("again", "again", rank=MediaRank.MORE))
     await settle()

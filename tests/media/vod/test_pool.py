@@ -118,6 +118,7 @@ async def test_a_task_runs_nicely_in_another_process_with_the_store(
     assert pid != os.getpid()
     assert niceness == 19
     assert (tmp_path / "seen/by-task").read_bytes() == b"yes"
+    assert await pool.count_slots() == 1
 
 
 async def test_other_work_never_gets_the_process_of_a_media_task(pool: MediaPool):
