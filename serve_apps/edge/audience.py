@@ -28,8 +28,9 @@ from storage.users import list_presence_audiences
 from storage.videos import find_video
 
 ACCESS_FRESH_S = 1.0
+EVERYONE = "everyone"
 SEEN_BY = {
-    "everyone": Visibility.PUBLIC,
+    EVERYONE: Visibility.PUBLIC,
     "followers": Visibility.FOLLOWERS,
     "nobody": Visibility.PRIVATE,
 }
@@ -90,6 +91,14 @@ class Audience:
         if live is None:
             raise NotFound
         await self._check_sight(live.visibility, live.owner_id, viewer_id)
+
+    async def list_discreet(self, user_ids: list[uuid.UUID]) -> set[uuid.UUID]:
+        """Return which of these people do not show everybody whether they are there."""
+        try:
+            chosen = await self._read_presences(user_ids)
+        except LOST_CONNECTION as error:
+            raise DatabaseBusy(retry_after_s=1) from error
+        return {user_id for user_id in user_ids if chosen.get(user_id) != EVERYONE}
 
     async def find_membership(self, room_id: uuid.UUID, user_id: uuid.UUID) -> Membership:
         """Return what a person is to the live's owner; nobody can subscribe yet."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from actors.hosting.client import HostClient
@@ -231,6 +231,9 @@ class MirrorShelf(Generic[Mirror]):
 
     def __len__(self) -> int:
         return len(self._mirrors)
+
+    def __iter__(self) -> Iterator[Mirror]:
+        return iter(list(self._mirrors.values()))
 
     def find(self, object_id: uuid.UUID) -> Mirror | None:
         """Return a channel that is held."""

@@ -47,6 +47,7 @@ from serve_apps.edge.liveness import EdgeVitals, Heartbeat, LoopWatch
 from serve_apps.edge.logins import LoginPorts, Logins
 from serve_apps.edge.media_sessions import MediaSessions
 from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
+from serve_apps.edge.presence_checks import PresenceChecks
 from serve_apps.edge.room_mirrors import RoomMirror, RoomMirrors
 from serve_apps.edge.socket_echo import echo_frames
 from serve_apps.edge.socket_server import SocketServer
@@ -137,6 +138,7 @@ class EdgeServer:
                 ("edge-revocations", self._revocations.run()),
                 ("edge-live-access", self._lives.run()),
                 ("edge-players", self._recheck_players()),
+                ("edge-presence", self._presence.run()),
                 ("edge-tidy", self._tidy()),
             )
         ]
@@ -249,6 +251,7 @@ class EdgeServer:
         talk = TalkPorts(logins, self._audience, self._rooms, self._users, client, self._ephemeral)
         self._sockets = SocketServer(settings, ports.clock, talk, lambda: self._watch.is_breathless)
         self._events = EventServer(self._sockets, talk)
+        self._presence = PresenceChecks(self._users, self._audience, self._sockets.recheck)
         self._revocations.on_revoked(self._sockets.end_session)
         self._revocations.on_revoked(self._sessions.end_login)
         self._lives.on_changed(self._sockets.recheck_room)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -119,10 +119,14 @@ class SocketServer:
 
     def recheck_room(self, room_id: uuid.UUID) -> None:
         """A live was hidden, shown or deleted: let those go who may not see it any more."""
-        room = ChannelName(ChannelKind.ROOM, room_id)
-        for socket, conversation in list(self._open.items()):
-            if str(room) in socket.channels:
-                self._own(conversation.recheck([room]), "socket-recheck")
+        self.recheck(self._open, ChannelName(ChannelKind.ROOM, room_id))
+
+    def recheck(self, sockets: Iterable[Follower], channel: ChannelName) -> None:
+        """Let those of these sockets go that follow a channel and may not any more."""
+        for socket in list(sockets):
+            conversation = self._open.get(socket)
+            if conversation is not None and str(channel) in socket.channels:
+                self._own(conversation.recheck([channel]), "socket-recheck")
 
     async def sweep(self) -> None:
         """Look after slow and idle sockets until cancelled."""

@@ -63,6 +63,11 @@ class UserMirror(ChannelMirror):
 
     # Whoever may see whether the person is there
 
+    @property
+    def watchers(self) -> list[Follower]:
+        """The sockets that are shown whether the person is there."""
+        return list(self._watchers)
+
     def watch_presence(self, socket: Follower) -> None:
         """Show the person's presence to a socket from now on, first as it is."""
         self._watchers[socket] = None

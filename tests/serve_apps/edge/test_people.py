@@ -255,6 +255,25 @@ async def test_presence_is_for_whom_the_person_chose(
     assert seen == [stranger, bob, ada]
 
 
+async def test_who_hides_is_not_shown_to_those_any_more_who_see_them(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve_apps.edge.presence_checks.CHECK_EVERY_S", 0.1)
+    async with (
+        stage.visit(0, stage.ada, stage.channel) as ada,
+        stage.visit(1, stage.bob, stage.presence) as bob,
+    ):
+        await ada.subscribe(stage.presence)
+        await bob.wait(lambda: presences(bob) == ["online"])
+        await set_audience(stage, "nobody")
+        await bob.wait(lambda: any(e.get("channel") == stage.presence for e in bob.errors), 60.0)
+        await ada.say(type="away")
+        await ada.wait(lambda: presences(ada)[-1:] == ["away"])
+        await bob.ask(type="ping")
+        assert presences(bob) == ["online"]
+        assert not ada.errors
+
+
 async def test_a_follower_sees_the_presence_that_is_for_followers(stage: Stage) -> None:
     await set_audience(stage, "followers")
     async with stage.database.connection() as connection:
