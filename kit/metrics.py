@@ -1,8 +1,17 @@
-"""Every metric, declared once: the unit closes the name, labels come from closed sets."""
+"""Every metric, declared once: the unit closes the name, labels come from closed sets.
+
+Each process counts for itself and writes Prometheus's text; docs/operations.md says where to read.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+__all__ = ["CONTENT_TYPE", "join_metrics", "write_metrics"]
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -63,6 +72,19 @@ TICK_ENTRIES = Histogram(
     ["kind"],
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
 )
+PASSIVATIONS = Counter(
+    "socialflow_passivations_total",
+    "Hosted objects put away: idle, moved, drained, displaced by another owner, or broken.",
+    ["kind", "why"],
+)
+FANOUT_MESSAGES = Counter(
+    "socialflow_fanout_messages_total", "What hosts told links that follow an object.", ["kind"]
+)
+OBJECT_RESUMES = Counter(
+    "socialflow_object_resumes_total",
+    "Links that began to follow an object, by what served what they had missed.",
+    ["kind", "source"],
+)
 ACTIVATIONS = Counter(
     "socialflow_activations_total", "Hosted objects loaded from storage.", ["kind"]
 )
@@ -72,6 +94,47 @@ FEEDS_RANKED = Counter(
     ["outcome"],
 )
 LINK_FRAMES = Counter("socialflow_link_frames_total", "Frames between hosts and edges.", ["type"])
+LINKS_ENDED = Counter(
+    "socialflow_links_ended_total",
+    "Links that ended, by the peer's role and why; overflow: it did not read fast enough.",
+    ["role", "reason"],
+)
 UPLOAD_BYTES = Counter("socialflow_upload_bytes_total", "Acknowledged upload bytes.")
 MEDIA_SESSIONS = Gauge("socialflow_media_sessions", "WebRTC sessions on this edge.", ["role"])
 LOOP_LAG = Histogram("socialflow_loop_lag_seconds", "Event loop lag.", buckets=SECONDS)
+
+
+JOINED = ("socialflow_", "process_")
+"""What is told of other processes."""
+
+
+class _Joined:
+    """This process's metrics, and the samples of others under a label that names them."""
+
+    def __init__(self, label: str, others: Mapping[str, bytes]) -> None:
+        self._label = label
+        self._others = others
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield each family once, whoever counted it."""
+        families = {family.name: family for family in REGISTRY.collect()}
+        for name, text in self._others.items():
+            for family in text_string_to_metric_families(text.decode()):
+                if not family.name.startswith(JOINED) or family.name.endswith("_created"):
+                    continue
+                mine = families.setdefault(
+                    family.name, Metric(family.name, family.documentation, family.type)
+                )
+                for sample in family.samples:
+                    mine.add_sample(sample.name, {**sample.labels, self._label: name}, sample.value)
+        return families.values()
+
+
+def write_metrics() -> bytes:
+    """Write what this process counted."""
+    return generate_latest()
+
+
+def join_metrics(label: str, others: Mapping[str, bytes]) -> bytes:
+    """Write what this process counted, and what others wrote, by their names in `label`."""
+    return generate_latest(_Joined(label, others))

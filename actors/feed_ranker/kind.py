@@ -92,6 +92,11 @@ FEED_KIND = Kind(
     signals=(),
     answers=(Ranking,),
     objects_max=RANKERS_MAX,
-    store=KindStore(load=load_ranker, write=write_rankers, read_after=read_entries_after),
+    store=KindStore(
+        load=load_ranker,
+        write=write_rankers,
+        read_after=read_entries_after,
+        connections_max=1,  # no room, publisher or chat waits for a feed's order
+    ),
 )
 """Readers' rankers, for the hosts that run them and the API that asks them."""

@@ -29,6 +29,8 @@ from actors.hosting.messages import (
     Gone,
     HistoryAsk,
     HistoryPage,
+    Measure,
+    Measured,
     Move,
     Opened,
     Refused,
@@ -56,7 +58,7 @@ DOUBT_TIMEOUT_S = 5.0
 RETRY_FIRST_S = 0.02
 RETRY_MAX_S = 1.0
 REQUESTS_PER_OBJECT_MAX = 500
-ANSWERS = (Stored, Done, Denied, Answered, HistoryPage, SurveyPage)
+ANSWERS = (Stored, Done, Denied, Answered, HistoryPage, SurveyPage, Measured)
 Answer = TypeVar("Answer")
 
 
@@ -163,18 +165,42 @@ class HostClient:
     ) -> SurveyPage:
         """Return what runs on a host, in order of ids; raises LinkRefused or ObjectUnanswered."""
         number = next(self._numbers)
-        request = Request(number, Survey(number, kind, after, limit))
-        self._requests[number] = request
+        return await self._ask_host(host, Survey(number, kind, after, limit), SurveyPage)
+
+    async def measure_hosts(self) -> dict[str, bytes]:
+        """Return what each living host counted, as Prometheus's text; silent ones are left out.
+
+        Raises DatabaseBusy when nobody knows which hosts live.
+        """
+
+        async def measure(host: HostEntry) -> tuple[str, bytes] | None:
+            try:
+                answer = await self._ask_host(host, Measure(next(self._numbers)), Measured)
+            except AppError as error:
+                log.info("host_client.not_measured", host=host.id, error=type(error).__name__)
+                return None
+            return host.id, answer.text
+
+        hosts = await self._ports.store.list_live_hosts()
+        answers = await asyncio.gather(*(measure(host) for host in hosts))
+        return dict(answer for answer in answers if answer is not None)
+
+    async def _ask_host(
+        self, host: HostEntry, message: Survey | Measure, kind: type[Answer]
+    ) -> Answer:
+        """Ask a host of itself; raises LinkRefused or ObjectUnanswered."""
+        request = Request(message.request_id, message)
+        self._requests[request.number] = request
         try:
             async with asyncio.timeout(SURVEY_TIMEOUT_S):
                 link = await self._open_link((host.id, host.incarnation), host.address)
-                page = await request.ask(link)
+                answer = await request.ask(link)
         except TimeoutError as error:
             raise ObjectUnanswered from error
         finally:
-            del self._requests[number]
-        assert isinstance(page, SurveyPage), "hosts answer a request in its own kind"
-        return page
+            del self._requests[request.number]
+        assert isinstance(answer, kind), "hosts answer a request in its own kind"
+        return answer
 
     # Links
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from actors.hosting.core import Core, CoreTerms, HostRef, ObjectKey, index_kinds
@@ -20,7 +21,7 @@ from actors.hosting.messages import HOST, Unsure, accept_from_peers
 from actors.hosting.mover import Mover, MoverPorts
 from actors.hosting.ports import HostLink, HostPorts, LinkListener
 from actors.hosting.reception import Reception, ReceptionPorts
-from actors.hosting.roster import Roster, RosterPorts
+from actors.hosting.roster import Roster, RosterPorts, Why
 from actors.hosting.supervision import FailureBook, Intensity
 from actors.hosting.ticks import TickPorts, TickWriter
 from actors.link.frames import LinkPeer
@@ -194,7 +195,7 @@ class Host:
             find_core=self._roster.find_core,
             act=self._roster.act,
             guard=self._roster.guard,
-            on_displaced=self._roster.put_away,
+            on_displaced=partial(self._roster.put_away, why=Why.DISPLACED),
             clock=ports.clock,
         )
         self._writers = {kind: TickWriter(kind, ticks) for kind in self._kinds}

@@ -43,6 +43,7 @@ from actors.hosting.ports import HostLink, HostStore
 from actors.hosting.rates import RateMeter
 from actors.link.frames import LinkLost
 from kit.errors import AppError
+from kit.metrics import FANOUT_MESSAGES, OBJECT_RESUMES
 
 MISSED_MAX = 2000
 PAGE_MAX = 200
@@ -133,22 +134,28 @@ class Hosted:
 
         The answer is complete at the moment it is returned: call `admit` before awaiting again.
         """
+        source, missed = await self._find_missed(store, ask)
+        OBJECT_RESUMES.labels(self.kind.name, source).inc()
+        return missed
+
+    async def _find_missed(self, store: HostStore, ask: Open) -> tuple[str, list[Entry] | None]:
+        """Return what a peer missed, and where that was found; nothing is awaited afterwards."""
         core, log = self.core, self.core.log
         if ask.epoch is None:
-            return []
+            return "fresh", []
         if ask.epoch != str(core.epoch) or ask.seq > log.head:
-            return None
+            return "reload", None
         entries = log.find_entries_after(ask.seq)
         if entries is not None:
-            return entries
+            return "memory", entries
         if log.head - ask.seq > MISSED_MAX:
-            return None
+            return "reload", None
         stored = await store.read_after(self.key, ask.seq, MISSED_MAX)
         if stored and stored[0].seq != ask.seq + 1:
-            return None  # what came between was purged
+            return "reload", None  # what came between was purged
         older = [entry for entry in stored if entry.seq <= log.head]
         newer = log.find_entries_after(older[-1].seq if older else ask.seq)
-        return None if newer is None else older + newer
+        return ("reload", None) if newer is None else ("storage", older + newer)
 
     async def read_page(self, store: HostStore, ask: HistoryAsk) -> HistoryPage:
         """Return the page of entries a peer asked for; raises when storage is away."""
@@ -168,6 +175,7 @@ class Hosted:
         ]
 
     def _tell(self, message: Entries | Shown) -> None:
+        FANOUT_MESSAGES.labels(self.kind.name).inc(len(self.followers))
         for link in list(self.followers.values()):
             send_to(link, message)
 

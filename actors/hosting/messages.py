@@ -101,6 +101,12 @@ class Survey(Message, frozen=True):
     limit: int
 
 
+class Measure(Message, frozen=True):
+    """Write what this host's process counted."""
+
+    request_id: int
+
+
 # From a host
 
 
@@ -189,6 +195,13 @@ class SurveyPage(Message, frozen=True):
     objects: list[ObjectFacts]
 
 
+class Measured(Message, frozen=True):
+    """Prometheus's text."""
+
+    request_id: int
+    text: bytes
+
+
 class Stored(Message, frozen=True):
     """What was sent is stored under this number, as this kind of entry."""
 
@@ -230,7 +243,7 @@ def accept_from_peers(kinds: Sequence[Kind]) -> Mapping[str, Any]:
 def accept_from_host(kinds: Sequence[Kind]) -> Any:
     """Return what hosts may send to whoever asks them."""
     telling = (Opened, Refused, Unsure, Gone, Entries, Shown)
-    answering = (HistoryPage, SurveyPage, Stored, Done, Denied)
+    answering = (HistoryPage, SurveyPage, Measured, Stored, Done, Denied)
     signals = [signal for kind in kinds for signal in kind.signals]
     answers = [answer for kind in kinds for answer in kind.answers]
     filled = [(Signalled, signals), (Answered, answers)]
@@ -241,7 +254,7 @@ def accept_from_host(kinds: Sequence[Kind]) -> Any:
 
 def _accept_from(role: str, kinds: Sequence[Kind]) -> Any:
     commands = [command for kind in kinds for command in kind.commands.get(role, ())]
-    operating = [Move, Survey] if role == API else []
+    operating = [Move, Survey, Measure] if role == API else []
     asking = [_fill(Ask, commands), _fill(Tell, commands)] if commands else []
     return _join([Open, Close, HistoryAsk, *asking, *operating])
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from actors.hosting.core import HostRef
 from actors.hosting.hosted import Hosted
 from actors.hosting.ports import HostStore
-from actors.hosting.roster import Roster
+from actors.hosting.roster import Roster, Why
 from kit.errors import AppError, Conflict, Unavailable
 from kit.logs import get_log
 from kit.metrics import MOVES
@@ -62,12 +62,12 @@ class Mover:
         except AppError:
             # Nobody knows who owns it now; followers ask.
             roster.doubt(key)
-            roster.put_away(key)
+            roster.put_away(key, Why.DISPLACED)
             raise
         if moved_to is None:
             roster.resume(hosted)
             raise TargetAway
-        roster.put_away(key, moved_to)
+        roster.put_away(key, Why.MOVED, moved_to)
         MOVES.labels(key.kind).inc()
         log.info("object.moved", kind=key.kind, object_id=str(key.id), host=target.id)
 
@@ -99,7 +99,7 @@ class Mover:
                 try:
                     if not hosted.followers or target is None:
                         await self._stop(hosted)
-                        self._ports.roster.put_away(hosted.key)
+                        self._ports.roster.put_away(hosted.key, Why.DRAINED)
                         continue
                     loads[target] += 1
                     await self.move(hosted, targets[target])

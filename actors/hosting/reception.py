@@ -20,6 +20,8 @@ from actors.hosting.messages import (
     Close,
     Done,
     HistoryAsk,
+    Measure,
+    Measured,
     Move,
     Open,
     Refused,
@@ -34,6 +36,7 @@ from actors.hosting.supervision import ObjectFailing
 from actors.link.frames import LinkLost
 from kit.errors import AppError
 from kit.logs import get_log
+from kit.metrics import write_metrics
 
 log = get_log("host")
 
@@ -85,6 +88,8 @@ class Reception:
             self._ports.start(self._move(link, message), "host-move")
         elif isinstance(message, Survey):
             self._send_survey(link, message)
+        elif isinstance(message, Measure):
+            send_to(link, Measured(message.request_id, write_metrics()))
 
     def forget_link(self, name: str) -> None:
         """A peer is gone: what it was opening is forgotten."""

@@ -8,6 +8,7 @@ is put away and rebuilt from storage when it is next asked for, five times a min
 from __future__ import annotations
 
 import asyncio
+import enum
 import heapq
 import uuid
 from collections import Counter
@@ -33,7 +34,7 @@ from actors.hosting.supervision import FailureBook, Guard, Intensity, ObjectFail
 from actors.hosting.timetable import Timetable
 from kit.errors import AppError, Unavailable
 from kit.logs import get_log
-from kit.metrics import ACTIVATIONS, COMMANDS_REFUSED, OBJECTS_FAILED, OBJECTS_RUNNING
+from kit.metrics import ACTIVATIONS, COMMANDS_REFUSED, OBJECTS_FAILED, OBJECTS_RUNNING, PASSIVATIONS
 from storage.placements import Placement
 
 log = get_log("host")
@@ -44,6 +45,16 @@ DUE_PER_ROUND_MAX = 2_000
 DOUBT_S = 30.0
 """For how long a statement whose sender gave up may still be executed."""
 OBJECT_INTENSITY = Intensity(failures_max=5, within_s=60.0, pause_s=30.0)
+
+
+class Why(enum.StrEnum):
+    """Why an object does not run here any more."""
+
+    IDLE = "idle"
+    MOVED = "moved"
+    DRAINED = "drained"
+    DISPLACED = "displaced"
+    BROKEN = "broken"
 
 
 class HostFull(Unavailable):
@@ -289,22 +300,21 @@ class Roster:
     def fail(self, key: ObjectKey, error: BaseException) -> None:
         """The object broke: put it away; it is rebuilt from storage when it is next asked for."""
         self._note_failure(key, error)
-        self.put_away(key, is_broken=True)
+        self.put_away(key, Why.BROKEN)
 
-    def put_away(
-        self, key: ObjectKey, moved_to: Placement | None = None, *, is_broken: bool = False
-    ) -> None:
+    def put_away(self, key: ObjectKey, why: Why, moved_to: Placement | None = None) -> None:
         """Stop an object; tell its followers, and who waits for an answer, to look elsewhere."""
         hosted = self._objects.get(key)
         if hosted is None:
             return
         hosted.is_stopped = True
-        if not is_broken:
+        if why is not Why.BROKEN:
             self.abandon_questions(hosted)
         if self._objects.pop(key, None) is None:
             return  # it broke just now, and was put away for that
         self._counts[key.kind] -= 1
         OBJECTS_RUNNING.labels(key.kind).dec()
+        PASSIVATIONS.labels(key.kind, why).inc()
         hosted.settled.set()
         self._timetable.set_due(key, None)
         for requester in hosted.core.log.list_requesters():
@@ -316,7 +326,7 @@ class Roster:
     def give_up(self, hosted: Hosted) -> None:
         """Stop an object and its ownership; whoever asks for it next places it anew."""
         key = hosted.key
-        self.put_away(key)
+        self.put_away(key, Why.IDLE)
         self._leaving[key] = self._ports.start(self._release(key), "host-release")
 
     async def _release(self, key: ObjectKey) -> None:
@@ -341,7 +351,7 @@ class Roster:
                 found = await self._ports.store.find_placement(key)
                 owner = None if found is None else (found.host_id, found.incarnation)
                 if owner != self._ports.host and self._objects.get(key) is hosted:
-                    self.put_away(key)
+                    self.put_away(key, Why.DISPLACED)
             if until_s <= now_s:
                 self._doubtful.pop(key, None)
 

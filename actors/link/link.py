@@ -23,7 +23,7 @@ from actors.link.frames import (
     read_length,
 )
 from kit.logs import get_log
-from kit.metrics import LINK_FRAMES
+from kit.metrics import LINK_FRAMES, LINKS_ENDED
 
 log = get_log("link")
 
@@ -117,6 +117,7 @@ class Link:
         for task in self._tasks:
             if task is not current:
                 task.cancel()
+        LINKS_ENDED.labels(self.peer.role, reason).inc()
         log.info("link.lost", role=self.peer.role, peer=self.peer.name, reason=reason)
         self._parts.owner.on_link_lost(self, reason)
 

@@ -112,6 +112,7 @@ class ApiServer:
                 clock=SystemClock(),
                 rooms=RoomClient(self._hosts),
                 rankers=self._rankers,
+                measure_hosts=self._hosts.measure_hosts,
             )
         )
         self._sockets = open_sockets(settings.http)

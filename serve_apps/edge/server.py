@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from actors.hosting.client import HostClient
 from actors.hosting.core import ObjectKey
@@ -32,6 +31,7 @@ from actors.user_session.kind import USER_KIND
 from kit.clock import Clock
 from kit.errors import AppError, Unavailable
 from kit.logs import get_log
+from kit.metrics import CONTENT_TYPE, write_metrics
 from kit.settings import Settings
 from media.sfu.options import SfuOptions
 from media.sfu.server import Sfu
@@ -342,4 +342,4 @@ class EdgeServer:
 
 
 async def _answer_metrics(_request: web.Request) -> web.StreamResponse:
-    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return web.Response(body=write_metrics(), headers={"Content-Type": CONTENT_TYPE})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+import asyncio
 
-from kit.errors import Unavailable
+from fastapi import Request, Response
+
+from kit.errors import AppError, Unavailable
+from kit.metrics import CONTENT_TYPE, join_metrics
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
 from serve_apps.health.schemas import DetailedHealth, Health, PartReport
@@ -13,6 +15,8 @@ from serve_apps.health.service import DOWN, check_parts, decide_status, read_ver
 from serve_apps.http.routes import Routes
 from serve_apps.http.state import Ports
 
+HOSTS_WAIT_S = 3.0
+"""Of the ten seconds that Prometheus waits for a scrape."""
 routes = Routes(prefix="", tag="health")
 
 
@@ -96,9 +100,14 @@ async def get_detailed_health(ports: Ports, request: Request) -> DetailedHealth:
     "/metrics",
     permission=Permission.PUBLIC,
     rate=RateTier.NONE,
-    summary="Metrics of this replica for Prometheus",
+    summary="Metrics of this replica and of every host, for Prometheus",
     in_schema=False,
 )
-async def get_metrics() -> Response:
-    """Write every metric in the text format."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+async def get_metrics(ports: Ports) -> Response:
+    """Write every metric in the text format; a host that is silent, or cannot be found, is not."""
+    try:
+        async with asyncio.timeout(HOSTS_WAIT_S):
+            hosts = await ports.measure_hosts()
+    except (AppError, TimeoutError):
+        hosts = {}
+    return Response(join_metrics("host", hosts), media_type=CONTENT_TYPE)

@@ -7,7 +7,7 @@ transaction commits before the answer leaves (see `routes.py`), so an acknowledg
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, cast
@@ -65,6 +65,11 @@ class FeedRanking(Protocol):
         ...
 
 
+async def measure_no_hosts() -> dict[str, bytes]:
+    """Return what hosts counted where none run."""
+    return {}
+
+
 @dataclass(frozen=True)
 class ApiPorts:
     """Everything outside that the API's features use; whoever made it opens and closes it."""
@@ -76,6 +81,8 @@ class ApiPorts:
     clock: Clock
     rooms: RoomCommands
     rankers: FeedRanking = field(default_factory=NewestFirst)
+    measure_hosts: Callable[[], Awaitable[dict[str, bytes]]] = measure_no_hosts
+    """Ask each living host for its metrics, as Prometheus's text by its name."""
 
 
 class RequestTransaction:

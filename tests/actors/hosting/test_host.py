@@ -24,6 +24,7 @@ from tests.actors.hosting.stage import (
     run_child_host,
     run_client,
     run_host,
+    run_host_client,
     write_settings,
 )
 from tests.storage.live_rows import create_room_row, create_user_row
@@ -308,3 +309,16 @@ async def wait_for_status(database: Database, status: str) -> None:
     async with asyncio.timeout(10), database.connection() as connection:
         while await connection.fetchval("SELECT status FROM lives") != status:
             await asyncio.sleep(0.05)
+
+
+async def test_the_api_reads_what_each_host_counted(settings: Settings, cast: Cast) -> None:
+    async with (
+        run_host(settings, "host-0"),
+        run_host(settings, "host-1"),
+        run_host_client(settings, name="api-0", role=API) as hosts,
+    ):
+        await cast.say(RoomClient(hosts), "c1")
+        measured = await hosts.measure_hosts()
+    assert set(measured) == {"host-0", "host-1"}
+    for text in measured.values():
+        assert b'socialflow_activations_total{kind="room"}' in text

@@ -6,11 +6,12 @@ import dataclasses
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from serve_apps.api.app import build_app
 from serve_apps.http.state import ApiPorts
 from storage.cache import Cache
-from storage.database import Database, PoolOptions
+from storage.database import Database, DatabaseBusy, PoolOptions
 from tests.serve_apps.api_client import make_client
 
 pytestmark = pytest.mark.db
@@ -55,3 +56,24 @@ async def test_metrics_count_requests_by_route_and_never_by_person(client: httpx
     text = (await client.get("/metrics")).text
     assert 'route="/v1/users/{username}"' in text
     assert "somebody" not in text
+
+
+async def test_metrics_show_what_hosts_counted_and_stay_when_none_can_be_found(
+    app: FastAPI, client: httpx.AsyncClient, ports: ApiPorts
+):
+    async def measure() -> dict[str, bytes]:
+        running = b'socialflow_objects_running{kind="room"} 9\n'
+        return {"host-7": b"# TYPE socialflow_objects_running gauge\n" + running}
+
+    async def fail() -> dict[str, bytes]:
+        raise DatabaseBusy
+
+    app.state.ports = dataclasses.replace(ports, measure_hosts=measure)
+    assert (
+        'socialflow_objects_running{host="host-7",kind="room"} 9.0'
+        in (await client.get("/metrics")).text
+    )
+    app.state.ports = dataclasses.replace(ports, measure_hosts=fail)
+    answer = await client.get("/metrics")
+    assert answer.status_code == 200
+    assert "host-7" not in answer.text
