@@ -3,7 +3,7 @@ import { render } from "preact";
 import "./look/tokens.css";
 import "./look/base.css";
 import { refreshProfile } from "./accounts/me";
-import { followSession } from "./kit/realtime";
+import { followAttention, followSession } from "./kit/realtime";
 import { followLinks } from "./kit/router";
 import { followOtherTabs } from "./kit/session";
 import { App } from "./shell/app";
@@ -11,6 +11,7 @@ import { App } from "./shell/app";
 followLinks();
 followOtherTabs();
 followSession();
+followAttention();
 void refreshProfile();
 
 const root = document.getElementById("app");

@@ -6,7 +6,7 @@ import { Field, TextField } from "../kit/field";
 import { useLoad, type Loaded } from "../kit/load";
 import { Ago } from "../kit/prose";
 import { useTitle } from "../kit/router";
-import { currentUser, keepUser, type SessionUser } from "../kit/session";
+import { currentUser, keepUser, type PresenceAudience, type SessionUser } from "../kit/session";
 import { Failure, Skeleton } from "../kit/states";
 import { useStore } from "../kit/store";
 import { setTheme, theme, type Theme } from "../kit/theme";
@@ -32,6 +32,7 @@ export default function SettingsPage() {
       <h1>Settings</h1>
       {user && <ProfileForm key={user.id} user={user} />}
       <ThemeChoice />
+      {user && <PresenceChoice user={user} />}
       <PasswordForm onChanged={sessions.reload} />
       <Sessions sessions={sessions} />
     </div>
@@ -120,6 +121,47 @@ function ThemeChoice() {
               value={choice.value}
               checked={chosen === choice.value}
               onChange={() => setTheme(choice.value)}
+            />
+            <span>{choice.label}</span>
+          </label>
+        ))}
+      </fieldset>
+    </section>
+  );
+}
+
+const AUDIENCES: readonly { value: PresenceAudience; label: string }[] = [
+  { value: "everyone", label: "Everyone" },
+  { value: "followers", label: "Your followers" },
+  { value: "nobody", label: "Nobody" },
+];
+
+function PresenceChoice({ user }: { user: SessionUser }) {
+  const chosen = user.presence_audience ?? "everyone";
+  const choose = async (presence_audience: PresenceAudience) => {
+    keepUser({ ...user, presence_audience });
+    try {
+      keepUser({ ...user, ...(await api.patch<SessionUser>("/me", { presence_audience })) });
+      showToast("Saved.");
+    } catch (error) {
+      keepUser(user);
+      showError(error);
+    }
+  };
+  return (
+    <section aria-labelledby="presence-title">
+      <h2 id="presence-title">Who sees whether you are there</h2>
+      <fieldset class="choices">
+        <legend class="visually-hidden">Who sees whether you are there</legend>
+        {AUDIENCES.map((choice) => (
+          <label key={choice.value}>
+            <input
+              type="radio"
+              name="presence-audience"
+              value={choice.value}
+              checked={chosen === choice.value}
+              data-testid={`presence-${choice.value}`}
+              onChange={() => void choose(choice.value)}
             />
             <span>{choice.label}</span>
           </label>

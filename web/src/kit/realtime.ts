@@ -1,5 +1,5 @@
 /**
- * The one socket of this page, joined to the session and the network, and the hooks that
+ * The one socket of this page, joined to the session, the network and whoever is at the page, and the hooks that
  * components use to listen. The address of an edge comes from `GET /v1/realtime`.
  */
 import { useEffect, useRef } from "preact/hooks";
@@ -43,6 +43,34 @@ export function followSession(): void {
   });
 }
 
+const LEFT_AFTER_MS = 60_000;
+const ACTIVE_EVERY_MS = 60_000;
+
+/** Tells whether somebody is at the page: not after a minute out of sight, and again at the first sign. */
+export function followAttention(): void {
+  let isAttended = true;
+  let toldMs = Date.now();
+  let leaving: ReturnType<typeof setTimeout> | undefined;
+  const attend = () => {
+    if (document.hidden) return;
+    clearTimeout(leaving);
+    if (isAttended && Date.now() - toldMs < ACTIVE_EVERY_MS) return;
+    isAttended = true;
+    toldMs = Date.now();
+    socket.noteAttention(true);
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) return attend();
+    leaving = setTimeout(() => {
+      isAttended = false;
+      socket.noteAttention(false);
+    }, LEFT_AFTER_MS);
+  });
+  for (const sign of ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"]) {
+    window.addEventListener(sign, attend, { passive: true });
+  }
+}
+
 /** Hears the events of a channel while the component is shown; null listens to nothing. */
 export function useChannel(channel: string | null, handlers: ChannelHandlers, urlHint: string | null = null): void {
   const latest = useRef(handlers);
@@ -55,6 +83,7 @@ export function useChannel(channel: string | null, handlers: ChannelHandlers, ur
         onEvent: (event) => latest.current.onEvent(event),
         onSubscribed: () => latest.current.onSubscribed?.(),
         onReload: () => latest.current.onReload?.(),
+        onRefused: () => latest.current.onRefused?.(),
       },
       urlHint,
     );

@@ -15,7 +15,11 @@ export interface SessionUser {
   email?: string;
   role?: string;
   plan?: string;
+  presence_audience?: PresenceAudience;
 }
+
+/** Who may see whether somebody is there. */
+export type PresenceAudience = "everyone" | "followers" | "nobody";
 
 interface TokenAnswer {
   user?: SessionUser;

@@ -305,3 +305,20 @@ describe("a chat line", () => {
     expect(await sent).toMatchObject({ code: "timeout", isOffline: true });
   });
 });
+
+describe("whether somebody is at the page", () => {
+  test("is said while connected, and a page that was left says so again after a reconnect", async () => {
+    const socket = makeSocket();
+    await connect(socket);
+    socket.noteAttention(false);
+    socket.noteAttention(true);
+    expect(last().heard.slice(2)).toEqual([{ type: "away" }, { type: "active" }]);
+    socket.noteAttention(false);
+    last().close();
+    socket.noteAttention(false);
+    await vi.advanceTimersByTimeAsync(10_000);
+    last().accept();
+    last().say({ type: "authenticated", user: {} });
+    expect(last().heard.map((frame) => frame["type"])).toEqual(["authenticate", "away", "subscribe"]);
+  });
+});

@@ -29,6 +29,8 @@ export interface ChannelHandlers {
   onSubscribed?: () => void;
   /** Something was missed and cannot be replayed: load the state again. */
   onReload?: () => void;
+  /** This may not be followed, or not any more. */
+  onRefused?: () => void;
 }
 
 export interface SocketPorts {
@@ -70,6 +72,7 @@ export class PageSocket {
   readonly #book = new ChannelBook();
   readonly #handlers = new Map<string, Set<ChannelHandlers>>();
   readonly #pending = new Map<string, PendingLine>();
+  #isAttended = true;
   #socket: Wire | null = null;
   #unopened = 0;
   #streamUntilMs = 0;
@@ -149,6 +152,12 @@ export class PageSocket {
   /** A sign of life in a room; nothing answers it, and without a connection it is lost. */
   sendReaction(room: string, reaction: string): void {
     if (this.state.get() === "open") this.#send({ type: "react", room, reaction });
+  }
+
+  /** Says that somebody is at the page, or that it was left; a fresh connection is told again. */
+  noteAttention(isAttended: boolean): void {
+    this.#isAttended = isAttended;
+    if (this.state.get() === "open") this.#send({ type: isAttended ? "active" : "away" });
   }
 
   /** A fresh connection now: after a login, a logout, or when the network is back. */
@@ -256,6 +265,7 @@ export class PageSocket {
     this.state.set("open");
     this.#followed.clear();
     this.#confirmed.clear();
+    if (!this.#isAttended) this.#send({ type: "away" });
     this.#sendSubscribe([...this.#handlers.keys()]);
     for (const line of this.#pending.values()) this.#socket?.send(line.frame);
   }
@@ -330,6 +340,7 @@ export class PageSocket {
       this.#followed.delete(channel);
       // A room that is moving to another host says so; the next moment it answers again.
       if (retryable) setTimeout(() => this.#handlers.has(channel) && this.#wish(channel), AGAIN_MS);
+      else for (const handlers of this.#handlers.get(channel) ?? []) handlers.onRefused?.();
       return;
     }
     if (this.state.get() !== "connecting") return;

@@ -15,6 +15,7 @@ import { formatCount } from "../kit/words";
 import { Upcoming } from "../live/upcoming";
 import { FeedList } from "../posts/feed_list";
 import type { Post } from "../posts/shapes";
+import { PresenceDot } from "../presence/dot";
 import type { PageProps } from "../shell/routes";
 import { VideoCard } from "../videos/card";
 import type { Video } from "../videos/shapes";
@@ -84,7 +85,10 @@ function ProfileHead({ profile, isMe, onChange }: ProfileHeadProps) {
       <Avatar user={profile} size={112} />
       <div class="stack">
         <div>
-          <h1>{nameOf(profile)}</h1>
+          <h1>
+            {nameOf(profile)}
+            <PresenceDot userId={profile.id} />
+          </h1>
           <p class="muted">
             @{profile.username}
             {profile.follows_you && <span class="chip">follows you</span>}
@@ -137,6 +141,7 @@ function PeopleDialog({ username, side, onClose }: { username: string; side: Sid
               <Avatar user={person} />
               <span>
                 <strong>{nameOf(person)}</strong> <span class="data muted">@{person.username}</span>
+                <PresenceDot userId={person.id} />
               </span>
             </a>
           </li>

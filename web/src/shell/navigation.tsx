@@ -1,14 +1,15 @@
 /** Ways around the product: a rail beside wide pages, a bar below narrow ones, and the person's own menu. */
-import { useEffect, useRef, useState } from "preact/hooks";
 import { rankOf } from "../admin/shapes";
 import { Avatar, nameOf } from "../kit/avatar";
 import { Icon, type IconName } from "../kit/icons";
+import { usePopover } from "../kit/popover";
 import { navigate } from "../kit/router";
 import { currentUser, logout, type SessionUser } from "../kit/session";
 import { Bars } from "../kit/states";
 import { useStore } from "../kit/store";
 import { isDarkNow, setTheme, theme } from "../kit/theme";
 import { showToast } from "../kit/toasts";
+import { Bell } from "../notices/bell";
 import "./navigation.css";
 
 interface Place {
@@ -43,6 +44,7 @@ export function Navigation({ path }: { path: string }) {
       </nav>
       <div class="rail-tools">
         <ThemeButton />
+        {user && <Bell key={user.id} userId={user.id} />}
         {user ? (
           <UserMenu user={user} />
         ) : (
@@ -88,38 +90,16 @@ function ThemeButton() {
 }
 
 function UserMenu({ user }: { user: SessionUser }) {
-  const [isOpen, setOpen] = useState(false);
-  const root = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (!isOpen) return undefined;
-    const closeOutside = (event: Event) => {
-      if (event.target instanceof Node && !root.current?.contains(event.target)) setOpen(false);
-    };
-    document.addEventListener("pointerdown", closeOutside);
-    document.addEventListener("focusin", closeOutside);
-    return () => {
-      document.removeEventListener("pointerdown", closeOutside);
-      document.removeEventListener("focusin", closeOutside);
-    };
-  }, [isOpen]);
-  const close = () => setOpen(false);
+  const { root, isOpen, toggle, close, onKeyDown } = usePopover();
   return (
-    <div
-      ref={root}
-      class="user-menu"
-      onKeyDown={(event) => {
-        if (event.key !== "Escape" || !isOpen) return;
-        close();
-        root.current?.querySelector("button")?.focus();
-      }}
-    >
+    <div ref={root} class="user-menu" onKeyDown={onKeyDown}>
       <button
         type="button"
         class="user-button"
         aria-expanded={isOpen}
         aria-controls="user-menu"
         data-testid="user-menu"
-        onClick={() => setOpen(!isOpen)}
+        onClick={toggle}
       >
         <Avatar user={user} size={34} />
         <span class="user-name clip">{nameOf(user)}</span>

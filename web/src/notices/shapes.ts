@@ -1,0 +1,79 @@
+/** What people are told, and what the page makes of it. Pure. */
+import { nameOf, type Named } from "../kit/avatar";
+import type { ChannelEvent } from "../kit/frames";
+
+export interface Notice {
+  id: string;
+  offset: number;
+  kind: string;
+  created_at: string;
+  user: Named & { id: string };
+  post_id?: string | null;
+  comment_id?: string | null;
+  text?: string | null;
+  live_id?: string | null;
+  title?: string | null;
+}
+
+/** What the bell knows: the newest first. `unseen` counts on the server, at most a hundred. */
+export interface Told {
+  items: Notice[];
+  next_cursor: string | null;
+  unseen: number;
+}
+
+export const UNSEEN_MAX = 99;
+
+/** Reads a `notification` of the person's own channel; null for anything else. */
+export function readNotice(event: ChannelEvent): Notice | null {
+  if (event.type !== "notification" || event.offset === undefined) return null;
+  const data = event.data as Partial<Notice> | null;
+  if (typeof data?.id !== "string" || typeof data.kind !== "string" || !data.user?.username) return null;
+  return { ...(data as Notice), offset: event.offset };
+}
+
+/** Adds what was just told; the same notice twice is one. */
+export function addNotice(told: Told, notice: Notice): Told {
+  if (told.items.some((known) => known.id === notice.id)) return told;
+  return { ...told, items: [notice, ...told.items], unseen: told.unseen + 1 };
+}
+
+/** Adds an older page. */
+export function addPage(told: Told, page: Told): Told {
+  const known = new Set(told.items.map((notice) => notice.id));
+  return { ...page, items: [...told.items, ...page.items.filter((notice) => !known.has(notice.id))] };
+}
+
+/** "3", "99+", or nothing. */
+export function writeCount(unseen: number): string {
+  if (unseen <= 0) return "";
+  return unseen > UNSEEN_MAX ? `${UNSEEN_MAX}+` : String(unseen);
+}
+
+/** What happened, after the name of who did it. */
+export function describeNotice(notice: Notice): string {
+  switch (notice.kind) {
+    case "follow":
+      return "follows you";
+    case "like":
+      return "likes your post";
+    case "comment":
+      return "wrote a comment on your post";
+    case "live":
+      return "is live";
+    default:
+      return "did something";
+  }
+}
+
+/** The whole notice as one sentence, for whoever listens. */
+export function sayNotice(notice: Notice): string {
+  return `${nameOf(notice.user)} ${describeNotice(notice)}`;
+}
+
+/** Where a notice leads. */
+export function findPlace(notice: Notice): string {
+  if (notice.live_id) return `/live/${notice.live_id}`;
+  if (notice.post_id) return `/post/${notice.post_id}`;
+  return `/u/${notice.user.username}`;
+}
