@@ -11,7 +11,7 @@ from actors.hosting.mover import TargetAway
 from kit.cursors import CursorMalformed
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
-from serve_apps.admin import moves, service
+from serve_apps.admin import drains, moves, service
 from serve_apps.admin.schemas import (
     EXAMPLE_UNBANNED,
     AuditBody,
@@ -28,12 +28,13 @@ from serve_apps.admin.schemas import (
 )
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
-from serve_apps.http.state import CurrentUser, Ports, Revocations, Transaction
+from serve_apps.http.state import CurrentUser, HostAway, Ports, Revocations, Transaction
 from storage import survey
 from storage.viewers import read_viewer_counts
 
 routes = Routes("/admin", "administration")
 Username = Annotated[str, Path(pattern="^[A-Za-z0-9_]{1,30}$", examples=["mallory"])]
+HostId = Annotated[str, Path(pattern="^[a-z0-9@-]{1,100}$", examples=["host-1"])]
 HostName = Annotated[str, Query(max_length=100, description="Of this host alone.")]
 Prefix = Annotated[
     str, Query(pattern="^[A-Za-z0-9_]{0,30}$", description="How the name begins.", examples=["mal"])
@@ -159,6 +160,34 @@ async def list_audit(query: PageRequest, connection: Transaction) -> ItemPage[Au
 async def list_hosts(connection: Transaction) -> HostList:
     """List hosts."""
     return HostList(items=[describe_host(host) for host in await survey.list_hosts(connection)])
+
+
+@routes.post(
+    "/hosts/{host}/drain",
+    permission=Permission.ADMIN,
+    rate=RateTier.STANDARD,
+    summary="Take a host out of service: what runs there moves to others, nobody misses anything.",
+    status=204,
+    response_class=Response,
+    errors=(drains.HostNotFound, drains.LastHost, HostAway),
+)
+async def drain_host(host: HostId, caller: CurrentUser, ports: Ports) -> None:
+    """Drain a host."""
+    await drains.drain_host(ports, caller, host)
+
+
+@routes.delete(
+    "/hosts/{host}/drain",
+    permission=Permission.ADMIN,
+    rate=RateTier.STANDARD,
+    summary="Bring a drained host back into service.",
+    status=204,
+    response_class=Response,
+    errors=(drains.HostNotFound, HostAway),
+)
+async def resume_host(host: HostId, caller: CurrentUser, ports: Ports) -> None:
+    """Resume a host."""
+    await drains.resume_host(ports, caller, host)
 
 
 @routes.get(

@@ -14,6 +14,7 @@ from ray import serve
 from kit.logs import configure_logs
 from kit.settings import SETTINGS_VARIABLE, load_settings
 from serve_apps.api.server import ApiServer
+from serve_apps.api.shell import HostActors
 
 Application = serve.Application
 DEPLOYMENT = "api"
@@ -31,7 +32,7 @@ class ApiReplica:
         settings = load_settings()
         configure_logs(settings.log_level)
         self._generation = generation
-        self._server = ApiServer(settings)
+        self._server = ApiServer(settings, HostActors(settings.cluster.namespace))
         await self._server.start()
 
     async def check_health(self) -> None:

@@ -35,7 +35,7 @@ from kit.ids import make_id
 from kit.logs import get_log
 from kit.settings import HttpSettings, Settings
 from serve_apps.api.app import build_app
-from serve_apps.http.state import ApiPorts
+from serve_apps.http.state import ApiPorts, HostCommands, NoHosts
 from storage.cache import Cache
 from storage.database import Database, PoolOptions
 from storage.objects import ObjectStore
@@ -69,8 +69,9 @@ class QuietServer(uvicorn.Server):
 class ApiServer:
     """Owns everything of one replica; `start`, then `drain`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, host_commands: HostCommands | None = None) -> None:
         self._settings = settings
+        self._host_commands = host_commands or NoHosts()
         self._database = Database(
             settings.database.url,
             PoolOptions(
@@ -113,6 +114,7 @@ class ApiServer:
                 rooms=RoomClient(self._hosts),
                 rankers=self._rankers,
                 measure_hosts=self._hosts.measure_hosts,
+                hosts=self._host_commands,
             )
         )
         self._sockets = open_sockets(settings.http)

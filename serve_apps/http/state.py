@@ -20,7 +20,7 @@ from actors.hosting.messages import Stored
 from actors.live_room.entries import Speaker
 from actors.live_room.messages import Membership
 from kit.clock import Clock
-from kit.errors import NotAuthenticated
+from kit.errors import NotAuthenticated, Unavailable
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
 from serve_apps.access.revocations import RevocationBook
@@ -57,6 +57,36 @@ class RoomCommands(Protocol):
         ...
 
 
+class HostAway(Unavailable):
+    """The host does not run, or did not do what was asked in time; look before asking again."""
+
+    code, message = "host_away", "This host does not answer right now; look at its state."
+
+
+class HostCommands(Protocol):
+    """What the API may ask of whole hosts."""
+
+    async def drain(self, host_id: str) -> None:
+        """Have it hand over what it runs and rest; raises HostAway."""
+        ...
+
+    async def resume(self, host_id: str) -> None:
+        """Have it serve again; raises HostAway."""
+        ...
+
+
+class NoHosts:
+    """An API without hosts: none of them answers."""
+
+    async def drain(self, host_id: str) -> None:
+        """Refuse."""
+        raise HostAway(host=host_id)
+
+    async def resume(self, host_id: str) -> None:
+        """Refuse."""
+        raise HostAway(host=host_id)
+
+
 class FeedRanking(Protocol):
     """Who orders a page of a feed."""
 
@@ -83,6 +113,7 @@ class ApiPorts:
     rankers: FeedRanking = field(default_factory=NewestFirst)
     measure_hosts: Callable[[], Awaitable[dict[str, bytes]]] = measure_no_hosts
     """Ask each living host for its metrics, as Prometheus's text by its name."""
+    hosts: HostCommands = field(default_factory=NoHosts)
 
 
 class RequestTransaction:

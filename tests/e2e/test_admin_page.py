@@ -49,3 +49,25 @@ def test_a_banned_person_is_logged_out_at_once_and_told_why(
     expect(row.get_by_test_id("ban")).to_be_visible()
     log_in(victim, product, culprit)
     expect(victim.get_by_test_id("user-menu")).to_be_visible()
+
+
+def test_a_host_is_taken_out_of_service_and_brought_back(
+    open_page: Callable[..., Page], product: Product
+):
+    admin = open_page("/register")
+    chief = fill_registration(admin)
+    assert product.run("role", chief, "admin").returncode == 0
+    log_in(admin, product, chief)
+    admin.get_by_test_id("user-menu").click()
+    admin.get_by_test_id("admin-link").click()
+    admin.get_by_role("tab", name="Rooms").click()
+    row = admin.get_by_test_id("host").filter(has_text="host-1").first
+    row.get_by_test_id("host-drain").click()
+    expect(row.get_by_test_id("host-resume")).to_be_visible(timeout=60_000)
+    expect(row).to_contain_text("ended")
+    row.get_by_test_id("host-resume").click()
+    expect(row.get_by_test_id("host-drain")).to_be_visible(timeout=60_000)
+    expect(row).to_contain_text("live")
+    product.await_new("host-1", 0)
+    admin.get_by_role("tab", name="Record").click()
+    expect(admin.get_by_test_id("act").first).to_contain_text("brought host-1 back into service")

@@ -8,12 +8,14 @@ import uuid
 
 import pytest
 
+from actors.hosting.shell import HostShell
 from actors.live_room.entries import Speaker
 from kit.settings import Settings
 from serve_apps.access.identity import Role
 from serve_apps.admin import service
 from serve_apps.api.app import build_app
-from serve_apps.http.state import ApiPorts
+from serve_apps.hosting import KINDS
+from serve_apps.http.state import ApiPorts, HostAway
 from tests.actors.hosting.stage import Heard, run_client, run_host
 from tests.serve_apps.api_client import PASSWORD, Person, make_client
 
@@ -107,3 +109,65 @@ async def test_a_room_moves_to_the_host_that_was_chosen_and_its_followers_miss_n
     acts = (await admin.get("/v1/admin/audit"))["items"]
     asked = [act["details"]["host"] for act in acts if act["action"] == "room.move"]
     assert asked == ["host-9", target]
+
+
+class HostsAtHand:
+    """Hosts of this process by name, for the commands that Ray carries otherwise."""
+
+    def __init__(self, **hosts: HostShell) -> None:
+        self.hosts = {name.replace("_", "-"): host for name, host in hosts.items()}
+
+    async def drain(self, host_id: str) -> None:
+        if host_id not in self.hosts:
+            raise HostAway
+        await self.hosts[host_id].drain(5.0)
+
+    async def resume(self, host_id: str) -> None:
+        if host_id not in self.hosts:
+            raise HostAway
+        await self.hosts[host_id].start()
+
+
+async def test_a_drained_host_hands_its_rooms_over_and_comes_back(
+    ports: ApiPorts, admin: Person, bob: Person, settings: Settings
+):
+    live = await bob.post("/v1/live", {"title": "Night drive"}, status=201)
+    room_id, heard = uuid.UUID(live["id"]), Heard()
+    shells = [HostShell(name, KINDS, settings) for name in ("host-0", "host-1")]
+    await asyncio.gather(*(shell.start() for shell in shells))
+    hosts = HostsAtHand(host_0=shells[0], host_1=shells[1])
+    commanding = build_app(dataclasses.replace(ports, hosts=hosts))
+    async with run_client(settings, heard) as edge, make_client(commanding) as client:
+        speaker = Speaker(uuid.UUID(bob.id), "bob", "Bob")
+        edge.open_room(room_id)
+        await edge.send_chat(room_id, speaker, "c1", "before")
+        [room] = (await admin.get("/v1/admin/rooms"))["items"]
+        target = {"host-0": "host-1", "host-1": "host-0"}[room["host"]]
+        chief = dataclasses.replace(admin, client=client)
+        path = f"/v1/admin/hosts/{room['host']}/drain"
+        assert (await bob.call("POST", path)).status_code == 403
+        await chief.post(path, {}, status=204)
+        [moved] = (await admin.get("/v1/admin/rooms"))["items"]
+        assert (moved["host"], moved["is_owned"]) == (target, True)
+        assert (await edge.send_chat(room_id, speaker, "c2", "after")).seq == 2
+        states = {
+            host["id"]: host["state"] for host in (await admin.get("/v1/admin/hosts"))["items"]
+        }
+        assert states == {target: "live", room["host"]: "fenced"}
+        last = await chief.call("POST", f"/v1/admin/hosts/{target}/drain")
+        assert (last.status_code, last.json()["error"]) == (409, "last_host")
+        nowhere = await chief.call("POST", "/v1/admin/hosts/host-9/drain")
+        assert (nowhere.status_code, nowhere.json()["error"]) == (404, "host_not_found")
+        assert (await chief.call("DELETE", path)).status_code == 204
+        back = {host["id"]: host["state"] for host in (await admin.get("/v1/admin/hosts"))["items"]}
+        assert set(back.values()) == {"live"}
+        away = await admin.call("POST", path)  # an API that reaches no host
+        assert (away.status_code, away.json()["error"]) == (503, "host_away")
+    commanding.state.passwords.close()
+    await asyncio.gather(*(shell.drain(5.0) for shell in shells))
+    acts = [act for act in (await admin.get("/v1/admin/audit"))["items"] if "host" in act["action"]]
+    assert [(act["action"], act["subject"]) for act in acts[::-1]] == [
+        ("host.drain", f"host:{room['host']}"),
+        ("host.resume", f"host:{room['host']}"),
+        ("host.drain", f"host:{room['host']}"),
+    ]

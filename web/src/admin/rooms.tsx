@@ -5,7 +5,7 @@ import { useLoad, usePages } from "../kit/load";
 import { Ago } from "../kit/prose";
 import { Empty, Failure, ListEnd, Skeleton } from "../kit/states";
 import { showError, showToast } from "../kit/toasts";
-import { describeLease, listChoices, type Host, type Room } from "./shapes";
+import { chooseStep, describeLease, listChoices, type Host, type Room } from "./shapes";
 
 export function Rooms() {
   const hosts = useLoad<{ items: Host[] }>("hosts", (signal) => api.get("/admin/hosts", { signal }));
@@ -27,7 +27,7 @@ export function Rooms() {
         {hosts.loading && !hosts.data && <Skeleton shape="line" count={2} />}
         <ul class="admin-rows">
           {hosts.data?.items.map((host) => (
-            <HostRow key={host.id} host={host} />
+            <HostRow key={host.id} host={host} hosts={hosts.data?.items ?? []} onChanged={reload} />
           ))}
         </ul>
       </section>
@@ -51,8 +51,29 @@ export function Rooms() {
   );
 }
 
-function HostRow({ host }: { host: Host }) {
+interface HostProps {
+  host: Host;
+  hosts: Host[];
+  onChanged: () => void;
+}
+
+function HostRow({ host, hosts, onChanged }: HostProps) {
+  const [isChanging, setChanging] = useState(false);
   const lease = describeLease(host);
+  const step = chooseStep(host, hosts);
+  const change = async () => {
+    setChanging(true);
+    try {
+      const path = `/admin/hosts/${host.id}/drain`;
+      await (step === "drain" ? api.post(path) : api.delete(path));
+      showToast(step === "drain" ? `${host.id} rests; its rooms run elsewhere.` : `${host.id} is back.`);
+    } catch (error) {
+      showError(error);
+    } finally {
+      setChanging(false);
+      onChanged();
+    }
+  };
   return (
     <li data-testid="host">
       <div class="grow">
@@ -71,6 +92,12 @@ function HostRow({ host }: { host: Host }) {
           </span>
         ))}
       </p>
+      {step !== null && (
+        <button type="button" class="button small" data-testid={`host-${step}`} disabled={isChanging} onClick={() => void change()}>
+          {step === "drain" ? "Take out of service" : "Bring back"}
+          <span class="visually-hidden"> {host.id}</span>
+        </button>
+      )}
     </li>
   );
 }

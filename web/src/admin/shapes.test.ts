@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { canActOn, describeAct, describeLease, listChoices, rankOf, type Act, type Host, type Room, type Standing } from "./shapes";
+import { canActOn, chooseStep, describeAct, describeLease, listChoices, rankOf, type Act, type Host, type Room, type Standing } from "./shapes";
 
 const person: Standing = {
   id: "1",
@@ -41,9 +41,10 @@ describe("the record", () => {
     expect(describeAct({ ...act, action: "user.role", details: { before: "user", after: "admin" } })).toBe(
       "made @mallory admin (was user)",
     );
+    expect(describeAct({ ...act, action: "host.drain", subject: "host:host-1@b" })).toBe("took host-1@b out of service");
   });
   it("names an act it does not know", () => {
-    expect(describeAct({ ...act, action: "host.drain", subject: "host:host-1" })).toBe("host.drain host:host-1");
+    expect(describeAct({ ...act, action: "host.paint", subject: "host:host-1" })).toBe("host.paint host:host-1");
   });
 });
 
@@ -67,5 +68,13 @@ describe("a host's lease", () => {
     const room = { host: "host-2" } as Room;
     const hosts = [host, { ...host, id: "host-1", state: "draining" as const }, { ...host, id: "host-3", lease_left_s: -1 }];
     expect(listChoices(room, hosts)).toEqual(["host-0", "host-2"]);
+  });
+  it("decides what may be done about it", () => {
+    const other = { ...host, id: "host-1" };
+    const ended = { ...other, state: "fenced" as const };
+    expect(chooseStep(host, [host, other])).toBe("drain");
+    expect(chooseStep(host, [host, ended])).toBe(null); // the last one stays
+    expect(chooseStep(ended, [host, ended])).toBe("resume");
+    expect(chooseStep({ ...other, state: "draining" }, [host])).toBe(null);
   });
 });

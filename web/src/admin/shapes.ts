@@ -62,6 +62,8 @@ const SENTENCES: Record<string, (act: Act) => string> = {
   "user.ban": (act) => `banned ${nameSubject(act)}: “${String(act.details.reason ?? "")}”`,
   "user.unban": (act) => `lifted the ban of ${nameSubject(act)}`,
   "room.move": (act) => `moved the room ${act.subject.slice(-8)} to ${String(act.details.host ?? "")}`,
+  "host.drain": (act) => `took ${nameHost(act)} out of service`,
+  "host.resume": (act) => `brought ${nameHost(act)} back into service`,
   "user.role": (act) =>
     `made ${nameSubject(act)} ${String(act.details.after ?? "")} (was ${String(act.details.before ?? "")})`,
 };
@@ -75,6 +77,10 @@ function nameSubject(act: Act): string {
   return `@${act.subject.replace(/^user:/, "")}`;
 }
 
+function nameHost(act: Act): string {
+  return act.subject.replace(/^host:/, "");
+}
+
 /** A host's state in a word and a tone: a lease that lapsed weighs more than what the row says. */
 export function describeLease(host: Host): { text: string; tone: "ready" | "busy" | "failed" } {
   if (host.state === "fenced") return { text: "ended", tone: "failed" };
@@ -83,8 +89,19 @@ export function describeLease(host: Host): { text: string; tone: "ready" | "busy
   return { text: "live", tone: "ready" };
 }
 
+/** Whether a host takes objects. */
+export function isInService(host: Host): boolean {
+  return host.state === "live" && host.lease_left_s >= 0;
+}
+
+/** What may be done about a host: it is taken out of service while another one is left. */
+export function chooseStep(host: Host, hosts: readonly Host[]): "drain" | "resume" | null {
+  if (!isInService(host)) return host.state === "fenced" ? "resume" : null;
+  return hosts.some((other) => other.id !== host.id && isInService(other)) ? "drain" : null;
+}
+
 /** Where a room may go: hosts that take objects, and where it is now. */
 export function listChoices(room: Room, hosts: readonly Host[]): string[] {
-  const living = hosts.filter((host) => host.state === "live" && host.lease_left_s >= 0).map((host) => host.id);
+  const living = hosts.filter(isInService).map((host) => host.id);
   return [...new Set([room.host, ...living])].sort();
 }

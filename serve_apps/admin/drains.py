@@ -1,0 +1,55 @@
+"""Taking a host out of service and back: put on record first, then asked of the host itself."""
+
+from __future__ import annotations
+
+from kit.errors import Conflict, NotFound
+from kit.ids import make_id
+from serve_apps.access.identity import Identity
+from serve_apps.http.state import ApiPorts
+from storage import survey
+from storage.audit import AuditDraft, append_audit
+from storage.survey import HostSurvey
+
+
+class HostNotFound(NotFound):
+    """This site never had such a host."""
+
+    code, message = "host_not_found", "There is no such host."
+
+
+class LastHost(Conflict):
+    """Nothing would be left to run rooms."""
+
+    code, message = "last_host", "This is the only host in service; bring another one up first."
+
+
+async def drain_host(ports: ApiPorts, caller: Identity, host_id: str) -> None:
+    """Have a host hand over what it runs and rest; raises HostNotFound, LastHost, HostAway.
+
+    The record says what was asked for, also when it did not come about.
+    """
+    async with ports.database.transaction() as connection:
+        hosts = await survey.list_hosts(connection)
+        if host_id not in {host.id for host in hosts}:
+            raise HostNotFound
+        if not any(host.id != host_id and is_in_service(host) for host in hosts):
+            raise LastHost
+        draft = AuditDraft(make_id(), caller.user_id, "host.drain", f"host:{host_id}", {})
+        await append_audit(connection, draft, ports.clock.now())
+    await ports.hosts.drain(host_id)
+
+
+async def resume_host(ports: ApiPorts, caller: Identity, host_id: str) -> None:
+    """Have a drained host serve again; raises HostNotFound, HostAway."""
+    async with ports.database.transaction() as connection:
+        hosts = await survey.list_hosts(connection)
+        if host_id not in {host.id for host in hosts}:
+            raise HostNotFound
+        draft = AuditDraft(make_id(), caller.user_id, "host.resume", f"host:{host_id}", {})
+        await append_audit(connection, draft, ports.clock.now())
+    await ports.hosts.resume(host_id)
+
+
+def is_in_service(host: HostSurvey) -> bool:
+    """Say whether a host takes objects."""
+    return host.state == "live" and host.lease_left_s >= 0
