@@ -7,7 +7,7 @@ import uuid
 from actors.hosting.client import HostClient
 from actors.hosting.core import ObjectKey
 from actors.hosting.followed import RequestFailed
-from actors.hosting.messages import Done, EntryLine, Stored
+from actors.hosting.messages import Done, EntryLine, ObjectFacts, Stored
 from actors.live_room import members, moderation, rules
 from actors.live_room.entries import ChatLineEmpty, ChatLineTooLong, ClientIdInvalid, Speaker
 from actors.live_room.messages import (
@@ -25,6 +25,7 @@ from actors.live_room.messages import (
     Way,
 )
 from kit.errors import AppError
+from storage.hosts import HostEntry
 from storage.placements import ROOM
 
 VIEWERS = "viewers"
@@ -99,6 +100,12 @@ class RoomClient:
     async def move_room(self, room_id: uuid.UUID, host_id: str) -> None:
         """Have the room's owner hand it to another host; returns once it has."""
         await self._hosts.move_object(ObjectKey(ROOM, room_id), host_id)
+
+    async def survey(
+        self, host: HostEntry, *, after: uuid.UUID | None, limit: int
+    ) -> list[ObjectFacts]:
+        """Return the rooms a host runs after an id, in order of ids."""
+        return (await self._hosts.survey_host(host, ROOM, after=after, limit=limit)).objects
 
     def send_typing(self, room_id: uuid.UUID, speaker: Speaker) -> None:
         """Show that somebody is writing, when the room is open."""

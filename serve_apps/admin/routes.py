@@ -11,7 +11,7 @@ from actors.hosting.mover import TargetAway
 from kit.cursors import CursorMalformed
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
-from serve_apps.admin import drains, moves, service
+from serve_apps.admin import hosts, moves, service
 from serve_apps.admin.schemas import (
     EXAMPLE_UNBANNED,
     AuditBody,
@@ -20,10 +20,12 @@ from serve_apps.admin.schemas import (
     MoveRequest,
     RoleRequest,
     RoomBody,
+    RunningBody,
     StandingBody,
     describe_act,
     describe_host,
     describe_room,
+    describe_running,
     describe_standing,
 )
 from serve_apps.http.routes import Routes
@@ -169,11 +171,11 @@ async def list_hosts(connection: Transaction) -> HostList:
     summary="Take a host out of service: what runs there moves to others, nobody misses anything.",
     status=204,
     response_class=Response,
-    errors=(drains.HostNotFound, drains.LastHost, HostAway),
+    errors=(hosts.HostNotFound, hosts.LastHost, HostAway),
 )
 async def drain_host(host: HostId, caller: CurrentUser, ports: Ports) -> None:
     """Drain a host."""
-    await drains.drain_host(ports, caller, host)
+    await hosts.drain_host(ports, caller, host)
 
 
 @routes.delete(
@@ -183,11 +185,26 @@ async def drain_host(host: HostId, caller: CurrentUser, ports: Ports) -> None:
     summary="Bring a drained host back into service.",
     status=204,
     response_class=Response,
-    errors=(drains.HostNotFound, HostAway),
+    errors=(hosts.HostNotFound, HostAway),
 )
 async def resume_host(host: HostId, caller: CurrentUser, ports: Ports) -> None:
     """Resume a host."""
-    await drains.resume_host(ports, caller, host)
+    await hosts.resume_host(ports, caller, host)
+
+
+@routes.get(
+    "/hosts/{host}/rooms",
+    permission=Permission.ADMIN,
+    rate=RateTier.STANDARD,
+    summary="Ask a host which rooms it runs at this moment, with followers, queue and rate.",
+    errors=(hosts.HostNotFound, HostAway, CursorMalformed),
+)
+async def survey_host(host: HostId, query: PageRequest, ports: Ports) -> ItemPage[RunningBody]:
+    """Ask a host."""
+    page = await hosts.survey_host(ports, host, cursor=query.cursor, limit=query.limit)
+    return ItemPage(
+        items=[describe_running(facts) for facts in page.items], next_cursor=page.next_cursor
+    )
 
 
 @routes.get(

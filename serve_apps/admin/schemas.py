@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
+from actors.hosting.messages import ObjectFacts
 from kit.clock import format_time
 from serve_apps.access.identity import Role
 from storage.audit import AuditEntry
@@ -175,6 +176,47 @@ class RoomBody(BaseModel):
     viewers: int | None
     viewers_peak: int
     messages_per_minute: int
+
+
+class RunningBody(BaseModel):
+    """A room as its host runs it: edges that follow it, commands that wait, entries per minute."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "01980f5e-7c2a-7d3e-9f10-2b6f0c9a4d13",
+                    "epoch": "01980f5e-7c2a-7d3e-9f10-2b6f0c9a4d14",
+                    "head": 4211,
+                    "followers": 2,
+                    "mailbox": 0,
+                    "entries_per_minute": 18.5,
+                    "viewers": 37,
+                }
+            ]
+        }
+    )
+
+    id: uuid.UUID
+    epoch: str
+    head: int
+    followers: int
+    mailbox: int
+    entries_per_minute: float
+    viewers: int
+
+
+def describe_running(facts: ObjectFacts) -> RunningBody:
+    """Write what a host says of a room as an answer."""
+    return RunningBody(
+        id=facts.id,
+        epoch=facts.epoch,
+        head=facts.head,
+        followers=facts.followers,
+        mailbox=facts.mailbox,
+        entries_per_minute=round(facts.entries_per_min, 1),
+        viewers=int(facts.shown.get("viewer_count", {}).get("viewers", 0)),
+    )
 
 
 def describe_host(host: HostSurvey) -> HostBody:

@@ -16,7 +16,7 @@ from fastapi import Depends, Request
 
 from actors.feed_ranker.client import NewestFirst, RankContext, Ranked
 from actors.feed_ranker.messages import Candidate
-from actors.hosting.messages import Stored
+from actors.hosting.messages import ObjectFacts, Stored
 from actors.live_room.entries import Speaker
 from actors.live_room.messages import Membership
 from kit.clock import Clock
@@ -26,6 +26,7 @@ from serve_apps.access.identity import Identity
 from serve_apps.access.revocations import RevocationBook
 from storage.cache import Cache
 from storage.database import Connection, Database
+from storage.hosts import HostEntry
 from storage.objects import ObjectStore
 from storage.rates import RateBook
 
@@ -50,6 +51,12 @@ class RoomCommands(Protocol):
 
     async def move_room(self, room_id: uuid.UUID, host_id: str) -> None:
         """Hand a room to another host; returns once it runs there. Raises as `send_chat` does."""
+        ...
+
+    async def survey(
+        self, host: HostEntry, *, after: uuid.UUID | None, limit: int
+    ) -> list[ObjectFacts]:
+        """Return what a host runs after a room's id, in order; raises Unavailable's kinds."""
         ...
 
     async def moderate(self, room_id: uuid.UUID, command: Any) -> None:

@@ -62,6 +62,8 @@ def test_a_host_is_taken_out_of_service_and_brought_back(
     admin.get_by_test_id("admin-link").click()
     admin.get_by_role("tab", name="Rooms").click()
     row = admin.get_by_test_id("host").filter(has_text="host-1").first
+    row.get_by_test_id("host-ask").click()
+    expect(row.get_by_test_id("running")).to_be_visible()
     row.get_by_test_id("host-drain").click()
     expect(row.get_by_test_id("host-resume")).to_be_visible(timeout=60_000)
     expect(row).to_contain_text("ended")

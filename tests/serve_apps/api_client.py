@@ -10,7 +10,7 @@ import httpx
 from fastapi import FastAPI
 
 from actors.hosting.directory import HostsAway
-from actors.hosting.messages import Stored
+from actors.hosting.messages import ObjectFacts, Stored
 from actors.job_runner.ports import JobPorts, Listener
 from actors.live_room.entries import Speaker
 from actors.live_room.messages import Membership
@@ -19,6 +19,7 @@ from serve_apps.live.jobs import LISTENERS as LIVE_LISTENERS
 from serve_apps.posts.jobs import LISTENERS as POST_LISTENERS
 from serve_apps.users.jobs import LISTENERS as USER_LISTENERS
 from storage.events import claim_deliveries, mark_delivered, register_listeners
+from storage.hosts import HostEntry
 from tests.actors.user_session.people import HeardPeople
 
 PASSWORD = "correct horse battery"
@@ -49,6 +50,12 @@ class RoomsWithoutLives:
 
     async def move_room(self, _room_id: uuid.UUID, _host_id: str) -> None:
         """Refuse: nobody owns the room."""
+        raise HostsAway(retry_after_s=1)
+
+    async def survey(
+        self, _host: HostEntry, *, after: uuid.UUID | None, limit: int
+    ) -> list[ObjectFacts]:
+        """Refuse: no host runs."""
         raise HostsAway(retry_after_s=1)
 
     async def moderate(self, room_id: uuid.UUID, command: Any) -> None:

@@ -171,3 +171,36 @@ async def test_a_drained_host_hands_its_rooms_over_and_comes_back(
         ("host.resume", f"host:{room['host']}"),
         ("host.drain", f"host:{room['host']}"),
     ]
+
+
+async def test_a_host_is_asked_what_it_runs_a_page_at_a_time(
+    ports: ApiPorts, admin: Person, bob: Person, settings: Settings
+):
+    lives = [await bob.post("/v1/live", {"title": f"Night {n}"}, status=201) for n in range(3)]
+    room_ids = sorted(uuid.UUID(live["id"]) for live in lives)
+    speaker = Speaker(uuid.UUID(bob.id), "bob", "Bob")
+    async with (
+        run_host(settings, "host-0"),
+        run_client(settings, Heard()) as edge,
+        run_client(settings, name="api-0", role="api") as rooms,
+    ):
+        for room_id in room_ids:
+            edge.open_room(room_id)
+            await edge.send_chat(room_id, speaker, "c1", "hello")
+        asking = build_app(dataclasses.replace(ports, rooms=rooms))
+        async with make_client(asking) as client:
+            chief = dataclasses.replace(admin, client=client)
+            first = await chief.get("/v1/admin/hosts/host-0/rooms?limit=2")
+            rest = await chief.get(
+                f"/v1/admin/hosts/host-0/rooms?limit=2&cursor={first['next_cursor']}"
+            )
+            nobody = await chief.call("GET", "/v1/admin/hosts/host-9/rooms")
+        asking.state.passwords.close()
+        away = await admin.call("GET", "/v1/admin/hosts/host-0/rooms")  # reaches no host
+    found = first["items"] + rest["items"]
+    assert [room["id"] for room in found] == [str(room_id) for room_id in room_ids]
+    assert {(room["head"], room["followers"], room["mailbox"]) for room in found} == {(1, 1, 0)}
+    assert rest["next_cursor"] is None
+    assert (nobody.status_code, nobody.json()["error"]) == (404, "host_not_found")
+    assert (away.status_code, away.json()["error"]) == (503, "host_away")
+    assert (await bob.call("GET", "/v1/admin/hosts/host-0/rooms")).status_code == 403

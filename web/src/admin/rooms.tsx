@@ -5,7 +5,7 @@ import { useLoad, usePages } from "../kit/load";
 import { Ago } from "../kit/prose";
 import { Empty, Failure, ListEnd, Skeleton } from "../kit/states";
 import { showError, showToast } from "../kit/toasts";
-import { chooseStep, describeLease, listChoices, type Host, type Room } from "./shapes";
+import { chooseStep, describeLease, isInService, listChoices, type Host, type Room, type Running } from "./shapes";
 
 export function Rooms() {
   const hosts = useLoad<{ items: Host[] }>("hosts", (signal) => api.get("/admin/hosts", { signal }));
@@ -59,6 +59,7 @@ interface HostProps {
 
 function HostRow({ host, hosts, onChanged }: HostProps) {
   const [isChanging, setChanging] = useState(false);
+  const [isOpen, setOpen] = useState(false);
   const lease = describeLease(host);
   const step = chooseStep(host, hosts);
   const change = async () => {
@@ -66,7 +67,7 @@ function HostRow({ host, hosts, onChanged }: HostProps) {
     try {
       const path = `/admin/hosts/${host.id}/drain`;
       await (step === "drain" ? api.post(path) : api.delete(path));
-      showToast(step === "drain" ? `${host.id} rests; its rooms run elsewhere.` : `${host.id} is back.`);
+      showToast(step === "drain" ? `${host.id} rests; its rooms open elsewhere.` : `${host.id} is back.`);
     } catch (error) {
       showError(error);
     } finally {
@@ -92,13 +93,58 @@ function HostRow({ host, hosts, onChanged }: HostProps) {
           </span>
         ))}
       </p>
+      {isInService(host) && (
+        <button
+          type="button"
+          class="button small"
+          data-testid="host-ask"
+          aria-expanded={isOpen}
+          onClick={() => setOpen(!isOpen)}
+        >
+          Rooms right now
+          <span class="visually-hidden"> on {host.id}</span>
+        </button>
+      )}
       {step !== null && (
         <button type="button" class="button small" data-testid={`host-${step}`} disabled={isChanging} onClick={() => void change()}>
           {step === "drain" ? "Take out of service" : "Bring back"}
           <span class="visually-hidden"> {host.id}</span>
         </button>
       )}
+      {isOpen && isInService(host) && <RunningRooms host={host} />}
     </li>
+  );
+}
+
+/** What the host itself says, beside what the database knows of its rooms. */
+function RunningRooms({ host }: { host: Host }) {
+  const pages = usePages<Running>(`/admin/hosts/${host.id}/rooms`);
+  return (
+    <div class="stack admin-running" data-testid="running">
+      {pages.error !== null && <Failure error={pages.error} onRetry={pages.reload} />}
+      {pages.loading && pages.items.length === 0 && <Skeleton shape="line" count={1} />}
+      {!pages.loading && pages.error === null && pages.items.length === 0 && (
+        <p class="muted">No room runs here right now.</p>
+      )}
+      <ul class="admin-rows">
+        {pages.items.map((room) => (
+          <li key={room.id} data-testid="running-room">
+            <a class="grow" href={`/live/${room.id}`}>
+              room {room.id.slice(-8)}
+            </a>
+            <p class="data muted">
+              <span class="admin-count">{room.viewers} watching</span>
+              <span class="admin-count">
+                {room.followers} edge{room.followers === 1 ? "" : "s"}
+              </span>
+              <span class="admin-count">{room.mailbox} waiting</span>
+              <span class="admin-count">{room.entries_per_minute} per minute</span>
+            </p>
+          </li>
+        ))}
+      </ul>
+      <ListEnd pages={pages} />
+    </div>
   );
 }
 

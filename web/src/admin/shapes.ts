@@ -45,6 +45,17 @@ export interface Room {
   messages_per_minute: number;
 }
 
+/** A room as its host runs it: edges that follow it, commands that wait. */
+export interface Running {
+  id: string;
+  epoch: string;
+  head: number;
+  followers: number;
+  mailbox: number;
+  entries_per_minute: number;
+  viewers: number;
+}
+
 export const ROLES = ["user", "creator", "moderator", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 

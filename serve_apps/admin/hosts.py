@@ -1,13 +1,18 @@
-"""Taking a host out of service and back: put on record first, then asked of the host itself."""
+"""Whole hosts: taking one out of service and back, put on record first and then asked of the host
+itself; and asking one what it runs at this moment.
+"""
 
 from __future__ import annotations
 
-from kit.errors import Conflict, NotFound
+from actors.hosting.messages import ObjectFacts
+from kit.cursors import Page, cut_page, read_id_cursor
+from kit.errors import Conflict, NotFound, Unavailable
 from kit.ids import make_id
 from serve_apps.access.identity import Identity
-from serve_apps.http.state import ApiPorts
+from serve_apps.http.state import ApiPorts, HostAway
 from storage import survey
 from storage.audit import AuditDraft, append_audit
+from storage.hosts import list_live_hosts
 from storage.survey import HostSurvey
 
 
@@ -48,6 +53,23 @@ async def resume_host(ports: ApiPorts, caller: Identity, host_id: str) -> None:
         draft = AuditDraft(make_id(), caller.user_id, "host.resume", f"host:{host_id}", {})
         await append_audit(connection, draft, ports.clock.now())
     await ports.hosts.resume(host_id)
+
+
+async def survey_host(
+    ports: ApiPorts, host_id: str, *, cursor: str | None, limit: int
+) -> Page[ObjectFacts]:
+    """Ask a host which rooms it runs, in order of ids; raises HostNotFound, HostAway."""
+    async with ports.database.connection() as connection:
+        entries = {entry.id: entry for entry in await list_live_hosts(connection)}
+        if host_id not in entries:
+            known = {host.id for host in await survey.list_hosts(connection)}
+            raise HostAway if host_id in known else HostNotFound
+    after = read_id_cursor(cursor)
+    try:
+        found = await ports.rooms.survey(entries[host_id], after=after, limit=limit + 1)
+    except Unavailable as error:
+        raise HostAway(host=host_id) from error
+    return cut_page(found, limit, lambda facts: (str(facts.id),))
 
 
 def is_in_service(host: HostSurvey) -> bool:
