@@ -166,6 +166,16 @@ class LimitSettings:
     chat_moderation_default: str = option(
         "hold", "allow, hold or refuse: a chat line that moderation did not answer for in time."
     )
+    chat_blocked_words: tuple[str, ...] = option(
+        (),
+        "Words that no guest's chat line may have, in any room (200 of 2 to 60 characters).",
+    )
+    chat_held_words: tuple[str, ...] = option(
+        (), "Words with which a guest's chat line waits for a moderator, in any room."
+    )
+    chat_holds_links: bool = option(
+        False, "Whether guests' chat lines with a link wait for a moderator, in any room."
+    )
     post_chars_max: int = option(5000, "Longest post.")
     comment_chars_max: int = option(2000, "Longest comment.")
     feed_rank_timeout_s: float = option(
@@ -176,6 +186,9 @@ class LimitSettings:
     def __post_init__(self) -> None:
         if self.chat_moderation_default not in ("allow", "hold", "refuse"):
             raise SettingsInvalid("limits.chat_moderation_default is allow, hold or refuse.")
+        for words in (self.chat_blocked_words, self.chat_held_words):
+            if len(words) > 200 or any(not 2 <= len(word) <= 60 for word in words):
+                raise SettingsInvalid("A list of words takes 200, of 2 to 60 characters each.")
 
 
 @dataclass(frozen=True)

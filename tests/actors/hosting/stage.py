@@ -31,7 +31,7 @@ from actors.live_room.messages import SessionEnd
 from kit.clock import SystemClock
 from kit.ids import make_id
 from kit.settings import Settings
-from serve_apps.hosting import KINDS
+from serve_apps.hosting import KINDS, make_kinds
 from storage.cache import Cache
 from storage.database import Database, PoolOptions
 
@@ -75,9 +75,10 @@ class Heard:
 
 @contextlib.asynccontextmanager
 async def run_host(
-    settings: Settings, host_id: str = "host-0", kinds: tuple[Kind, ...] = KINDS
+    settings: Settings, host_id: str = "host-0", kinds: tuple[Kind, ...] | None = None
 ) -> AsyncIterator[Host]:
-    """Run one incarnation of a host in this process."""
+    """Run one incarnation of a host in this process, with the kinds of the product or others."""
+    kinds = kinds or make_kinds(settings)
     database = Database(settings.database.url, PoolOptions(size=4, name=host_id))
     cache = Cache(settings.cache.url)
     await database.open()

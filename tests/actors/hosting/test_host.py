@@ -322,3 +322,18 @@ async def test_the_api_reads_what_each_host_counted(settings: Settings, cast: Ca
     assert set(measured) == {"host-0", "host-1"}
     for text in measured.values():
         assert b'socialflow_activations_total{kind="room"}' in text
+
+
+async def test_the_sites_words_bind_every_rooms_guests_and_not_its_owner(
+    settings: Settings, database: Database, cast: Cast
+) -> None:
+    async with database.connection() as connection:
+        guest = replace(cast, user_id=await create_user_row(connection, "bob"))
+    words = LimitSettings(chat_blocked_words=("line bad",), chat_held_words=("line hm",))
+    async with run_host(replace(settings, limits=words)), run_client(settings) as client:
+        assert (await guest.say(client, "good")).kind == "chat_message"
+        assert (await guest.say(client, "hm")).kind == "message_held"
+        with pytest.raises(RequestFailed) as refused:
+            await guest.say(client, "bad")
+        assert refused.value.refusal.code == "line_refused"
+        assert (await cast.say(client, "bad")).kind == "chat_message"
