@@ -43,8 +43,8 @@ fmt: python ## Format the code
 	@$(SETUP) --dev --no-page
 	@$(RUN)/ruff check --fix-only -q . ; $(RUN)/ruff format -q .
 
-openapi: setup ## Write docs/openapi.json and docs/settings.md from the code
-	@$(RUN)/socialflow openapi --write docs/openapi.json
+openapi: setup ## Write docs/openapi.json, docs/settings.md and the page's message types
+	@$(RUN)/socialflow openapi --write docs/openapi.json --messages web/src/kit/messages.ts
 	@$(RUN)/socialflow settings --markdown --write docs/settings.md
 
 bench: python ## Run every benchmark and write its last output

@@ -238,18 +238,14 @@ def settings(
 @app.command()
 def openapi(
     write: Annotated[Path | None, typer.Option(help="Write the description there.")] = None,
+    messages: Annotated[
+        Path | None, typer.Option(help="Write the page's types of the socket's messages there.")
+    ] = None,
 ) -> None:
     """Print the API's description (OpenAPI 3.1)."""
-    result = subprocess.run(
-        [sys.executable, "-m", "cluster.openapi"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    if result.returncode != 0:
-        _refuse(f"The API could not be built:\n{result.stderr[-2000:]}")
-    _write_or_print(result.stdout, write)
+    _write_or_print(_describe("cluster.openapi"), write)
+    if messages is not None:
+        _write_or_print(_describe("cluster.page_messages"), messages)
 
 
 @app.command()
@@ -301,6 +297,16 @@ def logs(
     if follow:
         for line in follow_log(found[part]):
             console.print(line, end="", markup=False, highlight=False)
+
+
+def _describe(module: str) -> str:
+    """Return what a module prints of the API; it runs in a process of its own."""
+    result = subprocess.run(  # noqa: S603 -- one of our own modules
+        [sys.executable, "-m", module], capture_output=True, text=True, check=False, timeout=120
+    )
+    if result.returncode != 0:
+        _refuse(f"The API could not be built:\n{result.stderr[-2000:]}")
+    return result.stdout
 
 
 def _write_or_print(text: str, path: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""docs/openapi.json and docs/settings.md are what the code says today."""
+"""docs/openapi.json, docs/settings.md and the page's message types are what the code says today."""
 
 import json
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster.manual import render_manual
+from cluster.page_messages import render_messages
 
 pytestmark = pytest.mark.unit
 
@@ -23,3 +24,8 @@ def test_the_committed_openapi_is_the_served_one():
 
 def test_the_committed_settings_page_is_todays():
     assert (ROOT / "docs" / "settings.md").read_text() == render_manual(), "run: make openapi"
+
+
+def test_the_pages_types_are_those_of_the_messages():
+    written = (ROOT / "web" / "src" / "kit" / "messages.ts").read_text()
+    assert written == render_messages(), "run: make openapi"

@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from actors.hosting.effects import Consulted, Publish, Requester, StorageAway
 from actors.hosting.entries import Entry
 from actors.live_room.chat_state import ChatState
 from actors.live_room.entries import describe_entry
+from actors.live_room.events import ROOM_EVENTS
 from actors.live_room.messages import (
     Announce,
     ChatSend,
@@ -87,6 +89,7 @@ class Viewer:
         assert entry.seq == self.offset + 1, "in order, each once"
         self.offset = entry.seq
         data = describe_entry(ROOM_ID, entry)
+        msgspec.convert(data, ROOM_EVENTS[entry.kind])
         if entry.kind == "rules_changed":
             self.state["rules"] = data["rules"]
         elif entry.kind == "pins_changed":
@@ -194,7 +197,7 @@ class World:
         elif kind == "announce":
             self.do(Announce(who, name, what))
         elif kind == "raid":
-            place = {"id": str(uuid.UUID(int=5)), "title": "T"}
+            place = {"id": str(uuid.UUID(int=5)), "title": "T", "owner": "o", "owner_name": "O"}
             self.do(RaidStart(who, name, place) if what else RaidArrive(who, name, place, 3))
         elif kind == "pass":
             self.stage.clock.advance(what)

@@ -18,6 +18,7 @@ from kit.settings import EdgeSettings, LimitSettings, Settings
 from serve_apps.access.identity import Identity
 from serve_apps.access.tokens import issue_access_token
 from serve_apps.edge.server import EdgePorts, EdgeServer, UploadRules
+from serve_apps.edge.socket_answers import check_frame
 from storage.cache import Cache
 from storage.database import Connection, Database, PoolOptions
 from storage.objects import ObjectStore
@@ -110,6 +111,7 @@ class Talker:
         """Sort frames until the socket closes."""
         async for message in self.socket:
             frame = message.json()
+            check_frame(frame)
             for event in frame["events"] if frame["type"] == "batch" else [frame]:
                 self._sort(event)
             async with self._heard:

@@ -252,7 +252,7 @@ async def test_reactions_reach_everybody_as_sums(edge: EdgeServer, stage: Stage)
 async def test_announcements_and_raids_are_told_in_order(edge: EdgeServer, stage: Stage) -> None:
     async with visit(edge, stage, stage.bob) as bob:
         await stage.command(Announce(stage.owner, "a", "five minutes"))
-        target = {"id": str(uuid.uuid4()), "title": "Next door"}
+        target = {"id": str(uuid.uuid4()), "title": "Next door", "owner": "x", "owner_name": "X"}
         await stage.command(RaidStart(stage.owner, "r", target))
         await bob.wait(lambda: told(bob, "raid"))
         assert told(bob, "announcement")[0]["text"] == "five minutes"

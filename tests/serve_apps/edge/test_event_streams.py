@@ -19,6 +19,7 @@ from kit.settings import Settings
 from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
 from serve_apps.edge.event_streams import read_positions, write_positions
 from serve_apps.edge.server import EdgeServer
+from serve_apps.edge.socket_answers import check_frame
 from serve_apps.edge.socket_words import Position
 from storage.database import Database
 from storage.lives import change_live
@@ -71,6 +72,7 @@ class Reader:
                 self.last_id = value
             elif name == "data":
                 body = msgspec.json.decode(value)
+                check_frame(body)
                 self.messages += body["events"] if body["type"] == "batch" else [body]
             elif not line.strip():
                 return True

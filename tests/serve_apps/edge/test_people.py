@@ -34,6 +34,7 @@ from tests.serve_apps.edge.edge_stage import (
 pytestmark = pytest.mark.db
 
 PRESENCE_MODULE = "actors.user_session.session"
+SAID = {"user": {"id": "1", "username": "bob", "display_name": "Bob"}}
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Stage:
 
     async def tell(self, number: int, event_id: uuid.UUID | None = None) -> int:
         stored = await self.people.deliver(
-            self.ada.user_id, event_id or make_id(), "like", {"number": number}
+            self.ada.user_id, event_id or make_id(), "comment", {**SAID, "text": str(number)}
         )
         return stored.seq
 
@@ -72,7 +73,7 @@ class Stage:
 
 
 def numbers(talker: Talker) -> list[int]:
-    return [e["data"]["number"] for e in talker.events if e["type"] == "notification"]
+    return [int(e["data"]["text"]) for e in talker.events if e["type"] == "notification"]
 
 
 def presences(talker: Talker) -> list[str]:
@@ -125,7 +126,7 @@ async def test_what_somebody_is_told_reaches_every_device_once_and_in_order(stag
             assert device.offsets(stage.channel) == list(range(1, 21))
     async with stage.database.connection() as connection:
         rows = await list_entries_after(connection, stage.ada.user_id, 0, 100)
-    assert [row.body["data"]["number"] for row in rows] == list(range(20))
+    assert [int(row.body["data"]["text"]) for row in rows] == list(range(20))
 
 
 async def test_who_comes_back_hears_exactly_what_was_missed_also_elsewhere(stage: Stage) -> None:
@@ -177,7 +178,7 @@ async def test_hints_share_the_persons_channel_and_are_not_numbered(
         await stage.tell(1)
         await phone.wait(lambda: numbers(phone) == [1])
         while phone.latest("feed_hint") is None:
-            await cache.publish(stage.channel, "feed_hint", {"post_id": "1"})
+            await cache.publish(stage.channel, "feed_hint", {"post_id": "1", "author_id": "2"})
             await asyncio.sleep(0.05)
         assert phone.offsets(stage.channel) == [1]
 

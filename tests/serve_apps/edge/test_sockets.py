@@ -176,9 +176,10 @@ async def test_ephemeral_channels_carry_the_latest_state(
     async with connect(edge) as bob:
         await bob.authenticate(stage.bob)
         await bob.subscribe(channel)
+        hint = {"post_id": str(stage.room_id), "author_id": str(stage.ada.user_id)}
         async with asyncio.timeout(5):
             while bob.latest("feed_hint") is None:
-                await cache.publish(channel, "feed_hint", {"n": 1})
+                await cache.publish(channel, "feed_hint", hint)
                 await asyncio.sleep(0.05)
         await bob.say(type="unsubscribe", channels=[channel])
         await bob.wait(lambda: bob.answers[-1]["type"] == "unsubscribed")

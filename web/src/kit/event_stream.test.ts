@@ -26,7 +26,7 @@ function makeEdge() {
   return { asked, played };
 }
 
-function connect(post = () => Promise.resolve({ message_id: "m", offset: 3, held: false })) {
+function connect(post = () => Promise.resolve({ message_id: "m", epoch: "e", offset: 3, held: false })) {
   const edge = makeEdge();
   const wire = new EventStreamWire("ws://edge:1/ws", { fetch: edge.played, post });
   const heard: unknown[] = [];
@@ -52,7 +52,7 @@ describe("a stream", () => {
     asked[0]?.say('retry: 2000\n\nid: room:1=e:5\ndata: {"type":"chat_message",');
     asked[0]?.say('"channel":"room:1"}\n\n: still here\n\n');
     await settle();
-    expect(heard).toEqual([{ type: "authenticated" }, { type: "chat_message", channel: "room:1" }]);
+    expect(heard).toEqual([{ type: "authenticated", user: null }, { type: "chat_message", channel: "room:1" }]);
     wire.send(JSON.stringify({ type: "subscribe", channels: ["post:2"], since: {} }));
     await settle();
     expect(asked[1]?.url).toContain("room%3A1%2Cpost%3A2");
@@ -103,7 +103,7 @@ describe("a stream", () => {
     await settle();
     kept.wire.send(line);
     await settle();
-    expect(kept.heard).toEqual([{ type: "ack", client_id: "c", message_id: "m", offset: 3, held: false }]);
+    expect(kept.heard).toEqual([{ type: "ack", client_id: "c", message_id: "m", epoch: "e", offset: 3, held: false }]);
     const refused = connect(() => Promise.reject(new ApiError("room_ended", 409, "It is over.")));
     await settle();
     refused.wire.send(line);

@@ -5,7 +5,8 @@
  */
 import { api } from "./api";
 import { ApiError } from "./errors";
-import type { ChatAck, Position } from "./frames";
+import type { Position, Words } from "./frames";
+import type { Ack, Answer } from "./messages";
 
 /** What `PageSocket` uses of a WebSocket. */
 export interface Wire {
@@ -17,19 +18,12 @@ export interface Wire {
   close: (code?: number) => void;
 }
 
+/** A line as the API acknowledges it. */
+type Stored = Omit<Ack, "type" | "client_id">;
+
 export interface StreamPorts {
   fetch: typeof fetch;
-  post: (room: string, line: { client_id: string; text: string }) => Promise<ChatAck>;
-}
-
-interface Words {
-  type: string;
-  token?: string;
-  channels?: string[];
-  since?: Record<string, Position>;
-  room?: string;
-  client_id?: string;
-  text?: string;
+  post: (room: string, line: { client_id: string; text: string }) => Promise<Stored>;
 }
 
 const CHANNELS_MAX = 50;
@@ -40,7 +34,7 @@ const CLOSED = 3;
 
 const PORTS: StreamPorts = {
   fetch: (...request) => fetch(...request),
-  post: (room, line) => api.post<ChatAck>(`/live/${room}/messages`, line),
+  post: (room, line) => api.post<Stored>(`/live/${room}/messages`, line),
 };
 
 /** One message of a stream: what stands between two empty lines. */
@@ -101,16 +95,16 @@ export class EventStreamWire implements Wire {
   send(text: string): void {
     const words = JSON.parse(text) as Words;
     if (words.type === "authenticate") {
-      this.#token = words.token ?? null;
-      queueMicrotask(() => this.#say({ type: "authenticated" }));
+      this.#token = words.token;
+      queueMicrotask(() => this.#say({ type: "authenticated", user: null }));
     } else if (words.type === "subscribe") {
-      for (const channel of words.channels ?? []) this.#channels.add(channel);
+      for (const channel of words.channels) this.#channels.add(channel);
       this.#read(words.since ?? {});
     } else if (words.type === "unsubscribe") {
-      for (const channel of words.channels ?? []) this.#channels.delete(channel);
+      for (const channel of words.channels) this.#channels.delete(channel);
       this.#read({});
     } else if (words.type === "chat_send") {
-      void this.#post(words.room ?? "", words.client_id ?? "", words.text ?? "");
+      void this.#post(words.room, words.client_id, words.text);
     }
   }
 
@@ -166,7 +160,8 @@ export class EventStreamWire implements Wire {
     if (body.error === "session_revoked") return SESSION_REVOKED;
     if (![403, 404, 422].includes(answer.status)) return LOST;
     for (const channel of channels) {
-      this.#say({ type: "error", channel, error: body.error, message: body.message, retryable: false });
+      const { error = "error", message = "This was refused." } = body;
+      this.#say({ type: "error", channel, error, message, retryable: false });
     }
     return null;
   }
@@ -179,11 +174,12 @@ export class EventStreamWire implements Wire {
       if (!(error instanceof ApiError)) throw error;
       const { code, message } = error;
       const retryable = error.isOffline || error.status >= 500 || error.status === 429;
-      this.#say({ type: "error", client_id: clientId, error: code, message, retryable });
+      const wait = error.retryAfterS === null ? {} : { retry_after_s: error.retryAfterS };
+      this.#say({ type: "error", client_id: clientId, error: code, message, retryable, ...wait });
     }
   }
 
-  #say(frame: object): void {
+  #say(frame: Answer): void {
     this.#hear(JSON.stringify(frame));
   }
 

@@ -1,35 +1,25 @@
 /**
- * What travels on the socket, and the memory of where each channel stands. Pure: `socket.ts` owns
- * the connection and asks this module what a frame means and what to say after a reconnect.
+ * What frames of the socket mean, and the memory of where each channel stands. Pure: `socket.ts` owns
+ * the connection and asks this module what a frame means and what to say after a reconnect. What
+ * frames look like is made from the server's own shapes (`messages.ts`).
  */
+import type { Ack, ChannelState, EventData, Position, Refusal } from "./messages";
 
-export interface ChannelEvent {
-  type: string;
-  channel: string;
-  epoch?: string;
-  offset?: number;
-  data: unknown;
-}
+export type { Position, Words } from "./messages";
 
-export interface Position {
-  epoch: string;
-  offset: number;
-}
+/** An event; its type says what its data is. Durable ones have a position. */
+export type ChannelEvent = {
+  [Kind in keyof EventData]: Partial<Position> & { type: Kind; channel: string; data: EventData[Kind] };
+}[keyof EventData];
 
-export interface ChatAck {
-  message_id: string;
-  offset: number;
-  held: boolean;
-}
+export type ChatAck = Pick<Ack, "message_id" | "offset"> & { held: boolean };
 
-export interface SocketRefusal {
-  client_id: string | null;
-  channel: string | null;
-  error: string;
-  message: string;
-  retryable: boolean;
-  retry_after_s: number | null;
-}
+type Optional = "client_id" | "channel" | "retry_after_s";
+
+/** A refusal with everything said: null for what it does not name. */
+export type SocketRefusal = Omit<Refusal, "type" | Optional> & {
+  [Key in Optional]: NonNullable<Refusal[Key]> | null;
+};
 
 export type Incoming =
   | { kind: "authenticated" }
@@ -43,11 +33,7 @@ export type Incoming =
 /** "first": events come from now on. "resumed": what was missed is replayed. "lost": it is not. */
 export type Subscribed = "first" | "resumed" | "lost";
 
-export interface SubscribedState {
-  epoch?: string;
-  offset?: number;
-  recovered?: boolean;
-}
+export type SubscribedState = Partial<ChannelState>;
 
 type Fields = Record<string, unknown>;
 

@@ -15,6 +15,7 @@ import {
   type Incoming,
   type SocketRefusal,
   type Subscribed,
+  type Words,
 } from "./frames";
 import { Store } from "./store";
 
@@ -135,7 +136,7 @@ export class PageSocket {
 
   /** Resolves when the line is committed; rejects with an ApiError whose `code` the room chose. */
   sendChat(room: string, clientId: string, text: string): Promise<ChatAck> {
-    const frame = JSON.stringify({ type: "chat_send", room, client_id: clientId, text });
+    const frame = write({ type: "chat_send", room, client_id: clientId, text });
     return new Promise((resolve, reject) => {
       if (this.#pending.size >= PENDING_MAX) {
         return reject(new ApiError("busy", 0, "Too many lines are still on their way."));
@@ -234,7 +235,7 @@ export class PageSocket {
         this.#unopened = 0;
         this.#streamMs = STREAM.firstMs;
       }
-      if (token) socket.send(JSON.stringify({ type: "authenticate", token }));
+      if (token) socket.send(write({ type: "authenticate", token }));
       else this.#opened();
     };
     socket.onmessage = (message: MessageEvent<string>) => {
@@ -278,8 +279,8 @@ export class PageSocket {
     }
   }
 
-  #send(frame: object): void {
-    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(frame));
+  #send(words: Words): void {
+    if (this.#socket?.readyState === 1) this.#socket.send(write(words));
   }
 
   #apply(incoming: Incoming): void {
@@ -348,4 +349,8 @@ export class PageSocket {
     this.#tokenRefused = true;
     this.#socket?.close();
   }
+}
+
+function write(words: Words): string {
+  return JSON.stringify(words);
 }

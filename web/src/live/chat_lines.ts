@@ -90,9 +90,8 @@ export function useRoomChat(roomId: string | null, me: SessionUser | null, socke
       onEvent: (event) => {
         const message = readChatEvent(event);
         if (message) setLines((known) => applyMessage(known, message));
-        const data = event.data as { message_id?: string; held_id?: string };
-        if (event.type === "message_deleted") setLines((known) => applyDeleted(known, data.message_id ?? ""));
-        if (event.type === "held_refused") setLines((known) => applyHeldRefused(known, data.held_id ?? ""));
+        if (event.type === "message_deleted") setLines((known) => applyDeleted(known, event.data.message_id));
+        if (event.type === "held_refused") setLines((known) => applyHeldRefused(known, event.data.held_id));
         if (event.type === "rules_changed") setWaitUntilMs(0);
         setRules((known) => applyRoomEvent(known, event, me?.id ?? null));
       },

@@ -1,5 +1,6 @@
 /** What moderators work with: words as typed, the draft of rules, and the queue that others work on too. */
 import { expect, test } from "vitest";
+import type { ChannelEvent } from "../kit/frames";
 import { applyDecided, findWordsProblem, makeDraft, parseWords, readDraft, type FullRules, type HeldLine } from "./desk_shapes";
 
 const ada = { id: "u1", username: "ada", display_name: "Ada" };
@@ -33,7 +34,7 @@ test("a draft goes there and back, and says which field is wrong", () => {
 });
 
 test("a line that anybody decided on leaves the queue", () => {
-  const event = (type: string, data: unknown) => ({ type, channel: "room:1", data });
+  const event = (type: string, data: unknown) => ({ type, channel: "room:1", data }) as ChannelEvent;
   const lines = [held("h1"), held("h2")];
   expect(applyDecided(lines, event("held_refused", { held_id: "h1" }))).toEqual([held("h2")]);
   expect(applyDecided(lines, event("chat_message", { id: "m1", held_id: "h2" }))).toEqual([held("h1")]);

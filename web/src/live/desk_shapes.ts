@@ -44,7 +44,7 @@ export function describeReason(why: string): string {
 /** A line that was decided, here or by somebody else, waits no longer. */
 export function applyDecided(lines: readonly HeldLine[], event: ChannelEvent): HeldLine[] {
   const decided = event.type === "held_refused" || event.type === "chat_message";
-  const id = decided ? (event.data as { held_id?: string }).held_id : undefined;
+  const id = decided ? event.data.held_id : undefined;
   return id === undefined ? [...lines] : lines.filter((line) => line.id !== id);
 }
 

@@ -1,5 +1,7 @@
 /** Reactions as the room adds them up, and which of them rise over the chat. Pure. */
 
+import type { Reactions } from "../kit/messages";
+
 /** The six that a room counts, each with its name. */
 export const REACTIONS = [
   { mark: "❤️", name: "heart" },
@@ -24,8 +26,7 @@ export interface Burst {
 /** So many rise at once; of a storm the counts tell. */
 export const BURSTS_MAX = 12;
 
-export function readCounts(data: unknown): Totals {
-  const counts = (data as { counts?: Totals } | null)?.counts ?? {};
+export function readCounts({ counts }: Reactions): Totals {
   return Object.fromEntries(
     REACTIONS.map(({ mark }) => [mark, counts[mark]] as const).filter(([, count]) => typeof count === "number"),
   ) as Totals;

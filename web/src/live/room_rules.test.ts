@@ -1,5 +1,6 @@
 /** What a page knows of a chat: the snapshot it was shown, and the events since. */
 import { expect, test } from "vitest";
+import type { ChannelEvent } from "../kit/frames";
 import {
   applyChatAnswer,
   applyNotices,
@@ -13,9 +14,9 @@ import {
 const ada = { id: "u1", username: "ada", display_name: "Ada" };
 const bob = { id: "u2", username: "bob", display_name: "Bob" };
 const rules = { slow_mode_s: 5, followers_only: true, follow_age_min_s: 0, subscribers_only: false, holds_links: false };
-const pin = { id: "m1", user: ada, text: "read this" };
+const pin = { id: "m1", user: ada, text: "read this", created_at: "2026-01-01T00:00:00Z" };
 const hear = (state: ChatRules, type: string, data: unknown, myId: string | null = null) =>
-  applyRoomEvent(state, { type, channel: "room:1", data }, myId);
+  applyRoomEvent(state, { type, channel: "room:1", data } as ChannelEvent, myId);
 
 test("the snapshot and later changes take the place of what was known", () => {
   const first = hear(NO_RULES, "room", { rules, pins: [pin], moderators: [bob], offset: 3 });
@@ -52,7 +53,7 @@ test("announcements are noticed, and a raid takes along who is there when it sta
   const at = "2026-01-01T00:00:00Z";
   const raided = hear(NO_RULES, "raid", { target, viewers: 3, at });
   expect(raided.notice?.href).toBe("/live/r2");
-  expect(raided.raid).toEqual({ target, at });
+  expect(raided.raid).toMatchObject({ target, at });
   expect(isRaidFresh({ target, at }, Date.parse(at) + 5_000)).toBe(true);
   expect(isRaidFresh({ target, at }, Date.parse(at) + 600_000)).toBe(false);
   expect(hear(NO_RULES, "raided", { source: target, viewers: 3 }).notice?.text).toBe("Bob sends their 3 viewers here.");
@@ -60,7 +61,7 @@ test("announcements are noticed, and a raid takes along who is there when it sta
 
 test("whoever comes later reads the newest announcement of the history, but is not taken along", () => {
   const target = { id: "r2", title: "Next door", owner: "bob", owner_name: "Bob" };
-  const entry = (type: string, data: unknown) => ({ type, channel: "room:1", data });
+  const entry = (type: string, data: unknown) => ({ type, channel: "room:1", data }) as ChannelEvent;
   const history = [
     entry("chat_message", { text: "hi" }),
     entry("raid", { target, viewers: 3 }),
@@ -69,7 +70,7 @@ test("whoever comes later reads the newest announcement of the history, but is n
   const state = applyNotices(NO_RULES, history);
   expect(state.notice).toMatchObject({ kind: "raid", href: "/live/r2" });
   expect(state.raid).toBeNull();
-  const heard = hear(NO_RULES, "announcement", { text: "new" });
+  const heard = hear(NO_RULES, "announcement", { text: "new", user: bob });
   expect(applyNotices(heard, history)).toBe(heard);
 });
 

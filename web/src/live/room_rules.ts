@@ -1,20 +1,9 @@
 /** What a chat has beyond its lines: rules, pinned lines, moderators, announcements. Pure; folds the room's events. */
 import type { ChannelEvent } from "../kit/frames";
+import type { MemberChanged, Pin, Raid as RaidSaid, Rules } from "../kit/messages";
 import type { Author } from "../videos/shapes";
 
-export interface Rules {
-  slow_mode_s: number;
-  followers_only: boolean;
-  follow_age_min_s: number;
-  subscribers_only: boolean;
-  holds_links: boolean;
-}
-
-export interface Pin {
-  id: string;
-  user: Author;
-  text: string;
-}
+export type { Pin, RoomPlace, Rules } from "../kit/messages";
 
 export interface ChatRules {
   rules: Rules | null;
@@ -35,10 +24,7 @@ export interface Notice {
   href?: string;
 }
 
-export interface Raid {
-  target: RoomPlace;
-  at: string;
-}
+export type Raid = Pick<RaidSaid, "target" | "at">;
 
 export interface Silence {
   isBanned: boolean;
@@ -63,40 +49,25 @@ export const NO_RULES: ChatRules = {
   silence: null,
 };
 
-interface MemberChange {
-  user: Author;
-  role: "guest" | "moderator";
-  is_banned: boolean;
-  timed_out_until: string | null;
-}
-
-export interface RoomPlace {
-  id: string;
-  title: string;
-  owner: string;
-  owner_name: string;
-}
-
 export function applyRoomEvent(state: ChatRules, event: ChannelEvent, myId: string | null): ChatRules {
-  const data = event.data as Record<string, unknown>;
   switch (event.type) {
     case "room": {
-      const { rules, pins, moderators } = data as unknown as ChatRules;
+      const { rules, pins, moderators } = event.data;
       return { ...state, rules, pins, moderators };
     }
     case "rules_changed":
-      return { ...state, rules: data["rules"] as Rules };
+      return { ...state, rules: event.data.rules };
     case "pins_changed":
-      return { ...state, pins: data["pins"] as Pin[] };
+      return { ...state, pins: event.data.pins };
     case "message_deleted":
-      return data["pins"] ? { ...state, pins: data["pins"] as Pin[] } : state;
+      return event.data.pins ? { ...state, pins: event.data.pins } : state;
     case "member_changed":
-      return applyMember(state, event.data as MemberChange, myId);
+      return applyMember(state, event.data, myId);
     case "announcement":
     case "raided":
       return { ...state, notice: readNotice(event) };
     case "raid":
-      return { ...state, notice: readNotice(event), raid: { target: data["target"] as RoomPlace, at: String(data["at"]) } };
+      return { ...state, notice: readNotice(event), raid: event.data };
     default:
       return state;
   }
@@ -113,22 +84,27 @@ export function applyChatAnswer(state: ChatRules, answer: ChatAnswer): ChatRules
 /** The newest announcement of a history, so that whoever comes later reads it too; a raid is not run again. */
 export function applyNotices(state: ChatRules, history: readonly ChannelEvent[]): ChatRules {
   if (state.notice !== null) return state;
-  const newest = history.find((event) => ["announcement", "raid", "raided"].includes(event.type));
+  const newest = history.find(isNotice);
   return newest ? { ...state, notice: readNotice(newest) } : state;
 }
 
-function readNotice(event: ChannelEvent): Notice {
-  const data = event.data as { text: string; user?: Author; target: RoomPlace; source: RoomPlace; viewers: number };
+type NoticeEvent = Extract<ChannelEvent, { type: "announcement" | "raid" | "raided" }>;
+
+function isNotice(event: ChannelEvent): event is NoticeEvent {
+  return event.type === "announcement" || event.type === "raid" || event.type === "raided";
+}
+
+function readNotice(event: NoticeEvent): Notice {
   if (event.type === "announcement") {
-    return { kind: "announcement", text: data.text, ...(data.user ? { by: data.user.display_name } : {}) };
+    return { kind: "announcement", text: event.data.text, by: event.data.user.display_name };
   }
   if (event.type === "raid") {
-    const { owner_name: owner, title, id } = data.target;
+    const { owner_name: owner, title, id } = event.data.target;
     return { kind: "raid", text: `Next: ${owner}, “${title}”`, href: `/live/${id}` };
   }
-  const { owner_name: owner, id } = data.source;
-  const many = data.viewers > 1 ? `their ${data.viewers} viewers` : "their viewers";
-  return { kind: "raided", text: `${owner} sends ${many} here.`, href: `/live/${id}` };
+  const { source, viewers } = event.data;
+  const many = viewers > 1 ? `their ${viewers} viewers` : "their viewers";
+  return { kind: "raided", text: `${source.owner_name} sends ${many} here.`, href: `/live/${source.id}` };
 }
 
 const RAID_FRESH_MS = 2 * 60_000;
@@ -138,7 +114,7 @@ export function isRaidFresh(raid: Raid, nowMs: number): boolean {
   return Math.abs(nowMs - Date.parse(raid.at)) < RAID_FRESH_MS;
 }
 
-function applyMember(state: ChatRules, change: MemberChange, myId: string | null): ChatRules {
+function applyMember(state: ChatRules, change: MemberChanged, myId: string | null): ChatRules {
   const others = state.moderators.filter((person) => person.id !== change.user.id);
   const moderators = change.role === "moderator" ? [...others, change.user] : others;
   if (change.user.id !== myId) return { ...state, moderators };

@@ -1,6 +1,7 @@
 /** What the room says about itself: on air or not, how many watch. Follows the socket from a first answer of the API. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../kit/api";
+import type { Ways } from "../kit/messages";
 import { useChannel } from "../kit/realtime";
 import type { Live, LiveStatus } from "./shapes";
 import { StatusDesk } from "./status_desk";
@@ -10,12 +11,6 @@ export interface RoomState {
   viewers: number;
   /** How they watch; null until the room says it. */
   ways: Ways | null;
-}
-
-/** Everybody counts in one way: with a picture, or with the chat alone. */
-export interface Ways {
-  webrtc: number;
-  chat: number;
 }
 
 interface Options {
@@ -49,10 +44,9 @@ export function useRoomState(roomId: string, { first, socketUrl, onStatus }: Opt
     first === null ? null : `room:${roomId}`,
     {
       onEvent: (event) => {
-        const data = event.data as { status?: LiveStatus; viewers?: number; ways?: Ways };
-        if (event.type === "state" && data.status) desk.current?.hear(data.status);
-        if (event.type === "viewer_count" && typeof data.viewers === "number") {
-          const { viewers, ways = null } = data;
+        if (event.type === "state") desk.current?.hear(event.data.status);
+        if (event.type === "viewer_count") {
+          const { viewers, ways } = event.data;
           setState((known) => ({ ...known, viewers, ways }));
         }
       },

@@ -1,5 +1,6 @@
 /** Lives and chat lines as the API and the socket give them, and how the page keeps a chat. Pure. */
 import type { ChannelEvent } from "../kit/frames";
+import type { ChatMessage as SaidLine } from "../kit/messages";
 import type { Author, Visibility } from "../videos/shapes";
 
 export type LiveStatus = "created" | "scheduled" | "live" | "interrupted" | "ended";
@@ -29,13 +30,8 @@ export interface JoinAnswer {
   chat: { socket: string; channel: string };
 }
 
-export interface ChatMessage {
-  id: string;
-  user: Author | null;
-  text: string;
-  client_id: string | null;
-  created_at: string;
-}
+/** A line as the page keeps it. */
+export type ChatMessage = Omit<SaidLine, "room" | "user" | "held_id" | "deleted"> & { user: Author | null };
 
 /** `sending` and `failed` lines are our own and not in the room yet. */
 export interface ChatLine extends ChatMessage {

@@ -1,5 +1,6 @@
 /** What the bell makes of the socket's words and the API's pages. */
 import { describe, expect, test } from "vitest";
+import type { ChannelEvent } from "../kit/frames";
 import { addNotice, addPage, describeNotice, findPlace, readNotice, sayNotice, writeCount, type Notice } from "./shapes";
 
 const bob = { id: "u2", username: "bob", display_name: "Bob" };
@@ -15,16 +16,17 @@ const nothing = { items: [], next_cursor: null, unseen: 0 };
 
 describe("a notification on the socket", () => {
   const { offset, ...data } = like;
+  const hear = (event: object) => readNotice({ channel: "user:u1", data, ...event } as unknown as ChannelEvent);
 
   test("is read with its place in the channel", () => {
-    expect(readNotice({ type: "notification", channel: "user:u1", epoch: "e", offset, data })).toEqual(like);
+    expect(hear({ type: "notification", epoch: "e", offset })).toEqual(like);
   });
 
   test("is nothing when it is something else, or not whole", () => {
-    expect(readNotice({ type: "feed_hint", channel: "user:u1", data })).toBeNull();
-    expect(readNotice({ type: "notification", channel: "user:u1", data })).toBeNull();
-    expect(readNotice({ type: "notification", channel: "user:u1", offset, data: { id: "n1" } })).toBeNull();
-    expect(readNotice({ type: "notification", channel: "user:u1", offset, data: null })).toBeNull();
+    expect(hear({ type: "feed_hint" })).toBeNull();
+    expect(hear({ type: "notification" })).toBeNull();
+    expect(hear({ type: "notification", offset, data: { id: "n1" } })).toBeNull();
+    expect(hear({ type: "notification", offset, data: null })).toBeNull();
   });
 });
 

@@ -1,19 +1,14 @@
 /** What people are told, and what the page makes of it. Pure. */
-import { nameOf, type Named } from "../kit/avatar";
+import { nameOf } from "../kit/avatar";
 import type { ChannelEvent } from "../kit/frames";
+import type { Notification } from "../kit/messages";
 
-export interface Notice {
-  id: string;
-  offset: number;
-  kind: string;
-  created_at: string;
-  user: Named & { id: string };
-  post_id?: string | null;
-  comment_id?: string | null;
-  text?: string | null;
-  live_id?: string | null;
-  title?: string | null;
-}
+type Always = "id" | "kind" | "created_at" | "user";
+
+/** A notification with its place; the API says null for what the socket leaves out. */
+export type Notice = Pick<Notification, Always> & {
+  [Key in Exclude<keyof Notification, Always>]?: string | null;
+} & { offset: number };
 
 /** What the bell knows: the newest first. `unseen` counts on the server, at most a hundred. */
 export interface Told {
@@ -27,9 +22,9 @@ export const UNSEEN_MAX = 99;
 /** Reads a `notification` of the person's own channel; null for anything else. */
 export function readNotice(event: ChannelEvent): Notice | null {
   if (event.type !== "notification" || event.offset === undefined) return null;
-  const data = event.data as Partial<Notice> | null;
+  const data = event.data as Partial<Notification> | null;
   if (typeof data?.id !== "string" || typeof data.kind !== "string" || !data.user?.username) return null;
-  return { ...(data as Notice), offset: event.offset };
+  return { ...event.data, offset: event.offset };
 }
 
 /** Adds what was just told; the same notice twice is one. */

@@ -57,7 +57,7 @@ export function useTold(userId: string): TellState {
         setLatest(notice);
         setTold((old) => (old === null ? old : addNotice(old, notice)));
       } else if (event.type === "notices_seen") {
-        const { unseen } = event.data as { unseen: number };
+        const { unseen } = event.data;
         setTold((old) => (old === null ? old : { ...old, unseen }));
       }
     },

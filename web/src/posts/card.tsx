@@ -13,7 +13,7 @@ import { useStore } from "../kit/store";
 import { showError, showToast } from "../kit/toasts";
 import { formatCount, formatNoun } from "../kit/words";
 import { VideoFrame } from "../videos/frame";
-import { applyLike, type Post, type PostCounters, type PostVideo } from "./shapes";
+import { applyLike, type Post, type PostVideo } from "./shapes";
 import "./card.css";
 
 interface PostCardProps {
@@ -31,7 +31,7 @@ export function PostCard({ post: given, isAlone = false, onDeleted }: PostCardPr
   useChannel(isVisible ? `post:${post.id}` : null, {
     onEvent: (event) => {
       if (event.type !== "post_counters") return;
-      setPost((known) => ({ ...known, counters: { ...known.counters, ...(event.data as PostCounters) } }));
+      setPost((known) => ({ ...known, counters: { ...known.counters, ...event.data } }));
     },
   });
   return (

@@ -20,7 +20,7 @@ export function Comments({ postId }: { postId: string }) {
   const add = (comment: PostComment) => pages.change((items) => applyComment(items, comment));
   useChannel(`post:${postId}`, {
     onEvent: (event) => {
-      if (event.type === "post_comment") add(event.data as PostComment);
+      if (event.type === "post_comment") add(event.data);
     },
     onReload: pages.reload,
   });

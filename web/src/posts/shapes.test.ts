@@ -13,7 +13,7 @@ const post: Post = {
   counters: { likes: 2, comments: 0 },
   liked: false,
 };
-const comment: PostComment = { id: "c1", author, text: "", created_at: "" };
+const comment: PostComment = { id: "c1", post_id: "p1", author, text: "", created_at: "" };
 
 test("a like counts once and its withdrawal takes it back", () => {
   const liked = applyLike(post, true);

@@ -1,5 +1,8 @@
 /** Posts and comments as the API gives them, and what live events do to them. Pure. */
+import type { PostComment, PostCounters } from "../kit/messages";
 import type { Author, VideoStatus } from "../videos/shapes";
+
+export type { PostComment } from "../kit/messages";
 
 export interface PostVideo {
   id: string;
@@ -8,11 +11,6 @@ export interface PostVideo {
   duration_ms: number | null;
   thumbnail: string | null;
   playback: { hls: string | null } | null;
-}
-
-export interface PostCounters {
-  likes: number;
-  comments: number;
 }
 
 export type PostVisibility = "public" | "followers" | "private";
@@ -26,13 +24,6 @@ export interface Post {
   videos: PostVideo[];
   counters: PostCounters;
   liked: boolean;
-}
-
-export interface PostComment {
-  id: string;
-  author: Author;
-  text: string;
-  created_at: string;
 }
 
 export const POST_TEXT_MAX = 5_000;

@@ -1,7 +1,8 @@
 /** Follows a video on its way to ready: by the socket, and by asking now and then in case a word was lost. */
 import { useEffect, useRef } from "preact/hooks";
 import { useChannel } from "../kit/realtime";
-import type { Video, VideoProgress } from "./shapes";
+import type { VideoProgress } from "../kit/messages";
+import type { Video } from "./shapes";
 
 const ASK_MS = 10_000;
 
@@ -22,7 +23,7 @@ export function useVideoProgress(
   useChannel(follows ? `video:${video.id}` : null, {
     onEvent: (event) => {
       if (event.type !== "video_progress") return;
-      const { status, progress, error } = event.data as VideoProgress;
+      const { status, progress, error } = event.data;
       const mayPlayNow = !video?.playback?.hls && progress > 0;
       onChange({ status, progress, error });
       if (status === "ready" || status === "failed" || mayPlayNow) onReload();

@@ -1,13 +1,10 @@
 /** Videos as the API gives them. */
+import type { Person } from "../kit/messages";
 
 export type VideoStatus = "uploading" | "queued" | "processing" | "ready" | "failed";
 export type Visibility = "public" | "unlisted" | "followers" | "private";
 
-export interface Author {
-  id: string;
-  username: string;
-  display_name: string;
-}
+export type Author = Person;
 
 export interface Video {
   id: string;
@@ -26,13 +23,6 @@ export interface Video {
   playback: { hls: string | null; thumbnail: string | null } | null;
   /** Where the rest of an unfinished upload goes; only for its owner. */
   upload?: { url: string } | null;
-}
-
-/** What the socket says about a video on its way. */
-export interface VideoProgress {
-  status: VideoStatus;
-  progress: number;
-  error: { code: string; message: string } | null;
 }
 
 export const VISIBILITIES: readonly { value: Visibility; label: string; hint: string }[] = [
