@@ -90,7 +90,7 @@ class DatabaseSettings:
 
     url: str = option("", "postgresql://… of a server of your own.", secret=True)
     api_pool: int = option(10, "Connections per API replica.")
-    host_pool: int = option(4, "Connections per room host.")
+    host_pool: int = option(6, "Connections per host: two per kind of what it runs.")
     runner_pool: int = option(6, "Connections of the job runner.")
     edge_pool: int = option(2, "Connections per edge.")
     wait_s: float = option(2.0, "Longest wait for a free connection; then 503.")

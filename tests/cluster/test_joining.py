@@ -107,7 +107,7 @@ def test_who_was_invited_makes_the_head_look_often_for_lost_nodes(head: Home, in
     assert json.loads((head.invitations / "b.json").read_text()) == {
         "name": "b",
         "host": "127.0.0.2",
-        "connections": 34,
+        "connections": 38,
     }
     site = make_site(head)
     assert site.is_brisk
@@ -122,9 +122,9 @@ def test_an_invitation_counts_the_connections_of_the_head_and_of_everybody_else_
 
     alone = count_connections(Settings())
     assert read_elsewhere(invitation.read_text()) == alone
-    assert read_elsewhere(invite(head, "c", "127.0.0.3")) == alone + 34
-    assert read_elsewhere(invite(head, "b", "127.0.0.2")) == alone + 34  # that of c, not its own
-    assert count_promised(head) == 2 * 34
+    assert read_elsewhere(invite(head, "c", "127.0.0.3")) == alone + 38
+    assert read_elsewhere(invite(head, "b", "127.0.0.2")) == alone + 38  # that of c, not its own
+    assert count_promised(head) == 2 * 38
 
 
 def test_one_node_alone_is_not_watched_so_closely(head: Home):

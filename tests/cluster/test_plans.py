@@ -226,5 +226,5 @@ def test_the_board_notices_changes_keeps_faults_and_is_read_back(tmp_path: Path)
 
 
 def test_the_connections_of_all_pools_and_listeners_are_counted():
-    assert count_connections(Settings()) == 2 * (10 + 1) + 2 * 4 + (2 + 2) + (6 + 4)
-    assert count_connections(Settings(hosts=HostSettings(count=5))) == 44 + 3 * 4
+    assert count_connections(Settings()) == 2 * (10 + 1) + 2 * 6 + (2 + 2) + (6 + 4)
+    assert count_connections(Settings(hosts=HostSettings(count=5))) == 48 + 3 * 6
