@@ -156,6 +156,11 @@ class FeedRanker:
         self._note(order)
         return [Answer(requester, Ranking(order))]
 
+    @property
+    def audience(self) -> int:
+        """Nobody is shown what a ranker stores."""
+        return 0
+
     def pass_time(self) -> list[Effect]:
         """Do nothing."""
         return []

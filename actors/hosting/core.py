@@ -59,6 +59,11 @@ class Core(Protocol):
         ...
 
     @property
+    def audience(self) -> int:
+        """About how many are shown what it stores: the more, the more a shared frame saves."""
+        ...
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing would be lost if the object were put away."""
         ...

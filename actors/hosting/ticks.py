@@ -1,7 +1,7 @@
 """Writes what objects of one kind accepted: one statement per tick for all of them.
 
 `host.py` owns one `TickWriter` per kind; a writer has one tick out at a time. What comes meanwhile
-gathers for the next, and ticks keep a pace of at most 50 ms that follows the load, so that a busy
+gathers for the next, and ticks keep a pace of at most 70 ms that follows the load, so that a busy
 time shares commits and frames; a quiet host writes at once, or nothing. When nobody knows whether
 a tick was stored, the writer waits for its own writes to end, then compares with storage.
 """
@@ -34,33 +34,40 @@ ROWS_PER_TICK_MAX = 500
 ROWS_PER_OBJECT_MAX = 100
 PAUSE_S = 0.2
 UNSETTLED_MAX = 10_000
-TICK_MAX_S = 0.05
+TICK_MAX_S = 0.07
+TICK_FOR_ROWS_MAX_S = 0.05
 TICK_PER_ROW_S = 0.001
 """At 20 rows a second a tick lasts 20 ms, from 50 rows a second on the longest."""
+TICK_PER_VIEWER_S = 0.000_07
+"""Each viewer costs its edge a write per frame: rooms of 1,000 get 14 frames a second at most."""
 RATE_OVER_S = 1.0
 
 
 class Pace:
-    """How long the next tick waits: longer the more rows come, not at all after a quiet time.
+    """How long the next tick waits: longer the more rows come, and the more are shown them.
 
-    `benchmarks/chat_fanout` shows what shared frames save.
+    Not at all after a quiet time. `benchmarks/chat_fanout` shows what shared frames save.
     """
 
     def __init__(self) -> None:
         self._rows_per_s = 0.0
         self._ticked_at_s = 0.0
+        self._audience = 0
 
     def decide_wait_s(self, now_s: float) -> float:
         """Return how long to let rows gather before the next tick."""
-        tick_s = min(TICK_MAX_S, self._rows_per_s * TICK_PER_ROW_S)
+        for_rows_s = min(TICK_FOR_ROWS_MAX_S, self._rows_per_s * TICK_PER_ROW_S)
+        for_viewers_s = min(TICK_MAX_S, self._audience * TICK_PER_VIEWER_S)
+        tick_s = max(for_rows_s, for_viewers_s)
         return max(0.0, self._ticked_at_s + tick_s - now_s)
 
-    def count_tick(self, now_s: float, rows: int) -> None:
-        """Note that a tick of so many rows begins now."""
+    def count_tick(self, now_s: float, rows: int, audience: int) -> None:
+        """Note that a tick of so many rows begins now, shown to so many."""
         passed_s = max(now_s - self._ticked_at_s, 1e-3)
         share = min(1.0, passed_s / RATE_OVER_S)
         self._rows_per_s += (rows / passed_s - self._rows_per_s) * share
         self._ticked_at_s = now_s
+        self._audience = audience
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,9 @@ class TickWriter:
         if not batches:
             return
         rows = sum(len(batch.entries) for batch in batches.values())
-        self._pace.count_tick(asyncio.get_running_loop().time(), rows)
+        cores = filter(None, map(self._find_core, batches))
+        audience = sum(core.audience for core in cores)
+        self._pace.count_tick(asyncio.get_running_loop().time(), rows, audience)
         self._out = frozenset(batches)
         began_s = self._ports.clock.monotonic_s()
         try:

@@ -80,6 +80,11 @@ class Room:
         due_s = (self._interrupt_due_s, self._end_due_s, counts_due_s, self.talk.due_s)
         return min((time_s for time_s in due_s if time_s is not None), default=None)
 
+    @property
+    def audience(self) -> int:
+        """How many watch."""
+        return sum(self._ways.values())
+
     def get_counts(self) -> dict[str, Any]:
         """Return the present viewers, how they watch, and publishers."""
         ways, publishers = self._present

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -91,8 +92,8 @@ def make_own_side(course: Course, per_s: int) -> Side:
             "tokens": course.tokens,
             **choose_load(form, per_s),
         }
-        parts = await asyncio.to_thread(list_product_processes, course.product)
-        answer, heard = await gather_audience(task, parts, PATH)
+        list_parts = partial(list_product_processes, course.product)
+        answer, heard = await gather_audience(task, list_parts, PATH)
         course.event_bytes = heard["event_bytes"] or course.event_bytes
         assert heard["acknowledged"] == heard["sent"], f"refused: {heard['refused']}"
         return answer
@@ -113,10 +114,14 @@ def make_peer_side(
                 "event_bytes": course.event_bytes,
                 **choose_load(form, per_s),
             }
-            parts = {"peer": list_process_family(peer.pid)}
-            return (await gather_audience(task, parts, ("peer",)))[0]
+            list_parts = partial(_list_peer, peer)
+            return (await gather_audience(task, list_parts, ("peer",)))[0]
 
     return measure
+
+
+def _list_peer(peer: Peer) -> dict[str, list[int]]:
+    return {"peer": list_process_family(peer.pid)}
 
 
 def choose_load(form: Form, per_s: int) -> dict[str, float]:
@@ -129,12 +134,15 @@ def choose_load(form: Form, per_s: int) -> dict[str, float]:
 
 
 async def gather_audience(
-    task: dict[str, Any], parts: dict[str, list[int]], counted: tuple[str, ...]
+    task: dict[str, Any], list_parts: Callable[[], dict[str, list[int]]], counted: tuple[str, ...]
 ) -> tuple[Answer, dict[str, Any]]:
-    """Run an audience; return the figures, with the CPU of `counted` parts, and what was heard."""
+    """Run an audience; return the figures, with the CPU of `counted` parts, and what was heard.
+
+    Processes are listed once all sockets are open: a peer listens before its workers run.
+    """
     async with run_child("benchmarks.chat_fanout.audience") as audience:
         await audience.ask(task)
-        meter = CpuMeter(parts)
+        meter = CpuMeter(await asyncio.to_thread(list_parts))
         heard = await audience.ask({})
         spent_s = meter.read()
     return make_answer(task, heard, spent_s, counted), heard
