@@ -95,11 +95,15 @@ class UserSession:
             return self._active_at_s + AWAY_AFTER_S
         return None
 
+    @property
+    def audience(self) -> int:
+        """How many sockets the person has open."""
+        return sum(sum(at_edge.logins.values()) for at_edge in self._sockets.values())
+
     def describe(self) -> dict[str, str]:
         """Return how many devices and sockets the person is connected with."""
         logins = {login for at_edge in self._sockets.values() for login in at_edge.logins}
-        sockets = sum(sum(at_edge.logins.values()) for at_edge in self._sockets.values())
-        return {"devices": str(len(logins)), "sockets": str(sockets)}
+        return {"devices": str(len(logins)), "sockets": str(self.audience)}
 
     def snapshot(self) -> list[Show]:
         """Return the latest states as a fresh follower is shown them."""
