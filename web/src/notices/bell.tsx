@@ -1,5 +1,5 @@
 /** The bell: how much somebody has not seen, and the list of what they were told. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Avatar, nameOf } from "../kit/avatar";
 import { describeError } from "../kit/errors";
 import { Icon } from "../kit/icons";
@@ -45,15 +45,11 @@ export function Bell({ userId }: { userId: string }) {
   );
 }
 
-/** The notices that were new when the list was opened, so that they stay marked while it is read. */
+/** The notices that are new while the list is open, so that they stay marked while it is read. */
 function useFresh({ told }: TellState, isOpen: boolean): ReadonlySet<string> {
   const fresh = useRef(new Set<string>());
-  const [, setRound] = useState(0);
-  useEffect(() => {
-    if (!isOpen) fresh.current.clear();
-    setRound((round) => round + 1);
-  }, [isOpen]);
-  for (const notice of told?.items.slice(0, told.unseen) ?? []) fresh.current.add(notice.id);
+  if (!isOpen) fresh.current.clear();
+  else for (const notice of told?.items.slice(0, told.unseen) ?? []) fresh.current.add(notice.id);
   return fresh.current;
 }
 
