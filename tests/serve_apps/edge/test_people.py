@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from actors.hosting.messages import API
@@ -30,6 +31,7 @@ from tests.serve_apps.edge.edge_stage import (
     run_edge,
     use_free_ports,
 )
+from tests.serve_apps.edge.test_event_streams import Reader
 
 pytestmark = pytest.mark.db
 
@@ -144,6 +146,27 @@ async def test_who_comes_back_hears_exactly_what_was_missed_also_elsewhere(stage
         assert (answer["recovered"], answer["offset"]) == (True, 1)
         await phone.wait(lambda: len(numbers(phone)) == 4)
         assert phone.offsets(stage.channel) == [2, 3, 4, 5]
+
+
+async def test_without_a_socket_a_stream_tells_the_same_and_resumes(stage: Stage) -> None:
+    headers = {"Authorization": f"Bearer {stage.ada.token}"}
+
+    @contextlib.asynccontextmanager
+    async def read(edge: int, last_id: str = "") -> AsyncIterator[Reader]:
+        url = f"{stage.edges[edge].address.url}/events?channels={stage.channel}"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(url, headers=headers | {"Last-Event-ID": last_id}) as answer,
+        ):
+            yield Reader(answer)
+
+    async with read(0) as phone:
+        await phone.read(lambda: phone.messages, 60.0)
+        await stage.tell(1)
+        await phone.read(lambda: phone.offsets == [1], 60.0)
+    await stage.tell(2)
+    async with read(1, phone.last_id) as phone:
+        await phone.read(lambda: phone.offsets == [2], 60.0)
 
 
 async def test_what_was_purged_is_not_passed_over_in_silence(
