@@ -112,6 +112,8 @@ def test_who_was_invited_makes_the_head_look_often_for_lost_nodes(head: Home, in
     site = make_site(head)
     assert site.is_brisk
     assert site.environment["RAY_health_check_failure_threshold"] == "4"
+    # A process that ended refuses each check at once; a starved one has this long for an answer.
+    assert site.environment["RAY_health_check_timeout_ms"] == "5000"
 
 
 def test_an_invitation_counts_the_connections_of_the_head_and_of_everybody_else_invited(

@@ -26,8 +26,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 DEADLINE_S = 60
 SECOND = "127.0.0.2"
 ROOMS_MAX = 12
-CARRIED = ("host-0@b", "edge-0@b")
-SMALL = {"hosts_count": "1", "http_replicas": "1"}
+CARRIED = ("host-0@b", "host-1@b", "edge-0@b")
+SMALL = {"http_replicas": "1"}  # and half of all hosts
 OF_THE_HEAD = ("host-0", "host-1", "edge-0", "runner", "api")
 
 
