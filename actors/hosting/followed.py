@@ -46,6 +46,8 @@ class Followed:
         self._standing: dict[str, Any] = {}
         self._open = asyncio.Event()
         self._lost = asyncio.Event()
+        self._answered: asyncio.Future[None] | None = None
+        """Whoever asks to open waits for this: opened, refused or lost."""
         self._refusal = ""
 
     @property
@@ -72,13 +74,11 @@ class Followed:
         self.link, self._refusal, self.number = link, "", number
         self._lost.clear()
         link.send(Open(number, self.key, self.epoch, self.seq))
-        answered = asyncio.create_task(self._open.wait())
-        failed = asyncio.create_task(self._lost.wait())
+        self._answered = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait((answered, failed), return_when=asyncio.FIRST_COMPLETED)
+            await self._answered
         finally:
-            answered.cancel()
-            failed.cancel()
+            self._answered = None
         if self._lost.is_set():
             if self._refusal:
                 raise RequestFailed(Denied(0, self._refusal, "Not open.", True))
@@ -93,6 +93,7 @@ class Followed:
         else:
             missed = self.take_fresh(message.missed)
         self._open.set()
+        self._note_answer()
         for command in self._standing.values():
             self.tell(command)
         return missed
@@ -116,6 +117,11 @@ class Followed:
             self.link = None
             self._open.clear()
             self._lost.set()
+            self._note_answer()
+
+    def _note_answer(self) -> None:
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result(None)
 
     def tell(self, command: Any) -> None:
         """Tell the owner when the object is open; else the word is lost."""

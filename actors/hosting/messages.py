@@ -261,6 +261,12 @@ def _accept_from(role: str, kinds: Sequence[Kind]) -> Any:
 
 def _fill(generic: Any, parts: Iterable[Any]) -> Any:
     """Return the generic message with one of these inside."""
+    return _fill_once(generic, tuple(parts))
+
+
+@functools.cache
+def _fill_once(generic: Any, parts: tuple[Any, ...]) -> Any:
+    """Building such types is slow, and there are few: hosts and clients of a process share them."""
     return generic[_join(parts)]
 
 

@@ -66,6 +66,8 @@ class FailureBook:
 
     def tidy(self) -> None:
         """Forget what is past."""
+        if not self._times_s and not self._paused_until_s:
+            return
         now_s = self._clock.monotonic_s()
         limit_s = now_s - self._intensity.within_s
         self._times_s = {who: t for who, t in self._times_s.items() if t[-1] > limit_s}

@@ -37,7 +37,7 @@ class Follower:
 class History:
     """Everything that can be seen from outside of the hosts."""
 
-    def __init__(self, note: Callable[[str], None]) -> None:
+    def __init__(self, note: Callable[[str], None] | None) -> None:
         self._note = note
         self._over: set[HostRef] = set()
         self._owner: dict[ObjectKey, HostRef | None] = {}
@@ -45,33 +45,43 @@ class History:
         self.acknowledged: dict[tuple[ObjectKey, Sender], tuple[str, int]] = {}
         self.followers: dict[tuple[str, ObjectKey], Follower] = {}
         self.broken: str | None = None
+        self.on_broken: Callable[[], None] = lambda: None
         self.believes_lease: Callable[[HostRef], bool] = lambda _host: False
         """Whether a host holds its lease by its own clock; the world answers."""
 
     def fail(self, fault: str) -> NoReturn:
         """Say what is wrong; whoever catches the exception does not make it right."""
         self.broken = self.broken or fault
+        self.on_broken()
         raise ProtocolBroken(fault)
 
     # From the database
 
     def on_host(self, host: HostRef, state: str, *, was_expired: bool = False) -> None:
-        self._note(f"db: {_name(host)} is {state}{' (lapsed)' if was_expired else ''}")
+        if self._note is not None:
+            self._note(f"db: {_name(host)} is {state}{' (lapsed)' if was_expired else ''}")
         if state == "fenced":
             self._over.add(host)
         if was_expired and self.believes_lease(host):
             self.fail(f"{_name(host)} was fenced as lapsed and believes in its lease")
 
     def on_placed(self, key: ObjectKey, host: HostRef | None) -> None:
-        self._note(f"db: {_call(key)} is placed on {_name(host) if host else 'nobody'}")
+        if self._note is not None:
+            what = f"is placed on {_name(host)}" if host else "is given up"
+            self._note(f"db: {_call(key)} {what}")
         owner = self._owner.get(key)
         if host is not None and owner is not None and owner not in self._over:
             self.fail(f"{_call(key)} was taken from {_name(owner)}, which is not over")
         self._owner[key] = host
 
+    def on_moved(self, key: ObjectKey, host: HostRef) -> None:
+        if self._owner.get(key) == host:
+            self._owner[key] = None
+
     def on_written(self, host: HostRef, lines: Sequence[tuple[ObjectKey, Entry]]) -> None:
         for key, entry in lines:
-            self._note(f"db: {_name(host)} wrote {_call(key)} #{entry.seq} {entry.client_id}")
+            if self._note is not None:
+                self._note(f"db: {_name(host)} wrote {_call(key)} #{entry.seq} {entry.client_id}")
             if host in self._over:
                 self.fail(f"{_name(host)} wrote {_call(key)} after it was fenced")
             if self._owner.get(key) != host:
@@ -92,7 +102,8 @@ class History:
 
     def on_acknowledged(self, key: ObjectKey, sender: Sender, answer: tuple[str, int]) -> None:
         """A sender was told that its line is stored under this id and number."""
-        self._note(f"ack: {_call(key)} {sender[1]} #{answer[1]}")
+        if self._note is not None:
+            self._note(f"ack: {_call(key)} {sender[1]} #{answer[1]}")
         entry = self.written.get(key, Written()).senders.get(sender)
         if entry is None:
             self.fail(f"{sender[1]} was acknowledged and is not stored")
@@ -108,7 +119,8 @@ class History:
         if head > len(written.entries):
             self.fail(f"{name} was told of {_call(key)} #{head}, which is not stored")
         follower = self.followers.setdefault((name, key), Follower())
-        self._note(f"{name}: {_call(key)} open at #{head}{'' if is_complete else ' anew'}")
+        if self._note is not None:
+            self._note(f"{name}: {_call(key)} open at #{head}{'' if is_complete else ' anew'}")
         if follower.head is None or not is_complete:
             follower.head = head
 
@@ -120,7 +132,8 @@ class History:
         assert follower.head is not None, "opened before anything is delivered"
         entries = self.written.get(key, Written()).entries
         for seq, told_id in lines:
-            self._note(f"{name}: {_call(key)} #{seq}")
+            if self._note is not None:
+                self._note(f"{name}: {_call(key)} #{seq}")
             if seq != follower.head + 1:
                 self.fail(f"{name} was handed {_call(key)} #{seq} after #{follower.head}")
             if seq > len(entries):

@@ -72,6 +72,8 @@ class Timeline:
         self.inside: ProcessLoop | None = None
         """The process whose callbacks ran last: asyncio is told when it is another one."""
         self._task_numbers = itertools.count()
+        self.is_stopped = False
+        """Nothing more need happen."""
 
     def at(self, when_s: float, callback: Callable[..., Any], *args: Any) -> DueCallback:
         """Call at a true moment, outside of every process: a wire, the server, a fault."""
@@ -88,7 +90,10 @@ class Timeline:
         return due
 
     def run(self, until_s: float, is_over: Callable[[], bool] | None = None) -> None:
-        """Let time pass until a moment, or until `is_over()` holds between two callbacks."""
+        """Let time pass until a moment, or until `is_over()` holds between two callbacks.
+
+        `is_stopped` ends it too.
+        """
         outside = asyncio._get_running_loop()
         self.inside = None
         try:
@@ -110,7 +115,7 @@ class Timeline:
             else:
                 loop.wake(callback)
             self.turns += 1
-            if is_over is not None and is_over():
+            if self.is_stopped or (is_over is not None and is_over()):
                 return
         self.now_s = max(self.now_s, until_s)
 

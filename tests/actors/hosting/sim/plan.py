@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
+from actors.hosting.roster import IDLE_MAX_S
 from tests.actors.hosting.sim.store import Wire
 
 
@@ -35,6 +36,16 @@ class Publication:
 
 
 @dataclass(frozen=True)
+class Visit:
+    """A client begins to follow an object, or stops."""
+
+    at_s: float
+    client: str
+    object: int
+    is_coming: bool
+
+
+@dataclass(frozen=True)
 class Fault:
     """Something that begins and ends; `other` is the receiver where a link is meant."""
 
@@ -58,6 +69,8 @@ class Plan:
     clocks: dict[str, tuple[float, float]]
     """Rate and offset of each process's clock."""
     follows: dict[str, list[int]]
+    visits: list[Visit]
+    """Who comes and goes later; in a lull nobody follows anything for a minute."""
     lines: list[Line]
     publications: list[Publication]
     endings: list[tuple[float, int]]
@@ -65,16 +78,13 @@ class Plan:
     wire: Wire
     ends_s: float
 
-    @property
-    def late_max_s(self) -> float:
-        """How long after the end a statement sent before may still come."""
-        return max(self.wire.late_max_s, 0.5)
-
     def make_wire(self) -> Wire:
         """Return a process's own way to the database."""
         return replace(self.wire)
 
 
+LULL_P = 0.02
+"""A lull costs as much as five other seeds."""
 FAULTS = ("pause", "kill", "drain", "move", "unplug", "outage", "stall", "reset")
 LASTING_S = {
     "pause": (0.5, 7.0),
@@ -99,7 +109,7 @@ def draw_plan(seed: int) -> Plan:
         clients.append("api-0")
     hosts_names = [f"host-{n}" for n in range(hosts)]
     is_skewed = dice.random() < 0.5
-    return Plan(
+    plan = Plan(
         seed=seed,
         hosts=hosts,
         objects=objects,
@@ -115,12 +125,47 @@ def draw_plan(seed: int) -> Plan:
             for name in clients
             if name.startswith("edge")
         },
+        visits=[],
         lines=_draw_lines(dice, clients, objects, ends_s),
         publications=_draw_publications(dice, objects, ends_s),
         endings=endings,
         faults=_draw_faults(dice, hosts_names, clients, ends_s),
         wire=_draw_wire(dice),
         ends_s=ends_s,
+    )
+    return _add_lull(dice, plan) if dice.random() < LULL_P else plan
+
+
+def _add_lull(dice: random.Random, plan: Plan) -> Plan:
+    """Let everybody leave for about as long as an idle object is kept, then go on.
+
+    What is said and befalls then, half of it or more, falls into the time in which hosts give
+    objects up; nothing is on air, which would keep them.
+    """
+    edges = [name for name in plan.clients if name.startswith("edge")]
+    leaves_s = dice.uniform(1.0, plan.ends_s)
+    slowest = min(plan.clocks[f"host-{number}"][0] for number in range(plan.hosts))
+    pause_s = IDLE_MAX_S / slowest + dice.uniform(-1.5, 2.5)
+
+    def put_off(at_s: float) -> float:
+        stays = at_s < leaves_s and dice.random() < 0.5
+        return at_s if stays else leaves_s + pause_s + at_s
+
+    visits = []
+    for name in edges:
+        for number in range(plan.objects):
+            comes_s = leaves_s + pause_s + dice.uniform(0.0, plan.ends_s)
+            visits += [
+                Visit(leaves_s + dice.uniform(0.0, 0.5), name, number, is_coming=False),
+                Visit(comes_s, name, number, is_coming=True),
+            ]
+    return replace(
+        plan,
+        visits=visits,
+        publications=[],
+        lines=[replace(line, at_s=put_off(line.at_s)) for line in plan.lines],
+        faults=[replace(fault, at_s=put_off(fault.at_s)) for fault in plan.faults],
+        ends_s=leaves_s + pause_s + plan.ends_s,
     )
 
 

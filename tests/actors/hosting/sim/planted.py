@@ -23,7 +23,8 @@ from actors.live_room.messages import ChatSend
 from actors.live_room.room import Room
 from kit.errors import AppError
 from storage.placements import Placement
-from tests.actors.hosting.sim.server import Server, Statement
+from tests.actors.hosting.sim.engine import Statement
+from tests.actors.hosting.sim.server import Server
 from tests.actors.hosting.sim.site import Parts
 from tests.actors.hosting.sim.store import SimStore
 

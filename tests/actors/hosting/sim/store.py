@@ -18,8 +18,9 @@ from actors.hosting.log import HISTORY_MAX
 from storage.database import DatabaseBusy, WriteOutcomeUnknown, WriteRefused
 from storage.hosts import HostEntry
 from storage.placements import Placement
+from tests.actors.hosting.sim.engine import LockNotGot, Statement
 from tests.actors.hosting.sim.loop import ProcessLoop
-from tests.actors.hosting.sim.server import LockNotGot, ObjectRow, Server, Statement
+from tests.actors.hosting.sim.server import ObjectRow, Server
 
 WRITE_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 10.0
@@ -120,6 +121,7 @@ class SimStore:
             if late_s or wire.slow_commit_p:
                 self._fail(question, TimeoutError(), timeout_s)
             execute = self._execute if is_statement else self._read
+            self._server.on_the_way += 1
             timeline.after(travel_s + late_s, execute, question)
         try:
             return await question.future
@@ -132,6 +134,7 @@ class SimStore:
             self._open.pop(question, None)
 
     def _execute(self, question: Question) -> None:
+        self._server.on_the_way -= 1
         if not question.is_dropped:
             question.has_arrived = True
             self._server.run(
@@ -139,6 +142,7 @@ class SimStore:
             )
 
     def _read(self, question: Question) -> None:
+        self._server.on_the_way -= 1
         if not question.is_dropped:
             question.has_arrived = True
             self._answer(question, question.statement(), None)

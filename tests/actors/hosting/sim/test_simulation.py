@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
-from tests.actors.hosting.sim.world import find_broken
+from tests.actors.hosting.sim.logs import hearing_errors
+from tests.actors.hosting.sim.plan import draw_plan
+from tests.actors.hosting.sim.world import World, find_broken
 
 pytestmark = pytest.mark.unit
 
@@ -24,6 +26,18 @@ def check_seeds(seeds: range) -> None:
 
 def test_one_owner_no_loss_no_number_twice_whatever_befalls() -> None:
     check_seeds(SEEDS)
+
+
+def test_in_lulls_hosts_give_up_what_nobody_wants_and_it_comes_back() -> None:
+    lulls = [plan for plan in map(draw_plan, SEEDS) if plan.visits]
+    given_up = 0
+    for plan in lulls:
+        world = World(plan, is_traced=True)
+        with hearing_errors():
+            world.run()
+        world.site.close()
+        given_up += any("given up" in line for line in world.trace)
+    assert given_up >= 3
 
 
 def test_a_seed_replays_to_the_letter() -> None:

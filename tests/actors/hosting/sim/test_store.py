@@ -17,7 +17,8 @@ from tests.actors.hosting.sim.loop import ProcessLoop, Timeline
 from tests.actors.hosting.sim.server import Server
 from tests.actors.hosting.sim.site import make_room_row, read_room_facts
 from tests.actors.hosting.sim.store import SimStore, Wire
-from tests.actors.hosting.sim.store_contract import CASES, Cast, StoreStage, gather, set_up
+from tests.actors.hosting.sim.store_contract import CASES
+from tests.actors.hosting.sim.store_stage import Cast, StoreStage, gather, set_up
 
 pytestmark = pytest.mark.unit
 
@@ -28,6 +29,7 @@ class Nobody:
     def on_host(self, host: HostRef, state: str, *, was_expired: bool = False) -> None: ...
 
     def on_placed(self, key: ObjectKey, host: HostRef | None) -> None: ...
+    def on_moved(self, key: ObjectKey, host: HostRef) -> None: ...
 
     def on_written(self, host: HostRef, lines: Sequence[tuple[ObjectKey, Entry]]) -> None: ...
 

@@ -14,7 +14,8 @@ from actors.hosting.postgres import PostgresStore
 from actors.live_room.kind import ROOM_KIND
 from storage.database import Database
 from storage.placements import ROOM
-from tests.actors.hosting.sim.store_contract import CASES, StoreStage
+from tests.actors.hosting.sim.store_contract import CASES
+from tests.actors.hosting.sim.store_stage import StoreStage
 from tests.storage.live_rows import create_room_row, create_user_row
 
 pytestmark = pytest.mark.db

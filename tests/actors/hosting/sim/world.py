@@ -17,7 +17,7 @@ from actors.live_room.messages import PublisherUp
 from kit.errors import AppError
 from tests.actors.hosting.sim.history import History, ProtocolBroken
 from tests.actors.hosting.sim.logs import hearing_errors
-from tests.actors.hosting.sim.plan import Fault, Line, Plan, Publication, draw_plan
+from tests.actors.hosting.sim.plan import Fault, Line, Plan, Publication, Visit, draw_plan
 from tests.actors.hosting.sim.site import Parts, Process, Site, read_room_facts
 
 SETTLE_MAX_S = 30.0
@@ -25,7 +25,7 @@ SETTLE_MAX_S = 30.0
 LOOK_EVERY_S = 0.25
 ANSWER_MAX_S = 8.5
 """No request may stay unanswered for longer, by its sender's clock."""
-RETRY_S = 0.4
+RETRY_FIRST_S, RETRY_MAX_S = 0.2, 1.6
 PARTS = Parts()
 Work = Callable[[Process], Awaitable[None]]
 
@@ -37,8 +37,9 @@ class World:
         self.plan = plan
         self.trace: list[str] = []
         self._is_traced = is_traced
-        self.history = History(self.note)
+        self.history = History(self.note if is_traced else None)
         self.site = Site(plan, parts, self.history)
+        self.history.on_broken = self._stop
         self.history.believes_lease = self.site.believes_lease
         self._open = 0
         """Lines and endings that await their acknowledgement."""
@@ -47,6 +48,9 @@ class World:
         """Remember what happened, when somebody will read it."""
         if self._is_traced:
             self.trace.append(f"{self.site.timeline.now_s:9.4f}  {text}")
+
+    def _stop(self) -> None:
+        self.site.timeline.is_stopped = True
 
     def run(self) -> None:
         """Run the plan; raises ProtocolBroken."""
@@ -61,9 +65,11 @@ class World:
             timeline.at(show.at_s, self._publish, show)
         for at_s, number in plan.endings:
             timeline.at(at_s, self._ask, "api-0", lambda p, n=number: self._end(p, n))
+        for visit in plan.visits:
+            timeline.at(visit.at_s, self._visit, visit)
         for fault in plan.faults:
             timeline.at(fault.at_s, self._befall, fault)
-        timeline.run(plan.ends_s, self._is_broken)
+        timeline.run(plan.ends_s)
         self._check_history()
         self.note("all faults end")
         self.site.heal()
@@ -72,24 +78,23 @@ class World:
         for context in self.site.list_errors():
             raise ProtocolBroken(str(context)) from context.get("exception")
 
-    def _is_broken(self) -> bool:
-        return self.history.broken is not None
-
     def _check_history(self) -> None:
         if self.history.broken is not None:
             raise ProtocolBroken(self.history.broken)
 
     def _settle(self) -> None:
         """Wait until everything is answered and visible, and late statements have come."""
-        timeline = self.site.timeline
+        timeline, server = self.site.timeline, self.site.server
         until_s = timeline.now_s + SETTLE_MAX_S
-        quiet_from_s = timeline.now_s + self.plan.late_max_s
+        has_been_quiet = False
         while True:
-            timeline.run(timeline.now_s + LOOK_EVERY_S, self._is_broken)
+            timeline.run(timeline.now_s + LOOK_EVERY_S)
             self._check_history()
             behind = self.history.list_behind(list(self.site.followed))
-            if not behind and not self._open and timeline.now_s >= quiet_from_s:
+            is_quiet = not behind and not self._open and not server.is_busy
+            if is_quiet and has_been_quiet:
                 return
+            has_been_quiet = is_quiet
             if timeline.now_s >= until_s:
                 if self._open:
                     behind.append(f"{self._open} requests are not acknowledged")
@@ -120,7 +125,7 @@ class World:
         """Send a line until it is acknowledged, as a page does."""
         key, user_id = self.site.keys[line.object], uuid.UUID(int=line.user)
         assert process.rooms is not None, "begun"
-        speaker = Speaker(user_id, "ada", "Ada")
+        speaker, wait_s = Speaker(user_id, "ada", "Ada"), RETRY_FIRST_S
         while True:
             asked_s, is_paused = process.loop.time(), process.loop.pauses
             try:
@@ -131,7 +136,8 @@ class World:
                 self.note(f"{process.loop.name}: {line.client_id} refused: {code}")
                 if code == RoomEnded.code:
                     return
-                await asyncio.sleep(RETRY_S * (0.2 + self.site.timeline.random.random()))
+                await asyncio.sleep(wait_s * (0.5 + self.site.timeline.random.random()))
+                wait_s = min(2 * wait_s, RETRY_MAX_S)
             else:
                 self._check_wait(process, asked_s, is_paused)
                 answer = (stored.entry_id, stored.seq)
@@ -153,6 +159,13 @@ class World:
         self.note(f"{process.loop.name}: {key.id.int} ended")
         if status != RoomStatus.ENDED:
             self.history.fail(f"{key} was said to be ended and is {status}")
+
+    def _visit(self, visit: Visit) -> None:
+        process = self.site.clients.get(visit.client)
+        if process is not None and process.client is not None:
+            step = self.site.follow if visit.is_coming else self.site.unfollow
+            key = self.site.keys[visit.object]
+            process.loop.deliver(self.site.timeline.now_s, step, process, key)
 
     def _publish(self, show: Publication) -> None:
         process = self.site.clients.get(show.client)

@@ -1,0 +1,164 @@
+"""What hosts rely on in leases and placements, case by case."""
+
+from __future__ import annotations
+
+from tests.actors.hosting.sim.store_stage import (
+    GRACE_S,
+    Case,
+    StoreStage,
+    find_owner,
+    set_up,
+    start_host,
+)
+
+# Leases
+
+
+async def a_host_is_listed_once_announced(stage: StoreStage) -> None:
+    incarnation = await stage.store.register("a", node="here", ttl_s=30)
+    assert await stage.store.list_live_hosts() == []
+    assert await stage.store.announce(("a", incarnation), "unix:/a")
+    (entry,) = await stage.store.list_live_hosts()
+    assert (entry.id, entry.incarnation, entry.node) == ("a", incarnation, "here")
+    assert (entry.address, entry.objects) == ("unix:/a", 0)
+
+
+async def registering_again_ends_the_older_incarnation(stage: StoreStage) -> None:
+    store = stage.store
+    first, second = await start_host(store, "a"), await start_host(store, "a")
+    assert second[1] > first[1]
+    assert not await store.renew(first, 30)
+    assert not await store.announce(first, "unix:/x")
+    assert not await store.fence(first)
+    assert await store.renew(second, 30)
+
+
+async def a_fenced_host_is_over_for_good(stage: StoreStage) -> None:
+    store = stage.store
+    host = await start_host(store, "a")
+    assert await store.fence(host)
+    assert not await store.fence(host)
+    assert not await store.renew(host, 30)
+    assert not await store.announce(host, "unix:/a")
+    assert not await store.drain(host)
+    assert await store.list_live_hosts() == []
+
+
+async def a_lapsed_host_may_still_renew(stage: StoreStage) -> None:
+    host = await start_host(stage.store, "a", ttl_s=-1)
+    assert await stage.store.list_live_hosts() == []
+    assert await stage.store.renew(host, 30)
+    assert len(await stage.store.list_live_hosts()) == 1
+
+
+async def a_draining_host_keeps_its_lease_and_its_rooms(stage: StoreStage) -> None:
+    cast, store = await set_up(stage), stage.store
+    assert await store.drain(cast.a)
+    assert not await store.drain(cast.a)
+    assert [entry.id for entry in await store.list_live_hosts()] == ["b"]
+    assert await store.renew(cast.a, 30)
+    assert await find_owner(stage, cast.rooms[0]) == (cast.a, True)
+    assert (await cast.write(cast.a, cast.line(0, 1, "x"))).fenced == frozenset()
+
+
+async def only_lapsed_hosts_are_swept_and_none_soon_after_a_start(stage: StoreStage) -> None:
+    store = stage.store
+    await start_host(store, "lapsed", ttl_s=-1)
+    await start_host(store, "alive")
+    assert await store.fence_expired(GRACE_S) == []
+    assert await store.fence_expired(0) == ["lapsed"]
+    assert await store.fence_expired(0) == []
+
+
+async def the_emptiest_host_comes_first(stage: StoreStage) -> None:
+    cast, store = await set_up(stage), stage.store
+    assert [(e.id, e.objects) for e in await store.list_live_hosts()] == [("b", 0), ("a", 2)]
+    await store.fence(cast.a)
+    await start_host(store, "a")
+    assert [(e.id, e.objects) for e in await store.list_live_hosts()] == [("a", 0), ("b", 0)]
+
+
+# Placements
+
+
+async def a_living_owner_is_not_replaced(stage: StoreStage) -> None:
+    cast, store = await set_up(stage), stage.store
+    kept = await store.place(cast.rooms[0], cast.b)
+    assert kept is not None
+    assert (kept.host_id, kept.incarnation, kept.is_live) == (*cast.a, True)
+
+
+async def a_lapsed_owner_is_kept_until_it_is_fenced(stage: StoreStage) -> None:
+    cast, store = await set_up(stage), stage.store
+    await store.renew(cast.a, -10)
+    await store.place(cast.rooms[0], cast.b)
+    assert await find_owner(stage, cast.rooms[0]) == (cast.a, True)
+    await store.fence(cast.a)
+    assert await find_owner(stage, cast.rooms[0]) == (cast.a, False)
+    await store.place(cast.rooms[0], cast.b)
+    assert await find_owner(stage, cast.rooms[0]) == (cast.b, True)
+
+
+async def a_restarted_host_does_not_own_what_it_owned(stage: StoreStage) -> None:
+    cast, store = await set_up(stage), stage.store
+    again = await start_host(store, "a")
+    assert await find_owner(stage, cast.rooms[0]) == (cast.a, False)
+    await store.place(cast.rooms[0], again)
+    assert await find_owner(stage, cast.rooms[0]) == (again, True)
+
+
+async def nothing_is_placed_on_a_host_that_takes_nothing(stage: StoreStage) -> None:
+    cast, store = await set_up(stage), stage.store
+    key = await stage.make_room()
+    await store.renew(cast.a, -10)
+    assert await store.place(key, cast.a) is None
+    await store.drain(cast.b)
+    assert await store.place(key, cast.b) is None
+    await store.fence(cast.b)
+    assert await store.place(key, cast.b) is None
+    assert await store.place(key, ("nobody", 1)) is None
+    standing = await store.place(cast.rooms[0], cast.b)
+    assert standing is not None
+    assert standing.host_id == "a"
+    assert await find_owner(stage, key) is None
+
+
+async def a_host_gives_up_only_what_it_owns(stage: StoreStage) -> None:
+    cast, store = await set_up(stage), stage.store
+    assert not await store.release(cast.rooms[0], cast.b)
+    assert await store.release(cast.rooms[0], cast.a)
+    assert not await store.release(cast.rooms[0], cast.a)
+    assert await find_owner(stage, cast.rooms[0]) is None
+    await store.place(cast.rooms[0], cast.b)
+    assert await find_owner(stage, cast.rooms[0]) == (cast.b, True)
+
+
+async def a_host_moves_only_what_it_owns_and_only_to_one_that_takes_it(stage: StoreStage) -> None:
+    cast, store = await set_up(stage), stage.store
+    assert await store.move(cast.rooms[0], cast.b, cast.a) is None
+    assert await store.move(cast.rooms[0], cast.a, ("nobody", 1)) is None
+    moved = await store.move(cast.rooms[0], cast.a, cast.b)
+    assert moved is not None
+    assert (moved.host_id, moved.incarnation, moved.is_live) == (*cast.b, True)
+    assert moved == await store.find_placement(cast.rooms[0])
+    assert await store.move(cast.rooms[0], cast.a, cast.b) is None
+    await store.drain(cast.b)
+    assert await store.move(cast.rooms[1], cast.a, cast.b) is None
+    assert await find_owner(stage, cast.rooms[1]) == (cast.a, True)
+
+
+OWNERSHIP: list[Case] = [
+    a_host_is_listed_once_announced,
+    registering_again_ends_the_older_incarnation,
+    a_fenced_host_is_over_for_good,
+    a_lapsed_host_may_still_renew,
+    a_draining_host_keeps_its_lease_and_its_rooms,
+    only_lapsed_hosts_are_swept_and_none_soon_after_a_start,
+    the_emptiest_host_comes_first,
+    a_living_owner_is_not_replaced,
+    a_lapsed_owner_is_kept_until_it_is_fenced,
+    a_restarted_host_does_not_own_what_it_owned,
+    nothing_is_placed_on_a_host_that_takes_nothing,
+    a_host_gives_up_only_what_it_owns,
+    a_host_moves_only_what_it_owns_and_only_to_one_that_takes_it,
+]
