@@ -146,6 +146,55 @@ def test_an_answer_from_before_the_start_does_not_put_a_live_back_on_standby(
     expect(streamer.get_by_test_id("live-status")).to_have_attribute("data-status", "live")
 
 
+# As on a network that ends every WebSocket before it opens.
+NO_SOCKETS = """
+window.WebSocket = class {
+  readyState = 0; onopen = null; onmessage = null; onclose = null;
+  constructor() {
+    setTimeout(() => {
+      this.readyState = 3;
+      this.onclose?.(new CloseEvent('close', {code: 1006}));
+    }, 20);
+  }
+  send() {}
+  close() {}
+};
+"""
+
+
+def test_where_no_socket_opens_the_room_goes_on_over_a_stream(
+    open_page: OpenPage, product: Product
+):
+    host = open_page("/register")
+    fill_registration(host)
+    address = go_live(host, product, f"Stream {make_name()}")
+    viewer = open_page("/register", init_script=NO_SOCKETS)
+    fill_registration(viewer)
+    refused: list[str] = []
+    viewer.on("console", lambda said: refused.append(said.text) if said.type == "error" else None)
+    viewer.goto(product.url + address)
+    connection = viewer.get_by_test_id("chat-connection")
+    expect(connection).to_contain_text("Connected the slow way", timeout=60_000)
+    expect(connection).to_have_attribute("data-state", "open")
+
+    for page, other, text in ((viewer, host, "over a stream"), (host, viewer, "over a socket")):
+        page.get_by_test_id("chat-input").fill(text)
+        page.get_by_test_id("chat-send").click()
+        for reader in (page, other):
+            line = reader.get_by_test_id("chat-line").filter(has_text=text)
+            expect(line).to_have_attribute("data-state", "sent", timeout=60_000)
+            expect(line).to_have_count(1)
+    expect(viewer.get_by_test_id("react-fire")).to_be_disabled()
+    host.get_by_test_id("react-fire").click()
+    fire = viewer.get_by_test_id("react-fire")
+    expect(fire).to_have_accessible_name("React with fire, 1 so far", timeout=60_000)
+
+    host.get_by_test_id("end-live").click()
+    host.get_by_role("dialog").get_by_test_id("confirm").click()
+    expect(viewer.get_by_test_id("live-status")).to_have_text("Ended", timeout=60_000)
+    assert [text for text in refused if "Content Security Policy" in text] == []
+
+
 def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
     request = urllib.request.Request(url, body, headers, method="POST")
     try:
