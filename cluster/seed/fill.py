@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import msgspec
 from cluster.apart import Tell
 from cluster.seed import world
 from cluster.seed.client import SiteClient
+from kit.clock import SystemClock
 from media.scenes.render import LENGTH_S_MAX, Scene, list_scenes, render_scene
 
 
@@ -75,6 +77,7 @@ async def fill_site(url: str, home: Path, tell: Tell, scene_s_max: int) -> Notes
         await _upload_scenes(people, [(facts[slug], films[slug]) for slug in facts], file, tell)
         await _write_posts(people, file, tell)
         await _make_live(people[world.DEMO_OWNER], file)
+        await _announce_lives(people)
     return file.notes
 
 
@@ -138,3 +141,14 @@ async def _make_live(owner: SiteClient, file: NotesFile) -> None:
     live = await owner.request("POST", "/v1/live", json={"title": world.DEMO_TITLE})
     file.notes.live_id, file.notes.stream_key = live["id"], live["stream_key"]
     file.save()
+
+
+async def _announce_lives(people: dict[str, SiteClient]) -> None:
+    """Announce what is to come, of whom nothing is announced; each begins on a full hour."""
+    hour = SystemClock().now().replace(minute=0, second=0, microsecond=0)
+    for name, title, hours in world.UPCOMING:
+        listed = await people[name].request("GET", f"/v1/live?state=scheduled&owner={name}")
+        if not listed["items"]:
+            begins = (hour + timedelta(hours=hours)).isoformat()
+            body = {"title": title, "scheduled_at": begins}
+            await people[name].request("POST", "/v1/live", json=body)

@@ -101,3 +101,9 @@ DEMO_OWNER = "kaz"
 DEMO_TITLE = "Neon road, all night"
 DEMO_SCENE = "neon-road"
 """Who is live after seeding, under which title, with which scene."""
+
+UPCOMING = (
+    ("mara", "The last boat, from the quay", 26),
+    ("ines", "Ink and water: a new loop, drawn live", 75),
+)
+"""Who has announced which live, and in how many hours it begins."""

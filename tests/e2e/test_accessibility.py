@@ -34,6 +34,7 @@ PUBLIC = {
     "/watch/{video}": "[data-testid=player-video]",
     "/live": "[data-testid=live-card]",
     "/live/{live}": "[data-testid=live-status][data-status=live]",
+    "/live/{upcoming}": "[data-testid=countdown]",
     "/post/{post}": "[data-testid=comment]",
     "/u/mara": "[data-testid=followers-count]",
     "/u/nobody": "[data-testid=error-state]",
@@ -78,6 +79,7 @@ def world(small_world: str, product: Product) -> World:
             for item in get(product, "/live")["items"]
             if item["owner"]["username"] == DEMO_OWNER
         ),
+        "upcoming": get(product, "/live?state=scheduled")["items"][0]["id"],
         "post": post["id"],
         "video": post["videos"][0]["id"],
     }
@@ -136,6 +138,20 @@ def test_for_a_newcomer(page: Page, world: World):
 def test_for_a_member(page: Page, world: World, small_world: str):
     log_in(page, world.product, DEMO_OWNER, small_world.split()[-1])
     check_pages(page, world, PUBLIC | MEMBERS)
+
+
+def test_for_a_host_at_the_desk(page: Page, world: World):
+    page.set_viewport_size(SIZES[0])
+    page.goto(world.fill("/studio/live?live={live}"))
+    problems = {}
+    tabs = page.get_by_test_id("desk").get_by_role("tab")
+    expect(tabs).to_have_count(4)
+    for tab in tabs.all():
+        tab.click()
+        expect(page.locator("main .skeleton")).to_have_count(0)
+        problems[tab.inner_text()] = examine(page)
+    assert set(problems) == {"Held", "Rules", "People", "Announce & raid"}
+    assert [found for found in problems.values() if found] == []
 
 
 def test_a_planted_fault_is_found(page: Page, world: World):

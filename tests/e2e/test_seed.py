@@ -10,7 +10,7 @@ import psutil
 import pytest
 from playwright.sync_api import Page
 
-from cluster.seed.world import DEMO_OWNER, DEMO_TITLE, PEOPLE, POSTS
+from cluster.seed.world import DEMO_OWNER, DEMO_TITLE, PEOPLE, POSTS, UPCOMING
 from cluster.status import DEMO
 from media.scenes.render import SCENES
 from tests.e2e.people import wait_for_picture
@@ -29,6 +29,8 @@ def get(product: Product, path: str) -> Any:
 def look_around(product: Product) -> dict[str, Any]:
     """Read all that a stranger can see of the world; two looks are equal when nothing was added."""
     world: dict[str, Any] = {"live": [item["id"] for item in get(product, "/live")["items"]]}
+    to_come = get(product, "/live?state=scheduled")["items"]
+    world["to come"] = [(item["owner"]["username"], item["title"]) for item in to_come]
     for person in PEOPLE:
         path = f"/users/{person.username}"
         profile, posts = get(product, path), get(product, f"{path}/posts?limit=100")["items"]
@@ -78,6 +80,7 @@ def test_the_people_are_there_with_their_posts_likes_and_comments(
     for person in PEOPLE:
         assert world[person.username]["names"] == (person.display_name, person.bio)
     assert world["bea"]["counters"]["following"] == 6
+    assert set(world["to come"]) >= {(name, title) for name, title, _hours in UPCOMING}
 
 
 def test_six_films_are_ready_and_play(small_world: str, product: Product):
