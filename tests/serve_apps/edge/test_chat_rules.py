@@ -211,7 +211,8 @@ async def test_a_held_line_appears_for_nobody_until_approved_and_then_in_order(
             assert viewer.lines(stage.channel) == ["after", "maybe not"]
             offsets = viewer.offsets(stage.channel)
             assert offsets == sorted(set(offsets))
-        assert told(cyd, "chat_message")[-1]["client_id"] == "h"
+        approved = told(cyd, "chat_message")[-1]
+        assert (approved["client_id"], approved["held_id"]) == ("h", ack["message_id"])
 
 
 async def test_who_joins_is_shown_rules_pins_and_moderators_as_they_are(

@@ -111,6 +111,11 @@ describe("a stream", () => {
     expect(refused.heard).toEqual([
       { type: "error", client_id: "c", error: "room_ended", message: "It is over.", retryable: false },
     ]);
+    const slow = connect(() => Promise.reject(new ApiError("slow_mode", 429, "Wait.", null, null, 7)));
+    await settle();
+    slow.wire.send(line);
+    await settle();
+    expect(slow.heard).toMatchObject([{ error: "slow_mode", retryable: true, retry_after_s: 7 }]);
   });
 });
 

@@ -292,9 +292,20 @@ describe("a chat line", () => {
       client_id: "c1",
       error: "slow_mode",
       message: "Wait 5 s.",
-      retryable: false,
+      retryable: true,
+      retry_after_s: 5,
     });
-    expect(await sent).toMatchObject({ code: "slow_mode", message: "Wait 5 s.", status: 403 });
+    expect(await sent).toMatchObject({ code: "slow_mode", message: "Wait 5 s.", status: 503, retryAfterS: 5 });
+  });
+
+  test("a reaction is said while connected, and lost without", async () => {
+    const socket = makeSocket();
+    socket.sendReaction("1", "🔥");
+    await connect(socket);
+    socket.sendReaction("1", "🎉");
+    expect(last().heard.filter((frame) => (frame as { type: string }).type === "react")).toEqual([
+      { type: "react", room: "1", reaction: "🎉" },
+    ]);
   });
 
   test("gives up waiting, so that it can be sent again", async () => {
