@@ -95,11 +95,12 @@ def _write_type(info: Any) -> str:
         item = _write_type(info.item_type)
         return f"({item})[]" if "|" in item else f"{item}[]"
     if isinstance(info, shapes.DictType):
-        return f"Record<string, {_write_type(info.value_type)}>"
+        record = f"Record<{_write_type(info.key_type)}, {_write_type(info.value_type)}>"
+        return f"Partial<{record}>" if isinstance(info.key_type, shapes.LiteralType) else record
     if isinstance(info, shapes.EnumType):
         return " | ".join(json.dumps(str(member)) for member in info.cls)
     if isinstance(info, shapes.LiteralType):
-        return " | ".join(json.dumps(value) for value in info.values)
+        return " | ".join(json.dumps(value, ensure_ascii=False) for value in info.values)
     if isinstance(info, NUMBERS):
         return "number"
     if isinstance(info, TEXTS):

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from actors.hosting.shapes import Person, Shape
 from actors.live_room.entries import RoomStatus
+from actors.live_room.reactions import Mark
 
 
 class Rules(Shape, frozen=True):
@@ -174,7 +175,7 @@ class TypingShown(Shape, frozen=True):
 class Reactions(Shape, frozen=True):
     """Which reactions came since the last time, and how many of each."""
 
-    counts: dict[str, int]
+    counts: dict[Mark, int]
 
 
 class ChatShown(Shape, frozen=True):

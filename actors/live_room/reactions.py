@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from typing import Literal, get_args
 
-REACTIONS = ("❤️", "👏", "😂", "😮", "🔥", "🎉")
+Mark = Literal["❤️", "👏", "😂", "😮", "🔥", "🎉"]
+REACTIONS: tuple[str, ...] = get_args(Mark)
 PER_WINDOW_MAX = 20
 WINDOW_S = 10.0
 SHOW_EVERY_S = 0.25

@@ -294,7 +294,7 @@ export interface TypingShown {
 
 /** Which reactions came since the last time, and how many of each. */
 export interface Reactions {
-  counts: Record<string, number>;
+  counts: Partial<Record<"❤️" | "🎉" | "👏" | "🔥" | "😂" | "😮", number>>;
 }
 
 /** The chat beyond its lines; entries up to `offset` are in it. */

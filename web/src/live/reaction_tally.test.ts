@@ -1,9 +1,9 @@
 /** Sums of reactions, and what rises. */
 import { expect, test } from "vitest";
-import { applyBursts, applyCounts, BURSTS_MAX, readCounts, type Burst } from "./reaction_tally";
+import { applyBursts, applyCounts, BURSTS_MAX, readCounts, type Burst, type Totals } from "./reaction_tally";
 
 test("counts add up, and what a room does not know is passed over", () => {
-  const counts = readCounts({ counts: { "🔥": 12, "🎉": 1, "💩": 9 } });
+  const counts = readCounts({ counts: { "🔥": 12, "🎉": 1, "💩": 9 } as Totals });
   expect(counts).toEqual({ "🔥": 12, "🎉": 1 });
   expect(applyCounts({ "🔥": 3 }, counts)).toEqual({ "🔥": 15, "🎉": 1 });
 });

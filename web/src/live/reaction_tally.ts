@@ -3,17 +3,17 @@
 import type { Reactions } from "../kit/messages";
 
 /** The six that a room counts, each with its name. */
-export const REACTIONS = [
+export const REACTIONS: readonly { mark: Mark; name: string }[] = [
   { mark: "❤️", name: "heart" },
   { mark: "👏", name: "applause" },
   { mark: "😂", name: "laughter" },
   { mark: "😮", name: "surprise" },
   { mark: "🔥", name: "fire" },
   { mark: "🎉", name: "party" },
-] as const;
+];
 
-export type Mark = (typeof REACTIONS)[number]["mark"];
-export type Totals = Readonly<Record<string, number>>;
+export type Mark = keyof Reactions["counts"];
+export type Totals = Readonly<Reactions["counts"]>;
 
 export interface Burst {
   id: number;
@@ -27,14 +27,13 @@ export interface Burst {
 export const BURSTS_MAX = 12;
 
 export function readCounts({ counts }: Reactions): Totals {
-  return Object.fromEntries(
-    REACTIONS.map(({ mark }) => [mark, counts[mark]] as const).filter(([, count]) => typeof count === "number"),
-  ) as Totals;
+  const known = REACTIONS.filter(({ mark }) => typeof counts[mark] === "number");
+  return Object.fromEntries(known.map(({ mark }) => [mark, counts[mark]]));
 }
 
 export function applyCounts(totals: Totals, counts: Totals): Totals {
   const next = { ...totals };
-  for (const [mark, count] of Object.entries(counts)) next[mark] = (next[mark] ?? 0) + count;
+  for (const { mark } of REACTIONS) if (counts[mark]) next[mark] = (next[mark] ?? 0) + counts[mark];
   return next;
 }
 
