@@ -56,7 +56,7 @@ export function useRoomChat(roomId: string | null, me: SessionUser | null, socke
       const history = page.items.map(readMessage).filter((message): message is ChatMessage => message !== null);
       if (!alive.current) return;
       setLines((known) => applyHistory(known, history));
-      setRules((known) => applyNotices(known, page.items as ChannelEvent[]));
+      setRules((known) => applyNotices(known, page.items as ChannelEvent[], Date.now()));
       setHistoryError(null);
     } catch (error) {
       setHistoryError(error);

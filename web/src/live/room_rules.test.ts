@@ -59,19 +59,21 @@ test("announcements are noticed, and a raid takes along who is there when it sta
   expect(hear(NO_RULES, "raided", { source: target, viewers: 3 }).notice?.text).toBe("Bob sends their 3 viewers here.");
 });
 
-test("whoever comes later reads the newest announcement of the history, but is not taken along", () => {
+test("whoever comes later reads the newest announcement of the history; a raid takes along who just came", () => {
+  const at = "2026-01-01T00:00:00Z";
   const target = { id: "r2", title: "Next door", owner: "bob", owner_name: "Bob" };
   const entry = (type: string, data: unknown) => ({ type, channel: "room:1", data }) as ChannelEvent;
   const history = [
     entry("chat_message", { text: "hi" }),
-    entry("raid", { target, viewers: 3 }),
+    entry("raid", { target, viewers: 3, at }),
     entry("announcement", { text: "old" }),
   ];
-  const state = applyNotices(NO_RULES, history);
+  const state = applyNotices(NO_RULES, history, Date.parse(at) + 60_000);
   expect(state.notice).toMatchObject({ kind: "raid", href: "/live/r2" });
   expect(state.raid).toBeNull();
+  expect(applyNotices(NO_RULES, history, Date.parse(at) + 5_000).raid).toMatchObject({ target });
   const heard = hear(NO_RULES, "announcement", { text: "new", user: bob });
-  expect(applyNotices(heard, history)).toBe(heard);
+  expect(applyNotices(heard, history, Date.parse(at))).toBe(heard);
 });
 
 test("the API says what we are; its rules count only while the channel has said none", () => {

@@ -81,11 +81,15 @@ export function applyChatAnswer(state: ChatRules, answer: ChatAnswer): ChatRules
   return { ...state, ...known, silence: isBanned || until !== null ? { isBanned, until } : null };
 }
 
-/** The newest announcement of a history, so that whoever comes later reads it too; a raid is not run again. */
-export function applyNotices(state: ChatRules, history: readonly ChannelEvent[]): ChatRules {
+const RAID_JOINED_MS = 30_000;
+
+/** The newest announcement of a history, so that whoever comes later reads it too; a raid takes along who just came. */
+export function applyNotices(state: ChatRules, history: readonly ChannelEvent[], nowMs: number): ChatRules {
   if (state.notice !== null) return state;
   const newest = history.find(isNotice);
-  return newest ? { ...state, notice: readNotice(newest) } : state;
+  if (!newest) return state;
+  const isNow = newest.type === "raid" && nowMs - Date.parse(newest.data.at) < RAID_JOINED_MS;
+  return { ...state, notice: readNotice(newest), raid: isNow ? newest.data : state.raid };
 }
 
 type NoticeEvent = Extract<ChannelEvent, { type: "announcement" | "raid" | "raided" }>;
