@@ -56,6 +56,8 @@ class Audience:
         self._presences = BatchedReads(self._read_presences, clock, ACCESS_FRESH_S)
         self._posts = BatchedReads(self._read_posts, clock, ACCESS_FRESH_S)
         self._follows = BatchedReads(self._read_follows, clock, ACCESS_FRESH_S)
+        # A live may have changed because somebody follows its owner no more.
+        ports.lives.on_changed(lambda _live_id: self._follows.forget_all())
 
     @property
     def changes(self) -> int:

@@ -41,7 +41,7 @@ class BatchedReads(Generic[K, V]):
         self._kept: OrderedDict[K, _Kept[V]] = OrderedDict()
         self._waiting: dict[K, asyncio.Future[V | None]] = {}
         self._runner: asyncio.Task[None] | None = None
-        self._read_at_s = float("-inf")
+        self._read_at_s = self._forgotten_s = float("-inf")
 
     async def get(self, key: K) -> V | None:
         """Return the value, at most `fresh_s` old; None when there is none."""
@@ -59,6 +59,11 @@ class BatchedReads(Generic[K, V]):
     def forget(self, key: K) -> None:
         """Ask anew for this key. A query that runs already may still bring the old answer."""
         self._kept.pop(key, None)
+
+    def forget_all(self) -> None:
+        """Ask anew for every key; what a query that runs already brings is not kept."""
+        self._kept.clear()
+        self._forgotten_s = self._clock.monotonic_s()
 
     async def _run(self) -> None:
         try:
@@ -87,7 +92,7 @@ class BatchedReads(Generic[K, V]):
             raise
         for key, future in asked.items():
             value = found.get(key)
-            if value is not None:
+            if value is not None and started_s > self._forgotten_s:
                 self._keep(key, _Kept(value, started_s))
             if not future.done():
                 future.set_result(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from actors.live_room.chat_state import ChatState
@@ -33,6 +34,7 @@ from storage.viewers import read_viewer_counts
 
 HELD_MAX = 200
 PEOPLE_MAX = 1000
+RAID_ONCE_S = 600
 
 
 class RaidTargetUnfit(Conflict):
@@ -119,7 +121,8 @@ async def moderate(
 async def raid(ports: ApiPorts, user: Identity, live_id: uuid.UUID, target_id: uuid.UUID) -> None:
     """Send the viewers of one live on to another, and tell both rooms.
 
-    Raises LiveNotFound, RaidTargetUnfit, and the room's refusals.
+    Raises LiveNotFound, RaidTargetUnfit, and the room's refusals. Either room may be told and the
+    other not be reached: asked again within the minutes of `RAID_ONCE_S`, each is told once.
     """
     async with ports.database.transaction() as connection:
         source = await get_live(connection, user, live_id)
@@ -127,11 +130,17 @@ async def raid(ports: ApiPorts, user: Identity, live_id: uuid.UUID, target_id: u
         by = await _find_speaker(connection, user)
     if target.id == source.id or target.status != "live" or target.visibility != "public":
         raise RaidTargetUnfit
-    client_id = str(make_id())
+    client_id = _name_raid(source.id, target.id, ports.clock.now())
     await ports.rooms.moderate(live_id, RaidStart(by, client_id, _describe_live(target)))
     counts = await read_viewer_counts(ports.cache, [live_id])
     arrive = RaidArrive(by, client_id, _describe_live(source), counts.get(live_id) or 0)
     await ports.rooms.moderate(target_id, arrive)
+
+
+def _name_raid(source_id: uuid.UUID, target_id: uuid.UUID, now: datetime) -> str:
+    """Return the id under which both rooms know a raid, the same for whoever repeats it soon."""
+    period = int(now.timestamp() // RAID_ONCE_S)
+    return str(uuid.uuid5(source_id, f"raid {target_id} {period}"))
 
 
 async def find_person(connection: Connection, username: str) -> Speaker:

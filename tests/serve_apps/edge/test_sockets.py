@@ -167,6 +167,15 @@ async def test_strangers_read_open_rooms_and_write_nowhere(
                 stage.ada.user_id,
             )
         assert (await bob.subscribe(f"room:{followers}"))["offset"] == 0
+        async with visit(edge, stage, stage.ada) as ada:
+            await ada.subscribe(f"room:{followers}")
+            async with database.connection() as connection:
+                await connection.execute("DELETE FROM follows")
+            await bob.wait(lambda: bob.errors[-1].get("channel") == f"room:{followers}", 60)
+            assert bob.errors[-1]["error"] == "not_found", "whoever leaves is let go"
+            await ada.chat(followers, "z", "among ourselves")
+            await ada.wait(lambda: ada.lines(f"room:{followers}") == ["among ourselves"])
+            assert bob.lines(f"room:{followers}") == []
 
 
 async def test_ephemeral_channels_carry_the_latest_state(

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from actors.hosting.client import ObjectUnanswered
+from actors.live_room.messages import RaidArrive, RaidStart
 from kit.clock import ManualClock
 from kit.ids import make_id
 from serve_apps.access.grants import TicketKind, read_ticket
 from serve_apps.http.state import ApiPorts
 from storage.database import Database
 from storage.edges import register_edge, renew_edge
-from tests.serve_apps.api_client import Person
+from tests.serve_apps.api_client import Person, RoomsWithoutLives
 
 pytestmark = pytest.mark.db
 
@@ -312,3 +317,39 @@ async def test_a_live_that_did_not_come_leaves_the_list_and_a_cancelled_one_at_o
     assert await list_titles() == ["Missed"]
     clock.advance(600)
     assert await list_titles() == []
+
+
+class HalfReached(RoomsWithoutLives):
+    """Rooms of which the raided one does not answer at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: dict[str, set[str]] = {}
+
+    async def moderate(self, room_id: uuid.UUID, command: Any) -> None:
+        """Remember under which ids each room was told."""
+        is_first = not self.moderated
+        self.moderated.append((room_id, command))
+        if isinstance(command, RaidArrive) and len(self.moderated) == 2:
+            raise ObjectUnanswered
+        assert is_first or isinstance(command, RaidStart | RaidArrive)
+        self.told.setdefault(str(room_id), set()).add(command.client_id)
+
+
+async def test_a_raid_that_reached_one_room_alone_is_completed_by_asking_again(
+    app: FastAPI, ada: Person, bob: Person, ports: ApiPorts
+):
+    rooms = HalfReached()
+    app.state.ports = dataclasses.replace(ports, rooms=rooms)
+    source = (await ada.post("/v1/live", {"title": "from"}, status=201))["id"]
+    target = (await bob.post("/v1/live", {"title": "to"}, status=201))["id"]
+    async with ports.database.connection() as connection:
+        await connection.execute(
+            "UPDATE lives SET status = 'live' WHERE id = $1", uuid.UUID(target)
+        )
+    body = {"live_id": target}
+    assert (await ada.call("POST", f"/v1/live/{source}/raid", json=body)).status_code == 503
+    assert set(rooms.told) == {source}
+    assert (await ada.call("POST", f"/v1/live/{source}/raid", json=body)).status_code == 204
+    (once,) = rooms.told[source]
+    assert rooms.told[target] == {once}, "each room knows it under one id, and tells it once"

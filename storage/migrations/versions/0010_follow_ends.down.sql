@@ -1,0 +1,2 @@
+DROP TRIGGER follows_end ON follows;
+DROP FUNCTION note_follow_end;
