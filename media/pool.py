@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import ray
 import ray.exceptions
+from ray.core.generated import gcs_pb2
 
 from kit.errors import AppError
 from kit.logs import get_log
@@ -29,6 +30,7 @@ log = get_log("media")
 
 NICENESS = 19
 DEADLINE_S = 1800.0
+COUNT_TIMEOUT_S = 3.0
 STOP_S = 5.0
 """A cancelled task may take so long to notice; then its process is ended."""
 WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
@@ -144,12 +146,18 @@ class MediaPool:
         """Return how many tasks all nodes run at a time; None while Ray does not say."""
         if not ray.is_initialized():
             return None  # asking would start one
+        # Not ray.cluster_resources(): a head that comes back anew answers that with a refusal, on
+        # which Ray's own library ends the process. This client raises instead.
+        control = cast("Any", ray)._private.worker.global_worker.gcs_client
         try:
-            resources = await asyncio.to_thread(cast("Any", ray).cluster_resources)
-        except (ray.exceptions.RayError, ConnectionError, RuntimeError) as error:
+            nodes = await asyncio.to_thread(control.get_all_node_info, timeout=COUNT_TIMEOUT_S)
+        except (ray.exceptions.RayError, OSError, RuntimeError) as error:
             log.info("media.slots_not_counted", error=repr(error)[:300])
             return None
-        return int(resources.get("media", 0))
+        alive = [
+            node for node in nodes.values() if node.state == cast("Any", gcs_pb2).GcsNodeInfo.ALIVE
+        ]
+        return int(sum(node.resources_total.get("media", 0) for node in alive))
 
     async def cancel(self, key: str) -> bool:
         """Stop the task with this `task_key`; False when it is not running here.
