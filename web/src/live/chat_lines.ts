@@ -43,6 +43,7 @@ export function useRoomChat(roomId: string | null, me: SessionUser | null, socke
   const [historyError, setHistoryError] = useState<unknown>(null);
   const [waitUntilMs, setWaitUntilMs] = useState(0);
   const alive = useRef(true);
+  const lastSentMs = useRef(0);
   const slowModeS = useRef(0);
   slowModeS.current = rules.rules?.slow_mode_s ?? 0;
   const hasAsked = useRef(false);
@@ -92,7 +93,9 @@ export function useRoomChat(roomId: string | null, me: SessionUser | null, socke
         if (message) setLines((known) => applyMessage(known, message));
         if (event.type === "message_deleted") setLines((known) => applyDeleted(known, event.data.message_id));
         if (event.type === "held_refused") setLines((known) => applyHeldRefused(known, event.data.held_id));
-        if (event.type === "rules_changed") setWaitUntilMs(0);
+        if (event.type === "rules_changed") {
+          setWaitUntilMs(lastSentMs.current + event.data.rules.slow_mode_s * 1_000);
+        }
         setRules((known) => applyRoomEvent(known, event, me?.id ?? null));
       },
       onSubscribed: () => void load(),
@@ -102,7 +105,11 @@ export function useRoomChat(roomId: string | null, me: SessionUser | null, socke
   );
   const own = makeOwnLines(roomId ?? "", me, {
     change: setLines,
-    wait: (seconds) => setWaitUntilMs((known) => Math.max(known, Date.now() + (seconds ?? slowModeS.current) * 1_000)),
+    wait: (seconds) => {
+      if (seconds === null) lastSentMs.current = Date.now();
+      const untilMs = Date.now() + (seconds ?? slowModeS.current) * 1_000;
+      setWaitUntilMs((known) => Math.max(known, untilMs));
+    },
   });
   const dismiss = (what: "notice" | "raid") => setRules((known) => ({ ...known, [what]: null }));
   return { lines, rules, isLoading, historyError, waitUntilMs, ...own, reload: () => void load(), dismiss };
