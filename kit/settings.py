@@ -68,6 +68,7 @@ class EdgeSettings:
     public_ips: tuple[str, ...] = option((), "ICE candidates; empty: the default route's address.")
     sockets_max: int = option(20_000, "Open WebSockets per edge; beyond it: 503.")
     handshakes_per_s_max: int = option(500, "WebSocket admissions per second and edge.")
+    loop_lag_max_ms: int = option(50, "An event loop later than this admits nobody for a second.")
     handshakes_per_address_s_max: int = option(
         100, "Of these, from one address (IPv6: /64); this machine's own are not counted."
     )

@@ -29,7 +29,7 @@ class TooManyArrivals(RateLimited):
     message = "Too many connections come from your address; wait a moment."
 
 
-@dataclass
+@dataclass(slots=True)
 class Allowance:
     """A bucket that fills at `per_s` up to `burst`; every take costs one."""
 

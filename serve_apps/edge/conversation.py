@@ -49,6 +49,16 @@ WORDS_BURST = 150.0
 class Conversation:
     """What one client follows and is about to say."""
 
+    __slots__ = (
+        "_malformed",
+        "_opening",
+        "_ports",
+        "_speech",
+        "_subscriptions",
+        "_words",
+        "socket",
+    )
+
     def __init__(self, socket: Follower, ports: TalkPorts) -> None:
         self.socket = socket
         self._words = make_allowance(WORDS_PER_S, WORDS_BURST, time.monotonic())

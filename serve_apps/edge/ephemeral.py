@@ -59,7 +59,7 @@ class EphemeralChannels:
             frame = _write(message)
             for socket in list(followers):
                 if not socket.send(frame):
-                    socket.skipped.add(message.channel)
+                    socket.skip(message.channel)
             SOCKET_DELIVERIES.labels("ephemeral").inc(len(followers))
 
 

@@ -86,11 +86,14 @@ class EventServer:
         stream.limit_kernel_memory()
         stream.member = member
         conversation = Conversation(stream, self._talk)
-        async with self._sockets.keep(stream, conversation, caller):
+        self._sockets.welcome(stream, conversation, caller)
+        try:
             if member is not None and not self._talk.logins.has_standing(member):
                 stream.close(CloseCode.SESSION_REVOKED)  # it ended while we looked at the rows
             await conversation.subscribe(words)
             await stream.ended.wait()
+        finally:
+            await self._sockets.forget(stream, caller)
         return response
 
     async def _authenticate(self, request: web.Request) -> Member | None:

@@ -37,9 +37,12 @@ class Member:
     display_name: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Follower(ABC):
-    """A connection and what this edge keeps of it."""
+    """A connection and what this edge keeps of it; there are thousands, so nothing is spare.
+
+    Lists of channels are lists: nearly always empty or of one, and an empty set takes 216 bytes.
+    """
 
     transport: asyncio.Transport
     member: Member | None = None
@@ -47,8 +50,9 @@ class Follower(ABC):
     lagging_since_s: float | None = None
     held_back: dict[str, int] = field(default_factory=dict)
     """Durable channels whose events wait, and the last offset that was sent."""
-    skipped: set[str] = field(default_factory=set)
+    skipped: list[str] = field(default_factory=list)
     """Ephemeral channels whose state was not shown; the latest is, once the follower has read."""
+    opened_at_s: float = field(default_factory=time.monotonic)
     _closing: asyncio.Task[None] | None = None
 
     def limit_kernel_memory(self) -> None:
@@ -60,6 +64,11 @@ class Follower(ABC):
 
     def look_after(self, now_s: float) -> None:  # noqa: B027 - only some need it
         """Do what the connection needs done twice a second."""
+
+    def skip(self, channel: str) -> None:
+        """Remember that a latest state could not be shown."""
+        if channel not in self.skipped:
+            self.skipped.append(channel)
 
     @property
     def is_open(self) -> bool:

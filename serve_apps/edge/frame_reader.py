@@ -81,6 +81,8 @@ class _Message:
 class FrameReader:
     """One client's stream; keeps at most one message and one header in memory."""
 
+    __slots__ = ("_control", "_frame", "_is_closed", "_message", "_message_bytes_max", "_unread")
+
     def __init__(self, message_bytes_max: int) -> None:
         self._message_bytes_max = message_bytes_max
         self._unread = bytearray()

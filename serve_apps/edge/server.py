@@ -101,7 +101,7 @@ class EdgeServer:
         self.incarnation = 0
         self._ports = ports
         self._address = make_edge_address(ports.settings.edge, slot)
-        self._watch = LoopWatch()
+        self._watch = LoopWatch(ports.settings.edge.loop_lag_max_ms / 1000)
         self._vitals = EdgeVitals()
         self._tasks: list[asyncio.Task[None]] = []
         self._changed_lives: asyncio.Queue[uuid.UUID] = asyncio.Queue()

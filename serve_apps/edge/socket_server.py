@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -56,7 +56,6 @@ class SocketServer:
         self._talk = talk
         self._is_breathless = is_breathless
         self._open: dict[Follower, Conversation] = {}
-        self._opened_at_s: dict[Follower, float] = {}
         self._admissions = Admissions(settings.edge, time.monotonic())
         self._is_draining = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -78,8 +77,15 @@ class SocketServer:
         socket = Socket(response, transport)
         socket.limit_kernel_memory()
         conversation = Conversation(socket, self._talk)
-        async with self.keep(socket, conversation, caller):
-            await self._listen(response, socket, conversation)
+        self.welcome(socket, conversation, caller)
+        try:
+            async for message in response:
+                if message.type is WSMsgType.TEXT:
+                    await conversation.hear(message.data)
+                elif message.type is WSMsgType.BINARY:
+                    socket.close(CloseCode.MALFORMED)
+        finally:
+            await self.forget(socket, caller)
         return response
 
     def admit(self, request: web.Request) -> str:
@@ -93,23 +99,19 @@ class SocketServer:
         self._admissions.admit(caller, len(self._open), time.monotonic())
         return caller
 
-    @contextlib.asynccontextmanager
-    async def keep(
-        self, follower: Follower, conversation: Conversation, caller: str
-    ) -> AsyncIterator[None]:
-        """Look after a follower for as long as the block runs, then forget it."""
+    def welcome(self, follower: Follower, conversation: Conversation, caller: str) -> None:
+        """Look after a follower until `forget`."""
         self._open[follower] = conversation
-        self._opened_at_s[follower] = time.monotonic()
         self._admissions.note_opened(caller)
         SOCKETS_OPEN.set(len(self._open))
-        try:
-            yield
-        finally:
-            del self._open[follower], self._opened_at_s[follower]
-            self._admissions.note_closed(caller)
-            SOCKETS_OPEN.set(len(self._open))
-            await conversation.close()
-            await follower.wait_closed()
+
+    async def forget(self, follower: Follower, caller: str) -> None:
+        """End what a follower still does here; its connection is gone, or going."""
+        conversation = self._open.pop(follower)
+        self._admissions.note_closed(caller)
+        SOCKETS_OPEN.set(len(self._open))
+        await conversation.close()
+        await follower.wait_closed()
 
     def end_session(self, session_id: uuid.UUID) -> None:
         """Close every socket of a login that was revoked."""
@@ -140,7 +142,7 @@ class SocketServer:
                     slow += 1
                     unread_bytes += socket.unread_bytes
                     self._look_after_slow(socket, now_s)
-                elif conversation.is_idle and now_s - self._opened_at_s[socket] > IDLE_MAX_S:
+                elif conversation.is_idle and now_s - socket.opened_at_s > IDLE_MAX_S:
                     socket.close(CloseCode.IDLE)
             SOCKETS_SLOW.set(slow)
             SOCKETS_UNREAD.set(unread_bytes)
@@ -157,15 +159,6 @@ class SocketServer:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline_s / 2):
                 await asyncio.gather(*(socket.wait_closed() for socket in sockets))
-
-    async def _listen(
-        self, response: web.WebSocketResponse, socket: Socket, conversation: Conversation
-    ) -> None:
-        async for message in response:
-            if message.type is WSMsgType.TEXT:
-                await conversation.hear(message.data)
-            elif message.type is WSMsgType.BINARY:
-                socket.close(CloseCode.MALFORMED)
 
     def _look_after_slow(self, socket: Follower, now_s: float) -> None:
         """Go on with a viewer that has read; close one that has not for too long."""

@@ -13,6 +13,8 @@ from serve_apps.edge.socket_words import CloseCode
 class Socket(Follower):
     """One WebSocket."""
 
+    __slots__ = ("_response",)
+
     def __init__(self, response: web.WebSocketResponse, transport: asyncio.Transport) -> None:
         super().__init__(transport)
         self._response = response

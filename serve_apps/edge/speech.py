@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from actors.hosting.followed import RequestFailed
@@ -62,11 +62,13 @@ class TooManyLines(Unavailable):
 class Speech:
     """One client's side of talking; `rooms` are those it follows."""
 
-    def __init__(self, socket: Follower, ports: TalkPorts, rooms: set[uuid.UUID]) -> None:
+    __slots__ = ("_lines", "_ports", "_rooms", "_socket", "_typed_at_s")
+
+    def __init__(self, socket: Follower, ports: TalkPorts, rooms: Sequence[uuid.UUID]) -> None:
         self._socket = socket
         self._ports = ports
         self._rooms = rooms
-        self._lines: set[asyncio.Task[None]] = set()
+        self._lines: list[asyncio.Task[None]] = []
         self._typed_at_s = 0.0
 
     def hear(self, words: ChatWords | Typing | Reaction | Moderate) -> None:
@@ -83,8 +85,8 @@ class Speech:
         else:
             work = self._say(words) if isinstance(words, ChatWords) else self._moderate(words)
             task = asyncio.create_task(self._answer(words.client_id, work), name="chat-line")
-            self._lines.add(task)
-            task.add_done_callback(self._lines.discard)
+            self._lines.append(task)
+            task.add_done_callback(self._lines.remove)
 
     async def close(self) -> None:
         """Forget what is not answered yet; it may or may not be stored."""

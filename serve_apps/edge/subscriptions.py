@@ -57,10 +57,12 @@ class TalkPorts:
 class Subscriptions:
     """What one connection follows; each channel is admitted, then followed, then dropped."""
 
+    __slots__ = ("_is_attended", "_ports", "_socket", "rooms")
+
     def __init__(self, socket: Follower, ports: TalkPorts) -> None:
         self._socket = socket
         self._ports = ports
-        self.rooms: set[uuid.UUID] = set()
+        self.rooms: list[uuid.UUID] = []
         self._is_attended = True
         """Whether somebody is at the page; a fresh one is opened by somebody."""
 
@@ -103,7 +105,8 @@ class Subscriptions:
         self._socket.channels.discard(name)
         if channel.kind is ChannelKind.ROOM:
             room = self._ports.rooms.find(channel.id)
-            self.rooms.discard(channel.id)
+            if channel.id in self.rooms:
+                self.rooms.remove(channel.id)
             if room is not None:
                 room.detach(self._socket)
                 room.count_watcher(self._user_id, Way.CHAT, -1)
@@ -186,7 +189,7 @@ class Subscriptions:
             room = self._ports.rooms.find(channel.id)
             assert room is not None, "held above"
             room.count_watcher(self._user_id, Way.CHAT, +1)
-            self.rooms.add(channel.id)
+            self.rooms.append(channel.id)
         return mirror
 
     async def _attach(self, mirror: ChannelMirror, offset: int) -> None:

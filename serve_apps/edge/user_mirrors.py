@@ -91,7 +91,7 @@ class UserMirror(ChannelMirror):
         self._presence = frame
         for socket in list(self._watchers):
             if not socket.send(frame):
-                socket.skipped.add(self.presence_channel)
+                socket.skip(self.presence_channel)
         SOCKET_DELIVERIES.labels("ephemeral").inc(len(self._watchers))
 
     def stop(self) -> None:

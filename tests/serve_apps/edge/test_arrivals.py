@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import time
 from collections import Counter
 
 import aiohttp
@@ -44,6 +45,19 @@ async def test_a_storm_is_let_in_at_the_stated_rate(
         assert RATE <= outcomes[101, None] <= RATE * (1 + took_s) + 1
         async with asyncio.timeout(10):
             while (await arrive(edge))[0] != 101:
+                await asyncio.sleep(0.1)
+
+
+async def test_an_edge_out_of_breath_admits_nobody_until_it_has_caught_up(
+    settings: Settings, objects: ObjectStore
+) -> None:
+    async with run_edge(use_free_ports(settings, loop_lag_max_ms=500), objects) as edge:
+        await asyncio.sleep(0.2)  # the watch is between two looks
+        time.sleep(1.0)
+        await asyncio.sleep(0.2)
+        assert await arrive(edge) == (503, "1")
+        async with asyncio.timeout(60):
+            while await arrive(edge) != (101, None):
                 await asyncio.sleep(0.1)
 
 
