@@ -33,7 +33,7 @@ seed: setup ## Fill a running product with a small believable world
 
 test: python ## Run the whole test suite in two processes (installs its tools first)
 	@$(SETUP) --dev --tools
-	@$(RUN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(RUN)/python -m cluster.suite $(ARGS)
 
 check: python ## Lint, types, contracts and unit tests: under a minute
 	@$(SETUP) --dev --no-page

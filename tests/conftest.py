@@ -31,8 +31,6 @@ hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 
 CATEGORIES = {"unit", "long", "db", "ray", "media", "browser", "gpu"}
-ONE_AT_A_TIME = {"ray", "browser"}
-"""Categories of tests that may start a whole product: never two of them side by side."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,13 +55,11 @@ def pytest_runtest_makereport(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a test without exactly one category; keep those that start products in one process."""
+    """Refuse a test without exactly one category."""
     for item in items:
         found = {mark.name for mark in item.iter_markers()} & CATEGORIES
         if len(found) != 1:
             raise pytest.UsageError(f"{item.nodeid} has categories {sorted(found)}, not one")
-        if found & ONE_AT_A_TIME:
-            item.add_marker(pytest.mark.xdist_group("products"))
 
 
 @pytest.fixture(scope="session")

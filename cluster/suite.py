@@ -1,0 +1,69 @@
+"""`make test`: the whole suite in two processes, so that tests that wait run beside others.
+
+What may start a product (`ray` and `browser`) runs in one of them, one test after the other; all
+else in the second, whose output is shown when both have ended. Arguments are pytest's.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).resolve().parents[1]
+PRODUCTS, OTHERS = "ray or browser", "not (ray or browser)"
+PASSED, NO_TESTS = 0, 5
+"""Exit statuses of pytest."""
+
+
+def start(arguments: list[str], output: IO[bytes] | None) -> subprocess.Popen[bytes]:
+    """Start pytest; its output goes to the terminal or to a file."""
+    words = [sys.executable, "-m", "pytest", *arguments]
+    return subprocess.Popen(words, cwd=ROOT, stdout=output, stderr=output)  # noqa: S603 -- pytest alone
+
+
+def run_side_by_side(arguments: list[str]) -> list[int]:
+    """Run both shares of the suite; return their exit statuses."""
+    with tempfile.TemporaryFile() as output:
+        # Each remembers its own failures for --last-failed.
+        own = ["-m", OTHERS, "-o", "cache_dir=.pytest_cache/others"]
+        both = [
+            start(["-m", PRODUCTS, *arguments], None),
+            start([*own, *arguments], output),
+        ]
+        statuses = wait(both)
+        output.seek(0)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(b"\n=== tests that start no product\n" + output.read())
+    return statuses
+
+
+def wait(processes: list[subprocess.Popen[bytes]]) -> list[int]:
+    """Return the exit statuses; at Ctrl-C, which they get too, wait until they have tidied up."""
+    try:
+        return [process.wait() for process in processes]
+    except KeyboardInterrupt:
+        return [process.wait() for process in processes]
+
+
+def judge(statuses: list[int]) -> int:
+    """Return one exit status: an empty share is fine beside one that ran something."""
+    failed = [status for status in statuses if status not in {PASSED, NO_TESTS}]
+    return failed[0] if failed else min(statuses)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the suite; whoever chooses tests by marker gets one process."""
+    began_s = time.monotonic()
+    if any(word.startswith("-m") for word in arguments):
+        return start(arguments, None).wait()
+    status = judge(run_side_by_side(arguments))
+    sys.stdout.write(f"Both shares ended after {time.monotonic() - began_s:.0f} s.\n")
+    return status
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
