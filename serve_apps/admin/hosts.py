@@ -59,12 +59,12 @@ async def survey_host(
     ports: ApiPorts, host_id: str, *, cursor: str | None, limit: int
 ) -> Page[ObjectFacts]:
     """Ask a host which rooms it runs, in order of ids; raises HostNotFound, HostAway."""
+    after = read_id_cursor(cursor)
     async with ports.database.connection() as connection:
         entries = {entry.id: entry for entry in await list_live_hosts(connection)}
         if host_id not in entries:
             known = {host.id for host in await survey.list_hosts(connection)}
             raise HostAway if host_id in known else HostNotFound
-    after = read_id_cursor(cursor)
     try:
         found = await ports.rooms.survey(entries[host_id], after=after, limit=limit + 1)
     except Unavailable as error:

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 DEADLINE_S = 60
 SECOND = "127.0.0.2"
-ROOMS_MAX = 12
+ROOMS_MAX = 60
 CARRIED = ("host-0@b", "host-1@b", "edge-0@b")
 SMALL = {"http_replicas": "1"}  # and half of all hosts
 OF_THE_HEAD = ("host-0", "host-1", "edge-0", "runner", "api")
