@@ -177,29 +177,29 @@ describe("after a loss", () => {
 });
 
 describe("where no socket can be opened", () => {
-  test("the third attempt is a stream, and the socket is tried again later", async () => {
+  test("the fifth attempt is a stream, and the socket is tried again later", async () => {
     const socket = makeSocket();
     socket.subscribe("room:1", { onEvent: () => undefined });
-    for (let attempt = 0; attempt < 2; attempt += 1) {
+    for (let attempt = 0; attempt < 4; attempt += 1) {
       await vi.advanceTimersByTimeAsync(7_000);
       last().close();
     }
     await vi.advanceTimersByTimeAsync(7_000);
-    expect([servers.length, streams.length, socket.way.get()]).toEqual([2, 1, "stream"]);
+    expect([servers.length, streams.length, socket.way.get()]).toEqual([4, 1, "stream"]);
     streams[0]?.accept();
     streams[0]?.say({ type: "authenticated" });
     expect(socket.state.get()).toBe("open");
     await vi.advanceTimersByTimeAsync(60_000);
-    expect([servers.length, socket.way.get()]).toEqual([3, "socket"]);
+    expect([servers.length, socket.way.get()]).toEqual([5, "socket"]);
     last().close();
     await vi.advanceTimersByTimeAsync(7_000);
-    expect([servers.length, streams.length, socket.way.get()]).toEqual([3, 2, "stream"]);
+    expect([servers.length, streams.length, socket.way.get()]).toEqual([5, 2, "stream"]);
     streams[1]?.accept();
     streams[1]?.say({ type: "authenticated" });
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(servers.length).toBe(3);
+    expect(servers.length).toBe(5);
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(servers.length).toBe(4);
+    expect(servers.length).toBe(6);
     last().accept();
     last().say({ type: "authenticated", user: {} });
     expect([socket.state.get(), socket.way.get()]).toEqual(["open", "socket"]);

@@ -61,8 +61,11 @@ const AGAIN_MS = 2_000;
 const CHANNELS_PER_FRAME = 50;
 const SESSION_REVOKED = 4501;
 const PENDING_MAX = 50;
-/** So many sockets in a row that never opened send the next attempt another way. */
-const UNOPENED_MAX = 2;
+/**
+ * So many sockets in a row that never opened send the next attempt another way. A browser does not tell a network
+ * that lets none through from an edge that is out of breath for a second or two: these tries last longer than that.
+ */
+const UNOPENED_MAX = 4;
 /** On a stream, the socket is tried again after so long; twice as long each time it is in vain. */
 const STREAM = { firstMs: 60_000, maxMs: 16 * 60_000 };
 
