@@ -7,8 +7,8 @@ does. A wait for a connection has a deadline and ends as `DatabaseBusy` (503).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -68,6 +68,23 @@ class SequenceTaken(Unavailable):
     """Another row has one of these numbers: what the writer remembers is outdated."""
 
     code, message = "sequence_taken", "This moved; try again."
+
+
+@contextmanager
+def naming_the_outcome() -> Iterator[None]:
+    """Say of one autocommit write that failed whether it may stand.
+
+    Raises WriteRefused or SequenceTaken when surely nothing was written, WriteOutcomeUnknown when
+    nobody can say.
+    """
+    try:
+        yield
+    except LOST_CONNECTION as error:
+        raise WriteOutcomeUnknown from error
+    except asyncpg.UniqueViolationError as error:
+        raise SequenceTaken from error
+    except asyncpg.PostgresError as error:
+        raise WriteRefused from error
 
 
 @dataclass(frozen=True)

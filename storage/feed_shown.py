@@ -11,15 +11,11 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-import asyncpg
 import msgspec
 
 from storage.database import (
-    LOST_CONNECTION,
     Connection,
-    SequenceTaken,
-    WriteOutcomeUnknown,
-    WriteRefused,
+    naming_the_outcome,
     read_rows,
 )
 
@@ -67,7 +63,7 @@ async def write_shown_tick(
     Call it outside a transaction. Raises WriteRefused or SequenceTaken when surely nothing was
     written, WriteOutcomeUnknown when nobody can say.
     """
-    try:
+    with naming_the_outcome():
         owned = await connection.fetch(
             WRITE_SHOWN_TICK,
             *host,
@@ -79,12 +75,6 @@ async def write_shown_tick(
             keep_max,
             timeout=WRITE_TIMEOUT_S,
         )
-    except LOST_CONNECTION as error:
-        raise WriteOutcomeUnknown from error
-    except asyncpg.UniqueViolationError as error:
-        raise SequenceTaken from error
-    except asyncpg.PostgresError as error:
-        raise WriteRefused from error
     return frozenset(row.user_id for row in rows) - {row["user_id"] for row in owned}
 
 

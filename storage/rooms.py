@@ -13,16 +13,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import asyncpg
 import msgspec
 import orjson
 
 from storage.database import (
-    LOST_CONNECTION,
     Connection,
-    SequenceTaken,
-    WriteOutcomeUnknown,
-    WriteRefused,
+    naming_the_outcome,
     read_row,
     read_rows,
 )
@@ -147,7 +143,7 @@ async def write_tick(
     SequenceTaken when surely nothing was written, WriteOutcomeUnknown when nobody can say.
     """
     has_rules = any(changes_rules(message.kind, message.body) for message in messages)
-    try:
+    with naming_the_outcome():
         rows = await connection.fetch(
             LINES_AND_RULES if has_rules else LINES_ALONE,
             *host,
@@ -162,12 +158,6 @@ async def write_tick(
             [msgspec.to_builtins(change) for change in changes],
             timeout=WRITE_TIMEOUT_S,
         )
-    except LOST_CONNECTION as error:
-        raise WriteOutcomeUnknown from error
-    except asyncpg.UniqueViolationError as error:
-        raise SequenceTaken from error
-    except asyncpg.PostgresError as error:
-        raise WriteRefused from error
     owned = {row["room_id"] for row in rows if row["id"] is None}
     return TickOutcome(
         fenced=frozenset(message.room_id for message in messages) - owned,

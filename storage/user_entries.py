@@ -13,16 +13,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import asyncpg
 import msgspec
 import orjson
 
 from storage.database import (
-    LOST_CONNECTION,
     Connection,
-    SequenceTaken,
-    WriteOutcomeUnknown,
-    WriteRefused,
+    naming_the_outcome,
     read_row,
     read_rows,
 )
@@ -95,7 +91,7 @@ async def write_user_tick(
     Raises WriteRefused or SequenceTaken when surely nothing was written, WriteOutcomeUnknown when
     nobody can say.
     """
-    try:
+    with naming_the_outcome():
         rows = await connection.fetch(
             WRITE_USER_TICK,
             *host,
@@ -108,12 +104,6 @@ async def write_user_tick(
             [entry.created_at for entry in entries],
             timeout=WRITE_TIMEOUT_S,
         )
-    except LOST_CONNECTION as error:
-        raise WriteOutcomeUnknown from error
-    except asyncpg.UniqueViolationError as error:
-        raise SequenceTaken from error
-    except asyncpg.PostgresError as error:
-        raise WriteRefused from error
     owned = {row["user_id"] for row in rows if row["id"] is None}
     return UserTickOutcome(
         fenced=frozenset(entry.user_id for entry in entries) - owned,

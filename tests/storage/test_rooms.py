@@ -10,14 +10,12 @@ from datetime import UTC, datetime
 import pytest
 
 from kit.ids import make_id
-from storage.database import Database
+from storage.database import Database, SequenceTaken, WriteRefused
 from storage.hosts import fence_host, renew_host
 from storage.placements import ROOM, place_object
 from storage.rooms import (
     RoomMessage,
-    SequenceTaken,
     StatusChange,
-    WriteRefused,
     find_owned_room,
     list_messages_after,
     list_messages_before,
