@@ -1,7 +1,8 @@
 """`make test`: the whole suite in two processes, so that tests that wait run beside others.
 
-What may start a product (`ray` and `browser`) runs in one of them, one test after the other; all
-else in the second, whose output is shown when both have ended. Arguments are pytest's.
+What may start a product (`ray` and `browser`, unless marked `beside`) runs in one of them, one
+test after the other; all else in the second, whose output is shown when both have ended.
+Arguments are pytest's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
-PRODUCTS, OTHERS = "ray or browser", "not (ray or browser)"
+PRODUCTS = "(ray or browser) and not beside"
+OTHERS = f"not ({PRODUCTS})"
 PASSED, NO_TESTS = 0, 5
 """Exit statuses of pytest."""
 

@@ -11,7 +11,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from cluster.topology import list_resources
 from kit.settings import Settings
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.beside]
 
 FILE = Path(__file__).resolve().parents[2] / "ray_cluster.yaml"
 

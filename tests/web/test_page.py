@@ -9,7 +9,7 @@ import pytest
 
 from cluster.bootstrap import find_node
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.beside]
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 

@@ -18,22 +18,16 @@ from serve_apps.wiring import edge_class, host_class
 from storage.database import Database
 from storage.hosts import list_live_hosts
 from tests.actors.hosting.stage import write_settings
+from tests.ray_node import lend_ray
 from tests.serve_apps.edge.edge_stage import find_free_port, use_free_ports
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.ray, pytest.mark.beside, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
 def ray_node() -> Iterator[None]:
-    ray.init(
-        num_cpus=1,
-        include_dashboard=False,
-        object_store_memory=100 << 20,
-        configure_logging=False,
-        log_to_driver=False,
-    )
-    yield
-    ray.shutdown()
+    with lend_ray():
+        yield
 
 
 async def test_a_host_and_an_edge_run_as_actors_and_drain(

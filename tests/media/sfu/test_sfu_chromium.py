@@ -16,7 +16,7 @@ from media.sfu.server import Sfu
 from tests.media.sfu.browser_page import make_app
 from tests.media.sfu.stage import LOOPBACK, EventLog
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.beside]
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [

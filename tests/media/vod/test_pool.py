@@ -34,8 +34,9 @@ from tests.media.vod.clips import (
     read_number,
     write_numbered,
 )
+from tests.ray_node import lend_ray
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.ray, pytest.mark.beside, pytest.mark.timeout(180)]
 
 
 @dataclass(frozen=True)
@@ -87,17 +88,9 @@ TASKS = {
 @pytest.fixture(scope="module")
 def ray_node() -> Iterator[None]:
     """Start a small Ray that knows our packages."""
-    ray.init(
-        num_cpus=1,
-        resources={"media": 1},
-        include_dashboard=False,
-        object_store_memory=100 << 20,
-        configure_logging=False,
-        log_to_driver=False,
-    )
-    ray.cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["x"]))
-    yield
-    ray.shutdown()
+    with lend_ray(media=1):
+        ray.cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["x"]))
+        yield
 
 
 @pytest.fixture

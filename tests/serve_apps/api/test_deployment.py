@@ -15,33 +15,25 @@ from pathlib import Path
 
 import httpx
 import pytest
-import ray
 from ray import serve
 from ray.serve.config import ProxyLocation
 
 from kit.settings import HttpSettings, LimitSettings, Settings
 from serve_apps.api.deployment import DEPLOYMENT, bind_api
 from tests.actors.hosting.stage import write_settings
+from tests.ray_node import lend_ray
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.ray, pytest.mark.beside, pytest.mark.timeout(180)]
 
 APP = "api-test"
 
 
 @pytest.fixture(scope="module")
 def ray_node() -> Iterator[None]:
-    ray.init(
-        num_cpus=1,
-        resources={"api": 2},
-        include_dashboard=False,
-        object_store_memory=100 << 20,
-        configure_logging=False,
-        log_to_driver=False,
-    )
-    serve.start(proxy_location=ProxyLocation.Disabled)
-    yield
-    serve.shutdown()
-    ray.shutdown()
+    with lend_ray(api=2):
+        serve.start(proxy_location=ProxyLocation.Disabled)
+        yield
+        serve.shutdown()
 
 
 @dataclass

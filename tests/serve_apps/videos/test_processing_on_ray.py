@@ -9,30 +9,22 @@ from pathlib import Path
 
 import psutil
 import pytest
-import ray
 
 from actors.job_runner.shell import JobRunnerShell
 from kit.settings import ObjectSettings
 from serve_apps.videos.jobs import HANDLERS
 from storage import video_chunks
 from storage.objects import ObjectStore
+from tests.ray_node import lend_ray
 from tests.serve_apps.videos.video_world import VideoWorld, make_clip
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.ray, pytest.mark.beside, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
 def ray_node() -> Iterator[None]:
-    ray.init(
-        num_cpus=1,
-        resources={"media": 1},
-        include_dashboard=False,
-        object_store_memory=100 << 20,
-        configure_logging=False,
-        log_to_driver=False,
-    )
-    yield
-    ray.shutdown()
+    with lend_ray(media=1):
+        yield
 
 
 async def kill_worker_of(task_name: str) -> None:
