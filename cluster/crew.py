@@ -29,7 +29,6 @@ from serve_apps import wiring
 LOOK_EVERY_S = 1.0
 CALL_TIMEOUT_S = 5.0
 START_TIMEOUT_S = 60.0
-STUCK_AFTER_S = 20.0
 NODES_EVERY_S = 2.0
 PLACE_SHARE = 0.001
 REQUEST_BYTES_MAX = 1 << 16
@@ -189,8 +188,9 @@ class Crew:
         member.state, member.fault = state, said[:300]
 
     async def _end_if_stuck(self, member: Member) -> None:
-        """End an actor that has not answered for 20 s (a stopped process); Ray makes it anew."""
-        if member.started_pid is None or time.monotonic() - member.seen_at_s < STUCK_AFTER_S:
+        """End an actor that has long not answered (a stopped process); Ray makes it anew."""
+        silent_s = time.monotonic() - member.seen_at_s
+        if member.started_pid is None or silent_s < self._settings.cluster.stuck_after_s:
             return
         log.error("actor.stuck", actor=member.part.name, pid=member.pid)
         with contextlib.suppress(ray.exceptions.RayError, ValueError):

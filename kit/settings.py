@@ -142,6 +142,9 @@ class ClusterSettings:
     ray_address: str = option("", "GCS address; empty: started by `socialflow up`.")
     ray_port: int = option(6379, "GCS port; a taken one is replaced by a free one.")
     namespace: str = option("socialflow", "Ray namespace of our named actors.")
+    stuck_after_s: float = option(
+        20.0, "An actor that answers nothing for so long is ended and made anew."
+    )
     media_workers: int = option(1, "Transcoding tasks at a time on this node.")
     object_store_mb: int = option(200, "Ray object store.")
     dashboard: bool = option(False, "Start Ray's dashboard.")

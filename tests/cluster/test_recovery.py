@@ -21,7 +21,7 @@ PASSWORD = "correct horse battery staple"
 @pytest.fixture(scope="module")
 def product() -> Iterator[Product]:
     """Lend one running product to the whole module."""
-    lent = Product.start()
+    lent = Product.start(cluster_stuck_after_s="8")
     yield lent
     lent.stop()
 
