@@ -36,7 +36,9 @@ class MediaRank(enum.IntEnum):
     """Assembling and probing: short, and decides whether there is a video at all."""
     FIRST = 1
     """What must exist before anyone can watch."""
-    MORE = 2
+    NEXT = 2
+    """What those who watch already will come to soon."""
+    MORE = 3
     """Everything that makes it better."""
 
 

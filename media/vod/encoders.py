@@ -24,6 +24,7 @@ from media.cmaf import (
 )
 from media.vod.ladder import Rung
 from media.vod.plan import FrameGrid
+from media.vod.records import AUDIO_FRAME_SAMPLES, AUDIO_RATE_HZ
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -43,10 +44,8 @@ WITHOUT_AVX512 = ":asm=AVX2"
 """x264's AVX-512 code reads memory nobody wrote in its macroblock tree: every tenth run of the same
 chunk gave other bytes (seen with MALLOC_PERTURB_). AVX2 costs no measurable time more."""
 CPU_FLAGS_BYTES = 8192
-AUDIO_RATE_HZ = 48_000
 AUDIO_CHANNELS = 2
 AUDIO_BITRATE_BPS = 128_000
-AUDIO_FRAME_SAMPLES = 1024
 AUDIO_CODEC_NAME = "mp4a.40.2"
 
 

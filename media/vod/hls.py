@@ -1,6 +1,6 @@
 """HLS playlists from task records (RFC 8216; multi-track CMAF with separate sound).
 
-Pure text. `publish.py` stores what comes out. Names are relative, so a playlist works below any
+Pure text. `publish.py` decides what is named. Names are relative, so a playlist works below any
 path, a playback grant's included.
 """
 
@@ -26,14 +26,21 @@ AUDIO_GROUP = "sound"
 
 @dataclass(frozen=True)
 class Track:
-    """One whole track: the records of all its tasks, in order, without a gap."""
+    """One track from its beginning: the records of its tasks, in order, without a gap."""
 
     parts: tuple[TrackRecord, ...]
+    is_whole: bool = True
+    """False while its end is still being made."""
 
     @property
     def name(self) -> str:
         """The rung's name, or "audio"."""
         return self.parts[0].track
+
+    @property
+    def pixels(self) -> int:
+        """Size of its picture."""
+        return self.parts[0].width * self.parts[0].height
 
     @property
     def segments(self) -> tuple[SegmentRecord, ...]:
@@ -57,10 +64,10 @@ class Track:
         return math.ceil(size_bytes * 8 * self.parts[0].timescale / ticks)
 
 
-def join_track(records: Sequence[TrackRecord]) -> Track:
+def join_track(records: Sequence[TrackRecord], *, is_whole: bool = True) -> Track:
     """Order the parts of one track and insist that no segment is missing or doubled."""
     parts = tuple(sorted(records, key=lambda part: part.segments[0].number))
-    track = Track(parts)
+    track = Track(parts, is_whole)
     assert {part.track for part in parts} == {track.name}, "parts of different tracks"
     assert [segment.number for segment in track.segments] == list(range(len(track.segments))), (
         f"track {track.name} has a hole in its segment numbers"
@@ -72,18 +79,20 @@ def join_track(records: Sequence[TrackRecord]) -> Track:
     return track
 
 
-def build_media_playlist(track: Track) -> str:
-    """The playlist of one track, complete."""
+def build_media_playlist(track: Track, target_s: int) -> str:
+    """The playlist of one track; one that still grows says so, and to begin at its start."""
     timescale = track.parts[0].timescale
+    longest = max(segment.duration_ticks for segment in track.segments)
     # RFC 8216 §4.3.3.1: no segment, rounded to whole seconds, is longer than the target.
-    target_s = max(_round_s(segment.duration_ticks, timescale) for segment in track.segments)
+    assert _round_s(longest, timescale) <= target_s, f"{track.name}: a segment above the target"
     lines = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{VERSION}",
-        f"#EXT-X-TARGETDURATION:{max(1, target_s)}",
+        f"#EXT-X-TARGETDURATION:{target_s}",
         "#EXT-X-MEDIA-SEQUENCE:0",
-        "#EXT-X-PLAYLIST-TYPE:VOD",
+        f"#EXT-X-PLAYLIST-TYPE:{'VOD' if track.is_whole else 'EVENT'}",
         "#EXT-X-INDEPENDENT-SEGMENTS",
+        *([] if track.is_whole else ["#EXT-X-START:TIME-OFFSET=0,PRECISE=YES"]),
     ]
     init_name = ""
     for part in track.parts:
@@ -97,7 +106,7 @@ def build_media_playlist(track: Track) -> str:
                 f"#EXTINF:{segment.duration_ticks / timescale:.6f},",
                 f"{track.name}/{segment_name(segment.number)}",
             ]
-    lines.append("#EXT-X-ENDLIST")
+    lines += ["#EXT-X-ENDLIST"] if track.is_whole else []
     return "\n".join(lines) + "\n"
 
 
@@ -110,7 +119,7 @@ def build_master_playlist(rungs: Sequence[Track], audio: Track | None, fps: Frac
             f'AUTOSELECT=YES,CHANNELS="{audio.parts[0].channels}",'
             f'URI="{playlist_name(AUDIO_TRACK)}"'
         )
-    for rung in sorted(rungs, key=lambda track: track.parts[0].width * track.parts[0].height):
+    for rung in sorted(rungs, key=lambda track: track.pixels):
         first = rung.parts[0]
         codecs = ",".join([first.codec, *([audio.parts[0].codec] if audio else [])])
         attributes = [

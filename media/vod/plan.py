@@ -16,6 +16,12 @@ from media.vod.ladder import Rung, decide_ladder
 
 SEGMENT_S = 4
 CHUNK_SEGMENTS_MAX = 8
+OPENING_CHUNKS = (2, 4)
+"""Segments of a long video's first chunks: eight seconds play while the next are being made."""
+OPENING_SOUND_SEGMENTS = 14
+"""Sound made ahead of the rest, so that the first chunks have theirs; it is made again."""
+AUDIO_TASK = "audio"
+OPENING_SOUND_TASK = "audio-opening"
 FPS_MAX = 60
 FPS_MIN = 5
 USUAL_RATES = tuple(
@@ -104,7 +110,7 @@ class TranscodePlan:
     chunks: tuple[Chunk, ...]
     groups: tuple[RungGroup, ...]
     tasks: tuple[PlanTask, ...]
-    """In the order they should run: thumbnails, sound and the smallest picture first."""
+    """In the order they should run: the opening first, then the smallest picture, then the rest."""
 
     @property
     def has_audio(self) -> bool:
@@ -134,13 +140,19 @@ class ChunkJob:
 
 @dataclass(frozen=True)
 class AudioJob:
-    """What the sound task is given: all of the sound."""
+    """What a sound task is given: all of the sound, or its first segments."""
 
     task_id: str
     video_id: str
     source_key: str
     audio: AudioInfo
     grid: FrameGrid
+    segments_max: int | None = None
+
+    @property
+    def segments(self) -> int:
+        """How many segments it makes."""
+        return min(self.grid.segments, self.segments_max or self.grid.segments)
 
 
 @dataclass(frozen=True)
@@ -169,13 +181,7 @@ def plan_video(
     chunks = decide_chunks(grid.segments, segments_max)
     ladder = decide_ladder(info.video.width, info.video.height, float(grid.fps))
     groups = decide_groups(ladder)
-    tasks = [PlanTask("thumbnails", "thumbnails")]
-    tasks += [PlanTask("audio", "audio")] if info.audio else []
-    tasks += [
-        PlanTask(f"{group.name}-{chunk.index:05d}", "chunk", group.name, chunk.index)
-        for group in groups
-        for chunk in chunks
-    ]
+    tasks = list_tasks(grid, chunks, groups, has_audio=info.audio is not None)
     return TranscodePlan(
         video_id=video_id,
         source_key=source_key,
@@ -183,7 +189,32 @@ def plan_video(
         grid=grid,
         chunks=chunks,
         groups=groups,
-        tasks=tuple(tasks),
+        tasks=tasks,
+    )
+
+
+def list_tasks(
+    grid: FrameGrid, chunks: tuple[Chunk, ...], groups: tuple[RungGroup, ...], *, has_audio: bool
+) -> tuple[PlanTask, ...]:
+    """All tasks: what the first seconds need, what the smallest picture needs, everything else."""
+    pieces = [
+        PlanTask(f"{group.name}-{chunk.index:05d}", "chunk", group.name, chunk.index)
+        for group in groups
+        for chunk in chunks
+    ]
+    sound = PlanTask(AUDIO_TASK, "audio")
+    pictures = PlanTask("thumbnails", "thumbnails")
+    if len(chunks) == 1 or not has_audio:
+        return ((sound,) if has_audio else ()) + (pieces[0], pictures, *pieces[1:])
+    is_long = grid.segments > OPENING_SOUND_SEGMENTS
+    opening = PlanTask(OPENING_SOUND_TASK, "audio") if is_long else sound
+    ahead = len(OPENING_CHUNKS) if is_long else 1
+    return (
+        opening,
+        *pieces[:ahead],
+        *([sound] if is_long else []),
+        pictures,
+        *pieces[ahead:],
     )
 
 
@@ -200,7 +231,14 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
         raise KeyError(task_id)
     if task.kind == "audio":
         assert plan.info.audio is not None, "an audio task was planned for a silent source"
-        return AudioJob(task_id, plan.video_id, plan.source_key, plan.info.audio, plan.grid)
+        return AudioJob(
+            task_id,
+            plan.video_id,
+            plan.source_key,
+            plan.info.audio,
+            plan.grid,
+            OPENING_SOUND_SEGMENTS if task_id == OPENING_SOUND_TASK else None,
+        )
     if task.kind == "thumbnails":
         return ThumbnailJob(task_id, plan.video_id, plan.source_key, plan.info.video, plan.grid)
     return ChunkJob(
@@ -251,9 +289,15 @@ def decide_frame_rate(source_fps: Fraction) -> Fraction:
 
 
 def decide_chunks(segments: int, segments_max: int) -> tuple[Chunk, ...]:
-    """Runs of at most `segments_max` segments, as even as they can be."""
-    count = math.ceil(segments / segments_max)
-    borders = [segments * n // count for n in range(count + 1)]
+    """Runs of at most `segments_max` segments: short ones first, then as even as they can be."""
+    borders = [0]
+    for opening in OPENING_CHUNKS:
+        if segments - borders[-1] > segments_max > opening:
+            borders.append(borders[-1] + opening)
+    first = borders.pop()
+    count = math.ceil((segments - first) / segments_max)
+    borders += [first + (segments - first) * n // count for n in range(count + 1)]
+    count = len(borders) - 1
     return tuple(
         Chunk(index=n, first_segment=borders[n], segments=borders[n + 1] - borders[n])
         for n in range(count)

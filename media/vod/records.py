@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 AUDIO_TRACK = "audio"
+AUDIO_RATE_HZ = 48_000
+AUDIO_FRAME_SAMPLES = 1024
 MASTER_NAME = "master.m3u8"
 INIT_NAME = "init.mp4"
 THUMBNAIL_NAME = "thumbnail.jpg"
@@ -79,11 +81,6 @@ def playlist_name(track: str) -> str:
 def track_key(video_id: str, track: str, name: str) -> str:
     """Key of a segment or init segment of one track."""
     return f"{video_prefix(video_id)}/{track}/{name}"
-
-
-def playlist_key(video_id: str, name: str) -> str:
-    """Key of a playlist, the master's or a track's."""
-    return f"{video_prefix(video_id)}/{name}"
 
 
 def record_key(video_id: str, task_id: str) -> str:

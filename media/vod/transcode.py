@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from media.vod.encoders import (
     AUDIO_CHANNELS,
     AUDIO_CODEC_NAME,
-    AUDIO_RATE_HZ,
     AudioEncoder,
     EncodedSegment,
     RungEncoder,
@@ -26,6 +25,7 @@ from media.vod.ladder import Rung
 from media.vod.ledger import find_record, keep_record
 from media.vod.plan import AudioJob, ChunkJob
 from media.vod.records import (
+    AUDIO_RATE_HZ,
     AUDIO_TRACK,
     INIT_NAME,
     Progress,
@@ -121,9 +121,12 @@ def iter_audio(job: AudioJob, store: ObjectStore) -> Steps[TaskRecord]:
         for frame in iter_sound(container, stream, line, origin_s):
             for segment in encoder.encode(frame):
                 track.store([segment])
-                yield Progress(job.task_id, len(track.segments), job.grid.segments)
-    track.store(encoder.finish())
-    yield Progress(job.task_id, job.grid.segments, job.grid.segments)
+                yield Progress(job.task_id, len(track.segments), job.segments)
+            if len(track.segments) == job.segments < job.grid.segments:
+                break  # the opening is made; the whole sound repeats its bytes
+        else:
+            track.store(encoder.finish())
+    yield Progress(job.task_id, job.segments, job.segments)
     return keep_record(job.video_id, TaskRecord(job.task_id, (track.record(),)), store)
 
 

@@ -20,7 +20,7 @@ from kit.errors import AppError, PermissionDenied
 from kit.ids import parse_id
 from kit.logs import get_log
 from kit.settings import Settings
-from media.vod.records import AUDIO_TRACK, MASTER_NAME, segment_name, track_key
+from media.vod.records import AUDIO_TRACK, segment_name, track_key
 from serve_apps.access.grants import Grant, read_grant
 from serve_apps.access.playback import OPEN_VISIBILITIES
 from serve_apps.edge.refusals import Handler, build_refusal
@@ -121,14 +121,14 @@ class _PlaybackServer:
             return await self._send_object(
                 request, record.thumbnail_key, {"Content-Type": "image/jpeg"}, PICTURE
             )
-        if MASTER_NAME not in entry.tracks.playlists or name not in entry.tracks.playlists:
+        if name not in entry.publication.files:
             raise VideoUnknown
-        return _send_playlist(request, entry.tracks.playlists[name])
+        return _send_playlist(request, entry.publication.files[name])
 
     async def send_media(self, request: web.Request) -> web.StreamResponse:
-        """Send a segment or an init segment of a complete track."""
+        """Send a segment or an init segment that a playlist names."""
         entry, record = await self._open(request)
-        track = entry.tracks.by_name.get(request.match_info["track"])
+        track = entry.publication.tracks.get(request.match_info["track"])
         name = request.match_info["name"]
         if track is None or not _is_listed(name, entry, track.name):
             raise VideoUnknown
@@ -220,7 +220,7 @@ def _send_playlist(request: web.Request, body: bytes) -> web.StreamResponse:
 
 def _is_listed(name: str, entry: CatalogEntry, track_name: str) -> bool:
     """Say whether the track's records list this very file name."""
-    track = entry.tracks.by_name[track_name]
+    track = entry.publication.tracks[track_name]
     if any(part.init_name == name for part in track.parts):
         return True
     stem = name.partition(".")[0]

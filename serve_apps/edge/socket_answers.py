@@ -128,6 +128,11 @@ class VideoProgress(Shape, frozen=True):
     status: Literal["uploading", "queued", "processing", "ready", "failed"]
     progress: float
     error: VideoFailure | None
+    quality: str | None = None
+    """The largest one in work."""
+    speed: float | None = None
+    """Seconds of the video, in all its qualities, made per second."""
+    left_s: float | None = None
 
 
 class FeedHint(Shape, frozen=True):

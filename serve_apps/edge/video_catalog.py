@@ -10,18 +10,17 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import msgspec
 import orjson
 
 from kit.clock import Clock
 from kit.errors import NotFound, Unavailable
-from media.vod.hls import Track, build_master_playlist, build_media_playlist
 from media.vod.info import decode_json
 from media.vod.plan import TranscodePlan
-from media.vod.publish import decide_tracks
-from media.vod.records import AUDIO_TRACK, MASTER_NAME, TaskRecord, playlist_name
+from media.vod.publish import Publication, publish
+from media.vod.records import TaskRecord
 from storage.database import Database
 from storage.video_chunks import list_results
 from storage.videos import PlaybackRecord, find_plan, find_playback
@@ -40,25 +39,12 @@ class VideoUnknown(NotFound):
 
 
 @dataclass(frozen=True)
-class Tracks:
-    """Complete tracks by name, and their playlists' bytes by file name."""
-
-    by_name: dict[str, Track] = field(default_factory=dict)
-    playlists: dict[str, bytes] = field(default_factory=dict)
-
-    @property
-    def segments(self) -> int:
-        """How many segments are remembered here."""
-        return sum(len(track.segments) for track in self.by_name.values())
-
-
-@dataclass(frozen=True)
 class CatalogEntry:
     """A video as known at `read_s` (monotonic); `record` None: there was none."""
 
     read_s: float
     record: PlaybackRecord | None
-    tracks: Tracks
+    publication: Publication
 
 
 class VideoCatalog:
@@ -106,19 +92,19 @@ class VideoCatalog:
         async with self._database.transaction() as connection:
             record = await find_playback(connection, video_id)
             if record is None or record.is_gone or record.playable_at is None:
-                return CatalogEntry(0.0, record, Tracks())
+                return CatalogEntry(0.0, record, Publication())
             was_ready = known and known.record and known.record.status == "ready"
             if known is not None and was_ready:
-                return CatalogEntry(0.0, record, known.tracks)
+                return CatalogEntry(0.0, record, known.publication)
             plan = await find_plan(connection, video_id)
             results = await list_results(connection, video_id)
         assert plan is not None, "a playable video has its plan"
-        return CatalogEntry(0.0, record, await asyncio.to_thread(build_tracks, plan, results))
+        return CatalogEntry(0.0, record, await asyncio.to_thread(read_publication, plan, results))
 
     def _keep(self, video_id: uuid.UUID, entry: CatalogEntry) -> None:
         self._drop(video_id)
         self._entries[video_id] = entry
-        self._segments += entry.tracks.segments
+        self._segments += entry.publication.segments
         while len(self._entries) > ENTRIES_MAX or (
             self._segments > SEGMENTS_MAX and len(self._entries) > 1
         ):
@@ -127,20 +113,11 @@ class VideoCatalog:
     def _drop(self, video_id: uuid.UUID) -> None:
         entry = self._entries.pop(video_id, None)
         if entry is not None:
-            self._segments -= entry.tracks.segments
+            self._segments -= entry.publication.segments
 
 
-def build_tracks(plan: dict[str, object], results: list[object]) -> Tracks:
-    """Work out complete tracks and their playlists from the rows' JSON; CPU time by length."""
-    transcode = decode_json(orjson.dumps(plan), TranscodePlan)
+def read_publication(plan: dict[str, object], results: list[object]) -> Publication:
+    """Work out what the rows' JSON lets people watch; CPU time by length."""
     records = [msgspec.convert(result, TaskRecord) for result in results]
-    tracks = decide_tracks(transcode, {record.task_id: record for record in records})
-    playlists = {
-        playlist_name(name): build_media_playlist(track).encode() for name, track in tracks.items()
-    }
-    rungs = [track for name, track in tracks.items() if name != AUDIO_TRACK]
-    audio = tracks.get(AUDIO_TRACK)
-    if rungs and (audio is not None or not transcode.has_audio):
-        master = build_master_playlist(rungs, audio, transcode.grid.fps)
-        playlists[MASTER_NAME] = master.encode()
-    return Tracks(tracks, playlists)
+    by_task = {record.task_id: record for record in records}
+    return publish(decode_json(orjson.dumps(plan), TranscodePlan), by_task)

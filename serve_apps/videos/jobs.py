@@ -19,7 +19,7 @@ from kit.logs import get_log
 from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
 from serve_apps.videos.preparing import VideoVanished, begin_processing, make_plan, make_source
-from serve_apps.videos.progress import publish_status
+from serve_apps.videos.progress import Standing, publish_status
 from serve_apps.videos.service import EXPIRE_JOB, PROCESS_JOB, PURGE_JOB, VideoJob, expire_upload
 from serve_apps.videos.transcoding import TranscodeFailed, Transcoding
 from storage import uploads, videos
@@ -90,7 +90,7 @@ async def _finish(ports: JobPorts, video_id: uuid.UUID) -> None:
             actor_id=None if video is None else video.owner_id,
             data={"duration_ms": None if video is None else video.duration_ms},
         )
-    await publish_status(ports.cache, video_id, "ready", 1.0)
+    await publish_status(ports.cache, video_id, Standing("ready", 1.0))
     log.info("video.ready", video_id=str(video_id))
 
 
@@ -106,10 +106,9 @@ async def _fail(ports: JobPorts, video_id: uuid.UUID, code: str, message: str) -
             actor_id=None if video is None else video.owner_id,
             data={"code": code, "message": message},
         )
-    error = {"code": code, "message": message}
-    await publish_status(
-        ports.cache, video_id, "failed", 0.0 if video is None else video.progress, error
-    )
+    progress = 0.0 if video is None else video.progress
+    standing = Standing("failed", progress, {"code": code, "message": message})
+    await publish_status(ports.cache, video_id, standing)
     log.info("video.failed", video_id=str(video_id), code=code)
 
 

@@ -19,7 +19,7 @@ from media.vod.plan import PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
 from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
-from serve_apps.videos.progress import publish_status
+from serve_apps.videos.progress import Standing, publish_status
 from storage import uploads, video_chunks, videos
 from storage.events import append_event
 from storage.objects import JoinedObject
@@ -45,7 +45,7 @@ async def begin_processing(ports: JobPorts, video_id: uuid.UUID) -> videos.Video
                 subject_id=video_id,
                 actor_id=video.owner_id,
             )
-    await publish_status(ports.cache, video_id, "processing", video.progress)
+    await publish_status(ports.cache, video_id, Standing("processing", video.progress))
     return video
 
 

@@ -7,14 +7,21 @@ pictures cost to encode.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 
-from media.vod.plan import PlanTask, TranscodePlan
+from media.vod.plan import (
+    OPENING_SOUND_SEGMENTS,
+    OPENING_SOUND_TASK,
+    PlanTask,
+    TranscodePlan,
+)
 from storage.cache import Cache
 
 AUDIO_PIXELS_PER_SEGMENT = 20_000
 """Sound of one segment costs about as much as the picture of a stamp."""
 THUMBNAILS_PIXELS = 100_000
+PACE_AFTER_S = 2.0
 
 
 def weigh_tasks(plan: TranscodePlan) -> dict[str, float]:
@@ -30,32 +37,88 @@ def decide_progress(shares: Mapping[str, float], fractions: Mapping[str, float])
     return min(1.0, max(0.0, done))
 
 
-def list_first_tasks(plan: TranscodePlan) -> frozenset[str]:
-    """Return the tasks after which a video plays: the sound and the smallest picture."""
+def list_opening_tasks(plan: TranscodePlan) -> frozenset[str]:
+    """Return the tasks after which a video plays: its first sound and its first small pictures."""
+    sound = next((task.task_id for task in plan.tasks if task.kind == "audio"), None)
+    picture = next(task.task_id for task in plan.tasks if task.kind == "chunk")
+    return frozenset({picture} if sound is None else {picture, sound})
+
+
+def list_next_tasks(plan: TranscodePlan) -> frozenset[str]:
+    """Return the tasks after which all of it plays, in its smallest picture."""
     first = plan.groups[0].name
     return frozenset(
         task.task_id for task in plan.tasks if task.kind == "audio" or task.group == first
     )
 
 
-async def publish_status(
-    cache: Cache,
-    video_id: uuid.UUID,
-    status: str,
-    progress: float,
-    error: dict[str, str] | None = None,
-) -> None:
+@dataclass(frozen=True)
+class Pace:
+    """What is being made at the moment, how fast, and how long the rest will take."""
+
+    quality: str | None = None
+    """The largest rung in work."""
+    speed: float | None = None
+    """Seconds of the video, in all its qualities, made per second."""
+    left_s: float | None = None
+
+
+class PaceMeter:
+    """Judges the speed by what was gained since this runner began; silent in the first seconds."""
+
+    def __init__(self, plan: TranscodePlan, progress: float, now_s: float) -> None:
+        self._plan = plan
+        self._began = progress
+        self._began_s = now_s
+
+    def measure(self, progress: float, running: Set[str], now_s: float) -> Pace:
+        """Return the pace at a moment of the same monotonic clock."""
+        quality = _find_largest_rung(self._plan, running)
+        gained, elapsed_s = progress - self._began, now_s - self._began_s
+        if gained <= 0 or elapsed_s < PACE_AFTER_S:
+            return Pace(quality)
+        per_s = gained / elapsed_s
+        speed = round(per_s * float(self._plan.grid.duration_s), 2)
+        return Pace(quality, speed, round((1 - progress) / per_s, 1))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a video stands."""
+
+    status: str
+    progress: float
+    error: dict[str, str] | None = None
+    pace: Pace = Pace()
+
+
+async def publish_status(cache: Cache, video_id: uuid.UUID, standing: Standing) -> None:
     """Tell who watches `video:{id}`; lost without harm when the bus is away."""
     await cache.publish(
         f"video:{video_id}",
         "video_progress",
-        {"status": status, "progress": round(progress, 4), "error": error},
+        {
+            "status": standing.status,
+            "progress": round(standing.progress, 4),
+            "error": standing.error,
+            "quality": standing.pace.quality,
+            "speed": standing.pace.speed,
+            "left_s": standing.pace.left_s,
+        },
     )
+
+
+def _find_largest_rung(plan: TranscodePlan, running: Set[str]) -> str | None:
+    names = {task.group for task in plan.tasks if task.task_id in running}
+    rungs = [rung for group in plan.groups if group.name in names for rung in group.rungs]
+    return max(rungs, key=lambda rung: rung.width * rung.height).name if rungs else None
 
 
 def _weigh(plan: TranscodePlan, task: PlanTask) -> float:
     if task.kind == "audio":
-        return float(AUDIO_PIXELS_PER_SEGMENT * plan.grid.segments)
+        is_opening = task.task_id == OPENING_SOUND_TASK
+        segments = OPENING_SOUND_SEGMENTS if is_opening else plan.grid.segments
+        return float(AUDIO_PIXELS_PER_SEGMENT * segments)
     if task.kind == "thumbnails":
         return float(THUMBNAILS_PIXELS)
     rungs = next(group.rungs for group in plan.groups if group.name == task.group)

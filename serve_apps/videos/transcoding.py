@@ -26,8 +26,11 @@ from media.vod.records import Progress, TaskRecord
 from media.vod.source import MediaUnreadable
 from serve_apps.videos.preparing import VideoVanished
 from serve_apps.videos.progress import (
+    PaceMeter,
+    Standing,
     decide_progress,
-    list_first_tasks,
+    list_next_tasks,
+    list_opening_tasks,
     publish_status,
     weigh_tasks,
 )
@@ -59,15 +62,18 @@ class Transcoding:
         self._video_id = video_id
         self._plan = plan
         self._tasks = {task.task_id: task for task in plan.tasks}
-        self._first = list_first_tasks(plan)
+        self._opening = list_opening_tasks(plan)
+        self._next = list_next_tasks(plan)
         self._shares = weigh_tasks(plan)
         self._fractions: dict[str, float] = {}
+        self._running: set[str] = set()
         self._left: list[str] = []
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
         """Do all that is left; raises TranscodeFailed, MediaUnreadable, VideoVanished."""
         await self._load()
+        self._pace = PaceMeter(self._plan, self._measure(), self._ports.clock.monotonic_s())
         reporter = asyncio.create_task(self._report(), name="video-progress")
         try:
             async with asyncio.TaskGroup() as group:
@@ -101,7 +107,11 @@ class Transcoding:
     async def _work(self) -> None:
         while self._left:
             task = self._tasks[self._left.pop(0)]
-            record = await self._run_until_done(task)
+            self._running.add(task.task_id)
+            try:
+                record = await self._run_until_done(task)
+            finally:
+                self._running.discard(task.task_id)
             await self._keep_trying(partial(self._save_result, task, record))
             self._fractions[task.task_id] = 1.0
             self._changed.set()
@@ -138,8 +148,10 @@ class Transcoding:
                 return record
 
     def _decide_rank(self, task: PlanTask) -> MediaRank:
-        if task.task_id in self._first or task.kind == "thumbnails":
+        if task.task_id in self._opening:
             return MediaRank.FIRST
+        if task.task_id in self._next or task.kind == "thumbnails":
+            return MediaRank.NEXT
         return MediaRank.MORE
 
     def _note_progress(self, progress: Progress) -> None:
@@ -177,7 +189,7 @@ class Transcoding:
             connection,
             self._video_id,
             self._measure(),
-            is_playable=self._first <= self._list_done() | {task.task_id},
+            is_playable=self._opening <= self._list_done() | {task.task_id},
         )
 
     async def _keep_trying(self, save: Callable[[Connection], Awaitable[T]]) -> T:
@@ -213,10 +225,12 @@ class Transcoding:
 
     async def _save_progress(self) -> None:
         progress = self._measure()
-        await publish_status(self._ports.cache, self._video_id, "processing", progress)
+        pace = self._pace.measure(progress, self._running, self._ports.clock.monotonic_s())
+        standing = Standing("processing", progress, pace=pace)
+        await publish_status(self._ports.cache, self._video_id, standing)
         async with self._ports.database.transaction() as connection:
             # Again here: two pieces saved at once do not see each other above.
-            is_playable = self._first <= self._list_done()
+            is_playable = self._opening <= self._list_done()
             await videos.set_progress(connection, self._video_id, progress, is_playable=is_playable)
 
 

@@ -15,8 +15,8 @@ from av.video.frame import VideoFrame
 from media.vod.hls import Track
 from media.vod.plan import TranscodePlan, get_job, plan_video
 from media.vod.probe import probe_file
-from media.vod.publish import decide_tracks
-from media.vod.records import TaskRecord, segment_name, track_key
+from media.vod.publish import Publication, publish
+from media.vod.records import TaskRecord, segment_name, track_key, video_prefix
 from media.vod.thumbnails import make_thumbnails
 from media.vod.transcode import transcode_audio, transcode_chunk
 from storage.objects import ObjectStore
@@ -115,7 +115,7 @@ class Made:
     @property
     def tracks(self) -> dict[str, Track]:
         """All tracks by name."""
-        return decide_tracks(self.plan, self.records)
+        return publish(self.plan, self.records).tracks
 
     def bytes_of(self, name: str, numbers: Iterable[int] | None = None) -> bytes:
         """Init segment and segments of a track, joined."""
@@ -132,6 +132,16 @@ class Made:
         """All pictures of a rung."""
         with av.open(io.BytesIO(self.bytes_of(name))) as container:
             return list(container.decode(video=0))
+
+
+def write_playlists(
+    plan: TranscodePlan, records: dict[str, TaskRecord], store: ObjectStore
+) -> Publication:
+    """Put the playlists beside the segments, as the edge shows them."""
+    publication = publish(plan, records)
+    for name, data in publication.files.items():
+        store.put_sync(f"{video_prefix(plan.video_id)}/{name}", data)
+    return publication
 
 
 def transcode(path: Path, store: ObjectStore, segments_max: int = 8) -> Made:

@@ -36,7 +36,7 @@ SOUND = TrackRecord(
 
 def test_a_media_playlist_lists_every_segment_in_order():
     track = join_track([part(range(2, 3)), part(range(2))])
-    assert build_media_playlist(track).splitlines() == [
+    assert build_media_playlist(track, 4).splitlines() == [
         "#EXTM3U",
         "#EXT-X-VERSION:7",
         "#EXT-X-TARGETDURATION:4",
@@ -54,21 +54,24 @@ def test_a_media_playlist_lists_every_segment_in_order():
     ]
 
 
-def test_the_target_is_the_longest_segment_rounded():
+def test_a_segment_above_the_target_is_a_broken_invariant():
     segments = (SegmentRecord(0, 0, 90_000 * 4 + 360, 1), SegmentRecord(1, 360_360, 405_000, 1))
     track = join_track([TrackRecord("240p", "avc1.640015", "init.mp4", 90_000, segments, 426, 240)])
-    assert "#EXT-X-TARGETDURATION:5\n" in build_media_playlist(track)
+    assert "#EXT-X-TARGETDURATION:5\n" in build_media_playlist(track, 5)
+    with pytest.raises(AssertionError, match="above the target"):
+        build_media_playlist(track, 4)
 
 
-def test_a_very_short_video_has_a_target_of_one_second():
-    segments = (SegmentRecord(0, 0, 3000, 500),)
-    track = join_track([TrackRecord("50p", "avc1.640009", "init.mp4", 90_000, segments, 50, 50)])
-    assert "#EXT-X-TARGETDURATION:1\n" in build_media_playlist(track)
+def test_a_track_that_grows_says_so_and_begins_at_its_start():
+    lines = build_media_playlist(join_track([part(range(2))], is_whole=False), 4).splitlines()
+    assert "#EXT-X-PLAYLIST-TYPE:EVENT" in lines
+    assert "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES" in lines
+    assert "#EXT-X-ENDLIST" not in lines
 
 
 def test_another_init_segment_is_announced_with_a_discontinuity():
     track = join_track([part(range(1)), part(range(1, 2), init="init-abc.mp4")])
-    lines = build_media_playlist(track).splitlines()
+    lines = build_media_playlist(track, 4).splitlines()
     where = lines.index("#EXT-X-DISCONTINUITY")
     assert lines[where + 1] == '#EXT-X-MAP:URI="240p/init-abc.mp4"'
     assert lines[where + 3] == "240p/00001.m4s"

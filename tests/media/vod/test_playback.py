@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from media.vod.plan import get_job
-from media.vod.publish import publish_playlists
 from media.vod.records import record_key
 from media.vod.transcode import transcode_audio, transcode_chunk
 from storage.objects import ObjectStore
-from tests.media.vod.clips import VIDEO_ID, Made, run_ffmpeg, transcode
+from tests.media.vod.clips import VIDEO_ID, Made, run_ffmpeg, transcode, write_playlists
 
 pytestmark = pytest.mark.media
 
@@ -42,10 +41,9 @@ def folder_of(store: ObjectStore) -> Path:
 
 
 def test_a_player_finds_all_variants_and_plays_them_to_the_end(made: Made, objects: ObjectStore):
-    publication = publish_playlists(made.plan, made.records, objects)
+    publication = write_playlists(made.plan, made.records, objects)
     assert publication.rungs == ("240p", "360p")
     assert publication.is_playable
-    assert publication.is_complete
     master = folder_of(objects) / "master.m3u8"
     found = ask_ffprobe(master, "-show_programs", "-show_streams")
     assert len(found["programs"]) == 2
@@ -63,7 +61,7 @@ def test_a_player_finds_all_variants_and_plays_them_to_the_end(made: Made, objec
 
 
 def test_ffprobe_counts_every_frame_of_a_track(made: Made, objects: ObjectStore):
-    publish_playlists(made.plan, made.records, objects)
+    write_playlists(made.plan, made.records, objects)
     counted = ask_ffprobe(
         folder_of(objects) / "240p.m3u8", "-count_frames", "-show_streams", "-show_format"
     )
@@ -81,16 +79,15 @@ def test_the_smallest_rung_plays_before_the_others_exist(made: Made, objects: Ob
         for task_id, record in made.records.items()
         if task_id.startswith(("first", "audio"))
     }
-    publication = publish_playlists(made.plan, early, objects)
+    publication = write_playlists(made.plan, early, objects)
     assert publication.rungs == ("240p",)
     assert publication.is_playable
-    assert not publication.is_complete
     assert len(ask_ffprobe(folder_of(objects) / "master.m3u8", "-show_programs")["programs"]) == 1
 
 
 def test_nothing_is_published_before_the_sound_is_there(made: Made, objects: ObjectStore):
     silent = {k: r for k, r in made.records.items() if k != "audio"}
-    assert not publish_playlists(made.plan, silent, objects).is_playable
+    assert not write_playlists(made.plan, silent, objects).is_playable
     assert not objects.exists_sync(f"videos/{VIDEO_ID}/master.m3u8")
 
 
@@ -115,7 +112,7 @@ if SAMPLES.is_dir():
     )  # fmt: skip
     def test_a_file_from_the_wild_plays(name: str, objects: ObjectStore):
         made = transcode(SAMPLES / name, objects)
-        publish_playlists(made.plan, made.records, objects)
+        write_playlists(made.plan, made.records, objects)
         rung = made.plan.groups[0].rungs[0].name
         counted = ask_ffprobe(folder_of(objects) / f"{rung}.m3u8", "-count_frames", "-show_streams")
         assert counted["streams"][0]["nb_read_frames"] == str(made.plan.grid.frames)

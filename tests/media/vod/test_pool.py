@@ -22,7 +22,7 @@ from media.pool import (
 from media.vod.assemble import AssembleJob
 from media.vod.plan import get_job, plan_video
 from media.vod.probe import ProbeJob
-from media.vod.publish import publish_playlists
+from media.vod.publish import publish
 from media.vod.records import Progress, record_key
 from media.vod.source import MediaUnreadable
 from storage.objects import ObjectStore
@@ -188,7 +188,7 @@ async def test_an_upload_goes_through_all_tasks_to_a_playable_video(
         )
         for task in plan.tasks
     }
-    assert publish_playlists(plan, records, store).is_complete
+    assert publish(plan, records).is_playable
     assert seen == [Progress("first-00000", 1, 1)]
     frames = Made(plan, records, store).frames_of("108p")
     assert [read_number(frame) for frame in frames] == list(range(60))

@@ -1,6 +1,7 @@
 """The sound of a video: in step with the picture, as long, in stereo, whatever the source."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -35,6 +36,18 @@ def find_first_tone_s(made: Made) -> float:
 def find_first_white_s(made: Made, name: str) -> float:
     frame = next(f for f in made.frames_of(name) if f.to_ndarray(format="gray").mean() > 127)
     return float(frame.pts * frame.time_base)
+
+
+def test_the_opening_of_the_sound_has_the_bytes_of_the_whole(tmp_path: Path, objects: ObjectStore):
+    clip = write_flash_and_tone(tmp_path / "a.mp4", at_s=2.0, length_s=11.0, sound_late_s=0.0)
+    made = transcode(clip, objects)
+    whole = made.bytes_of("audio", range(2))
+    objects.delete_prefix_sync(f"videos/{VIDEO_ID}/audio")
+    job = replace(get_job(made.plan, "audio"), task_id="audio-opening", segments_max=2)
+    (track,) = transcode_audio(job, objects).tracks
+    assert [segment.number for segment in track.segments] == [0, 1]
+    assert made.bytes_of("audio", range(2)) == whole
+    assert not objects.exists_sync(f"videos/{VIDEO_ID}/audio/00002.m4s")
 
 
 @pytest.mark.parametrize(

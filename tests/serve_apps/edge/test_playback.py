@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,7 +15,13 @@ from kit.clock import ManualClock
 from kit.ids import make_id
 from kit.settings import Settings
 from media.vod.info import AudioInfo, MediaInfo, VideoInfo, encode_json
-from media.vod.plan import PlanTask, TranscodePlan, plan_video
+from media.vod.plan import (
+    OPENING_SOUND_SEGMENTS,
+    OPENING_SOUND_TASK,
+    PlanTask,
+    TranscodePlan,
+    plan_video,
+)
 from media.vod.records import SegmentRecord, TaskRecord, TrackRecord, segment_name, track_key
 from serve_apps.access.grants import Grant, issue_grant
 from storage import video_chunks, videos
@@ -72,11 +79,15 @@ def make_record(plan: TranscodePlan, task: PlanTask) -> TaskRecord:
     """What the task would have recorded: segments of two bytes each."""
     if task.kind == "thumbnails":
         return TaskRecord(task.task_id, images=(f"videos/{plan.video_id}/thumbnail.jpg",))
-    names = ["audio"]
+    names, numbers = ["audio"], range(plan.grid.segments)
     if task.kind == "chunk":
         group = next(group for group in plan.groups if group.name == task.group)
         names = [rung.name for rung in group.rungs]
-    segments = tuple(SegmentRecord(n, n * 100, 100, 2) for n in range(plan.grid.segments))
+        chunk = plan.chunks[task.chunk]
+        numbers = range(chunk.first_segment, chunk.first_segment + chunk.segments)
+    elif task.task_id == OPENING_SOUND_TASK:
+        numbers = range(OPENING_SOUND_SEGMENTS)
+    segments = tuple(SegmentRecord(n, n * 100, 100, 2) for n in numbers)
     return TaskRecord(
         task.task_id,
         tracks=tuple(
@@ -86,11 +97,11 @@ def make_record(plan: TranscodePlan, task: PlanTask) -> TaskRecord:
 
 
 async def add_video(
-    world: World, *, visibility: str = "public", is_whole: bool = True
+    world: World, *, visibility: str = "public", lacks: str | None = None, length_s: float = 12.0
 ) -> uuid.UUID:
-    """Write a video of three segments; without its larger rungs unless it is whole."""
+    """Write a video of three segments; while tasks are lacking (a prefix), it is in work."""
     sound = AudioInfo(1, "aac", 48_000, 2)
-    info = MediaInfo("mov", 12.0, 12.0, 0, 1000, PICTURE, sound)
+    info = MediaInfo("mov", length_s, length_s, 0, 1000, PICTURE, sound)
     async with world.database.transaction() as connection:
         owner_id = await create_owner(connection, f"u{uuid.uuid4().hex[:8]}")
         video_id = await create_video_row(connection, owner_id, visibility=visibility)
@@ -106,13 +117,13 @@ async def add_video(
             [video_chunks.NewChunk(task.task_id, n, {}) for n, task in enumerate(plan.tasks)],
         )
         for task in plan.tasks:
-            if task.group == "rest" and not is_whole:
+            if lacks is not None and re.match(lacks, task.task_id):
                 continue
             record = orjson.loads(encode_json(make_record(plan, task)))
             await video_chunks.finish_chunk(connection, video_id, task.task_id, record)
         await videos.set_progress(connection, video_id, 0.5, is_playable=True)
         await videos.set_thumbnail(connection, video_id, f"videos/{video_id}/thumbnail.jpg")
-        if is_whole:
+        if lacks is None:
             await videos.finish_video(connection, video_id)
     await world.objects.put(f"videos/{video_id}/thumbnail.jpg", b"\xff\xd8picture")
     for track in ("audio", "240p", "320p"):
@@ -204,10 +215,24 @@ async def test_only_what_the_records_list_has_an_address(world: World, tail: str
 
 
 async def test_only_complete_renditions_are_offered_while_work_goes_on(world: World):
-    video_id = await add_video(world, is_whole=False)
+    video_id = await add_video(world, lacks="rest")
     renditions = await world.player.list_renditions(f"/v/{video_id}/master.m3u8")
     assert set(renditions) == {"240p.m3u8", "audio.m3u8"}
     assert (await world.player.get(f"/v/{video_id}/320p/00000.m4s")).status == 404
+
+
+async def test_the_first_seconds_play_while_the_rest_is_made(world: World):
+    video_id = await add_video(world, lacks="audio$|rest|first-0000[1-9]", length_s=100.0)
+    base = f"/v/{video_id}"
+    renditions = await world.player.list_renditions(f"{base}/master.m3u8")
+    assert set(renditions) == {"240p.m3u8", "audio.m3u8"}
+    picture = (await world.player.get(f"{base}/240p.m3u8")).text
+    assert "#EXT-X-PLAYLIST-TYPE:EVENT\n" in picture
+    assert "#EXT-X-ENDLIST" not in picture
+    assert picture.count("#EXTINF") == 2
+    assert (await world.player.get(f"{base}/audio.m3u8")).text.count("#EXTINF") == 14
+    assert (await world.player.get(f"{base}/240p/00001.m4s")).status == 200
+    assert (await world.player.get(f"{base}/240p/00002.m4s")).status == 404
 
 
 async def test_an_unknown_or_unfinished_video_is_not_found(world: World):

@@ -8,7 +8,13 @@ import pytest
 
 from media.vod.info import AudioInfo, MediaInfo, VideoInfo
 from media.vod.plan import TranscodePlan, plan_video
-from serve_apps.videos.progress import decide_progress, list_first_tasks, weigh_tasks
+from serve_apps.videos.progress import (
+    PaceMeter,
+    decide_progress,
+    list_next_tasks,
+    list_opening_tasks,
+    weigh_tasks,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -60,7 +66,22 @@ def test_progress_goes_from_nothing_to_everything():
     assert seen == sorted(seen)
 
 
-def test_a_video_plays_once_its_smallest_picture_and_its_sound_are_there():
-    first = list_first_tasks(make_plan())
-    assert first == {"audio", "first-00000", "first-00001"}
-    assert list_first_tasks(make_plan(has_sound=False)) == {"first-00000", "first-00001"}
+def test_a_video_plays_once_its_first_sound_and_smallest_pictures_are_there():
+    assert list_opening_tasks(make_plan()) == {"audio-opening", "first-00000"}
+    assert list_opening_tasks(make_plan(length_s=20)) == {"audio", "first-00000"}
+    assert list_opening_tasks(make_plan(has_sound=False)) == {"first-00000"}
+
+
+def test_what_is_watched_next_comes_before_finer_pictures():
+    following = list_next_tasks(make_plan())
+    assert {"audio", "first-00001", "first-00002"} <= following
+    assert not any(name.startswith(("rest", "thumbnails")) for name in following)
+
+
+def test_the_pace_names_the_largest_rung_in_work_and_how_long_the_rest_takes():
+    meter = PaceMeter(make_plan(), 0.2, 100.0)
+    early = meter.measure(0.3, {"first-00001"}, 101.0)
+    assert (early.quality, early.speed, early.left_s) == ("240p", None, None)
+    later = meter.measure(0.6, {"first-00001", "rest-00000"}, 110.0)
+    assert (later.quality, later.speed, later.left_s) == ("720p", 2.4, 10.0)
+    assert meter.measure(0.2, set(), 110.0).quality is None

@@ -361,6 +361,9 @@ export interface VideoProgress {
   status: "failed" | "processing" | "queued" | "ready" | "uploading";
   progress: number;
   error: VideoFailure | null;
+  quality?: string | null;
+  speed?: number | null;
+  left_s?: number | null;
 }
 
 /** There is a newer post. */

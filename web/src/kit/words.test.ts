@@ -1,6 +1,15 @@
 /** Words for numbers and times. */
 import { expect, test } from "vitest";
-import { formatAgo, formatBitrate, formatBytes, formatCount, formatDuration, formatNoun, splitText } from "./words";
+import {
+  formatAgo,
+  formatBitrate,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatLeft,
+  formatNoun,
+  splitText,
+} from "./words";
 
 const NOW = Date.parse("2026-05-01T12:00:00Z");
 
@@ -31,6 +40,13 @@ test("small counts stay exact, large ones are rounded", () => {
   ]);
   expect([formatNoun(1, "viewer"), formatNoun(2, "viewer")]).toEqual(["1 viewer", "2 viewers"]);
 });
+
+test.each([
+  [0.2, "1 s"],
+  [44.6, "45 s"],
+  [150, "3 min"],
+  [4000, "1 h 7 min"],
+])("%s seconds left are %s", (seconds, words) => expect(formatLeft(seconds)).toBe(words));
 
 test("sizes and rates carry their unit", () => {
   expect([formatBytes(10), formatBytes(2_811_553), formatBytes(3_000_000_000)]).toEqual(["1 kB", "2.8 MB", "3.00 GB"]);

@@ -33,6 +33,13 @@ export function formatDuration(seconds: number): string {
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 }
 
+/** How long something will still take, in the largest unit that fits. */
+export function formatLeft(seconds: number): string {
+  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+}
+
 /** "1.2K"; small numbers stay exact. */
 export function formatCount(count: number): string {
   return count < 1000 ? String(count) : COMPACT.format(count);

@@ -35,6 +35,8 @@ export class PlayerEngine {
   #hls: Hls | null = null;
   #recoveries = 0;
   #isGone = false;
+  /** Where a reload goes on, in seconds. */
+  #startS = -1;
 
   /** `renew` gives a fresh address of the same video when the right to watch ran out. */
   constructor(video: HTMLVideoElement, source: string, renew: (() => Promise<string | null>) | null) {
@@ -49,6 +51,7 @@ export class PlayerEngine {
     if (!HlsClass.isSupported()) return this.#loadNative();
     this.#hls?.destroy();
     const hls = new HlsClass({
+      startPosition: this.#startS,
       capLevelToPlayerSize: true,
       maxBufferLength: 30,
       backBufferLength: 60,
@@ -123,6 +126,16 @@ export class PlayerEngine {
     this.#change({ error: null });
     void this.load();
     this.#video.addEventListener("loadedmetadata", () => (this.#video.currentTime = at), { once: true });
+  }
+
+  /** Reads the list of qualities anew, because more have been made; goes on at the same moment. */
+  offerMore(): void {
+    if (!this.#hls) return;
+    const wasPlaying = !this.#video.paused;
+    this.#startS = this.#video.currentTime;
+    void this.load().then(() => {
+      if (wasPlaying) void this.#video.play().catch(() => undefined);
+    });
   }
 
   choose(index: number): void {

@@ -16,16 +16,19 @@ export interface PlayerProps {
   source: string;
   title: string;
   poster?: string | null | undefined;
+  /** False while more qualities are being made: once it turns true, the player takes them up. */
+  isComplete?: boolean;
   renew?: () => Promise<string | null>;
 }
 
 const CONTROLS_SHOWN_MS = 2_600;
 const NO_ENGINE = new Store<EngineState>({ levels: [], chosen: -1, playing: -1, error: null });
 
-export function Player({ source, title, poster, renew }: PlayerProps) {
+export function Player({ source, title, poster, renew, isComplete = true }: PlayerProps) {
   const video = useRef<HTMLVideoElement>(null);
   const root = useRef<HTMLDivElement>(null);
   const engine = useEngine(video, source, renew);
+  useMoreQualities(engine, isComplete);
   const state = useStore(engine?.state ?? NO_ENGINE);
   const media = useMedia(video);
   const { isAwake, wake } = useAwake(media.isPlaying);
@@ -77,6 +80,14 @@ function useEngine(
     return () => next.destroy();
   }, [source]);
   return engine;
+}
+
+function useMoreQualities(engine: PlayerEngine | null, isComplete: boolean): void {
+  const wasComplete = useRef(isComplete);
+  useEffect(() => {
+    if (isComplete && !wasComplete.current) engine?.offerMore();
+    wasComplete.current = isComplete;
+  }, [isComplete]);
 }
 
 /** Controls hide while playing untouched. */

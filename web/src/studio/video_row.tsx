@@ -10,7 +10,7 @@ import { showError, showToast } from "../kit/toasts";
 import { isOnItsWay, useVideoProgress } from "../videos/follow_progress";
 import { VideoFrame } from "../videos/frame";
 import { ProgressBar } from "../videos/progress";
-import { describeStatus, type Video } from "../videos/shapes";
+import { describePace, describeStatus, type Video } from "../videos/shapes";
 import { VisibilityField } from "./upload_form";
 
 interface VideoRowProps {
@@ -92,7 +92,14 @@ function RowState({ video }: { video: Video }) {
   if (video.status === "uploading") {
     return <p class="data muted">Not all of it has arrived. Choose the same file again to go on where it stopped.</p>;
   }
-  if (isOnItsWay(video)) return <ProgressBar share={video.progress} label={`Processing of ${video.title}`} />;
+  if (isOnItsWay(video)) {
+    return (
+      <>
+        <ProgressBar share={video.progress} label={`Processing of ${video.title}`} />
+        {video.status === "processing" && <p class="data muted">{describePace(video)}</p>}
+      </>
+    );
+  }
   return null;
 }
 

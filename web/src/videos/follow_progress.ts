@@ -23,9 +23,9 @@ export function useVideoProgress(
   useChannel(follows ? `video:${video.id}` : null, {
     onEvent: (event) => {
       if (event.type !== "video_progress") return;
-      const { status, progress, error } = event.data;
+      const { status, progress } = event.data;
       const mayPlayNow = !video?.playback?.hls && progress > 0;
-      onChange({ status, progress, error });
+      onChange(event.data);
       if (status === "ready" || status === "failed" || mayPlayNow) onReload();
     },
     onReload,

@@ -1,6 +1,6 @@
 /** A video that cannot be watched yet, or never: how far it is, or what went wrong. */
 import { Bars } from "../kit/states";
-import { describeStatus, type Video } from "./shapes";
+import { describePace, describeStatus, type Video } from "./shapes";
 import "./progress.css";
 
 export function ProgressBar({ share, label, testId }: { share: number; label: string; testId?: string }) {
@@ -16,6 +16,17 @@ export function ProgressBar({ share, label, testId }: { share: number; label: st
       data-testid={testId}
     >
       <i style={{ transform: `scaleX(${percent / 100})` }} />
+    </div>
+  );
+}
+
+/** Below a player whose video is still being made. */
+export function MoreToCome({ video }: { video: Video }) {
+  return (
+    <div class="more-to-come" data-testid="more-to-come">
+      <p role="status">More qualities are coming. The first one plays already.</p>
+      <ProgressBar share={video.progress} label="Processing" />
+      <p class="data muted">{describePace(video)}</p>
     </div>
   );
 }

@@ -1,5 +1,6 @@
 /** Videos as the API gives them. */
 import type { Person } from "../kit/messages";
+import { formatLeft } from "../kit/words";
 
 export type VideoStatus = "uploading" | "queued" | "processing" | "ready" | "failed";
 export type Visibility = "public" | "unlisted" | "followers" | "private";
@@ -15,6 +16,10 @@ export interface Video {
   /** 0 to 1. */
   progress: number;
   error: { code: string; message: string } | null;
+  /** While it is processed: the largest rung in work, seconds of video made per second, seconds left. */
+  quality?: string | null;
+  speed?: number | null;
+  left_s?: number | null;
   visibility: Visibility;
   duration_ms: number | null;
   width: number | null;
@@ -35,6 +40,15 @@ export const VISIBILITIES: readonly { value: Visibility; label: string; hint: st
 /** A video can be watched as soon as its first rung is there, before all of them are. */
 export function isPlayable(video: Pick<Video, "status" | "playback">): boolean {
   return video.status !== "failed" && Boolean(video.playback?.hls);
+}
+
+/** Percent, rung, speed and time left, as far as they are known. */
+export function describePace(video: Pick<Video, "progress" | "quality" | "speed" | "left_s">): string {
+  const parts = [`${Math.floor(video.progress * 100)} %`];
+  if (video.quality) parts.push(video.quality);
+  if (video.speed) parts.push(`${video.speed.toFixed(1)}×`);
+  if (video.left_s != null) parts.push(`${formatLeft(video.left_s)} left`);
+  return parts.join(" / ");
 }
 
 const STATUS_WORDS: Record<VideoStatus, string> = {

@@ -17,7 +17,7 @@ import { FollowButton } from "../profile/follow_button";
 import type { PageProps } from "../shell/routes";
 import { VideoCard } from "./card";
 import { useVideoProgress } from "./follow_progress";
-import { ProgressPanel } from "./progress";
+import { MoreToCome, ProgressPanel } from "./progress";
 import { isPlayable, type Video } from "./shapes";
 import "./watch_page.css";
 
@@ -60,8 +60,18 @@ function Picture({ video }: { video: Video }) {
     [video.id],
   );
   if (!isPlayable(video)) return <ProgressPanel video={video} />;
+  const isComplete = video.status !== "processing";
   return (
-    <Player source={video.playback?.hls ?? ""} title={video.title} poster={video.playback?.thumbnail} renew={renew} />
+    <>
+      <Player
+        source={video.playback?.hls ?? ""}
+        title={video.title}
+        poster={video.playback?.thumbnail}
+        isComplete={isComplete}
+        renew={renew}
+      />
+      {!isComplete && <MoreToCome video={video} />}
+    </>
   );
 }
 
