@@ -12,7 +12,6 @@ from media.sfu.rtcp import build_nack, build_pli, build_receiver_report
 from media.sfu.track import SourceTrack
 
 KEYFRAME_EVERY_S = 1.0
-JOIN_KEYFRAME_EVERY_S = 0.3
 REPORT_EVERY_S = 1.0
 
 
@@ -24,19 +23,16 @@ class PublisherFeedback:
         self._keyframe_at_s = float("-inf")
         self._reported_at_s = float("-inf")
         self._is_keyframe_wanted = False
-        self._is_keyframe_for_join = False
         self.keyframe_requests = 0
         self.nacked_packets = 0
 
-    def request_keyframe(self, *, is_join: bool) -> None:
-        """Want a keyframe soon: at most one request a second, or one per 0.3 s for joiners."""
+    def request_keyframe(self) -> None:
+        """Want a keyframe soon: one request a second goes out, however many viewers want one."""
         self._is_keyframe_wanted = True
-        self._is_keyframe_for_join = self._is_keyframe_for_join or is_join
 
     def note_keyframe(self) -> None:
         """A keyframe came: whoever waited is served."""
         self._is_keyframe_wanted = False
-        self._is_keyframe_for_join = False
 
     def take_due(self, tracks: Iterable[SourceTrack], now_s: float) -> list[bytes]:
         """Return the compound packets to send now."""
@@ -61,12 +57,10 @@ class PublisherFeedback:
         if track.kind != "video" or track.source_ssrc is None:
             return []
         wanted = self._is_keyframe_wanted or track.is_awaiting_source
-        every_s = JOIN_KEYFRAME_EVERY_S if self._is_keyframe_for_join else KEYFRAME_EVERY_S
-        if not wanted or now_s - self._keyframe_at_s < every_s:
+        if not wanted or now_s - self._keyframe_at_s < KEYFRAME_EVERY_S:
             return []
+        # The wish stays until the keyframe comes: a PLI may be lost.
         self._keyframe_at_s = now_s
-        # The wish stays until the keyframe comes, at the slower pace: a PLI may be lost.
-        self._is_keyframe_for_join = False
         self.keyframe_requests += 1
         return [build_pli(track.source_ssrc)]
 

@@ -11,7 +11,9 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 
 from media.sfu.budget import Budget
+from media.sfu.catch_up import CatchUp, Piece
 from media.sfu.codecs import VIDEO_CODECS
+from media.sfu.counts import RoomCounts
 from media.sfu.egress import Egress, EgressJob, EgressTarget
 from media.sfu.fanout import FanoutGroup, GroupKey, make_group_key
 from media.sfu.feedback import PublisherFeedback
@@ -21,10 +23,10 @@ from media.sfu.rtp import parse_rtp
 from media.sfu.sdp import OfferedCodec
 from media.sfu.session import KINDS, PeerSession, PublisherSession, ViewerSession
 from media.sfu.srtp import PLAINTEXT_BYTES_MAX
+from media.sfu.taps import RoomListener, RoomTaps
 from media.sfu.track import SourceTrack, TrackPacket
 
 ROOM_REPEATS_PER_S = 3000.0
-RATE_EVERY_S = 1.0
 
 
 class SfuRoom:
@@ -47,6 +49,8 @@ class SfuRoom:
         self._sender_reports: dict[str, SenderReport] = {}
         self._repeats = Budget(ROOM_REPEATS_PER_S, ROOM_REPEATS_PER_S, now_s)
         self._counts = RoomCounts(now_s)
+        self._catch_up = CatchUp()
+        self._taps = RoomTaps(room_id)
 
     # Who is here
 
@@ -80,6 +84,7 @@ class SfuRoom:
         for group in self._groups.values():
             for viewer in group.get_targets("video"):
                 group.stop(viewer, "video")
+        self._catch_up.clear()
         viewers = self.viewers.values()
         return [v for v in viewers if v.video_codec and v.video_codec != video_codec]
 
@@ -108,16 +113,30 @@ class SfuRoom:
         for kind in viewer.payload_types:
             self._send_report(viewer, kind)
         if "video" in viewer.payload_types and not self._start_video(group, viewer):
-            self._feedback.request_keyframe(is_join=True)
+            self._feedback.request_keyframe()
 
     def remove_viewer(self, viewer: ViewerSession) -> None:
         """Stop sending to a viewer."""
         self.viewers.pop(viewer.session_id, None)
+        self._catch_up.stop(viewer)
         group = self._group_of.pop(viewer.session_id, None)
         if group is not None:
             group.remove(viewer)
             if not len(group):
                 del self._groups[group.key]
+
+    def add_listener(self, listener: RoomListener, now_s: float) -> None:
+        """Tell a listener of every packet from now on, after the video since the last keyframe."""
+        self.flush(now_s)
+        self._taps.add(listener, self.tracks["video"], now_s)
+
+    def remove_listener(self, listener: RoomListener) -> None:
+        """Tell a listener nothing more."""
+        self._taps.remove(listener)
+
+    def request_keyframe(self) -> None:
+        """Want a keyframe from the publisher, within the one request a second."""
+        self._feedback.request_keyframe()
 
     # Packets
 
@@ -152,10 +171,13 @@ class SfuRoom:
             if packets:
                 self._batch[kind] = []
                 self._forward(kind, packets)
+                self._taps.tell_packets(kind, packets, now_s)
         self.send_feedback(now_s)
 
     def send_feedback(self, now_s: float) -> None:
-        """Send the publisher what is due."""
+        """Send the publisher what is due, and newcomers their next piece of the past."""
+        for piece in self._catch_up.take_pieces(self.tracks["video"]):
+            self._send_piece(piece)
         if self.publisher is not None:
             for packet in self._feedback.take_due(self.tracks.values(), now_s):
                 self.publisher.send_rtcp(packet)
@@ -172,19 +194,30 @@ class SfuRoom:
             self._feedback.note_keyframe()
             for group in self._groups.values():
                 for viewer in group.list_waiting("video"):
-                    self._start_video(group, viewer)
+                    if viewer not in self._catch_up:
+                        self._start_video(group, viewer)
 
     def _start_video(self, group: FanoutGroup, viewer: ViewerSession) -> bool:
-        """Send a viewer everything since the last keyframe; False when that is too far back."""
+        """Begin to send a viewer what came since the last keyframe; False when that is too much."""
         if not viewer.is_connected:
             return False
-        run = self.tracks["video"].list_keyframe_run()
+        track = self.tracks["video"]
+        run = track.list_keyframe_run()
         if not run:
             return False
-        group.start(viewer, "video", run[0].index)
-        plaintexts = group.build_plaintexts("video", run)
-        self._send(EgressJob((viewer,), plaintexts, True, self._make_on_dropped(group)))
+        viewer.first_index["video"] = run[0].index
+        self._catch_up.start(viewer, group, run[0].index)
+        self._send_piece(self._catch_up.take_piece(viewer, track))
         return True
+
+    def _send_piece(self, piece: Piece) -> None:
+        """Send a newcomer a piece of the past; after the last one it is a viewer like others."""
+        group, viewer = piece.group, piece.viewer
+        if piece.is_last:
+            group.start(viewer, "video", viewer.first_index["video"])
+        if piece.packets:
+            plaintexts = group.build_plaintexts("video", piece.packets)
+            self._send(EgressJob((viewer,), plaintexts, True, self._make_on_dropped(group)))
 
     def _make_on_dropped(self, group: FanoutGroup) -> Callable[[Sequence[EgressTarget]], None]:
         """Return what happens to viewers whose video was dropped: they await a keyframe."""
@@ -193,7 +226,8 @@ class SfuRoom:
             for target in targets:
                 if isinstance(target, ViewerSession) and target in group:
                     group.stop(target, "video")
-            self._feedback.request_keyframe(is_join=False)
+                    self._catch_up.stop(target)
+            self._feedback.request_keyframe()
 
         return await_keyframe
 
@@ -221,7 +255,7 @@ class SfuRoom:
             self._repeat(group, viewer, (ssrc, seqs), now_s)
         if facts.keyframe_ssrcs:
             self._counts.plis_in += 1
-            self._feedback.request_keyframe(is_join=False)
+            self._feedback.request_keyframe()
         if facts.losses:
             viewer.loss = max(loss.fraction_lost for loss in facts.losses) / 256
 
@@ -259,6 +293,7 @@ class SfuRoom:
                 timestamp = (report.rtp_timestamp + track.timestamp_offset) & 0xFFFFFFFF
                 rewritten = SenderReport(track.ssrc, report.ntp_timestamp, timestamp)
                 self._sender_reports[kind] = rewritten
+                self._taps.tell_report(track.kind, report.ntp_timestamp, timestamp)
                 for viewer in self.viewers.values():
                     self._send_report(viewer, kind)
 
@@ -307,32 +342,6 @@ class SfuRoom:
         if self.publisher is not None:
             return "connected"
         return "connecting" if self.next_publisher is not None else "lost"
-
-
-class RoomCounts:
-    """Plain counters of a room, and the rates over the last second."""
-
-    def __init__(self, now_s: float) -> None:
-        self.packets_out = 0
-        self.bytes_in = 0
-        self.bytes_out = 0
-        self.nacks_in = 0
-        self.retransmits = 0
-        self.retransmits_refused = 0
-        self.plis_in = 0
-        self.packets_dropped = 0
-        self.bitrate_in_bps = 0
-        self.bitrate_out_bps = 0
-        self._measured = (now_s, 0, 0)
-
-    def measure_rates(self, now_s: float) -> None:
-        """Set the rates from what passed since the last measurement."""
-        at_s, bytes_in, bytes_out = self._measured
-        if now_s - at_s < RATE_EVERY_S:
-            return
-        self.bitrate_in_bps = round((self.bytes_in - bytes_in) * 8 / (now_s - at_s))
-        self.bitrate_out_bps = round((self.bytes_out - bytes_out) * 8 / (now_s - at_s))
-        self._measured = (now_s, self.bytes_in, self.bytes_out)
 
 
 def _make_track(kind: Kind) -> SourceTrack:

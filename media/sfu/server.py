@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from kit.clock import Clock
 from kit.ids import make_token
@@ -25,9 +25,10 @@ from media.sfu.ice import IceLite
 from media.sfu.options import SessionAnswer, SessionFact, SfuEvents, SfuOptions, SfuStats
 from media.sfu.room import SfuRoom
 from media.sfu.rtp import is_rtcp
-from media.sfu.sdp import Offer, parse_offer
+from media.sfu.sdp import Offer, OfferedCodec, parse_offer
 from media.sfu.session import PeerSession, PublisherSession, SessionParts, ViewerSession
 from media.sfu.stun import Address
+from media.sfu.taps import RoomListener
 from media.sfu.udp import UdpMux
 
 TICK_S = 0.05
@@ -131,6 +132,34 @@ class Sfu:
     def has_session(self, session_id: str) -> bool:
         """Tell whether a session exists, connected or not."""
         return session_id in self._sessions
+
+    def add_listener(self, room_id: str, listener: RoomListener) -> bool:
+        """Tell a listener what the room takes from its publishers; False when there is no room.
+
+        Ends with `remove_listener` or with the room, which outlives its publisher by the viewers'
+        grace; `on_publisher_connected` is the moment to call.
+        """
+        room = self._rooms.get(room_id)
+        if room is not None:
+            room.add_listener(listener, self._now())
+        return room is not None
+
+    def remove_listener(self, room_id: str, listener: RoomListener) -> None:
+        """Tell a listener nothing more."""
+        room = self._rooms.get(room_id)
+        if room is not None:
+            room.remove_listener(listener)
+
+    def request_keyframe(self, room_id: str) -> None:
+        """Want a keyframe from a room's publisher; at most one request a second goes out."""
+        room = self._rooms.get(room_id)
+        if room is not None:
+            room.request_keyframe()
+
+    def get_codecs(self, room_id: str) -> Mapping[str, OfferedCodec]:
+        """Return what a room's publisher sends, by kind; empty when nobody publishes."""
+        room = self._rooms.get(room_id)
+        return {} if room is None else room.get_codecs()
 
     def list_sessions(self) -> tuple[SessionFact, ...]:
         """Return every session, oldest first."""

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from media.sfu.options import Kind
 from media.sfu.reception import MissingPackets, Reception
 from media.sfu.rtp import RtpFields, is_keyframe_start, signed_distance
 
-RING_PACKETS = 1024
+RING_PACKETS = 2048
 JUMP_PACKETS_MAX = 3000
-KEYFRAME_RUN_PACKETS_MAX = 256
+KEYFRAME_RUN_PACKETS_MAX = 1536
+KEYFRAME_RUN_BYTES_MAX = 1_500_000
+KEYFRAME_RUN_AGE_MAX_S = 4.0
 SOURCE_SILENCE_S = 0.5
-CLOCK_RATES = {"audio": 48000, "video": 90000}
+VIDEO_HZ = 90_000
+CLOCK_RATES = {"audio": 48_000, "video": VIDEO_HZ}
 TIMESTAMP_MASK = 0xFFFFFFFF
 
 
@@ -38,7 +42,7 @@ class SourceTrack:
     a hole from the last packet of one to the keyframe of the next.
     """
 
-    def __init__(self, kind: str, ssrc: int, first_index: int) -> None:
+    def __init__(self, kind: Kind, ssrc: int, first_index: int) -> None:
         self.kind = kind
         self.ssrc = ssrc
         self.clock_rate = CLOCK_RATES[kind]
@@ -61,6 +65,8 @@ class SourceTrack:
         self._frame_first_index = first_index
         self._timestamp = 0
         self._packet_at_s: float | None = None
+        self._run_bytes = 0
+        self._run_timestamp = 0
 
     @property
     def is_awaiting_source(self) -> bool:
@@ -107,9 +113,16 @@ class SourceTrack:
         return newest - ((newest - seq) & 0xFFFF)
 
     def list_keyframe_run(self) -> list[TrackPacket]:
-        """Return what a decoder that starts now needs, or nothing when that is too far back."""
+        """Return what a decoder that starts now needs, or nothing when that is too much.
+
+        Too much in packets, bytes or time: an encoder that answers a wish for a keyframe serves a
+        newcomer sooner than a long past does, and one with a fixed interval of 2 s fits in.
+        """
         start = self.keyframe_index
         if start is None or self.next_index - start > KEYFRAME_RUN_PACKETS_MAX:
+            return []
+        age = (self._timestamp - self._run_timestamp) & TIMESTAMP_MASK
+        if self._run_bytes > KEYFRAME_RUN_BYTES_MAX or age > KEYFRAME_RUN_AGE_MAX_S * VIDEO_HZ:
             return []
         found = [self.find_packet(index) for index in range(start, self.next_index)]
         return [packet for packet in found if packet is not None]
@@ -204,4 +217,8 @@ class SourceTrack:
             self._frame_first_index = min(self._frame_first_index, packet.index)
         if packet.is_keyframe:
             is_this_frame = packet.timestamp == self._frame_timestamp
-            self.keyframe_index = self._frame_first_index if is_this_frame else packet.index
+            first = self._frame_first_index if is_this_frame else packet.index
+            if first != self.keyframe_index:
+                self.keyframe_index, self._run_timestamp = first, packet.timestamp
+                self._run_bytes = 0
+        self._run_bytes += len(packet.payload)

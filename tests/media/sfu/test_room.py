@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from media.sfu.catch_up import PIECE_PACKETS
 from tests.media.sfu import packets as p
 from tests.media.sfu.room_stage import (
     Stage,
@@ -57,8 +58,7 @@ def test_a_late_joiner_starts_with_the_last_keyframe(stage: Stage) -> None:
 def test_a_joiner_whose_keyframe_is_long_past_asks_for_one_and_waits(stage: Stage) -> None:
     publisher, feedback = stage.add_publisher()
     stage.video(publisher, p.VP8_KEY)
-    for _ in range(30):
-        stage.video(publisher, *[p.VP8_DELTA] * 10)
+    stage.video(publisher, *[p.VP8_DELTA] * (90 * 4 // 3 + 1))
     stage.now_s += 5
     wanted_before = feedback.keyframes_wanted
     viewer = stage.add_viewer()
@@ -74,13 +74,39 @@ def test_a_viewer_who_joins_amid_a_batch_gets_nothing_twice(stage: Stage) -> Non
     publisher, _ = stage.add_publisher()
     stage.video(publisher, p.VP8_KEY)
     number = next(pt for pt, kind in publisher.kinds.items() if kind == "video")
-    packet = p.make_rtp(stage.seq + 1, 0, b"\x10\x01a", marker_and_type=number)
+    packet = p.make_rtp(stage.seq + 1, (stage.seq + 1) * 3000, b"\x10\x01a", marker_and_type=number)
     stage.room.apply_rtp(publisher, packet, stage.now_s)
     stage.seq += 1
     viewer = stage.add_viewer()
     stage.video(publisher, b"\x10\x01b")
     found = stage.list_video(viewer)
     assert get_payloads(found) == [p.VP8_KEY, b"\x10\x01a", b"\x10\x01b"]
+
+
+def test_a_long_past_comes_in_pieces_with_nothing_missing_or_twice(stage: Stage) -> None:
+    publisher, feedback = stage.add_publisher()
+    past = [p.VP8_KEY, *(b"\x10\x01%d" % n for n in range(100))]
+    stage.video(publisher, *past)
+    wanted_before = feedback.keyframes_wanted
+    viewer = stage.add_viewer()
+    assert get_payloads(stage.list_video(viewer)) == past[:PIECE_PACKETS]
+    live = [b"\x10\x01live %d" % n for n in range(60)]
+    for payload in live:
+        stage.video(publisher, payload)
+    found = stage.list_video(viewer)
+    assert get_payloads(found) == past + live
+    assert get_steps(found) == {1}
+    assert feedback.keyframes_wanted == wanted_before
+
+
+def test_a_viewer_who_leaves_amid_the_past_gets_no_more_of_it(stage: Stage) -> None:
+    publisher, _ = stage.add_publisher()
+    stage.video(publisher, p.VP8_KEY, *[p.VP8_DELTA] * 100)
+    viewer = stage.add_viewer()
+    stage.room.remove_viewer(viewer)
+    stage.egress.jobs.clear()
+    stage.video(publisher, p.VP8_DELTA)
+    assert stage.egress.jobs == []
 
 
 def test_sound_flows_at_once_and_only_to_those_who_asked(stage: Stage) -> None:

@@ -98,6 +98,17 @@ def test_a_viewers_pli_reaches_the_publisher(stage: Stage) -> None:
     assert stage.room.get_stats().plis_in == 10
 
 
+def test_a_crowd_that_joins_costs_the_publisher_one_keyframe_a_second(stage: Stage) -> None:
+    publisher, feedback = stage.add_publisher()
+    stage.video(publisher, p.VP8_KEY, *[p.VP8_DELTA] * 130)
+    before = feedback.keyframes_wanted
+    for _ in range(29):
+        stage.now_s += 0.1
+        stage.add_viewer()
+        stage.room.send_feedback(stage.now_s)
+    assert feedback.keyframes_wanted - before <= 3
+
+
 def test_the_publishers_clock_is_passed_on_in_our_timestamps(stage: Stage) -> None:
     publisher, _ = stage.add_publisher()
     stage.video(publisher, p.VP8_KEY)

@@ -121,25 +121,15 @@ def test_keyframes_are_asked_for_at_most_once_a_second(
 ) -> None:
     asked = 0
     for tenth in range(50):
-        feedback.request_keyframe(is_join=False)
+        feedback.request_keyframe()
         asked += wanted_keyframes(feedback.take_due([track], tenth / 10))
     assert asked == 5
-
-
-def test_joiners_are_served_sooner_but_not_one_by_one(
-    feedback: PublisherFeedback, track: SourceTrack
-) -> None:
-    asked = 0
-    for tenth in range(30):
-        feedback.request_keyframe(is_join=True)
-        asked += wanted_keyframes(feedback.take_due([track], tenth / 10))
-    assert 8 <= asked <= 11
 
 
 def test_a_wish_is_repeated_until_the_keyframe_comes(
     feedback: PublisherFeedback, track: SourceTrack
 ) -> None:
-    feedback.request_keyframe(is_join=True)
+    feedback.request_keyframe()
     asked = sum(wanted_keyframes(feedback.take_due([track], t / 10)) for t in range(25))
     assert asked == 3
     feedback.note_keyframe()

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from media.sfu.track import KEYFRAME_RUN_PACKETS_MAX, RING_PACKETS, SourceTrack
+from media.sfu.track import (
+    KEYFRAME_RUN_AGE_MAX_S,
+    KEYFRAME_RUN_BYTES_MAX,
+    KEYFRAME_RUN_PACKETS_MAX,
+    RING_PACKETS,
+    SourceTrack,
+)
 from tests.media.sfu import packets as p
 
 pytestmark = pytest.mark.unit
@@ -184,10 +190,33 @@ def test_a_keyframe_that_arrives_out_of_order_is_found(track: SourceTrack) -> No
 
 def test_a_keyframe_too_far_back_is_no_start(track: SourceTrack) -> None:
     start(track, 0)
-    feed(track, list(range(1, KEYFRAME_RUN_PACKETS_MAX)))
-    assert len(track.list_keyframe_run()) == KEYFRAME_RUN_PACKETS_MAX
-    feed(track, [KEYFRAME_RUN_PACKETS_MAX])
+    for seq in range(1, KEYFRAME_RUN_PACKETS_MAX + 1):
+        assert len(track.list_keyframe_run()) == seq
+        track.apply(p.make_fields(seq, seq, p.VP8_DELTA), 1.0)
     assert track.list_keyframe_run() == []
+    start(track, KEYFRAME_RUN_PACKETS_MAX + 1, KEYFRAME_RUN_PACKETS_MAX + 1)
+    assert len(track.list_keyframe_run()) == 1
+
+
+def test_a_keyframe_too_long_ago_is_no_start(track: SourceTrack) -> None:
+    start(track, 0, timestamp=5)
+    seconds = int(KEYFRAME_RUN_AGE_MAX_S)
+    track.apply(p.make_fields(1, 5 + seconds * 90_000), 1.0)
+    assert len(track.list_keyframe_run()) == 2
+    track.apply(p.make_fields(2, 6 + seconds * 90_000), 1.0)
+    assert track.list_keyframe_run() == []
+
+
+def test_a_keyframe_followed_by_too_many_bytes_is_no_start(track: SourceTrack) -> None:
+    start(track, 0)
+    big = p.VP8_DELTA + bytes(100_000)
+    for seq in range(1, KEYFRAME_RUN_BYTES_MAX // len(big) + 1):
+        track.apply(p.make_fields(seq, seq, big), 1.0)
+    assert track.list_keyframe_run()
+    track.apply(p.make_fields(100, 100, big), 1.0)
+    assert track.list_keyframe_run() == []
+    start(track, 101, 101)
+    assert len(track.list_keyframe_run()) == 1
 
 
 def test_the_ring_gives_back_exactly_what_was_sent(track: SourceTrack) -> None:
