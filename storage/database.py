@@ -24,6 +24,9 @@ Row = asyncpg.Record
 T = TypeVar("T")
 
 COMMAND_TIMEOUT_S = 10.0
+WRITE_TIMEOUT_S = 3.0
+"""Of a tick of a host: longer than `lock_timeout`, so that a lock that is not got says so itself;
+whoever waits for an answer hears of silence after this."""
 LOST_CONNECTION = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,

@@ -14,12 +14,12 @@ from datetime import datetime
 import msgspec
 
 from storage.database import (
+    WRITE_TIMEOUT_S,
     Connection,
     naming_the_outcome,
     read_rows,
 )
-
-WRITE_TIMEOUT_S = 5.0
+from storage.placements import FEED, begin_with_owned
 
 
 class ShownPosts(msgspec.Struct, frozen=True):
@@ -32,18 +32,19 @@ class ShownPosts(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
-WRITE_SHOWN_TICK = """
-WITH owned AS (
-    SELECT p.object_id AS user_id
-    FROM hosts h JOIN placements p ON p.host_id = h.id AND p.incarnation = h.incarnation
-    WHERE h.id = $1 AND h.incarnation = $2 AND h.state <> 'fenced'
-      AND p.kind = 'feed' AND p.object_id = ANY($3::uuid[])
-    FOR SHARE OF h
-), given AS (
+OWNED_RANKER = begin_with_owned(
+    FEED,
+    """
+SELECT o.placement FROM owned o JOIN users u ON u.id = o.object_id AND u.deleted_at IS NULL
+""",
+)
+WRITE_SHOWN_TICK = begin_with_owned(
+    FEED,
+    """, given AS (
     SELECT user_id, seq, id, posts::uuid[] AS posts, created_at
     FROM unnest($3::uuid[], $4::bigint[], $5::uuid[], $6::text[], $7::timestamptz[])
         AS g (user_id, seq, id, posts, created_at)
-    JOIN owned USING (user_id)
+    JOIN owned ON owned.object_id = g.user_id
 ), written AS (
     INSERT INTO feed_shown (user_id, seq, id, posts, created_at) SELECT * FROM given
 ), forgotten AS (
@@ -51,8 +52,10 @@ WITH owned AS (
     USING (SELECT user_id, max(seq) AS head FROM given GROUP BY user_id) g
     WHERE f.user_id = g.user_id AND f.seq <= g.head - $8
 )
-SELECT user_id FROM owned
-"""
+SELECT object_id AS user_id FROM owned
+""",
+    for_write=True,
+)
 
 
 async def write_shown_tick(
@@ -78,22 +81,15 @@ async def write_shown_tick(
     return frozenset(row.user_id for row in rows) - {row["user_id"] for row in owned}
 
 
-async def is_ranker_owned(
+async def find_owned_ranker(
     connection: Connection, host: tuple[str, int], user_id: uuid.UUID
-) -> bool:
-    """Whether `host` (id, incarnation) may run the ranker of a reader that exists."""
-    found = await connection.fetchval(
-        """
-        SELECT true FROM hosts h
-        JOIN placements p ON p.host_id = h.id AND p.incarnation = h.incarnation
-        JOIN users u ON u.id = p.object_id AND u.deleted_at IS NULL
-        WHERE h.id = $1 AND h.incarnation = $2 AND h.state <> 'fenced'
-          AND p.kind = 'feed' AND p.object_id = $3
-        """,
-        *host,
-        user_id,
-    )
-    return bool(found)
+) -> int | None:
+    """Return under which number `host` (id, incarnation) owns the ranker of a reader that exists.
+
+    None: it is not placed there.
+    """
+    placement: int | None = await connection.fetchval(OWNED_RANKER, *host, [user_id])
+    return placement
 
 
 async def list_newest_shown(

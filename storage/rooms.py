@@ -17,14 +17,15 @@ import msgspec
 import orjson
 
 from storage.database import (
+    WRITE_TIMEOUT_S,
     Connection,
     naming_the_outcome,
     read_row,
     read_rows,
 )
+from storage.placements import ROOM, begin_with_owned
 from storage.room_rules import RULE_WRITES, changes_rules
 
-WRITE_TIMEOUT_S = 5.0
 Sender = tuple[uuid.UUID, uuid.UUID, str]
 """Room, user and client_id: what makes a chat line the same one when it is sent again."""
 
@@ -40,6 +41,8 @@ class RoomRecord(msgspec.Struct, frozen=True):
     origin_gen: int
     viewers_peak: int
     head: int
+    placement: int
+    """The number under which the host owns it."""
 
 
 class RoomMessage(msgspec.Struct, frozen=True):
@@ -80,14 +83,9 @@ class TickOutcome:
     repeated: dict[Sender, tuple[uuid.UUID, int, str]] = field(default_factory=dict)
 
 
-TICK = """
-WITH owned AS (
-    SELECT p.object_id AS room_id
-    FROM hosts h JOIN placements p ON p.host_id = h.id AND p.incarnation = h.incarnation
-    WHERE h.id = $1 AND h.incarnation = $2 AND h.state <> 'fenced'
-      AND p.kind = 'room' AND p.object_id = ANY($3::uuid[])
-    FOR SHARE OF h
-), given AS (
+TICK = begin_with_owned(
+    ROOM,
+    """, given AS (
     SELECT * FROM unnest($3::uuid[], $4::bigint[], $5::uuid[], $6::text[], $7::uuid[],
                          $8::text[], $9::text[], $10::timestamptz[])
         AS g (room_id, seq, id, kind, user_id, client_id, body, created_at)
@@ -95,7 +93,7 @@ WITH owned AS (
     SELECT m.room_id, m.user_id, m.client_id, m.id, m.seq, m.kind
     FROM given g JOIN room_messages m USING (room_id, user_id, client_id)
 ), writable AS (
-    SELECT room_id FROM owned EXCEPT SELECT room_id FROM repeated
+    SELECT object_id AS room_id FROM owned EXCEPT SELECT room_id FROM repeated
 ), written AS (
     INSERT INTO room_messages (room_id, seq, id, kind, user_id, client_id, body, created_at)
     SELECT g.room_id, g.seq, g.id, g.kind, g.user_id, g.client_id, g.body::jsonb, g.created_at
@@ -119,13 +117,24 @@ WITH owned AS (
     SELECT c.event_id, c.event_name, l.id, l.owner_id, jsonb_build_object('title', l.title)
     FROM changes c JOIN lives l ON l.id = c.room_id WHERE c.event_id IS NOT NULL
 )
-"""
+""",
+    for_write=True,
+)
 ANSWER = """
-SELECT room_id, NULL::uuid AS user_id, NULL AS client_id, NULL::uuid AS id, NULL::bigint AS seq,
-       NULL AS kind
+SELECT object_id AS room_id, NULL::uuid AS user_id, NULL AS client_id, NULL::uuid AS id,
+       NULL::bigint AS seq, NULL AS kind
 FROM owned
 UNION ALL SELECT room_id, user_id, client_id, id, seq, kind FROM repeated
 """
+OWNED_ROOM = begin_with_owned(
+    ROOM,
+    """
+SELECT l.id, l.owner_id, l.status, l.epoch, l.origin, l.origin_gen, l.viewers_peak,
+       coalesce((SELECT max(m.seq) FROM room_messages m WHERE m.room_id = l.id), 0) AS head,
+       o.placement
+FROM owned o JOIN lives l ON l.id = o.object_id AND l.deleted_at IS NULL
+""",
+)
 LINES_ALONE = TICK + ANSWER
 LINES_AND_RULES = TICK + RULE_WRITES + ANSWER
 """Only ticks in which a moderator did something pay for the second statement."""
@@ -177,19 +186,7 @@ async def find_owned_room(
     connection: Connection, host: tuple[str, int], room_id: uuid.UUID
 ) -> RoomRecord | None:
     """Return the room as `host` (id, incarnation) may run it; None: not placed there."""
-    row = await connection.fetchrow(
-        """
-        SELECT l.id, l.owner_id, l.status, l.epoch, l.origin, l.origin_gen, l.viewers_peak,
-               coalesce((SELECT max(m.seq) FROM room_messages m WHERE m.room_id = l.id), 0) AS head
-        FROM hosts h
-        JOIN placements p ON p.host_id = h.id AND p.incarnation = h.incarnation
-        JOIN lives l ON l.id = p.object_id AND l.deleted_at IS NULL
-        WHERE h.id = $1 AND h.incarnation = $2 AND h.state <> 'fenced'
-          AND p.kind = 'room' AND p.object_id = $3
-        """,
-        *host,
-        room_id,
-    )
+    row = await connection.fetchrow(OWNED_ROOM, *host, [room_id])
     return None if row is None else read_row(RoomRecord, row)
 
 

@@ -17,13 +17,13 @@ import msgspec
 import orjson
 
 from storage.database import (
+    WRITE_TIMEOUT_S,
     Connection,
     naming_the_outcome,
     read_row,
     read_rows,
 )
-
-WRITE_TIMEOUT_S = 5.0
+from storage.placements import USER, begin_with_owned
 
 
 class UserChannel(msgspec.Struct, frozen=True):
@@ -32,6 +32,8 @@ class UserChannel(msgspec.Struct, frozen=True):
     id: uuid.UUID
     epoch: uuid.UUID
     head: int
+    placement: int
+    """The number under which the host owns it."""
 
 
 class UserEntry(msgspec.Struct, frozen=True):
@@ -57,14 +59,18 @@ class UserTickOutcome:
     repeated: dict[tuple[uuid.UUID, uuid.UUID], tuple[uuid.UUID, int]] = field(default_factory=dict)
 
 
-WRITE_USER_TICK = """
-WITH owned AS (
-    SELECT p.object_id AS user_id
-    FROM hosts h JOIN placements p ON p.host_id = h.id AND p.incarnation = h.incarnation
-    WHERE h.id = $1 AND h.incarnation = $2 AND h.state <> 'fenced'
-      AND p.kind = 'user' AND p.object_id = ANY($3::uuid[])
-    FOR SHARE OF h
-), given AS (
+OWNED_CHANNEL = begin_with_owned(
+    USER,
+    """
+SELECT u.id, u.channel_epoch AS epoch,
+       coalesce((SELECT max(e.seq) FROM user_entries e WHERE e.user_id = u.id), 0) AS head,
+       o.placement
+FROM owned o JOIN users u ON u.id = o.object_id AND u.deleted_at IS NULL
+""",
+)
+WRITE_USER_TICK = begin_with_owned(
+    USER,
+    """, given AS (
     SELECT * FROM unnest($3::uuid[], $4::bigint[], $5::uuid[], $6::text[], $7::uuid[],
                          $8::text[], $9::timestamptz[])
         AS g (user_id, seq, id, kind, event_id, body, created_at)
@@ -72,15 +78,18 @@ WITH owned AS (
     SELECT e.user_id, e.event_id, e.id, e.seq
     FROM given g JOIN user_entries e USING (user_id, event_id)
 ), writable AS (
-    SELECT user_id FROM owned EXCEPT SELECT user_id FROM repeated
+    SELECT object_id AS user_id FROM owned EXCEPT SELECT user_id FROM repeated
 ), written AS (
     INSERT INTO user_entries (user_id, seq, id, kind, event_id, body, created_at)
     SELECT g.user_id, g.seq, g.id, g.kind, g.event_id, g.body::jsonb, g.created_at
     FROM given g JOIN writable USING (user_id)
 )
-SELECT user_id, NULL::uuid AS event_id, NULL::uuid AS id, NULL::bigint AS seq FROM owned
+SELECT object_id AS user_id, NULL::uuid AS event_id, NULL::uuid AS id, NULL::bigint AS seq
+FROM owned
 UNION ALL SELECT user_id, event_id, id, seq FROM repeated
-"""
+""",
+    for_write=True,
+)
 
 
 async def write_user_tick(
@@ -119,19 +128,7 @@ async def find_owned_channel(
     connection: Connection, host: tuple[str, int], user_id: uuid.UUID
 ) -> UserChannel | None:
     """Return the channel as `host` (id, incarnation) may run it; None: not placed there."""
-    row = await connection.fetchrow(
-        """
-        SELECT u.id, u.channel_epoch AS epoch,
-               coalesce((SELECT max(e.seq) FROM user_entries e WHERE e.user_id = u.id), 0) AS head
-        FROM hosts h
-        JOIN placements p ON p.host_id = h.id AND p.incarnation = h.incarnation
-        JOIN users u ON u.id = p.object_id AND u.deleted_at IS NULL
-        WHERE h.id = $1 AND h.incarnation = $2 AND h.state <> 'fenced'
-          AND p.kind = 'user' AND p.object_id = $3
-        """,
-        *host,
-        user_id,
-    )
+    row = await connection.fetchrow(OWNED_CHANNEL, *host, [user_id])
     return None if row is None else read_row(UserChannel, row)
 
 

@@ -20,7 +20,7 @@ from actors.hosting.messages import API
 from storage.database import Connection
 from storage.feed_shown import (
     ShownPosts,
-    is_ranker_owned,
+    find_owned_ranker,
     list_newest_shown,
     list_shown_after,
     write_shown_tick,
@@ -35,11 +35,12 @@ async def load_ranker(
     connection: Connection, host: HostRef, user_id: uuid.UUID, _history_max: int
 ) -> Loaded | None:
     """Read what a reader was shown; None when `host` does not own it."""
-    if not await is_ranker_owned(connection, host, user_id):
+    placement = await find_owned_ranker(connection, host, user_id)
+    if placement is None:
         return None
     recent = await list_newest_shown(connection, user_id, BOUNDS.entries_max)
     history = [read_entry(row) for row in reversed(recent)]
-    return Loaded(RankerFacts(user_id, history[-1].seq if history else 0), history)
+    return Loaded(RankerFacts(user_id, history[-1].seq if history else 0), history, placement)
 
 
 def make_ranker(loaded: Loaded, terms: CoreTerms) -> FeedRanker:

@@ -103,6 +103,8 @@ class Loaded:
 
     facts: Any
     history: list[Entry]
+    placement: int
+    """The number under which the host owns it: what it gives up or moves."""
 
 
 @dataclass(frozen=True)

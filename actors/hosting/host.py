@@ -267,7 +267,6 @@ class Host:
         if self._is_draining or not self._lease.is_held:
             return
         store = self._ports.store
-        await self._roster.check_doubtful()
         fenced = await store.fence_expired(self._ports.settings.hosts.lease_ttl_s)
         adopted = 0
         for kind in self._kinds:

@@ -56,6 +56,8 @@ class Hosted:
 
     kind: Kind
     core: Core
+    placement: int
+    """The number under which this host owns it."""
     touched_s: float
     followers: dict[str, HostLink] = field(default_factory=dict)
     is_stopped: bool = False

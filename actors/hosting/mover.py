@@ -57,10 +57,10 @@ class Mover:
         roster, key = self._ports.roster, hosted.key
         try:
             moved_to = await self._ports.store.move(
-                key, self._ports.host, (target.id, target.incarnation)
+                key, self._ports.host, hosted.placement, (target.id, target.incarnation)
             )
         except AppError:
-            # Nobody knows who owns it now; followers ask.
+            # Nobody knows who owns it, now or in a moment; followers ask.
             roster.doubt(key)
             roster.put_away(key, Why.DISPLACED)
             raise

@@ -17,7 +17,7 @@ from actors.hosting.entries import Batch, Entry
 from actors.link.frames import LinkPeer
 from kit.clock import Clock
 from kit.settings import Settings
-from storage.hosts import HostEntry
+from storage.hosts import LATE_S, HostEntry
 from storage.placements import Placement
 
 
@@ -44,8 +44,8 @@ class HostStore(Protocol):
         """End an incarnation; True when it was not yet over."""
         ...
 
-    async def fence_late(self, host: HostRef) -> bool:
-        """End an incarnation that has missed renewals; True when it is over now."""
+    async def fence_late(self, host: HostRef, left_s: float = LATE_S) -> bool:
+        """End an incarnation whose lease has less than `left_s` left; True when it is over now."""
         ...
 
     async def fence_expired(self, ttl_s: float) -> list[str]:
@@ -64,12 +64,24 @@ class HostStore(Protocol):
         """Place the object unless it has a living owner; return the placement that stands."""
         ...
 
-    async def move(self, key: ObjectKey, host: HostRef, target: HostRef) -> Placement | None:
-        """Give an object that `host` stopped to `target`; None: not ours, or target takes none."""
+    async def move(
+        self, key: ObjectKey, host: HostRef, number: int, target: HostRef
+    ) -> Placement | None:
+        """Give an object that `host` stopped to `target`; None: not ours, or target takes none.
+
+        Whoever sees the statement fail does not know whether, or when, it is executed.
+        """
         ...
 
-    async def release(self, key: ObjectKey, host: HostRef) -> bool:
-        """Give up an object that `host` stopped."""
+    async def release(self, key: ObjectKey, host: HostRef, number: int) -> bool:
+        """Give up an object that `host` stopped; like `move` for whoever sees it fail."""
+        ...
+
+    async def renumber(self, key: ObjectKey, host: HostRef) -> int | None:
+        """Take another number for an object of `host`; None: not ours.
+
+        Afterwards no `move` or `release` takes effect that was asked before.
+        """
         ...
 
     async def list_unowned(self, kind: str, limit: int) -> list[uuid.UUID]:

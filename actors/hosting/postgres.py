@@ -63,10 +63,10 @@ class PostgresStore:
         async with self._connection() as connection:
             return await hosts.fence_host(connection, *host)
 
-    async def fence_late(self, host: HostRef) -> bool:
-        """End an incarnation that has missed renewals; True when it is over now."""
+    async def fence_late(self, host: HostRef, left_s: float = hosts.LATE_S) -> bool:
+        """End an incarnation whose lease has less than `left_s` left; True when it is over now."""
         async with self._connection() as connection:
-            return await hosts.fence_late_host(connection, *host)
+            return await hosts.fence_late_host(connection, *host, left_s=left_s)
 
     async def fence_expired(self, ttl_s: float) -> list[str]:
         """Fence hosts whose lease lapsed; return their ids."""
@@ -89,16 +89,21 @@ class PostgresStore:
             return await placements.place_object(connection, *key, host)
 
     async def move(
-        self, key: ObjectKey, host: HostRef, target: HostRef
+        self, key: ObjectKey, host: HostRef, number: int, target: HostRef
     ) -> placements.Placement | None:
         """Give an object that `host` stopped to `target`; None: not ours, or target takes none."""
         async with self._connection(key.kind) as connection:
-            return await placements.move_object(connection, key, host, target)
+            return await placements.move_object(connection, key, host, number, target)
 
-    async def release(self, key: ObjectKey, host: HostRef) -> bool:
+    async def release(self, key: ObjectKey, host: HostRef, number: int) -> bool:
         """Give up an object that `host` stopped."""
         async with self._connection(key.kind) as connection:
-            return await placements.release_placement(connection, *key, host)
+            return await placements.release_placement(connection, key, host, number)
+
+    async def renumber(self, key: ObjectKey, host: HostRef) -> int | None:
+        """Take another number for an object of `host`; None: not ours."""
+        async with self._connection(key.kind) as connection:
+            return await placements.renumber_placement(connection, *key, host)
 
     async def list_unowned(self, kind: str, limit: int) -> list[uuid.UUID]:
         """Return objects of a kind that need an owner and have none."""

@@ -94,7 +94,7 @@ class Roster:
         self._activating: dict[ObjectKey, asyncio.Task[Hosted | None]] = {}
         self._leaving: dict[ObjectKey, asyncio.Task[None]] = {}
         self._doubtful: dict[ObjectKey, float] = {}
-        """Objects that may still be given up behind our back, and until when."""
+        """Objects that a late statement may still give up or move, and until when."""
         self._timetable = Timetable()
         self._failures = FailureBook(OBJECT_INTENSITY, self._clock)
         self.is_closed = False
@@ -134,7 +134,7 @@ class Roster:
             await asyncio.shield(leaving)
             return None  # it was given up: it is placed anew, here or elsewhere
         if self.is_closed:
-            await self._ports.store.release(key, self._ports.host)
+            await self._send_away(key)
             return None
         if key.kind not in self._ports.kinds or len(self._objects) >= OBJECTS_MAX:
             return None
@@ -154,17 +154,19 @@ class Roster:
         core = None
         try:
             await ports.wait_written(key)
+            if not await self._settle_doubt(key):
+                return None
             with self.guard(key, AppError) as guard:
                 loaded = await ports.store.load(key, ports.host)
                 if loaded is not None:
                     core = kind.make_core(loaded, ports.terms)
             if guard.is_broken:
                 raise ObjectFailing(retry_after_s=1)
-            if core is None or self.is_closed:
+            if core is None or loaded is None or self.is_closed:
                 return None
         finally:
             del self._activating[key]
-        hosted = Hosted(kind, core, self._clock.monotonic_s())
+        hosted = Hosted(kind, core, loaded.placement, self._clock.monotonic_s())
         ACTIVATIONS.labels(kind.name).inc()
         OBJECTS_RUNNING.labels(kind.name).inc()
         self._objects[key] = hosted
@@ -282,6 +284,8 @@ class Roster:
                 self.touch(hosted)
             self._schedule(hosted)
         self._failures.tidy()
+        for key in [key for key, until_s in self._doubtful.items() if until_s <= now_s]:
+            del self._doubtful[key]
 
     def resume(self, hosted: Hosted) -> None:
         """Go on with an object that was stopped in vain."""
@@ -327,33 +331,35 @@ class Roster:
         """Stop an object and its ownership; whoever asks for it next places it anew."""
         key = hosted.key
         self.put_away(key, Why.IDLE)
-        self._leaving[key] = self._ports.start(self._release(key), "host-release")
+        self._leaving[key] = self._ports.start(self._release(hosted), "host-release")
 
-    async def _release(self, key: ObjectKey) -> None:
+    async def _release(self, hosted: Hosted) -> None:
+        key = hosted.key
         try:
-            await self._ports.store.release(key, self._ports.host)
+            await self._ports.store.release(key, self._ports.host, hosted.placement)
         except AppError:
             self.doubt(key)
             raise
         finally:
             del self._leaving[key]
 
+    async def _send_away(self, key: ObjectKey) -> None:
+        """Nothing is activated here any more: give up what was placed here and does not run."""
+        placement = await self._ports.store.find_placement(key)
+        if placement is not None and (placement.host_id, placement.incarnation) == self._ports.host:
+            await self._ports.store.release(key, self._ports.host, placement.number)
+
     def doubt(self, key: ObjectKey) -> None:
-        """Nobody knows whether the object is still ours; if it runs here again, look after it."""
+        """Nobody knows whether the object is still ours, or will be once a late statement came."""
         self._doubtful[key] = self._clock.monotonic_s() + DOUBT_S
 
-    async def check_doubtful(self) -> None:
-        """Put away what runs here and went elsewhere by a statement that came late."""
-        now_s = self._clock.monotonic_s()
-        for key, until_s in list(self._doubtful.items()):
-            hosted = self._objects.get(key)
-            if hosted is not None:
-                found = await self._ports.store.find_placement(key)
-                owner = None if found is None else (found.host_id, found.incarnation)
-                if owner != self._ports.host and self._objects.get(key) is hosted:
-                    self.put_away(key, Why.DISPLACED)
-            if until_s <= now_s:
-                self._doubtful.pop(key, None)
+    async def _settle_doubt(self, key: ObjectKey) -> bool:
+        """Have what was asked of an object and may still come take no effect; False: not ours."""
+        if key in self._doubtful:
+            if await self._ports.store.renumber(key, self._ports.host) is None:
+                return False
+            self._doubtful.pop(key, None)
+        return True
 
     def clear(self) -> None:
         """Forget everything."""

@@ -78,7 +78,7 @@ async def load_room(
         viewers_peak=record.viewers_peak,
         chat=await load_chat(connection, room_id),
     )
-    return Loaded(facts, history)
+    return Loaded(facts, history, record.placement)
 
 
 async def load_chat(connection: Connection, room_id: uuid.UUID) -> ChatState:

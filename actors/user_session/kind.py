@@ -33,7 +33,8 @@ async def load_session(
     recent = await list_newest_entries(connection, user_id, history_max)
     history = [read_entry(entry) for entry in reversed(recent)]
     head = history[-1].seq if history else channel.head
-    return Loaded(SessionFacts(channel.id, channel.epoch, head), history)
+    facts = SessionFacts(channel.id, channel.epoch, head)
+    return Loaded(facts, history, channel.placement)
 
 
 def make_session(loaded: Loaded, terms: CoreTerms) -> UserSession:

@@ -12,7 +12,7 @@ from kit.ids import make_id
 from storage.database import Database, SequenceTaken
 from storage.feed_shown import (
     ShownPosts,
-    is_ranker_owned,
+    find_owned_ranker,
     list_newest_shown,
     list_shown_after,
     write_shown_tick,
@@ -58,8 +58,8 @@ async def test_a_tick_writes_what_the_host_owns_and_names_the_rest(
         assert await list_shown_after(connection, stage.ada, 0, 10) == [rows[0], rows[2]]
         assert await list_newest_shown(connection, stage.ada, 1) == [rows[2]]
         assert await list_newest_shown(connection, stage.bob, 1) == []
-        assert await is_ranker_owned(connection, stage.host, stage.ada)
-        assert not await is_ranker_owned(connection, stage.host, stage.bob)
+        assert await find_owned_ranker(connection, stage.host, stage.ada) is not None
+        assert await find_owned_ranker(connection, stage.host, stage.bob) is None
 
 
 async def test_a_fenced_host_writes_nothing(database: Database, stage: Stage) -> None:
@@ -68,7 +68,7 @@ async def test_a_fenced_host_writes_nothing(database: Database, stage: Stage) ->
         row = make_row(stage.ada, 1)
         assert await write_shown_tick(connection, stage.host, [row], keep_max=10) == {stage.ada}
         assert await list_newest_shown(connection, stage.ada, 1) == []
-        assert not await is_ranker_owned(connection, stage.host, stage.ada)
+        assert await find_owned_ranker(connection, stage.host, stage.ada) is None
 
 
 async def test_a_number_is_given_once(database: Database, stage: Stage) -> None:

@@ -9,10 +9,24 @@ import pytest
 from kit.ids import make_id
 from storage.database import Database
 from storage.hosts import fence_host, register_host, renew_host
-from storage.placements import ROOM, find_placement, move_object, place_object, release_placement
+from storage.placements import (
+    ROOM,
+    find_placement,
+    move_object,
+    place_object,
+    release_placement,
+    renumber_placement,
+)
 from tests.storage.test_hosts import start_host
 
 pytestmark = pytest.mark.db
+
+
+async def wait_until_it_waits(database: Database, pid: int) -> None:
+    """Return once the statement of this connection waits for somebody's lock."""
+    async with database.connection() as connection, asyncio.timeout(60):
+        while not await connection.fetchval("SELECT cardinality(pg_blocking_pids($1))", pid):
+            await asyncio.sleep(0.005)
 
 
 async def test_two_who_race_for_an_object_agree_on_one_owner(database: Database) -> None:
@@ -82,9 +96,10 @@ async def test_released_objects_can_be_placed_elsewhere(database: Database) -> N
     async with database.connection() as connection:
         a = ("a", await start_host(connection, "a"))
         b = ("b", await start_host(connection, "b"))
-        await place_object(connection, ROOM, room_id, a)
-        assert not await release_placement(connection, ROOM, room_id, b)
-        assert await release_placement(connection, ROOM, room_id, a)
+        placed = await place_object(connection, ROOM, room_id, a)
+        assert placed is not None
+        assert not await release_placement(connection, (ROOM, room_id), b, placed.number)
+        assert await release_placement(connection, (ROOM, room_id), a, placed.number)
         moved = await place_object(connection, ROOM, room_id, b)
         assert moved is not None
         assert moved.host_id == "b"
@@ -99,14 +114,36 @@ async def test_only_the_owner_moves_an_object_and_only_to_a_living_host(
         b = ("b", await start_host(connection, "b"))
         c = ("c", await start_host(connection, "c"))
         await fence_host(connection, *c)
-        await place_object(connection, *key, a)
-        assert await move_object(connection, key, b, a) is None
-        assert await move_object(connection, key, a, c) is None
-        moved = await move_object(connection, key, a, b)
+        placed = await place_object(connection, *key, a)
+        assert placed is not None
+        assert await move_object(connection, key, b, placed.number, a) is None
+        assert await move_object(connection, key, a, placed.number, c) is None
+        moved = await move_object(connection, key, a, placed.number, b)
         assert moved == await find_placement(connection, *key)
         assert moved is not None
         assert (moved.host_id, moved.incarnation, moved.is_live) == (*b, True)
-        assert await move_object(connection, key, a, b) is None
+        assert await move_object(connection, key, a, placed.number, b) is None
+
+
+async def test_a_statement_that_waited_gives_up_nothing_that_was_placed_meanwhile(
+    database: Database,
+) -> None:
+    """It is executed after its sender gave it up, when the same host owns the object again."""
+    key = (ROOM, make_id())
+    async with database.connection() as late, database.connection() as other:
+        a = ("a", await start_host(other, "a"))
+        first = await place_object(other, *key, a)
+        assert first is not None
+        pid = await late.fetchval("SELECT pg_backend_pid()")
+        async with other.transaction():
+            await other.execute("SELECT FROM placements WHERE object_id = $1 FOR UPDATE", key[1])
+            releasing = asyncio.create_task(release_placement(late, key, a, first.number))
+            await wait_until_it_waits(database, pid)
+            assert await renumber_placement(other, *key, a) != first.number
+        assert not await releasing
+        standing = await find_placement(other, *key)
+    assert standing is not None
+    assert (standing.host_id, standing.is_live) == ("a", True)
 
 
 async def test_an_owner_that_began_while_somebody_waited_to_place_is_not_replaced(
@@ -123,10 +160,8 @@ async def test_an_owner_that_began_while_somebody_waited_to_place_is_not_replace
             await other.execute("SELECT FROM placements WHERE object_id = $1 FOR UPDATE", room_id)
             pid = await waiting.fetchval("SELECT pg_backend_pid()")
             placing = asyncio.create_task(place_object(waiting, ROOM, room_id, b))
+            await wait_until_it_waits(database, pid)
             async with database.connection() as third:
-                async with asyncio.timeout(60):
-                    while not await third.fetchval("SELECT cardinality(pg_blocking_pids($1))", pid):
-                        await asyncio.sleep(0.005)
                 fresh = ("a", await start_host(third, "a"))
             placed = await place_object(other, ROOM, room_id, fresh)
             assert placed is not None

@@ -62,7 +62,7 @@ class ScriptedSite:
         self.link: ScriptedLink | None = None
 
     async def find_placement(self, key: ObjectKey) -> Placement:
-        return Placement(key.id, "host-0", 1, "here", "address", True)
+        return Placement(key.id, "host-0", 1, "here", "address", True, 1)
 
     async def open(self, _address: str, ends: Any, _accepted: Any, owner: Any) -> ScriptedLink:
         self.link = ScriptedLink(ends[1])

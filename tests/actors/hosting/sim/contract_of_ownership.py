@@ -6,6 +6,7 @@ from tests.actors.hosting.sim.store_stage import (
     GRACE_S,
     Case,
     StoreStage,
+    find_number,
     find_owner,
     set_up,
     start_host,
@@ -70,6 +71,21 @@ async def only_lapsed_hosts_are_swept_and_none_soon_after_a_start(stage: StoreSt
     assert await store.fence_expired(0) == []
 
 
+async def only_a_host_that_missed_renewals_is_fenced_as_late(stage: StoreStage) -> None:
+    store = stage.store
+    alive, late = await start_host(store, "alive"), await start_host(store, "late", ttl_s=-1)
+    assert not await store.fence_late(late, GRACE_S)  # nobody is, soon after a start
+    assert not await store.fence_late(alive, 0.0)
+    assert await store.fence_late(late, 0.0)
+    assert await store.fence_late(late, 0.0)
+    assert await store.fence_late(("nobody", 1), 0.0)
+    assert not await store.renew(late, 30)
+    again = await start_host(store, "late")
+    assert await store.fence_late(late, 0.0)
+    assert not await store.fence_late(again, 0.0)
+    assert await store.renew(again, 30)
+
+
 async def the_emptiest_host_comes_first(stage: StoreStage) -> None:
     cast, store = await set_up(stage), stage.store
     assert [(e.id, e.objects) for e in await store.list_live_hosts()] == [("b", 0), ("a", 2)]
@@ -125,25 +141,59 @@ async def nothing_is_placed_on_a_host_that_takes_nothing(stage: StoreStage) -> N
 
 async def a_host_gives_up_only_what_it_owns(stage: StoreStage) -> None:
     cast, store = await set_up(stage), stage.store
-    assert not await store.release(cast.rooms[0], cast.b)
-    assert await store.release(cast.rooms[0], cast.a)
-    assert not await store.release(cast.rooms[0], cast.a)
+    number = await find_number(stage, cast.rooms[0])
+    assert not await store.release(cast.rooms[0], cast.b, number)
+    assert await store.release(cast.rooms[0], cast.a, number)
+    assert not await store.release(cast.rooms[0], cast.a, number)
     assert await find_owner(stage, cast.rooms[0]) is None
     await store.place(cast.rooms[0], cast.b)
     assert await find_owner(stage, cast.rooms[0]) == (cast.b, True)
 
 
+async def what_is_given_up_late_is_not_taken_from_a_newer_placement(stage: StoreStage) -> None:
+    """The same host may own it again by then, or still."""
+    cast, store = await set_up(stage), stage.store
+    key = cast.rooms[0]
+    first = await find_number(stage, key)
+    assert await store.release(key, cast.a, first)
+    assert await store.place(key, cast.a) is not None
+    second = await find_number(stage, key)
+    assert second != first
+    assert not await store.release(key, cast.a, first)
+    assert await store.move(key, cast.a, first, cast.b) is None
+    third = await store.renumber(key, cast.a)
+    assert third == await find_number(stage, key)
+    assert third not in (None, first, second)
+    assert not await store.release(key, cast.a, second)
+    assert await store.move(key, cast.a, second, cast.b) is None
+    assert await find_owner(stage, key) == (cast.a, True)
+    loaded = await store.load(key, cast.a)
+    assert loaded is not None
+    assert loaded.placement == third
+
+
+async def only_the_owner_takes_another_number(stage: StoreStage) -> None:
+    cast, store = await set_up(stage), stage.store
+    number = await find_number(stage, cast.rooms[0])
+    assert await store.renumber(cast.rooms[0], cast.b) is None
+    assert await store.renumber(await stage.make_room(), cast.a) is None
+    assert await find_number(stage, cast.rooms[0]) == number
+
+
 async def a_host_moves_only_what_it_owns_and_only_to_one_that_takes_it(stage: StoreStage) -> None:
     cast, store = await set_up(stage), stage.store
-    assert await store.move(cast.rooms[0], cast.b, cast.a) is None
-    assert await store.move(cast.rooms[0], cast.a, ("nobody", 1)) is None
-    moved = await store.move(cast.rooms[0], cast.a, cast.b)
+    number = await find_number(stage, cast.rooms[0])
+    assert await store.move(cast.rooms[0], cast.b, number, cast.a) is None
+    assert await store.move(cast.rooms[0], cast.a, number, ("nobody", 1)) is None
+    moved = await store.move(cast.rooms[0], cast.a, number, cast.b)
     assert moved is not None
     assert (moved.host_id, moved.incarnation, moved.is_live) == (*cast.b, True)
     assert moved == await store.find_placement(cast.rooms[0])
-    assert await store.move(cast.rooms[0], cast.a, cast.b) is None
+    assert moved.number != number
+    assert await store.move(cast.rooms[0], cast.a, number, cast.b) is None
     await store.drain(cast.b)
-    assert await store.move(cast.rooms[1], cast.a, cast.b) is None
+    number = await find_number(stage, cast.rooms[1])
+    assert await store.move(cast.rooms[1], cast.a, number, cast.b) is None
     assert await find_owner(stage, cast.rooms[1]) == (cast.a, True)
 
 
@@ -154,11 +204,14 @@ OWNERSHIP: list[Case] = [
     a_lapsed_host_may_still_renew,
     a_draining_host_keeps_its_lease_and_its_rooms,
     only_lapsed_hosts_are_swept_and_none_soon_after_a_start,
+    only_a_host_that_missed_renewals_is_fenced_as_late,
     the_emptiest_host_comes_first,
     a_living_owner_is_not_replaced,
     a_lapsed_owner_is_kept_until_it_is_fenced,
     a_restarted_host_does_not_own_what_it_owned,
     nothing_is_placed_on_a_host_that_takes_nothing,
     a_host_gives_up_only_what_it_owns,
+    what_is_given_up_late_is_not_taken_from_a_newer_placement,
+    only_the_owner_takes_another_number,
     a_host_moves_only_what_it_owns_and_only_to_one_that_takes_it,
 ]

@@ -15,6 +15,7 @@ from tests.actors.hosting.sim.store_stage import (
     AT,
     Case,
     StoreStage,
+    find_number,
     find_owner,
     gather,
     set_up,
@@ -60,7 +61,7 @@ async def a_lapsed_host_nobody_fenced_still_writes(stage: StoreStage) -> None:
 
 async def a_room_that_went_elsewhere_is_left_out_of_the_tick(stage: StoreStage) -> None:
     cast, store = await set_up(stage), stage.store
-    await store.release(cast.rooms[0], cast.a)
+    await store.release(cast.rooms[0], cast.a, await find_number(stage, cast.rooms[0]))
     await store.place(cast.rooms[0], cast.b)
     outcome = await cast.write(cast.a, cast.line(0, 1, "x"), cast.line(1, 1, "x"))
     assert outcome.fenced == {cast.rooms[0].id}
@@ -191,7 +192,7 @@ async def a_lock_that_does_not_come_is_given_up(stage: StoreStage) -> None:
 async def of_two_writes_with_one_number_the_second_is_refused(stage: StoreStage) -> None:
     cast, store = await set_up(stage), stage.store
     async with stage.hold_write(cast.a, gather(cast.line(0, 1, "x"))):
-        await store.release(cast.rooms[0], cast.a)
+        await store.release(cast.rooms[0], cast.a, await find_number(stage, cast.rooms[0]))
         await store.place(cast.rooms[0], cast.b)
         second = await stays_waiting(cast.write(cast.b, cast.line(0, 1, "y")))
     with pytest.raises(SequenceTaken):

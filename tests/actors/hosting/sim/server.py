@@ -8,6 +8,7 @@ storage/hosts.py, placements.py and rooms.py. True time is the server's clock.
 from __future__ import annotations
 
 import bisect
+import itertools
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -80,6 +81,9 @@ class Server(Engine):
         self.witness = witness
         self.hosts: dict[str, HostRow] = {}
         self.placements: dict[ObjectKey, HostRef] = {}
+        self.numbers: dict[ObjectKey, int] = {}
+        """The number of each placement; kept of those that were given up, for they never repeat."""
+        self._numbers = itertools.count(1)
         self.objects: dict[ObjectKey, ObjectRow] = {}
         self._incarnations = 0
         self._writes = 0
@@ -175,7 +179,7 @@ class Server(Engine):
             return None
         row = self.hosts[owner[0]]
         is_live = self.is_standing(owner)
-        return Placement(key.id, *owner, row.node, row.address, is_live)
+        return Placement(key.id, *owner, row.node, row.address, is_live, self.numbers[key])
 
     def is_standing(self, host: HostRef) -> bool:
         row = self.hosts.get(host[0])
@@ -192,31 +196,47 @@ class Server(Engine):
         standing = self.placements.get(key)
         if standing is not None and not self.may_replace(standing):
             return False
-        self.placements[key] = host
-        self.witness.on_placed(key, host)
+        self._place(key, host)
         return True
+
+    def _place(self, key: ObjectKey, host: HostRef) -> None:
+        self.placements[key], self.numbers[key] = host, next(self._numbers)
+        self.witness.on_placed(key, host)
+
+    def owns(self, key: ObjectKey, host: HostRef, number: int) -> bool:
+        """Whether this placement of the object is the one that stands."""
+        return self.placements.get(key) == host and self.numbers[key] == number
 
     def may_replace(self, owner: HostRef) -> bool:
         """Whether an object of this owner may be placed elsewhere."""
         return not self.is_standing(owner)
 
-    def move_placement(self, key: ObjectKey, host: HostRef, target: HostRef) -> Statement:
+    def move_placement(
+        self, key: ObjectKey, host: HostRef, number: int, target: HostRef
+    ) -> Statement:
         """Give an object of `host` to `target`; return the placement that stands, or None."""
         yield 0.0
         row = self.hosts.get(target[0])
-        if self.placements.get(key) != host or row is None or row.incarnation != target[1]:
+        if not self.owns(key, host, number) or row is None or row.incarnation != target[1]:
             return None
         if row.state != "live" or row.expires_at_s <= self.timeline.now_s:
             return None
-        self.placements[key] = target
         self.witness.on_moved(key, host)
-        self.witness.on_placed(key, target)
-        return Placement(key.id, *target, row.node, row.address, True)
+        self._place(key, target)
+        return Placement(key.id, *target, row.node, row.address, True, self.numbers[key])
 
-    def release_placement(self, key: ObjectKey, host: HostRef) -> Statement:
-        """Delete the placement of an object if it is the host's."""
+    def renumber_placement(self, key: ObjectKey, host: HostRef) -> Statement:
+        """Give an object of the host's another number."""
         yield 0.0
         if self.placements.get(key) != host:
+            return None
+        self.numbers[key] = next(self._numbers)
+        return self.numbers[key]
+
+    def release_placement(self, key: ObjectKey, host: HostRef, number: int) -> Statement:
+        """Delete this placement of an object if it is the host's and stands."""
+        yield 0.0
+        if not self.owns(key, host, number):
             return False
         del self.placements[key]
         self.witness.on_placed(key, None)

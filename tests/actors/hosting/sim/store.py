@@ -15,14 +15,13 @@ from typing import Any
 from actors.hosting.core import HostRef, Loaded, ObjectKey, TickOutcome
 from actors.hosting.entries import Batch, Entry
 from actors.hosting.log import HISTORY_MAX
-from storage.database import DatabaseBusy, WriteOutcomeUnknown, WriteRefused
-from storage.hosts import HostEntry
+from storage.database import WRITE_TIMEOUT_S, DatabaseBusy, WriteOutcomeUnknown, WriteRefused
+from storage.hosts import LATE_S, HostEntry
 from storage.placements import Placement
 from tests.actors.hosting.sim.engine import LockNotGot, Statement
 from tests.actors.hosting.sim.loop import ProcessLoop
 from tests.actors.hosting.sim.server import ObjectRow, Server
 
-WRITE_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 10.0
 POOL_WAIT_S = 2.0
 TRAVEL_S = 0.001
@@ -200,8 +199,8 @@ class SimStore:
         work_s = self._draw_work_s()
         return bool(await self._change(lambda: self._server.fence_host(host, work_s)))
 
-    async def fence_late(self, host: HostRef) -> bool:
-        return bool(await self._change(lambda: self._server.fence_late_host(host)))
+    async def fence_late(self, host: HostRef, left_s: float = LATE_S) -> bool:
+        return bool(await self._change(lambda: self._server.fence_late_host(host, left_s)))
 
     async def fence_expired(self, ttl_s: float) -> list[str]:
         fenced: list[str] = await self._change(lambda: self._server.fence_expired_hosts(ttl_s))
@@ -222,12 +221,18 @@ class SimStore:
             return None
         return standing
 
-    async def release(self, key: ObjectKey, host: HostRef) -> bool:
-        return bool(await self._change(lambda: self._server.release_placement(key, host)))
+    async def release(self, key: ObjectKey, host: HostRef, number: int) -> bool:
+        return bool(await self._change(lambda: self._server.release_placement(key, host, number)))
 
-    async def move(self, key: ObjectKey, host: HostRef, target: HostRef) -> Placement | None:
+    async def renumber(self, key: ObjectKey, host: HostRef) -> int | None:
+        number: int | None = await self._change(lambda: self._server.renumber_placement(key, host))
+        return number
+
+    async def move(
+        self, key: ObjectKey, host: HostRef, number: int, target: HostRef
+    ) -> Placement | None:
         moved: Placement | None = await self._change(
-            lambda: self._server.move_placement(key, host, target)
+            lambda: self._server.move_placement(key, host, number, target)
         )
         return moved
 
@@ -236,15 +241,16 @@ class SimStore:
         return found
 
     async def load(self, key: ObjectKey, host: HostRef) -> Loaded | None:
-        facts = await self._look(lambda: self._load_facts(key, host))
-        if facts is None:
+        found = await self._look(lambda: self._load_facts(key, host))
+        if found is None:
             return None
+        facts, number = found
         history = await self._look(lambda: self._server.objects[key].entries[-HISTORY_MAX:])
-        return Loaded(facts, history)
+        return Loaded(facts, history, number)
 
-    def _load_facts(self, key: ObjectKey, host: HostRef) -> Any:
+    def _load_facts(self, key: ObjectKey, host: HostRef) -> tuple[Any, int] | None:
         row = self._server.load(key, host)
-        return None if row is None else self._read_facts(row)
+        return None if row is None else (self._read_facts(row), self._server.numbers[key])
 
     async def write(
         self, kind: str, host: HostRef, batches: Mapping[uuid.UUID, Batch]

@@ -104,3 +104,9 @@ async def find_owner(stage: StoreStage, key: ObjectKey) -> tuple[HostRef, bool] 
     if placement is None:
         return None
     return (placement.host_id, placement.incarnation), placement.is_live
+
+
+async def find_number(stage: StoreStage, key: ObjectKey) -> int:
+    placement = await stage.store.find_placement(key)
+    assert placement is not None
+    return placement.number

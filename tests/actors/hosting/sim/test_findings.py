@@ -65,8 +65,8 @@ def test_a_line_that_a_late_statement_stored_is_shown_when_its_sender_repeats_it
 class LateRelease(SimStore):
     """An object is given up long after its host heard that the connection died."""
 
-    async def release(self, key: ObjectKey, host: HostRef) -> bool:
-        late = self._server.release_placement(key, host)
+    async def release(self, key: ObjectKey, host: HostRef, number: int) -> bool:
+        late = self._server.release_placement(key, host, number)
         self._timeline.after(1.5, self._server.run, late, lambda _result, _error: None)
         raise DatabaseBusy(retry_after_s=1)
 

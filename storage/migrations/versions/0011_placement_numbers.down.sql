@@ -1,0 +1,2 @@
+ALTER TABLE placements DROP COLUMN number;
+DROP SEQUENCE placement_numbers;
