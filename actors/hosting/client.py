@@ -300,6 +300,8 @@ class HostClient:
                 await followed.wait_lost()
                 log.info("object.lost", kind=followed.key.kind, object_id=str(followed.key.id))
             except AppError as error:
+                if isinstance(error, RequestFailed) and error.refusal.code not in RETRIED:
+                    followed.end_waiting(error.refusal)
                 log.info(
                     "object.not_opened",
                     kind=followed.key.kind,

@@ -18,6 +18,7 @@ from kit.errors import AppError, Unavailable
 
 RETRIED = frozenset({ObjectMoved.code})
 """Refusals that mean: ask the object's present owner."""
+NOT_OPEN = "This cannot be opened right now; try again in a moment."
 
 
 class RequestFailed(Unavailable):
@@ -46,6 +47,8 @@ class Followed:
         self._standing: dict[str, Any] = {}
         self._open = asyncio.Event()
         self._lost = asyncio.Event()
+        self._outcome: asyncio.Future[Denied | None] | None = None
+        """Of the present attempt to open, for whoever waits for it; a refusal ends the waiting."""
         self._answered: asyncio.Future[None] | None = None
         """Whoever asks to open waits for this: opened, refused or lost."""
         self._refusal = ""
@@ -56,11 +59,24 @@ class Followed:
         return self._open.is_set()
 
     async def wait_open(self) -> HostLink:
-        """Return the owner's link once the object is open."""
-        while True:
-            await self._open.wait()
-            if self.link is not None:
-                return self.link
+        """Return the owner's link once the object is open.
+
+        Raises RequestFailed as soon as the owner refuses to open it; one that moved is waited for.
+        """
+        while self.link is None or not self._open.is_set():
+            if self._outcome is None:
+                self._outcome = asyncio.get_running_loop().create_future()
+            # Shielded: one who goes away must not take the others' answer with them.
+            refusal = await asyncio.shield(self._outcome)
+            if refusal is not None:
+                raise RequestFailed(refusal)
+        return self.link
+
+    def end_waiting(self, refusal: Denied | None) -> None:
+        """Tell whoever waits for the object that it is open (None), or why it is not."""
+        outcome, self._outcome = self._outcome, None
+        if outcome is not None and not outcome.done():
+            outcome.set_result(refusal)
 
     async def wait_lost(self) -> None:
         """Return when the object must be opened again."""
@@ -81,7 +97,7 @@ class Followed:
             self._answered = None
         if self._lost.is_set():
             if self._refusal:
-                raise RequestFailed(Denied(0, self._refusal, "Not open.", True))
+                raise RequestFailed(Denied(0, self._refusal, NOT_OPEN, True))
             raise LinkLost
 
     def be_opened(self, message: Opened) -> list[EntryLine]:
@@ -94,6 +110,7 @@ class Followed:
             missed = self.take_fresh(message.missed)
         self._open.set()
         self._note_answer()
+        self.end_waiting(None)
         for command in self._standing.values():
             self.tell(command)
         return missed

@@ -24,7 +24,6 @@ from serve_apps.edge.socket_words import (
     AlreadyAuthenticated,
     Authenticate,
     Away,
-    ChannelKind,
     ChannelName,
     CloseCode,
     FrameMalformed,
@@ -37,7 +36,7 @@ from serve_apps.edge.socket_words import (
     read_words,
 )
 from serve_apps.edge.speech import SPOKEN, Speech
-from serve_apps.edge.subscriptions import Subscriptions, TalkPorts
+from serve_apps.edge.subscriptions import DURABLE, Subscriptions, TalkPorts
 
 log = get_log("edge")
 
@@ -140,11 +139,15 @@ class Conversation:
     # Channels
 
     async def subscribe(self, words: Subscribe) -> None:
-        """Check every channel, answer with their positions, then replay and follow on."""
+        """Check every channel, and follow those that this client may.
+
+        Channels of a moment are answered together. Each durable one is answered by itself once its
+        host opened it, within its own deadline: none waits for another.
+        """
         if len(words.channels) > CHANNELS_PER_REQUEST_MAX:
             raise TooManyChannels
         answer: dict[str, object] = {"type": "subscribed"}
-        admitted: list[tuple[ChannelName, int]] = []
+        admitted: list[ChannelName] = []
         changes = self._ports.audience.changes
         names = list(dict.fromkeys(words.channels))
         checks = await asyncio.gather(
@@ -154,45 +157,47 @@ class Conversation:
             try:
                 if isinstance(check, BaseException):
                     raise check
-                offset = await self._admit(check, words.since.get(name), answer)
+                self._check_space()
             except AppError as error:
                 self.socket.answer(write_error(error, channel=name))
+                continue
+            if check.kind in DURABLE:
+                self._follow_beside(check, words.since.get(name), changes)
             else:
-                if offset is not None:
-                    admitted.append((check, offset))
-        if len(answer) > 1:
+                answer[name] = self._subscriptions.admit_ephemeral(check)
+                admitted.append(check)
+        if admitted:
             self.socket.answer(write_json(answer))
-        for channel, offset in admitted:
-            await self._subscriptions.follow(channel, offset)
+        for channel in admitted:
+            await self._subscriptions.follow(channel)
         if self._ports.audience.changes != changes:
-            await self.recheck([channel for channel, _offset in admitted])
+            await self.recheck(admitted)
 
-    async def _admit(
-        self, channel: ChannelName, since: Position | None, answer: dict[str, object]
-    ) -> int | None:
-        """Return the offset to continue after; None: that is found out beside all else."""
-        if len(self.socket.channels) + len(self._opening) >= CHANNELS_PER_SOCKET_MAX:
+    def _check_space(self) -> None:
+        """Raise TooManyChannels when the client follows, or is about to, as many as it may."""
+        opening = sum(other not in self.socket.channels for other in self._opening)
+        if len(self.socket.channels) + opening >= CHANNELS_PER_SOCKET_MAX:
             raise TooManyChannels
-        if channel.kind is ChannelKind.USER:
-            self._follow_beside(channel, since)
-            return None
-        return await self._subscriptions.admit(channel, since, answer)
 
-    def _follow_beside(self, channel: ChannelName, since: Position | None) -> None:
-        """Follow a channel that nothing else of this connection waits for."""
+    def _follow_beside(self, channel: ChannelName, since: Position | None, changes: int) -> None:
+        """Follow a durable channel that nothing else of this connection waits for."""
         name = str(channel)
         self._stop_opening(name)
-        task = asyncio.create_task(self._follow_one(channel, since), name="channel-opening")
+        task = asyncio.create_task(self._open(channel, since, changes), name="channel-opening")
         self._opening[name] = task
 
-    async def _follow_one(self, channel: ChannelName, since: Position | None) -> None:
-        """Answer with the channel's position once it is open, replay, and follow on."""
+    async def _open(self, channel: ChannelName, since: Position | None, changes: int) -> None:
+        """Answer with the channel's position once it is open, replay, and follow on.
+
+        `changes` is how many lives had changed when the client's right was looked at.
+        """
         name = str(channel)
-        answer: dict[str, object] = {"type": "subscribed"}
         try:
-            offset = await self._subscriptions.admit(channel, since, answer)
-            self.socket.answer(write_json(answer))
-            await self._subscriptions.follow(channel, offset)
+            start = await self._subscriptions.admit(channel, since)
+            self.socket.answer(write_json({"type": "subscribed", name: start}))
+            await self._subscriptions.follow(channel, start.offset)
+            if self._ports.audience.changes != changes:
+                await self.recheck([channel])
         except AppError as error:
             self.socket.answer(write_error(error, channel=name))
         finally:

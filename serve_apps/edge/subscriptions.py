@@ -9,6 +9,8 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
+import msgspec
+
 from actors.live_room.client import RoomClient
 from actors.live_room.messages import Way
 from kit.errors import AppError
@@ -19,12 +21,21 @@ from serve_apps.edge.ephemeral import EphemeralChannels
 from serve_apps.edge.followers import Follower
 from serve_apps.edge.logins import Logins
 from serve_apps.edge.room_mirrors import RoomMirrors
+from serve_apps.edge.socket_answers import ChannelState
 from serve_apps.edge.socket_words import ChannelKind, ChannelName, Position
 from serve_apps.edge.user_mirrors import UserMirror, UserMirrors
 
 log = get_log("edge")
 
 DURABLE = (ChannelKind.ROOM, ChannelKind.USER)
+
+
+class Start(msgspec.Struct, frozen=True):
+    """Where a durable channel begins for a client: what it is answered (`ChannelState`)."""
+
+    epoch: str
+    offset: int
+    recovered: bool
 
 
 @dataclass(frozen=True)
@@ -66,24 +77,22 @@ class Subscriptions:
         self._is_attended = True
         """Whether somebody is at the page; a fresh one is opened by somebody."""
 
-    async def admit(
-        self, channel: ChannelName, since: Position | None, answer: dict[str, object]
-    ) -> int:
-        """Note where a channel stands for this client; returns the offset to continue after."""
+    def admit_ephemeral(self, channel: ChannelName) -> ChannelState:
+        """Take a channel without offsets; returns what this client is answered."""
         name = str(channel)
-        if channel.kind not in DURABLE:
-            if channel.kind is ChannelKind.PRESENCE and name not in self._socket.channels:
-                self._ports.users.hold(channel.id)
-            self._socket.channels.add(name)
-            answer[name] = {"recovered": True}
-            return 0
+        if channel.kind is ChannelKind.PRESENCE and name not in self._socket.channels:
+            self._ports.users.hold(channel.id)
+        self._socket.channels.add(name)
+        return ChannelState(recovered=True)
+
+    async def admit(self, channel: ChannelName, since: Position | None) -> Start:
+        """Wait until a durable channel is open; returns where it stands for this client."""
         mirror = await self._hold(channel)
         mirror.detach(self._socket)
         offset, is_recovered = mirror.decide_start(since)
-        answer[name] = {"epoch": mirror.epoch, "offset": offset, "recovered": is_recovered}
-        return offset
+        return Start(epoch=mirror.epoch, offset=offset, recovered=is_recovered)
 
-    async def follow(self, channel: ChannelName, offset: int) -> None:
+    async def follow(self, channel: ChannelName, offset: int = 0) -> None:
         """Replay what was missed, and show what comes from now on."""
         name = str(channel)
         if name not in self._socket.channels:

@@ -131,6 +131,27 @@ async def test_what_breaks_too_often_is_refused_for_a_while_and_then_tried_again
         assert await cast.say(client, "fine") == 1
 
 
+async def test_lines_for_a_room_that_does_not_open_are_refused_at_once(
+    settings: Settings, cast: Cast
+) -> None:
+    """They waited for it until their deadline."""
+
+    def make_unless_broken(loaded: Loaded, terms: CoreTerms) -> Room:
+        assert loaded.facts.id != cast.room_id, "what is stored of this room breaks it"
+        return make_room(loaded, terms)
+
+    kinds = (dataclasses.replace(ROOM_KIND, make_core=make_unless_broken),)
+    heard = Heard()
+    async with run_host(settings, kinds=kinds), run_client(settings, heard) as client:
+        client.open_room(cast.room_id)
+        lines = [asyncio.create_task(cast.say(client, f"line {n}")) for n in range(3)]
+        refusals = await asyncio.gather(*lines, return_exceptions=True)
+        assert await cast.say(client, "fine", other=True) == 1
+    for refusal in refusals:
+        assert isinstance(refusal, RequestFailed)
+        assert (refusal.refusal.code, refusal.refusal.retryable) == ("object_failing", True)
+
+
 async def test_a_process_in_which_incarnations_keep_breaking_ends(
     settings: Settings, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:

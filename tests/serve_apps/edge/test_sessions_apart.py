@@ -1,4 +1,4 @@
-"""Rooms, chat and publishers go on while people's sessions cannot be placed, loaded or opened."""
+"""Channels do not wait for each other: rooms go on while sessions or another room do not open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kit.settings import Settings
 from serve_apps.edge.server import EdgeServer
 from storage.database import Database
 from storage.objects import ObjectStore
-from storage.placements import USER
+from storage.placements import ROOM, USER
 from tests.actors.hosting.stage import run_host
 from tests.serve_apps.edge.edge_stage import (
     Guest,
@@ -123,6 +123,32 @@ async def test_sessions_that_cannot_be_placed_leave_a_connection_to_rooms(stage:
                 lambda talker=talker, guest=guest: f"user:{guest.user_id}" in answered(talker),
                 LOADED_S,
             )
+
+
+async def test_a_room_that_does_not_open_holds_up_no_other(stage: Stage) -> None:
+    ada = stage.guests[0]
+    async with stage.database.connection() as connection:
+        stuck, second = [await create_room_row(connection, ada.user_id) for _ in range(2)]
+    channels = [f"room:{room_id}" for room_id in (stuck, stage.room_id, second)]
+    async with connect(stage.edge) as talker:
+        await talker.authenticate(ada)
+        async with stage.hand.transaction():
+            await stage.hand.execute(
+                "INSERT INTO placements (kind, object_id, host_id, incarnation)"
+                " SELECT $1, $2, id, incarnation FROM hosts",
+                ROOM,
+                stuck,
+            )
+            await talker.say(type="subscribe", channels=channels)
+            await talker.wait(lambda: answered(talker) == set(channels[1:]), LOADED_S)
+            assert not talker.errors
+            await talker.chat(second, "1", "on time")
+            await talker.wait(lambda: talker.lines(channels[2]) == ["on time"], LOADED_S)
+            await talker.wait(lambda: talker.errors, LOADED_S)
+        (refusal,) = talker.errors
+        assert (refusal["channel"], refusal["error"]) == (channels[0], "channel_not_reached")
+        assert refusal["retryable"]
+        assert "epoch" in await talker.subscribe(channels[0])
 
 
 async def test_who_unsubscribes_is_not_waited_for_any_more(stage: Stage) -> None:
