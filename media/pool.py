@@ -23,7 +23,7 @@ from media.vod.assemble import assemble_source
 from media.vod.probe import probe_source
 from media.vod.records import Progress
 from media.vod.thumbnails import make_thumbnails
-from media.vod.transcode import iter_audio, iter_chunk
+from media.vod.transcode import iter_audio, iter_chunk, iter_copy
 from storage.objects import ObjectStore
 
 log = get_log("media")
@@ -76,6 +76,7 @@ MEDIA_TASKS: Mapping[str, Task] = {
     "thumbnails": make_thumbnails,
     "audio": iter_audio,
     "chunk": iter_chunk,
+    "copy": iter_copy,
 }
 """Each takes its payload and the store; one that yields Progress returns its result at the end."""
 

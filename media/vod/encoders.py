@@ -6,7 +6,6 @@ repeated task repeats its output. They write nothing and know no keys.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +18,12 @@ from media.cmaf import (
     Sample,
     VideoTrack,
     avc_codec_name,
-    build_fragment,
     build_init_segment,
 )
 from media.vod.ladder import Rung
 from media.vod.plan import FrameGrid
 from media.vod.records import AUDIO_FRAME_SAMPLES, AUDIO_RATE_HZ
+from media.vod.track_writer import MadeSegment, make_segment
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -47,16 +46,6 @@ CPU_FLAGS_BYTES = 8192
 AUDIO_CHANNELS = 2
 AUDIO_BITRATE_BPS = 128_000
 AUDIO_CODEC_NAME = "mp4a.40.2"
-
-
-@dataclass(frozen=True)
-class EncodedSegment:
-    """A finished segment, ready to be stored."""
-
-    number: int
-    start_ticks: int
-    duration_ticks: int
-    data: bytes
 
 
 class RungEncoder:
@@ -103,7 +92,7 @@ class RungEncoder:
             )
         )
 
-    def encode(self, frame: VideoFrame, slot: int) -> list[EncodedSegment]:
+    def encode(self, frame: VideoFrame, slot: int) -> list[MadeSegment]:
         """Add the frame of one slot, in order; returns the segments that became complete."""
         frame.pts = slot * self._grid.frame_ticks
         frame.time_base = Fraction(1, self._grid.timescale)
@@ -111,12 +100,12 @@ class RungEncoder:
         frame.pict_type = PictureType.I if is_first else PictureType.NONE
         return self._take(self._codec.encode(frame))
 
-    def finish(self) -> list[EncodedSegment]:
+    def finish(self) -> list[MadeSegment]:
         """Flush; returns what was still open."""
         segments = self._take(self._codec.encode(None))
         return [*segments, self._cut()] if self._packets else segments
 
-    def _take(self, packets: list[Packet[Stream]]) -> list[EncodedSegment]:
+    def _take(self, packets: list[Packet[Stream]]) -> list[MadeSegment]:
         segments = []
         for packet in packets:
             if packet.is_keyframe and self._packets:
@@ -124,7 +113,7 @@ class RungEncoder:
             self._packets.append(packet)
         return segments
 
-    def _cut(self) -> EncodedSegment:
+    def _cut(self) -> MadeSegment:
         """Close the open segment: within a closed GOP the i-th decode time is the i-th slot's."""
         grid, number = self._grid, self._next_segment
         ticks = grid.frame_ticks
@@ -148,8 +137,7 @@ class RungEncoder:
         assert min(sample.cts_offset_ticks for sample in samples) >= 0, "B-frames reach too far"
         self._packets = []
         self._next_segment += 1
-        data = build_fragment(samples, number=number + 1, base_ticks=first * ticks, is_video=True)
-        return EncodedSegment(number, first * ticks, count * ticks, data)
+        return make_segment(number, first * ticks, samples, is_video=True)
 
 
 class AudioEncoder:
@@ -186,19 +174,19 @@ class AudioEncoder:
             )
         )
 
-    def encode(self, frame: AudioFrame) -> list[EncodedSegment]:
+    def encode(self, frame: AudioFrame) -> list[MadeSegment]:
         """Add 1024 samples (fewer at the very end); returns the segments that became complete."""
         frame.pts = self._frames_in * AUDIO_FRAME_SAMPLES
         frame.time_base = Fraction(1, AUDIO_RATE_HZ)
         self._frames_in += 1
         return self._take(self._codec.encode(frame))
 
-    def finish(self) -> list[EncodedSegment]:
+    def finish(self) -> list[MadeSegment]:
         """Flush; returns what was still open."""
         segments = self._take(self._codec.encode(None))
         return [*segments, self._cut()] if self._samples else segments
 
-    def _take(self, packets: list[Packet[Stream]]) -> list[EncodedSegment]:
+    def _take(self, packets: list[Packet[Stream]]) -> list[MadeSegment]:
         segments = []
         for packet in packets:
             shown_ticks = (self._frames_out - 1) * AUDIO_FRAME_SAMPLES
@@ -208,16 +196,12 @@ class AudioEncoder:
             self._frames_out += 1
         return segments
 
-    def _cut(self) -> EncodedSegment:
-        number, start_ticks = self._next_segment, self._base_ticks
-        duration_ticks = len(self._samples) * AUDIO_FRAME_SAMPLES
-        data = build_fragment(
-            self._samples, number=number + 1, base_ticks=start_ticks, is_video=False
-        )
+    def _cut(self) -> MadeSegment:
+        segment = make_segment(self._next_segment, self._base_ticks, self._samples, is_video=False)
         self._samples = []
         self._next_segment += 1
-        self._base_ticks += duration_ticks
-        return EncodedSegment(number, start_ticks, duration_ticks, data)
+        self._base_ticks += segment.duration_ticks
+        return segment
 
 
 def _read_cpu_flags() -> str:

@@ -48,6 +48,12 @@ class Track:
         return tuple(segment for part in self.parts for segment in part.segments)
 
     @property
+    def target_s(self) -> int:
+        """Its longest segment in whole seconds, halves up (RFC 8216 §4.3.3.1)."""
+        longest = max(segment.duration_ticks for segment in self.segments)
+        return _round_s(longest, self.parts[0].timescale)
+
+    @property
     def peak_bps(self) -> int:
         """Bits per second of its heaviest segment."""
         timescale = self.parts[0].timescale
@@ -82,9 +88,7 @@ def join_track(records: Sequence[TrackRecord], *, is_whole: bool = True) -> Trac
 def build_media_playlist(track: Track, target_s: int) -> str:
     """The playlist of one track; one that still grows says so, and to begin at its start."""
     timescale = track.parts[0].timescale
-    longest = max(segment.duration_ticks for segment in track.segments)
-    # RFC 8216 §4.3.3.1: no segment, rounded to whole seconds, is longer than the target.
-    assert _round_s(longest, timescale) <= target_s, f"{track.name}: a segment above the target"
+    assert track.target_s <= target_s, f"{track.name}: a segment above the target"
     lines = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{VERSION}",

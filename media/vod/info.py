@@ -36,6 +36,8 @@ class VideoInfo:
     color_matrix: str
     """The matrix of its YUV, in the scale filter's words; guessed when the file is silent."""
     is_hdr: bool
+    is_interlaced: bool = False
+    is_full_range: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,13 @@ class AudioInfo:
     codec: str
     sample_rate_hz: int
     channels: int
+
+
+@dataclass(frozen=True)
+class CopyInfo:
+    """The picture can be passed on as it is; `sound`: so can the sound."""
+
+    sound: bool
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,7 @@ class MediaInfo:
     video: VideoInfo
     audio: AudioInfo | None
     warnings: tuple[str, ...] = ()
+    copyable: CopyInfo | None = None
 
 
 def encode_json(value: object) -> bytes:

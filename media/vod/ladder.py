@@ -7,10 +7,13 @@ upscaled and nothing is lost; below it come the usual sizes that are clearly sma
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-SHORT_SIDES = (1080, 720, 480, 360, 240)
+SHORT_SIDES = (2160, 1440, 1080, 720, 480, 360, 240)
 SHORT_SIDE_MAX = SHORT_SIDES[0]
+SHORT_SIDE_COPIED_MAX = 1080
+RATE_COPIED_MAX = 2.0
+"""A source's own picture is offered up to this multiple of what its size usually takes."""
 STEP_MIN = 1.15
 """A rung must be this much smaller than the top one to be worth its bytes."""
 SIDE_MIN = 16
@@ -19,6 +22,10 @@ PIXELS_AT_240P = 426 * 240
 RATE_EXPONENT = 0.84
 """Bits grow slower than pixels: 400 kbit/s at 240p becomes 5 Mbit/s at 1080p."""
 RATE_MIN_BPS = 100_000
+HEADROOM = 1.25
+"""A rung may take this much more than its share of the source's own rate."""
+GAINS = {"h264": 1.0, "mpeg4": 0.8, "mpeg2video": 0.6, "hevc": 1.7, "vp9": 1.6, "av1": 2.0}
+"""How many bits H.264 needs for one of theirs, roughly; others tell nothing."""
 FAST_FPS = 35
 FAST_FACTOR = 1.5
 
@@ -33,12 +40,34 @@ class Rung:
     bitrate_bps: int
 
 
-def decide_ladder(width: int, height: int, fps: float) -> tuple[Rung, ...]:
-    """Rungs for a picture of this displayed size, smallest first; never empty."""
+def decide_ladder(
+    width: int, height: int, fps: float, source_bps: float | None = None
+) -> tuple[Rung, ...]:
+    """Rungs for a picture of this displayed size, smallest first; never empty.
+
+    `source_bps` is what the source itself takes, in H.264's terms; no rung takes much more than
+    its share of it by size.
+    """
     short = min(width, height)
     top = min(short, SHORT_SIDE_MAX)
     shorts = [side for side in SHORT_SIDES if side * STEP_MIN <= top] + [top]
-    return tuple(_build_rung(width, height, side, fps) for side in sorted(shorts))
+    rungs = [_build_rung(width, height, side, fps) for side in sorted(shorts)]
+    if source_bps is None:
+        return tuple(rungs)
+    return tuple(_cap(rung, source_bps, width * height) for rung in rungs)
+
+
+def decide_source_bps(codec: str, bit_rate_bps: int | None) -> float | None:
+    """What the source would take in H.264; None when its codec or rate tells nothing."""
+    if bit_rate_bps is None or codec not in GAINS:
+        return None
+    return bit_rate_bps * GAINS[codec]
+
+
+def _cap(rung: Rung, source_bps: float, source_pixels: int) -> Rung:
+    share = math.pow(min(1.0, rung.width * rung.height / source_pixels), RATE_EXPONENT)
+    cap_bps = max(RATE_MIN_BPS, round(source_bps * HEADROOM * share / 10_000) * 10_000)
+    return replace(rung, bitrate_bps=min(rung.bitrate_bps, cap_bps))
 
 
 def fit_inside(width: int, height: int, long_side_max: int) -> tuple[int, int]:
@@ -56,7 +85,7 @@ def _build_rung(width: int, height: int, short_side: int, fps: float) -> Rung:
         name=f"{min(scaled_width, scaled_height)}p",
         width=scaled_width,
         height=scaled_height,
-        bitrate_bps=_decide_bitrate_bps(scaled_width * scaled_height, fps),
+        bitrate_bps=decide_bitrate_bps(scaled_width * scaled_height, fps),
     )
 
 
@@ -65,7 +94,8 @@ def _even(side: float, source_side: int) -> int:
     return max(2, min(round(side / 2) * 2, source_side // 2 * 2))
 
 
-def _decide_bitrate_bps(pixels: int, fps: float) -> int:
+def decide_bitrate_bps(pixels: int, fps: float) -> int:
+    """What a picture of so many pixels may take."""
     rate_bps = RATE_AT_240P_BPS * math.pow(pixels / PIXELS_AT_240P, RATE_EXPONENT)
     if fps > FAST_FPS:
         rate_bps *= FAST_FACTOR

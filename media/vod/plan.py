@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Literal
 
 from media.vod.info import AudioInfo, MediaInfo, VideoInfo
-from media.vod.ladder import Rung, decide_ladder
+from media.vod.ladder import Rung, decide_ladder, decide_source_bps
 
 SEGMENT_S = 4
 CHUNK_SEGMENTS_MAX = 8
@@ -20,7 +20,9 @@ OPENING_CHUNKS = (2, 4)
 """Segments of a long video's first chunks: eight seconds play while the next are being made."""
 OPENING_SOUND_SEGMENTS = 14
 """Sound made ahead of the rest, so that the first chunks have theirs; it is made again."""
+LARGE_SHORT_SIDE = 1080
 AUDIO_TASK = "audio"
+COPY_TASK = "copy"
 OPENING_SOUND_TASK = "audio-opening"
 FPS_MAX = 60
 FPS_MIN = 5
@@ -93,7 +95,7 @@ class PlanTask:
     """One unit of work; `task_id` is unique within the video and names its record."""
 
     task_id: str
-    kind: Literal["audio", "thumbnails", "chunk"]
+    kind: Literal["audio", "thumbnails", "chunk", "copy"]
     """Also the name under which the media pool runs it."""
     group: str = ""
     chunk: int = 0
@@ -111,6 +113,9 @@ class TranscodePlan:
     groups: tuple[RungGroup, ...]
     tasks: tuple[PlanTask, ...]
     """In the order they should run: the opening first, then the smallest picture, then the rest."""
+    copied: Rung | None = None
+    """The source's own picture, passed on by the task "copy" as it is."""
+    copies_sound: bool = False
 
     @property
     def has_audio(self) -> bool:
@@ -166,7 +171,20 @@ class ThumbnailJob:
     grid: FrameGrid
 
 
-Job = ChunkJob | AudioJob | ThumbnailJob
+@dataclass(frozen=True)
+class CopyJob:
+    """What the copy task is given: the rung that is the source itself, perhaps with its sound."""
+
+    task_id: str
+    video_id: str
+    source_key: str
+    video: VideoInfo
+    audio: AudioInfo | None
+    grid: FrameGrid
+    rung: Rung
+
+
+Job = ChunkJob | AudioJob | ThumbnailJob | CopyJob
 
 
 def plan_video(
@@ -179,9 +197,13 @@ def plan_video(
     """Decide grid, chunks (of at most `segments_max`), rungs and order for one probed source."""
     grid = decide_grid(info)
     chunks = decide_chunks(grid.segments, segments_max)
-    ladder = decide_ladder(info.video.width, info.video.height, float(grid.fps))
-    groups = decide_groups(ladder)
-    tasks = list_tasks(grid, chunks, groups, has_audio=info.audio is not None)
+    source_bps = decide_source_bps(info.video.codec, info.video.bit_rate_bps)
+    ladder = decide_ladder(info.video.width, info.video.height, float(grid.fps), source_bps)
+    copied = ladder[-1] if info.copyable else None
+    copies_sound = info.copyable is not None and info.copyable.sound
+    groups = decide_groups(ladder[:-1] if copied else ladder)
+    makes_sound = info.audio is not None and not copies_sound
+    tasks = list_tasks(grid, chunks, groups, makes_sound=makes_sound)
     return TranscodePlan(
         video_id=video_id,
         source_key=source_key,
@@ -189,39 +211,47 @@ def plan_video(
         grid=grid,
         chunks=chunks,
         groups=groups,
-        tasks=tasks,
+        tasks=(PlanTask(COPY_TASK, "copy"), *tasks) if copied else tasks,
+        copied=copied,
+        copies_sound=copies_sound,
     )
 
 
 def list_tasks(
-    grid: FrameGrid, chunks: tuple[Chunk, ...], groups: tuple[RungGroup, ...], *, has_audio: bool
+    grid: FrameGrid, chunks: tuple[Chunk, ...], groups: tuple[RungGroup, ...], *, makes_sound: bool
 ) -> tuple[PlanTask, ...]:
-    """All tasks: what the first seconds need, what the smallest picture needs, everything else."""
+    """All that is encoded: what the first seconds need, what all needs, then what is finer."""
     pieces = [
         PlanTask(f"{group.name}-{chunk.index:05d}", "chunk", group.name, chunk.index)
         for group in groups
         for chunk in chunks
     ]
-    sound = PlanTask(AUDIO_TASK, "audio")
     pictures = PlanTask("thumbnails", "thumbnails")
-    if len(chunks) == 1 or not has_audio:
-        return ((sound,) if has_audio else ()) + (pieces[0], pictures, *pieces[1:])
-    is_long = grid.segments > OPENING_SOUND_SEGMENTS
-    opening = PlanTask(OPENING_SOUND_TASK, "audio") if is_long else sound
-    ahead = len(OPENING_CHUNKS) if is_long else 1
-    return (
-        opening,
-        *pieces[:ahead],
-        *([sound] if is_long else []),
-        pictures,
-        *pieces[ahead:],
-    )
+    if not makes_sound:
+        return (*pieces[:1], pictures, *pieces[1:])
+    sound = PlanTask(AUDIO_TASK, "audio")
+    if grid.segments <= OPENING_SOUND_SEGMENTS:
+        return (sound, *pieces[:1], pictures, *pieces[1:])
+    opening = PlanTask(OPENING_SOUND_TASK, "audio")
+    ahead = len(OPENING_CHUNKS)
+    return (opening, *pieces[:ahead], sound, pictures, *pieces[ahead:])
 
 
 def decide_groups(ladder: tuple[Rung, ...]) -> tuple[RungGroup, ...]:
-    """The smallest rung alone, so that it plays soon; the others together from one decode."""
-    first, rest = ladder[:1], tuple(reversed(ladder[1:]))
-    return (RungGroup("first", first), *([RungGroup("rest", rest)] if rest else []))
+    """The smallest rung alone, so that it plays soon; the others together from one decode.
+
+    Rungs above 1080p are a group of their own: encoders of all at once would fill the memory.
+    """
+    parts = {
+        "first": ladder[:1],
+        "rest": [rung for rung in ladder[1:] if not _is_large(rung)],
+        "large": [rung for rung in ladder[1:] if _is_large(rung)],
+    }
+    return tuple(RungGroup(name, tuple(reversed(part))) for name, part in parts.items() if part)
+
+
+def _is_large(rung: Rung) -> bool:
+    return min(rung.width, rung.height) > LARGE_SHORT_SIDE
 
 
 def get_job(plan: TranscodePlan, task_id: str) -> Job:
@@ -238,6 +268,17 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
             plan.info.audio,
             plan.grid,
             OPENING_SOUND_SEGMENTS if task_id == OPENING_SOUND_TASK else None,
+        )
+    if task.kind == "copy":
+        assert plan.copied is not None, "a copy task was planned without a rung"
+        return CopyJob(
+            task_id,
+            plan.video_id,
+            plan.source_key,
+            plan.info.video,
+            plan.info.audio if plan.copies_sound else None,
+            plan.grid,
+            plan.copied,
         )
     if task.kind == "thumbnails":
         return ThumbnailJob(task_id, plan.video_id, plan.source_key, plan.info.video, plan.grid)

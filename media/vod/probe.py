@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 from av.stream import Disposition
 
+from media.vod.copying import Span, find_copyable
 from media.vod.info import AudioInfo, MediaInfo, VideoInfo, decode_json, encode_json
 from media.vod.ladder import SIDE_MIN
 from media.vod.pictures import (
@@ -43,6 +44,8 @@ DURATION_S_MAX = 12 * 3600
 NOT_PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 STILL_CODECS = ("png", "gif", "bmp", "tiff", "webp")
 EXIT_UNREADABLE = 3
+RANGE_FULL = 2
+"""AVCOL_RANGE_JPEG."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ def probe_file(path: Path) -> MediaInfo:
         duration_s = end_s - opening.origin_s
         if duration_s > DURATION_S_MAX:
             raise MediaUnreadable("The video is longer than 12 hours.")
+        sound = _describe_sound(audio) if audio else None
+        span = Span(Fraction(round(opening.origin_s * 1_000_000), 1_000_000), end_s)
         return MediaInfo(
             container=container.format.name,
             duration_s=float(max(duration_s, 1 / picture.fps)),
@@ -126,8 +131,9 @@ def probe_file(path: Path) -> MediaInfo:
             origin_us=round(opening.origin_s * 1_000_000),
             size_bytes=path.stat().st_size,
             video=picture,
-            audio=_describe_sound(audio) if audio else None,
+            audio=sound,
             warnings=tuple(warnings),
+            copyable=find_copyable(path, picture, sound, span),
         )
 
 
@@ -172,9 +178,11 @@ def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
         fps=decide_frame_rate(
             video.guessed_rate or video.average_rate, video.average_rate, opening.intervals_s
         ),
-        bit_rate_bps=video.bit_rate or None,
+        bit_rate_bps=video.bit_rate or video.container.bit_rate or None,
         color_matrix=decide_matrix(int(frame.colorspace), frame.height),
         is_hdr=is_hdr(int(frame.color_trc)),
+        is_interlaced=bool(frame.interlaced_frame),
+        is_full_range=int(frame.color_range) == RANGE_FULL,
     )
 
 

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from media.vod.hls import Track, build_master_playlist, build_media_playlist, join_track
-from media.vod.plan import AUDIO_TASK, OPENING_SOUND_TASK, FrameGrid, RungGroup, TranscodePlan
+from media.vod.plan import (
+    AUDIO_TASK,
+    COPY_TASK,
+    OPENING_SOUND_TASK,
+    FrameGrid,
+    RungGroup,
+    TranscodePlan,
+)
 from media.vod.records import (
     AUDIO_FRAME_SAMPLES,
     AUDIO_RATE_HZ,
@@ -60,7 +67,7 @@ def publish(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> Publicati
         return Publication()
     target_s = decide_target_s(plan.grid)
     files = {
-        playlist_name(name): build_media_playlist(track, target_s).encode()
+        playlist_name(name): build_media_playlist(track, max(target_s, track.target_s)).encode()
         for name, track in tracks.items()
     }
     files[MASTER_NAME] = build_master_playlist(rungs, audio, plan.grid.fps).encode()
@@ -69,8 +76,9 @@ def publish(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> Publicati
 
 def decide_tracks(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> dict[str, Track]:
     """Whole tracks, and of the sound and the smallest rung what is there without a gap."""
-    tracks: dict[str, Track] = {}
-    for task_id in (AUDIO_TASK, OPENING_SOUND_TASK) if plan.has_audio else ():
+    copies = records[COPY_TASK].tracks if COPY_TASK in records else ()
+    tracks = {part.track: join_track([part]) for part in copies}
+    for task_id in (AUDIO_TASK, OPENING_SOUND_TASK) if AUDIO_TRACK not in tracks else ():
         if task_id in records:
             is_whole = task_id == AUDIO_TASK
             tracks[AUDIO_TRACK] = join_track(records[task_id].tracks, is_whole=is_whole)
@@ -78,7 +86,7 @@ def decide_tracks(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> dic
     for group in plan.groups:
         parts = _list_parts(plan, group, records)
         is_whole = len(parts) == len(plan.chunks)
-        may_grow = group is plan.groups[0]
+        may_grow = group is plan.groups[0] and plan.copied is None
         for rung in reversed(group.rungs) if parts and (is_whole or may_grow) else ():
             found = [track for part in parts for track in part if track.track == rung.name]
             tracks[rung.name] = join_track(found, is_whole=is_whole)

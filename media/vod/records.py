@@ -24,6 +24,8 @@ class SegmentRecord:
     start_ticks: int
     duration_ticks: int
     size_bytes: int
+    key_bytes: int = 0
+    """From its beginning to the end of its first frame, an IDR; 0 for sound."""
 
 
 @dataclass(frozen=True)

@@ -7,36 +7,32 @@ objects, and know neither jobs nor tables.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from media.vod.copying import build_inits, describe_copies, iter_cuts, open_cutters
 from media.vod.encoders import (
     AUDIO_CHANNELS,
     AUDIO_CODEC_NAME,
     AudioEncoder,
-    EncodedSegment,
     RungEncoder,
 )
 from media.vod.frames import DecodeTally, FrameScaler, get_video_stream, iter_grid_frames
 from media.vod.ladder import Rung
 from media.vod.ledger import find_record, keep_record
-from media.vod.plan import AudioJob, ChunkJob
+from media.vod.plan import AudioJob, ChunkJob, CopyJob
 from media.vod.records import (
     AUDIO_RATE_HZ,
     AUDIO_TRACK,
     INIT_NAME,
     Progress,
-    SegmentRecord,
     TaskRecord,
     TrackRecord,
-    segment_name,
-    track_key,
 )
 from media.vod.sound import SoundLine, iter_sound
 from media.vod.source import fetch_source, open_media
+from media.vod.track_writer import TrackWriter, make_segment
 from storage.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -62,6 +58,13 @@ def transcode_audio(
     return _run(iter_audio(job, store), on_progress)
 
 
+def copy_source(
+    job: CopyJob, store: ObjectStore, on_progress: Callable[[Progress], None] | None = None
+) -> TaskRecord:
+    """Pass on the source's own picture, perhaps with its sound."""
+    return _run(iter_copy(job, store), on_progress)
+
+
 def iter_chunk(job: ChunkJob, store: ObjectStore) -> Steps[TaskRecord]:
     """`transcode_chunk` step by step: one Progress per segment of all rungs."""
     done = find_record(job.video_id, job.task_id, store)
@@ -71,7 +74,7 @@ def iter_chunk(job: ChunkJob, store: ObjectStore) -> Steps[TaskRecord]:
     scaler = FrameScaler(job.video, [(rung.width, rung.height) for rung in job.rungs])
     encoders = [RungEncoder(rung, job.grid, job.slots) for rung in job.rungs]
     tracks = [
-        _open_picture_track(job, rung, encoder, store)
+        TrackWriter(store, job.video_id, _describe_rung(job, rung, encoder))
         for rung, encoder in zip(job.rungs, encoders, strict=True)
     ]
     reported = 0
@@ -83,14 +86,16 @@ def iter_chunk(job: ChunkJob, store: ObjectStore) -> Steps[TaskRecord]:
             if frame is not source:
                 source, scaled = frame, scaler.scale(frame)
             for encoder, track, picture in zip(encoders, tracks, scaled, strict=True):
-                track.store(encoder.encode(picture, slot))
+                track.add(encoder.encode(picture, slot))
             finished = min(len(track.segments) for track in tracks)
             if finished > reported:
                 reported = finished
                 yield Progress(job.task_id, finished, job.chunk.segments)
     for encoder, track in zip(encoders, tracks, strict=True):
-        track.store(encoder.finish())
-    made = tuple(track.record() for track in tracks)
+        track.add(encoder.finish())
+    made = tuple(
+        track.finish(encoder.init_segment) for track, encoder in zip(tracks, encoders, strict=True)
+    )
     record = TaskRecord(job.task_id, tracks=made, decode_errors=tally.errors)
     yield Progress(job.task_id, job.chunk.segments, job.chunk.segments)
     return keep_record(job.video_id, record, store)
@@ -102,38 +107,63 @@ def iter_audio(job: AudioJob, store: ObjectStore) -> Steps[TaskRecord]:
     if done is not None:
         return done
     encoder = AudioEncoder(job.grid.segment_s)
-    track = _TrackWriter(
-        _Place(store, job.video_id, AUDIO_TRACK),
-        TrackRecord(
-            track=AUDIO_TRACK,
-            codec=AUDIO_CODEC_NAME,
-            init_name=INIT_NAME,
-            timescale=AUDIO_RATE_HZ,
-            segments=(),
-            channels=AUDIO_CHANNELS,
-        ),
-        encoder.init_segment,
+    template = TrackRecord(
+        track=AUDIO_TRACK,
+        codec=AUDIO_CODEC_NAME,
+        init_name=INIT_NAME,
+        timescale=AUDIO_RATE_HZ,
+        segments=(),
+        channels=AUDIO_CHANNELS,
     )
+    track = TrackWriter(store, job.video_id, template)
     line = SoundLine(round(job.grid.duration_s * AUDIO_RATE_HZ))
     origin_s = Fraction(job.grid.origin_us, 1_000_000)
     with fetch_source(job.source_key, store) as path, open_media(path) as container:
         stream = cast("AudioStream", container.streams[job.audio.stream_index])
         for frame in iter_sound(container, stream, line, origin_s):
             for segment in encoder.encode(frame):
-                track.store([segment])
+                track.add([segment])
                 yield Progress(job.task_id, len(track.segments), job.segments)
             if len(track.segments) == job.segments < job.grid.segments:
                 break  # the opening is made; the whole sound repeats its bytes
         else:
-            track.store(encoder.finish())
+            track.add(encoder.finish())
     yield Progress(job.task_id, job.segments, job.segments)
-    return keep_record(job.video_id, TaskRecord(job.task_id, (track.record(),)), store)
+    made = track.finish(encoder.init_segment)
+    return keep_record(job.video_id, TaskRecord(job.task_id, (made,)), store)
 
 
-def _open_picture_track(
-    job: ChunkJob, rung: Rung, encoder: RungEncoder, store: ObjectStore
-) -> _TrackWriter:
-    template = TrackRecord(
+def iter_copy(job: CopyJob, store: ObjectStore) -> Steps[TaskRecord]:
+    """Pass on the source's own picture, and its sound where the plan says so; decodes nothing."""
+    done = find_record(job.video_id, job.task_id, store)
+    if done is not None:
+        return done
+    origin_s = Fraction(job.grid.origin_us, 1_000_000)
+    with fetch_source(job.source_key, store) as path, open_media(path) as container:
+        cutters = open_cutters(container, job.video, job.audio, origin_s)
+        tracks = [
+            TrackWriter(store, job.video_id, template)
+            for template in describe_copies(cutters, job.rung, job.audio)
+        ]
+        reported = 0
+        for place, cut in iter_cuts(container, cutters):
+            is_video = place == 0
+            tracks[place].add(
+                [make_segment(cut.number, cut.start_ticks, cut.samples, is_video=is_video)]
+            )
+            if len(tracks[0].segments) > reported:
+                reported = len(tracks[0].segments)
+                yield Progress(job.task_id, min(reported, job.grid.segments), job.grid.segments)
+        made = tuple(
+            track.finish(init)
+            for track, init in zip(tracks, build_inits(cutters, job.video, job.audio), strict=True)
+        )
+    yield Progress(job.task_id, job.grid.segments, job.grid.segments)
+    return keep_record(job.video_id, TaskRecord(job.task_id, made), store)
+
+
+def _describe_rung(job: ChunkJob, rung: Rung, encoder: RungEncoder) -> TrackRecord:
+    return TrackRecord(
         track=rung.name,
         codec=encoder.codec_name,
         init_name=INIT_NAME,
@@ -142,7 +172,6 @@ def _open_picture_track(
         width=rung.width,
         height=rung.height,
     )
-    return _TrackWriter(_Place(store, job.video_id, rung.name), template, encoder.init_segment)
 
 
 def _run(steps: Steps[R], on_progress: Callable[[Progress], None] | None) -> R:
@@ -153,63 +182,3 @@ def _run(steps: Steps[R], on_progress: Callable[[Progress], None] | None) -> R:
             return cast("R", end.value)
         if on_progress is not None:
             on_progress(progress)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a track's objects go."""
-
-    store: ObjectStore
-    video_id: str
-    track: str
-
-    def key(self, name: str) -> str:
-        return track_key(self.video_id, self.track, name)
-
-
-@dataclass
-class _TrackWriter:
-    """Stores one track's segments and remembers them for the record."""
-
-    place: _Place
-    template: TrackRecord
-    init_segment: bytes
-    segments: list[SegmentRecord] = field(default_factory=list)
-
-    def store(self, segments: list[EncodedSegment]) -> None:
-        """Write segments that are not there yet."""
-        for segment in segments:
-            key = self.place.key(segment_name(segment.number))
-            size_bytes = len(segment.data)
-            if not self.place.store.put_sync(key, segment.data, if_absent=True):
-                size_bytes = self.place.store.size_bytes_sync(key)
-            self.segments.append(
-                SegmentRecord(
-                    segment.number, segment.start_ticks, segment.duration_ticks, size_bytes
-                )
-            )
-
-    def record(self) -> TrackRecord:
-        """Write the init segment and describe the track."""
-        template = self.template
-        return TrackRecord(
-            track=template.track,
-            codec=template.codec,
-            init_name=self._store_init(),
-            timescale=template.timescale,
-            segments=tuple(self.segments),
-            width=template.width,
-            height=template.height,
-            channels=template.channels,
-        )
-
-    def _store_init(self) -> str:
-        """init.mp4, or a name by content when another build of the encoder wrote another one."""
-        store, key = self.place.store, self.place.key(INIT_NAME)
-        if store.put_sync(key, self.init_segment, if_absent=True):
-            return INIT_NAME
-        if store.get_sync(key) == self.init_segment:
-            return INIT_NAME
-        name = f"init-{hashlib.sha256(self.init_segment).hexdigest()[:8]}.mp4"
-        store.put_sync(self.place.key(name), self.init_segment, if_absent=True)
-        return name

@@ -21,6 +21,7 @@ from storage.cache import Cache
 AUDIO_PIXELS_PER_SEGMENT = 20_000
 """Sound of one segment costs about as much as the picture of a stamp."""
 THUMBNAILS_PIXELS = 100_000
+COPY_PIXELS_PER_SEGMENT = 2_000
 PACE_AFTER_S = 2.0
 
 
@@ -39,14 +40,14 @@ def decide_progress(shares: Mapping[str, float], fractions: Mapping[str, float])
 
 def list_opening_tasks(plan: TranscodePlan) -> frozenset[str]:
     """Return the tasks after which a video plays: its first sound and its first small pictures."""
-    sound = next((task.task_id for task in plan.tasks if task.kind == "audio"), None)
-    picture = next(task.task_id for task in plan.tasks if task.kind == "chunk")
-    return frozenset({picture} if sound is None else {picture, sound})
+    sound = [task.task_id for task in plan.tasks if task.kind == "audio"]
+    pictures = [task.task_id for task in plan.tasks if task.kind in ("copy", "chunk")]
+    return frozenset([*pictures[:1], *sound[:1]])
 
 
 def list_next_tasks(plan: TranscodePlan) -> frozenset[str]:
     """Return the tasks after which all of it plays, in its smallest picture."""
-    first = plan.groups[0].name
+    first = plan.groups[0].name if plan.groups else "copy"
     return frozenset(
         task.task_id for task in plan.tasks if task.kind == "audio" or task.group == first
     )
@@ -121,6 +122,8 @@ def _weigh(plan: TranscodePlan, task: PlanTask) -> float:
         return float(AUDIO_PIXELS_PER_SEGMENT * segments)
     if task.kind == "thumbnails":
         return float(THUMBNAILS_PIXELS)
+    if task.kind == "copy":
+        return float(COPY_PIXELS_PER_SEGMENT * plan.grid.segments)
     rungs = next(group.rungs for group in plan.groups if group.name == task.group)
     pixels = sum(rung.width * rung.height for rung in rungs)
     return float(pixels * plan.chunks[task.chunk].segments)

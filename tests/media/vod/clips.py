@@ -18,7 +18,7 @@ from media.vod.probe import probe_file
 from media.vod.publish import Publication, publish
 from media.vod.records import TaskRecord, segment_name, track_key, video_prefix
 from media.vod.thumbnails import make_thumbnails
-from media.vod.transcode import transcode_audio, transcode_chunk
+from media.vod.transcode import copy_source, transcode_audio, transcode_chunk
 from storage.objects import ObjectStore
 
 BITS = 12
@@ -155,7 +155,12 @@ def transcode(path: Path, store: ObjectStore, segments_max: int = 8) -> Made:
 
 def run_tasks(plan: TranscodePlan, store: ObjectStore) -> dict[str, TaskRecord]:
     """Run every task of a plan."""
-    work = {"audio": transcode_audio, "chunk": transcode_chunk, "thumbnails": make_thumbnails}
+    work = {
+        "audio": transcode_audio,
+        "chunk": transcode_chunk,
+        "copy": copy_source,
+        "thumbnails": make_thumbnails,
+    }
     return {
         task.task_id: work[task.kind](get_job(plan, task.task_id), store) for task in plan.tasks
     }

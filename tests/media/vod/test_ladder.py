@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.vod.ladder import decide_ladder, fit_inside
+from media.vod.ladder import decide_ladder, decide_source_bps, fit_inside
 
 pytestmark = pytest.mark.unit
 
@@ -17,7 +17,7 @@ def names(width: int, height: int, fps: float = 30) -> list[str]:
     ("size", "expected"),
     [
         ((1920, 1080), ["240p", "360p", "480p", "720p", "1080p"]),
-        ((3840, 2160), ["240p", "360p", "480p", "720p", "1080p"]),
+        ((3840, 2160), ["240p", "360p", "480p", "720p", "1080p", "1440p", "2160p"]),
         ((1080, 1920), ["240p", "360p", "480p", "720p", "1080p"]),
         ((1280, 720), ["240p", "360p", "480p", "720p"]),
         ((640, 360), ["240p", "360p"]),
@@ -59,6 +59,17 @@ def test_rates_follow_the_usual_ones_and_fast_motion_gets_more():
     assert all(fast[name] > rates[name] for name in rates)
 
 
+def test_no_rung_takes_much_more_than_its_share_of_the_source():
+    free = decide_ladder(1920, 1080, 30)
+    capped = decide_ladder(1920, 1080, 30, decide_source_bps("h264", 800_000))
+    assert capped[-1].bitrate_bps == 1_000_000
+    assert [rung.name for rung in capped] == [rung.name for rung in free]
+    assert all(a.bitrate_bps <= b.bitrate_bps for a, b in zip(capped, free, strict=True))
+    assert decide_ladder(1920, 1080, 30, decide_source_bps("h264", 50_000_000)) == free
+    assert decide_source_bps("prores", 50_000_000) is None
+    assert decide_source_bps("hevc", 1_000_000) == 1_700_000
+
+
 @given(st.integers(16, 8192), st.integers(16, 8192), st.sampled_from([5, 24, 30, 60]))
 def test_any_picture_gets_a_sane_ladder(width: int, height: int, fps: int):
     ladder = decide_ladder(width, height, fps)
@@ -70,7 +81,7 @@ def test_any_picture_gets_a_sane_ladder(width: int, height: int, fps: int):
         assert rung.width <= width
         assert rung.height <= height
         assert rung.width % 2 == rung.height % 2 == 0
-        assert min(rung.width, rung.height) <= 1080
+        assert min(rung.width, rung.height) <= 2160
         assert rung.bitrate_bps >= 100_000
 
 

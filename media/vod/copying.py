@@ -1,0 +1,362 @@
+"""Sources that already are what a player needs: their packets cut into segments, not encoded anew.
+
+The probe asks `find_copyable` whether that is possible, with the very code that the copy task runs
+later. Pictures may be copied when they are H.264 4:2:0 in closed GOPs of a modest rate; sound when
+it is AAC-LC without a gap. Whatever looks odd is encoded instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import av.error
+
+from media.cmaf import AudioTrack, Sample, VideoTrack, avc_codec_name, build_init_segment
+from media.vod.info import AudioInfo, CopyInfo, VideoInfo
+from media.vod.ladder import RATE_COPIED_MAX, SHORT_SIDE_COPIED_MAX, Rung, decide_bitrate_bps
+from media.vod.records import AUDIO_FRAME_SAMPLES, AUDIO_TRACK, INIT_NAME, TrackRecord
+from media.vod.source import open_media
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+SEGMENT_S_MIN = 4
+GOP_S_MAX = 8
+FPS_COPIED_MAX = 60
+SIZE_BYTES_MAX = 4 << 30
+"""Beyond it the look at every packet would take longer than the wait it spares."""
+CONTAINERS = ("mov", "matroska")
+SOUND_CODEC_NAME = "mp4a.40.2"
+SOUND_RATES_HZ = (44_100, 48_000)
+LATE_S_MAX = Fraction(1, 10)
+SHORT_S_MAX = Fraction(1, 2)
+AVC_CONFIG_VERSION = 1
+NAL_IDR = 5
+NAL_SLICES = range(1, 6)
+
+
+class CopyImpossible(Exception):
+    """The source has something that a copy would pass on wrongly; the text says what."""
+
+
+@dataclass(frozen=True)
+class CutSegment:
+    """Packets of one segment; ticks of the source's own clock, from the video's beginning."""
+
+    number: int
+    start_ticks: int
+    samples: tuple[Sample, ...]
+
+    @property
+    def duration_ticks(self) -> int:
+        """How long it lasts."""
+        return sum(sample.duration_ticks for sample in self.samples)
+
+
+@dataclass
+class Cutter:
+    """Collects one stream's packets, one held back until the next tells how long it lasts."""
+
+    stream: VideoStream | AudioStream
+    origin_s: Fraction
+    delay_ticks: int = 0
+    last_duration_ticks: int = 1
+    _held: Packet[Stream] | None = None
+    _samples: list[Sample] = field(default_factory=list)
+    _start_ticks: int = 0
+    _next_ticks: int = 0
+    _number: int = 0
+
+    @property
+    def config(self) -> bytes:
+        """The stream's avcC or AudioSpecificConfig."""
+        return self.stream.codec_context.extradata or b""
+
+    @property
+    def timescale(self) -> int:
+        """Ticks per second; raises CopyImpossible for a clock of another kind."""
+        time_base = self.stream.time_base
+        if time_base is None or time_base.numerator != 1:
+            raise CopyImpossible("an odd clock")
+        return time_base.denominator
+
+    def add(self, packet: Packet[Stream]) -> CutSegment | None:
+        """Take the next packet; return the segment that it closed."""
+        if packet.pts is None or packet.dts is None or packet.is_corrupt:
+            raise CopyImpossible("a packet without times, or damaged")
+        if packet.has_sidedata("new_extradata"):
+            raise CopyImpossible("parameters change midway")
+        held = self._held
+        if held is None:
+            self._begin(packet)
+        else:
+            assert held.dts is not None, "checked when it came"
+            self._append(held, packet.dts - held.dts)
+        closed = self._check(packet)
+        self._held = packet
+        return self._cut() if closed else None
+
+    def finish(self) -> CutSegment | None:
+        """Return what was still open."""
+        if self._held is None:
+            return None
+        self._append(self._held, self._held.duration or self.last_duration_ticks)
+        self._held = None
+        return self._cut()
+
+    def _begin(self, packet: Packet[Stream]) -> None:
+        assert packet.pts is not None, "checked when it came"
+        assert packet.dts is not None, "checked when it came"
+        shown = packet.pts - round(self.origin_s * self.timescale)
+        self.delay_ticks = packet.pts - packet.dts + max(0, -shown)
+        self._start_ticks = self._next_ticks = packet.dts - packet.pts + shown + self.delay_ticks
+
+    def _append(self, packet: Packet[Stream], duration_ticks: int) -> None:
+        if duration_ticks <= 0:
+            raise CopyImpossible("decoding times do not rise")
+        assert packet.pts is not None, "checked when it came"
+        assert packet.dts is not None, "checked when it came"
+        offset = packet.pts - packet.dts
+        self._samples.append(Sample(bytes(packet), duration_ticks, offset, packet.is_keyframe))
+        self._next_ticks += duration_ticks
+        self.last_duration_ticks = duration_ticks
+
+    def _check(self, packet: Packet[Stream]) -> bool:
+        """Whether a new segment begins with this packet; raises CopyImpossible."""
+        raise NotImplementedError
+
+    def _cut(self) -> CutSegment:
+        segment = CutSegment(self._number, self._start_ticks, tuple(self._samples))
+        self._number += 1
+        self._start_ticks, self._samples = self._next_ticks, []
+        return segment
+
+
+class PictureCutter(Cutter):
+    """H.264: a segment begins with an IDR frame, and no frame before it is shown after it."""
+
+    _gop_ticks: int = 0
+    _gop_pts: int = 0
+    _shown_to: int | None = None
+
+    def _check(self, packet: Packet[Stream]) -> bool:
+        pts = packet.pts or 0
+        if packet.is_discard:
+            raise CopyImpossible("an edit list leaves frames out")
+        is_first = self._shown_to is None
+        if packet.is_keyframe:
+            if not self._is_idr(bytes(packet)):
+                raise CopyImpossible("an open GOP")
+            if self._shown_to is not None and self._shown_to >= pts:
+                raise CopyImpossible("frames are shown after a keyframe that came later")
+            self._gop_pts, self._gop_ticks = pts, self._next_ticks
+        elif is_first:
+            raise CopyImpossible("it does not begin with a keyframe")
+        elif pts < self._gop_pts:
+            raise CopyImpossible("an open GOP")
+        elif self._next_ticks - self._gop_ticks > GOP_S_MAX * self.timescale:
+            raise CopyImpossible("keyframes are too far apart")
+        self._shown_to = max(pts, self._shown_to or pts)
+        length = self._next_ticks - self._start_ticks
+        return packet.is_keyframe and length >= SEGMENT_S_MIN * self.timescale
+
+    def _is_idr(self, data: bytes) -> bool:
+        """Look at the first slice; lengths before each NAL unit as avcC says (-15 §5.3.3)."""
+        length_bytes = (self.config[4] & 3) + 1
+        at = 0
+        while at + length_bytes < len(data):
+            kind = data[at + length_bytes] & 31
+            if kind in NAL_SLICES:
+                return kind == NAL_IDR
+            at += length_bytes + int.from_bytes(data[at : at + length_bytes], "big")
+        return False
+
+
+class SoundCutter(Cutter):
+    """AAC: any packet may begin a segment; there must be no gap between two."""
+
+    def _check(self, packet: Packet[Stream]) -> bool:
+        if self._samples and self._samples[-1].duration_ticks != AUDIO_FRAME_SAMPLES:
+            raise CopyImpossible("the sound has gaps")
+        # What an encoder writes first only primes the decoder; our own edit list hides it again.
+        if packet.is_discard and (packet.pts or 0) >= round(self.origin_s * self.timescale):
+            raise CopyImpossible("an edit list leaves sound out")
+        return self._next_ticks - self._start_ticks >= SEGMENT_S_MIN * self.timescale
+
+
+@dataclass(frozen=True)
+class Span:
+    """From the first to the last moment, in the source's clock."""
+
+    origin_s: Fraction
+    end_s: Fraction
+
+
+def find_copyable(
+    path: Path, video: VideoInfo, audio: AudioInfo | None, span: Span
+) -> CopyInfo | None:
+    """What of the source can be copied, by trying it; None when the picture cannot be."""
+    if path.stat().st_size > SIZE_BYTES_MAX or not _may_copy_picture(video):
+        return None
+    with open_media(path) as container:
+        copies_sound = audio is not None and _may_copy_sound(container, audio)
+        try:
+            _try(container, video, span.origin_s)
+        except (CopyImpossible, av.error.FFmpegError):
+            return None
+    if copies_sound and audio is not None:
+        with open_media(path) as container:
+            copies_sound = _fits(container, audio, span)
+    return CopyInfo(sound=copies_sound)
+
+
+def iter_cuts(container: InputContainer, cutters: list[Cutter]) -> Iterator[tuple[int, CutSegment]]:
+    """Segments of the cutters' streams as they close, each with its cutter's place in the list."""
+    places = {cutter.stream.index: place for place, cutter in enumerate(cutters)}
+    for packet in container.demux(*[cutter.stream for cutter in cutters]):
+        if packet.size == 0:
+            continue  # the demuxer's mark of the end
+        place = places[packet.stream_index]
+        segment = cutters[place].add(packet)
+        if segment is not None:
+            yield place, segment
+    for place, cutter in enumerate(cutters):
+        segment = cutter.finish()
+        if segment is not None:
+            yield place, segment
+
+
+def open_picture(container: InputContainer, video: VideoInfo, origin_s: Fraction) -> PictureCutter:
+    """A cutter of the probed picture; raises CopyImpossible."""
+    stream = cast("VideoStream", container.streams[video.stream_index])
+    config = stream.codec_context.extradata or b""
+    if len(config) < 7 or config[0] != AVC_CONFIG_VERSION:
+        raise CopyImpossible("no avcC configuration")
+    return PictureCutter(stream, origin_s)
+
+
+def open_sound(container: InputContainer, audio: AudioInfo, origin_s: Fraction) -> SoundCutter:
+    """A cutter of the probed sound."""
+    return SoundCutter(cast("AudioStream", container.streams[audio.stream_index]), origin_s)
+
+
+def open_cutters(
+    container: InputContainer, video: VideoInfo, audio: AudioInfo | None, origin_s: Fraction
+) -> list[Cutter]:
+    """The picture's cutter, and the sound's when there is one to copy."""
+    cutters: list[Cutter] = [open_picture(container, video, origin_s)]
+    return [*cutters, open_sound(container, audio, origin_s)] if audio else cutters
+
+
+def describe_copies(
+    cutters: list[Cutter], rung: Rung, audio: AudioInfo | None
+) -> tuple[TrackRecord, ...]:
+    """The records of the tracks, without their segments."""
+    picture = TrackRecord(
+        track=rung.name,
+        codec=avc_codec_name(cutters[0].config),
+        init_name=INIT_NAME,
+        timescale=cutters[0].timescale,
+        segments=(),
+        width=rung.width,
+        height=rung.height,
+    )
+    if audio is None:
+        return (picture,)
+    sound = TrackRecord(
+        track=AUDIO_TRACK,
+        codec=SOUND_CODEC_NAME,
+        init_name=INIT_NAME,
+        timescale=cutters[1].timescale,
+        segments=(),
+        channels=audio.channels,
+    )
+    return picture, sound
+
+
+def build_inits(
+    cutters: list[Cutter], video: VideoInfo, audio: AudioInfo | None
+) -> tuple[bytes, ...]:
+    """Init segments of cutters that have cut everything."""
+    picture = VideoTrack(
+        timescale=cutters[0].timescale,
+        width=video.width,
+        height=video.height,
+        config=cutters[0].config,
+        delay_ticks=cutters[0].delay_ticks,
+    )
+    if audio is None:
+        return (build_init_segment(picture),)
+    sound = AudioTrack(
+        codec="aac",
+        timescale=cutters[1].timescale,
+        sample_rate_hz=audio.sample_rate_hz,
+        channels=audio.channels,
+        config=cutters[1].config,
+        bitrate_bps=cutters[1].stream.codec_context.bit_rate or 0,
+        delay_ticks=cutters[1].delay_ticks,
+    )
+    return build_init_segment(picture), build_init_segment(sound)
+
+
+def _may_copy_picture(video: VideoInfo) -> bool:
+    if video.codec != "h264" or video.pix_fmt != "yuv420p" or video.color_matrix != "bt709":
+        return False
+    is_plain = video.rotation_deg == 0 and not video.mirrored and video.sar == 1
+    sides = (video.width, video.height)
+    is_plain = is_plain and sides == (video.coded_width, video.coded_height)
+    if not is_plain or video.is_hdr or video.is_interlaced or video.is_full_range:
+        return False
+    if min(sides) > SHORT_SIDE_COPIED_MAX or any(side % 2 for side in sides):
+        return False
+    if video.fps > FPS_COPIED_MAX:
+        return False
+    rate_bps_max = RATE_COPIED_MAX * decide_bitrate_bps(
+        video.width * video.height, float(video.fps)
+    )
+    return video.bit_rate_bps is not None and video.bit_rate_bps <= rate_bps_max
+
+
+def _may_copy_sound(container: InputContainer, audio: AudioInfo) -> bool:
+    stream = cast("AudioStream", container.streams[audio.stream_index])
+    context = stream.codec_context
+    return (
+        audio.codec == "aac"
+        and context.profile == "LC"
+        and audio.channels <= 2
+        and audio.sample_rate_hz in SOUND_RATES_HZ
+        and stream.time_base == Fraction(1, audio.sample_rate_hz)
+        and bool(context.extradata)
+    )
+
+
+def _try(container: InputContainer, video: VideoInfo, origin_s: Fraction) -> None:
+    """Cut the picture and forget it; raises CopyImpossible."""
+    if not container.format.name.startswith(CONTAINERS):
+        raise CopyImpossible("not a container whose times are exact")
+    for _segment in iter_cuts(container, [open_picture(container, video, origin_s)]):
+        pass
+
+
+def _fits(container: InputContainer, audio: AudioInfo, span: Span) -> bool:
+    """Whether the sound has no gap and is there from the picture's beginning to its end."""
+    cutter = open_sound(container, audio, span.origin_s)
+    last_ticks = 0
+    try:
+        for _place, segment in iter_cuts(container, [cutter]):
+            if segment.number == 0:
+                shown = segment.start_ticks - cutter.delay_ticks
+                if shown > LATE_S_MAX * cutter.timescale:
+                    return False
+            last_ticks = segment.start_ticks + segment.duration_ticks - cutter.delay_ticks
+    except (CopyImpossible, av.error.FFmpegError):
+        return False
+    return abs(span.end_s - span.origin_s - Fraction(last_ticks, cutter.timescale)) <= SHORT_S_MAX

@@ -1,0 +1,113 @@
+"""A source that fits is passed on as it is: the same frames at the same moments, or not at all."""
+
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from media.vod.info import CopyInfo
+from media.vod.probe import probe_file
+from storage.objects import ObjectStore
+from tests.media.vod.clips import Made, run_ffmpeg, transcode, write_playlists
+from tests.media.vod.test_playback import ask_ffprobe, folder_of
+
+pytestmark = pytest.mark.media
+
+BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
+H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-pix_fmt", "yuv420p", *BT709)
+AAC = ("-c:a", "aac", "-ac", "2", "-b:a", "96k")
+
+
+def film(path: Path, *video: str, size: str = "320x180") -> Path:
+    """Render a picture and a tone, encoded as the arguments say."""
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", f"testsrc2=s={size}:r=10:d=11"),
+        *("-f", "lavfi", "-i", "sine=d=11:r=44100"),
+        *(video or (*H264, "-g", "20")),
+        *AAC,
+        path,
+    )
+    return path
+
+
+def moments(data: bytes) -> list[Fraction]:
+    """When each frame is shown."""
+    with av.open(io.BytesIO(data)) as container:
+        return [frame.pts * frame.time_base for frame in container.decode(video=0)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("copied")
+
+
+@pytest.fixture(scope="module")
+def source(folder: Path) -> Path:
+    return film(folder / "a.mp4", size="640x360")
+
+
+@pytest.fixture(scope="module")
+def made(source: Path, folder: Path) -> Made:
+    return transcode(source, ObjectStore.open(f"file://{folder}/objects"))
+
+
+def test_a_fitting_source_is_its_own_top_rung_frame_by_frame(made: Made, source: Path):
+    assert made.plan.info.copyable == CopyInfo(sound=True)
+    assert [task.task_id for task in made.plan.tasks][:1] == ["copy"]
+    assert "audio" not in {task.task_id for task in made.plan.tasks}
+    copied = made.tracks["360p"]
+    lengths_s = [segment.duration_ticks / copied.parts[0].timescale for segment in copied.segments]
+    assert lengths_s == [4, 4, 3]
+    shown = moments(made.bytes_of("360p"))
+    assert shown == moments(source.read_bytes())
+    assert shown[0] == 0
+    with av.open(str(source)) as original:
+        packets = [bytes(packet) for packet in original.demux(video=0) if packet.size]
+    with av.open(io.BytesIO(made.bytes_of("360p"))) as copy:
+        assert [bytes(packet) for packet in copy.demux(video=0) if packet.size] == packets
+
+
+def test_the_copied_sound_begins_and_ends_with_the_picture(made: Made):
+    with av.open(io.BytesIO(made.bytes_of("audio"))) as copy:
+        samples = sum(frame.samples for frame in copy.decode(audio=0))
+    assert samples / 44_100 == pytest.approx(11, abs=0.05)
+    assert made.tracks["audio"].parts[0].codec == "mp4a.40.2"
+
+
+def test_a_copy_plays_beside_encoded_rungs(made: Made):
+    write_playlists(made.plan, made.records, made.store)
+    found = ask_ffprobe(folder_of(made.store) / "master.m3u8", "-show_programs", "-show_streams")
+    assert len(found["programs"]) == 2
+    counted = ask_ffprobe(folder_of(made.store) / "360p.m3u8", "-count_frames", "-show_streams")
+    assert counted["streams"][0]["nb_read_frames"] == "110"
+
+
+@pytest.mark.parametrize(
+    "video",
+    [
+        (*H264, "-g", "20", "-x264-params", "open-gop=1:scenecut=0", "-bf", "3"),
+        (*H264, "-g", "100", "-x264-params", "scenecut=0"),
+        ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv444p", *BT709),
+        ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p",
+         "-colorspace", "smpte170m"),
+        ("-c:v", "libx264", "-b:v", "9M", "-minrate", "9M", "-bufsize", "1M", "-x264-params",
+         "nal-hrd=cbr", "-pix_fmt", "yuv420p", *BT709),
+        ("-c:v", "mpeg4",),
+    ],
+    ids=["open-gop", "rare-keyframes", "444", "sd-colours", "heavy", "mpeg4"],
+)  # fmt: skip
+def test_what_does_not_fit_is_encoded(video: tuple[str, ...], tmp_path: Path):
+    assert probe_file(film(tmp_path / "a.mp4", *video)).copyable is None
+
+
+def test_sound_that_cannot_be_copied_is_encoded_beside_the_copied_picture(
+    tmp_path: Path, objects: ObjectStore
+):
+    path = film(tmp_path / "a.mp4")
+    run_ffmpeg("-i", path, "-c:v", "copy", "-c:a", "aac", "-ac", "6", tmp_path / "b.mp4")
+    made = transcode(tmp_path / "b.mp4", objects)
+    assert made.plan.info.copyable == CopyInfo(sound=False)
+    assert made.tracks["180p"].is_whole
+    assert made.tracks["audio"].parts[0].channels == 2
