@@ -209,6 +209,8 @@ class EphemeralBus:
         self._on_return = on_return
         self._wanted: set[str] = set()
         self._changes = asyncio.Event()
+        self._followed = asyncio.Event()
+        """Set when the connection's subscriptions were changed, or cannot be any more."""
         self._task: asyncio.Task[None] | None = None
         self.is_connected = False
 
@@ -259,12 +261,14 @@ class EphemeralBus:
     async def _listen(self, pubsub: PubSub) -> None:
         """Follow the wanted set and hand over messages until the connection fails."""
         follower = asyncio.create_task(self._follow_wanted(pubsub), name="bus-subscriptions")
+        follower.add_done_callback(lambda _follower: self._followed.set())
         try:
             while True:
                 if follower.done():
                     follower.result()
                 if not pubsub.subscribed:
-                    await asyncio.sleep(0.01)
+                    self._followed.clear()
+                    await self._followed.wait()
                     continue
                 message = await pubsub.get_message(timeout=BUS_SILENCE_S)
                 if message is None:
@@ -291,6 +295,7 @@ class EphemeralBus:
                 if surplus:
                     await pubsub.unsubscribe(*surplus)
             current = (current | missing) - surplus
+            self._followed.set()
             await self._changes.wait()
 
 

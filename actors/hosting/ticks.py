@@ -1,7 +1,7 @@
 """Writes what objects of one kind accepted: one statement per tick for all of them.
 
 `host.py` owns one `TickWriter` per kind; a writer has one tick out at a time. What comes meanwhile
-gathers for the next, and ticks keep a pace of at most 70 ms that follows the load, so that a busy
+gathers for the next, and ticks keep a pace of at most 80 ms that follows the load, so that a busy
 time shares commits and frames; a quiet host writes at once, or nothing. When nobody knows whether
 a tick was stored, the writer waits for its own writes to end, then compares with storage.
 """
@@ -34,12 +34,12 @@ ROWS_PER_TICK_MAX = 500
 ROWS_PER_OBJECT_MAX = 100
 PAUSE_S = 0.2
 UNSETTLED_MAX = 10_000
-TICK_MAX_S = 0.07
+TICK_MAX_S = 0.08
 TICK_FOR_ROWS_MAX_S = 0.05
 TICK_PER_ROW_S = 0.001
 """At 20 rows a second a tick lasts 20 ms, from 50 rows a second on the longest."""
-TICK_PER_VIEWER_S = 0.000_07
-"""Each viewer costs its edge a write per frame: rooms of 1,000 get 14 frames a second at most."""
+TICK_PER_VIEWER_S = 0.000_08
+"""Each viewer costs its edge a write per frame: rooms of 1,000 get 12.5 frames a second at most."""
 RATE_OVER_S = 1.0
 
 

@@ -13,6 +13,7 @@ import socket
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from kit.metrics import SOCKETS_DROPPED, SOCKETS_HELD_BACK
 from serve_apps.access.identity import Identity
@@ -43,6 +44,9 @@ class Follower(ABC):
 
     Lists of channels are lists: nearly always empty or of one, and an empty set takes 216 bytes.
     """
+
+    WRAPS: ClassVar[bool] = True
+    """Whether a text frame leaves otherwise than it is."""
 
     transport: asyncio.Transport
     member: Member | None = None
@@ -81,15 +85,20 @@ class Follower(ABC):
         return self.transport.get_write_buffer_size()
 
     def send(self, frame: bytes) -> bool:
-        """Write a frame; False when the follower lags or is gone, and it was not written."""
-        if not self.is_open or self.lagging_since_s is not None:
+        """Write a frame; False when the follower lags or is gone, and it was not written.
+
+        Once per follower and frame: what other methods say in a line of their own stands here.
+        """
+        transport = self.transport
+        is_gone = self._closing is not None or transport.is_closing()
+        if is_gone or self.lagging_since_s is not None:
             return False
-        unread = self.transport.get_write_buffer_size()
-        if unread + len(frame) > UNREAD_BYTES_MAX:
+        unread = transport.get_write_buffer_size() + len(frame)
+        if unread > UNREAD_BYTES_MAX:
             self._begin_lag()
             return False
-        self.transport.write(self._wrap(frame))
-        if unread + len(frame) > LAG_BYTES and self.unread_bytes > LAG_BYTES:
+        transport.write(self._wrap(frame) if self.WRAPS else frame)
+        if unread > LAG_BYTES and self.unread_bytes > LAG_BYTES:
             self._begin_lag()
         return True
 

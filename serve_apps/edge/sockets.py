@@ -14,6 +14,7 @@ class Socket(Follower):
     """One WebSocket."""
 
     __slots__ = ("_response",)
+    WRAPS = False
 
     def __init__(self, response: web.WebSocketResponse, transport: asyncio.Transport) -> None:
         super().__init__(transport)

@@ -88,6 +88,17 @@ async def test_an_unsubscribed_channel_falls_silent(
     assert {message.channel for message in heard} == {"b"}
 
 
+async def test_a_bus_that_follows_nothing_any_more_follows_again(
+    cache: Cache, bus: EphemeralBus, heard: list[Ephemeral]
+) -> None:
+    for channel in ("a", "b"):
+        bus.subscribe([channel])
+        await publish_until_heard(cache, heard, channel)
+        bus.unsubscribe([channel])
+        await asyncio.sleep(0.05)
+        heard.clear()
+
+
 async def test_the_bus_comes_back_after_its_connection_was_killed(
     cache: Cache, bus: EphemeralBus, heard: list[Ephemeral], cache_url: str
 ) -> None:

@@ -51,7 +51,7 @@ def test_the_pace_falls_back_when_the_load_is_over():
 
 
 @pytest.mark.parametrize(
-    ("audience", "tick_s"), [(100, 0.007), (500, 0.035), (1_000, TICK_MAX_S), (50_000, TICK_MAX_S)]
+    ("audience", "tick_s"), [(100, 0.008), (500, 0.04), (1_000, TICK_MAX_S), (50_000, TICK_MAX_S)]
 )
 def test_the_tick_grows_with_those_who_are_shown_it(audience: int, tick_s: float):
     pace = Pace()
