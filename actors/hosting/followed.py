@@ -146,11 +146,14 @@ class Followed:
             with contextlib.suppress(LinkLost):
                 self.link.send(Tell(self.key, command))
 
-    def keep_told(self, slot: str, command: Any) -> None:
-        """Tell the owner now, and every later owner, until the slot is told anew or dropped."""
+    def keep_told(self, slot: str, command: Any, change: Any = None) -> None:
+        """Tell the owner now, and every later owner, until the slot is told anew or dropped.
+
+        An owner that knows what stood in the slot until now needs the `change` alone.
+        """
         if self._standing.get(slot) != command:
             self._standing[slot] = command
-            self.tell(command)
+            self.tell(command if change is None else change)
 
     def find_told(self, slot: str) -> Any | None:
         """Return what stands in a slot."""

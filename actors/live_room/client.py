@@ -22,7 +22,6 @@ from actors.live_room.messages import (
     ReactionSend,
     TypingSend,
     ViewersReport,
-    Way,
 )
 from kit.errors import AppError
 from storage.hosts import HostEntry
@@ -119,11 +118,13 @@ class RoomClient:
         if room is not None:
             room.tell(ReactionSend(speaker, reaction))
 
-    def report_viewers(self, room_id: uuid.UUID, ways: dict[Way, int]) -> None:
-        """Say how many distinct watchers this edge has in an opened room, by their way."""
+    def report_viewers(
+        self, room_id: uuid.UUID, whole: ViewersReport, change: ViewersReport | None = None
+    ) -> None:
+        """Say who watches an opened room here; `change`: what is new of it since the last time."""
         room = self._hosts.find_followed(ObjectKey(ROOM, room_id))
         if room is not None:
-            room.keep_told(VIEWERS, ViewersReport(ways))
+            room.keep_told(VIEWERS, whole, change)
 
     def report_publisher(self, room_id: uuid.UUID, publisher: PublisherUp) -> None:
         """Say that media enters an opened room here."""

@@ -52,6 +52,9 @@ class Way(enum.StrEnum):
     """They follow the room without a picture."""
 
 
+PERSON_BYTES = 16
+"""A person's id as it stands in a report of viewers."""
+
 # From an edge
 
 
@@ -81,9 +84,16 @@ class ReactionSend(Message, frozen=True):
 
 
 class ViewersReport(Message, frozen=True):
-    """How many distinct watchers this edge has in the room, by the way the picture takes."""
+    """Who watches the room at this edge: how many strangers, and which people.
 
-    ways: dict[Way, int]
+    People are ids of `PERSON_BYTES`, one after another, by the best way they have here. `is_whole`:
+    that is all of them; else they came or changed their way since the last report, `gone` left.
+    """
+
+    strangers: dict[Way, int]
+    people: dict[Way, bytes] = msgspec.field(default_factory=dict)
+    gone: bytes = b""
+    is_whole: bool = True
 
 
 class PublisherUp(Message, frozen=True):

@@ -7,7 +7,7 @@ are stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from actors.hosting.effects import Effect, Finish, Requester, Show, Signal
@@ -21,9 +21,9 @@ from actors.live_room.messages import (
     PublisherUp,
     SessionEnd,
     ViewersReport,
-    Way,
 )
 from actors.live_room.talk import TALK_COMMANDS, Talk
+from actors.live_room.viewers import Viewers
 from kit.events import EventName
 
 INTERRUPTED_MAX_S = 60.0
@@ -53,9 +53,7 @@ class Room:
         self._viewers_peak = facts.viewers_peak
         self._terms = terms
         self.talk = Talk(facts, chat or ChatState(), history, terms)
-        self._viewers: dict[str, dict[Way, int]] = {}
-        self._ways = _add_up(())
-        """The sum of what edges report; another one after each change."""
+        self._viewers = Viewers(facts.owner_id)
         self._shown: tuple[dict[str, int], int] | None = None
         self._count_due_s = 0.0
         now_s = terms.clock.monotonic_s()
@@ -83,7 +81,7 @@ class Room:
     @property
     def audience(self) -> int:
         """How many watch."""
-        return sum(self._ways.values())
+        return sum(self._viewers.ways.values())
 
     def get_counts(self) -> dict[str, Any]:
         """Return the present viewers, how they watch, and publishers."""
@@ -110,7 +108,7 @@ class Room:
                 self.log, requester, command, is_ended=is_ended, viewers=viewers
             )
         if isinstance(command, ViewersReport):
-            return self.report_viewers(link, command.ways)
+            return self.report_viewers(link, command)
         if isinstance(command, PublisherUp):
             return self.connect_publisher(Origin(link, command.session_id, command.edge))
         if isinstance(command, PublisherDown):
@@ -118,14 +116,10 @@ class Room:
         assert isinstance(command, LiveEnd), "the kind's commands are all handled here"
         return self.end(command.reason, requester)
 
-    def report_viewers(self, link: str, ways: dict[Way, int]) -> list[Effect]:
-        """Take an edge's count of distinct watchers."""
-        if any(ways.values()):
-            self._viewers[link] = ways
-        else:
-            self._viewers.pop(link, None)
-        self._ways = _add_up(self._viewers.values())
-        self._viewers_peak = max(self._viewers_peak, sum(self._ways.values()))
+    def report_viewers(self, link: str, report: ViewersReport) -> list[Effect]:
+        """Take who watches at an edge."""
+        self._viewers.report(link, report)
+        self._viewers_peak = max(self._viewers_peak, self.audience)
         return []
 
     def connect_publisher(self, origin: Origin) -> list[Effect]:
@@ -161,8 +155,7 @@ class Room:
 
     def forget_link(self, link: str) -> list[Effect]:
         """An edge is out of reach: its viewers do not count, its publisher gets a grace."""
-        self._viewers.pop(link, None)
-        self._ways = _add_up(self._viewers.values())
+        self._viewers.forget(link)
         if self._origin is not None and self._origin.link == link:
             self._origin = None
             self._interrupt_due_s = self._terms.clock.monotonic_s() + ORIGIN_GRACE_S
@@ -206,7 +199,7 @@ class Room:
     @property
     def _present(self) -> tuple[dict[str, int], int]:
         """Viewers by their way, and publishers."""
-        return self._ways, 0 if self._origin is None else 1
+        return self._viewers.ways, 0 if self._origin is None else 1
 
     @property
     def _planned(self) -> RoomStatus:
@@ -248,14 +241,6 @@ class Room:
         )
         body = {"status": str(status), "reason": reason}
         self.log.add(Draft(self._terms.make_id(), "state", body, requesters or [], change=change))
-
-
-def _add_up(reports: Iterable[Mapping[Way, int]]) -> dict[str, int]:
-    ways = {str(way): 0 for way in Way}
-    for report in reports:
-        for way, count in report.items():
-            ways[way] += count
-    return ways
 
 
 def _end_session(origin: Origin) -> Signal:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
 
 from actors.hosting.core import ObjectKey
-from actors.hosting.messages import EntryLine, Opened
+from actors.hosting.messages import EntryLine
 from actors.live_room.chat_state import MESSAGE_DELETED
 from actors.live_room.client import RoomClient
-from actors.live_room.messages import Way
+from actors.live_room.messages import ViewersReport, Way
 from serve_apps.edge.channel_mirrors import ChannelMirror, History, MirrorShelf
 from serve_apps.edge.socket_frames import write_durable_event
 
@@ -27,33 +28,44 @@ REPORT_EVERY_S = 0.2
 class Watchers:
     """Distinct watchers of a room on this edge.
 
-    Somebody who is signed in counts once, however many sockets and players they have open, and as
-    watching when one of them is a player; the owner does not count. Strangers cannot be told
+    Somebody who is signed in is one, however many sockets and players they have open, and watches
+    when one of them is a player; the room counts them once over all edges. Strangers cannot be told
     apart, and a page opens one socket and one player: sockets beyond the players are chat alone.
     """
 
-    owner_id: uuid.UUID | None = None
     people: dict[uuid.UUID, Counter[Way]] = field(default_factory=dict)
     strangers: Counter[Way] = field(default_factory=Counter)
+    _changed: set[uuid.UUID] = field(default_factory=set)
+    """People who may watch in another way than was last reported."""
 
     def add(self, user_id: uuid.UUID | None, way: Way, change: int) -> None:
         """Count a socket (`CHAT`) or a player in (+1) or out (-1)."""
         if user_id is None:
             self.strangers[way] += change
             return
+        self._changed.add(user_id)
         ways = self.people.setdefault(user_id, Counter())
         ways[way] += change
         if not +ways:
             del self.people[user_id]
 
-    def count(self) -> dict[Way, int]:
-        """Return the present numbers."""
+    def take_reports(self) -> tuple[ViewersReport, ViewersReport]:
+        """Return who watches, and what of it is new since this was last asked."""
+        changed, self._changed = self._changed, set()
         watching = self.strangers[Way.WEBRTC]
-        counts = {Way.WEBRTC: watching, Way.CHAT: max(0, self.strangers[Way.CHAT] - watching)}
-        for user_id, ways in self.people.items():
-            if user_id != self.owner_id:
-                counts[Way.WEBRTC if ways[Way.WEBRTC] > 0 else Way.CHAT] += 1
-        return counts
+        strangers = {Way.WEBRTC: watching, Way.CHAT: max(0, self.strangers[Way.CHAT] - watching)}
+        gone = b"".join(user_id.bytes for user_id in changed if user_id not in self.people)
+        whole = ViewersReport(strangers, self._name(self.people))
+        new = self._name(changed & self.people.keys())
+        return whole, ViewersReport(strangers, new, gone, is_whole=False)
+
+    def _name(self, people: Iterable[uuid.UUID]) -> dict[Way, bytes]:
+        """Write people by the best way they have."""
+        named: dict[Way, list[bytes]] = {way: [] for way in Way}
+        for user_id in people:
+            way = Way.WEBRTC if self.people[user_id][Way.WEBRTC] > 0 else Way.CHAT
+            named[way].append(user_id.bytes)
+        return {way: b"".join(ids) for way, ids in named.items()}
 
 
 class RoomMirror(ChannelMirror):
@@ -66,11 +78,6 @@ class RoomMirror(ChannelMirror):
         self.watchers = Watchers()
         self._client = client
         self._reporting: asyncio.TimerHandle | None = None
-
-    def be_opened(self, opened: Opened) -> None:
-        """Take the room's position, and whose it is."""
-        self.watchers.owner_id = uuid.UUID(opened.facts["owner_id"])
-        super().be_opened(opened)
 
     def add_entries(self, entries: list[EntryLine]) -> None:
         """Keep entries and show them; what a deleted line said is forgotten."""
@@ -94,7 +101,7 @@ class RoomMirror(ChannelMirror):
 
     def _report(self) -> None:
         self._reporting = None
-        self._client.report_viewers(self.key.id, self.watchers.count())
+        self._client.report_viewers(self.key.id, *self.watchers.take_reports())
 
     def _blank(self, offset: int) -> None:
         """Forget what a deleted line said: whoever comes later gets its number alone."""

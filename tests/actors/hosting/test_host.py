@@ -12,7 +12,7 @@ import pytest
 from actors.hosting.followed import RequestFailed
 from actors.hosting.messages import API, Stored
 from actors.live_room.client import RoomClient
-from actors.live_room.messages import PublisherUp, Way
+from actors.live_room.messages import PublisherUp, ViewersReport, Way
 from kit.settings import LimitSettings, Settings
 from storage.database import Database
 from storage.hosts import fence_host, list_live_hosts
@@ -246,7 +246,7 @@ async def test_a_publisher_makes_the_room_live_and_its_loss_is_written_down(
         client.open_room(cast.room_id)
         await wait_until(lambda: bool(heard.opened))
         client.report_publisher(cast.room_id, PublisherUp("s1", {"edge": "http://e"}))
-        client.report_viewers(cast.room_id, {Way.WEBRTC: 2})
+        client.report_viewers(cast.room_id, ViewersReport({Way.WEBRTC: 2}))
         await wait_until(lambda: heard.statuses(cast.room_id) == ["live"])
         counts = {"viewers": 2, "ways": {"webrtc": 2, "chat": 0}, "publishers": 1}
         await wait_until(lambda: ("viewer_count", counts) in heard.shown)

@@ -17,7 +17,7 @@ from actors.hosting.postgres import PostgresStore
 from actors.link.frames import LinkPeer
 from actors.live_room.client import RoomClient
 from actors.live_room.kind import make_room_kind
-from actors.live_room.messages import Way
+from actors.live_room.messages import ViewersReport, Way
 from actors.live_room.review import Question, Verdict
 from kit.settings import LimitSettings, Settings
 from serve_apps.hosting import KINDS
@@ -221,7 +221,7 @@ async def test_a_host_tells_an_operator_what_it_runs_a_page_at_a_time(
         for room_id in room_ids:
             await say(client, room_id, user_id, "c")
         client.open_room(room_ids[3])
-        client.report_viewers(room_ids[3], {Way.CHAT: 5})
+        client.report_viewers(room_ids[3], ViewersReport({Way.CHAT: 5}))
         async with database.connection() as connection:
             (entry,) = await list_live_hosts(connection)
         found: list[ObjectFacts] = []

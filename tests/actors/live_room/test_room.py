@@ -29,7 +29,7 @@ from actors.live_room.entries import (
     RoomTerms,
     Speaker,
 )
-from actors.live_room.messages import ChatSend, SessionEnd, Way
+from actors.live_room.messages import ChatSend, SessionEnd, ViewersReport, Way
 from actors.live_room.room import INTERRUPTED_MAX_S, ORIGIN_GRACE_S, Room
 from kit.clock import ManualClock
 from kit.errors import AppError
@@ -226,11 +226,11 @@ def test_counts_are_shown_when_they_changed_at_most_once_a_second(clock: ManualC
     room = make_room(clock)
     room.pass_time()
     clock.advance(1)
-    room.report_viewers(EDGE, {Way.WEBRTC: 2, Way.CHAT: 1})
-    room.report_viewers("edge/edge-1/2", {Way.WEBRTC: 2})
+    room.report_viewers(EDGE, ViewersReport({Way.WEBRTC: 2, Way.CHAT: 1}))
+    room.report_viewers("edge/edge-1/2", ViewersReport({Way.WEBRTC: 2}))
     counts = {"viewers": 5, "ways": {"webrtc": 4, "chat": 1}, "publishers": 0}
     assert room.pass_time() == [Show("viewer_count", counts)]
-    room.report_viewers(EDGE, {Way.WEBRTC: 0, Way.CHAT: 1})
+    room.report_viewers(EDGE, ViewersReport({Way.WEBRTC: 0, Way.CHAT: 1}))
     assert room.pass_time() == []
     clock.advance(1)
     counts = {"viewers": 3, "ways": {"webrtc": 2, "chat": 1}, "publishers": 0}

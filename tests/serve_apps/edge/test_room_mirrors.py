@@ -16,6 +16,7 @@ from actors.hosting.core import ObjectKey
 from actors.hosting.messages import EntryLine, Opened
 from actors.live_room.client import RoomClient
 from actors.live_room.messages import Way
+from actors.live_room.viewers import Viewers
 from kit.errors import RateLimited
 from serve_apps.edge.channel_mirrors import RING_MAX
 from serve_apps.edge.followers import LAG_BYTES, UNREAD_BYTES_MAX
@@ -151,25 +152,33 @@ def test_a_channel_has_one_spelling(name: str) -> None:
     assert str(read_channel(f"room:{ROOM}")) == f"room:{ROOM}"
 
 
-def test_watchers_are_people_once_strangers_by_their_larger_half_and_never_the_owner() -> None:
-    owner, ada = uuid.uuid4(), uuid.uuid4()
-    watchers = Watchers(owner_id=owner)
-    watchers.add(owner, Way.CHAT, +1)
-    watchers.add(owner, Way.WEBRTC, +1)
+def test_watchers_are_people_once_and_strangers_by_their_larger_half() -> None:
+    ada = uuid.uuid4()
+    watchers, room = Watchers(), Viewers(uuid.uuid4())
+
+    def count() -> dict[str, int]:
+        """Report what changed, as to the room, and hold it against the whole."""
+        whole, change = watchers.take_reports()
+        room.report("edge", change)
+        fresh = Viewers(uuid.uuid4())
+        fresh.report("edge", whole)
+        assert fresh.ways == room.ways
+        return room.ways
+
     watchers.add(ada, Way.CHAT, +1)
     watchers.add(ada, Way.WEBRTC, +1)
-    for way, count in ((Way.CHAT, 3), (Way.WEBRTC, 2)):
-        for _ in range(count):
+    for way, times in ((Way.CHAT, 3), (Way.WEBRTC, 2)):
+        for _ in range(times):
             watchers.add(None, way, +1)
-    assert watchers.count() == {Way.WEBRTC: 3, Way.CHAT: 1}
+    assert count() == {Way.WEBRTC: 3, Way.CHAT: 1}
     watchers.add(ada, Way.CHAT, -1)
-    assert watchers.count() == {Way.WEBRTC: 3, Way.CHAT: 1}
+    assert count() == {Way.WEBRTC: 3, Way.CHAT: 1}
     watchers.add(ada, Way.CHAT, +1)
     watchers.add(ada, Way.WEBRTC, -1)
-    assert watchers.count() == {Way.WEBRTC: 2, Way.CHAT: 2}
+    assert count() == {Way.WEBRTC: 2, Way.CHAT: 2}
     watchers.add(ada, Way.CHAT, -1)
     watchers.add(None, Way.CHAT, -1)
-    assert watchers.count() == {Way.WEBRTC: 2, Way.CHAT: 0}
+    assert count() == {Way.WEBRTC: 2, Way.CHAT: 0}
 
 
 async def test_a_follower_continues_where_it_left_off_from_memory_or_the_host() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from actors.live_room.messages import Way
+from actors.live_room.messages import ViewersReport, Way
 from kit.settings import Settings
 from serve_apps.api.app import build_app
 from serve_apps.http.state import ApiPorts
@@ -57,11 +57,11 @@ async def test_the_present_viewers_are_shown_wherever_a_live_is(
     ):
         for edge, ways in ((one, {Way.WEBRTC: 4}), (other, {Way.WEBRTC: 1, Way.CHAT: 2})):
             edge.open_room(live_id)
-            edge.report_viewers(live_id, ways)
+            edge.report_viewers(live_id, ViewersReport(ways))
         await wait_for_viewers(read_listed, 7)
         assert (await client.get(f"/v1/live/{live_id}")).json()["viewers"] == 7
         assert (await ada.get("/v1/live/mine"))["items"][0]["viewers"] == 7
-        other.report_viewers(live_id, {Way.WEBRTC: 0, Way.CHAT: 0})
+        other.report_viewers(live_id, ViewersReport({Way.WEBRTC: 0, Way.CHAT: 0}))
         await wait_for_viewers(read_listed, 4)
 
 
