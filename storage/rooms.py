@@ -219,6 +219,18 @@ async def list_messages_before(
     return read_rows(RoomMessage, rows)
 
 
+async def is_line_known(connection: Connection, sender: Sender, since: datetime) -> bool:
+    """Tell whether somebody sent something under this id lately."""
+    return bool(
+        await connection.fetchval(
+            "SELECT true FROM room_messages WHERE room_id = $1 AND user_id = $2"
+            " AND client_id = $3 AND created_at > $4",
+            *sender,
+            since,
+        )
+    )
+
+
 async def list_unowned_rooms(connection: Connection, limit: int) -> list[uuid.UUID]:
     """Return rooms on air that no living host owns: somebody must watch over their end."""
     rows = await connection.fetch(

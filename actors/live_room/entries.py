@@ -156,3 +156,10 @@ def describe_entry(room_id: uuid.UUID, entry: Entry) -> dict[str, Any]:
     if entry.kind == "announcement":
         return {"id": str(entry.id), "room": str(room_id), **body, "at": at}
     return {**body, "at": at}
+
+
+def describe_held(entry: Entry) -> dict[str, Any]:
+    """Return what a held line says, for its author and moderators; nothing once it was decided."""
+    if entry.kind != "message_held" or "text" not in entry.body:
+        return {}
+    return {name: entry.body[name] for name in ("user", "text", "client_id")}

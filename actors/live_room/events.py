@@ -113,10 +113,13 @@ class MemberChanged(Shape, frozen=True):
 
 
 class MessageHeld(Shape, frozen=True):
-    """A line waits for a moderator."""
+    """A line waits for a moderator; history says what it is to its author and to moderators."""
 
     held_id: str
     at: str
+    user: Person | UnsetType = UNSET
+    text: str | UnsetType = UNSET
+    client_id: str | UnsetType = UNSET
 
 
 class HeldRefused(Shape, frozen=True):

@@ -88,13 +88,14 @@ async def load_chat(connection: Connection, room_id: uuid.UUID) -> ChatState:
     held = await list_held(connection, room_id, HELD_MAX)
     return ChatState(
         rules=read_rules(await find_rules(connection, room_id)),
-        members={row.user_id: _read_member(row) for row in members},
+        members={row.user_id: read_row(row) for row in members},
         pins=tuple(await list_pins(connection, room_id)),
         held={row.id: read_held(row.id, row.body) for row in held},
     )
 
 
-def _read_member(row: MemberRow) -> Member:
+def read_row(row: MemberRow) -> Member:
+    """Turn a row of a room's member into what the room remembers."""
     return Member(
         person=Speaker(row.user_id, row.username, row.display_name),
         is_moderator=row.role == "moderator",

@@ -272,7 +272,7 @@ async def announce_in_chat(
     """Announce something."""
 
     async def make(asked: service.Asked) -> Announce:
-        return Announce(asked.by, str(make_id()), body.text)
+        return Announce(asked.by, body.client_id or str(make_id()), body.text)
 
     await service.moderate(ports, user, live_id, "live.announce", make)
 

@@ -112,12 +112,16 @@ class PinRequest(BaseModel):
 
 
 class AnnouncementRequest(BaseModel):
-    """Says something in the room's name."""
+    """Says something in the room's name; the same `client_id` again says it once."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"text": "We start in five minutes."}]}
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"client_id": "9c41-3", "text": "We start in five minutes."}]
+        },
     )
 
+    client_id: str | None = Field(default=None, min_length=1, max_length=64)
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 

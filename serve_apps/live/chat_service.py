@@ -8,15 +8,15 @@ within a transaction.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from actors.live_room.chat_state import ChatState
+from actors.live_room.chat_state import MESSAGE_HELD, ChatState
 from actors.live_room.client import Moderating
 from actors.live_room.entries import Speaker
-from actors.live_room.kind import load_chat
+from actors.live_room.kind import load_chat, read_row
 from actors.live_room.members import Rank, check_rank, decide_rank
 from actors.live_room.messages import Announce, RaidArrive, RaidStart
 from actors.live_room.pointing import PersonUnknown, get_person
@@ -28,7 +28,8 @@ from serve_apps.live.service import get_live
 from storage.audit import AuditDraft, append_audit
 from storage.database import Connection
 from storage.lives import LiveRow
-from storage.room_rules import HeldRow, MemberRow, list_held, list_members
+from storage.room_rules import HeldRow, MemberRow, find_member, list_held, list_members
+from storage.rooms import RoomMessage, is_line_known
 from storage.users import find_card
 from storage.viewers import read_viewer_counts
 
@@ -91,6 +92,25 @@ async def list_review(
     return await list_held(connection, live_id, HELD_MAX)
 
 
+async def find_revealed(
+    connection: Connection,
+    viewer: Identity | None,
+    live: LiveRow,
+    messages: Sequence[RoomMessage],
+) -> set[uuid.UUID]:
+    """Return which held lines a viewer may read: their own, and all of them as a moderator."""
+    held = [message for message in messages if message.kind == MESSAGE_HELD]
+    if viewer is None or not held:
+        return set()
+    own = {message.id for message in held if message.user_id == viewer.user_id}
+    if len(own) == len(held):
+        return own
+    member = await find_member(connection, live.id, viewer.user_id)
+    state = ChatState() if member is None else ChatState(members={member.user_id: read_row(member)})
+    is_moderator = _rank(state, live, viewer) >= Rank.MODERATOR
+    return {message.id for message in held} if is_moderator else own
+
+
 async def list_silenced(
     ports: ApiPorts, connection: Connection, viewer: Identity, live_id: uuid.UUID
 ) -> list[MemberRow]:
@@ -122,25 +142,37 @@ async def raid(ports: ApiPorts, user: Identity, live_id: uuid.UUID, target_id: u
     """Send the viewers of one live on to another, and tell both rooms.
 
     Raises LiveNotFound, RaidTargetUnfit, and the room's refusals. Either room may be told and the
-    other not be reached: asked again within the minutes of `RAID_ONCE_S`, each is told once.
+    other not be reached: asked again within `RAID_ONCE_S`, each is told once.
     """
     async with ports.database.transaction() as connection:
         source = await get_live(connection, user, live_id)
         target = await get_live(connection, None, target_id)
         by = await _find_speaker(connection, user)
+        client_id = await name_raid(
+            connection, (source.id, target.id), user.user_id, ports.clock.now()
+        )
     if target.id == source.id or target.status != "live" or target.visibility != "public":
         raise RaidTargetUnfit
-    client_id = _name_raid(source.id, target.id, ports.clock.now())
     await ports.rooms.moderate(live_id, RaidStart(by, client_id, _describe_live(target)))
     counts = await read_viewer_counts(ports.cache, [live_id])
     arrive = RaidArrive(by, client_id, _describe_live(source), counts.get(live_id) or 0)
     await ports.rooms.moderate(target_id, arrive)
 
 
-def _name_raid(source_id: uuid.UUID, target_id: uuid.UUID, now: datetime) -> str:
-    """Return the id under which both rooms know a raid, the same for whoever repeats it soon."""
+async def name_raid(
+    connection: Connection, way: tuple[uuid.UUID, uuid.UUID], user_id: uuid.UUID, now: datetime
+) -> str:
+    """Return the id under which both rooms know a raid, the same for whoever repeats it soon.
+
+    Ids change with each period of `RAID_ONCE_S`; one that began in the last period is found there.
+    """
+    source_id, target_id = way
     period = int(now.timestamp() // RAID_ONCE_S)
-    return str(uuid.uuid5(source_id, f"raid {target_id} {period}"))
+    name, before = (
+        str(uuid.uuid5(source_id, f"raid {target_id} {number}")) for number in (period, period - 1)
+    )
+    since = now - timedelta(seconds=RAID_ONCE_S)
+    return before if await is_line_known(connection, (source_id, user_id, before), since) else name
 
 
 async def find_person(connection: Connection, username: str) -> Speaker:

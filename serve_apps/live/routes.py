@@ -22,6 +22,7 @@ from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.live import schedule, service
+from serve_apps.live.chat_service import find_revealed
 from serve_apps.live.lines import LineRefused, write_line
 from serve_apps.live.schemas import (
     EXAMPLE_ENDED,
@@ -241,7 +242,7 @@ async def end_live(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> LiveB
     "/{live_id}/messages",
     permission=Permission.PUBLIC,
     rate=RateTier.STANDARD,
-    summary="Read a room's history, newest first.",
+    summary="Read a room's history, newest first; with your own lines that wait for a moderator.",
     errors=(service.LiveNotFound, CursorMalformed),
 )
 async def list_live_messages(
@@ -253,7 +254,11 @@ async def list_live_messages(
     """Read a room's history."""
     live = await service.get_live(connection, viewer, live_id)
     page = await service.list_history(connection, live, query.cursor, query.limit)
-    items = [describe_message(message, live.epoch) for message in page.items]
+    revealed = await find_revealed(connection, viewer, live, page.items)
+    items = [
+        describe_message(message, live.epoch, reveals_held=message.id in revealed)
+        for message in page.items
+    ]
     return ItemPage(items=items, next_cursor=page.next_cursor)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
-from actors.live_room.entries import describe_entry
+from actors.live_room.entries import describe_entry, describe_held
 from actors.live_room.kind import read_entry
 from kit.clock import format_time
 from serve_apps.access.visibility import Visibility
@@ -306,14 +306,18 @@ def describe_created(live: LiveRow, addresses: LiveAddresses, stream_key: str) -
     )
 
 
-def describe_message(message: RoomMessage, epoch: uuid.UUID) -> RoomMessageBody:
-    """Write one entry of the durable channel."""
+def describe_message(
+    message: RoomMessage, epoch: uuid.UUID, *, reveals_held: bool
+) -> RoomMessageBody:
+    """Write one entry of the durable channel; what a held line says only where it is revealed."""
+    entry = read_entry(message)
+    revealed = describe_held(entry) if reveals_held else {}
     return RoomMessageBody(
         type=message.kind,
         channel=f"room:{message.room_id}",
         epoch=epoch,
         offset=message.seq,
-        data=describe_entry(message.room_id, read_entry(message)),
+        data={**describe_entry(message.room_id, entry), **revealed},
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ from actors.live_room.entries import Speaker
 from kit.ids import make_id, parse_id
 from serve_apps.api.app import build_app
 from serve_apps.http.state import ApiPorts
+from serve_apps.live.chat_service import name_raid
 from storage.database import Database
 from tests.actors.hosting.stage import run_client, run_host
 from tests.serve_apps.api_client import Person, make_client, register
@@ -169,6 +172,62 @@ async def test_held_lines_are_reviewed_by_moderators(chat: Chat) -> None:
         "maybe yes"
     ]
     assert all("text" not in item["data"] for item in items if item["type"] == "message_held")
+
+
+async def test_a_held_line_stays_with_its_writer_and_moderators_until_it_is_decided(
+    chat: Chat,
+) -> None:
+    await chat.call(chat.ada, "PATCH", "/chat/rules", {"held_words": ["maybe"]})
+    held_id = await chat.write("maybe so")
+
+    async def read(person: Person) -> list[dict[str, Any]]:
+        page = await person.get(f"/v1/live/{chat.live_id}/messages")
+        return [item["data"] for item in page["items"] if item["type"] == "message_held"]
+
+    for reader in (chat.bob, chat.ada):
+        (line,) = await read(reader)
+        assert (line["held_id"], line["text"], line["user"]["username"]) == (
+            held_id,
+            "maybe so",
+            "bob",
+        )
+        assert line["client_id"]
+    (line,) = await read(chat.cyd)
+    assert set(line) == {"held_id", "at"}
+    await chat.call(chat.ada, "POST", f"/held/{held_id}", {"decision": "refuse"})
+    for reader in (chat.bob, chat.ada):
+        (line,) = await read(reader)
+        assert set(line) == {"held_id", "at"}
+
+
+async def test_an_announcement_that_is_sent_again_is_said_once(chat: Chat) -> None:
+    body = {"text": "hear", "client_id": "a1"}
+    for _ in range(2):
+        assert await chat.call(chat.ada, "POST", "/announcements", body) == (204, "")
+    assert [item["type"] for item in await chat.messages()] == ["announcement"]
+
+
+async def test_a_raid_that_is_repeated_soon_has_one_name_whenever_it_began(
+    chat: Chat, database: Database
+) -> None:
+    """It had another one from the tenth minute on, and was told twice."""
+    source, ada = uuid.UUID(chat.live_id), uuid.UUID(chat.ada.id)
+    way, began = (source, uuid.UUID(int=1)), datetime(2026, 1, 1, 12, 9, 59, tzinfo=UTC)
+    async with database.connection() as connection:
+        first = await name_raid(connection, way, ada, began)
+        await connection.execute(
+            "INSERT INTO room_messages"
+            " (room_id, seq, id, kind, user_id, client_id, body, created_at)"
+            " VALUES ($1, 1, $1, 'raid', $2, $3, '{}', $4)",
+            source,
+            ada,
+            first,
+            began,
+        )
+        for passed_s in (0, 2, 599):
+            again = await name_raid(connection, way, ada, began + timedelta(seconds=passed_s))
+            assert again == first
+        assert await name_raid(connection, way, ada, began + timedelta(seconds=601)) != first
 
 
 async def test_announcements_are_entries_and_acts_are_on_record(

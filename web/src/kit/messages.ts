@@ -228,10 +228,13 @@ export interface MemberChanged {
   at: string;
 }
 
-/** A line waits for a moderator. */
+/** A line waits for a moderator; history says what it is to its author and to moderators. */
 export interface MessageHeld {
   held_id: string;
   at: string;
+  user?: Person;
+  text?: string;
+  client_id?: string;
 }
 
 /** A line that waited was not let through. */

@@ -12,6 +12,7 @@ import {
   applyOwn,
   readChatEvent,
   readMessage,
+  readOwnHeld,
   type ChatLine,
   type ChatMessage,
 } from "./shapes";
@@ -43,6 +44,7 @@ export function useRoomChat(roomId: string | null, me: SessionUser | null, socke
   const [historyError, setHistoryError] = useState<unknown>(null);
   const [waitUntilMs, setWaitUntilMs] = useState(0);
   const alive = useRef(true);
+  const myId = me?.id ?? null;
   const lastSentMs = useRef(0);
   const slowModeS = useRef(0);
   slowModeS.current = rules.rules?.slow_mode_s ?? 0;
@@ -56,7 +58,8 @@ export function useRoomChat(roomId: string | null, me: SessionUser | null, socke
       });
       const history = page.items.map(readMessage).filter((message): message is ChatMessage => message !== null);
       if (!alive.current) return;
-      setLines((known) => applyHistory(known, history));
+      const held = page.items.map((item) => readOwnHeld(item, myId)).filter((line): line is ChatLine => line !== null);
+      setLines((known) => applyHistory(known, history, held.reverse()));
       setRules((known) => applyNotices(known, page.items as ChannelEvent[], Date.now()));
       setHistoryError(null);
     } catch (error) {
@@ -64,7 +67,7 @@ export function useRoomChat(roomId: string | null, me: SessionUser | null, socke
     } finally {
       setLoading(false);
     }
-  }, [roomId]);
+  }, [roomId, myId]);
   // History is loaded when the channel is ours, so that no line falls between the two; a socket
   // that does not come soon must not keep the old lines from the screen.
   useEffect(() => {
@@ -96,7 +99,7 @@ export function useRoomChat(roomId: string | null, me: SessionUser | null, socke
         if (event.type === "rules_changed") {
           setWaitUntilMs(lastSentMs.current + event.data.rules.slow_mode_s * 1_000);
         }
-        setRules((known) => applyRoomEvent(known, event, me?.id ?? null));
+        setRules((known) => applyRoomEvent(known, event, myId));
       },
       onSubscribed: () => void load(),
       onReload: () => void load(),

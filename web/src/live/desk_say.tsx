@@ -1,5 +1,5 @@
 /** What is said in the room's name: an announcement, and a raid that sends the viewers on. */
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { api, type Page } from "../kit/api";
 import { Avatar, nameOf } from "../kit/avatar";
 import { Confirm } from "../kit/dialog";
@@ -19,11 +19,16 @@ export function AnnouncementForm({ roomId }: { roomId: string }) {
   const [text, setText] = useState("");
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
+  // Sent again under the same id when we do not know whether it arrived: it is said once.
+  const attempt = useRef({ text: "", client_id: "" });
   const announce = async () => {
     setBusy(true);
     setProblem(null);
+    const said = text.trim();
+    if (attempt.current.text !== said) attempt.current = { text: said, client_id: crypto.randomUUID() };
     try {
-      await api.post(`/live/${roomId}/announcements`, { text: text.trim() });
+      await api.post(`/live/${roomId}/announcements`, attempt.current);
+      attempt.current = { text: "", client_id: "" };
       setText("");
       showToast("Everybody in the room reads it now.");
     } catch (error) {

@@ -8,6 +8,7 @@ import {
   applyOwn,
   CHAT_LINES_MAX,
   readMessage,
+  readOwnHeld,
   type ChatLine,
   type ChatMessage,
 } from "./shapes";
@@ -74,6 +75,20 @@ test("a deleted line disappears, and comes back with no history", () => {
   const lines = applyMessage(applyMessage([], message("m1")), message("m2"));
   expect(ids(applyDeleted(lines, "m1"))).toEqual(["m2"]);
   expect(readMessage({ type: "chat_message", data: { ...message("m1"), text: "", deleted: true } })).toBeNull();
+});
+
+test("a held line of ours is there again after a reload, once, and only for us", () => {
+  const item = { type: "message_held", data: { held_id: "h1", at: "t", user: ada, text: "hi", client_id: "c1" } };
+  const line = readOwnHeld(item, "u1");
+  expect(line).toMatchObject({ id: "h1", text: "hi", state: "held" });
+  expect(readOwnHeld(item, "u2")).toBeNull();
+  expect(readOwnHeld(item, null)).toBeNull();
+  expect(readOwnHeld({ type: "message_held", data: { held_id: "h1", at: "t" } }, "u1")).toBeNull();
+  if (line === null) throw new Error("read above");
+  const shown = applyHistory([], [message("m1", 1)], [line]);
+  expect(shown.map((known) => known.state)).toEqual(["sent", "held"]);
+  expect(applyHistory(shown, [message("m1", 1)], [line])).toEqual(shown);
+  expect(applyHistory([own("c1")], [], [line])).toEqual([own("c1")]);
 });
 
 test("a held line of ours that is refused says so, and one that is approved becomes the room's", () => {

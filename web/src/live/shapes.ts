@@ -1,6 +1,6 @@
 /** Lives and chat lines as the API and the socket give them, and how the page keeps a chat. Pure. */
 import type { ChannelEvent } from "../kit/frames";
-import type { ChatMessage as SaidLine } from "../kit/messages";
+import type { ChatMessage as SaidLine, MessageHeld } from "../kit/messages";
 import type { Author, Visibility } from "../videos/shapes";
 
 export type LiveStatus = "created" | "scheduled" | "live" | "interrupted" | "ended";
@@ -66,6 +66,21 @@ export function readMessage(item: unknown): ChatMessage | null {
   };
 }
 
+/** A history item that is a line of ours and waits for a moderator. */
+export function readOwnHeld(item: unknown, myId: string | null): ChatLine | null {
+  const { type, data } = (item ?? {}) as { type?: string; data?: Partial<MessageHeld> };
+  if (type !== "message_held" || !data?.held_id || !data.user || data.text === undefined) return null;
+  if (data.user.id !== myId) return null;
+  return {
+    id: data.held_id,
+    user: data.user,
+    text: data.text,
+    client_id: data.client_id ?? null,
+    created_at: data.at ?? "",
+    state: "held",
+  };
+}
+
 export function readChatEvent(event: ChannelEvent): ChatMessage | null {
   return event.type === "chat_message" ? readMessage(event.data) : null;
 }
@@ -93,16 +108,22 @@ export function applyMessage(lines: readonly ChatLine[], message: ChatMessage): 
   return keepPendingLast([...rest, { ...message, state: "sent" as const }]);
 }
 
-/** History under what is already there, oldest first. */
-export function applyHistory(lines: readonly ChatLine[], history: readonly ChatMessage[]): ChatLine[] {
+/** History under what is already there, oldest first; `held` are lines of ours that nobody let through yet. */
+export function applyHistory(
+  lines: readonly ChatLine[],
+  history: readonly ChatMessage[],
+  held: readonly ChatLine[] = [],
+): ChatLine[] {
   const known = new Set(lines.map((line) => line.id));
+  const sending = new Set(lines.map((line) => line.client_id));
+  const waiting = held.filter((line) => !known.has(line.id) && !sending.has(line.client_id));
   const older = history
     .filter((message) => !known.has(message.id))
     .map((message) => ({ ...message, state: "sent" as const }));
   const sent = [...older, ...lines.filter((line) => line.state === "sent")].sort((a, b) =>
     a.created_at < b.created_at ? -1 : a.created_at > b.created_at ? 1 : 0,
   );
-  return keepPendingLast([...sent, ...lines.filter((line) => line.state !== "sent")]);
+  return keepPendingLast([...sent, ...waiting, ...lines.filter((line) => line.state !== "sent")]);
 }
 
 /** Changes our own line that is still on its way. */
