@@ -1,26 +1,25 @@
-"""Sends protected packets to viewers, fairly and without ever holding up the event loop.
+"""What leaves: jobs in order, fairly, and without ever holding up the event loop.
 
-`fanout` and `room` hand in jobs; a job is the same plaintexts for many viewers. Jobs leave
-oldest first, at most `TURN_S` per loop turn. A full socket buffer stops the queue until it is
-writable; a queue that grows too long or too old loses its video, and those viewers resume at the
-next keyframe. Other backends (sendmmsg, GSO) implement the same `Egress`.
+`room` hands in jobs; a job is the same packets for many viewers. Jobs leave oldest first, at most
+`TURN_S` per loop turn. A full socket buffer stops the queue until it is writable; a queue that
+grows too long or too old loses its video, and those viewers resume at the next keyframe. How bytes
+reach the socket is the backend's: `egress_sendto`, `egress_batch`, chosen by `egress_probe`.
 """
 
 from __future__ import annotations
 
+import abc
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
-import pylibsrtp
-
+from media.sfu.packets_out import OutPacket
 from media.sfu.stun import Address
 
 TURN_S = 0.002
 QUEUE_PACKETS_MAX = 100_000
 QUEUE_AGE_MAX_S = 1.0
-CLOCK_EVERY_PACKETS = 32
 
 
 class EgressTarget(Protocol):
@@ -29,17 +28,31 @@ class EgressTarget(Protocol):
     address: Address
     is_open: bool
     packets_out: int
+    tag_bytes: int
 
-    def protect(self, plaintext: bytes, /) -> bytes:
-        """Return the SRTP packet for one RTP packet; the same plaintext gives the same bytes."""
+    def seal(self, packet: OutPacket, into: memoryview, /) -> None:
+        """Write the SRTP packet into `into`, which is `tag_bytes` longer than the plain one.
+
+        The same packet gives the same bytes. Raises ValueError or OverflowError when this viewer
+        has no key yet, or the packet lies before its first.
+        """
         ...
 
 
 class DatagramSender(Protocol):
     """A non-blocking UDP socket; `sendto` raises BlockingIOError when its buffer is full."""
 
-    def sendto(self, datagram: bytes, address: Address, /) -> int:
+    @property
+    def family(self) -> int:
+        """AF_INET or AF_INET6."""
+        ...
+
+    def sendto(self, datagram: bytes | memoryview, address: Address, /) -> int:
         """Send one datagram."""
+        ...
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor; -1 once closed."""
         ...
 
 
@@ -61,31 +74,35 @@ def ignore_drop(_targets: Sequence[EgressTarget]) -> None:
 
 @dataclass(slots=True)
 class EgressJob:
-    """The same plaintexts for each target; `on_dropped` hears of targets that got nothing more.
+    """The same packets for each target; `on_dropped` hears of targets that got nothing more.
 
-    Only jobs marked `is_video` are dropped when the queue is too long: half a picture is of no
-    use, while sound is small and heals at once.
+    All packets are of one stream. Only jobs marked `is_video` are dropped when the queue is too
+    long: half a picture is of no use, while sound is small and heals at once.
     """
 
     targets: Sequence[EgressTarget]
-    plaintexts: Sequence[bytes]
+    packets: Sequence[OutPacket]
     is_video: bool = False
     on_dropped: Callable[[Sequence[EgressTarget]], None] = ignore_drop
     created_s: float = 0.0
     next_target: int = 0
-    next_plaintext: int = 0
-    pending: bytes | None = field(default=None)
+    next_packet: int = 0
 
     @property
     def packets_left(self) -> int:
         """Datagrams this job still has to send."""
-        targets_left = len(self.targets) - self.next_target
-        return targets_left * len(self.plaintexts) - self.next_plaintext
+        return (len(self.targets) - self.next_target) * len(self.packets) - self.next_packet
+
+    def skip_target(self) -> None:
+        """Go on with the next target."""
+        self.next_target += 1
+        self.next_packet = 0
 
 
 class Egress(Protocol):
     """A backend: takes jobs, sends them in order, drops video when it cannot keep up."""
 
+    name: str
     stalls: int
     packets_dropped: int
     queued_packets: int
@@ -95,11 +112,13 @@ class Egress(Protocol):
         ...
 
 
-class SendtoEgress:
-    """One `protect` and one `sendto` per packet and viewer: the backend that works everywhere."""
+class QueuedEgress(abc.ABC):
+    """The queue and its turns, common to all backends; `sink` takes the datagrams."""
 
-    def __init__(self, sender: DatagramSender, turns: LoopTurns, now: Callable[[], float]) -> None:
-        self._sendto = sender.sendto
+    name = ""
+
+    def __init__(self, sink: DatagramSender, turns: LoopTurns, now: Callable[[], float]) -> None:
+        self._sink = sink
         self._turns = turns
         self._now = now
         self._queue: deque[EgressJob] = deque()
@@ -110,7 +129,7 @@ class SendtoEgress:
 
     def send(self, job: EgressJob) -> None:
         """Queue a job and send what this loop turn allows."""
-        if not job.targets or not job.plaintexts:
+        if not job.targets or not job.packets:
             return
         job.created_s = self._now()
         self._queue.append(job)
@@ -120,66 +139,38 @@ class SendtoEgress:
         else:
             self._drain()
 
+    @abc.abstractmethod
+    def _flush(self) -> bool:
+        """Send what is sealed and did not fit before; False when the socket is full."""
+
+    @abc.abstractmethod
+    def _send_some(self, job: EgressJob) -> bool:
+        """Seal and send a bounded part of a job; False when the socket is full.
+
+        What is sealed counts as done with the job: nothing is ever sealed twice for one sending.
+        """
+
     def _drain(self) -> None:
         """Send for at most `TURN_S`, then yield to the loop or wait for the socket."""
         self._is_scheduled = False
         started_s = self._now()
         self._drop_when_behind(started_s)
-        while self._queue:
+        is_writable = self._flush()
+        while self._queue and is_writable:
             job = self._queue[0]
             before = job.packets_left
-            is_writable = self._send_some(job, started_s + TURN_S)
+            is_writable = self._send_some(job)
             self.queued_packets -= before - job.packets_left
             if job.next_target >= len(job.targets):
                 self._queue.popleft()
-            if not is_writable:
-                self.stalls += 1
-                self._is_scheduled = True
-                self._turns.run_when_writable(self._drain)
-                return
-            if self._queue and self._now() - started_s >= TURN_S:
+            if self._queue and is_writable and self._now() - started_s >= TURN_S:
                 self._is_scheduled = True
                 self._turns.run_next_turn(self._drain)
                 return
-
-    def _send_some(self, job: EgressJob, until_s: float) -> bool:
-        """Advance a job until it ends or time runs out; False when the socket is full."""
-        unclocked = 0
-        while job.next_target < len(job.targets):
-            target = job.targets[job.next_target]
-            if target.is_open and not self._send_to(job, target):
-                return False
-            job.pending = None
-            job.next_plaintext = 0
-            job.next_target += 1
-            unclocked += len(job.plaintexts)
-            if unclocked >= CLOCK_EVERY_PACKETS:
-                unclocked = 0
-                if self._now() >= until_s:
-                    return True
-        return True
-
-    def _send_to(self, job: EgressJob, target: EgressTarget) -> bool:
-        """Send the rest of a job to one target; False when the socket is full.
-
-        A datagram that did not fit is kept as protected, and is the first to go next time.
-        """
-        protect, address, sendto = target.protect, target.address, self._sendto
-        plaintexts = job.plaintexts
-        while job.next_plaintext < len(plaintexts):
-            try:
-                datagram = job.pending or protect(plaintexts[job.next_plaintext])
-                job.pending = None
-                sendto(datagram, address)
-                target.packets_out += 1
-            except BlockingIOError:
-                job.pending = datagram
-                return False
-            except (OSError, pylibsrtp.Error, ValueError):
-                # This viewer's route or context is broken; its consent will expire.
-                self.packets_dropped += 1
-            job.next_plaintext += 1
-        return True
+        if not is_writable:
+            self.stalls += 1
+            self._is_scheduled = True
+            self._turns.run_when_writable(self._drain)
 
     def _drop_when_behind(self, now_s: float) -> None:
         """Give up queued video once it is too much or too old; its viewers await a keyframe.

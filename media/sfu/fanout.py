@@ -1,6 +1,6 @@
 """Viewers who get the same bytes before encryption, so that those bytes are made once.
 
-Owned by `room`. Plaintexts depend on the packet and the group alone, never on the moment: what
+Owned by `room`. Packets depend on the packet and the group alone, never on the moment: what
 is sent again is byte-identical to what was sent before.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from media.sfu.packets_out import OutPacket
 from media.sfu.rtp import build_rtp
 from media.sfu.session import ViewerSession
 from media.sfu.track import SourceTrack, TrackPacket
@@ -102,14 +103,17 @@ class FanoutGroup:
             self._targets[kind] = targets
         return targets
 
-    def build_plaintexts(self, kind: str, packets: Iterable[TrackPacket]) -> list[bytes]:
+    def build_packets(self, kind: str, packets: Iterable[TrackPacket]) -> list[OutPacket]:
         """Write the packets as RTP for this group."""
         fmt = self.formats[kind]
         number, ssrc, shift = fmt.payload_type, fmt.ssrc, fmt.shift
-        return [
-            build_rtp(p.marker | number, (p.index + shift) & 0xFFFF, p.timestamp, ssrc) + p.payload
-            for p in packets
-        ]
+        built = []
+        for packet in packets:
+            index = packet.index + shift
+            seq = index & 0xFFFF
+            header = build_rtp(packet.marker | number, seq, packet.timestamp, ssrc)
+            built.append(OutPacket(header, packet.payload, index, ssrc))
+        return built
 
     def get_index(self, track: SourceTrack, seq: int) -> int:
         """Return the track's index for a sequence number that a member names."""

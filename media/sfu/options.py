@@ -25,7 +25,10 @@ class PacketFact:
 
 @dataclass(frozen=True, slots=True)
 class SfuOptions:
-    """Addresses and limits of one forwarding plane; `port` 0 takes any free one."""
+    """Addresses and limits of one forwarding plane; `port` 0 takes any free one.
+
+    `egress` is "auto" (the best of the others that works here), "gso", "sendmmsg" or "sendto".
+    """
 
     bind_host: str = "0.0.0.0"  # noqa: S104 - media must be reachable on every candidate address
     port: int = 8002
@@ -40,6 +43,7 @@ class SfuOptions:
     stun_per_source_per_s: float = 1000.0
     handshakes_per_source_per_s: float = 50.0
     handshakes_per_s: float = 300.0
+    egress: str = "auto"
     packet_observer: Callable[[PacketFact], None] | None = None
 
 
@@ -99,6 +103,7 @@ class SfuStats:
     sessions: int
     handshakes: int
     handshakes_failed: int
+    egress: str
     datagrams_in: int
     datagrams_refused: int
     send_stalls: int

@@ -18,6 +18,7 @@ from media.sfu.egress import Egress, EgressJob, EgressTarget
 from media.sfu.fanout import FanoutGroup, GroupKey, make_group_key
 from media.sfu.feedback import PublisherFeedback
 from media.sfu.options import Kind, PacketFact, RoomStats, SfuOptions
+from media.sfu.packets_out import RTP_HEADER_BYTES
 from media.sfu.rtcp import RtcpIn, SenderReport, build_sender_report, parse_rtcp
 from media.sfu.rtp import parse_rtp
 from media.sfu.sdp import OfferedCodec
@@ -187,9 +188,9 @@ class SfuRoom:
         for group in self._groups.values():
             targets = group.get_targets(kind) if kind in group.formats else ()
             if targets:
-                plaintexts = group.build_plaintexts(kind, packets)
+                built = group.build_packets(kind, packets)
                 on_dropped = self._make_on_dropped(group)
-                self._send(EgressJob(targets, plaintexts, is_video, on_dropped))
+                self._send(EgressJob(targets, built, is_video, on_dropped))
         if is_video and any(packet.is_keyframe for packet in packets):
             self._feedback.note_keyframe()
             for group in self._groups.values():
@@ -216,8 +217,8 @@ class SfuRoom:
         if piece.is_last:
             group.start(viewer, "video", viewer.first_index["video"])
         if piece.packets:
-            plaintexts = group.build_plaintexts("video", piece.packets)
-            self._send(EgressJob((viewer,), plaintexts, True, self._make_on_dropped(group)))
+            built = group.build_packets("video", piece.packets)
+            self._send(EgressJob((viewer,), built, True, self._make_on_dropped(group)))
 
     def _make_on_dropped(self, group: FanoutGroup) -> Callable[[Sequence[EgressTarget]], None]:
         """Return what happens to viewers whose video was dropped: they await a keyframe."""
@@ -233,8 +234,9 @@ class SfuRoom:
 
     def _send(self, job: EgressJob) -> None:
         datagrams = len(job.targets)
-        self._counts.packets_out += datagrams * len(job.plaintexts)
-        self._counts.bytes_out += datagrams * sum(len(p) for p in job.plaintexts)
+        payload_bytes = sum(len(packet.payload) for packet in job.packets)
+        self._counts.packets_out += datagrams * len(job.packets)
+        self._counts.bytes_out += datagrams * (payload_bytes + RTP_HEADER_BYTES * len(job.packets))
         self._egress.send(job)
 
     def _observe(self, kind: str, source_seq: int, packet: TrackPacket) -> None:
@@ -281,7 +283,7 @@ class SfuRoom:
             else:
                 self._counts.retransmits_refused += 1
         self._counts.retransmits += len(packets)
-        self._send(EgressJob((viewer,), group.build_plaintexts(track.kind, packets)))
+        self._send(EgressJob((viewer,), group.build_packets(track.kind, packets)))
 
     def _apply_sender_reports(self, facts: RtcpIn, now_s: float) -> None:
         """Pass the publisher's clock on to viewers, in the track's own timestamps."""

@@ -19,7 +19,7 @@ from media.sfu.answer import LocalTransport, OutgoingStream, build_answer
 from media.sfu.budget import Budget, SourceBudgets
 from media.sfu.codecs import Choice, choose_publish, choose_watch
 from media.sfu.dtls import DtlsIdentity, DtlsSrtpPeer, DtlsState
-from media.sfu.egress import SendtoEgress
+from media.sfu.egress_probe import choose_egress
 from media.sfu.errors import RoomFull, RoomNotLive, SfuFull
 from media.sfu.ice import IceLite
 from media.sfu.options import SessionAnswer, SessionFact, SfuEvents, SfuOptions, SfuStats
@@ -47,7 +47,7 @@ class Sfu:
         self._identity = DtlsIdentity(clock.now())
         self._ice = IceLite()
         self._mux = UdpMux(self, self._now, options.stun_per_source_per_s)
-        self._egress = SendtoEgress(self._mux, self._mux, self._now)
+        self._egress = choose_egress(self._mux, self._mux, self._now, options.egress)
         self._rooms: dict[str, SfuRoom] = {}
         self._sessions: dict[str, PeerSession] = {}
         self._touched: set[SfuRoom] = set()
@@ -66,7 +66,7 @@ class Sfu:
         self._mux.open(self._options.bind_host, self._options.port)
         self._ticking = asyncio.create_task(self._run_ticks(), name="sfu-ticks")
         self._ticking.add_done_callback(_report_end)
-        log.info("sfu.started", port=self._mux.port)
+        log.info("sfu.started", port=self._mux.port, egress=self._egress.name)
 
     async def close(self) -> None:
         """End every session and free the port; closing twice does nothing."""
@@ -182,6 +182,7 @@ class Sfu:
             sessions=len(self._sessions),
             handshakes=self._handshakes,
             handshakes_failed=self._handshakes_failed,
+            egress=self._egress.name,
             datagrams_in=self._mux.datagrams_in,
             datagrams_refused=self._mux.datagrams_refused,
             send_stalls=self._egress.stalls,

@@ -14,6 +14,7 @@ from media.sfu.codecs import Choice
 from media.sfu.dtls import DtlsSrtpPeer
 from media.sfu.ice import IceAgent
 from media.sfu.options import Kind
+from media.sfu.packets_out import OutPacket
 from media.sfu.sdp import OfferedCodec
 from media.sfu.srtp import SrtpPair
 from media.sfu.stun import Address
@@ -105,7 +106,8 @@ class ViewerSession(PeerSession):
             kind: media.codec.payload_type for kind, media in chosen.items()
         }
         self.video_codec = chosen["video"].codec.name.upper() if "video" in chosen else ""
-        self.protect: Callable[[bytes], bytes] = _refuse_protect
+        self.seal: Callable[[OutPacket, memoryview], None] = _refuse_seal
+        self.tag_bytes = 0
         self.address: Address = ("", 0)
         self.packets_out = 0
         self.first_index: dict[str, int] = {}
@@ -117,7 +119,7 @@ class ViewerSession(PeerSession):
         """Take the keys, and become a target."""
         super().start_srtp()
         assert self.srtp is not None, "start_srtp sets it"
-        self.protect = self.srtp.protect
+        self.seal, self.tag_bytes = self.srtp.seal, self.srtp.tag_bytes
         self.follow_address()
 
     def follow_address(self) -> None:
@@ -144,5 +146,5 @@ class ViewerSession(PeerSession):
         return True
 
 
-def _refuse_protect(_plaintext: bytes) -> bytes:
+def _refuse_seal(_packet: OutPacket, _into: memoryview) -> None:
     raise ValueError("this viewer has no SRTP context yet")

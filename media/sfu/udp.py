@@ -75,7 +75,16 @@ class UdpMux:
         """The bound port; 0 while closed."""
         return int(self._socket.getsockname()[1]) if self._socket is not None else 0
 
-    def sendto(self, datagram: bytes, address: Address, /) -> int:
+    @property
+    def family(self) -> int:
+        """The socket's address family."""
+        return self._socket.family if self._socket is not None else socket.AF_INET
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor; -1 while closed."""
+        return self._socket.fileno() if self._socket is not None else -1
+
+    def sendto(self, datagram: bytes | memoryview, address: Address, /) -> int:
         """Send one datagram; raises BlockingIOError when the socket's buffer is full."""
         if self._socket is None:
             return 0

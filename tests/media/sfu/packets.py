@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import struct
 
+from media.sfu.packets_out import OutPacket
 from media.sfu.rtp import RtpFields, parse_rtp
+from media.sfu.srtp import SrtpPair
 
 VP8_KEY = b"\x10\x00key"
 VP8_DELTA = b"\x10\x01delta"
@@ -34,3 +36,10 @@ def make_fields(
     fields = parse_rtp(make_rtp(seq, timestamp, payload, ssrc=ssrc))
     assert fields is not None
     return fields
+
+
+def seal(pair: SrtpPair, packet: OutPacket) -> bytes:
+    """Return the SRTP packet."""
+    buffer = bytearray(len(packet.plaintext) + pair.tag_bytes)
+    pair.seal(packet, memoryview(buffer))
+    return bytes(buffer)

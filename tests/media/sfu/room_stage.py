@@ -34,17 +34,20 @@ class RecordingEgress:
     """Sends nothing; remembers who would have got what."""
 
     jobs: list[EgressJob] = field(default_factory=list)
+    name: str = "record"
     stalls: int = 0
     packets_dropped: int = 0
     queued_packets: int = 0
 
     def send(self, job: EgressJob) -> None:
-        if job.targets and job.plaintexts:
+        if job.targets and job.packets:
             self.jobs.append(job)
 
     def list_sent(self, viewer: ViewerSession) -> list[bytes]:
         """Return every plaintext for a viewer, in order."""
-        return [text for job in self.jobs if viewer in job.targets for text in job.plaintexts]
+        return [
+            packet.plaintext for job in self.jobs if viewer in job.targets for packet in job.packets
+        ]
 
 
 @dataclass

@@ -18,6 +18,7 @@ from media.sfu.fanout import (
 )
 from media.sfu.srtp import PROFILES, SrtpKeys, SrtpPair, SrtpProfile
 from media.sfu.track import SourceTrack, TrackPacket
+from tests.media.sfu.packets import seal
 
 pytestmark = pytest.mark.unit
 
@@ -47,12 +48,12 @@ def send_all(group: FanoutGroup, profile: SrtpProfile, first: int, lost: int) ->
     ours, theirs = make_pair(profile)
     decrypted = 0
     for index in (*range(first, first + 1000), *range(first + 1000, first + 0x11000, 97)):
-        (plaintext,) = group.build_plaintexts("video", [make_packet(index)])
-        datagram = ours.protect(plaintext)
+        (packet,) = group.build_packets("video", [make_packet(index)])
+        datagram = seal(ours, packet)
         if index < first + lost:
             continue
         try:
-            decrypted += theirs.unprotect(datagram) == plaintext
+            decrypted += theirs.unprotect(datagram) == packet.plaintext
         except pylibsrtp.Error:
             continue
     return decrypted
@@ -89,17 +90,17 @@ def test_a_repeat_is_byte_identical_even_from_before_a_wrap(profile: SrtpProfile
     ours, theirs = make_pair(profile)
     sent: dict[int, bytes] = {}
     for index in (*range(first, 0x10000 + 200, 50), 0x10000 + 200):
-        (plaintext,) = group.build_plaintexts("video", [make_packet(index)])
-        sent[index] = ours.protect(plaintext)
+        (packet,) = group.build_packets("video", [make_packet(index)])
+        sent[index] = seal(ours, packet)
         if index % 100:
             theirs.unprotect(sent[index])
     recent = [index for index in sent if index > 0x10000 - 600]
     for index in recent:
-        (plaintext,) = group.build_plaintexts("video", [make_packet(index)])
-        repeat = ours.protect(plaintext)
+        (packet,) = group.build_packets("video", [make_packet(index)])
+        repeat = seal(ours, packet)
         assert repeat == sent[index]
         if not index % 100:
-            assert theirs.unprotect(repeat) == plaintext
+            assert theirs.unprotect(repeat) == packet.plaintext
         else:
             with pytest.raises(pylibsrtp.Error, match="replay"):
                 theirs.unprotect(repeat)

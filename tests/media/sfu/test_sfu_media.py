@@ -109,7 +109,7 @@ async def test_a_joiner_between_rare_keyframes_makes_the_publisher_be_asked(stag
     publisher, _ = await stage.publish(("VP8",))
     source = FrameSource("VP8")
     await send(publisher, source, 1)
-    filler = [make_rtp(65_100 + n, 9, b"\x10\x01x", ssrc=0x1000) for n in range(400)]
+    filler = [make_rtp(65_100 + n, 5 * 90_000, b"\x10\x01x", ssrc=0x1000) for n in range(400)]
     for packet in filler:
         publisher.send_rtp(packet)
     await asyncio.sleep(0.4)
