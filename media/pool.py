@@ -22,6 +22,7 @@ from kit.logs import get_log
 from media.vod.assemble import assemble_source
 from media.vod.probe import probe_source
 from media.vod.records import Progress
+from media.vod.storyboard import make_storyboard
 from media.vod.thumbnails import make_thumbnails
 from media.vod.transcode import iter_audio, iter_chunk, iter_copy
 from storage.objects import ObjectStore
@@ -74,6 +75,7 @@ MEDIA_TASKS: Mapping[str, Task] = {
     "assemble": assemble_source,
     "probe": probe_source,
     "thumbnails": make_thumbnails,
+    "storyboard": make_storyboard,
     "audio": iter_audio,
     "chunk": iter_chunk,
     "copy": iter_copy,

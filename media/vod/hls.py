@@ -16,6 +16,7 @@ from media.vod.records import (
     AUDIO_TRACK,
     SegmentRecord,
     TrackRecord,
+    keys_playlist_name,
     playlist_name,
     segment_name,
 )
@@ -46,6 +47,17 @@ class Track:
     def segments(self) -> tuple[SegmentRecord, ...]:
         """All segments in order."""
         return tuple(segment for part in self.parts for segment in part.segments)
+
+    @property
+    def duration_s(self) -> Fraction:
+        """How long it lasts."""
+        ticks = sum(segment.duration_ticks for segment in self.segments)
+        return Fraction(ticks, self.parts[0].timescale)
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether every segment says where its first frame ends."""
+        return all(segment.key_bytes for segment in self.segments)
 
     @property
     def target_s(self) -> int:
@@ -114,6 +126,32 @@ def build_media_playlist(track: Track, target_s: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def build_keys_playlist(track: Track, target_s: int) -> str:
+    """The keyframe of every segment alone, for fast forward (RFC 8216 §4.3.3.6)."""
+    timescale = track.parts[0].timescale
+    lines = [
+        "#EXTM3U",
+        f"#EXT-X-VERSION:{VERSION}",
+        f"#EXT-X-TARGETDURATION:{target_s}",
+        "#EXT-X-MEDIA-SEQUENCE:0",
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+        "#EXT-X-I-FRAMES-ONLY",
+    ]
+    init_name = ""
+    for part in track.parts:
+        if part.init_name != init_name:
+            lines += ["#EXT-X-DISCONTINUITY"] if init_name else []
+            lines.append(f'#EXT-X-MAP:URI="{track.name}/{part.init_name}"')
+            init_name = part.init_name
+        for segment in part.segments:
+            lines += [
+                f"#EXTINF:{segment.duration_ticks / timescale:.6f},",
+                f"#EXT-X-BYTERANGE:{segment.key_bytes}@0",
+                f"{track.name}/{segment_name(segment.number)}",
+            ]
+    return "\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n"
+
+
 def build_master_playlist(rungs: Sequence[Track], audio: Track | None, fps: Fraction) -> str:
     """The list of variants, smallest first, each with the sound added to its bandwidth."""
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
@@ -139,7 +177,20 @@ def build_master_playlist(rungs: Sequence[Track], audio: Track | None, fps: Frac
             f"#EXT-X-STREAM-INF:{','.join(attributes)}",
             playlist_name(rung.name),
         ]
+    lines += [_describe_keys(rung) for rung in rungs if rung.is_whole and rung.has_keys]
     return "\n".join(lines) + "\n"
+
+
+def _describe_keys(rung: Track) -> str:
+    first = rung.parts[0]
+    peak_bps = max(
+        math.ceil(segment.key_bytes * 8 * first.timescale / segment.duration_ticks)
+        for segment in rung.segments
+    )
+    return (
+        f'#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak_bps},CODECS="{first.codec}"'
+        f',RESOLUTION={first.width}x{first.height},URI="{keys_playlist_name(rung.name)}"'
+    )
 
 
 def _round_s(ticks: int, timescale: int) -> int:

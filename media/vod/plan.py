@@ -13,17 +13,18 @@ from typing import Literal
 
 from media.vod.info import AudioInfo, MediaInfo, VideoInfo
 from media.vod.ladder import Rung, decide_ladder, decide_source_bps
+from media.vod.records import STORYBOARD
 
 SEGMENT_S = 4
 CHUNK_SEGMENTS_MAX = 8
 OPENING_CHUNKS = (2, 4)
 """Segments of a long video's first chunks: eight seconds play while the next are being made."""
-OPENING_SOUND_SEGMENTS = 14
-"""Sound made ahead of the rest, so that the first chunks have theirs; it is made again."""
+OPENING_SOUND_SEGMENTS = (3, 32)
+"""Sound made ahead of the rest: for the first chunk, then for as long as the whole takes to encode
+beside one worker (an hour: about 80 s). It is made again, to the same bytes."""
 LARGE_SHORT_SIDE = 1080
 AUDIO_TASK = "audio"
 COPY_TASK = "copy"
-OPENING_SOUND_TASK = "audio-opening"
 FPS_MAX = 60
 FPS_MIN = 5
 USUAL_RATES = tuple(
@@ -95,10 +96,11 @@ class PlanTask:
     """One unit of work; `task_id` is unique within the video and names its record."""
 
     task_id: str
-    kind: Literal["audio", "thumbnails", "chunk", "copy"]
+    kind: Literal["audio", "thumbnails", "storyboard", "chunk", "copy"]
     """Also the name under which the media pool runs it."""
     group: str = ""
     chunk: int = 0
+    """Which chunk; for sound, how many segments of its beginning, 0 being all."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +163,8 @@ class AudioJob:
 
 
 @dataclass(frozen=True)
-class ThumbnailJob:
-    """What the thumbnail task is given."""
+class PictureJob:
+    """What the tasks "thumbnails" and "storyboard" are given."""
 
     task_id: str
     video_id: str
@@ -184,7 +186,7 @@ class CopyJob:
     rung: Rung
 
 
-Job = ChunkJob | AudioJob | ThumbnailJob | CopyJob
+Job = ChunkJob | AudioJob | PictureJob | CopyJob
 
 
 def plan_video(
@@ -226,15 +228,25 @@ def list_tasks(
         for group in groups
         for chunk in chunks
     ]
-    pictures = PlanTask("thumbnails", "thumbnails")
+    thumbnails = PlanTask("thumbnails", "thumbnails")
+    storyboard = PlanTask(STORYBOARD, STORYBOARD)
     if not makes_sound:
-        return (*pieces[:1], pictures, *pieces[1:])
+        return (*pieces[:1], thumbnails, storyboard, *pieces[1:])
     sound = PlanTask(AUDIO_TASK, "audio")
-    if grid.segments <= OPENING_SOUND_SEGMENTS:
-        return (sound, *pieces[:1], pictures, *pieces[1:])
-    opening = PlanTask(OPENING_SOUND_TASK, "audio")
-    ahead = len(OPENING_CHUNKS)
-    return (opening, *pieces[:ahead], sound, pictures, *pieces[ahead:])
+    opening, more = OPENING_SOUND_SEGMENTS
+    if grid.segments <= more:
+        return (sound, *pieces[:1], thumbnails, storyboard, *pieces[1:])
+    ahead = sum(chunk.first_segment + chunk.segments <= more for chunk in chunks)
+    return (
+        PlanTask(f"{AUDIO_TASK}-opening", "audio", chunk=opening),
+        *pieces[:1],
+        PlanTask(f"{AUDIO_TASK}-more", "audio", chunk=more),
+        *pieces[1:ahead],
+        sound,
+        thumbnails,
+        storyboard,
+        *pieces[ahead:],
+    )
 
 
 def decide_groups(ladder: tuple[Rung, ...]) -> tuple[RungGroup, ...]:
@@ -267,7 +279,7 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
             plan.source_key,
             plan.info.audio,
             plan.grid,
-            OPENING_SOUND_SEGMENTS if task_id == OPENING_SOUND_TASK else None,
+            task.chunk or None,
         )
     if task.kind == "copy":
         assert plan.copied is not None, "a copy task was planned without a rung"
@@ -280,8 +292,8 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
             plan.grid,
             plan.copied,
         )
-    if task.kind == "thumbnails":
-        return ThumbnailJob(task_id, plan.video_id, plan.source_key, plan.info.video, plan.grid)
+    if task.kind in ("thumbnails", STORYBOARD):
+        return PictureJob(task_id, plan.video_id, plan.source_key, plan.info.video, plan.grid)
     return ChunkJob(
         task_id=task_id,
         video_id=plan.video_id,

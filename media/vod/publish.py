@@ -11,11 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from media.vod.hls import Track, build_master_playlist, build_media_playlist, join_track
+from media.vod.dash import build_manifest
+from media.vod.hls import (
+    Track,
+    build_keys_playlist,
+    build_master_playlist,
+    build_media_playlist,
+    join_track,
+)
 from media.vod.plan import (
     AUDIO_TASK,
     COPY_TASK,
-    OPENING_SOUND_TASK,
     FrameGrid,
     RungGroup,
     TranscodePlan,
@@ -24,11 +30,15 @@ from media.vod.records import (
     AUDIO_FRAME_SAMPLES,
     AUDIO_RATE_HZ,
     AUDIO_TRACK,
+    MANIFEST_NAME,
     MASTER_NAME,
+    STORYBOARD_NAME,
     TaskRecord,
     TrackRecord,
+    keys_playlist_name,
     playlist_name,
 )
+from media.vod.webvtt import build_storyboard_track
 
 AUDIO_SLACK = Fraction(2 * AUDIO_FRAME_SAMPLES, AUDIO_RATE_HZ)
 """How much longer than the picture's a segment of sound may be."""
@@ -40,6 +50,8 @@ class Publication:
 
     tracks: dict[str, Track] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    sheets: int = 0
+    """How many sheets the storyboard has."""
 
     @property
     def is_playable(self) -> bool:
@@ -65,24 +77,40 @@ def publish(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> Publicati
     rungs = [track for name, track in tracks.items() if name != AUDIO_TRACK]
     if not rungs or (audio is None and plan.has_audio):
         return Publication()
-    target_s = decide_target_s(plan.grid)
-    files = {
-        playlist_name(name): build_media_playlist(track, max(target_s, track.target_s)).encode()
-        for name, track in tracks.items()
-    }
-    files[MASTER_NAME] = build_master_playlist(rungs, audio, plan.grid.fps).encode()
-    return Publication(tracks, files)
+    storyboard = next((found for r in records.values() if (found := r.storyboard)), None)
+    files = _write_playlists(plan, tracks)
+    files[MASTER_NAME] = build_master_playlist(rungs, audio, plan.grid.fps)
+    if storyboard is not None:
+        files[STORYBOARD_NAME] = build_storyboard_track(storyboard, plan.grid.duration_s)
+    if all(task.task_id in records for task in plan.tasks):
+        files[MANIFEST_NAME] = build_manifest(
+            rungs, audio, storyboard, fps=plan.grid.fps, are_aligned=plan.copied is None
+        )
+    coded = {name: text.encode() for name, text in files.items()}
+    return Publication(tracks, coded, 0 if storyboard is None else storyboard.sheets)
+
+
+def _write_playlists(plan: TranscodePlan, tracks: Mapping[str, Track]) -> dict[str, str]:
+    """The media playlist of every track, and of whole rungs that of their keyframes."""
+    files: dict[str, str] = {}
+    for name, track in tracks.items():
+        target_s = max(decide_target_s(plan.grid), track.target_s)
+        files[playlist_name(name)] = build_media_playlist(track, target_s)
+        if track.is_whole and track.has_keys:
+            files[keys_playlist_name(name)] = build_keys_playlist(track, target_s)
+    return files
 
 
 def decide_tracks(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> dict[str, Track]:
     """Whole tracks, and of the sound and the smallest rung what is there without a gap."""
     copies = records[COPY_TASK].tracks if COPY_TASK in records else ()
     tracks = {part.track: join_track([part]) for part in copies}
-    for task_id in (AUDIO_TASK, OPENING_SOUND_TASK) if AUDIO_TRACK not in tracks else ():
-        if task_id in records:
-            is_whole = task_id == AUDIO_TASK
-            tracks[AUDIO_TRACK] = join_track(records[task_id].tracks, is_whole=is_whole)
-            break
+    sounds = [task for task in plan.tasks if task.kind == "audio" and task.task_id in records]
+    if sounds:
+        longest = next((task for task in sounds if task.task_id == AUDIO_TASK), sounds[-1])
+        tracks[AUDIO_TRACK] = join_track(
+            records[longest.task_id].tracks, is_whole=longest.task_id == AUDIO_TASK
+        )
     for group in plan.groups:
         parts = _list_parts(plan, group, records)
         is_whole = len(parts) == len(plan.chunks)

@@ -6,6 +6,7 @@ playlists are made from records alone.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 AUDIO_TRACK = "audio"
@@ -13,6 +14,9 @@ AUDIO_RATE_HZ = 48_000
 AUDIO_FRAME_SAMPLES = 1024
 MASTER_NAME = "master.m3u8"
 INIT_NAME = "init.mp4"
+MANIFEST_NAME = "manifest.mpd"
+STORYBOARD = "storyboard"
+STORYBOARD_NAME = "storyboard.vtt"
 THUMBNAIL_NAME = "thumbnail.jpg"
 
 
@@ -45,6 +49,24 @@ class TrackRecord:
 
 
 @dataclass(frozen=True)
+class StoryboardRecord:
+    """Sheets of small pictures, one every `interval_ms`, filled row by row."""
+
+    width: int
+    """Of one picture."""
+    height: int
+    columns: int
+    rows: int
+    interval_ms: int
+    tiles: int
+
+    @property
+    def sheets(self) -> int:
+        """How many sheets there are; the last may have fewer rows."""
+        return math.ceil(self.tiles / (self.columns * self.rows))
+
+
+@dataclass(frozen=True)
 class TaskRecord:
     """A finished task; the coordinator stores nothing else about its output."""
 
@@ -54,6 +76,7 @@ class TaskRecord:
     """Keys of thumbnails, the best first."""
     decode_errors: int = 0
     """Packets the decoder refused; what they should have shown is the frame before."""
+    storyboard: StoryboardRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +111,21 @@ def track_key(video_id: str, track: str, name: str) -> str:
 def record_key(video_id: str, task_id: str) -> str:
     """Key of a task's record."""
     return f"{video_prefix(video_id)}/records/{task_id}.json"
+
+
+def storyboard_name(number: int) -> str:
+    """A sheet's name within the storyboard's folder."""
+    return f"{number:05d}.jpg"
+
+
+def storyboard_key(video_id: str, name: str) -> str:
+    """Key of a sheet of small pictures."""
+    return f"{video_prefix(video_id)}/{STORYBOARD}/{name}"
+
+
+def keys_playlist_name(track: str) -> str:
+    """A rung's playlist of keyframes alone."""
+    return f"{track}-keys.m3u8"
 
 
 def thumbnail_key(video_id: str) -> str:

@@ -25,7 +25,7 @@ from media.vod.frames import (
 )
 from media.vod.ladder import fit_inside
 from media.vod.ledger import find_record, keep_record
-from media.vod.plan import ThumbnailJob
+from media.vod.plan import PictureJob
 from media.vod.records import TaskRecord, candidate_key, thumbnail_key
 from media.vod.source import MediaUnreadable, fetch_source, open_media
 from storage.objects import ObjectStore
@@ -62,7 +62,7 @@ class Candidate:
     score: float
 
 
-def make_thumbnails(job: ThumbnailJob, store: ObjectStore) -> TaskRecord:
+def make_thumbnails(job: PictureJob, store: ObjectStore) -> TaskRecord:
     """Store the best picture as thumbnail.jpg and the best few to choose from."""
     done = find_record(job.video_id, job.task_id, store)
     if done is not None:
@@ -104,7 +104,7 @@ def encode_jpeg(picture: Picture) -> bytes:
     return bytes(data)
 
 
-def _iter_candidates(container: InputContainer, job: ThumbnailJob) -> Iterator[Candidate]:
+def _iter_candidates(container: InputContainer, job: PictureJob) -> Iterator[Candidate]:
     """Keyframes near evenly spread moments; frames from the start when there are too few."""
     stream = get_video_stream(container, job.video.stream_index)
     size = fit_inside(job.video.width, job.video.height, LONG_SIDE_MAX)
@@ -121,7 +121,7 @@ def _iter_candidates(container: InputContainer, job: ThumbnailJob) -> Iterator[C
 
 
 def _iter_spread_keyframes(
-    container: InputContainer, stream: VideoStream, job: ThumbnailJob
+    container: InputContainer, stream: VideoStream, job: PictureJob
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
     stream.codec_context.skip_frame = "NONKEY"
     tally = DecodeTally()
@@ -138,7 +138,7 @@ def _iter_spread_keyframes(
 
 
 def _iter_opening(
-    container: InputContainer, stream: VideoStream, job: ThumbnailJob
+    container: InputContainer, stream: VideoStream, job: PictureJob
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
     """Every thirtieth of the first frames, decoded one after the other."""
     seek_keyframe(container, stream, Fraction(job.grid.origin_us, 1_000_000))

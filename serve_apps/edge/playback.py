@@ -20,9 +20,17 @@ from kit.errors import AppError, PermissionDenied
 from kit.ids import parse_id
 from kit.logs import get_log
 from kit.settings import Settings
-from media.vod.records import AUDIO_TRACK, segment_name, track_key
+from media.vod.records import (
+    AUDIO_TRACK,
+    STORYBOARD,
+    segment_name,
+    storyboard_key,
+    storyboard_name,
+    track_key,
+)
 from serve_apps.access.grants import Grant, read_grant
 from serve_apps.access.playback import OPEN_VISIBILITIES
+from serve_apps.edge.downloads import send_download
 from serve_apps.edge.refusals import Handler, build_refusal
 from serve_apps.edge.video_catalog import CatalogEntry, VideoCatalog, VideoUnknown
 from storage.database import Database
@@ -34,7 +42,13 @@ log = get_log("playback")
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "public, no-cache"
 PICTURE = "public, max-age=300"
-PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
+TEXT_TYPES = {
+    "m3u8": "application/vnd.apple.mpegurl",
+    "mpd": "application/dash+xml",
+    "vtt": "text/vtt",
+}
+DOWNLOAD = "download"
+NO_NUMBER = 1 << 62
 COMPRESS_FROM_BYTES = 1024
 THUMBNAIL_NAME = "thumbnail.jpg"
 
@@ -123,19 +137,34 @@ class _PlaybackServer:
             )
         if name not in entry.publication.files:
             raise VideoUnknown
-        return _send_playlist(request, entry.publication.files[name])
+        return _send_text(request, name, entry.publication.files[name])
 
     async def send_media(self, request: web.Request) -> web.StreamResponse:
-        """Send a segment or an init segment that a playlist names."""
+        """Send a segment or an init segment that a playlist names, a sheet, or all as one file."""
         entry, record = await self._open(request)
-        track = entry.publication.tracks.get(request.match_info["track"])
-        name = request.match_info["name"]
+        folder, name = request.match_info["track"], request.match_info["name"]
+        if folder == DOWNLOAD:
+            return await send_download(
+                request, self._ports.objects, str(record.id), entry.publication
+            )
+        if folder == STORYBOARD:
+            return await self._send_sheet(request, entry, record, name)
+        track = entry.publication.tracks.get(folder)
         if track is None or not _is_listed(name, entry, track.name):
             raise VideoUnknown
         kind = "audio/mp4" if track.name == AUDIO_TRACK else "video/mp4"
         return await self._send_object(
             request, track_key(str(record.id), track.name, name), {"Content-Type": kind}, IMMUTABLE
         )
+
+    async def _send_sheet(
+        self, request: web.Request, entry: CatalogEntry, record: PlaybackRecord, name: str
+    ) -> web.StreamResponse:
+        number = _read_number(name)
+        if number >= entry.publication.sheets or name != storyboard_name(number):
+            raise VideoUnknown
+        key = storyboard_key(str(record.id), name)
+        return await self._send_object(request, key, {"Content-Type": "image/jpeg"}, IMMUTABLE)
 
     async def _open(self, request: web.Request) -> tuple[CatalogEntry, PlaybackRecord]:
         """Return the video of the address; raises VideoUnknown, VideoGone, or why it is refused."""
@@ -204,14 +233,16 @@ class _PlaybackServer:
         return web.Response(status=206, body=data[first:stop], headers=headers)
 
 
-def _send_playlist(request: web.Request, body: bytes) -> web.StreamResponse:
+def _send_text(request: web.Request, name: str, body: bytes) -> web.StreamResponse:
+    """Send a playlist, a manifest or a track of pictures, unless the player has it."""
     tag = hashlib.sha256(body).hexdigest()[:32]
     headers = {hdrs.CACHE_CONTROL: REVALIDATE}
     if request.if_none_match and any(given.value == tag for given in request.if_none_match):
         unchanged = web.Response(status=304, headers=headers)
         unchanged.etag = tag
         return unchanged
-    response = web.Response(body=body, content_type=PLAYLIST_TYPE, headers=headers)
+    kind = TEXT_TYPES[name.rpartition(".")[2]]
+    response = web.Response(body=body, content_type=kind, headers=headers)
     response.etag = tag
     if len(body) >= COMPRESS_FROM_BYTES:
         response.enable_compression()
@@ -223,11 +254,14 @@ def _is_listed(name: str, entry: CatalogEntry, track_name: str) -> bool:
     track = entry.publication.tracks[track_name]
     if any(part.init_name == name for part in track.parts):
         return True
-    stem = name.partition(".")[0]
-    if not (stem.isascii() and stem.isdigit() and len(stem) <= 9):
-        return False
-    number = int(stem)
+    number = _read_number(name)
     return number < len(track.segments) and name == segment_name(number)
+
+
+def _read_number(name: str) -> int:
+    """The number a name begins with; one that nothing has, when it is none."""
+    stem = name.partition(".")[0]
+    return int(stem) if stem.isascii() and stem.isdigit() and len(stem) <= 9 else NO_NUMBER
 
 
 def _is_file(path: Path) -> bool:

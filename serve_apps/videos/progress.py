@@ -10,18 +10,14 @@ import uuid
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from media.vod.plan import (
-    OPENING_SOUND_SEGMENTS,
-    OPENING_SOUND_TASK,
-    PlanTask,
-    TranscodePlan,
-)
+from media.vod.plan import PlanTask, TranscodePlan
 from storage.cache import Cache
 
 AUDIO_PIXELS_PER_SEGMENT = 20_000
 """Sound of one segment costs about as much as the picture of a stamp."""
 THUMBNAILS_PIXELS = 100_000
 COPY_PIXELS_PER_SEGMENT = 2_000
+STORYBOARD_PIXELS_PER_SEGMENT = 5_000
 PACE_AFTER_S = 2.0
 
 
@@ -117,11 +113,11 @@ def _find_largest_rung(plan: TranscodePlan, running: Set[str]) -> str | None:
 
 def _weigh(plan: TranscodePlan, task: PlanTask) -> float:
     if task.kind == "audio":
-        is_opening = task.task_id == OPENING_SOUND_TASK
-        segments = OPENING_SOUND_SEGMENTS if is_opening else plan.grid.segments
-        return float(AUDIO_PIXELS_PER_SEGMENT * segments)
+        return float(AUDIO_PIXELS_PER_SEGMENT * (task.chunk or plan.grid.segments))
     if task.kind == "thumbnails":
         return float(THUMBNAILS_PIXELS)
+    if task.kind == "storyboard":
+        return float(STORYBOARD_PIXELS_PER_SEGMENT * plan.grid.segments)
     if task.kind == "copy":
         return float(COPY_PIXELS_PER_SEGMENT * plan.grid.segments)
     rungs = next(group.rungs for group in plan.groups if group.name == task.group)

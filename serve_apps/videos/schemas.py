@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -50,8 +51,10 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
     "created_at": "2026-01-01T12:00:00.000Z",
     "playback": {
         "hls": f"http://localhost:8001/v/{EXAMPLE_ID}/master.m3u8",
-        "dash": None,
+        "dash": f"http://localhost:8001/v/{EXAMPLE_ID}/manifest.mpd",
         "thumbnail": f"http://localhost:8001/v/{EXAMPLE_ID}/thumbnail.jpg",
+        "storyboard": f"http://localhost:8001/v/{EXAMPLE_ID}/storyboard.vtt",
+        "download": f"http://localhost:8001/v/{EXAMPLE_ID}/download/best.mp4",
     },
 }
 
@@ -138,8 +141,12 @@ class PlaybackBody(BaseModel):
     """Absolute addresses on an edge."""
 
     hls: str
-    dash: str | None
+    dash: str | None = Field(description="Once the video is ready.")
     thumbnail: str | None
+    storyboard: str | None = Field(description="WebVTT of small pictures for scrubbing.")
+    download: str | None = Field(
+        description="One MP4 file of the best quality; `best` may be a quality's name, as `720p`."
+    )
 
 
 class VideoBody(BaseModel):
@@ -212,9 +219,7 @@ def describe_video(video: Video, playback: Playback | None) -> VideoBody:
             "width": video.width,
             "height": video.height,
             "created_at": _write_time(video.created_at),
-            "playback": None
-            if playback is None
-            else {"hls": playback.hls, "dash": None, "thumbnail": playback.thumbnail},
+            "playback": None if playback is None else asdict(playback),
         }
     )
 

@@ -101,7 +101,12 @@ class Playback:
     """Where a video plays, as absolute addresses on an edge."""
 
     hls: str
+    dash: str | None
     thumbnail: str | None
+    storyboard: str | None
+    """A WebVTT track of small pictures for scrubbing."""
+    download: str | None
+    """The best quality as one MP4 file."""
 
 
 async def create_video(
@@ -255,8 +260,14 @@ def build_playback(video: videos.Video, terms: PlaybackTerms) -> Playback | None
     base = make_video_base(
         terms, video.id, visibility=video.visibility, access_version=video.access_version
     )
-    has_picture = video.thumbnail_key is not None
-    return Playback(f"{base}/master.m3u8", f"{base}/thumbnail.jpg" if has_picture else None)
+    is_ready = video.status == "ready"
+    return Playback(
+        hls=f"{base}/master.m3u8",
+        dash=f"{base}/manifest.mpd" if is_ready else None,
+        thumbnail=None if video.thumbnail_key is None else f"{base}/thumbnail.jpg",
+        storyboard=f"{base}/storyboard.vtt" if is_ready else None,
+        download=f"{base}/download/best.mp4" if is_ready else None,
+    )
 
 
 def _make_upload_url(edge_url: str, upload_id: uuid.UUID) -> str:

@@ -150,7 +150,7 @@ class Transcoding:
     def _decide_rank(self, task: PlanTask) -> MediaRank:
         if task.task_id in self._opening:
             return MediaRank.FIRST
-        if task.task_id in self._next or task.kind == "thumbnails":
+        if task.task_id in self._next or task.kind in ("thumbnails", "storyboard"):
             return MediaRank.NEXT
         return MediaRank.MORE
 

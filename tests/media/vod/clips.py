@@ -17,6 +17,7 @@ from media.vod.plan import TranscodePlan, get_job, plan_video
 from media.vod.probe import probe_file
 from media.vod.publish import Publication, publish
 from media.vod.records import TaskRecord, segment_name, track_key, video_prefix
+from media.vod.storyboard import make_storyboard
 from media.vod.thumbnails import make_thumbnails
 from media.vod.transcode import copy_source, transcode_audio, transcode_chunk
 from storage.objects import ObjectStore
@@ -159,6 +160,7 @@ def run_tasks(plan: TranscodePlan, store: ObjectStore) -> dict[str, TaskRecord]:
         "audio": transcode_audio,
         "chunk": transcode_chunk,
         "copy": copy_source,
+        "storyboard": make_storyboard,
         "thumbnails": make_thumbnails,
     }
     return {

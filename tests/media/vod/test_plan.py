@@ -12,7 +12,7 @@ from media.vod.info import decode_json, encode_json
 from media.vod.plan import (
     AudioJob,
     ChunkJob,
-    ThumbnailJob,
+    PictureJob,
     TranscodePlan,
     decide_chunks,
     decide_frame_rate,
@@ -113,30 +113,34 @@ def test_long_videos_open_with_short_chunks_and_go_on_with_five_to_eight_segment
 
 
 def test_a_long_video_opens_with_the_sound_and_picture_of_its_first_seconds():
-    made = plan(100, sound_s=100)
-    assert [task.task_id for task in made.tasks[:6]] == [
+    made = plan(200, sound_s=200)
+    assert [task.task_id for task in made.tasks[:10]] == [
         "audio-opening",
         "first-00000",
+        "audio-more",
         "first-00001",
+        "first-00002",
+        "first-00003",
+        "first-00004",
         "audio",
         "thumbnails",
-        "first-00002",
+        "storyboard",
     ]
     groups = [task.group for task in made.tasks if task.kind == "chunk"]
     assert groups == sorted(groups)
     first, rest = made.groups
     assert [rung.name for rung in first.rungs] == ["240p"]
     assert [rung.name for rung in rest.rungs] == ["720p", "480p", "360p"]
-    assert get_job(made, "audio-opening").segments == 14
-    assert get_job(made, "audio").segments == 25
+    sounds = ("audio-opening", "audio-more", "audio")
+    assert [get_job(made, name).segments for name in sounds] == [3, 32, 50]
 
 
 def test_a_short_video_makes_its_sound_once():
     names = [task.task_id for task in plan(50, sound_s=50).tasks]
-    assert names[:4] == ["audio", "first-00000", "thumbnails", "first-00001"]
+    assert names[:3] == ["audio", "first-00000", "thumbnails"]
     names = [task.task_id for task in plan(20, sound_s=20).tasks]
-    assert names == ["audio", "first-00000", "thumbnails", "rest-00000"]
-    assert "audio-opening" not in [task.task_id for task in plan(100).tasks]
+    assert names == ["audio", "first-00000", "thumbnails", "storyboard", "rest-00000"]
+    assert "audio" not in [task.task_id for task in plan(200).tasks]
 
 
 def test_a_silent_source_has_no_audio_task():
@@ -145,10 +149,10 @@ def test_a_silent_source_has_no_audio_task():
 
 
 def test_every_task_has_its_job_and_the_chunks_cover_every_frame():
-    made = plan(100.5, 25, sound_s=100.5)
+    made = plan(150.5, 25, sound_s=150.5)
     jobs = [get_job(made, task.task_id) for task in made.tasks]
-    assert sum(isinstance(job, ThumbnailJob) for job in jobs) == 1
-    assert sum(isinstance(job, AudioJob) for job in jobs) == 2
+    assert sum(isinstance(job, PictureJob) for job in jobs) == 2
+    assert sum(isinstance(job, AudioJob) for job in jobs) == 3
     for group in made.groups:
         chunks = [j for j in jobs if isinstance(j, ChunkJob) and j.rungs == group.rungs]
         assert [slot for job in chunks for slot in job.slots] == list(range(made.grid.frames))

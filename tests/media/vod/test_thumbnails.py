@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from media.vod.plan import ThumbnailJob, get_job, plan_video
+from media.vod.plan import PictureJob, get_job, plan_video
 from media.vod.probe import probe_file
 from media.vod.thumbnails import judge_picture, make_thumbnails
 from storage.objects import ObjectStore
@@ -22,7 +22,7 @@ def make(path: Path, store: ObjectStore) -> tuple[np.ndarray, list[np.ndarray]]:
     store.put_file_sync("sources/v", path)
     plan = plan_video(probe_file(path), video_id="v", source_key="sources/v")
     job = get_job(plan, "thumbnails")
-    assert isinstance(job, ThumbnailJob)
+    assert isinstance(job, PictureJob)
     record = make_thumbnails(job, store)
     pictures = [
         cv2.imdecode(np.frombuffer(store.get_sync(key), np.uint8), cv2.IMREAD_COLOR)
@@ -82,7 +82,7 @@ def test_a_repeated_task_keeps_what_was_made(tmp_path: Path, objects: ObjectStor
     objects.put_sync("videos/v/thumbnail.jpg", b"the owner's own")
     plan = plan_video(probe_file(tmp_path / "a.mp4"), video_id="v", source_key="sources/v")
     job = get_job(plan, "thumbnails")
-    assert isinstance(job, ThumbnailJob)
+    assert isinstance(job, PictureJob)
     make_thumbnails(job, objects)
     assert objects.get_sync("videos/v/thumbnail.jpg") == b"the owner's own"
 

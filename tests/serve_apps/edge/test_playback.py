@@ -15,13 +15,7 @@ from kit.clock import ManualClock
 from kit.ids import make_id
 from kit.settings import Settings
 from media.vod.info import AudioInfo, MediaInfo, VideoInfo, encode_json
-from media.vod.plan import (
-    OPENING_SOUND_SEGMENTS,
-    OPENING_SOUND_TASK,
-    PlanTask,
-    TranscodePlan,
-    plan_video,
-)
+from media.vod.plan import PlanTask, TranscodePlan, plan_video
 from media.vod.records import SegmentRecord, TaskRecord, TrackRecord, segment_name, track_key
 from serve_apps.access.grants import Grant, issue_grant
 from storage import video_chunks, videos
@@ -85,8 +79,8 @@ def make_record(plan: TranscodePlan, task: PlanTask) -> TaskRecord:
         names = [rung.name for rung in group.rungs]
         chunk = plan.chunks[task.chunk]
         numbers = range(chunk.first_segment, chunk.first_segment + chunk.segments)
-    elif task.task_id == OPENING_SOUND_TASK:
-        numbers = range(OPENING_SOUND_SEGMENTS)
+    elif task.chunk:
+        numbers = range(task.chunk)
     segments = tuple(SegmentRecord(n, n * 100, 100, 2) for n in numbers)
     return TaskRecord(
         task.task_id,
@@ -222,7 +216,9 @@ async def test_only_complete_renditions_are_offered_while_work_goes_on(world: Wo
 
 
 async def test_the_first_seconds_play_while_the_rest_is_made(world: World):
-    video_id = await add_video(world, lacks="audio$|rest|first-0000[1-9]", length_s=100.0)
+    video_id = await add_video(
+        world, lacks="audio$|audio-more|rest|first-0000[1-9]", length_s=200.0
+    )
     base = f"/v/{video_id}"
     renditions = await world.player.list_renditions(f"{base}/master.m3u8")
     assert set(renditions) == {"240p.m3u8", "audio.m3u8"}
@@ -230,7 +226,7 @@ async def test_the_first_seconds_play_while_the_rest_is_made(world: World):
     assert "#EXT-X-PLAYLIST-TYPE:EVENT\n" in picture
     assert "#EXT-X-ENDLIST" not in picture
     assert picture.count("#EXTINF") == 2
-    assert (await world.player.get(f"{base}/audio.m3u8")).text.count("#EXTINF") == 14
+    assert (await world.player.get(f"{base}/audio.m3u8")).text.count("#EXTINF") == 3
     assert (await world.player.get(f"{base}/240p/00001.m4s")).status == 200
     assert (await world.player.get(f"{base}/240p/00002.m4s")).status == 404
 

@@ -80,8 +80,30 @@ async def test_an_upload_becomes_a_video_whose_every_rendition_plays(
             expected = {"240p.m3u8": ("h264", 240), "320p.m3u8": ("h264", 320)}
             assert (stream["codec_name"], stream.get("height")) == expected.get(name, ("aac", None))
         thumbnail = await player.get(f"/v/{video_id}/thumbnail.jpg")
+        await check_other_ways(player, f"/v/{video_id}", tmp_path)
     assert thumbnail.headers["Content-Type"] == "image/jpeg"
     assert thumbnail.body[:2] == b"\xff\xd8"
+
+
+async def check_other_ways(player: Player, base: str, folder: Path) -> None:
+    """DASH, the pictures for scrubbing, and one file, whole and in ranges."""
+    manifest = await player.get(f"{base}/manifest.mpd")
+    assert manifest.headers["Content-Type"].startswith("application/dash+xml")
+    assert "320p/$Number%05d$.m4s" in manifest.text
+    assert "storyboard/00000.jpg#xywh=" in (await player.get(f"{base}/storyboard.vtt")).text
+    assert (await player.get(f"{base}/storyboard/00000.jpg")).body[:2] == b"\xff\xd8"
+    assert (await player.get(f"{base}/storyboard/00001.jpg")).status == 404
+    whole = await player.get(f"{base}/download/best.mp4")
+    assert whole.headers["Content-Disposition"].startswith("attachment")
+    found = await probe(whole.body, folder / "best.mp4")
+    assert [stream.get("height") for stream in found["streams"]] == [320, None]
+    assert (await player.get(f"{base}/download/240p.mp4")).status == 200
+    middle = len(whole.body) // 2
+    part = await player.get(f"{base}/download/best.mp4", Range=f"bytes=100-{middle}")
+    assert (part.status, part.body) == (206, whole.body[100 : middle + 1])
+    assert (await player.get(f"{base}/download/best.mp4", Range="bytes=999999999-")).status == 416
+    for name in ("720p.mp4", "audio.mp4", "best.mkv", "best"):
+        assert (await player.get(f"{base}/download/{name}")).status == 404
 
 
 async def test_the_source_is_assembled_hashed_and_its_parts_are_removed(
@@ -148,6 +170,7 @@ async def test_a_lost_worker_costs_one_piece_one_more_try(world: VideoWorld, cli
         "audio": 1,
         "first-00000": 1,
         "rest-00000": 1,
+        "storyboard": 0,
         "thumbnails": 0,
     }
 

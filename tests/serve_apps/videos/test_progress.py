@@ -67,7 +67,7 @@ def test_progress_goes_from_nothing_to_everything():
 
 
 def test_a_video_plays_once_its_first_sound_and_smallest_pictures_are_there():
-    assert list_opening_tasks(make_plan()) == {"audio-opening", "first-00000"}
+    assert list_opening_tasks(make_plan(length_s=200)) == {"audio-opening", "first-00000"}
     assert list_opening_tasks(make_plan(length_s=20)) == {"audio", "first-00000"}
     assert list_opening_tasks(make_plan(has_sound=False)) == {"first-00000"}
 

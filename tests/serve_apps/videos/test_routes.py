@@ -179,8 +179,10 @@ async def test_an_open_video_shows_its_plain_address_to_everyone(api: Api):
     shown = (await api.add_stranger().call("GET", f"/{video_id}")).json()
     assert shown["playback"] == {
         "hls": f"http://localhost:8001/v/{video_id}/master.m3u8",
-        "dash": None,
+        "dash": f"http://localhost:8001/v/{video_id}/manifest.mpd",
         "thumbnail": None,
+        "storyboard": f"http://localhost:8001/v/{video_id}/storyboard.vtt",
+        "download": f"http://localhost:8001/v/{video_id}/download/best.mp4",
     }
     assert shown["owner"]["id"] == str(ada.id)
     assert shown["error"] is None

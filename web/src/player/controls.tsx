@@ -1,10 +1,11 @@
 /** The row of controls below the picture. Every button is named; both sliders speak in words. */
-import { useId } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 import { Icon } from "../kit/icons";
 import { formatDuration } from "../kit/words";
 import type { EngineState, PlayerEngine } from "./engine";
 import type { PlayerCommand } from "./keys";
 import type { Media } from "./media";
+import { findTile, type Tile } from "./storyboard";
 
 interface ControlsProps {
   media: Media;
@@ -12,12 +13,13 @@ interface ControlsProps {
   state: EngineState;
   video: { current: HTMLVideoElement | null };
   run: (command: PlayerCommand) => void;
+  pictures: Tile[];
 }
 
-export function Controls({ media, engine, state, video, run }: ControlsProps) {
+export function Controls({ media, engine, state, video, run, pictures }: ControlsProps) {
   return (
     <div class="player-controls">
-      <Scrubber media={media} video={video} />
+      <Scrubber media={media} video={video} pictures={pictures} />
       <div class="player-row">
         <button
           type="button"
@@ -42,25 +44,55 @@ export function Controls({ media, engine, state, video, run }: ControlsProps) {
   );
 }
 
-function Scrubber({ media, video }: Pick<ControlsProps, "media" | "video">) {
+function Scrubber({ media, video, pictures }: Pick<ControlsProps, "media" | "video" | "pictures">) {
+  const [pointed, setPointed] = useState<number | null>(null);
   const share = media.durationS > 0 ? media.timeS / media.durationS : 0;
   const buffered = media.durationS > 0 ? media.bufferedS / media.durationS : 0;
+  const point = (event: PointerEvent) => {
+    const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    setPointed(Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)));
+  };
   return (
-    <input
-      type="range"
-      class="scrubber"
-      aria-label="Position"
-      aria-valuetext={`${formatDuration(media.timeS)} of ${formatDuration(media.durationS)}`}
-      min={0}
-      max={media.durationS || 1}
-      step={0.1}
-      value={media.timeS}
-      disabled={media.durationS === 0}
-      style={{ "--share": `${share * 100}%`, "--buffered": `${buffered * 100}%` }}
-      onInput={(event) => {
-        if (video.current) video.current.currentTime = Number(event.currentTarget.value);
-      }}
-    />
+    <div class="scrubber-line" onPointerMove={point} onPointerLeave={() => setPointed(null)}>
+      {pointed !== null && media.durationS > 0 && (
+        <Glimpse share={pointed} atS={pointed * media.durationS} tile={findTile(pictures, pointed * media.durationS)} />
+      )}
+      <input
+        type="range"
+        class="scrubber"
+        aria-label="Position"
+        aria-valuetext={`${formatDuration(media.timeS)} of ${formatDuration(media.durationS)}`}
+        min={0}
+        max={media.durationS || 1}
+        step={0.1}
+        value={media.timeS}
+        disabled={media.durationS === 0}
+        style={{ "--share": `${share * 100}%`, "--buffered": `${buffered * 100}%` }}
+        onInput={(event) => {
+          if (video.current) video.current.currentTime = Number(event.currentTarget.value);
+        }}
+      />
+    </div>
+  );
+}
+
+/** What is to be seen where the pointer is on the line. */
+function Glimpse({ share, atS, tile }: { share: number; atS: number; tile: Tile | null }) {
+  return (
+    <div class="glimpse" style={{ "--at": `${share * 100}%` }} aria-hidden="true" data-testid="glimpse">
+      {tile && (
+        <span
+          class="glimpse-picture"
+          style={{
+            width: `${tile.width}px`,
+            height: `${tile.height}px`,
+            backgroundImage: `url("${tile.sheet}")`,
+            backgroundPosition: `-${tile.left}px -${tile.top}px`,
+          }}
+        />
+      )}
+      <span class="data">{formatDuration(atS)}</span>
+    </div>
   );
 }
 

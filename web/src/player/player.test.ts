@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { rewriteGrant } from "./grant";
 import { decideCommand } from "./keys";
+import { findTile, readTiles } from "./storyboard";
 
 test("a renewed grant takes the place of the old one in segment addresses", () => {
   const segment = "http://edge:8001/t/old.grant/v/1/360p/4.m4s";
@@ -27,3 +28,22 @@ test.each([
   ["f", "slider", { kind: "full" }],
   ["Tab", "player", null],
 ] as const)("key %j on the %s", (key, role, command) => expect(decideCommand(key, role)).toEqual(command));
+
+test("a moment has the picture that its cue names, relative to the track", () => {
+  const text =
+    "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\nstoryboard/00000.jpg#xywh=0,0,160,90\n\n" +
+    "01:00:02.500 --> 01:00:04.000\nstoryboard/00001.jpg#xywh=320,90,160,90\n";
+  const tiles = readTiles(text, "http://edge:8001/t/grant/v/1/storyboard.vtt");
+  expect(tiles).toHaveLength(2);
+  expect(findTile(tiles, 0)?.left).toBe(0);
+  expect(findTile(tiles, 3602.4)?.left).toBe(0);
+  expect(findTile(tiles, 9999)).toEqual({
+    startS: 3602.5,
+    sheet: "http://edge:8001/t/grant/v/1/storyboard/00001.jpg",
+    left: 320,
+    top: 90,
+    width: 160,
+    height: 90,
+  });
+  expect(findTile([], 5)).toBeNull();
+});

@@ -10,12 +10,15 @@ import { Controls } from "./controls";
 import { PlayerEngine, type EngineState } from "./engine";
 import { decideCommand, type PlayerCommand } from "./keys";
 import { useMedia, type Media } from "./media";
+import { useStoryboard } from "./storyboard";
 import "./player.css";
 
 export interface PlayerProps {
   source: string;
   title: string;
   poster?: string | null | undefined;
+  /** WebVTT of small pictures, shown above the line while scrubbing. */
+  storyboard?: string | null | undefined;
   /** False while more qualities are being made: once it turns true, the player takes them up. */
   isComplete?: boolean;
   renew?: () => Promise<string | null>;
@@ -24,11 +27,12 @@ export interface PlayerProps {
 const CONTROLS_SHOWN_MS = 2_600;
 const NO_ENGINE = new Store<EngineState>({ levels: [], chosen: -1, playing: -1, error: null });
 
-export function Player({ source, title, poster, renew, isComplete = true }: PlayerProps) {
+export function Player({ source, title, poster, renew, storyboard, isComplete = true }: PlayerProps) {
   const video = useRef<HTMLVideoElement>(null);
   const root = useRef<HTMLDivElement>(null);
   const engine = useEngine(video, source, renew);
   useMoreQualities(engine, isComplete);
+  const pictures = useStoryboard(storyboard ?? null);
   const state = useStore(engine?.state ?? NO_ENGINE);
   const media = useMedia(video);
   const { isAwake, wake } = useAwake(media.isPlaying);
@@ -59,7 +63,7 @@ export function Player({ source, title, poster, renew, isComplete = true }: Play
       ) : (
         <>
           <Overlay media={media} onPlay={() => run({ kind: "toggle" })} />
-          <Controls media={media} engine={engine} state={state} video={video} run={run} />
+          <Controls media={media} engine={engine} state={state} video={video} run={run} pictures={pictures} />
         </>
       )}
     </div>

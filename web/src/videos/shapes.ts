@@ -25,7 +25,12 @@ export interface Video {
   width: number | null;
   height: number | null;
   created_at: string;
-  playback: { hls: string | null; thumbnail: string | null } | null;
+  playback: {
+    hls: string | null;
+    thumbnail: string | null;
+    storyboard?: string | null;
+    download?: string | null;
+  } | null;
   /** Where the rest of an unfinished upload goes; only for its owner. */
   upload?: { url: string } | null;
 }

@@ -67,6 +67,7 @@ function Picture({ video }: { video: Video }) {
         source={video.playback?.hls ?? ""}
         title={video.title}
         poster={video.playback?.thumbnail}
+        storyboard={video.playback?.storyboard}
         isComplete={isComplete}
         renew={renew}
       />
@@ -92,9 +93,16 @@ function About({ video }: { video: Video }) {
             </a>
             {me?.id !== video.owner.id && <FollowButton username={video.owner.username} />}
           </div>
-          <button type="button" class="button small" onClick={() => shareAddress(video.title)}>
-            <Icon name="share" size={18} /> <span class="wide-label">Share</span>
-          </button>
+          <div class="row tight">
+            {video.playback?.download && (
+              <a class="button small" href={video.playback.download} data-testid="download">
+                <Icon name="download" size={18} /> <span class="wide-label">Download</span>
+              </a>
+            )}
+            <button type="button" class="button small" onClick={() => shareAddress(video.title)}>
+              <Icon name="share" size={18} /> <span class="wide-label">Share</span>
+            </button>
+          </div>
         </div>
       </div>
       <div class="watch-words">

@@ -1,0 +1,148 @@
+"""The DASH manifest of a whole video, over the same segments as HLS (ISO/IEC 23009-1).
+
+Pure text. `publish.py` calls it once every track is there. Names are relative, so it works below
+any path. The pictures for scrubbing follow DASH-IF IOP part 6, thumbnail tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from media.vod.hls import Track
+from media.vod.records import StoryboardRecord
+
+NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
+PROFILE = "urn:mpeg:dash:profile:isoff-live:2011"
+CHANNELS_SCHEME = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
+TILES_SCHEME = "http://dashif.org/guidelines/thumbnail_tile"
+BUFFER_S_MIN = 4
+JPEG_BITS_PER_TILE = 40_000
+"""What a player should expect of one picture; nothing depends on it."""
+
+
+def build_manifest(
+    rungs: Sequence[Track],
+    audio: Track | None,
+    storyboard: StoryboardRecord | None,
+    *,
+    fps: Fraction,
+    are_aligned: bool,
+) -> str:
+    """The manifest; tracks whose parameters change midway have no place in one period."""
+    length_s = max(track.duration_s for track in [*rungs, *([audio] if audio else [])])
+    manifest = Element(
+        "MPD",
+        {
+            "xmlns": NAMESPACE,
+            "profiles": PROFILE,
+            "type": "static",
+            "mediaPresentationDuration": f"PT{float(length_s):.3f}S",
+            "minBufferTime": f"PT{BUFFER_S_MIN}S",
+        },
+    )
+    period = SubElement(manifest, "Period", {"id": "0", "start": "PT0S"})
+    pictures = [track for track in rungs if _has_one_init(track)]
+    if pictures:
+        _add_pictures(period, pictures, fps, are_aligned=are_aligned)
+    if audio is not None and _has_one_init(audio):
+        _add_sound(period, audio)
+    if storyboard is not None:
+        _add_tiles(period, storyboard)
+    indent(manifest)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(manifest, encoding="unicode")}\n'
+
+
+def _add_pictures(
+    period: Element, rungs: Sequence[Track], fps: Fraction, *, are_aligned: bool
+) -> None:
+    aligned = "true" if are_aligned else "false"
+    group = _add_set(period, "0", "video", {"segmentAlignment": aligned, "startWithSAP": "1"})
+    for track in sorted(rungs, key=lambda track: track.pixels):
+        first = track.parts[0]
+        attributes = {
+            "id": track.name,
+            "bandwidth": str(track.peak_bps),
+            "codecs": first.codec,
+            "width": str(first.width),
+            "height": str(first.height),
+            "sar": "1:1",
+            "frameRate": f"{fps.numerator}/{fps.denominator}" if fps.denominator > 1 else str(fps),
+        }
+        _add_timeline(SubElement(group, "Representation", attributes), track)
+
+
+def _add_sound(period: Element, audio: Track) -> None:
+    aligned = {"segmentAlignment": "true", "startWithSAP": "1"}
+    group = _add_set(period, "1", "audio", aligned)
+    first = audio.parts[0]
+    sound = SubElement(
+        group,
+        "Representation",
+        {
+            "id": audio.name,
+            "bandwidth": str(audio.peak_bps),
+            "codecs": first.codec,
+            "audioSamplingRate": str(first.timescale),
+        },
+    )
+    channels = {"schemeIdUri": CHANNELS_SCHEME, "value": str(first.channels)}
+    SubElement(sound, "AudioChannelConfiguration", channels)
+    _add_timeline(sound, audio)
+
+
+def _add_tiles(period: Element, storyboard: StoryboardRecord) -> None:
+    tiles = storyboard.columns * storyboard.rows
+    group = SubElement(period, "AdaptationSet", {"id": "2", "mimeType": "image/jpeg"})
+    sheet_ms = storyboard.interval_ms * tiles
+    template = {
+        "media": "storyboard/$Number%05d$.jpg",
+        "startNumber": "0",
+        "timescale": "1000",
+        "duration": str(sheet_ms),
+    }
+    SubElement(group, "SegmentTemplate", template)
+    sheet = SubElement(
+        group,
+        "Representation",
+        {
+            "id": "storyboard",
+            "bandwidth": str(max(1, JPEG_BITS_PER_TILE * tiles * 1000 // sheet_ms)),
+            "width": str(storyboard.width * storyboard.columns),
+            "height": str(storyboard.height * storyboard.rows),
+        },
+    )
+    layout = f"{storyboard.columns}x{storyboard.rows}"
+    SubElement(sheet, "EssentialProperty", {"schemeIdUri": TILES_SCHEME, "value": layout})
+
+
+def _add_set(period: Element, number: str, kind: str, attributes: dict[str, str]) -> Element:
+    plain = {"id": number, "contentType": kind, "mimeType": f"{kind}/mp4"}
+    return SubElement(period, "AdaptationSet", {**plain, **attributes})
+
+
+def _add_timeline(representation: Element, track: Track) -> None:
+    """Numbered segments with their exact times; runs of the same length are written once."""
+    template = SubElement(
+        representation,
+        "SegmentTemplate",
+        {
+            "timescale": str(track.parts[0].timescale),
+            "initialization": f"{track.name}/{track.parts[0].init_name}",
+            "media": f"{track.name}/$Number%05d$.m4s",
+            "startNumber": "0",
+        },
+    )
+    timeline = SubElement(template, "SegmentTimeline")
+    run: Element | None = None
+    for segment in track.segments:
+        length = str(segment.duration_ticks)
+        if run is not None and run.get("d") == length:
+            run.set("r", str(int(run.get("r", "0")) + 1))
+        else:
+            run = SubElement(timeline, "S", {"t": str(segment.start_ticks), "d": length})
+
+
+def _has_one_init(track: Track) -> bool:
+    return len({part.init_name for part in track.parts}) == 1

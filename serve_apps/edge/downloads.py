@@ -1,0 +1,86 @@
+"""A video as one MP4 file, sent from its stored segments: whole, or the range asked for.
+
+`playback.py` calls it after it has decided who may watch. One segment at a time is in memory.
+"""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+
+from media.vod.download import Download, Piece, adapt_segment, plan_download
+from media.vod.hls import Track
+from media.vod.publish import Publication
+from media.vod.records import AUDIO_TRACK, track_key
+from serve_apps.edge.video_catalog import VideoUnknown
+from storage.objects import ObjectStore
+
+SUFFIX = ".mp4"
+BEST = "best"
+CACHE = "public, max-age=3600"
+
+
+async def send_download(
+    request: web.Request, objects: ObjectStore, video_id: str, publication: Publication
+) -> web.StreamResponse:
+    """Answer for /download/{rung}.mp4; raises VideoUnknown when there is no such whole rung."""
+    download = await _plan(objects, video_id, publication, request.match_info["name"])
+    size_bytes = download.size_bytes
+    headers = {
+        hdrs.CONTENT_TYPE: "video/mp4",
+        hdrs.CONTENT_DISPOSITION: f'attachment; filename="{video_id}.mp4"',
+        hdrs.ACCEPT_RANGES: "bytes",
+        hdrs.CACHE_CONTROL: CACHE,
+    }
+    try:
+        first, stop, _step = request.http_range.indices(size_bytes)
+    except ValueError:
+        first = stop = size_bytes
+    if first >= stop:
+        return web.Response(status=416, headers={hdrs.CONTENT_RANGE: f"bytes */{size_bytes}"})
+    is_whole = (first, stop) == (0, size_bytes)
+    if not is_whole:
+        headers[hdrs.CONTENT_RANGE] = f"bytes {first}-{stop - 1}/{size_bytes}"
+    response = web.StreamResponse(status=200 if is_whole else 206, headers=headers)
+    response.content_length = stop - first
+    await response.prepare(request)
+    if request.method != hdrs.METH_HEAD:
+        await _write(response, objects, download, range(first, stop))
+    await response.write_eof()
+    return response
+
+
+async def _plan(
+    objects: ObjectStore, video_id: str, publication: Publication, name: str
+) -> Download:
+    if not publication.is_playable:
+        raise VideoUnknown
+    wanted = name.removesuffix(SUFFIX)
+    rung = publication.tracks.get(publication.rungs[-1] if wanted == BEST else wanted)
+    if rung is None or rung.name == AUDIO_TRACK or not name.endswith(SUFFIX):
+        raise VideoUnknown
+    sound = publication.tracks.get(AUDIO_TRACK)
+    tracks = [rung] if sound is None else [rung, sound]
+    if not all(_is_one_piece(track) for track in tracks):
+        raise VideoUnknown
+    keys = [track_key(video_id, track.name, track.parts[0].init_name) for track in tracks]
+    inits = [await objects.get(key) for key in keys]
+    return plan_download(video_id, tracks, inits)
+
+
+def _is_one_piece(track: Track) -> bool:
+    return track.is_whole and len({part.init_name for part in track.parts}) == 1
+
+
+async def _write(
+    response: web.StreamResponse, objects: ObjectStore, download: Download, wanted: range
+) -> None:
+    if wanted.start < len(download.header):
+        await response.write(download.header[wanted.start : wanted.stop])
+    for piece in download.pieces:
+        if piece.start < wanted.stop and piece.start + piece.size_bytes > wanted.start:
+            await response.write(await _read(objects, piece, wanted))
+
+
+async def _read(objects: ObjectStore, piece: Piece, wanted: range) -> bytes:
+    data = adapt_segment(await objects.get(piece.key), piece)
+    return data[max(0, wanted.start - piece.start) : wanted.stop - piece.start]
