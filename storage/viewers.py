@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from storage.cache import Cache
 
-COUNT_TTL_S = 45.0
+COUNT_TTL_S = 75.0
 
 
 async def write_viewer_counts(cache: Cache, counts: Mapping[uuid.UUID, int]) -> bool:

@@ -18,6 +18,7 @@ from actors.hosting.postgres import PostgresStore
 from actors.hosting.supervision import FailureBook, Intensity
 from actors.link.transport import LinkTransport
 from kit.clock import SystemClock
+from kit.collector import spare_the_long_lived
 from kit.errors import AppError
 from kit.ids import make_id
 from kit.logs import configure_logs, get_log
@@ -80,6 +81,7 @@ class HostShell:
             if kind.run_beside is not None:
                 beside = kind.run_beside(view)
                 self._tasks.append(asyncio.create_task(beside, name=f"host-beside-{kind.name}"))
+        spare_the_long_lived()
 
     def describe(self) -> dict[str, Any]:
         """Return what `status` shows."""

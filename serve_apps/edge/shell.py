@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from kit.clock import SystemClock
+from kit.collector import spare_the_long_lived
 from kit.logs import configure_logs, get_log
 from kit.settings import Settings, load_settings
 from serve_apps.edge.server import EdgePorts, EdgeServer, UploadRules
@@ -66,6 +67,7 @@ class EdgeShell:
             raise
         self._ports, self._server = ports, server
         self._is_drained = False
+        spare_the_long_lived()
 
     def describe(self) -> dict[str, Any]:
         """Return what `status` shows."""
