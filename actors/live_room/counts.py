@@ -1,6 +1,6 @@
 """Tells the cache how many people watch each room of this host, for lists that ask no host.
 
-Every host runs one board beside its rooms. It goes round them once a second, some at a time, so
+Every host runs one board beside its rooms. It goes round them every two seconds, some at a time, so
 that a host of thousands is never held up: changed counts are written, unchanged ones again before
 they expire. Lost counts cost nothing: a later round repeats them.
 """
@@ -19,7 +19,7 @@ from storage.cache import Cache
 from storage.placements import ROOM
 from storage.viewers import write_viewer_counts
 
-ROUND_S = 1.0
+ROUND_S = 2.0
 REPEAT_EVERY_S = 30.0
 ROOMS_PER_STEP = 250
 COUNTS_PER_STEP_MAX = 50

@@ -1,7 +1,8 @@
 """Opens rooms by the thousand on one product, writes to all of them, and measures memory and CPU.
 
-Asked once, in this order: few rooms; the same with more viewers; many rooms. Each is measured in
-several windows, of which the medians count.
+Asked once, in this order: few rooms; the same with half the lines, with more viewers, with a second
+edge; many rooms. So each of the four varies by itself. Each is measured in several windows, of
+which the medians count.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from benchmarks.frame import Answer, Form, Sides
 from benchmarks.meters import CpuMeter, list_product_processes
 from benchmarks.products import Products
 from cluster.processes import read_pss_mb
+from cluster.topology import EDGE_PORT_STEP
 from tests.e2e.load import Account, register
 from tests.product import Product
 
@@ -38,7 +40,14 @@ OWNER = ("host", "postgres")
 """The parts whose work for a line does not depend on who listens."""
 MEMORY = "kib_per_room"
 KIB_PER_MB = 1024
-NAMES = ("few rooms", f"few rooms, {VIEWERS} viewers each", "many rooms")
+HALF = 0.5
+NAMES = (
+    "few rooms",
+    "half the lines",
+    f"{VIEWERS} viewers each",
+    "on two edges",
+    "many rooms",
+)
 
 
 @dataclass
@@ -53,17 +62,29 @@ class House:
     """Each with the number of its rooms."""
     kib_per_room: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def socket_url(self) -> str:
-        """Where sockets are opened."""
+    def find_socket_url(self, slot: int) -> str:
+        """Return where sockets of an edge are opened."""
         edge = self.product.settings.edge
-        return f"ws://{edge.public_host}:{edge.port}/ws"
+        return f"ws://{edge.public_host}:{edge.port + EDGE_PORT_STEP * slot}/ws"
+
+
+@dataclass(frozen=True)
+class Load:
+    """How a side differs from the first one."""
+
+    line_share: float = 1.0
+    viewers: int = 1
+    edges: int = 1
 
 
 @asynccontextmanager
 async def open_house(_form: Form, products: Products) -> AsyncIterator[Sides]:
     """Lend the sides of a house, to be run once and in order."""
-    options = {"limits_chat_per_10_s_max": "1000000", "limits_rates_enabled": "false"}
+    options = {
+        "edge_count": "2",
+        "limits_chat_per_10_s_max": "1000000",
+        "limits_rates_enabled": "false",
+    }
     async with products(**options) as product, AsyncExitStack() as stack:
         async with aiohttp.ClientSession() as session:
             people = [await register(session, product.url) for _ in range(PEOPLE)]
@@ -71,19 +92,28 @@ async def open_house(_form: Form, products: Products) -> AsyncIterator[Sides]:
 
         async def measure_few(form: Form) -> Answer:
             await open_rooms(house, form.choose(FEW, FEW_SHORT))
-            return await measure(house, form)
+            return await measure(house, form, Load())
+
+        async def measure_half(form: Form) -> Answer:
+            return await measure(house, form, Load(line_share=HALF))
 
         async def measure_watched(form: Form) -> Answer:
             async with AsyncExitStack() as viewers:
                 for _ in range(VIEWERS - 1):
                     await follow_rooms(house, house.rooms, viewers)
-                return await measure(house, form)
+                return await measure(house, form, Load(viewers=VIEWERS))
+
+        async def measure_two_edges(form: Form) -> Answer:
+            async with AsyncExitStack() as viewers:
+                await follow_rooms(house, house.rooms, viewers, slot=1)
+                return await measure(house, form, Load(viewers=2, edges=2))
 
         async def measure_many(form: Form) -> Answer:
             await open_rooms(house, form.choose(MANY, MANY_SHORT) - len(house.rooms))
-            return await measure(house, form)
+            return await measure(house, form, Load())
 
-        yield dict(zip(NAMES, (measure_few, measure_watched, measure_many), strict=True))
+        sides = (measure_few, measure_half, measure_watched, measure_two_edges, measure_many)
+        yield dict(zip(NAMES, sides, strict=True))
 
 
 async def open_rooms(house: House, count: int) -> None:
@@ -96,33 +126,42 @@ async def open_rooms(house: House, count: int) -> None:
     house.kib_per_room = {part: (after[part] - before[part]) * KIB_PER_MB / count for part in after}
 
 
-async def follow_rooms(house: House, rooms: list[str], stack: AsyncExitStack) -> Child:
-    """Start a process whose sockets follow the rooms."""
+async def follow_rooms(
+    house: House, rooms: list[str], stack: AsyncExitStack, *, slot: int = 0
+) -> Child:
+    """Start a process whose sockets follow the rooms, on the edge of this slot."""
     child = await stack.enter_async_context(run_child("benchmarks.many_rooms.talkers"))
     size = min(ROOMS_PER_SOCKET, -(-len(rooms) // SOCKETS_MIN))
     shares = [rooms[start : start + size] for start in range(0, len(rooms), size)]
     tokens = [one.token for one in house.people]
-    await child.ask({"url": house.socket_url, "tokens": tokens, "rooms": shares})
+    await child.ask({"url": house.find_socket_url(slot), "tokens": tokens, "rooms": shares})
     return child
 
 
-async def measure(house: House, form: Form) -> Answer:
+async def measure(house: House, form: Form, load: Load) -> Answer:
     """Write to all rooms for a while, again and again; return the medians."""
-    windows = [await write_once(house, form) for _ in range(form.choose(WINDOWS, WINDOWS_SHORT))]
+    windows = [
+        await write_once(house, form, load) for _ in range(form.choose(WINDOWS, WINDOWS_SHORT))
+    ]
     heard = [window for window, _ in windows]
     lines = sum(one["sent"] for one in heard)
     per_line_us = {
         part: statistics.median(spent[part] * 1e6 / one["sent"] for one, spent in windows)
         for part in windows[0][1]
     }
+    per_s = choose_lines_per_s(form, load)
     return Answer(
         figures={
+            "rooms": float(len(house.rooms)),
+            "lines_per_s": per_s,
+            "viewers_per_room": float(load.viewers),
+            "edges": float(load.edges),
             MEMORY: sum(house.kib_per_room.values()),
             "p50_ms": statistics.median(one["p50_ms"] for one in heard),
             "p99_ms": statistics.median(one["p99_ms"] for one in heard),
             "owner_cpu_us_per_line": sum(per_line_us[part] for part in OWNER),
+            "owner_cpu_ms_per_s": sum(per_line_us[part] for part in OWNER) * per_s / 1000,
             "edge_cpu_us_per_line": per_line_us["edge"],
-            "rooms_open": float(len(house.rooms)),
         },
         work=f"{lines - sum(one['heard'] for one in heard)} lines astray, "
         f"{heard[-1]['faults']} out of order",
@@ -130,10 +169,17 @@ async def measure(house: House, form: Form) -> Answer:
     )
 
 
-async def write_once(house: House, form: Form) -> tuple[dict[str, float], dict[str, float]]:
+def choose_lines_per_s(form: Form, load: Load) -> float:
+    """Return how many lines are written to all rooms together."""
+    return form.choose(MANY, MANY_SHORT) / WRITE_EVERY_S * load.line_share
+
+
+async def write_once(
+    house: House, form: Form, load: Load
+) -> tuple[dict[str, float], dict[str, float]]:
     """Write for one window; return what was heard and the CPU seconds of every part."""
     seconds = form.choose(SECONDS, SECONDS_SHORT)
-    per_s = form.choose(MANY, MANY_SHORT) / WRITE_EVERY_S
+    per_s = choose_lines_per_s(form, load)
     meter = CpuMeter(await asyncio.to_thread(list_product_processes, house.product))
     per_room_s = per_s / len(house.rooms)
     reports = await asyncio.gather(
