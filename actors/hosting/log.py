@@ -197,6 +197,28 @@ class Log:
         self._queue.extendleft(reversed(kept))
         return effects
 
+    def end_waiting(self, unknown: AppError, refused: AppError) -> list[Effect]:
+        """Storage says nothing: answer everybody who waits.
+
+        What is out may be stored: it stays, and a repeat hears what became of it. The rest was not
+        sent and is forgotten; changes of status stay.
+        """
+        self.turns += 1
+        effects: list[Effect] = []
+        for draft, _ in self._out:
+            effects += [Refuse(requester, unknown) for requester in draft.requesters]
+            draft.requesters.clear()
+        kept: deque[Draft] = deque()
+        for draft in self._queue:
+            effects += [Refuse(requester, refused) for requester in draft.requesters]
+            draft.requesters.clear()
+            if draft.change is not None:
+                kept.append(draft)
+            elif draft.sender is not None:
+                self._waiting.pop(draft.sender, None)
+        self._queue = kept
+        return effects
+
     def drop_repeats(self, repeats: Mapping[Sender, Known]) -> list[Effect]:
         """Nothing was stored, since these lines already are: answer them, retry the rest."""
         pairs, self._out = self._out, []

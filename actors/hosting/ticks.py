@@ -3,7 +3,8 @@
 `host.py` owns one `TickWriter` per kind; a writer has one tick out at a time. What comes meanwhile
 gathers for the next, and ticks keep a pace of at most 80 ms that follows the load, so that a busy
 time shares commits and frames; a quiet host writes at once, or nothing. When nobody knows whether
-a tick was stored, the writer waits for its own writes to end, then compares with storage.
+a tick was stored, the writer waits for its own writes to end, then compares with storage; whoever
+waits for an answer is told so after `WRITE_TIMEOUT_S`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from kit.clock import Clock
 from kit.errors import AppError
 from kit.logs import get_log
 from kit.metrics import ENTRIES_STORED, MAILBOX_DEPTH, TICK_DURATION, TICK_ENTRIES
-from storage.database import SequenceTaken, WriteOutcomeUnknown, WriteRefused
+from storage.database import WRITE_TIMEOUT_S, SequenceTaken, WriteOutcomeUnknown, WriteRefused
 
 log = get_log("host")
 
@@ -133,15 +134,26 @@ class TickWriter:
         self._pace.count_tick(asyncio.get_running_loop().time(), rows, audience)
         self._out = frozenset(batches)
         began_s = self._ports.clock.monotonic_s()
+        loop = asyncio.get_running_loop()
+        patience = loop.call_later(WRITE_TIMEOUT_S, self._end_waiting, batches)
         try:
             await self._write(batches)
         finally:
+            patience.cancel()
             self._out = frozenset()
             self._tick_over.set()
             self._tick_over = asyncio.Event()
         self.ticks += 1
         TICK_DURATION.labels(self._kind).observe(self._ports.clock.monotonic_s() - began_s)
         TICK_ENTRIES.labels(self._kind).observe(rows)
+
+    def _end_waiting(self, batches: Mapping[uuid.UUID, Batch]) -> None:
+        """Storage has been silent for too long: answer whoever waits, take nothing more for now."""
+        log.warning("tick.silent", kind=self._kind, objects=len(batches))
+        self.is_storage_away = True
+        unknown, refused = WriteOutcomeUnknown(retry_after_s=1), StorageAway(retry_after_s=1)
+        for object_id in {**batches, **self._dirty}:
+            self._settle(object_id, lambda log: log.end_waiting(unknown, refused))
 
     async def _keep_pace(self) -> None:
         """Let rows gather where many come; they are in one commit and one frame then."""

@@ -21,6 +21,8 @@ BATCH_MAX = 500
 GATHER_S = 0.01
 """A query that closely follows another waits so long for company."""
 ENTRIES_MAX = 20_000
+PATIENCE_S = 3.0
+"""Whoever asks hears that storage is silent as soon as whoever writes does (`WRITE_TIMEOUT_S`)."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,13 @@ class BatchedReads(Generic[K, V]):
     """`read(keys)` returns what was found; its errors reach everybody who waited for it."""
 
     def __init__(
-        self, read: Callable[[list[K]], Awaitable[dict[K, V]]], clock: Clock, fresh_s: float
+        self,
+        read: Callable[[list[K]], Awaitable[dict[K, V]]],
+        clock: Clock,
+        fresh_s: float,
+        patience_s: float = PATIENCE_S,
     ) -> None:
+        self._patience_s = patience_s
         self._read = read
         self._clock = clock
         self._fresh_s = fresh_s
@@ -44,7 +51,10 @@ class BatchedReads(Generic[K, V]):
         self._read_at_s = self._forgotten_s = float("-inf")
 
     async def get(self, key: K) -> V | None:
-        """Return the value, at most `fresh_s` old; None when there is none."""
+        """Return the value, at most `fresh_s` old; None when there is none.
+
+        Raises TimeoutError when nothing is heard for `patience_s`.
+        """
         kept = self._kept.get(key)
         if kept is not None and self._clock.monotonic_s() - kept.read_s < self._fresh_s:
             return kept.value
@@ -54,7 +64,8 @@ class BatchedReads(Generic[K, V]):
             if self._runner is None:
                 self._runner = asyncio.create_task(self._run(), name="batched-reads")
         # Shielded: a caller that goes away must not take the others' answer with it.
-        return await asyncio.shield(future)
+        async with asyncio.timeout(self._patience_s):
+            return await asyncio.shield(future)
 
     def forget(self, key: K) -> None:
         """Ask anew for this key. A query that runs already may still bring the old answer."""

@@ -84,6 +84,26 @@ def published(effects: list[Effect]) -> list[Entry]:
     return [entry for e in effects if isinstance(e, Publish) for entry in e.entries]
 
 
+def test_whoever_waits_for_silent_storage_is_answered_and_may_repeat(clock: ManualClock) -> None:
+    channel = Channel(clock)
+    channel.send("out", 1)
+    assert channel.log.take_batch(10) is not None
+    channel.send("behind", 2)
+    unknown, refused = ObjectBusy(), StorageAway()
+    assert channel.log.end_waiting(unknown, refused) == [
+        Refuse(Requester(LINK, 1), unknown),
+        Refuse(Requester(LINK, 2), refused),
+    ]
+    assert channel.send("out", 3) == []  # it is still on its way
+    assert channel.log.depth == 1
+    channel.send("behind", 4)  # fresh: it was never sent
+    (acknowledged, published) = channel.log.confirm()
+    assert isinstance(acknowledged, Acknowledge)
+    assert acknowledged.requester == Requester(LINK, 3)
+    assert isinstance(published, Publish)
+    assert channel.log.depth == 1
+
+
 def test_nothing_is_acknowledged_or_published_before_it_is_stored(channel: Channel) -> None:
     assert channel.send("a") == []
     batch = channel.log.take_batch(100)

@@ -18,7 +18,7 @@ from actors.hosting.postgres import PostgresStore
 from kit.clock import SystemClock
 from kit.settings import DatabaseSettings, LimitSettings, Settings
 from serve_apps.hosting import KINDS
-from storage.database import Database, PoolOptions
+from storage.database import WRITE_TIMEOUT_S, Database, PoolOptions
 from storage.hosts import list_live_hosts
 from storage.placements import ROOM
 from tests.actors.hosting.stage import NODE, Heard, make_speaker, run_client, run_host
@@ -30,13 +30,16 @@ pytestmark = pytest.mark.db
 
 
 class Cable:
-    """A way to PostgreSQL that can be cut and mended."""
+    """A way to PostgreSQL that can be cut and mended, or carry nothing for a while."""
 
     def __init__(self, dsn: str) -> None:
         self._parts = urlsplit(dsn)
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
+        self.carries = asyncio.Event()
+        """Cleared: what is sent stays on the way, and nobody hears that."""
+        self.carries.set()
 
     @property
     def dsn(self) -> str:
@@ -61,14 +64,14 @@ class Cable:
         there = await asyncio.open_connection(self._parts.hostname, self._parts.port)
         self._writers |= {writer, there[1]}
         with contextlib.suppress(OSError):
-            await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
+            await asyncio.gather(self._pump(reader, there[1]), self._pump(there[0], writer))
         self._writers -= {writer, there[1]}
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(1 << 16):
-        writer.write(data)
-    writer.close()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 16):
+            await self.carries.wait()
+            writer.write(data)
+        writer.close()
 
 
 @pytest.fixture
@@ -124,7 +127,7 @@ async def test_lines_are_refused_while_storage_is_away_and_typing_is_not(
 
 
 async def _say_until_stored(cast: Cast, client: object, name: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await cast.say(client, name)  # type: ignore[arg-type]
@@ -132,6 +135,35 @@ async def _say_until_stored(cast: Cast, client: object, name: str) -> None:
                 await asyncio.sleep(0.05)
             else:
                 return
+
+
+async def test_senders_hear_of_a_silent_database_within_its_deadline_and_repeat_once(
+    cabled: Settings, cable: Cable, database: Database, cast: Cast
+) -> None:
+    """They were held until the deadline of their request: eight seconds."""
+    heard, loop = Heard(), asyncio.get_running_loop()
+    async with run_host(cabled), run_client(cabled, heard) as client:
+        client.open_room(cast.room_id)
+        await cast.say(client, "before")
+        cable.carries.clear()
+        began_s = loop.time()
+        first = asyncio.create_task(cast.say(client, "out"))
+        await asyncio.sleep(0.1)
+        second = asyncio.create_task(cast.say(client, "behind"))
+        answers = await asyncio.gather(first, second, return_exceptions=True)
+        took_s = loop.time() - began_s
+        refusals = [answer.refusal for answer in answers if isinstance(answer, RequestFailed)]
+        assert [refusal.code for refusal in refusals] == ["write_outcome_unknown", "storage_away"]
+        assert all(refusal.retryable for refusal in refusals)
+        assert took_s < WRITE_TIMEOUT_S + 2
+        with pytest.raises(RequestFailed, match="Nothing can be saved"):
+            await cast.say(client, "later")
+        cable.carries.set()
+        for name in ("out", "behind"):
+            await _say_until_stored(cast, client, name)
+    names = [name for name, _ in await read_rows(database, cast.room_id)]
+    assert names == ["before", "out", "behind"]
+    assert heard.seqs(cast.room_id) == [1, 2, 3]
 
 
 async def test_connections_that_die_while_writing_lose_and_double_nothing(

@@ -73,6 +73,21 @@ async def test_a_caller_that_goes_away_leaves_the_others_their_answer() -> None:
     assert await staying == "row 1"
 
 
+async def test_who_hears_nothing_for_long_is_told_so_and_the_answer_is_kept_all_the_same() -> None:
+    is_silent = asyncio.Event()
+
+    async def read(keys: list[int]) -> dict[int, str]:
+        await is_silent.wait()
+        return {key: f"row {key}" for key in keys}
+
+    reads = BatchedReads(read, ManualClock(), fresh_s=1.0, patience_s=0.01)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            await reads.get(1)
+    is_silent.set()
+    assert await reads.get(1) == "row 1"
+
+
 async def test_a_query_asks_for_a_bounded_number() -> None:
     table, clock = Table(), ManualClock()
     reads = BatchedReads(table.read, clock, fresh_s=1.0)
