@@ -18,8 +18,6 @@ import msgspec
 from storage.database import Connection, read_row, read_rows
 
 HINT_CHARS = 4
-ACCESS_CHANNEL = "live_access"
-"""NOTIFY: `<id> <access_version>`, sent by a trigger when visibility or deletion changed."""
 COLUMNS = """
     l.id, l.owner_id, u.username AS owner_username, u.display_name AS owner_display_name,
     l.title, l.status, l.visibility, l.access_version, l.key_hint, l.epoch, l.origin,
@@ -247,18 +245,6 @@ async def list_live_accesses(
         list(live_ids),
     )
     return read_rows(LiveAccess, rows)
-
-
-async def list_changed_accesses(
-    connection: Connection, within_s: float
-) -> list[tuple[uuid.UUID, int]]:
-    """Return (id, access_version) of the broadcasts hidden, shown or deleted within so long."""
-    rows = await connection.fetch(
-        "SELECT id, access_version FROM lives "
-        "WHERE access_changed_at > clock_timestamp() - $1 * interval '1 second'",
-        within_s,
-    )
-    return [(row["id"], row["access_version"]) for row in rows]
 
 
 async def change_live(

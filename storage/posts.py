@@ -60,6 +60,7 @@ class PostHead(msgspec.Struct, frozen=True):
     author_id: uuid.UUID
     visibility: str
     created_at: datetime
+    access_version: int = 1
 
 
 class PostVideo(msgspec.Struct, frozen=True):
@@ -119,7 +120,7 @@ async def delete_post(connection: Connection, post_id: uuid.UUID, now: datetime)
 async def find_post_head(connection: Connection, post_id: uuid.UUID) -> PostHead | None:
     """Return who wrote the post and who may see it, None when it is gone."""
     row = await connection.fetchrow(
-        "SELECT p.id, p.author_id, p.visibility, p.created_at FROM posts p"
+        "SELECT p.id, p.author_id, p.visibility, p.created_at, p.access_version FROM posts p"
         " JOIN users u ON u.id = p.author_id AND u.deleted_at IS NULL"
         " WHERE p.id = $1 AND p.deleted_at IS NULL",
         post_id,
@@ -130,7 +131,7 @@ async def find_post_head(connection: Connection, post_id: uuid.UUID) -> PostHead
 async def list_post_heads(connection: Connection, post_ids: Sequence[uuid.UUID]) -> list[PostHead]:
     """Return who wrote these posts and who may see them; those that are gone are left out."""
     rows = await connection.fetch(
-        "SELECT p.id, p.author_id, p.visibility, p.created_at FROM posts p"
+        "SELECT p.id, p.author_id, p.visibility, p.created_at, p.access_version FROM posts p"
         " JOIN users u ON u.id = p.author_id AND u.deleted_at IS NULL"
         " WHERE p.id = ANY($1) AND p.deleted_at IS NULL",
         list(post_ids),

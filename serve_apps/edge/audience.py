@@ -1,8 +1,8 @@
 """Who may follow a channel: checked at the source, row by row.
 
 Called once per subscription, never per event. Many who come at once share a query, and answers are
-kept for a second; of a live that was hidden `LiveAccessBook` tells within that time. Uses `access`
-rules and `storage` rows.
+kept for a second; of a live or post that was hidden `AccessBook` tells within that time. Uses
+`access` rules and `storage` rows.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from actors.live_room.entries import Speaker
 from actors.live_room.messages import LineRef, Membership
@@ -17,8 +18,8 @@ from actors.live_room.pointing import get_line, get_person
 from kit.clock import Clock
 from kit.errors import NotAuthenticated, NotFound, PermissionDenied
 from serve_apps.access.visibility import Visibility, can_view
+from serve_apps.edge.access_book import AccessBook
 from serve_apps.edge.batched_reads import BatchedReads
-from serve_apps.edge.live_access import LiveAccessBook
 from serve_apps.edge.socket_words import ChannelKind, ChannelName
 from storage.database import LOST_CONNECTION, Database, DatabaseBusy
 from storage.follows import list_follow_pairs
@@ -37,13 +38,16 @@ SEEN_BY = {
 """What people choose for their presence, as a visibility."""
 
 
+T = TypeVar("T", LiveAccess, PostHead)
+
+
 @dataclass(frozen=True)
 class AudiencePorts:
     """What the answers come from."""
 
     database: Database
     clock: Clock
-    lives: LiveAccessBook
+    changed: AccessBook
 
 
 class Audience:
@@ -57,12 +61,12 @@ class Audience:
         self._posts = BatchedReads(self._read_posts, clock, ACCESS_FRESH_S)
         self._follows = BatchedReads(self._read_follows, clock, ACCESS_FRESH_S)
         # A live may have changed because somebody follows its owner no more.
-        ports.lives.on_changed(lambda _live_id: self._follows.forget_all())
+        ports.changed.on_changed(lambda _channel: self._follows.forget_all())
 
     @property
     def changes(self) -> int:
-        """How many lives were hidden, shown or deleted so far: to notice one while waiting."""
-        return self._ports.lives.changes
+        """How many things were hidden, shown or deleted so far: to notice one while waiting."""
+        return self._ports.changed.changes
 
     async def check_channel(self, channel: ChannelName, viewer_id: uuid.UUID | None) -> None:
         """Raise unless the viewer may follow the channel: NotFound, or what says why."""
@@ -84,10 +88,7 @@ class Audience:
     async def check_room(self, room_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:
         """Raise NotFound unless the viewer may see the live; DatabaseBusy when nobody can tell."""
         try:
-            live = await self._lives.get(room_id)
-            if live is not None and live.access_version < self._ports.lives.get_version(room_id):
-                self._lives.forget(room_id)  # the answer is older than what we were told
-                live = await self._lives.get(room_id)
+            live = await self._get_present(self._lives, ChannelName(ChannelKind.ROOM, room_id))
         except LOST_CONNECTION as error:
             raise DatabaseBusy(retry_after_s=1) from error
         if live is None:
@@ -136,7 +137,7 @@ class Audience:
         await self._check_sight(SEEN_BY[chosen], user_id, viewer_id)
 
     async def _check_post(self, post_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:
-        head = await self._posts.get(post_id)
+        head = await self._get_present(self._posts, ChannelName(ChannelKind.POST, post_id))
         if head is None:
             raise NotFound
         await self._check_sight(head.visibility, head.author_id, viewer_id)
@@ -159,6 +160,16 @@ class Audience:
         )
         if not can_view(visibility, owner_id, viewer_id, follows=follows):
             raise NotFound
+
+    async def _get_present(
+        self, reads: BatchedReads[uuid.UUID, T], channel: ChannelName
+    ) -> T | None:
+        """Return who may see a thing, as of the last change that we were told of."""
+        found = await reads.get(channel.id)
+        if found is not None and found.access_version < self._ports.changed.get_version(channel):
+            reads.forget(channel.id)  # the answer is older than what we were told
+            found = await reads.get(channel.id)
+        return found
 
     # One query for everybody who waits
 

@@ -47,6 +47,10 @@ class EphemeralChannels:
                 del self._followers[channel]
                 self._bus.unsubscribe([channel])
 
+    def list_followers(self, channel: str) -> list[Follower]:
+        """Return who is shown the channel."""
+        return list(self._followers.get(channel, ()))
+
     async def repeat_latest(self, socket: Follower, channel: str) -> None:
         """Send the latest states of a channel, when they are known."""
         for message in await self._cache.list_latest(channel):

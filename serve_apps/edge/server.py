@@ -37,12 +37,12 @@ from media.sfu.options import SfuOptions
 from media.sfu.server import Sfu
 from serve_apps.access.grants import TicketBook
 from serve_apps.access.revocations import RevocationBook
+from serve_apps.edge.access_book import AccessBook
 from serve_apps.edge.addresses import EdgeAddress, find_candidate_ips, make_edge_address
 from serve_apps.edge.audience import Audience, AudiencePorts
 from serve_apps.edge.channel_mirrors import MirrorListener
 from serve_apps.edge.ephemeral import EphemeralChannels
 from serve_apps.edge.event_server import EventServer
-from serve_apps.edge.live_access import LiveAccessBook
 from serve_apps.edge.liveness import EdgeVitals, Heartbeat, LoopWatch
 from serve_apps.edge.logins import LoginPorts, Logins
 from serve_apps.edge.media_sessions import MediaSessions
@@ -51,6 +51,7 @@ from serve_apps.edge.presence_checks import PresenceChecks
 from serve_apps.edge.room_mirrors import RoomMirror, RoomMirrors
 from serve_apps.edge.socket_echo import echo_frames
 from serve_apps.edge.socket_server import SocketServer
+from serve_apps.edge.socket_words import ChannelKind, ChannelName
 from serve_apps.edge.subscriptions import TalkPorts
 from serve_apps.edge.upload_writer import FinishUpload, UploadPorts
 from serve_apps.edge.uploads import add_upload_routes
@@ -136,7 +137,7 @@ class EdgeServer:
                 ("edge-lag", self._watch.run()),
                 ("edge-sweep", self._sockets.sweep()),
                 ("edge-revocations", self._revocations.run()),
-                ("edge-live-access", self._lives.run()),
+                ("edge-access", self._access.run()),
                 ("edge-players", self._recheck_players()),
                 ("edge-presence", self._presence.run()),
                 ("edge-tidy", self._tidy()),
@@ -246,16 +247,16 @@ class EdgeServer:
                 is_revoked=self._revocations.is_revoked,
             )
         )
-        self._lives = LiveAccessBook(ports.database)
-        self._audience = Audience(AudiencePorts(ports.database, ports.clock, self._lives))
+        self._access = AccessBook(ports.database)
+        self._audience = Audience(AudiencePorts(ports.database, ports.clock, self._access))
         talk = TalkPorts(logins, self._audience, self._rooms, self._users, client, self._ephemeral)
         self._sockets = SocketServer(settings, ports.clock, talk, lambda: self._watch.is_breathless)
         self._events = EventServer(self._sockets, talk)
         self._presence = PresenceChecks(self._users, self._audience, self._sockets.recheck)
         self._revocations.on_revoked(self._sockets.end_session)
         self._revocations.on_revoked(self._sessions.end_login)
-        self._lives.on_changed(self._sockets.recheck_room)
-        self._lives.on_changed(self._changed_lives.put_nowait)
+        self._access.on_changed(self._sockets.recheck_channel)
+        self._access.on_changed(self._note_hidden)
 
     def _end_media_session(self, key: ObjectKey, signal: SessionEnd) -> None:
         """A room says that a media session is over: replaced, or the broadcast ended."""
@@ -313,6 +314,10 @@ class EdgeServer:
         is_ok = facts["healthy"] and facts["state"] == "live"
         body = {"status": "ok" if is_ok else facts["state"], **facts}
         return web.json_response(body, status=200 if is_ok else 503)
+
+    def _note_hidden(self, channel: ChannelName) -> None:
+        if channel.kind is ChannelKind.ROOM:
+            self._changed_lives.put_nowait(channel.id)
 
     async def _recheck_players(self) -> None:
         """End players of lives that were hidden from who watches, until cancelled."""

@@ -119,9 +119,12 @@ class SocketServer:
             if socket.member is not None and socket.member.identity.session_id == session_id:
                 socket.close(CloseCode.SESSION_REVOKED)
 
-    def recheck_room(self, room_id: uuid.UUID) -> None:
-        """A live was hidden, shown or deleted: let those go who may not see it any more."""
-        self.recheck(self._open, ChannelName(ChannelKind.ROOM, room_id))
+    def recheck_channel(self, channel: ChannelName) -> None:
+        """A live or post was hidden, shown or deleted: let those go who may not see it any more."""
+        if channel.kind is ChannelKind.POST:
+            self.recheck(self._talk.ephemeral.list_followers(str(channel)), channel)
+        else:
+            self.recheck(self._open, channel)
 
     def recheck(self, sockets: Iterable[Follower], channel: ChannelName) -> None:
         """Let those of these sockets go that follow a channel and may not any more."""

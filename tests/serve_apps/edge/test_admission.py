@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import ClassVar
 
 import pytest
 
+from kit.ids import make_id
 from kit.settings import Settings
-from serve_apps.edge.live_access import LiveAccessBook
+from serve_apps.edge.access_book import AccessBook
+from serve_apps.edge.socket_words import ChannelKind, ChannelName
 from storage.database import Connection, Database
 from storage.lives import change_live, delete_live
 from storage.objects import ObjectStore
+from storage.posts import PostDraft, delete_post, insert_post
 from tests.actors.hosting.stage import run_host
 from tests.serve_apps.edge.edge_stage import (
     Guest,
@@ -141,6 +144,40 @@ async def test_a_live_that_is_hidden_lets_go_of_who_may_not_see_it(
         assert owner.errors[0]["error"] == "not_found"
 
 
+async def test_a_post_that_is_hidden_or_deleted_lets_go_of_who_may_not_see_it(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> None:
+    settings = use_free_ports(settings)
+    ada = await invite(database, settings, "ada")
+    bob = await invite(database, settings, "bob")
+    now = datetime.now(UTC)
+    drafts = [PostDraft(make_id(), ada.user_id, "hi", "public", now) for _ in range(2)]
+    async with database.connection() as connection:
+        for draft in drafts:
+            await insert_post(connection, draft)
+    hidden, deleted = [f"post:{draft.id}" for draft in drafts]
+    async with run_edge(settings, objects) as edge, connect(edge) as owner, connect(edge) as viewer:
+        for talker, guest in ((owner, ada), (viewer, bob)):
+            await talker.authenticate(guest)
+            for channel in (hidden, deleted):
+                assert await talker.subscribe(channel) == {"recovered": True}
+        async with database.connection() as connection:
+            await connection.execute(
+                "UPDATE posts SET visibility = 'private' WHERE id = $1", drafts[0].id
+            )
+        started_s = time.monotonic()
+        await viewer.wait(lambda: bool(viewer.errors))
+        assert time.monotonic() - started_s < 1.0
+        async with database.connection() as connection:
+            await delete_post(connection, drafts[1].id, now)
+        await viewer.wait(lambda: len(viewer.errors) == 2)
+        await owner.wait(lambda: bool(owner.errors))
+        told = [[(e["channel"], e["error"]) for e in talker.errors] for talker in (viewer, owner)]
+        assert told == [[(hidden, "not_found"), (deleted, "not_found")], [(deleted, "not_found")]]
+        assert (await viewer.subscribe(hidden))["error"] == "not_found"
+        assert await owner.subscribe(hidden) == {"recovered": True}
+
+
 async def test_a_change_is_told_once_though_its_notice_is_lost(database: Database) -> None:
     async with database.connection() as connection:
         owner_id = await connection.fetchval(
@@ -148,7 +185,8 @@ async def test_a_change_is_told_once_though_its_notice_is_lost(database: Databas
             " VALUES (gen_random_uuid(), 'ada', 'ada@example.org', '') RETURNING id"
         )
         room_id = await create_room_row(connection, owner_id)
-    book, told = LiveAccessBook(database), list[uuid.UUID]()
+    book, told = AccessBook(database), list[ChannelName]()
+    channel = ChannelName(ChannelKind.ROOM, room_id)
     book.on_changed(told.append)
     await book.load()
     assert told == []
@@ -159,5 +197,5 @@ async def test_a_change_is_told_once_though_its_notice_is_lost(database: Databas
         await change_live(connection, room_id, title="Same", visibility="followers")
     await book.load()
     await book.load()
-    assert told == [room_id]
-    assert book.get_version(room_id) == 2
+    assert told == [channel]
+    assert book.get_version(channel) == 2

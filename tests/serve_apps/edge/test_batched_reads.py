@@ -80,7 +80,7 @@ async def test_who_hears_nothing_for_long_is_told_so_and_the_answer_is_kept_all_
         await is_silent.wait()
         return {key: f"row {key}" for key in keys}
 
-    reads = BatchedReads(read, ManualClock(), fresh_s=1.0, patience_s=0.01)
+    reads = BatchedReads(read, ManualClock(), fresh_s=1.0, patience_s=0.05)
     for _ in range(2):
         with pytest.raises(TimeoutError):
             await reads.get(1)

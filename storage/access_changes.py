@@ -1,0 +1,45 @@
+"""Whose eyes a live or a post was hidden from, or shown to: heard by NOTIFY, found by a poll.
+
+Triggers on `lives` and `posts` raise a version and tell it under the name of the channel that the
+change concerns; edges listen.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+import msgspec
+
+from storage.database import Connection, read_rows
+
+CHANNEL = "access_changes"
+"""NOTIFY: `<kind>:<id> <access_version>`, sent when visibility, deletion or a follow changed."""
+
+
+class AccessChange(msgspec.Struct, frozen=True):
+    """A thing of a kind (`room`, `post`), and the version of who may see it."""
+
+    kind: str
+    id: uuid.UUID
+    version: int
+
+
+async def list_access_changes(connection: Connection, within_s: float) -> list[AccessChange]:
+    """Return what was hidden, shown or deleted within so long."""
+    rows = await connection.fetch(
+        """
+        SELECT 'room' AS kind, id, access_version AS version FROM lives
+        WHERE access_changed_at > clock_timestamp() - $1 * interval '1 second'
+        UNION ALL SELECT 'post', id, access_version FROM posts
+        WHERE access_changed_at > clock_timestamp() - $1 * interval '1 second'
+        """,
+        within_s,
+    )
+    return read_rows(AccessChange, rows)
+
+
+def read_notice(payload: str) -> AccessChange:
+    """Read what the triggers send; raises ValueError for anything else."""
+    name, _, version = payload.partition(" ")
+    kind, _, thing_id = name.partition(":")
+    return AccessChange(kind, uuid.UUID(thing_id), int(version))
