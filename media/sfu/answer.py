@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from media.sfu.codecs import Choice, ChosenMedia
 from media.sfu.dtls import Fingerprint
-from media.sfu.sdp import Offer, OfferedMedia
+from media.sfu.sdp import TRANSPORT_SEQ, Offer, OfferedMedia
 
 FEEDBACK = ("nack", "nack pli", "ccm fir")
-PUBLISHER_FEEDBACK = (*FEEDBACK, "goog-remb")
+PUBLISHER_FEEDBACK = (*FEEDBACK, "goog-remb", "transport-cc")
 HOST_TYPE_PREFERENCE = 126
 CHROMIUM_START_BITRATE = "x-google-start-bitrate=2000"  # kbit/s; others ignore it
 
@@ -93,9 +93,12 @@ def _describe_codec(media: ChosenMedia, *, is_publisher: bool) -> Iterator[str]:
     number = codec.payload_type
     channels = f"/{codec.channels}" if media.section.kind == "audio" else ""
     yield f"a=rtpmap:{number} {codec.name}/{codec.clock_rate}{channels}"
-    wanted: Sequence[str] = ()
+    wanted: Sequence[str] = ("transport-cc",) if is_publisher else ()
     if media.section.kind == "video":
         wanted = PUBLISHER_FEEDBACK if is_publisher else FEEDBACK
+    number_of = media.section.extensions.get(TRANSPORT_SEQ)
+    if is_publisher and number_of is not None and "transport-cc" in codec.feedback:
+        yield f"a=extmap:{number_of} {TRANSPORT_SEQ}"
     for kind in wanted:
         if kind in codec.feedback:
             yield f"a=rtcp-fb:{number} {kind}"

@@ -19,7 +19,13 @@ from media.sfu.fanout import FanoutGroup, GroupKey, make_group_key
 from media.sfu.feedback import PublisherFeedback
 from media.sfu.options import Kind, PacketFact, RoomStats, SfuOptions
 from media.sfu.packets_out import RTP_HEADER_BYTES
-from media.sfu.rtcp import RtcpIn, SenderReport, build_sender_report, parse_rtcp
+from media.sfu.rtcp import (
+    RtcpIn,
+    SenderReport,
+    build_arrival_feedback,
+    build_sender_report,
+    parse_rtcp,
+)
 from media.sfu.rtp import parse_rtp
 from media.sfu.sdp import OfferedCodec
 from media.sfu.session import KINDS, PeerSession, PublisherSession, ViewerSession
@@ -148,6 +154,7 @@ class SfuRoom:
         if fields is None or kind is None or len(packet) > PLAINTEXT_BYTES_MAX:
             self._counts.packets_dropped += 1
             return
+        session.note_arrival(packet, now_s)
         rewritten = self.tracks[kind].apply(fields, now_s)
         if rewritten is None:
             return
@@ -182,6 +189,8 @@ class SfuRoom:
         if self.publisher is not None:
             for packet in self._feedback.take_due(self.tracks.values(), now_s):
                 self.publisher.send_rtcp(packet)
+            for fci in self.publisher.arrivals.take_feedback(now_s):
+                self.publisher.send_rtcp(build_arrival_feedback(fci))
 
     def _forward(self, kind: Kind, packets: list[TrackPacket]) -> None:
         is_video = kind == "video"

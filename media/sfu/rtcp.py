@@ -37,6 +37,7 @@ NACKED_PACKETS_MAX = 512
 OWN_SSRC = 1
 SDES_CNAME = 1
 RTPFB = 205
+TRANSPORT_FEEDBACK = 15
 FIR_SIZE = struct.Struct("!LBxxx")
 
 
@@ -113,6 +114,12 @@ def build_nack(media_ssrc: int, seqs: Sequence[int]) -> bytes:
     body = struct.pack("!LL", OWN_SSRC, media_ssrc)
     body += b"".join(struct.pack("!HH", first, mask) for first, mask in pairs)
     return _build_empty_report() + pack_rtcp_packet(RTPFB, RTCP_RTPFB_NACK, body)
+
+
+def build_arrival_feedback(fci: bytes) -> bytes:
+    """Tell when packets came; `fci` is made by `arrivals`."""
+    body = struct.pack("!LL", OWN_SSRC, 0) + fci
+    return _build_empty_report() + pack_rtcp_packet(RTPFB, TRANSPORT_FEEDBACK, body)
 
 
 def build_pli(media_ssrc: int) -> bytes:

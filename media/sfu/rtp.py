@@ -14,6 +14,9 @@ SEQ_MODULUS = 1 << 16
 
 _HEADER = struct.Struct("!BBHII")
 
+_ONE_BYTE_EXTENSIONS = 0xBEDE
+_TWO_BYTE_EXTENSIONS = 0x100
+
 # H.264 NAL unit types (RFC 6184 §5.2)
 _H264_IDR = 5
 _H264_SPS = 7
@@ -49,6 +52,34 @@ def parse_rtp(datagram: bytes) -> RtpFields | None:
     if start > end or (first & 0x20 and datagram[-1] == 0):
         return None
     return RtpFields(second & MARKER, second & 0x7F, seq, timestamp, ssrc, datagram[start:end])
+
+
+def find_extension(datagram: bytes, number: int) -> bytes | None:
+    """Return a header extension's value (RFC 8285); `datagram` was read by `parse_rtp` before."""
+    if not datagram[0] & 0x10:
+        return None
+    at = HEADER_BYTES + 4 * (datagram[0] & 0x0F)
+    profile = int.from_bytes(datagram[at : at + 2], "big")
+    end = at + 4 + 4 * int.from_bytes(datagram[at + 2 : at + 4], "big")
+    is_short = profile == _ONE_BYTE_EXTENSIONS
+    if not is_short and profile >> 4 != _TWO_BYTE_EXTENSIONS:
+        return None
+    at += 4
+    while at < end:
+        found = datagram[at] >> 4 if is_short else datagram[at]
+        if found == 0:  # Padding.
+            at += 1
+            continue
+        if is_short:
+            size, at = (datagram[at] & 0x0F) + 1, at + 1
+        else:
+            size, at = (datagram[at + 1] if at + 1 < end else 0), at + 2
+        if at + size > end:
+            return None
+        if found == number:
+            return datagram[at : at + size]
+        at += size
+    return None
 
 
 def build_rtp(payload_type_and_marker: int, seq: int, timestamp: int, ssrc: int) -> bytes:

@@ -8,8 +8,8 @@ SSRCs) are dropped first, so that an oddity in them refuses nobody.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.sdp import MediaDescription, SessionDescription
@@ -31,6 +31,9 @@ READ_ATTRIBUTES = frozenset(
 CODEC_ATTRIBUTES = frozenset({"rtpmap", "fmtp", "rtcp-fb"})
 TAKEN_CODECS = frozenset({"opus", "h264", "vp8"})
 FLAGS = frozenset({"bundle-only", "rtcp-rsize"})
+TRANSPORT_SEQ = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+EXTENSIONS = frozenset({TRANSPORT_SEQ})
+EXTENSION_ID_MAX = 255
 # What aiortc's parser lets through on bad input; it has no error of its own.
 PARSE_ERRORS = (
     AssertionError,
@@ -68,7 +71,10 @@ class OfferedCodec:
 
 @dataclass(frozen=True, slots=True)
 class OfferedMedia:
-    """One m= section; `is_usable` says whether it may be accepted at all."""
+    """One m= section; `is_usable` says whether it may be accepted at all.
+
+    `extensions` are the header extensions we know, by URI, with the number the client gave.
+    """
 
     kind: str
     mid: str
@@ -78,6 +84,7 @@ class OfferedMedia:
     codecs: tuple[OfferedCodec, ...]
     is_usable: bool
     has_reduced_rtcp: bool
+    extensions: Mapping[str, int]
 
     @property
     def can_send(self) -> bool:
@@ -110,8 +117,8 @@ def parse_offer(sdp: str) -> Offer:
         raise OfferMalformed(reason="not_sdp")
     if len(sdp) > OFFER_CHARS_MAX or _CONTROL.search(sdp):
         raise OfferMalformed(reason="too_long_or_binary")
-    text, flags = _keep_read_lines(sdp)
-    if not 1 <= len(flags) <= MEDIA_MAX:
+    text, extras = _keep_read_lines(sdp)
+    if not 1 <= len(extras) <= MEDIA_MAX:
         raise OfferMalformed(reason="media_count")
     try:
         session = SessionDescription.parse(text)
@@ -119,8 +126,8 @@ def parse_offer(sdp: str) -> Offer:
         raise OfferMalformed(reason="syntax") from error
     bundle = _get_bundle(session)
     media = tuple(
-        _read_media(section, own_flags, bundle)
-        for section, own_flags in zip(session.media, flags, strict=True)
+        _read_media(section, own, bundle)
+        for section, own in zip(session.media, extras, strict=True)
     )
     _check_sections(media, bundle)
     transport = _find_transport(session, media, bundle)
@@ -132,30 +139,49 @@ def parse_offer(sdp: str) -> Offer:
     )
 
 
-def _keep_read_lines(sdp: str) -> tuple[str, list[frozenset[str]]]:
-    """Return the lines we read, and the flags of each section the parser does not report.
+@dataclass(slots=True)
+class _Extras:
+    """What a section says beyond what the parser reports."""
+
+    flags: set[str] = field(default_factory=set)
+    extensions: dict[str, int] = field(default_factory=dict)
+
+
+def _keep_read_lines(sdp: str) -> tuple[str, list[_Extras]]:
+    """Return the lines we read, and of each section what the parser does not report.
 
     Browsers offer some thirty codecs with five lines each; we take three, and the parser's time
     grows with the square of their number.
     """
     kept: list[str] = []
-    flags: list[frozenset[str]] = []
+    extras: list[_Extras] = []
     lines = [line.rstrip() for line in sdp.splitlines()]
     payload_types = _list_payload_types(lines)
     for line in lines:
         if line.startswith("m="):
-            flags.append(frozenset())
+            extras.append(_Extras())
         if line.startswith("a="):
             name, _, value = line[2:].partition(":")
-            if name in FLAGS and flags:
-                flags[-1] |= {name}
+            if extras:
+                _apply_extra(extras[-1], name, value)
             is_other_codec = name in CODEC_ATTRIBUTES and value.split()[:1] not in payload_types
             if name not in READ_ATTRIBUTES or is_other_codec:
                 continue
         elif not line.startswith(("v=", "o=", "s=", "t=", "m=")):
             continue
         kept.append(line)
-    return "\r\n".join(kept) + "\r\n", flags
+    return "\r\n".join(kept) + "\r\n", extras
+
+
+def _apply_extra(extras: _Extras, name: str, value: str) -> None:
+    """Read a flag or a header extension (RFC 8285 §5); an odd one is as good as none."""
+    if name in FLAGS:
+        extras.flags.add(name)
+    words = value.split()
+    if name == "extmap" and len(words) > 1 and words[1] in EXTENSIONS:
+        number = words[0].partition("/")[0]
+        if number.isdecimal() and 1 <= int(number[:4]) <= EXTENSION_ID_MAX:
+            extras.extensions[words[1]] = int(number[:4])
 
 
 def _list_payload_types(lines: Sequence[str]) -> list[list[str]]:
@@ -175,9 +201,7 @@ def _get_bundle(session: SessionDescription) -> tuple[str, ...]:
     return tuple(str(item) for item in groups[0].items) if groups else ()
 
 
-def _read_media(
-    section: MediaDescription, flags: frozenset[str], bundle: Sequence[str]
-) -> OfferedMedia:
+def _read_media(section: MediaDescription, extras: _Extras, bundle: Sequence[str]) -> OfferedMedia:
     mid = section.rtp.muxId or ""
     if mid and not _TOKEN.fullmatch(mid):
         raise OfferMalformed(reason="mid")
@@ -187,7 +211,7 @@ def _read_media(
     if len(section.rtp.codecs) > CODECS_MAX:
         raise OfferMalformed(reason="codec_count")
     is_bundled = not bundle or mid in bundle
-    is_enabled = section.port != 0 or "bundle-only" in flags
+    is_enabled = section.port != 0 or "bundle-only" in extras.flags
     return OfferedMedia(
         kind=section.kind,
         mid=mid,
@@ -196,7 +220,8 @@ def _read_media(
         direction=section.direction or "sendrecv",
         codecs=_read_codecs(section) if is_av else (),
         is_usable=is_av and is_enabled and is_bundled and section.rtcp_mux,
-        has_reduced_rtcp="rtcp-rsize" in flags,
+        has_reduced_rtcp="rtcp-rsize" in extras.flags,
+        extensions=extras.extensions,
     )
 
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from media.sfu.arrivals import Arrivals
 from media.sfu.budget import Budget
 from media.sfu.codecs import Choice
 from media.sfu.dtls import DtlsSrtpPeer
 from media.sfu.ice import IceAgent
 from media.sfu.options import Kind
 from media.sfu.packets_out import OutPacket
-from media.sfu.sdp import OfferedCodec
+from media.sfu.rtp import find_extension
+from media.sfu.sdp import TRANSPORT_SEQ, OfferedCodec
 from media.sfu.srtp import SrtpPair
 from media.sfu.stun import Address
 
+TRANSPORT_SEQ_BYTES = 2
 REPEATS_PER_S = 150.0
 REPEATS_BURST = 300.0
 REPEAT_PAUSE_S = 0.02
@@ -82,16 +85,31 @@ class PeerSession:
 
 
 class PublisherSession(PeerSession):
-    """A session that sends: which payload type is which kind, and in which codec."""
+    """A session that sends: which payload type is which kind, in which codec, arriving when.
+
+    `transport_seq` is the header extension with the transport-wide number, where one was agreed.
+    """
 
     def __init__(self, parts: SessionParts, chosen: Choice) -> None:
         super().__init__(parts)
         self.kinds: dict[int, Kind] = {}
         self.codecs: dict[str, OfferedCodec] = {}
+        self.arrivals = Arrivals()
+        self.transport_seq: int | None = None
         for kind in KINDS:
             if kind in chosen:
                 self.kinds[chosen[kind].codec.payload_type] = kind
                 self.codecs[kind] = chosen[kind].codec
+                if "transport-cc" in chosen[kind].codec.feedback:
+                    number = chosen[kind].section.extensions.get(TRANSPORT_SEQ)
+                    self.transport_seq = self.transport_seq or number
+
+    def note_arrival(self, packet: bytes, now_s: float) -> None:
+        """Remember when a packet came, for the publisher's congestion control."""
+        if self.transport_seq is not None:
+            value = find_extension(packet, self.transport_seq)
+            if value is not None and len(value) == TRANSPORT_SEQ_BYTES:
+                self.arrivals.note(int.from_bytes(value, "big"), now_s)
 
 
 class ViewerSession(PeerSession):

@@ -15,7 +15,7 @@ from media.sfu.answer import LocalTransport, OutgoingStream, build_answer
 from media.sfu.codecs import choose_publish, choose_watch
 from media.sfu.dtls import Fingerprint
 from media.sfu.errors import NoSupportedCodec, OfferMalformed
-from media.sfu.sdp import Offer, OfferedCodec, parse_offer
+from media.sfu.sdp import TRANSPORT_SEQ, Offer, OfferedCodec, parse_offer
 
 pytestmark = pytest.mark.unit
 
@@ -117,6 +117,14 @@ def test_only_feedback_that_was_offered_is_answered() -> None:
 def build_publish_answer(name: str) -> str:
     offer = parse_offer(read_offer(name))
     return build_answer(offer, choose_publish(offer), TRANSPORT, None)
+
+
+@pytest.mark.parametrize(("name", "has_it"), [("chromium_publish", True), ("obs_publish", False)])
+def test_transport_wide_feedback_is_agreed_where_it_was_offered(name: str, has_it: bool) -> None:
+    offer = parse_offer(read_offer(name))
+    answer = build_answer(offer, choose_publish(offer), TRANSPORT, None)
+    assert (TRANSPORT_SEQ in answer) == ("transport-cc" in answer) == has_it
+    assert TRANSPORT_SEQ not in build_answer(offer, choose_publish(offer), TRANSPORT, STREAM)
 
 
 def test_a_publisher_without_h264_is_asked_for_vp8() -> None:
