@@ -6,6 +6,8 @@ depends on the grid and the source alone, never on where decoding began: that ma
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +21,7 @@ from av.stream import Discard
 from media.vod.info import VideoInfo
 from media.vod.plan import FrameGrid
 from media.vod.source import MediaUnreadable
+from media.vod.tones import render_cube
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -30,6 +33,7 @@ SEEK_BACK_S = (0, 2, 10, 30)
 """How much earlier to try when the demuxer landed behind the wanted frame."""
 PIXELS_MAX = 8192 * 8192
 SCALER = "bicubic"
+TABLE = "{table}"
 TURNS = {0: (), 90: ("clock",), 180: ("clock", "clock"), 270: ("cclock",)}
 
 
@@ -195,24 +199,48 @@ class FrameScaler:
         largest_width, largest_height = self._sizes[0]
         if self._video.rotation_deg in (90, 270):
             largest_width, largest_height = largest_height, largest_width
+        size = f"{largest_width}:{largest_height}:flags={SCALER}"
+        matrix = f"in_color_matrix={self._video.color_matrix}"
         steps = [
-            (
-                "scale",
-                f"{largest_width}:{largest_height}:flags={SCALER}"
-                f":in_color_matrix={self._video.color_matrix}:out_color_matrix=bt709:out_range=tv",
-            ),
-            ("format", "yuv420p"),
+            # One field alone, its lines spread again by scaling: no combs, and no frame held back.
+            *([("field", "top")] if self._video.is_interlaced else []),
+            *self._list_colour_steps(f"{size}:{matrix}"),
             *([("hflip", "")] if self._video.mirrored else []),
             *(("transpose", turn) for turn in TURNS[self._video.rotation_deg]),
             ("setsar", "1"),
         ]
-        for name, arguments in steps:
-            node = _chain(graph, node, name, arguments)
-        for index in range(len(self._sizes)):
-            node = self._add_output(graph, node, index)
-        graph.configure()
+        with self._lend_table() as table:
+            for name, arguments in steps:
+                node = _chain(graph, node, name, arguments.replace(TABLE, table))
+            for index in range(len(self._sizes)):
+                node = self._add_output(graph, node, index)
+            graph.configure()
         self._shape = shape
         self._graph = graph
+
+    def _list_colour_steps(self, scale: str) -> list[tuple[str, str]]:
+        """Scaling to the largest size in BT.709 studio range; HDR goes through its table."""
+        studio = "out_color_matrix=bt709:out_range=tv"
+        if not self._video.is_hdr:
+            return [("scale", f"{scale}:{studio}"), ("format", "yuv420p")]
+        return [
+            ("scale", scale),
+            ("format", "gbrp16"),
+            ("lut3d", f"file={TABLE}"),
+            ("scale", studio),
+            ("format", "yuv420p"),
+        ]
+
+    @contextlib.contextmanager
+    def _lend_table(self) -> Iterator[str]:
+        """The path of the table from high to standard range, which is read when it is opened."""
+        if not self._video.is_hdr:
+            yield ""
+            return
+        with tempfile.NamedTemporaryFile("w", prefix="tones-", suffix=".cube") as file:
+            file.write(render_cube(self._video.transfer))
+            file.flush()
+            yield file.name
 
     def _add_output(self, graph: av.filter.Graph, node: FilterContext, index: int) -> FilterContext:
         """Sink for one size; returns the node from which the next smaller one is scaled."""

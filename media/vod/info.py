@@ -38,6 +38,8 @@ class VideoInfo:
     is_hdr: bool
     is_interlaced: bool = False
     is_full_range: bool = False
+    transfer: str = ""
+    """Of high dynamic range: "pq" or "hlg"."""
 
 
 @dataclass(frozen=True)

@@ -91,9 +91,9 @@ def decide_matrix(colorspace: int, height: int) -> str:
     return MATRICES.get(colorspace, "bt709" if height >= HD_LINES_MIN else "smpte170m")
 
 
-def is_hdr(transfer: int) -> bool:
-    """Whether the transfer characteristic (H.273) is PQ or HLG."""
-    return transfer in (TRANSFER_PQ, TRANSFER_HLG)
+def find_hdr_transfer(transfer: int) -> str:
+    """ "pq" or "hlg" for those transfer characteristics (H.273), empty for standard range."""
+    return {TRANSFER_PQ: "pq", TRANSFER_HLG: "hlg"}.get(transfer, "")
 
 
 def decide_frame_rate(

@@ -27,7 +27,7 @@ from media.vod.pictures import (
     decide_frame_rate,
     decide_matrix,
     decide_orientation,
-    is_hdr,
+    find_hdr_transfer,
     read_display_matrix,
 )
 from media.vod.source import MediaUnreadable, fetch_source, open_media
@@ -118,7 +118,7 @@ def probe_file(path: Path) -> MediaInfo:
         end_s = max(ends_s.values(), default=opening.origin_s)
         check_whole(declared_s, end_s, opening.origin_s)
         if picture.is_hdr:
-            warnings.append("High dynamic range is not kept; colours may look flat.")
+            warnings.append("High dynamic range was converted to standard range.")
         duration_s = end_s - opening.origin_s
         if duration_s > DURATION_S_MAX:
             raise MediaUnreadable("The video is longer than 12 hours.")
@@ -158,6 +158,7 @@ def _codec_of(stream: VideoStream | AudioStream) -> str:
 def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
     frame = opening.frame
     rotation_deg, mirrored = decide_orientation(read_display_matrix(frame), frame.rotation)
+    transfer = find_hdr_transfer(int(frame.color_trc))
     sar = video.sample_aspect_ratio or video.codec_context.sample_aspect_ratio
     width, height = decide_display_size(frame.width, frame.height, sar, rotation_deg)
     if min(width, height) < SIDE_MIN:
@@ -180,7 +181,8 @@ def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
         ),
         bit_rate_bps=video.bit_rate or video.container.bit_rate or None,
         color_matrix=decide_matrix(int(frame.colorspace), frame.height),
-        is_hdr=is_hdr(int(frame.color_trc)),
+        is_hdr=bool(transfer),
+        transfer=transfer,
         is_interlaced=bool(frame.interlaced_frame),
         is_full_range=int(frame.color_range) == RANGE_FULL,
     )

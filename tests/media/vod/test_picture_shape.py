@@ -105,3 +105,41 @@ def test_colours_keep_their_look_in_every_rung(
         assert (int(frame.colorspace), int(frame.color_range)) == (1, 1)
         seen = frame.to_ndarray(format="rgb24", src_colorspace="ITU709").mean(axis=(0, 1))
         assert seen == pytest.approx((0xC0, 0x40, 0x20), abs=6)
+
+
+def test_interlaced_fields_leave_no_combs(tmp_path: Path, objects: ObjectStore):
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "color=black:s=320x240:r=50:d=1"),
+        *("-vf", "geq=lum='if(lt(abs(X-250*T-30),20),235,16)':cb=128:cr=128,tinterlace=4"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-flags", "+ildct+ilme"),
+        *("-x264-params", "tff=1", "-pix_fmt", "yuv420p", tmp_path / "a.mp4"),
+    )
+    made = transcode(tmp_path / "a.mp4", objects)
+    assert made.plan.info.video.is_interlaced
+    frames = made.frames_of("240p")
+    assert len(frames) == 25
+    for frame in frames:
+        grey = frame.to_ndarray(format="gray").astype(int)
+        assert grey.max() > 200
+        assert np.abs(np.diff(grey, axis=0)).max() < 60
+
+
+@pytest.mark.parametrize(("transfer", "white"), [("smpte2084", 572), ("arib-std-b67", 721)])
+def test_high_dynamic_range_becomes_standard_with_white_kept_bright(
+    transfer: str, white: int, tmp_path: Path, objects: ObjectStore
+):
+    """Both codes are reference white, 203 cd/m² (ITU-R BT.2408), in ten-bit studio range."""
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "color=black:s=320x180:r=10:d=0.5,format=yuv420p10le"),
+        *("-vf", f"geq=lum='if(lt(X,160),64,{white})':cb=512:cr=512"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-color_trc", transfer),
+        *("-color_primaries", "bt2020", "-colorspace", "bt2020nc", tmp_path / "a.mp4"),
+    )
+    made = transcode(tmp_path / "a.mp4", objects)
+    assert made.plan.info.video.is_hdr
+    assert made.plan.info.warnings == ("High dynamic range was converted to standard range.",)
+    frame = made.frames_of("180p")[-1]
+    assert (frame.format.name, int(frame.colorspace)) == ("yuv420p", 1)
+    grey = frame.to_ndarray()[:180]
+    assert grey[:, :140].mean() == pytest.approx(16, abs=3)
+    assert 195 < grey[:, 180:].mean() < 225

@@ -9,7 +9,7 @@ from media.vod.pictures import (
     decide_frame_rate,
     decide_matrix,
     decide_orientation,
-    is_hdr,
+    find_hdr_transfer,
 )
 
 pytestmark = pytest.mark.unit
@@ -58,9 +58,7 @@ def test_a_silent_file_is_taken_for_the_usual_colours_of_its_size():
     assert decide_matrix(2, 480) == "smpte170m"
     assert decide_matrix(1, 480) == "bt709"
     assert decide_matrix(9, 2160) == "bt2020"
-    assert is_hdr(16)
-    assert is_hdr(18)
-    assert not is_hdr(1)
+    assert [find_hdr_transfer(code) for code in (16, 18, 1)] == ["pq", "hlg", ""]
 
 
 def steps(*milliseconds: int) -> list[Fraction]:
