@@ -36,3 +36,10 @@ class SfuFull(AppError):
 
     code, status, message = "sfu_full", 503, "This edge takes no more sessions; try another."
     retryable = True
+
+
+class PicturesOutOfOrder(AppError):
+    """The encoder sends B-frames, which WebRTC cannot show; HLS carries them."""
+
+    code, status = "b_frames", 409
+    message = "The encoder sends B-frames, which WebRTC cannot show; the live plays by HLS."

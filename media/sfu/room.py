@@ -28,7 +28,13 @@ from media.sfu.rtcp import (
 )
 from media.sfu.rtp import parse_rtp
 from media.sfu.sdp import OfferedCodec
-from media.sfu.session import KINDS, PeerSession, PublisherSession, ViewerSession
+from media.sfu.session import (
+    KINDS,
+    Publisher,
+    PublisherSession,
+    Session,
+    ViewerSession,
+)
 from media.sfu.srtp import PLAINTEXT_BYTES_MAX
 from media.sfu.taps import RoomListener, RoomTaps
 from media.sfu.track import SourceTrack, TrackPacket
@@ -42,7 +48,7 @@ class SfuRoom:
     def __init__(self, room_id: str, options: SfuOptions, egress: Egress, now_s: float) -> None:
         self.room_id = room_id
         self.cname = secrets.token_hex(8)
-        self.publisher: PublisherSession | None = None
+        self.publisher: Publisher | None = None
         self.next_publisher: PublisherSession | None = None
         self.lost_at_s: float | None = None
         self.viewers: dict[str, ViewerSession] = {}
@@ -66,6 +72,12 @@ class SfuRoom:
         publisher = self.publisher or self.next_publisher
         return {} if publisher is None else publisher.codecs
 
+    def check_watchable(self) -> None:
+        """Raise the publisher's refusal when WebRTC cannot carry what it sends."""
+        publisher = self.publisher or self.next_publisher
+        if publisher is not None and publisher.refusal is not None:
+            raise publisher.refusal
+
     def list_preferred_codecs(self) -> Sequence[str]:
         """Return video codecs in the order to ask a publisher for: viewers' own comes first."""
         taken = {viewer.video_codec for viewer in self.viewers.values()}
@@ -75,7 +87,7 @@ class SfuRoom:
         """Return the SSRC that viewers see, per kind."""
         return {kind: track.ssrc for kind, track in self.tracks.items()}
 
-    def promote_publisher(self, session: PublisherSession, now_s: float) -> list[ViewerSession]:
+    def promote_publisher(self, session: Publisher, now_s: float) -> list[ViewerSession]:
         """Make a connected session the source; returns the viewers whose codec it is not."""
         self.flush(now_s)
         self.publisher = session
@@ -95,7 +107,7 @@ class SfuRoom:
         viewers = self.viewers.values()
         return [v for v in viewers if v.video_codec and v.video_codec != video_codec]
 
-    def remove_publisher(self, session: PublisherSession, now_s: float) -> None:
+    def remove_publisher(self, session: Publisher, now_s: float) -> None:
         """Forget a publisher, present or expected."""
         if self.next_publisher is session:
             self.next_publisher = None
@@ -147,7 +159,7 @@ class SfuRoom:
 
     # Packets
 
-    def apply_rtp(self, session: PublisherSession, packet: bytes, now_s: float) -> None:
+    def apply_rtp(self, session: Publisher, packet: bytes, now_s: float) -> None:
         """Take one decrypted packet of the publisher into the present batch."""
         fields = parse_rtp(packet)
         kind = session.kinds.get(fields.payload_type) if fields is not None else None
@@ -162,7 +174,7 @@ class SfuRoom:
         self._batch[kind].append(rewritten)
         self._observe(kind, fields.seq, rewritten)
 
-    def apply_rtcp(self, session: PeerSession, packet: bytes, now_s: float) -> None:
+    def apply_rtcp(self, session: Session, packet: bytes, now_s: float) -> None:
         """Act on one decrypted compound packet of a publisher or a viewer."""
         facts = parse_rtcp(packet)
         if facts is None:
@@ -171,6 +183,15 @@ class SfuRoom:
             self._apply_viewer_feedback(session, facts, now_s)
         elif session is self.publisher:
             self._apply_sender_reports(facts, now_s)
+
+    def feed(self, session: Publisher, rtp: Sequence[bytes], rtcp: bytes, now_s: float) -> None:
+        """Forward what a publisher of this process sends; one that was replaced is not heard."""
+        if session is self.publisher:
+            for packet in rtp:
+                self.apply_rtp(session, packet, now_s)
+            if rtcp:
+                self.apply_rtcp(session, rtcp, now_s)
+            self.flush(now_s)
 
     def flush(self, now_s: float) -> None:
         """Send the batch to everybody, start those who waited for its keyframe, give feedback."""

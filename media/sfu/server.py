@@ -10,23 +10,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from kit.clock import Clock
 from kit.ids import make_token
 from kit.logs import get_log
 from media.sfu.answer import LocalTransport, OutgoingStream, build_answer
-from media.sfu.budget import Budget, SourceBudgets
 from media.sfu.codecs import Choice, choose_publish, choose_watch
 from media.sfu.dtls import DtlsIdentity, DtlsSrtpPeer, DtlsState
 from media.sfu.egress_probe import choose_egress
 from media.sfu.errors import RoomFull, RoomNotLive, SfuFull
+from media.sfu.handshakes import Handshakes
 from media.sfu.ice import IceLite
 from media.sfu.options import SessionAnswer, SessionFact, SfuEvents, SfuOptions, SfuStats
 from media.sfu.room import SfuRoom
 from media.sfu.rtp import is_rtcp
 from media.sfu.sdp import Offer, OfferedCodec, parse_offer
-from media.sfu.session import PeerSession, PublisherSession, SessionParts, ViewerSession
+from media.sfu.session import (
+    LocalPublisher,
+    PeerSession,
+    Publisher,
+    PublisherSession,
+    Session,
+    SessionParts,
+    ViewerSession,
+)
 from media.sfu.stun import Address
 from media.sfu.taps import RoomListener
 from media.sfu.udp import UdpMux
@@ -49,14 +57,11 @@ class Sfu:
         self._mux = UdpMux(self, self._now, options.stun_per_source_per_s)
         self._egress = choose_egress(self._mux, self._mux, self._now, options.egress)
         self._rooms: dict[str, SfuRoom] = {}
-        self._sessions: dict[str, PeerSession] = {}
+        self._sessions: dict[str, PeerSession | LocalPublisher] = {}
         self._touched: set[SfuRoom] = set()
-        rate = options.handshakes_per_s
-        self._handshake_budget = Budget(rate, rate, self._now())
-        rate = options.handshakes_per_source_per_s
-        self._source_handshakes = SourceBudgets(rate, 4 * rate)
-        self._handshakes = 0
-        self._handshakes_failed = 0
+        self._handshakes = Handshakes(
+            options.handshakes_per_s, options.handshakes_per_source_per_s, self._now()
+        )
         self._ticking: asyncio.Task[None] | None = None
 
     # For the edge
@@ -94,23 +99,37 @@ class Sfu:
         room = self._rooms.get(room_id)
         preferred = () if room is None else room.list_preferred_codecs()
         chosen = choose_publish(offer, preferred) if preferred else choose_publish(offer)
-        if room is None:
-            room = self._rooms[room_id] = SfuRoom(room_id, self._options, self._egress, self._now())
+        room = self._open_room(room_id)
         session = PublisherSession(self._make_parts(room_id, offer), chosen)
         expected, room.next_publisher = room.next_publisher, session
         if expected is not None:
             self._end(expected, "replaced")
         return self._open(session, offer, chosen, stream=None)
 
+    def publish_local(self, room_id: str, codecs: Mapping[str, OfferedCodec]) -> LocalPublisher:
+        """Admit a publisher of this process, in place of the room's present one; raises SfuFull."""
+        self._check_capacity(room_id)
+        session = LocalPublisher(room_id, codecs, self._now())
+        self._sessions[session.session_id] = session
+        self._promote(self._open_room(room_id), session)
+        return session
+
+    def feed(self, session: LocalPublisher, rtp: Sequence[bytes], rtcp: bytes = b"") -> None:
+        """Forward a local publisher's packets; nothing happens once it ended or was replaced."""
+        if session.session_id in self._sessions:
+            self._rooms[session.room_id].feed(session, rtp, rtcp, self._now())
+
     def watch(self, room_id: str, offer_sdp: str) -> SessionAnswer:
         """Answer a WHEP offer with the codecs of the room's publisher.
 
-        Raises RoomNotLive, OfferMalformed, NoSupportedCodec, RoomFull, SfuFull.
+        Raises RoomNotLive, a local publisher's refusal, OfferMalformed, NoSupportedCodec, RoomFull,
+        SfuFull.
         """
         room = self._rooms.get(room_id)
         codecs = {} if room is None else room.get_codecs()
         if room is None or not codecs:
             raise RoomNotLive(room_id=room_id)
+        room.check_watchable()
         self._check_capacity(room_id)
         if len(room.viewers) >= self._options.viewers_per_room_max:
             raise RoomFull(room_id=room_id)
@@ -128,10 +147,6 @@ class Sfu:
             return False
         self._end(session, "closed")
         return True
-
-    def has_session(self, session_id: str) -> bool:
-        """Tell whether a session exists, connected or not."""
-        return session_id in self._sessions
 
     def add_listener(self, room_id: str, listener: RoomListener) -> bool:
         """Tell a listener what the room takes from its publishers; False when there is no room.
@@ -164,24 +179,15 @@ class Sfu:
     def list_sessions(self) -> tuple[SessionFact, ...]:
         """Return every session, oldest first."""
         now_s = self._now()
-        return tuple(
-            SessionFact(
-                session_id=session.session_id,
-                room_id=session.room_id,
-                role="viewer" if isinstance(session, ViewerSession) else "publisher",
-                is_connected=session.is_connected,
-                age_s=now_s - session.created_at_s,
-            )
-            for session in self._sessions.values()
-        )
+        return tuple(session.describe(now_s) for session in self._sessions.values())
 
     def stats(self) -> SfuStats:
         """Return the counts of every room and of the whole."""
         return SfuStats(
             rooms=tuple(room.get_stats() for room in self._rooms.values()),
             sessions=len(self._sessions),
-            handshakes=self._handshakes,
-            handshakes_failed=self._handshakes_failed,
+            handshakes=self._handshakes.done,
+            handshakes_failed=self._handshakes.failed,
             egress=self._egress.name,
             datagrams_in=self._mux.datagrams_in,
             datagrams_refused=self._mux.datagrams_refused,
@@ -199,6 +205,7 @@ class Sfu:
             self._mux.datagrams_refused += 1
             return
         session = self._sessions[answer.session_id]
+        assert isinstance(session, PeerSession), "only peers have an agent"
         session.heard_at_s = self._now()
         if answer.is_moved and isinstance(session, ViewerSession):
             session.follow_address()
@@ -220,7 +227,7 @@ class Sfu:
         elif state is DtlsState.CLOSED:
             self._end(session, "left")
         elif state is DtlsState.FAILED:
-            self._handshakes_failed += session.srtp is None
+            self._handshakes.failed += session.srtp is None
             log.info("sfu.dtls_failed", session=session.label, why=session.dtls.failure)
             self._end(session, "left")
 
@@ -289,31 +296,42 @@ class Sfu:
     def _connect(self, session: PeerSession) -> None:
         """Let media flow: the handshake is done and the certificate is the offered one."""
         session.start_srtp()
-        self._handshakes += 1
+        self._handshakes.done += 1
         room = self._rooms[session.room_id]
         log.info("sfu.session_connected", room=session.room_id, session=session.label)
         if isinstance(session, PublisherSession):
-            previous = room.publisher
-            mismatched = room.promote_publisher(session, self._now())
-            if previous is not None:
-                self._end(previous, "replaced")
-            for viewer in mismatched:
-                self._end(viewer, "codec_changed")
-            self._tell(self._events.on_publisher_connected, session)
+            self._promote(room, session)
         elif isinstance(session, ViewerSession):
             room.connect_viewer(session, self._now())
             self._tell(self._events.on_viewer_connected, session)
 
-    def _end(self, session: PeerSession, reason: str) -> None:
+    def _promote(self, room: SfuRoom, session: Publisher) -> None:
+        """Let a connected publisher take the place of the last one."""
+        previous = room.publisher
+        mismatched = room.promote_publisher(session, self._now())
+        if previous is not None:
+            self._end(previous, "replaced")
+        for viewer in mismatched:
+            self._end(viewer, "codec_changed")
+        self._tell(self._events.on_publisher_connected, session)
+
+    def _open_room(self, room_id: str) -> SfuRoom:
+        room = self._rooms.get(room_id)
+        if room is None:
+            room = self._rooms[room_id] = SfuRoom(room_id, self._options, self._egress, self._now())
+        return room
+
+    def _end(self, session: PeerSession | LocalPublisher, reason: str) -> None:
         """Close a session, tell its room and the edge; ending twice does nothing."""
         if self._sessions.pop(session.session_id, None) is None:
             return
         was_connected = session.is_connected
         session.is_open = False
-        session.send(session.dtls.close())
-        self._ice.remove_agent(session.agent)
+        if isinstance(session, PeerSession):
+            session.send(session.dtls.close())
+            self._ice.remove_agent(session.agent)
         room = self._rooms[session.room_id]
-        if isinstance(session, PublisherSession):
+        if isinstance(session, Publisher):
             room.remove_publisher(session, self._now())
             announce = self._events.on_publisher_lost
         else:
@@ -327,23 +345,19 @@ class Sfu:
             del self._rooms[room.room_id]
             self._touched.discard(room)
 
-    def _tell(self, announce: Callable[..., None], session: PeerSession, *rest: str) -> None:
+    def _tell(self, announce: Callable[..., None], session: Session, *rest: str) -> None:
         """Call an event handler in the next loop turn: it may call us back."""
         loop = asyncio.get_running_loop()
         loop.call_soon(announce, session.room_id, session.session_id, *rest)
 
     def _find_session(self, source: Address) -> PeerSession | None:
         session_id = self._ice.find_session(source)
-        return None if session_id is None else self._sessions[session_id]
+        session = None if session_id is None else self._sessions[session_id]
+        return session if isinstance(session, PeerSession) else None
 
     def _may_shake_hands(self, session: PeerSession, source: Address) -> bool:
         """Tell whether a handshake may start now; one that has started may go on."""
-        if session.dtls.is_started:
-            return True
-        now_s = self._now()
-        return self._source_handshakes.spend(source[0], now_s) and self._handshake_budget.spend(
-            now_s
-        )
+        return session.dtls.is_started or self._handshakes.may_start(source[0], self._now())
 
     # Time
 
@@ -355,6 +369,8 @@ class Sfu:
 
     def _tick(self, now_s: float) -> None:
         for session in list(self._sessions.values()):
+            if not isinstance(session, PeerSession):
+                continue  # RTMP has limits of its own
             if session.srtp is None:
                 session.send(session.dtls.retransmit())
                 is_late = now_s - session.created_at_s > self._options.connect_timeout_s

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
+from kit.errors import AppError
+from kit.ids import make_token
 from media.sfu.arrivals import Arrivals
 from media.sfu.budget import Budget
 from media.sfu.codecs import Choice
 from media.sfu.dtls import DtlsSrtpPeer
 from media.sfu.ice import IceAgent
-from media.sfu.options import Kind
+from media.sfu.options import Kind, SessionFact
 from media.sfu.packets_out import OutPacket
 from media.sfu.rtp import find_extension
 from media.sfu.sdp import TRANSPORT_SEQ, OfferedCodec
@@ -43,29 +46,49 @@ class SessionParts:
     created_at_s: float
 
 
-class PeerSession:
-    """What publishers and viewers have in common."""
+class Session:
+    """What all sessions have in common, however their packets come."""
+
+    def __init__(self, session_id: str, room_id: str, created_at_s: float) -> None:
+        self.session_id = session_id
+        self.room_id = room_id
+        self.created_at_s = created_at_s
+        self.is_open = True
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether media can flow."""
+        return self.is_open
+
+    @property
+    def label(self) -> str:
+        """Enough of the session id to find it in a log; not enough to end the session."""
+        return self.session_id[:6]
+
+    def describe(self, now_s: float) -> SessionFact:
+        """Return what an operator may see."""
+        role: Literal["viewer", "publisher"] = (
+            "viewer" if isinstance(self, ViewerSession) else "publisher"
+        )
+        age_s = now_s - self.created_at_s
+        return SessionFact(self.session_id, self.room_id, role, self.is_connected, age_s)
+
+
+class PeerSession(Session):
+    """What publishers and viewers by WebRTC have in common."""
 
     def __init__(self, parts: SessionParts) -> None:
-        self.session_id = parts.session_id
-        self.room_id = parts.room_id
+        super().__init__(parts.session_id, parts.room_id, parts.created_at_s)
         self.agent = parts.agent
         self.dtls = parts.dtls
-        self.created_at_s = parts.created_at_s
         self.heard_at_s = parts.created_at_s
         self.srtp: SrtpPair | None = None
-        self.is_open = True
         self._transmit = parts.transmit
 
     @property
     def is_connected(self) -> bool:
         """Tell whether media can flow."""
         return self.srtp is not None and self.is_open
-
-    @property
-    def label(self) -> str:
-        """Enough of the session id to find it in a log; not enough to end the session."""
-        return self.session_id[:6]
 
     def start_srtp(self) -> None:
         """Take the keys of the finished handshake."""
@@ -96,6 +119,7 @@ class PublisherSession(PeerSession):
         self.codecs: dict[str, OfferedCodec] = {}
         self.arrivals = Arrivals()
         self.transport_seq: int | None = None
+        self.refusal: AppError | None = None
         for kind in KINDS:
             if kind in chosen:
                 self.kinds[chosen[kind].codec.payload_type] = kind
@@ -110,6 +134,26 @@ class PublisherSession(PeerSession):
             value = find_extension(packet, self.transport_seq)
             if value is not None and len(value) == TRANSPORT_SEQ_BYTES:
                 self.arrivals.note(int.from_bytes(value, "big"), now_s)
+
+
+class LocalPublisher(Session):
+    """A publisher within this process (RTMP): plain RTP comes by `send`, at once connected.
+
+    `refusal` says why its pictures cannot be watched by WebRTC, if so; it takes no feedback.
+    """
+
+    def __init__(self, room_id: str, codecs: Mapping[str, OfferedCodec], now_s: float) -> None:
+        super().__init__(make_token(), room_id, now_s)
+        self.codecs = dict(codecs)
+        self.kinds = {codec.payload_type: kind for kind in KINDS if (codec := codecs.get(kind))}
+        self.refusal: AppError | None = None
+        self.arrivals = Arrivals()
+
+    def note_arrival(self, _packet: bytes, _now_s: float) -> None:
+        """Nothing is lost or late on the way within one process."""
+
+    def send_rtcp(self, _packet: bytes) -> None:
+        """Ignore feedback: an RTMP encoder cannot be asked for anything."""
 
 
 class ViewerSession(PeerSession):
@@ -166,3 +210,6 @@ class ViewerSession(PeerSession):
 
 def _refuse_seal(_packet: OutPacket, _into: memoryview) -> None:
     raise ValueError("this viewer has no SRTP context yet")
+
+
+Publisher = PublisherSession | LocalPublisher

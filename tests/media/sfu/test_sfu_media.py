@@ -255,9 +255,9 @@ async def test_a_publisher_who_vanishes_is_announced_as_lost(stage: Stage) -> No
 
 async def test_closing_by_id_says_goodbye_once(stage: Stage) -> None:
     publisher, session = await stage.publish()
-    assert stage.sfu.has_session(session.session_id)
+    assert stage.is_connected(session.session_id)
     assert stage.sfu.close_session(session.session_id)
-    assert not stage.sfu.has_session(session.session_id)
+    assert stage.sfu.list_sessions() == ()
     assert not stage.sfu.close_session(session.session_id)
     assert not stage.sfu.close_session("guess")
     await wait_until(lambda: publisher.dtls.is_closed)

@@ -1,0 +1,1 @@
+"""RTMP ingest: handshake, chunks and commands as pure state, and an asyncio server around them."""

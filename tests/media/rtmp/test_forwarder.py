@@ -1,0 +1,191 @@
+"""FFmpeg by RTMP to a WebRTC viewer: its pictures and tone arrive, decoded by another library."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import av
+import numpy as np
+import pytest
+
+from kit.clock import SystemClock
+from media.live.opus_tap import OpusTap
+from media.live.packets import Picture, PictureAssembler
+from media.live.samples import AudioSample, VideoSample
+from media.rtmp.forwarder import WebrtcForwarder
+from media.rtmp.frames import TagFrames
+from media.rtmp.server import Applicant, RtmpOptions, RtmpServer
+from media.rtmp.tags import Tag
+from media.sfu.errors import PicturesOutOfOrder, RoomNotLive
+from media.sfu.rtcp import parse_rtcp
+from media.sfu.rtp import parse_rtp
+from media.sfu.session import LocalPublisher
+from media.sfu.track import TrackPacket
+from tests.media.rtmp.test_server import run_ffmpeg
+from tests.media.sfu.peer import RtcPeer
+from tests.media.sfu.stage import Stage, start_stage, wait_until
+
+pytestmark = pytest.mark.media
+
+
+@dataclass
+class RoomPlane:
+    """The forwarding plane, for one room."""
+
+    stage: Stage
+
+    def publish_local(self, codecs) -> LocalPublisher:
+        return self.stage.sfu.publish_local("r", codecs)
+
+    def feed(self, session: LocalPublisher, rtp, rtcp: bytes) -> None:
+        self.stage.sfu.feed(session, rtp, rtcp)
+
+
+class Publication:
+    """What the edge makes of an admitted publisher, without its room."""
+
+    def __init__(self, stage: Stage, tap: OpusTap) -> None:
+        self.sent: list[VideoSample] = []
+        self.forwarder = WebrtcForwarder(RoomPlane(stage), tap, SystemClock().now)
+        self._frames = TagFrames(self)
+        self._stage = stage
+
+    def add_video(self, sample: VideoSample) -> None:
+        self.sent.append(sample)
+        self.forwarder.add_video(sample)
+
+    def add_audio(self, sample: AudioSample) -> None:
+        self.forwarder.add_audio(sample)
+
+    def apply(self, tag: Tag) -> None:
+        self._frames.apply(tag)
+
+    def end(self, _reason: str) -> None:
+        self.forwarder.close()
+        if self.forwarder.session is not None:
+            self._stage.sfu.close_session(self.forwarder.session.session_id)
+
+
+@dataclass
+class Ingest:
+    """A listener before a forwarding plane."""
+
+    stage: Stage
+    server: RtmpServer
+    publications: list[Publication]
+
+    def publish(self, **options) -> asyncio.Task[str]:
+        """Let FFmpeg publish in real time."""
+        url = f"rtmp://127.0.0.1:{self.server.port}/live/key"
+        return asyncio.create_task(run_ffmpeg(url, pace="-re", **options))
+
+
+@pytest.fixture
+async def ingest() -> AsyncIterator[Ingest]:
+    stage, tap, publications = await start_stage(), OpusTap(), []
+
+    async def admit(_applicant: Applicant) -> Publication:
+        publications.append(Publication(stage, tap))
+        return publications[-1]
+
+    server = RtmpServer(RtmpOptions(port=0), admit)
+    await server.start()
+    yield Ingest(stage, server, publications)
+    await server.close()
+    await tap.close()
+    await stage.close()
+
+
+def list_rtp(viewer: RtcPeer, kind: str) -> list[TrackPacket]:
+    """Return a viewer's packets of one kind, as far as they arrived."""
+    found, base = [], None
+    for packet in viewer.rtp:
+        fields = parse_rtp(packet)
+        if fields is not None and fields.ssrc == viewer.ssrcs[kind]:
+            base = fields.seq if base is None else base
+            index = (fields.seq - base) & 0xFFFF
+            found.append(TrackPacket(index, fields.marker, fields.timestamp, fields.payload, False))
+    return sorted(found, key=lambda packet: packet.index)
+
+
+def assemble(packets: list[TrackPacket]) -> list[Picture]:
+    assembler = PictureAssembler()
+    return [picture for packet in packets for picture in assembler.add(packet)]
+
+
+def find_pitch(packets: list[TrackPacket]) -> float:
+    """Return the loudest frequency of Opus packets, in Hz."""
+    decoder = av.CodecContext.create("libopus", "r")
+    decoder.sample_rate, decoder.layout = 48_000, "stereo"
+    frames = [f for packet in packets for f in decoder.decode(av.Packet(packet.payload))]
+    wave = np.concatenate([f.to_ndarray().reshape(-1, 2)[:, 0] for f in frames])[9600:]
+    return float(np.argmax(np.abs(np.fft.rfft(wave)))) * 48_000 / len(wave)
+
+
+async def test_a_viewer_gets_the_pictures_unchanged_and_the_tone_as_opus(ingest: Ingest) -> None:
+    publishing = ingest.publish(seconds=6)
+    await wait_until(lambda: bool(ingest.stage.sfu.get_codecs("r")), timeout_s=60)
+    assert set(ingest.stage.sfu.get_codecs("r")) == {"audio", "video"}
+    viewer, _session = await ingest.stage.watch(("H264", "opus"))
+    said = await publishing
+    assert said.startswith("0\n"), said
+    await wait_until(lambda: ingest.stage.log.list_ends("publisher_lost") == ["closed"])
+    sent = [sample.data for sample in ingest.publications[0].sent]
+    packets = list_rtp(viewer, "video")
+    seen = assemble(packets)
+    assert len(seen) > 40
+    first = sent.index(seen[0].data)
+    assert [p.data for p in seen] == sent[first : first + len(seen)]
+    assert first + len(seen) >= len(sent) - 1  # the last one is whole when another follows
+    assert seen[0].is_key
+    assert abs(find_pitch(list_rtp(viewer, "audio")) - 440) < 2
+    check_sync(viewer)
+
+
+def check_sync(viewer: RtcPeer) -> None:
+    """Sender reports put both tracks on one clock: what was sent together belongs together."""
+    reports = [r for p in viewer.rtcp if (f := parse_rtcp(p)) for r in f.sender_reports]
+    latest = {
+        kind: [r for r in reports if r.ssrc == viewer.ssrcs[kind]][-1]
+        for kind in ("audio", "video")
+    }
+    offsets_s = {}
+    for kind, rate in (("video", 90_000), ("audio", 48_000)):
+        packet = list_rtp(viewer, kind)[-1]
+        behind = (latest[kind].rtp_timestamp - packet.timestamp + (1 << 31) & 0xFFFFFFFF) - (
+            1 << 31
+        )
+        offsets_s[kind] = latest[kind].ntp_timestamp / (1 << 32) - behind / rate
+    assert abs(offsets_s["video"] - offsets_s["audio"]) < 0.2
+
+
+async def test_b_frames_are_refused_to_webrtc_viewers_from_the_first_moment(ingest: Ingest) -> None:
+    publishing = ingest.publish(seconds=3, b_frames=2)
+    with pytest.raises((RoomNotLive, PicturesOutOfOrder)):
+        ingest.stage.sfu.watch("r", RtcPeer(("H264",)).offer)
+    await wait_until(lambda: bool(ingest.stage.sfu.get_codecs("r")), timeout_s=60)
+    for _look in range(10):
+        with pytest.raises(PicturesOutOfOrder):
+            ingest.stage.sfu.watch("r", RtcPeer(("H264",)).offer)
+        await asyncio.sleep(0.05)
+    assert (await publishing).startswith("0\n")
+    assert ingest.stage.log.events[0][0] == "publisher_connected"
+
+
+async def test_a_browser_takes_over_from_rtmp_and_back(ingest: Ingest) -> None:
+    publishing = ingest.publish(seconds=4)
+    await wait_until(lambda: bool(ingest.stage.sfu.get_codecs("r")), timeout_s=60)
+    publisher, _session = await ingest.stage.publish(("H264", "opus"))
+    await wait_until(lambda: ingest.stage.log.list_ends("publisher_lost") == ["replaced"])
+    sent = ingest.stage.sfu.stats().rooms[0].packets_in
+    await asyncio.sleep(0.3)
+    assert ingest.stage.sfu.stats().rooms[0].packets_in == sent  # RTMP is not heard any more
+    ingest.publish(seconds=1)
+    await wait_until(
+        lambda: ingest.stage.log.list_ends("publisher_lost")[:2] == ["replaced", "replaced"],
+        timeout_s=60,
+    )
+    await wait_until(lambda: publisher.dtls.is_closed)
+    await publishing

@@ -1,0 +1,284 @@
+"""The listener with FFmpeg as publisher, and with clients that break the rules."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from media.rtmp.errors import PublishRefused
+from media.rtmp.handshake import BLOCK_BYTES
+from media.rtmp.server import Applicant, RtmpOptions, RtmpServer
+from media.rtmp.tags import AudioConfig, AudioTag, Tag, VideoConfig, VideoTag
+from tests.media.rtmp.client import C0_C1, VIDEO, hello, media, read_commands
+
+pytestmark = pytest.mark.media
+
+DEADLINE_S = 60
+
+
+@dataclass
+class Kept:
+    """A publication that keeps what comes and says when it ended."""
+
+    tags: list[Tag] = field(default_factory=list)
+    reason: str = ""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def apply(self, tag: Tag) -> None:
+        if tag == VideoTag("H264", 0, 0, False, b"bad"):
+            raise PublishRefused("No such picture, please.")
+        self.tags.append(tag)
+        self.begun.set()
+
+    def end(self, reason: str) -> None:
+        assert not self.reason, "an end is told once"
+        self.reason = reason
+        self.ended.set()
+
+
+class Stage:
+    """A running listener, who asked, and what came."""
+
+    def __init__(self, options: RtmpOptions) -> None:
+        self.server = RtmpServer(options, self.admit)
+        self.applicants: list[Applicant] = []
+        self.kept: list[Kept] = []
+
+    async def admit(self, applicant: Applicant) -> Kept:
+        if not applicant.key.startswith("good"):
+            raise PublishRefused("This stream key is not known.")
+        self.applicants.append(applicant)
+        self.kept.append(Kept())
+        return self.kept[-1]
+
+    def url(self, key: str, scheme: str = "rtmp") -> str:
+        return f"{scheme}://127.0.0.1:{self.server.port}/live/{key}"
+
+
+async def open_stage(**options: object) -> Stage:
+    stage = Stage(RtmpOptions(port=0, **options))
+    await stage.server.start()
+    return stage
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    opened = await open_stage()
+    yield opened
+    await opened.server.close()
+
+
+async def run_ffmpeg(url: str, *, seconds: float = 2, b_frames: int = 0, pace: str = "") -> str:
+    """Publish a test picture and tone, as fast as can be unless paced; return what FFmpeg said."""
+    command = (
+        f"ffmpeg -v info -nostdin {pace}"
+        f" -f lavfi -i testsrc2=size=320x180:rate=25:duration={seconds}"
+        f" -f lavfi -i sine=duration={seconds} -c:v libx264 -preset ultrafast -bf {b_frames} -g 25"
+        f" -pix_fmt yuv420p -c:a aac -ar 48000 -ac 2 -f flv {url}"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *command.split(), stderr=asyncio.subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    async with asyncio.timeout(DEADLINE_S):
+        _out, said = await process.communicate()
+    return f"{process.returncode}\n{said.decode(errors='replace')}"
+
+
+async def test_ffmpeg_publishes_every_frame(stage: Stage) -> None:
+    said = await run_ffmpeg(stage.url("good"))
+    assert said.startswith("0\n"), said
+    (kept,) = stage.kept
+    async with asyncio.timeout(DEADLINE_S):
+        await kept.ended.wait()
+    assert kept.reason == "left"
+    pictures = [tag for tag in kept.tags if isinstance(tag, VideoTag)]
+    sounds = [tag for tag in kept.tags if isinstance(tag, AudioTag)]
+    assert [p.is_keyframe for p in pictures].count(True) == 2
+    assert len(pictures) == 50
+    assert pictures[-1].dts_ms - pictures[0].dts_ms == 49 * 40
+    assert abs(len(sounds) - 2 * 48_000 / 1024) <= 3
+    assert sum(isinstance(tag, VideoConfig) for tag in kept.tags) == 1
+    assert any(isinstance(tag, AudioConfig) for tag in kept.tags)
+    assert stage.applicants[0].app == "live"
+    assert "good" not in repr(stage.applicants[0])
+
+
+async def test_b_frames_keep_both_times(stage: Stage) -> None:
+    await run_ffmpeg(stage.url("good"), b_frames=2)
+    pictures = [tag for tag in stage.kept[0].tags if isinstance(tag, VideoTag)]
+    assert len(pictures) == 50
+    shown = [p.pts_ms for p in pictures]
+    assert shown != sorted(shown)
+    assert sorted(shown) == [shown[0] + 40 * n for n in range(50)]
+
+
+async def test_a_wrong_key_is_refused_before_any_media(stage: Stage) -> None:
+    said = await run_ffmpeg(stage.url("bad"))
+    assert not said.startswith("0\n")
+    assert "This stream key is not known." in said
+    assert stage.kept == []
+
+
+async def test_rtmps_carries_the_same(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1"
+        f" -subj /CN=localhost -keyout {key} -out {certificate}".split(),
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    stage = await open_stage(tls=context)
+    try:
+        said = await run_ffmpeg(stage.url("good", "rtmps"), seconds=1)
+        assert said.startswith("0\n"), said
+        assert sum(isinstance(tag, VideoTag) for tag in stage.kept[0].tags) == 25
+    finally:
+        await stage.server.close()
+
+
+async def connect(stage: Stage) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", stage.server.port)
+
+
+async def read_to_end(reader: asyncio.StreamReader) -> bytes:
+    """Return what the server still says before it ends the connection."""
+    said = b""
+    async with asyncio.timeout(DEADLINE_S):
+        try:
+            while data := await reader.read(65536):
+                said += data
+        except ConnectionResetError:
+            pass
+    return said
+
+
+async def publish(stage: Stage) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Kept]:
+    reader, writer = await connect(stage)
+    writer.write(hello("good"))
+    async with asyncio.timeout(DEADLINE_S):
+        await reader.readuntil(b"Publish.Start")
+        writer.write(media(VIDEO, 0, b"\x17\x00\x00\x00\x00record"))
+        await stage.kept[-1].begun.wait()
+    return reader, writer, stage.kept[-1]
+
+
+async def test_a_publisher_can_be_cut_and_is_told_why(stage: Stage) -> None:
+    reader, writer, kept = await publish(stage)
+    stage.applicants[0].cut("The stream key was changed.")
+    assert b"The stream key was changed." in await read_to_end(reader)
+    assert kept.reason == "cut"
+    assert len(stage.server) == 0
+    writer.close()
+
+
+async def test_what_the_product_refuses_ends_the_stream(stage: Stage) -> None:
+    reader, writer, kept = await publish(stage)
+    writer.write(media(VIDEO, 0, b"\x27\x01\0\0\0bad"))
+    assert b"No such picture, please." in await read_to_end(reader)
+    assert kept.reason == "cut"
+    writer.close()
+
+
+async def test_a_publisher_that_vanishes_is_lost(stage: Stage) -> None:
+    _reader, writer, kept = await publish(stage)
+    writer.transport.abort()
+    async with asyncio.timeout(DEADLINE_S):
+        await kept.ended.wait()
+    assert kept.reason == "lost"
+
+
+async def test_malformed_bytes_cost_their_own_connection_alone(stage: Stage) -> None:
+    _reader, good, kept = await publish(stage)
+    for bad in (b"GET / HTTP/1.1\r\n\r\n", C0_C1 + bytes(BLOCK_BYTES) + b"\xc4"):
+        reader, writer = await connect(stage)
+        writer.write(bad)
+        await read_to_end(reader)
+        writer.close()
+    assert kept.reason == ""
+    assert len(stage.server) == 1
+    good.close()
+
+
+async def test_the_silent_and_the_slow_are_ended() -> None:
+    stage = await open_stage(admission_timeout_s=1.0, idle_timeout_s=1.0)
+    try:
+        reader, writer = await connect(stage)
+        _reader, other, kept = await publish(stage)
+        assert await read_to_end(reader) == b""
+        async with asyncio.timeout(DEADLINE_S):
+            await kept.ended.wait()
+        assert kept.reason == "timeout"
+        writer.close()
+        other.close()
+    finally:
+        await stage.server.close()
+
+
+async def test_an_admission_that_hangs_is_a_refusal() -> None:
+    async def hang(_applicant: Applicant) -> Kept:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    server = RtmpServer(RtmpOptions(port=0, admission_timeout_s=0.3), hang)
+    await server.start()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(hello())
+        said = await read_to_end(reader)
+        assert read_commands(said)[-1][3]["description"] == "The server is busy; try again."
+        writer.close()
+    finally:
+        await server.close()
+
+
+async def test_one_address_may_not_hold_all_places() -> None:
+    stage = await open_stage(unadmitted_per_address_max=2)
+    try:
+        held = [await connect(stage) for _ in range(2)]
+        for _reader, writer in held:
+            writer.write(C0_C1)
+        for reader, _writer in held:
+            await reader.readexactly(1)
+        reader, writer = await connect(stage)
+        assert await read_to_end(reader) == b""
+        assert stage.server.refused == 1
+        for _reader, open_writer in [*held, (reader, writer)]:
+            open_writer.close()
+    finally:
+        await stage.server.close()
+
+
+async def test_too_high_a_bit_rate_is_cut() -> None:
+    stage = await open_stage(bitrate_max_bps=100_000, bitrate_over_s_max=2)
+    try:
+        reader, writer, kept = await publish(stage)
+
+        async def send() -> None:
+            for number in range(600):
+                writer.write(media(VIDEO, number * 20, b"\x27\x01\0\0\0" + bytes(5000)))
+                await asyncio.sleep(0.02)
+
+        sending = asyncio.create_task(send())
+        assert b"lower the bit rate" in await read_to_end(reader)
+        assert kept.reason == "cut"
+        sending.cancel()
+        writer.close()
+    finally:
+        await stage.server.close()
+
+
+async def test_closing_tells_the_publication(stage: Stage) -> None:
+    _reader, writer, kept = await publish(stage)
+    await stage.server.close()
+    await stage.server.close()
+    assert kept.reason == "shutdown"
+    writer.close()
