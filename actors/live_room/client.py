@@ -118,6 +118,12 @@ class RoomClient:
         if room is not None:
             room.tell(ReactionSend(speaker, reaction))
 
+    async def send_reaction_from_afar(
+        self, room_id: uuid.UUID, speaker: Speaker, reaction: str
+    ) -> None:
+        """Count a reaction in a room that is not opened here; returns once it was heard."""
+        await self._hosts.ask(ObjectKey(ROOM, room_id), ReactionSend(speaker, reaction), Done)
+
     def report_viewers(
         self, room_id: uuid.UUID, whole: ViewersReport, change: ViewersReport | None = None
     ) -> None:

@@ -197,7 +197,7 @@ def _write_change(room_id: uuid.UUID, change: Change) -> StatusChange:
 
 MODERATING = (LineDelete, LinePin, MemberChange, RulesChange, HeldDecide, Announce)
 WATCHING = (ChatSend, TypingSend, ReactionSend, ViewersReport, PublisherUp, PublisherDown)
-RUNNING = (ChatSend, LiveEnd, RaidStart, RaidArrive)
+RUNNING = (ChatSend, ReactionSend, LiveEnd, RaidStart, RaidArrive)
 
 
 def make_room_kind(moderation: ModerationPort | None = None) -> Kind:

@@ -118,7 +118,8 @@ class Talk:
         if isinstance(command, Leaving):
             return self._send_on()
         if isinstance(command, TypingSend | ReactionSend):
-            return [] if is_ended else self._show_sign(log, command)
+            effects = [] if is_ended else self._show_sign(log, command)
+            return [*effects, Finish(requester)]  # whoever has no socket waits for the answer
         try:
             if isinstance(command, ChatSend):
                 return self._send_chat(log, requester, command, is_ended=is_ended)

@@ -49,6 +49,12 @@ class RoomCommands(Protocol):
         """Write a line; returns once it is stored. Raises RequestFailed or Unavailable's kinds."""
         ...
 
+    async def send_reaction_from_afar(
+        self, room_id: uuid.UUID, speaker: Speaker, reaction: str
+    ) -> None:
+        """Have a reaction counted; raises as `send_chat` does."""
+        ...
+
     async def move_room(self, room_id: uuid.UUID, host_id: str) -> None:
         """Hand a room to another host; returns once it runs there. Raises as `send_chat` does."""
         ...

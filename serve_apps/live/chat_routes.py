@@ -41,6 +41,7 @@ from serve_apps.live.chat_schemas import (
     PersonRequest,
     PinRequest,
     RaidRequest,
+    ReactionRequest,
     RulesChangeRequest,
     SilencedList,
     TimeOutRequest,
@@ -49,6 +50,7 @@ from serve_apps.live.chat_schemas import (
     describe_held,
     describe_silenced,
 )
+from serve_apps.live.lines import send_reaction
 from serve_apps.live.service import LiveNotFound
 
 Username = Annotated[str, Path(pattern="^[A-Za-z0-9_]{1,30}$", examples=["mallory"])]
@@ -275,6 +277,22 @@ async def announce_in_chat(
         return Announce(asked.by, body.client_id or str(make_id()), body.text)
 
     await service.moderate(ports, user, live_id, "live.announce", make)
+
+
+@routes.post(
+    "/reactions",
+    permission=Permission.USER,
+    rate=RateTier.STANDARD,
+    summary="React without a socket; more than 20 in ten seconds are dropped.",
+    status=204,
+    response_class=Response,
+    errors=(LiveNotFound,),
+)
+async def react_to_live(
+    live_id: uuid.UUID, body: ReactionRequest, user: CurrentUser, ports: Ports
+) -> None:
+    """React."""
+    await send_reaction(ports, user, live_id, body.reaction)
 
 
 @routes.post(

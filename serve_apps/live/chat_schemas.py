@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from actors.live_room.chat_state import ChatState
 from actors.live_room.members import Rank
+from actors.live_room.reactions import Mark
 from actors.live_room.rules import (
     FOLLOW_AGE_S_MAX,
     SLOW_MODE_S_MAX,
@@ -123,6 +124,14 @@ class AnnouncementRequest(BaseModel):
 
     client_id: str | None = Field(default=None, min_length=1, max_length=64)
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+class ReactionRequest(BaseModel):
+    """One reaction, as the socket's `react`."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reaction": "🔥"}]})
+
+    reaction: Mark
 
 
 class RaidRequest(BaseModel):

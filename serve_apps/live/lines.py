@@ -1,4 +1,4 @@
-"""Writing a chat line over plain HTTP, for clients without a socket.
+"""Writing a chat line, and reacting, over plain HTTP, for clients without a socket.
 
 The room checks, numbers and stores it as any other; its refusals come back under fitting statuses.
 """
@@ -62,3 +62,16 @@ async def write_line(
         return await ports.rooms.send_chat(live_id, speaker, client_id, text, membership)
     except RequestFailed as failure:
         raise LineRefused(failure.refusal) from failure
+
+
+async def send_reaction(
+    ports: ApiPorts, sender: Identity, live_id: uuid.UUID, reaction: str
+) -> None:
+    """Have a reaction counted; too many, or those of whoever may not write, are dropped.
+
+    Raises LiveNotFound or Unavailable's kinds.
+    """
+    async with ports.database.transaction() as connection:
+        await get_live(connection, sender, live_id)
+    speaker = Speaker(sender.user_id, sender.username, sender.username, str(sender.role))
+    await ports.rooms.send_reaction_from_afar(live_id, speaker, reaction)

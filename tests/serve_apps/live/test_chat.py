@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,8 +19,9 @@ from serve_apps.api.app import build_app
 from serve_apps.http.state import ApiPorts
 from serve_apps.live.chat_service import name_raid
 from storage.database import Database
-from tests.actors.hosting.stage import run_client, run_host
+from tests.actors.hosting.stage import Heard, run_client, run_host
 from tests.serve_apps.api_client import Person, make_client, register
+from tests.storage.waiting import wait_until
 
 pytestmark = pytest.mark.db
 
@@ -205,6 +207,26 @@ async def test_an_announcement_that_is_sent_again_is_said_once(chat: Chat) -> No
     for _ in range(2):
         assert await chat.call(chat.ada, "POST", "/announcements", body) == (204, "")
     assert [item["type"] for item in await chat.messages()] == ["announcement"]
+
+
+async def test_reactions_without_a_socket_are_counted(chat: Chat, ports: ApiPorts) -> None:
+    heard = Heard()
+    live_id = parse_id(chat.live_id)
+    assert live_id is not None
+    async with run_client(ports.settings, heard, "edge-1") as edge:
+        edge.open_room(live_id)
+        await wait_until(lambda: bool(heard.opened))
+        for mark in ("🔥", "🎉"):
+            body = {"reaction": mark}
+            assert await chat.call(chat.bob, "POST", "/reactions", body) == (204, "")
+        wrong = {"reaction": "<b>"}
+        assert (await chat.call(chat.bob, "POST", "/reactions", wrong))[0] == 422
+
+        def count() -> dict[str, int]:
+            shown = [data["counts"] for kind, data in heard.shown if kind == "reactions"]
+            return dict(sum(map(Counter, shown), Counter()))
+
+        await wait_until(lambda: count() == {"🔥": 1, "🎉": 1})
 
 
 async def test_a_raid_that_is_repeated_soon_has_one_name_whenever_it_began(

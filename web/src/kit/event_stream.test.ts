@@ -28,17 +28,26 @@ function makeEdge() {
 
 function connect(post = () => Promise.resolve({ message_id: "m", epoch: "e", offset: 3, held: false })) {
   const edge = makeEdge();
-  const wire = new EventStreamWire("ws://edge:1/ws", { fetch: edge.played, post });
+  const reactions: string[] = [];
+  const react = (room: string, reaction: string) => Promise.resolve(reactions.push(`${room} ${reaction}`));
+  const wire = new EventStreamWire("ws://edge:1/ws", { fetch: edge.played, post, react });
   const heard: unknown[] = [];
   const codes: number[] = [];
   wire.onmessage = (message) => heard.push(JSON.parse(message.data));
   wire.onclose = (event) => codes.push(event.code);
-  return { ...edge, wire, heard, codes };
+  return { ...edge, wire, heard, codes, reactions };
 }
 
 const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 describe("a stream", () => {
+  test("passes reactions on, one in two seconds", async () => {
+    const { wire, reactions } = connect();
+    await settle();
+    for (const reaction of ["🔥", "🎉"]) wire.send(JSON.stringify({ type: "react", room: "1", reaction }));
+    expect(reactions).toEqual(["1 🔥"]);
+  });
+
   test("asks with the token and from where each channel stands, and hands frames on", async () => {
     const { wire, asked, heard } = connect();
     await settle();
@@ -79,7 +88,8 @@ describe("a stream", () => {
       (() =>
         Promise.resolve(new Response(JSON.stringify({ error, message: "No." }), { status }))) as unknown as typeof fetch;
     const follow = async (status: number, error: string) => {
-      const wire = new EventStreamWire("ws://edge:1/ws", { fetch: refusing(status, error), post: () => new Promise(() => undefined) });
+      const never = () => new Promise<never>(() => undefined);
+      const wire = new EventStreamWire("ws://edge:1/ws", { fetch: refusing(status, error), post: never, react: never });
       const heard: unknown[] = [];
       const codes: number[] = [];
       wire.onmessage = (message) => heard.push(JSON.parse(message.data));

@@ -1,7 +1,7 @@
 /**
  * Stands in for the WebSocket where none can be opened (some proxies and networks end them): the
- * same words and frames, over `GET /events` of the edge and `POST /v1/live/{id}/messages`.
- * `socket.ts` cannot tell the difference, except that typing is not sent.
+ * same words and frames, over `GET /events` of the edge and `POST /v1/live/{id}/messages` and `/reactions`.
+ * `socket.ts` cannot tell the difference, except that typing is not sent and reactions are one in two seconds.
  */
 import { api } from "./api";
 import { ApiError } from "./errors";
@@ -24,9 +24,12 @@ type Stored = Omit<Ack, "type" | "client_id">;
 export interface StreamPorts {
   fetch: typeof fetch;
   post: (room: string, line: { client_id: string; text: string }) => Promise<Stored>;
+  react: (room: string, reaction: string) => Promise<unknown>;
 }
 
 const CHANNELS_MAX = 50;
+/** Each is a request, of which somebody has 60 a minute for everything they do. */
+const REACT_EVERY_MS = 2_000;
 const LOST = 1006;
 const SESSION_REVOKED = 4501;
 const OPEN = 1;
@@ -35,6 +38,7 @@ const CLOSED = 3;
 const PORTS: StreamPorts = {
   fetch: (...request) => fetch(...request),
   post: (room, line) => api.post<Stored>(`/live/${room}/messages`, line),
+  react: (room, reaction) => api.post(`/live/${room}/reactions`, { reaction }),
 };
 
 /** One message of a stream: what stands between two empty lines. */
@@ -81,6 +85,7 @@ export class EventStreamWire implements Wire {
   #token: string | null = null;
   #lastId = "";
   #reading: AbortController | null = null;
+  #reactedMs = 0;
 
   constructor(socketUrl: string, ports: StreamPorts = PORTS) {
     this.#url = findEventsUrl(socketUrl);
@@ -105,6 +110,9 @@ export class EventStreamWire implements Wire {
       this.#read({});
     } else if (words.type === "chat_send") {
       void this.#post(words.room, words.client_id, words.text);
+    } else if (words.type === "react" && Date.now() - this.#reactedMs >= REACT_EVERY_MS) {
+      this.#reactedMs = Date.now();
+      this.#ports.react(words.room, words.reaction).catch(() => undefined); // it may be lost, as on a socket
     }
   }
 

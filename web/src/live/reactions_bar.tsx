@@ -16,7 +16,6 @@ interface BarProps {
 export function ReactionsBar({ roomId, socketUrl }: BarProps) {
   const me = useStore(currentUser);
   const state = useStore(socket.state);
-  const way = useStore(socket.way);
   const [totals, setTotals] = useState<Totals>({});
   const [bursts, setBursts] = useState<Burst[]>([]);
   useChannel(
@@ -31,9 +30,8 @@ export function ReactionsBar({ roomId, socketUrl }: BarProps) {
     },
     socketUrl,
   );
-  // A stream carries no signs of life towards the room; whoever reads over one still sees them.
-  const canReact = me !== null && state === "open" && way === "socket";
-  const why = me === null ? "Log in to react" : way === "stream" ? "Your network lets no reactions through" : undefined;
+  const canReact = me !== null && state === "open";
+  const why = me === null ? "Log in to react" : undefined;
   return (
     <div class="reactions" role="group" aria-label="React" title={why}>
       <div class="reaction-bursts" aria-hidden="true">
