@@ -87,13 +87,23 @@ async def reset_running_chunks(connection: Connection, video_id: uuid.UUID) -> N
     )
 
 
+async def renew_failed_chunks(connection: Connection, video_id: uuid.UUID) -> None:
+    """Give pieces that failed, or were in work, all their tries again."""
+    await connection.execute(
+        """UPDATE video_chunks SET state = 'pending', attempts = 0, error = NULL,
+                  updated_at = now()
+            WHERE video_id = $1 AND state IN ('failed', 'running')""",
+        video_id,
+    )
+
+
 async def start_chunk(connection: Connection, video_id: uuid.UUID, name: str) -> bool:
-    """Mark a piece as handed to a worker; False when it is done or the video was deleted."""
+    """Mark a piece as handed to a worker; False when it is done or the video not in work."""
     result = await connection.execute(
         """UPDATE video_chunks c SET state = 'running', updated_at = now()
              FROM videos v
             WHERE c.video_id = $1 AND c.name = $2 AND c.state IN ('pending', 'running')
-              AND v.id = c.video_id AND v.deleted_at IS NULL""",
+              AND v.id = c.video_id AND v.deleted_at IS NULL AND v.status = 'processing'""",
         video_id,
         name,
     )

@@ -264,17 +264,21 @@ async def set_thumbnail(connection: Connection, video_id: uuid.UUID, key: str) -
 
 async def set_progress(
     connection: Connection, video_id: uuid.UUID, progress: float, *, is_playable: bool
-) -> None:
-    """Remember how far the work has come (0 to 1) and when the video first could be played."""
-    await connection.execute(
+) -> bool:
+    """Remember how far the work has come (0 to 1) and when the video first could be played.
+
+    False when the video is no longer in work.
+    """
+    result = await connection.execute(
         """UPDATE videos SET progress = greatest(progress, $2), updated_at = now(),
                   playable_at = CASE WHEN $3 THEN coalesce(playable_at, now())
                                      ELSE playable_at END
-            WHERE id = $1 AND status = 'processing'""",
+            WHERE id = $1 AND status = 'processing' AND deleted_at IS NULL""",
         video_id,
         progress,
         is_playable,
     )
+    return result == "UPDATE 1"
 
 
 async def finish_video(connection: Connection, video_id: uuid.UUID) -> bool:
@@ -298,6 +302,20 @@ async def fail_video(connection: Connection, video_id: uuid.UUID, code: str, mes
         video_id,
         code,
         message,
+    )
+    return result == "UPDATE 1"
+
+
+async def requeue_video(connection: Connection, video_id: uuid.UUID) -> bool:
+    """Mark a failed video whose source is there as waiting again; False when it is not such."""
+    result = await connection.execute(
+        """UPDATE videos SET status = 'queued', error_code = NULL, error_message = NULL,
+                  updated_at = now()
+            WHERE id = $1 AND status = 'failed' AND deleted_at IS NULL
+              AND (source_key IS NOT NULL
+                   OR EXISTS (SELECT 1 FROM uploads u
+                               WHERE u.video_id = $1 AND u.state = 'finished'))""",
+        video_id,
     )
     return result == "UPDATE 1"
 

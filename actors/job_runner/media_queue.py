@@ -1,22 +1,33 @@
 """The bounded door to the media pool: no more tasks at a time than there are workers.
 
-All jobs of one runner share it. Who waits is served by rank, then in order of arrival, so that a
-video nobody can watch yet comes before the finer renditions of another. It retries nothing.
+All jobs of one runner share it. Who waits is served by rank, then in turn by owner, then in order
+of arrival: a video nobody can watch yet comes before the finer renditions of another, and ten
+videos of one person do not hold up one of somebody else. What nobody can watch without takes the
+place of a finer rendition, which is made again. It retries nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import enum
-import heapq
 import itertools
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kit.logs import get_log
+from media.pool import MediaTaskCancelled, task_key
 from media.vod.records import Progress
 
+log = get_log("media")
+
 OnProgress = Callable[[Progress], None]
+PREEMPTIONS_MAX = 2
+"""So often one task gives way; then it is left to end."""
+OWNERS_MAX = 1000
+"""Remembered at a time; who is forgotten counts as not served yet."""
 
 
 class MediaRunner(Protocol):
@@ -26,6 +37,10 @@ class MediaRunner(Protocol):
         self, task_name: str, payload: Any, *, on_progress: OnProgress | None = None
     ) -> Any:
         """Run a named task elsewhere; raises what it raised, or that its worker was lost."""
+        ...
+
+    async def cancel(self, key: str) -> bool:
+        """Stop the task with this `task_key`, whose `run` raises MediaTaskCancelled."""
         ...
 
 
@@ -42,6 +57,18 @@ class MediaRank(enum.IntEnum):
     """Everything that makes it better."""
 
 
+@dataclass
+class _Ticket:
+    """One task that waits or runs."""
+
+    key: str
+    rank: MediaRank
+    owner: str
+    order: int
+    preemptions: int = 0
+    is_giving_way: bool = False
+
+
 class MediaQueue:
     """Lends `slots_max` places in the pool; with none, everything waits until there are some."""
 
@@ -49,7 +76,10 @@ class MediaQueue:
         self._pool = pool
         self._free = slots_max
         self._order = itertools.count()
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[_Ticket, asyncio.Future[None]]] = []
+        self._running: list[_Ticket] = []
+        self._served: OrderedDict[str, int] = OrderedDict()
+        self._stopping: set[asyncio.Task[bool]] = set()
         self.slots_max = slots_max
 
     def resize(self, slots_max: int) -> None:
@@ -63,7 +93,7 @@ class MediaQueue:
     @property
     def waiting(self) -> int:
         """How many tasks wait for a place."""
-        return sum(not turn.done() for _rank, _order, turn in self._waiting)
+        return sum(not turn.done() for _ticket, turn in self._waiting)
 
     async def run(
         self,
@@ -71,35 +101,82 @@ class MediaQueue:
         payload: Any,
         *,
         rank: MediaRank,
+        owner: str = "",
         on_progress: OnProgress | None = None,
     ) -> Any:
-        """Run a media task when a place is free; raises what it raised."""
-        async with self._take_place(rank):
-            return await self._pool.run(task_name, payload, on_progress=on_progress)
+        """Run a media task when a place is free; raises what it raised.
+
+        `owner` is whose turn it uses up. A task that had to give way is run again in its turn.
+        """
+        ticket = _Ticket(task_key(payload, task_name), rank, owner, next(self._order))
+        while True:
+            async with self._take_place(ticket):
+                try:
+                    return await self._pool.run(task_name, payload, on_progress=on_progress)
+                except MediaTaskCancelled:
+                    if not ticket.is_giving_way:
+                        raise
+                    log.info("media.gave_way", task=ticket.key, times=ticket.preemptions)
+            ticket.is_giving_way = False
 
     @asynccontextmanager
-    async def _take_place(self, rank: MediaRank) -> AsyncIterator[None]:
+    async def _take_place(self, ticket: _Ticket) -> AsyncIterator[None]:
         if self._free > 0:
             self._free -= 1
+            self._note_served(ticket)
         else:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (rank, next(self._order), turn))
+            self._waiting.append((ticket, turn))
+            self._make_way()
             try:
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
                     self._give_place()
                 raise
+        self._running.append(ticket)
         try:
             yield
         finally:
+            self._running.remove(ticket)
             self._give_place()
 
-    def _give_place(self) -> None:
-        """Hand the place to whoever waits, or keep it free."""
-        while self._waiting and self._free >= 0:
-            _rank, _order, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(None)
+    def _make_way(self) -> None:
+        """Stop as many finer renditions as urgent tasks wait, those that began last first."""
+        urgent = sum(
+            ticket.rank <= MediaRank.FIRST and not turn.done() for ticket, turn in self._waiting
+        )
+        going = sum(ticket.is_giving_way for ticket in self._running)
+        for ticket in reversed(self._running):
+            if going >= urgent:
                 return
+            if ticket.rank == MediaRank.MORE and not ticket.is_giving_way:
+                if ticket.preemptions >= PREEMPTIONS_MAX:
+                    continue
+                ticket.is_giving_way = True
+                ticket.preemptions += 1
+                going += 1
+                stop = asyncio.create_task(self._pool.cancel(ticket.key), name="media-give-way")
+                self._stopping.add(stop)
+                stop.add_done_callback(self._stopping.discard)
+
+    def _give_place(self) -> None:
+        """Hand the place to whoever's turn it is, or keep it free."""
+        self._waiting = [(ticket, turn) for ticket, turn in self._waiting if not turn.done()]
+        if self._waiting and self._free >= 0:
+            place = min(range(len(self._waiting)), key=self._turn_of)
+            ticket, turn = self._waiting.pop(place)
+            self._note_served(ticket)
+            turn.set_result(None)
+            return
         self._free += 1
+
+    def _turn_of(self, place: int) -> tuple[int, int, int]:
+        ticket, _turn = self._waiting[place]
+        return ticket.rank, self._served.get(ticket.owner, -1), ticket.order
+
+    def _note_served(self, ticket: _Ticket) -> None:
+        self._served.pop(ticket.owner, None)
+        self._served[ticket.owner] = next(self._order)
+        if len(self._served) > OWNERS_MAX:
+            self._served.popitem(last=False)

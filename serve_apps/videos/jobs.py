@@ -35,7 +35,7 @@ async def process_video(ports: JobPorts, payload: bytes) -> None:
         video = await begin_processing(ports, video_id)
         source_key = await make_source(ports, video)
         plan = await make_plan(ports, video, source_key)
-        await Transcoding(ports, video_id, plan).run()
+        await Transcoding(ports, video, plan).run()
         await _finish(ports, video_id)
     except VideoVanished:
         log.info("video.nothing_to_process", video_id=str(video_id))

@@ -74,7 +74,10 @@ async def make_plan(ports: JobPorts, video: videos.Video, source_key: str) -> Tr
     if stored is not None:
         return decode_json(orjson.dumps(stored), TranscodePlan)
     info: MediaInfo = await ports.media.run(
-        "probe", ProbeJob(str(video.id), source_key), rank=MediaRank.LOOK
+        "probe",
+        ProbeJob(str(video.id), source_key),
+        rank=MediaRank.LOOK,
+        owner=str(video.owner_id),
     )
     plan = plan_video(info, video_id=str(video.id), source_key=source_key)
     dimensions = videos.Dimensions(
@@ -104,7 +107,9 @@ async def _assemble(
         )
     keys = tuple(uploads.make_part_key(upload.id, part.offset_bytes) for part in parts)
     job = AssembleJob(str(upload.video_id), keys, source_key, upload.size_bytes)
-    joined: JoinedObject = await ports.media.run("assemble", job, rank=MediaRank.LOOK)
+    joined: JoinedObject = await ports.media.run(
+        "assemble", job, rank=MediaRank.LOOK, owner=str(upload.owner_id)
+    )
     return joined
 
 

@@ -17,7 +17,7 @@ from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
-from serve_apps.videos import service
+from serve_apps.videos import processing_rules, service
 from serve_apps.videos.schemas import (
     CreatedVideoBody,
     VideoBody,
@@ -132,6 +132,41 @@ async def change_video(
 async def delete_video(video_id: uuid.UUID, user: CurrentUser, connection: Transaction) -> None:
     """Delete a video."""
     await service.delete_video(connection, user, video_id)
+
+
+@routes.post(
+    "/{video_id}/cancel",
+    permission=Permission.OWNER,
+    rate=RateTier.STANDARD,
+    summary="Stop the processing of your video; what is made so far stays for another try.",
+    errors=(service.VideoNotFound, PermissionDenied, processing_rules.VideoNotInWork),
+)
+async def cancel_processing(
+    video_id: uuid.UUID, user: CurrentUser, ports: Ports, connection: Transaction
+) -> VideoDetailBody:
+    """Stop processing."""
+    video = await processing_rules.cancel_processing(connection, user, video_id)
+    return await _describe(connection, ports, user, video)
+
+
+@routes.post(
+    "/{video_id}/retry",
+    permission=Permission.OWNER,
+    rate=RateTier.UPLOAD,
+    summary="Process your failed video again; pieces that are done are not made again.",
+    errors=(
+        service.VideoNotFound,
+        PermissionDenied,
+        processing_rules.VideoNotRetryable,
+        processing_rules.VideoStillStopping,
+    ),
+)
+async def retry_processing(
+    video_id: uuid.UUID, user: CurrentUser, ports: Ports, connection: Transaction
+) -> VideoDetailBody:
+    """Process again."""
+    video = await processing_rules.retry_processing(connection, user, video_id)
+    return await _describe(connection, ports, user, video)
 
 
 async def _describe(

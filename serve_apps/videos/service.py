@@ -228,7 +228,7 @@ async def change_video(
     connection: Connection, caller: Identity, video_id: uuid.UUID, change: VideoChange
 ) -> videos.Video:
     """Change the caller's own video; raises VideoNotFound, PermissionDenied."""
-    await _get_own(connection, caller, video_id)
+    await get_own_video(connection, caller, video_id)
     await videos.change_video(
         connection,
         video_id,
@@ -285,7 +285,10 @@ async def _may_view(connection: Connection, video: videos.Video, viewer: Identit
     return can_view(video.visibility, video.owner_id, viewer_id, follows=follows)
 
 
-async def _get_own(connection: Connection, caller: Identity, video_id: uuid.UUID) -> videos.Video:
+async def get_own_video(
+    connection: Connection, caller: Identity, video_id: uuid.UUID
+) -> videos.Video:
+    """Return the caller's own video; raises VideoNotFound, PermissionDenied."""
     video = await get_video(connection, caller, video_id)
     if video.owner_id != caller.user_id:
         raise PermissionDenied

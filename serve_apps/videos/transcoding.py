@@ -8,8 +8,8 @@ here; `MediaQueue` bounds how many pieces run at once over all videos.
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
@@ -43,6 +43,7 @@ T = TypeVar("T")
 ATTEMPTS_MAX = 3
 RETRY_FIRST_S = 0.5
 PUBLISH_EVERY_S = 0.5
+LOOK_EVERY_S = 2.0
 SAVE_PATIENCE_S = 120.0
 """How long a finished piece waits for the database to take its result."""
 SAVE_PAUSE_S = 0.5
@@ -57,9 +58,10 @@ class TranscodeFailed(AppError):
 class Transcoding:
     """Runs what is left to do of one plan; made anew for every try of the job."""
 
-    def __init__(self, ports: JobPorts, video_id: uuid.UUID, plan: TranscodePlan) -> None:
+    def __init__(self, ports: JobPorts, video: videos.Video, plan: TranscodePlan) -> None:
         self._ports = ports
-        self._video_id = video_id
+        self._video_id = video.id
+        self._owner = str(video.owner_id)
         self._plan = plan
         self._tasks = {task.task_id: task for task in plan.tasks}
         self._opening = list_opening_tasks(plan)
@@ -74,21 +76,25 @@ class Transcoding:
         """Do all that is left; raises TranscodeFailed, MediaUnreadable, VideoVanished."""
         await self._load()
         self._pace = PaceMeter(self._plan, self._measure(), self._ports.clock.monotonic_s())
-        reporter = asyncio.create_task(self._report(), name="video-progress")
         try:
             async with asyncio.TaskGroup() as group:
-                for _worker in range(min(self._ports.media.slots_max, len(self._left))):
-                    group.create_task(self._work())
+                reporter = group.create_task(self._report(), name="video-progress")
+                await self._work_through()
+                reporter.cancel()
         except ExceptionGroup as group:
             # Not `except*`: before Python 3.11.4 what that raises comes out wrapped once more.
             failures, others = group.split(AppError)
             if failures is None or others is not None:
                 raise
             raise _choose(failures) from failures
-        finally:
-            reporter.cancel()
-            await asyncio.gather(reporter, return_exceptions=True)
         await self._save_progress()
+
+    async def _work_through(self) -> None:
+        """As many pieces at a time as there are places; with none, one that waits for a place."""
+        places = max(1, self._ports.media.slots_max)
+        async with asyncio.TaskGroup() as group:
+            for _worker in range(min(places, len(self._left))):
+                group.create_task(self._work())
 
     async def _load(self) -> None:
         """Read which pieces are done, and queue the others in the plan's order."""
@@ -128,6 +134,7 @@ class Transcoding:
                     task.kind,
                     get_job(self._plan, task.task_id),
                     rank=rank,
+                    owner=self._owner,
                     on_progress=self._note_progress,
                 )
             except MediaUnreadable:
@@ -164,8 +171,8 @@ class Transcoding:
         if await video_chunks.start_chunk(connection, self._video_id, task.task_id):
             return None
         chunk = await video_chunks.find_chunk(connection, self._video_id, task.task_id)
-        if chunk is None:
-            raise VideoVanished
+        if chunk is None or chunk.state in ("pending", "running"):
+            raise VideoVanished  # deleted, or stopped by its owner
         if chunk.state == "failed":
             raise TranscodeFailed(piece=chunk.name)
         return msgspec.convert(chunk.result, TaskRecord)
@@ -213,12 +220,16 @@ class Transcoding:
         return decide_progress(self._shares, self._fractions)
 
     async def _report(self) -> None:
-        """Publish and save the progress when it changed, at most twice a second."""
+        """Publish and save the progress, at most twice a second; see if it is still wanted."""
         while True:
-            await self._changed.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._changed.wait()
             self._changed.clear()
             try:
                 await self._save_progress()
+            except VideoVanished:
+                raise  # deleted or cancelled: whatever still runs for it is stopped
             except AppError as error:
                 log.info("video.progress_unsaved", code=error.code)
             await asyncio.sleep(PUBLISH_EVERY_S)
@@ -231,14 +242,26 @@ class Transcoding:
         async with self._ports.database.transaction() as connection:
             # Again here: two pieces saved at once do not see each other above.
             is_playable = self._opening <= self._list_done()
-            await videos.set_progress(connection, self._video_id, progress, is_playable=is_playable)
+            is_wanted = await videos.set_progress(
+                connection, self._video_id, progress, is_playable=is_playable
+            )
+        if not is_wanted:
+            raise VideoVanished
 
 
 def _choose(failures: BaseExceptionGroup[AppError]) -> AppError:
     """Return the failure that tells the owner most."""
-    flat = [error for error in failures.exceptions if isinstance(error, AppError)]
+    flat = list(_flatten(failures))
     for kind in (MediaUnreadable, VideoVanished, TranscodeFailed):
         for error in flat:
             if isinstance(error, kind):
                 return error
     return flat[0]
+
+
+def _flatten(failures: BaseExceptionGroup[AppError]) -> Iterator[AppError]:
+    for failure in failures.exceptions:
+        if isinstance(failure, BaseExceptionGroup):
+            yield from _flatten(failure)
+        else:
+            yield failure

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from actors.job_runner.media_queue import MediaQueue, MediaRank, OnProgress
+from actors.job_runner.media_queue import PREEMPTIONS_MAX, MediaQueue, MediaRank, OnProgress
+from media.pool import MediaTaskCancelled
 
 pytestmark = pytest.mark.unit
 
@@ -18,6 +19,7 @@ class Gatekeeper:
     def __init__(self) -> None:
         self.running: dict[str, asyncio.Event] = {}
         self.begun: list[str] = []
+        self.cancelled: list[str] = []
         self.most = 0
 
     async def run(
@@ -30,7 +32,16 @@ class Gatekeeper:
             await end.wait()
         finally:
             del self.running[task_name]
+        if task_name in self.cancelled:
+            self.cancelled.remove(task_name)
+            raise MediaTaskCancelled
         return payload
+
+    async def cancel(self, key: str) -> bool:
+        name = key.removeprefix("/")
+        self.cancelled.append(name)
+        self.running[name].set()
+        return True
 
 
 async def settle() -> None:
@@ -60,7 +71,7 @@ async def test_what_nobody_can_watch_without_goes_first():
     pool = Gatekeeper()
     queue = MediaQueue(pool, 1)
     order = [
-        ("busy", MediaRank.MORE),
+        ("busy", MediaRank.NEXT),
         ("more", MediaRank.MORE),
         ("first", MediaRank.FIRST),
         ("look", MediaRank.LOOK),
@@ -71,6 +82,64 @@ async def test_what_nobody_can_watch_without_goes_first():
     await end_all(pool)
     await asyncio.gather(*tasks)
     assert pool.begun == ["busy", "look", "first", "first too", "more"]
+
+
+async def test_a_finer_rendition_gives_way_to_what_nobody_can_watch_without_and_is_made_again():
+    pool = Gatekeeper()
+    queue = MediaQueue(pool, 2)
+    fine = [asyncio.create_task(queue.run(n, n, rank=MediaRank.MORE)) for n in ("a", "b")]
+    await settle()
+    first = asyncio.create_task(queue.run("first", "seen", rank=MediaRank.FIRST))
+    await settle()
+    assert pool.begun == ["a", "b", "first"]
+    assert list(pool.running) == ["a", "first"]
+    await end_all(pool)
+    assert await first == "seen"
+    assert await asyncio.gather(*fine) == ["a", "b"]
+    assert pool.begun == ["a", "b", "first", "b"]
+
+
+async def test_a_task_gives_way_only_so_often():
+    pool = Gatekeeper()
+    queue = MediaQueue(pool, 1)
+    fine = asyncio.create_task(queue.run("fine", "fine", rank=MediaRank.MORE))
+    await settle()
+    for number in range(PREEMPTIONS_MAX + 1):
+        urgent = asyncio.create_task(queue.run(f"u{number}", None, rank=MediaRank.LOOK))
+        await settle()
+        last_runs = list(pool.running)
+        if number < PREEMPTIONS_MAX:
+            assert last_runs == [f"u{number}"]
+            pool.running[f"u{number}"].set()
+            await urgent
+            await settle()
+    assert last_runs == ["fine"]
+    await end_all(pool)
+    assert await fine == "fine"
+
+
+async def test_a_task_that_others_cancel_is_not_made_again():
+    pool = Gatekeeper()
+    queue = MediaQueue(pool, 1)
+    task = asyncio.create_task(queue.run("t", None, rank=MediaRank.MORE))
+    await settle()
+    await pool.cancel("/t")
+    with pytest.raises(MediaTaskCancelled):
+        await task
+
+
+async def test_people_take_turns_however_much_one_of_them_brings():
+    pool = Gatekeeper()
+    queue = MediaQueue(pool, 1)
+    names = ["ada1", "ada2", "ada3", "ada4", "eve1", "bob1", "eve2"]
+    tasks = [
+        asyncio.create_task(queue.run(name, None, rank=MediaRank.MORE, owner=name[:3]))
+        for name in names
+    ]
+    await settle()
+    await end_all(pool)
+    await asyncio.gather(*tasks)
+    assert pool.begun == ["ada1", "eve1", "bob1", "ada2", "eve2", "ada3", "ada4"]
 
 
 async def test_a_caller_that_goes_away_gives_its_place_to_the_next():

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any
 
 from actors.job_runner.media_queue import OnProgress
-from media.pool import MEDIA_TASKS, Task
+from media.pool import MEDIA_TASKS, MediaTaskCancelled, Task, task_key
 from storage.objects import ObjectStore
 
 Before = Callable[[str, Any], Awaitable[None]]
@@ -29,6 +29,7 @@ class InlineMedia:
         self._objects = objects
         self._tasks = tasks
         self.before = before
+        self._stopped: set[str] = set()
         self.started: list[str] = []
         """Task ids (or names) in the order they were begun."""
 
@@ -37,13 +38,16 @@ class InlineMedia:
     ) -> Any:
         self.started.append(getattr(payload, "task_id", task_name))
         await self.before(task_name, payload)
-        loop = asyncio.get_running_loop()
+        loop, key = asyncio.get_running_loop(), task_key(payload, task_name)
 
         def work() -> Any:
             outcome = self._tasks[task_name](payload, self._objects)
             if not isinstance(outcome, Generator):
                 return outcome
             while True:
+                if key in self._stopped:
+                    self._stopped.discard(key)
+                    raise MediaTaskCancelled
                 try:
                     progress = next(outcome)
                 except StopIteration as end:
@@ -52,3 +56,7 @@ class InlineMedia:
                     loop.call_soon_threadsafe(on_progress, progress)
 
         return await asyncio.to_thread(work)
+
+    async def cancel(self, key: str) -> bool:
+        self._stopped.add(key)
+        return True

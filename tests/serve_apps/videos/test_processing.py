@@ -15,8 +15,16 @@ import pytest
 
 from actors.job_runner.runner import JobRunner, RunnerOptions
 from kit.clock import SystemClock
+from kit.ids import make_id
 from media.pool import MediaWorkerLost
+from serve_apps.access.identity import Identity
 from serve_apps.videos.jobs import HANDLERS, process_video
+from serve_apps.videos.processing_rules import (
+    VideoNotInWork,
+    VideoNotRetryable,
+    cancel_processing,
+    retry_processing,
+)
 from serve_apps.videos.service import PROCESS_JOB
 from storage import video_chunks, videos
 from storage.video_chunks import VideoChunk
@@ -229,6 +237,63 @@ async def test_a_video_deleted_meanwhile_is_left_alone(world: VideoWorld, clip: 
     await process_video(world.ports(media), job_payload(video_id))
     assert media.started[-1] == "audio"
     assert await world.list_events(video_id) == EVENTS_OF_A_GOOD_LIFE[:2]
+
+
+async def test_deleting_a_video_stops_the_piece_in_work(world: VideoWorld, clip: bytes):
+    started = asyncio.Event()
+
+    async def hold_rest(_task_name: str, payload: Any) -> None:
+        if getattr(payload, "task_id", "").startswith("rest"):
+            started.set()
+            await asyncio.Event().wait()
+
+    video_id = await world.upload(clip)
+    media = InlineMedia(world.objects, before=hold_rest)
+    job = asyncio.create_task(process_video(world.ports(media), job_payload(video_id)))
+    async with asyncio.timeout(60):
+        await started.wait()
+        async with world.database.transaction() as connection:
+            await videos.delete_video(connection, video_id)
+        await job  # though the piece would never have ended
+    assert "video.processed" not in await world.list_events(video_id)
+
+
+async def test_a_stopped_video_is_tried_again_without_making_its_pieces_twice(
+    world: VideoWorld, clip: bytes
+):
+    started = asyncio.Event()
+
+    async def hold_rest(_task_name: str, payload: Any) -> None:
+        if getattr(payload, "task_id", "").startswith("rest"):
+            started.set()
+            await asyncio.Event().wait()
+
+    video_id = await world.upload(clip)
+    owner = Identity((await world.get_video(video_id)).owner_id, make_id(), "ada")
+    media = InlineMedia(world.objects, before=hold_rest)
+    job = asyncio.create_task(process_video(world.ports(media), job_payload(video_id)))
+    async with asyncio.timeout(60):
+        await started.wait()
+        async with world.database.transaction() as connection:
+            stopped = await cancel_processing(connection, owner, video_id)
+        await job
+    assert (stopped.status, stopped.error_code) == ("failed", "processing_cancelled")
+    done = {chunk.name for chunk in await list_chunks(world, video_id) if chunk.state == "done"}
+    assert {"audio", "first-00000"} <= done
+    async with world.database.transaction() as connection:
+        with pytest.raises(VideoNotInWork):
+            await cancel_processing(connection, owner, video_id)
+        # The job that was stopped ended outside a runner here; its row still waits.
+        await connection.execute("DELETE FROM pgqueuer")
+        again = await retry_processing(connection, owner, video_id)
+    assert (again.status, again.error_code) == ("queued", None)
+    second = InlineMedia(world.objects)
+    await process_video(world.ports(second), job_payload(video_id))
+    assert (await world.get_video(video_id)).status == "ready"
+    assert not done & set(second.started)
+    async with world.database.transaction() as connection:
+        with pytest.raises(VideoNotRetryable):
+            await retry_processing(connection, owner, video_id)
 
 
 async def test_a_restarted_runner_goes_on_with_the_pieces_that_are_left(

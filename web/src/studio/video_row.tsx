@@ -57,6 +57,7 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
         </div>
         <RowState video={video} />
       </div>
+      <RowWork video={video} onChange={apply} />
       <RowButtons title={video.title} onOpen={setOpen} />
       {open === "edit" && <EditDialog video={video} onSaved={apply} onClose={close} />}
       {open === "delete" && (
@@ -69,6 +70,28 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
         />
       )}
     </li>
+  );
+}
+
+/** Stops the work on a video, or has it tried again. */
+function RowWork({ video, onChange }: { video: Video; onChange: (part: Partial<Video>) => void }) {
+  const [isBusy, setBusy] = useState(false);
+  const isInWork = video.status === "queued" || video.status === "processing";
+  const mayRetry = video.status === "failed" && video.error?.code !== "upload_expired";
+  if (!isInWork && !mayRetry) return null;
+  const act = async () => {
+    setBusy(true);
+    try {
+      onChange(await api.post<Video>(`/videos/${video.id}/${isInWork ? "cancel" : "retry"}`, {}));
+    } catch (error) {
+      showError(error);
+    }
+    setBusy(false);
+  };
+  return (
+    <button type="button" class="button small" disabled={isBusy} onClick={act} data-testid="video-work">
+      {isInWork ? "Stop" : "Try again"}
+    </button>
   );
 }
 
