@@ -101,6 +101,17 @@ LINKS_ENDED = Counter(
 )
 UPLOAD_BYTES = Counter("socialflow_upload_bytes_total", "Acknowledged upload bytes.")
 MEDIA_SESSIONS = Gauge("socialflow_media_sessions", "WebRTC sessions on this edge.", ["role"])
+LIVE_PACKETS_LOST = Counter(
+    "socialflow_live_packets_lost_total", "Packets that never came to what HLS is made of."
+)
+LIVE_SEGMENTS = Counter(
+    "socialflow_live_segments_total", "Segments of lives by what became of them.", ["outcome"]
+)
+LIVE_STORE_DURATION = Histogram(
+    "socialflow_live_store_duration_seconds",
+    "From a live segment's end until it is stored and listed.",
+    buckets=SECONDS,
+)
 LOOP_LAG = Histogram("socialflow_loop_lag_seconds", "Event loop lag.", buckets=SECONDS)
 
 

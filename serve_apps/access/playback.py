@@ -1,6 +1,6 @@
-"""Where an edge is reached: its socket, and a video's media with the viewer's right in the path.
+"""Where an edge is reached: its socket, and media with the viewer's right in the path.
 
-Pure apart from `choose_edge`. Whether the viewer may see the video is decided before, with
+Pure apart from `choose_edge`. Whether the viewer may see the video or live is decided before, with
 `visibility.can_view`.
 """
 
@@ -47,13 +47,26 @@ def make_video_base(
     terms: PlaybackTerms, video_id: uuid.UUID, *, visibility: str, access_version: int
 ) -> str:
     """Return the folder of a video's files, behind `/t/{grant}` unless it is open to everyone."""
+    return f"{_open_way(terms, video_id, visibility, access_version)}/v/{video_id}"
+
+
+def make_live_base(
+    terms: PlaybackTerms, live_id: uuid.UUID, *, visibility: str, access_version: int
+) -> str:
+    """Return the folder of a live, behind `/t/{grant}` unless it is open to everyone."""
+    return f"{_open_way(terms, live_id, visibility, access_version)}/live/{live_id}"
+
+
+def _open_way(
+    terms: PlaybackTerms, resource: uuid.UUID, visibility: str, access_version: int
+) -> str:
     if visibility in OPEN_VISIBILITIES:
-        return f"{terms.edge_url}/v/{video_id}"
+        return terms.edge_url
     grant = Grant(
-        resource=video_id,
+        resource=resource,
         viewer=terms.viewer.user_id if terms.viewer else None,
         session=terms.viewer.session_id if terms.viewer else None,
         access_version=access_version,
         expires_at_s=terms.now.timestamp() + terms.auth.grant_ttl_s,
     )
-    return f"{terms.edge_url}/t/{issue_grant(terms.auth, grant)}/v/{video_id}"
+    return f"{terms.edge_url}/t/{issue_grant(terms.auth, grant)}"

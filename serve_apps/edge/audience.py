@@ -87,13 +87,18 @@ class Audience:
 
     async def check_room(self, room_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:
         """Raise NotFound unless the viewer may see the live; DatabaseBusy when nobody can tell."""
+        live = await self.get_access(room_id)
+        await self._check_sight(live.visibility, live.owner_id, viewer_id)
+
+    async def get_access(self, room_id: uuid.UUID) -> LiveAccess:
+        """Return who may see a live, as changed last; raises NotFound, DatabaseBusy."""
         try:
             live = await self._get_present(self._lives, ChannelName(ChannelKind.ROOM, room_id))
         except LOST_CONNECTION as error:
             raise DatabaseBusy(retry_after_s=1) from error
         if live is None:
             raise NotFound
-        await self._check_sight(live.visibility, live.owner_id, viewer_id)
+        return live
 
     async def list_discreet(self, user_ids: list[uuid.UUID]) -> set[uuid.UUID]:
         """Return which of these people do not show everybody whether they are there."""

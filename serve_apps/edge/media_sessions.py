@@ -16,6 +16,7 @@ from kit.errors import Unavailable
 from kit.logs import get_log
 from kit.metrics import MEDIA_SESSIONS
 from media.sfu.options import SessionAnswer
+from serve_apps.edge.broadcasts import Broadcasts
 from serve_apps.edge.room_mirrors import RoomMirrors
 
 log = get_log("edge")
@@ -63,11 +64,19 @@ class MediaSessions:
         self._plane: ForwardingPlane | None = None
         self._rooms: RoomMirrors | None = None
         self._client: RoomClient | None = None
+        self._broadcasts: Broadcasts | None = None
         self.is_draining = False
 
-    def use(self, plane: ForwardingPlane, rooms: RoomMirrors, client: RoomClient) -> None:
+    def use(
+        self,
+        plane: ForwardingPlane,
+        rooms: RoomMirrors,
+        client: RoomClient,
+        broadcasts: Broadcasts | None = None,
+    ) -> None:
         """Take what sessions work on; called once, before anything else."""
         self._plane, self._rooms, self._client = plane, rooms, client
+        self._broadcasts = broadcasts
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -132,6 +141,8 @@ class MediaSessions:
         if session is not None and self._client is not None:
             fact = PublisherUp(session_id, dict(self._origin))
             self._client.report_publisher(session.room_id, fact)
+        if session is not None and self._broadcasts is not None:
+            self._broadcasts.begin(room_id, session_id)
         log.info("publisher.connected", room_id=room_id)
 
     def on_publisher_lost(self, room_id: str, session_id: str, reason: str) -> None:
@@ -139,6 +150,8 @@ class MediaSessions:
         room = uuid.UUID(room_id)
         if self._client is not None:
             self._client.report_publisher_lost(room, session_id, reason)
+        if self._broadcasts is not None:
+            self._broadcasts.end(room_id, session_id)
         self._drop(session_id)
         log.info("publisher.lost", room_id=room_id, reason=reason)
 

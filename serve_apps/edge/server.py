@@ -40,15 +40,19 @@ from serve_apps.access.revocations import RevocationBook
 from serve_apps.edge.access_book import AccessBook
 from serve_apps.edge.addresses import EdgeAddress, find_candidate_ips, make_edge_address
 from serve_apps.edge.audience import Audience, AudiencePorts
+from serve_apps.edge.broadcasts import Broadcasts
 from serve_apps.edge.channel_mirrors import MirrorListener
 from serve_apps.edge.ephemeral import EphemeralChannels
 from serve_apps.edge.event_server import EventServer
+from serve_apps.edge.live_hls import LiveHlsPorts, add_live_routes
+from serve_apps.edge.live_shelf import LiveShelf
 from serve_apps.edge.liveness import EdgeVitals, Heartbeat, LoopWatch
 from serve_apps.edge.logins import LoginPorts, Logins
 from serve_apps.edge.media_sessions import MediaSessions
 from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
 from serve_apps.edge.presence_checks import PresenceChecks
 from serve_apps.edge.room_mirrors import RoomMirror, RoomMirrors
+from serve_apps.edge.segment_writer import WriterPorts
 from serve_apps.edge.socket_echo import echo_frames
 from serve_apps.edge.socket_server import SocketServer
 from serve_apps.edge.socket_words import ChannelKind, ChannelName
@@ -171,6 +175,7 @@ class EdgeServer:
             await asyncio.to_thread(self._heartbeat.stop)
         await self._sfu.close()
         await asyncio.sleep(0)  # the forwarding plane tells of ended sessions in the next turn
+        await self._broadcasts.close()
         if self._runner is not None:
             await self._runner.cleanup()
         for task in self._tasks:
@@ -233,7 +238,9 @@ class EdgeServer:
             packet_observer=ports.watch_packets,
         )
         self._sfu = Sfu(options, ports.clock, self._sessions)
-        self._sessions.use(self._sfu, self._rooms, client)
+        self._broadcasts = Broadcasts(WriterPorts(ports.database, ports.objects, ports.clock))
+        self._broadcasts.use(self._sfu)
+        self._sessions.use(self._sfu, self._rooms, client, self._broadcasts)
         self._revocations = RevocationBook(ports.database, settings.auth.access_ttl_s)
         self._ephemeral = EphemeralChannels(settings.cache.url, ports.cache)
         self._tickets = TicketBook()
@@ -304,6 +311,19 @@ class EdgeServer:
                 database=ports.database,
                 objects=ports.objects,
                 clock=ports.clock,
+                is_revoked=self._revocations.is_revoked,
+            ),
+        )
+        add_live_routes(
+            app,
+            LiveHlsPorts(
+                settings=settings,
+                edge_url=self._address.url,
+                clock=ports.clock,
+                objects=ports.objects,
+                broadcasts=self._broadcasts,
+                shelf=LiveShelf(ports.database, ports.clock),
+                get_access=self._audience.get_access,
                 is_revoked=self._revocations.is_revoked,
             ),
         )

@@ -195,8 +195,9 @@ async def join_live(
     edge = await service.choose_edge(connection)
     addresses = service.make_addresses(ports.settings, live.id, edge.url)
     now = ports.clock.now()
+    hls = await service.make_hls_address(connection, ports.settings, viewer, live, now)
     return JoinBody(
-        playback=LivePlaybackBody(whep=addresses.whep, hls=None),
+        playback=LivePlaybackBody(whep=addresses.whep, hls=hls),
         chat=ChatBody(socket=addresses.socket, channel=addresses.channel),
         ticket=service.make_socket_ticket(ports.settings, viewer, live.id, edge, now),
     )
@@ -321,6 +322,25 @@ async def redirect_whep(
     now = ports.clock.now()
     location = await service.make_whep_redirect(connection, ports.settings, viewer, live_id, now)
     return RedirectResponse(location, status_code=307)
+
+
+@root_routes.get(
+    "/live/{live_id}/index.m3u8",
+    permission=Permission.PUBLIC,
+    rate=RateTier.STANDARD,
+    summary="Watch a live by HLS: its list of variants, where it comes in.",
+    status=307,
+    response_class=RedirectResponse,
+    errors=(service.LiveNotFound, service.NoEdge),
+)
+async def redirect_hls(
+    live_id: uuid.UUID, viewer: OptionalUser, ports: Ports, connection: Transaction
+) -> RedirectResponse:
+    """Send a player to an edge; the right to see what is not public is part of the address."""
+    live = await service.get_live(connection, viewer, live_id)
+    now = ports.clock.now()
+    location = await service.make_hls_address(connection, ports.settings, viewer, live, now)
+    return RedirectResponse(location, status_code=307, headers={"Cache-Control": "no-store"})
 
 
 @root_routes.options(

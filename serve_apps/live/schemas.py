@@ -46,7 +46,7 @@ EXAMPLE_USER: dict[str, JsonValue] = {
 }
 EXAMPLE_PLAYBACK: dict[str, JsonValue] = {
     "whep": f"http://localhost:8000/whep/{EXAMPLE_ID}",
-    "hls": None,
+    "hls": f"http://localhost:8000/live/{EXAMPLE_ID}/index.m3u8",
 }
 EXAMPLE_CHAT: dict[str, JsonValue] = {
     "socket": "ws://localhost:8001/ws",
@@ -186,10 +186,14 @@ class IngestBody(BaseModel):
 
 
 class LivePlaybackBody(BaseModel):
-    """Where media comes out; `hls` is null while the live is offered by WebRTC alone."""
+    """Where media comes out: by WebRTC, and by low-latency HLS a second or two later.
+
+    What `join` hands out for `hls` is an edge's own address, with the viewer's right in it: ask
+    again after any failure. A publisher who sends VP8 cannot be watched by HLS (409 `hls_off`).
+    """
 
     whep: str
-    hls: str | None
+    hls: str
 
 
 class ChatBody(BaseModel):
@@ -292,7 +296,7 @@ def describe_live(live: LiveRow, addresses: LiveAddresses, viewers: int | None) 
         scheduled_at=_write_time(live.scheduled_at),
         started_at=_write_time(live.started_at),
         ended_at=_write_time(live.ended_at),
-        playback=LivePlaybackBody(whep=addresses.whep, hls=None),
+        playback=LivePlaybackBody(whep=addresses.whep, hls=addresses.hls),
         chat=ChatBody(socket=addresses.socket, channel=addresses.channel),
     )
 

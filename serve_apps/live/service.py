@@ -25,7 +25,7 @@ from kit.ids import make_id, make_token
 from kit.settings import Settings
 from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
 from serve_apps.access.identity import Identity
-from serve_apps.access.playback import make_socket_url
+from serve_apps.access.playback import PlaybackTerms, make_live_base, make_socket_url
 from serve_apps.access.visibility import can_view
 from storage import lives as storage_lives
 from storage.database import Connection
@@ -47,6 +47,7 @@ from storage.rooms import RoomMessage, list_messages_before
 
 OPEN_LIVES_MAX = 20
 STREAM_KEY_PREFIX = "live_"
+HLS_INDEX = "index.m3u8"
 
 
 class LiveNotFound(NotFound):
@@ -93,6 +94,7 @@ class LiveAddresses:
 
     whip: str
     whep: str
+    hls: str
     socket: str
     channel: str
 
@@ -106,11 +108,12 @@ class CreatedLive:
 
 
 def make_addresses(settings: Settings, live_id: uuid.UUID, edge_url: str) -> LiveAddresses:
-    """Build the addresses of a live: WHIP and WHEP on the API, the socket on an edge."""
+    """Build the addresses of a live: WHIP, WHEP and HLS on the API, the socket on an edge."""
     public = settings.http.public_url.rstrip("/")
     return LiveAddresses(
         whip=f"{public}/whip",
         whep=f"{public}/whep/{live_id}",
+        hls=f"{public}/live/{live_id}/{HLS_INDEX}",
         socket=make_socket_url(edge_url),
         channel=f"room:{live_id}",
     )
@@ -279,11 +282,30 @@ async def make_whep_redirect(
     live = await get_live(connection, viewer, live_id)
     if live.status == "ended":
         raise LiveEnded
-    edge = await _find_origin(connection, live)
+    edge = await _find_origin(connection, live) if live.status == "live" else None
     if edge is None:
         raise LiveNotOnAir(retry_after_s=2)
     order = _order_ticket(TicketKind.WHEP, live_id, edge, viewer)
     return f"{edge.url}/whep/{live_id}?ticket={issue_ticket(settings.auth, order, now)}"
+
+
+async def make_hls_address(
+    connection: Connection,
+    settings: Settings,
+    viewer: Identity | None,
+    live: LiveRow,
+    now: datetime,
+) -> str:
+    """Return where this viewer plays a live by HLS: the edge where it comes in, else any.
+
+    The right to see a live that is not public is part of the address. Raises NoEdge.
+    """
+    edge = await _find_origin(connection, live) or await choose_edge(connection)
+    terms = PlaybackTerms(settings.auth, edge.url.rstrip("/"), viewer, now)
+    base = make_live_base(
+        terms, live.id, visibility=live.visibility, access_version=live.access_version
+    )
+    return f"{base}/{HLS_INDEX}"
 
 
 def make_socket_ticket(
@@ -315,7 +337,7 @@ async def _choose_ingest(connection: Connection, live: LiveRow) -> EdgeEntry:
 
 async def _find_origin(connection: Connection, live: LiveRow) -> EdgeEntry | None:
     origin = live.origin
-    if live.status != "live" or origin is None:
+    if live.status not in ("live", "interrupted") or origin is None:
         return None
     return await find_edge(
         connection, str(origin["node"]), int(origin["slot"]), int(origin["incarnation"])

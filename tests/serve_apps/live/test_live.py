@@ -168,6 +168,30 @@ async def test_whep_goes_to_the_origin_and_says_why_not(
     assert (await client.post(f"/whep/{live['id']}")).status_code == 409
 
 
+async def test_hls_goes_to_the_edge_with_the_right_in_the_address(
+    ada: Person,
+    bob: Person,
+    client: httpx.AsyncClient,
+    database: Database,
+    edge: tuple[str, int, int],
+) -> None:
+    live = await ada.post("/v1/live", {"title": "T"}, status=201)
+    path = f"/live/{live['id']}/index.m3u8"
+    assert live["playback"]["hls"].endswith(path)
+    await put_on_air(database, live["id"], edge)
+    answer = await client.get(path)
+    assert (answer.status_code, answer.headers["Location"]) == (307, EDGE_URL + path)
+    assert answer.headers["Cache-Control"] == "no-store"
+    joined = (await client.post(f"/v1/live/{live['id']}/join")).json()
+    assert joined["playback"]["hls"] == EDGE_URL + path
+
+    await ada.call("PATCH", f"/v1/live/{live['id']}", json={"visibility": "private"})
+    assert (await bob.call("GET", path)).status_code == 404
+    answer = await ada.call("GET", path)
+    assert answer.headers["Location"].startswith(f"{EDGE_URL}/t/")
+    assert answer.headers["Location"].endswith(path)
+
+
 async def test_join_names_the_socket_of_an_edge(
     ada: Person, client: httpx.AsyncClient, edge: tuple[str, int, int]
 ) -> None:

@@ -1,0 +1,339 @@
+"""Lives that come in at this edge, as HLS: listeners of the forwarding plane and their windows.
+
+`media_sessions.py` says who publishes, `live_hls.py` serves what windows keep, `segment_writer.py`
+stores it. A publisher's first frames wait until the room granted it a generation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from kit.logs import get_log
+from kit.metrics import LIVE_PACKETS_LOST
+from media.live.fragments import VIDEO
+from media.live.packager import Packager, PackagerTerms
+from media.live.packets import Packet
+from media.live.playlists import LivePlaylists
+from media.live.samples import AudioSample, VideoSample
+from media.live.source import RtpSource
+from media.live.stored import build_window, decide_gap, list_stored
+from media.live.window import LiveWindow, PublisherSink
+from media.sfu.sdp import OfferedCodec
+from serve_apps.edge.segment_writer import SegmentWriter, WriterPorts
+from storage.live_segments import StoredSegment
+
+log = get_log("edge.broadcasts")
+
+WAITING_SAMPLES_MAX = 3000
+WAITING_BYTES_MAX = 32 << 20
+FORGET_AFTER_S = 90.0
+"""After its publisher left: longer than a room waits for one before it ends the live."""
+ENDED_POLL_S = 0.5
+CLOSE_TIMEOUT_S = 3.0
+HLS_VIDEO = "H264"
+
+
+class WaitingSamples:
+    """Keeps a publisher's first frames until there is a packager to take them."""
+
+    def __init__(self) -> None:
+        self._packager: Packager | None = None
+        self._samples: list[VideoSample | AudioSample] = []
+        self._bytes = 0
+
+    def add_video(self, sample: VideoSample) -> None:
+        """Take a picture."""
+        if self._packager is not None:
+            self._packager.add_video(sample)
+        else:
+            self._keep(sample)
+
+    def add_audio(self, sample: AudioSample) -> None:
+        """Take a frame of sound."""
+        if self._packager is not None:
+            self._packager.add_audio(sample)
+        else:
+            self._keep(sample)
+
+    def use(self, packager: Packager) -> None:
+        """Hand over what waited, and pass on what follows."""
+        self._packager = packager
+        samples, self._samples = self._samples, []
+        for sample in samples:
+            if isinstance(sample, VideoSample):
+                packager.add_video(sample)
+            else:
+                packager.add_audio(sample)
+
+    def _keep(self, sample: VideoSample | AudioSample) -> None:
+        """Keep a frame; when the grant takes too long, what was kept so far is lost."""
+        self._bytes += len(sample.data)
+        if len(self._samples) >= WAITING_SAMPLES_MAX or self._bytes > WAITING_BYTES_MAX:
+            self._samples.clear()
+            self._bytes = 0
+        self._samples.append(sample)
+
+
+@dataclass
+class _Publisher:
+    """One publisher of a room and what its packets go through."""
+
+    session_id: str
+    has_sound: bool
+    source: RtpSource
+    waiting: WaitingSamples
+    numbers: asyncio.Queue[int | None] = field(default_factory=asyncio.Queue)
+    """Whole segments that await storing; None: there will be no more."""
+    started_at: datetime | None = None
+    packager: Packager | None = None
+    is_gone: bool = False
+
+
+class Broadcast:
+    """One room at this edge: it listens to the forwarding plane and fills its window."""
+
+    def __init__(
+        self, room_id: uuid.UUID, ports: WriterPorts, request_keyframe: Callable[[], None]
+    ) -> None:
+        self.room_id = room_id
+        self.window: LiveWindow | None = None
+        self.playlists: LivePlaylists | None = None
+        self.has_hls = True
+        """False while the publisher sends what HLS does not carry."""
+        self._request_keyframe = request_keyframe
+        self._ports = ports
+        self._publisher: _Publisher | None = None
+        self._changed = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+
+    def begin(self, session_id: str, codecs: Mapping[str, str]) -> None:
+        """Another publisher's packets follow; `codecs` by kind, in capitals."""
+        self.end()
+        self.has_hls = codecs.get("video") == HLS_VIDEO
+        if not self.has_hls:
+            log.info("live.hls_off", room_id=str(self.room_id), codec=codecs.get("video"))
+            return
+        waiting = WaitingSamples()
+        source = RtpSource(waiting, self._request_keyframe)
+        self._publisher = _Publisher(session_id, "audio" in codecs, source, waiting)
+        work = self._serve(self._publisher, self._serving)
+        self._serving = asyncio.create_task(work, name="broadcast")
+
+    def add_packets(self, kind: str, packets: Sequence[Packet], now_s: float) -> None:
+        """Take what the room forwards."""
+        publisher = self._publisher
+        if publisher is None:
+            return
+        if publisher.started_at is None:
+            publisher.started_at = self._ports.clock.now()
+        lost = publisher.source.packets_lost
+        publisher.source.add_packets(kind, packets, now_s)
+        LIVE_PACKETS_LOST.inc(publisher.source.packets_lost - lost)
+
+    def apply_report(self, kind: str, ntp_timestamp: int, timestamp: int) -> None:
+        """Take a sender report."""
+        if self._publisher is not None:
+            self._publisher.source.apply_report(kind, ntp_timestamp, timestamp)
+
+    def end(self) -> None:
+        """The publisher is gone: what is open ends here."""
+        publisher, self._publisher = self._publisher, None
+        if publisher is not None:
+            publisher.is_gone = True
+            if publisher.packager is not None:
+                publisher.packager.break_off()
+            publisher.numbers.put_nowait(None)
+
+    # For whoever serves it
+
+    @property
+    def is_on_air(self) -> bool:
+        """Whether a publisher is here."""
+        return self._publisher is not None
+
+    @property
+    def is_playable(self) -> bool:
+        """Whether players find something here."""
+        return self.window is not None and self.window.is_playable
+
+    def is_from(self, session_id: str) -> bool:
+        """Say whether this session is the present publisher."""
+        return self._publisher is not None and self._publisher.session_id == session_id
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to be done or shown."""
+        return self._publisher is None and (self._serving is None or self._serving.done())
+
+    async def wait_change(self) -> None:
+        """Return when the window changed."""
+        await self._changed.wait()
+
+    async def close(self) -> None:
+        """End what is open and store it, as far as that goes within seconds."""
+        self.end()
+        if self._serving is None:
+            return
+        self._ports.stopping.set()
+        await asyncio.wait([self._serving], timeout=CLOSE_TIMEOUT_S)
+        self._serving.cancel()
+        await asyncio.gather(self._serving, return_exceptions=True)
+
+    # Within
+
+    async def _serve(self, publisher: _Publisher, before: asyncio.Task[None] | None) -> None:
+        """Store what one publisher sends, from its grant until the live's end is known."""
+        if before is not None:
+            await asyncio.wait([before])  # its last segments come first
+        writer = SegmentWriter(self.room_id, self._ports)
+        is_granted = await writer.open(publisher.session_id, lambda: publisher.is_gone)
+        if not is_granted:
+            return
+        try:
+            await self._begin(publisher, writer)
+            while (number := await publisher.numbers.get()) is not None:
+                assert self.window is not None, "segments come out of a window"
+                await writer.store(self.window, number)
+            await writer.close()
+            if not writer.is_fenced:
+                await self._await_end(writer)
+        finally:
+            if self._publisher in (None, publisher):
+                self.window = self.playlists = None
+                self._note_change()
+
+    async def _begin(self, publisher: _Publisher, writer: SegmentWriter) -> None:
+        """Make the window go on where the live was left, and let the frames in."""
+        started_at = publisher.started_at or self._ports.clock.now()
+        window = await self._continue_window(writer, started_at)
+        last = window.get_last(VIDEO)
+        gap = decide_gap(window, self.room_id, writer.origin_gen, started_at)
+        if gap is not None:
+            list_stored(window, [gap], {})
+            await writer.list_gap(gap)
+        ended_ms = 0 if last is None else round((last.start_s + last.duration_s) * 1000) + 1
+        offset_ms = round((started_at - window.epoch_at).total_seconds() * 1000)
+        now_last = window.get_last(VIDEO)
+        terms = PackagerTerms(
+            first_number=0 if now_last is None else now_last.number + 1,
+            offset_ms=max(offset_ms, ended_ms),
+            has_sound=publisher.has_sound,
+            is_resumed=last is not None,
+        )
+        numbers = publisher.numbers
+        sink = PublisherSink(window, str(writer.origin_gen), numbers.put_nowait)
+        publisher.packager = Packager(terms, sink, self._request_keyframe)
+        publisher.waiting.use(publisher.packager)
+        if publisher.is_gone:
+            # It left before it was granted: its end was told when nothing was open yet.
+            publisher.packager.break_off()
+            numbers.put_nowait(None)
+
+    async def _continue_window(self, writer: SegmentWriter, started_at: datetime) -> LiveWindow:
+        """Return our own window when nobody else wrote since, else one from the rows."""
+        rows = await writer.read_rows()
+        if self.window is None or not _ends_with(self.window, rows):
+            is_new = not any(row.tracks for row in rows)
+            self.window = (
+                LiveWindow(started_at, self._note_change)
+                if is_new
+                else build_window(rows, self._note_change)
+            )
+            self.playlists = LivePlaylists(self.window)
+        return self.window
+
+    async def _await_end(self, writer: SegmentWriter) -> None:
+        """Keep the window until another publisher comes, the live ends, or nobody comes back."""
+        clock = self._ports.clock
+        until_s = clock.monotonic_s() + FORGET_AFTER_S
+        while self._publisher is None and clock.monotonic_s() < until_s:
+            if self._ports.stopping.is_set():
+                return
+            window = self.window
+            if window is not None and not window.is_ended and await writer.has_ended():
+                window.end()
+            await asyncio.sleep(ENDED_POLL_S)
+
+    def _note_change(self) -> None:
+        """Wake everybody who waits."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class PacketSource(Protocol):
+    """What broadcasts use of `media.sfu.server.Sfu`."""
+
+    def add_listener(self, room_id: str, listener: Broadcast) -> bool:
+        """Tell a listener what the room takes from its publishers."""
+        ...
+
+    def remove_listener(self, room_id: str, listener: Broadcast) -> None:
+        """Tell a listener nothing more."""
+        ...
+
+    def request_keyframe(self, room_id: str) -> None:
+        """Want a keyframe from a room's publisher."""
+        ...
+
+    def get_codecs(self, room_id: str) -> Mapping[str, OfferedCodec]:
+        """Return what a room's publisher sends, by kind."""
+        ...
+
+
+class Broadcasts:
+    """All rooms that come in at this edge."""
+
+    def __init__(self, ports: WriterPorts) -> None:
+        self._ports = ports
+        self._plane: PacketSource | None = None
+        self._rooms: dict[uuid.UUID, Broadcast] = {}
+
+    def use(self, plane: PacketSource) -> None:
+        """Take the plane that packets come from; called once, before anything else."""
+        self._plane = plane
+
+    def begin(self, room_id: str, session_id: str) -> None:
+        """A publisher is connected: package what it sends."""
+        plane = self._plane
+        assert plane is not None, "use() comes first"
+        for key in [key for key, known in self._rooms.items() if known.is_over]:
+            del self._rooms[key]
+        key = uuid.UUID(room_id)
+        broadcast = self._rooms.get(key)
+        if broadcast is None:
+            broadcast = Broadcast(key, self._ports, lambda: plane.request_keyframe(room_id))
+            self._rooms[key] = broadcast
+        plane.remove_listener(room_id, broadcast)
+        codecs = {kind: codec.name.upper() for kind, codec in plane.get_codecs(room_id).items()}
+        broadcast.begin(session_id, codecs)
+        plane.add_listener(room_id, broadcast)
+
+    def end(self, room_id: str, session_id: str) -> None:
+        """A publisher is gone; another one may be there already."""
+        broadcast = self._rooms.get(uuid.UUID(room_id))
+        if broadcast is None or not broadcast.is_from(session_id):
+            return
+        if self._plane is not None:
+            self._plane.remove_listener(room_id, broadcast)
+        broadcast.end()
+
+    def find(self, room_id: uuid.UUID) -> Broadcast | None:
+        """Return a room that comes in here, or did a moment ago."""
+        return self._rooms.get(room_id)
+
+    async def close(self) -> None:
+        """End all of them."""
+        await asyncio.gather(*(broadcast.close() for broadcast in self._rooms.values()))
+
+
+def _ends_with(window: LiveWindow, rows: Sequence[StoredSegment]) -> bool:
+    """Say whether the newest row is one that this window has, too."""
+    if not rows:
+        return window.get_last(VIDEO) is not None
+    entry = window.find_entry(VIDEO, rows[-1].number)
+    return entry is not None and (entry.is_gap or entry.folder == str(rows[-1].origin_gen))

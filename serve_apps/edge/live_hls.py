@@ -1,0 +1,331 @@
+"""Low-latency HLS on the edge: playlists, parts and segments of lives.
+
+`/live/{room}/…` for what everyone may see, `/t/{grant}/live/…` for the rest; the bytes are the
+same. A live that comes in here is served from memory, with blocking reloads; any other from its
+rows, or by the edge where it comes in. Names are only ever compared with what windows list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import hdrs, web
+
+from kit.clock import Clock
+from kit.errors import AppError, Conflict, NotFound, Unavailable
+from kit.ids import parse_id
+from kit.settings import Settings
+from media.live.fragments import AUDIO, TARGET_DURATION_S, TRACKS
+from media.live.playlists import AHEAD_MAX, INDEX, LivePlaylists
+from media.live.window import Entry, LiveWindow
+from serve_apps.access.grants import Grant, read_grant
+from serve_apps.access.playback import OPEN_VISIBILITIES
+from serve_apps.edge.broadcasts import Broadcast, Broadcasts
+from serve_apps.edge.live_shelf import LiveShelf, LiveUnknown
+from serve_apps.edge.media_answers import (
+    AUDIO_TYPE,
+    IMMUTABLE,
+    PLAYLIST_TYPE,
+    VIDEO_TYPE,
+    allow_everyone,
+    answer_preflight,
+    check_grant,
+    send_bytes,
+    send_object,
+    send_text,
+)
+from serve_apps.edge.refusals import Handler, build_refusal
+from storage.live_segments import make_live_key, make_segment_name
+from storage.lives import LiveAccess
+from storage.objects import ObjectStore
+
+BLOCKED_MAX = 5000
+"""Requests that may wait here at once, of all rooms."""
+BLOCK_S = 3 * TARGET_DURATION_S
+FIRST_WAIT_S = 6.0
+"""How long the list of variants waits for a publisher's first segments."""
+NUMBER_DIGITS_MAX = 9
+UPDATING = "public, max-age=1"
+"""A cache may answer those who ask at the same moment; a blocking reload has its own address."""
+BLOCKED = f"public, max-age={BLOCK_S}"
+"""(B.1) what answered a blocking reload stays true for as long as one may wait for the next."""
+SUFFIX = ".m4s"
+
+
+class HlsOff(Conflict):
+    """What the publisher sends cannot be carried by HLS."""
+
+    code = "hls_off"
+    message = "This live is sent in a codec that HLS does not carry; watch it by WebRTC."
+
+
+class PartUnknown(NotFound):
+    """No playlist names this."""
+
+    code, message = "media_not_found", "No playlist names this."
+
+
+class TooFarAhead(AppError):
+    """The request waits for what lies too far ahead (§6.2.5.2)."""
+
+    code, status, message = "too_far_ahead", 400, "This part lies too far ahead."
+
+
+class NothingNew(Unavailable):
+    """What the request waited for did not come in time."""
+
+    code, message = "nothing_new", "Nothing came in time; ask again."
+
+
+class TooManyWait(Unavailable):
+    """More requests wait here than may."""
+
+    code, message = "too_many_wait", "Too many players wait here; ask again."
+
+
+@dataclass(frozen=True)
+class LiveHlsPorts:
+    """What serving needs."""
+
+    settings: Settings
+    edge_url: str
+    clock: Clock
+    objects: ObjectStore
+    broadcasts: Broadcasts
+    shelf: LiveShelf
+    get_access: Callable[[uuid.UUID], Awaitable[LiveAccess]]
+    """Raises NotFound, or that nobody can tell now."""
+    is_revoked: Callable[[uuid.UUID], bool]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A live that can be played: its window, and who fills it while it comes in here."""
+
+    room_id: uuid.UUID
+    window: LiveWindow
+    playlists: LivePlaylists
+    broadcast: Broadcast | None
+
+
+def add_live_routes(app: web.Application, ports: LiveHlsPorts) -> None:
+    """Put /live/… and /t/{grant}/live/… on the edge."""
+    server = _LiveServer(ports)
+    for prefix in ("", "/t/{grant}"):
+        base = prefix + "/live/{room_id}"
+        routes = (
+            (f"{base}/{INDEX}", server.send_master),
+            (f"{base}/{{track}}/{INDEX}", server.send_track),
+            (f"{base}/{{track}}/{{folder}}/{{name}}", server.send_media),
+        )
+        for path, handler in routes:
+            app.router.add_get(path, server.answer(handler))
+            app.router.add_route(hdrs.METH_OPTIONS, path, answer_preflight)
+
+
+class _LiveServer:
+    """The handlers, sharing the ports."""
+
+    def __init__(self, ports: LiveHlsPorts) -> None:
+        self._ports = ports
+        self._blocked = 0
+
+    def answer(self, handler: Handler) -> Handler:
+        """Wrap a handler with the error bodies and the headers of every answer."""
+
+        async def run(request: web.Request) -> web.StreamResponse:
+            response: web.StreamResponse
+            try:
+                response = await handler(request)
+            except AppError as error:
+                response = build_refusal(error, self._ports.clock.now())
+            except web.HTTPTemporaryRedirect as elsewhere:
+                response = web.Response(
+                    status=elsewhere.status,
+                    headers={
+                        hdrs.LOCATION: str(elsewhere.location),
+                        hdrs.CACHE_CONTROL: "no-store",
+                    },
+                )
+            allow_everyone(response)
+            return response
+
+        return run
+
+    async def send_master(self, request: web.Request) -> web.StreamResponse:
+        """Send the list of variants; one that is about to begin is waited for."""
+        shown = await self._open(request)
+        return send_text(request, PLAYLIST_TYPE, shown.playlists.render_master(), UPDATING)
+
+    async def send_track(self, request: web.Request) -> web.StreamResponse:
+        """Send a track's playlist, once it has what the request waits for (§6.2.5)."""
+        shown = await self._open(request)
+        track = _read_track(request)
+        number, position = _read_directives(request)
+        if number is not None:
+            newest, _parts = shown.window.get_edge(track)
+            if number > newest + AHEAD_MAX:
+                raise TooFarAhead
+            window = shown.window
+            await self._wait(shown, lambda: window.has_part(track, number, position))
+        is_delta = request.query.get("_HLS_skip") in ("YES", "v2")
+        body = shown.playlists.render(track, is_delta=is_delta)
+        is_final = shown.window.is_ended
+        return send_text(
+            request, PLAYLIST_TYPE, body, UPDATING if number is None or is_final else BLOCKED
+        )
+
+    async def send_media(self, request: web.Request) -> web.StreamResponse:
+        """Send an init segment, a segment, or a part; one that was hinted at is waited for."""
+        shown = await self._open(request)
+        track, name = _read_track(request), request.match_info["name"]
+        folder = request.match_info["folder"]
+        kind = AUDIO_TYPE if track == AUDIO else VIDEO_TYPE
+        headers: dict[str, str] = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: IMMUTABLE}
+        init = shown.window.find_init(track, f"{folder}/{name}")
+        if init is not None:
+            if init.data:
+                return send_bytes(request, init.data, headers)
+            key = make_live_key(shown.room_id, int(folder), track, name)
+            return await send_object(request, self._ports.objects, key, headers)
+        number, position = _read_name(name)
+        if position is not None:
+            data = await self._get_part(shown, track, (number, position), folder)
+            return send_bytes(request, data, headers)
+        entry = _get_entry(shown.window, track, number, folder)
+        if entry.is_gap or not entry.is_whole:
+            raise PartUnknown
+        if entry.parts:
+            return send_bytes(request, entry.join(), headers)
+        key = make_live_key(shown.room_id, int(folder), track, make_segment_name(number))
+        return await send_object(request, self._ports.objects, key, headers)
+
+    async def _get_part(
+        self, shown: _Shown, track: str, place: tuple[int, int], folder: str
+    ) -> bytes:
+        """Return a part's bytes; the one that comes next is waited for."""
+        window, (number, position) = shown.window, place
+        newest, parts = window.get_edge(track)
+        is_hinted = (number == newest and position == parts) or (number, position) == (
+            newest + 1,
+            0,
+        )
+        if is_hinted:
+            await self._wait(shown, lambda: window.has_part(track, number, position))
+        entry = _get_entry(window, track, number, folder)
+        if position >= len(entry.parts):
+            raise PartUnknown
+        return entry.parts[position].data
+
+    async def _wait(self, shown: _Shown, is_there: Callable[[], bool]) -> None:
+        """Return once something is there; raises NothingNew, TooManyWait."""
+        if is_there():
+            return
+        broadcast = shown.broadcast
+        if broadcast is None:
+            # Nothing comes in here: whoever waits learns soon where it does.
+            await asyncio.sleep(1.0)
+            raise NothingNew(retry_after_s=1)
+        if self._blocked >= BLOCKED_MAX:
+            raise TooManyWait(retry_after_s=1)
+        self._blocked += 1
+        try:
+            async with asyncio.timeout(BLOCK_S):
+                while not is_there():
+                    if broadcast.window is not shown.window:
+                        raise NothingNew(retry_after_s=1)
+                    await broadcast.wait_change()
+        except TimeoutError as error:
+            raise NothingNew(retry_after_s=1) from error
+        finally:
+            self._blocked -= 1
+
+    # Which live, and who may see it
+
+    async def _open(self, request: web.Request) -> _Shown:
+        """Return the live of the address once it can be played.
+
+        Raises LiveUnknown, HlsOff, why it is refused, or a redirect to where the live comes in.
+        """
+        room_id = parse_id(request.match_info["room_id"])
+        if room_id is None:
+            raise LiveUnknown
+        await self._check_access(request, room_id)
+        broadcast = self._ports.broadcasts.find(room_id)
+        if broadcast is not None and not broadcast.has_hls:
+            raise HlsOff
+        if broadcast is not None and broadcast.is_on_air:
+            await self._await_first(broadcast)
+        if broadcast is not None and broadcast.is_playable:
+            assert broadcast.window is not None, "a playable broadcast has a window"
+            assert broadcast.playlists is not None, "and its playlists"
+            return _Shown(room_id, broadcast.window, broadcast.playlists, broadcast)
+        live = await self._ports.shelf.get(room_id)
+        is_elsewhere = live.edge_url not in (None, self._ports.edge_url)
+        if is_elsewhere:
+            raise web.HTTPTemporaryRedirect(f"{live.edge_url}{request.rel_url}")
+        if live.window is None or live.playlists is None:
+            raise LiveUnknown(retry_after_s=1)
+        return _Shown(room_id, live.window, live.playlists, None)
+
+    async def _await_first(self, broadcast: Broadcast) -> None:
+        """Give a publisher's first segments time to come."""
+        try:
+            async with asyncio.timeout(FIRST_WAIT_S):
+                while broadcast.is_on_air and not broadcast.is_playable:
+                    await broadcast.wait_change()
+        except TimeoutError:
+            return
+
+    async def _check_access(self, request: web.Request, room_id: uuid.UUID) -> None:
+        grant = self._read_grant(request)
+        access = await self._ports.get_access(room_id)
+        if access.visibility not in OPEN_VISIBILITIES:
+            check_grant(grant, room_id, access.access_version, self._ports.is_revoked)
+
+    def _read_grant(self, request: web.Request) -> Grant | None:
+        text = request.match_info.get("grant")
+        if text is None:
+            return None
+        key = self._ports.settings.auth.grant_public_key
+        return read_grant(key, text, self._ports.clock.now())
+
+
+def _read_track(request: web.Request) -> str:
+    track = request.match_info["track"]
+    if track not in TRACKS:
+        raise PartUnknown
+    return track
+
+
+def _read_directives(request: web.Request) -> tuple[int | None, int | None]:
+    """Read `_HLS_msn` and `_HLS_part` (§6.2.5.2); raises TooFarAhead for what makes no sense."""
+    number, position = (request.query.get(name) for name in ("_HLS_msn", "_HLS_part"))
+    if number is None and position is None:
+        return None, None
+    if number is None or not _is_number(number) or not _is_number(position or "0"):
+        raise TooFarAhead("_HLS_msn must be a number, and _HLS_part does not go without it.")
+    return int(number), None if position is None else int(position)
+
+
+def _read_name(name: str) -> tuple[int, int | None]:
+    """Read a segment's name (`7.m4s`) or a part's (`7.2.m4s`); raises PartUnknown."""
+    numbers = name.removesuffix(SUFFIX).split(".")
+    if not name.endswith(SUFFIX) or len(numbers) > 2 or not all(map(_is_number, numbers)):
+        raise PartUnknown
+    return int(numbers[0]), int(numbers[1]) if len(numbers) == 2 else None
+
+
+def _is_number(text: str) -> bool:
+    is_plain = text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX
+    return is_plain and str(int(text)) == text
+
+
+def _get_entry(window: LiveWindow, track: str, number: int, folder: str) -> Entry:
+    entry = window.find_entry(track, number)
+    if entry is None or entry.folder != folder:
+        raise PartUnknown
+    return entry

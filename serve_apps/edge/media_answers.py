@@ -1,0 +1,144 @@
+"""How the edge answers players: open to any page, ranges, playlists with tags, grants checked.
+
+`playback.py` and `live_hls.py` share it. Keys come from what their catalogs list, never from an
+address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from aiohttp import hdrs, web
+
+from kit.errors import NotFound, PermissionDenied
+from kit.logs import get_log
+from serve_apps.access.grants import Grant
+from storage.objects import ObjectNotFound, ObjectStore
+
+log = get_log("playback")
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+REVALIDATE = "public, no-cache"
+PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
+COMPRESS_FROM_BYTES = 1024
+AUDIO_TYPE = "audio/mp4"
+VIDEO_TYPE = "video/mp4"
+
+
+class GrantMissing(PermissionDenied):
+    """Not open to everyone: the API hands out an address that is good for a while."""
+
+    code, message = "grant_missing", "Ask the API for an address that plays this."
+
+
+class GrantOutdated(PermissionDenied):
+    """The grant is for something else, or who may see this has changed since."""
+
+    code, message = "grant_outdated", "This address no longer plays this; ask for a new one."
+
+
+class MediaMissing(NotFound):
+    """A listed object is not in the store."""
+
+    code, message = "media_not_found", "This part cannot be found."
+
+
+def check_grant(
+    grant: Grant | None,
+    resource: uuid.UUID,
+    access_version: int,
+    is_revoked: Callable[[uuid.UUID], bool],
+) -> None:
+    """Raise GrantMissing or GrantOutdated unless the grant opens the resource as it is now."""
+    if grant is None:
+        raise GrantMissing
+    if grant.resource != resource or grant.access_version != access_version:
+        raise GrantOutdated
+    if grant.session is not None and is_revoked(grant.session):
+        raise GrantOutdated
+
+
+def allow_everyone(response: web.StreamResponse) -> None:
+    """Let any page read the answer: the right to see it is in the address."""
+    response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
+    response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = (
+        "Content-Length, Content-Range, Accept-Ranges, ETag"
+    )
+    response.headers["Timing-Allow-Origin"] = "*"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+
+
+async def answer_preflight(_request: web.Request) -> web.StreamResponse:
+    """Let any page ask for ranges."""
+    response = web.Response(status=204)
+    allow_everyone(response)
+    response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, HEAD, OPTIONS"
+    response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = "Range, If-None-Match"
+    response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = "86400"
+    return response
+
+
+def send_text(
+    request: web.Request, kind: str, body: bytes, cache: str = REVALIDATE
+) -> web.StreamResponse:
+    """Send a playlist, a manifest or a track of pictures, unless the player has it."""
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    headers = {hdrs.CACHE_CONTROL: cache}
+    if request.if_none_match and any(given.value == tag for given in request.if_none_match):
+        unchanged = web.Response(status=304, headers=headers)
+        unchanged.etag = tag
+        return unchanged
+    response = web.Response(body=body, content_type=kind, headers=headers)
+    response.etag = tag
+    if len(body) >= COMPRESS_FROM_BYTES:
+        response.enable_compression()
+    return response
+
+
+def send_bytes(request: web.Request, data: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
+    """Send what is in memory, or the range asked for."""
+    fields: dict[str, str] = {**headers, hdrs.ACCEPT_RANGES: "bytes"}
+    try:
+        wanted = request.http_range
+    except ValueError:
+        return _refuse_range(len(data))
+    if wanted.start is None and wanted.stop is None:
+        return web.Response(body=data, headers=fields)
+    first, stop, _step = wanted.indices(len(data))
+    if first >= stop:
+        return _refuse_range(len(data))
+    fields[hdrs.CONTENT_RANGE] = f"bytes {first}-{stop - 1}/{len(data)}"
+    return web.Response(status=206, body=data[first:stop], headers=fields)
+
+
+async def send_object(
+    request: web.Request, objects: ObjectStore, key: str, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Send an object, or the range asked for: from its file, else through memory.
+
+    Raises MediaMissing.
+    """
+    path = objects.local_path(key)
+    if path is not None:
+        if not _is_file(path):
+            log.error("playback.object_missing", key=key)
+            raise MediaMissing
+        return web.FileResponse(path, headers=headers)
+    try:
+        data = await objects.get(key)
+    except ObjectNotFound as error:
+        log.exception("playback.object_missing", key=key)
+        raise MediaMissing from error
+    return send_bytes(request, data, headers)
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file()
+
+
+def _refuse_range(size_bytes: int) -> web.Response:
+    return web.Response(status=416, headers={hdrs.CONTENT_RANGE: f"bytes */{size_bytes}"})

@@ -1,0 +1,176 @@
+"""Rows of `live_segments`: which segments of a live are stored. Only what is listed here exists.
+
+The edge where a live comes in writes them, under the generation that the room granted its
+publisher: a later generation closes the earlier ones, so that an edge which was taken for dead
+lists nothing any more. Playback, recordings and clips read them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from storage.database import Connection, read_row, read_rows
+
+
+class StoredTrack(msgspec.Struct, frozen=True):
+    """One track of a segment; times in ticks since the live's first moment."""
+
+    init_name: str
+    codec: str
+    timescale: int
+    start_ticks: int
+    duration_ticks: int
+    size_bytes: int
+    width: int = 0
+    height: int = 0
+    channels: int = 0
+
+
+class StoredSegment(msgspec.Struct, frozen=True):
+    """One segment; without tracks it is a gap: the live was interrupted here."""
+
+    live_id: uuid.UUID
+    number: int
+    origin_gen: int
+    started_at: datetime
+    duration_ms: int
+    is_discontinuous: bool
+    tracks: dict[str, StoredTrack]
+
+
+class LiveOrigin(msgspec.Struct, frozen=True):
+    """Where a live comes in, as its row says, and whether it runs."""
+
+    status: str
+    origin_gen: int
+    origin: dict[str, str | int] | None
+
+
+@dataclass(frozen=True)
+class SegmentRange:
+    """Segments of one live from one number to another, both included."""
+
+    live_id: uuid.UUID
+    first: int
+    last: int
+
+
+COLUMNS = "live_id, number, origin_gen, started_at, duration_ms, is_discontinuous, tracks"
+
+
+def make_live_prefix(live_id: uuid.UUID) -> str:
+    """The folder of everything stored of a live."""
+    return f"live/{live_id}"
+
+
+def make_live_key(live_id: uuid.UUID, origin_gen: int, track: str, name: str) -> str:
+    """Key of a segment or init segment of one track of one publisher."""
+    return f"{make_live_prefix(live_id)}/{origin_gen}/{track}/{name}"
+
+
+def make_segment_name(number: int) -> str:
+    """A segment's name within its track."""
+    return f"{number}.m4s"
+
+
+async def open_origin(connection: Connection, live_id: uuid.UUID, session_id: str) -> int | None:
+    """Take the generation granted to a publisher's session; None while there is none.
+
+    In a transaction: no earlier publisher of the live can list a segment from its commit on.
+    """
+    origin_gen: int | None = await connection.fetchval(
+        "SELECT origin_gen FROM lives "
+        "WHERE id = $1 AND status = 'live' AND origin ->> 'session' = $2 AND deleted_at IS NULL",
+        live_id,
+        session_id,
+    )
+    if origin_gen is None:
+        return None
+    await connection.execute(
+        "UPDATE live_origins SET closed_at = now() "
+        "WHERE live_id = $1 AND origin_gen < $2 AND closed_at IS NULL",
+        live_id,
+        origin_gen,
+    )
+    await connection.execute(
+        "INSERT INTO live_origins (live_id, origin_gen) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        live_id,
+        origin_gen,
+    )
+    return origin_gen
+
+
+async def close_origin(connection: Connection, live_id: uuid.UUID, origin_gen: int) -> None:
+    """Say that a publisher's last segment is listed."""
+    await connection.execute(
+        "UPDATE live_origins SET closed_at = now() "
+        "WHERE live_id = $1 AND origin_gen = $2 AND closed_at IS NULL",
+        live_id,
+        origin_gen,
+    )
+
+
+async def has_open_origin(connection: Connection, live_id: uuid.UUID) -> bool:
+    """Say whether a publisher may still list segments."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM live_origins WHERE live_id = $1 AND closed_at IS NULL)",
+        live_id,
+    )
+    return found
+
+
+async def insert_segment(connection: Connection, segment: StoredSegment) -> bool:
+    """List a segment whose bytes are stored; again changes nothing. False: not the origin."""
+    done: str = await connection.execute(
+        f"""
+        WITH origin AS (
+            SELECT live_id, origin_gen FROM live_origins
+            WHERE live_id = $1 AND origin_gen = $3 AND closed_at IS NULL FOR SHARE
+        )
+        INSERT INTO live_segments ({COLUMNS})
+        SELECT live_id, $2::integer, origin_gen,
+               $4::timestamptz, $5::integer, $6::boolean, $7::jsonb
+        FROM origin
+        ON CONFLICT (live_id, number) DO UPDATE SET number = excluded.number
+            WHERE live_segments.origin_gen = excluded.origin_gen
+        """,  # noqa: S608 - constants
+        segment.live_id,
+        segment.number,
+        segment.origin_gen,
+        segment.started_at,
+        segment.duration_ms,
+        segment.is_discontinuous,
+        msgspec.to_builtins(segment.tracks),
+    )
+    return done == "INSERT 0 1"
+
+
+async def list_segments(connection: Connection, wanted: SegmentRange) -> Sequence[StoredSegment]:
+    """Return the listed segments of a range, oldest first."""
+    rows = await connection.fetch(
+        f"SELECT {COLUMNS} FROM live_segments "  # noqa: S608 - constants
+        "WHERE live_id = $1 AND number BETWEEN $2 AND $3 ORDER BY number",
+        wanted.live_id,
+        wanted.first,
+        wanted.last,
+    )
+    return read_rows(StoredSegment, rows)
+
+
+async def find_origin(connection: Connection, live_id: uuid.UUID) -> LiveOrigin | None:
+    """Return where a live comes in; None when there is no such live, or it is deleted."""
+    row = await connection.fetchrow(
+        "SELECT status, origin_gen, origin FROM lives WHERE id = $1 AND deleted_at IS NULL",
+        live_id,
+    )
+    return None if row is None else read_row(LiveOrigin, row)
+
+
+async def delete_segments(connection: Connection, live_id: uuid.UUID) -> None:
+    """Forget every segment of a live; its bytes are the caller's to remove."""
+    await connection.execute("DELETE FROM live_origins WHERE live_id = $1", live_id)

@@ -1,0 +1,84 @@
+"""A publisher over WHIP that sends made-up H.264 in real time and answers keyframe requests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from kit.clock import SystemClock
+from kit.settings import Settings
+from media.live.packets import OPUS_SILENCE
+from media.sfu.rtcp import parse_rtcp
+from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
+from serve_apps.edge.server import EdgeServer
+from tests.media.live.packets_stage import Camera
+from tests.media.sfu.packets import make_rtp
+from tests.media.sfu.peer import CODECS, RtcPeer
+
+FPS = 30
+SPEED = 4
+"""A second of the programme takes a quarter of one; its wall clock is told by timestamps alone."""
+
+
+@dataclass
+class Publisher:
+    """Sends until it is stopped."""
+
+    peer: RtcPeer
+    session_url: str
+    camera: Camera = field(default_factory=lambda: Camera(index=0, timestamp=1000))
+    sent: int = 0
+    speed: float = SPEED
+
+    async def run(self) -> None:
+        """Send pictures and sound."""
+        wants_key, seq, tone = True, 0, 0
+        while True:
+            facts = [parse_rtcp(packet) for packet in self.peer.rtcp]
+            self.peer.rtcp.clear()
+            wants_key |= any(fact.keyframe_ssrcs for fact in facts if fact)
+            for packet in self.camera.shoot(is_key=wants_key, size=900):
+                marker = 0x80 if packet.marker else 0
+                kind = CODECS["H264"][0] | marker
+                self.peer.send_rtp(
+                    make_rtp(seq, packet.timestamp, packet.payload, marker_and_type=kind, ssrc=9)
+                )
+                seq = (seq + 1) & 0xFFFF
+            wants_key = False
+            self.sent += 1
+            while tone * 960 <= self.sent * 1600:
+                self.peer.send_rtp(
+                    make_rtp(tone, tone * 960, OPUS_SILENCE, marker_and_type=111, ssrc=5)
+                )
+                tone += 1
+            await asyncio.sleep(1 / FPS / self.speed)
+
+
+@contextlib.asynccontextmanager
+async def publish(
+    settings: Settings, edge: EdgeServer, room_id: uuid.UUID, codecs: tuple[str, ...] = ()
+) -> AsyncIterator[Publisher]:
+    """Publish to a room until the block ends; then say goodbye."""
+    order = TicketOrder(TicketKind.WHIP, room_id, edge.address.url)
+    ticket = issue_ticket(settings.auth, order, SystemClock().now())
+    peer = RtcPeer(codecs or ("H264", "opus"), direction="sendonly")
+    async with aiohttp.ClientSession() as http:
+        url = f"{edge.address.url}/whip?ticket={ticket}"
+        headers = {"Content-Type": "application/sdp"}
+        async with http.post(url, data=peer.offer, headers=headers) as answer:
+            assert answer.status == 201, await answer.text()
+            await peer.connect(await answer.text())
+            publisher = Publisher(peer, answer.headers["Location"])
+        sending = asyncio.create_task(publisher.run())
+        try:
+            yield publisher
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            async with http.delete(publisher.session_url):
+                peer.close(politely=False)

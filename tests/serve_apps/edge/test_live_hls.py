@@ -1,0 +1,235 @@
+"""Low-latency HLS of a real edge with a real room behind it: parts, waiting, rows, grants."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+import pytest
+
+from actors.hosting.messages import API
+from kit.clock import SystemClock
+from kit.settings import Settings
+from serve_apps.access.grants import Grant, issue_grant
+from serve_apps.edge.server import EdgeServer
+from storage.database import Database
+from storage.live_segments import (
+    SegmentRange,
+    StoredSegment,
+    has_open_origin,
+    list_segments,
+    make_live_prefix,
+)
+from storage.objects import ObjectStore
+from tests.actors.hosting.stage import run_client, run_host
+from tests.media.live.programme import Listing, iterate_fragments, read_playlist
+from tests.serve_apps.edge.edge_stage import Guest, invite, run_edge, use_free_ports
+from tests.serve_apps.edge.live_publisher import publish
+from tests.serve_apps.edge.playback_client import Fetched
+from tests.storage.live_rows import create_room_row
+
+pytestmark = pytest.mark.media
+
+
+@dataclass
+class Stage:
+    """Two edges of one site, Ada's room, and a player."""
+
+    settings: Settings
+    database: Database
+    objects: ObjectStore
+    edges: tuple[EdgeServer, EdgeServer]
+    http: aiohttp.ClientSession
+    ada: Guest
+    room_id: uuid.UUID
+
+    async def get(self, path: str, *, edge: int = 0, grant: str = "", **headers: str) -> Fetched:
+        """Ask an edge for something of the room's."""
+        url = f"{self.edges[edge].address.url}{grant}/live/{self.room_id}/{path}"
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.http.get(url, headers=given) as answer:
+            return Fetched(answer.status, answer.headers, await answer.read())
+
+    async def read(self, track: str = "source", query: str = "", *, edge: int = 0) -> Listing:
+        """Fetch a playlist."""
+        answer = await self.get(f"{track}/index.m3u8{query}", edge=edge)
+        assert answer.status == 200, answer.body
+        return read_playlist(answer.text)
+
+    async def follow(self, until: int, track: str = "source", *, edge: int = 0) -> Listing:
+        """Read on by blocking reloads, as players do, until a segment is whole."""
+        assert (await self.get("index.m3u8", edge=edge)).status == 200
+        return await self.read(track, f"?_HLS_msn={until}", edge=edge)
+
+    async def list_rows(self) -> list[StoredSegment]:
+        async with self.database.connection() as connection:
+            return list(await list_segments(connection, SegmentRange(self.room_id, 0, 1000)))
+
+    async def await_rows(self, count: int) -> list[StoredSegment]:
+        async with asyncio.timeout(20):
+            while len(rows := await self.list_rows()) < count:
+                await asyncio.sleep(0.05)
+        return rows
+
+
+@pytest.fixture
+async def stage(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> AsyncIterator[Stage]:
+    first, second = use_free_ports(settings), use_free_ports(settings)
+    ada = await invite(database, settings, "ada")
+    async with database.connection() as connection:
+        room_id = await create_room_row(connection, ada.user_id)
+    async with (
+        run_host(settings),
+        run_edge(first, objects) as one,
+        run_edge(second, objects, slot=1) as two,
+        aiohttp.ClientSession() as http,
+    ):
+        yield Stage(first, database, objects, (one, two), http, ada, room_id)
+
+
+async def test_a_publisher_is_watched_by_parts_and_whole_segments_are_stored(
+    stage: Stage,
+) -> None:
+    async with publish(stage.settings, stage.edges[0], stage.room_id):
+        master = await stage.get("index.m3u8")
+        assert 'CODECS="avc1.42c00d,opus"' in master.text
+        assert master.headers["Access-Control-Allow-Origin"] == "*"
+        listing = await stage.follow(1)
+        assert [segment.address for segment in listing.segments[:2]] == ["1/0.m4s", "1/1.m4s"]
+
+        # The part that is hinted at comes when it is made; what it holds follows the one before.
+        listing = await stage.read()
+        hinted = await stage.get("source/" + listing.attributes("PRELOAD-HINT")["URI"])
+        before = await stage.get("source/" + listing.segments[-1].parts[-1][1])
+        if hinted.status == 200:  # the segment may have ended before it
+            ((_, _, _),) = iterate_fragments(hinted.body)
+            ((start, length, _),) = iterate_fragments(before.body)
+            assert start > 0
+            assert length > 0
+        assert before.headers["Cache-Control"].endswith("immutable")
+
+        # A whole segment is its parts, the same bytes; ranges of it can be had.
+        first = listing.segments[-2]
+        whole = await stage.get(f"source/{first.address}")
+        pieces = [(await stage.get(f"source/{uri}")).body for _, uri, _ in first.parts]
+        assert whole.body == b"".join(pieces)
+        ranged = await stage.get(f"source/{first.address}", Range="bytes=100-199")
+        assert (ranged.status, ranged.body) == (206, whole.body[100:200])
+        init = await stage.get(f"source/{listing.segments[0].init}")
+        assert init.body[4:8] == b"ftyp"
+
+        rows = await stage.await_rows(2)
+        assert [row.number for row in rows][:2] == [0, 1]
+        assert all(set(row.tracks) == {"source", "audio"} for row in rows)
+    keys = await stage.objects.list(make_live_prefix(stage.room_id))
+    stored = await stage.objects.get(f"live/{stage.room_id}/1/source/{first.address[2:]}")
+    assert stored == whole.body
+    assert f"live/{stage.room_id}/1/audio/init0.mp4" in {entry.key for entry in keys}
+
+
+async def test_what_no_playlist_names_is_not_found(stage: Stage) -> None:
+    assert (await stage.get("index.m3u8")).status == 404
+    async with publish(stage.settings, stage.edges[0], stage.room_id):
+        await stage.follow(0)
+        for path in (
+            "source/1/77.m4s",
+            "source/2/0.m4s",
+            "source/1/0.99.m4s",
+            "source/1/00.m4s",
+            "source/1/0.0.0.m4s",
+            "source/1/..%2f..%2finit0.mp4",
+            "other/index.m3u8",
+            "source/1/init9.mp4",
+        ):
+            assert (await stage.get(path)).status == 404, path
+        assert (await stage.get("source/index.m3u8?_HLS_msn=900")).status == 400
+        assert (await stage.get("source/index.m3u8?_HLS_part=1")).status == 400
+        assert (await stage.get("source/index.m3u8?_HLS_msn=x")).status == 400
+
+
+async def test_a_vp8_publisher_is_told_that_hls_is_off(stage: Stage) -> None:
+    async with publish(stage.settings, stage.edges[0], stage.room_id, ("VP8", "opus")):
+        async with asyncio.timeout(20):
+            while (answer := await stage.get("index.m3u8")).status == 404:
+                await asyncio.sleep(0.05)
+        assert answer.status == 409
+        assert b"hls_off" in answer.body
+
+
+async def test_only_a_grant_opens_what_is_not_public(stage: Stage) -> None:
+    async with stage.database.connection() as connection:
+        await connection.execute(
+            "UPDATE lives SET visibility = 'private' WHERE id = $1", stage.room_id
+        )
+
+    async def make_grant(**changes: object) -> str:
+        async with stage.database.connection() as connection:
+            version = await connection.fetchval(
+                "SELECT access_version FROM lives WHERE id = $1", stage.room_id
+            )
+        fields = {"resource": stage.room_id, "access_version": version, **changes}
+        until_s = SystemClock().now().timestamp() + 600
+        grant = Grant(viewer=None, session=None, expires_at_s=until_s, **fields)
+        return f"/t/{issue_grant(stage.settings.auth, grant)}"
+
+    async with publish(stage.settings, stage.edges[0], stage.room_id):
+        await stage.await_rows(1)
+        assert (await stage.get("index.m3u8")).status == 403
+        grant = await make_grant()
+        assert (await stage.get("index.m3u8", grant=grant)).status == 200
+        assert (await stage.get("source/1/0.m4s", grant=grant)).status == 200
+        other = await make_grant(resource=uuid.uuid4())
+        assert (await stage.get("index.m3u8", grant=other)).status == 403
+        outdated = await make_grant(access_version=99)
+        assert (await stage.get("source/index.m3u8", grant=outdated)).status == 403
+
+
+async def test_another_edge_sends_players_to_where_the_live_comes_in(stage: Stage) -> None:
+    async with publish(stage.settings, stage.edges[0], stage.room_id):
+        await stage.await_rows(1)
+        listing = await stage.read(edge=1)  # the client follows the redirect
+        assert "PRELOAD-HINT" in listing.tags
+
+
+async def test_the_next_publisher_elsewhere_goes_on_and_the_gap_is_marked(stage: Stage) -> None:
+    async with publish(stage.settings, stage.edges[0], stage.room_id) as publisher:
+        publisher.speed = 1  # the gap is told by the wall clock
+        await stage.await_rows(1)
+    async with asyncio.timeout(20):  # its last segment is stored after it left
+        while "PRELOAD-HINT" in (before := await stage.read()).tags:
+            await asyncio.sleep(0.05)
+    kept = len(before.segments)
+    await asyncio.sleep(1.1)  # what is shorter is no gap
+    async with publish(stage.settings, stage.edges[1], stage.room_id):
+        listing = await stage.follow(kept + 1, edge=1)
+        assert listing.segments[kept].is_gap
+        assert listing.segments[kept + 1].is_discontinuous
+        assert listing.segments[kept + 1].init == "2/init0.mp4"
+        old = await stage.get(f"source/{listing.segments[0].address}", edge=1)
+        assert old.status == 200
+    rows = await stage.await_rows(kept + 2)
+    assert [row.number for row in rows] == list(range(len(rows)))
+    assert [row.origin_gen for row in rows[kept - 1 : kept + 2]] == [1, 2, 2]
+    assert not rows[kept].tracks
+
+
+async def test_the_end_of_a_live_ends_its_playlists(stage: Stage) -> None:
+    async with (
+        run_client(stage.settings, name="api", role=API) as rooms,
+        publish(stage.settings, stage.edges[0], stage.room_id),
+    ):
+        await stage.await_rows(1)
+        await rooms.end_live(stage.room_id)
+    for edge in (0, 1):
+        async with asyncio.timeout(20):
+            while "ENDLIST" not in (listing := await stage.read(edge=edge)).tags:
+                await asyncio.sleep(0.1)
+        for segment in listing.segments:
+            assert (await stage.get(f"source/{segment.address}", edge=edge)).status == 200
+    async with stage.database.connection() as connection:
+        assert not await has_open_origin(connection, stage.room_id)

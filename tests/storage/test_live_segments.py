@@ -1,0 +1,71 @@
+"""Listed segments: only the publisher that was granted last lists any, each once."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+
+from storage.database import Connection, Database
+from storage.live_segments import (
+    SegmentRange,
+    StoredSegment,
+    StoredTrack,
+    close_origin,
+    delete_segments,
+    has_open_origin,
+    insert_segment,
+    list_segments,
+    open_origin,
+)
+from tests.storage.live_rows import create_room_row, create_user_row
+
+pytestmark = pytest.mark.db
+
+MOMENT = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
+TRACK = StoredTrack("init0.mp4", "avc1.42c00d", 90_000, 0, 180_000, 5000, 320, 180)
+
+
+def make_segment(live_id: uuid.UUID, number: int, origin_gen: int) -> StoredSegment:
+    return StoredSegment(live_id, number, origin_gen, MOMENT, 2000, False, {"source": TRACK})
+
+
+async def grant(connection: Connection, live_id: uuid.UUID, session: str, gen: int) -> None:
+    """Make a session the live's publisher, as its room does."""
+    await connection.execute(
+        "UPDATE lives SET status = 'live', origin = $2, origin_gen = $3 WHERE id = $1",
+        live_id,
+        {"session": session},
+        gen,
+    )
+
+
+async def test_a_later_publisher_ends_what_an_earlier_one_may_list(database: Database) -> None:
+    async with database.connection() as connection:
+        live_id = await create_room_row(connection, await create_user_row(connection, "ada"))
+        assert await open_origin(connection, live_id, "first") is None  # nobody was granted yet
+        await grant(connection, live_id, "first", 1)
+        assert await open_origin(connection, live_id, "first") == 1
+        assert await open_origin(connection, live_id, "other") is None
+        assert await insert_segment(connection, make_segment(live_id, 0, 1))
+        assert await insert_segment(connection, make_segment(live_id, 0, 1))  # again: no harm
+
+        await grant(connection, live_id, "second", 2)
+        assert await insert_segment(connection, make_segment(live_id, 1, 1))  # not yet taken over
+        assert await open_origin(connection, live_id, "second") == 2
+        assert not await insert_segment(connection, make_segment(live_id, 2, 1))
+        assert not await insert_segment(connection, make_segment(live_id, 1, 2))  # taken
+        assert await insert_segment(connection, make_segment(live_id, 2, 2))
+
+        found = await list_segments(connection, SegmentRange(live_id, 1, 9))
+        assert [(row.number, row.origin_gen) for row in found] == [(1, 1), (2, 2)]
+        assert found[0].tracks == {"source": TRACK}
+        assert found[0].started_at == MOMENT
+
+        assert await has_open_origin(connection, live_id)
+        await close_origin(connection, live_id, 2)
+        assert not await has_open_origin(connection, live_id)
+        assert not await insert_segment(connection, make_segment(live_id, 3, 2))
+        await delete_segments(connection, live_id)
+        assert await list_segments(connection, SegmentRange(live_id, 0, 9)) == []
