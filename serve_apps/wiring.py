@@ -21,7 +21,9 @@ from serve_apps.users import jobs as users
 from serve_apps.videos import jobs as videos
 from serve_apps.videos import service as video_rules
 
-HANDLERS: Mapping[str, JobHandler | JobSpec] = MappingProxyType({**videos.HANDLERS})
+HANDLERS: Mapping[str, JobHandler | JobSpec] = MappingProxyType(
+    {**live.HANDLERS, **videos.HANDLERS}
+)
 """Every job of every feature, by name."""
 
 LISTENERS: Mapping[str, Listener] = MappingProxyType(

@@ -162,6 +162,19 @@ async def list_segments(connection: Connection, wanted: SegmentRange) -> Sequenc
     return read_rows(StoredSegment, rows)
 
 
+async def list_newest_segments(
+    connection: Connection, live_id: uuid.UUID, limit: int
+) -> Sequence[StoredSegment]:
+    """Return the newest listed segments, oldest first."""
+    rows = await connection.fetch(
+        f"SELECT {COLUMNS} FROM live_segments "  # noqa: S608 - constants
+        "WHERE live_id = $1 ORDER BY number DESC LIMIT $2",
+        live_id,
+        limit,
+    )
+    return read_rows(StoredSegment, rows[::-1])
+
+
 async def find_origin(connection: Connection, live_id: uuid.UUID) -> LiveOrigin | None:
     """Return where a live comes in; None when there is no such live, or it is deleted."""
     row = await connection.fetchrow(

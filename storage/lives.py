@@ -21,7 +21,9 @@ HINT_CHARS = 4
 COLUMNS = """
     l.id, l.owner_id, u.username AS owner_username, u.display_name AS owner_display_name,
     l.title, l.status, l.visibility, l.access_version, l.key_hint, l.epoch, l.origin,
-    l.viewers_peak, l.created_at, l.scheduled_at, l.started_at, l.ended_at
+    l.viewers_peak, l.created_at, l.scheduled_at, l.started_at, l.ended_at, l.is_recorded,
+    (SELECT r.video_id FROM recordings r JOIN videos v ON v.id = r.video_id
+     WHERE r.live_id = l.id AND r.is_whole AND v.deleted_at IS NULL) AS recording_id
 """
 FROM = "FROM lives l JOIN users u ON u.id = l.owner_id AND u.deleted_at IS NULL"
 
@@ -45,6 +47,9 @@ class LiveRow(msgspec.Struct, frozen=True):
     scheduled_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
+    is_recorded: bool
+    recording_id: uuid.UUID | None
+    """The video it became, while that exists."""
 
 
 class Audience(msgspec.Struct, frozen=True):
@@ -75,6 +80,7 @@ class LiveDraft:
     stream_key: str
     epoch: uuid.UUID
     scheduled_at: datetime | None = None
+    is_recorded: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,8 +103,8 @@ async def create_live(connection: Connection, draft: LiveDraft) -> None:
     """Write a new broadcast, not yet live."""
     await connection.execute(
         "INSERT INTO lives "
-        "(id, owner_id, title, visibility, key_hash, key_hint, epoch, scheduled_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "(id, owner_id, title, visibility, key_hash, key_hint, epoch, scheduled_at, is_recorded) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         draft.id,
         draft.owner_id,
         draft.title,
@@ -107,6 +113,7 @@ async def create_live(connection: Connection, draft: LiveDraft) -> None:
         draft.stream_key[-HINT_CHARS:],
         draft.epoch,
         draft.scheduled_at,
+        draft.is_recorded,
     )
 
 
@@ -253,6 +260,13 @@ async def change_live(
     """Write a title and who may see the broadcast; a change of the latter is told to everybody."""
     await connection.execute(
         "UPDATE lives SET title = $2, visibility = $3 WHERE id = $1", live_id, title, visibility
+    )
+
+
+async def set_recorded(connection: Connection, live_id: uuid.UUID, *, is_recorded: bool) -> None:
+    """Write whether the broadcast becomes a video when it ends."""
+    await connection.execute(
+        "UPDATE lives SET is_recorded = $2 WHERE id = $1", live_id, is_recorded
     )
 
 

@@ -18,7 +18,8 @@ from storage.database import Connection, read_row, read_rows
 COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.error_code,
     v.error_message, v.visibility, v.access_version, v.duration_ms, v.width, v.height,
     v.source_key, v.thumbnail_key, v.playable_at, v.created_at,
-    u.username AS owner_username, u.display_name AS owner_display_name"""
+    u.username AS owner_username, u.display_name AS owner_display_name,
+    EXISTS (SELECT 1 FROM recordings r WHERE r.video_id = v.id) AS is_recording"""
 FROM_LIVING = "videos v JOIN users u ON u.id = v.owner_id AND u.deleted_at IS NULL"
 
 
@@ -44,6 +45,8 @@ class Video(msgspec.Struct, frozen=True):
     created_at: datetime
     owner_username: str
     owner_display_name: str
+    is_recording: bool
+    """It is segments of a live: there is no plan, no manifest and no file to download."""
 
 
 class NewVideo(msgspec.Struct, frozen=True):

@@ -152,7 +152,7 @@ def build_keys_playlist(track: Track, target_s: int) -> str:
     return "\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n"
 
 
-def build_master_playlist(rungs: Sequence[Track], audio: Track | None, fps: Fraction) -> str:
+def build_master_playlist(rungs: Sequence[Track], audio: Track | None, fps: Fraction | None) -> str:
     """The list of variants, smallest first, each with the sound added to its bandwidth."""
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if audio:
@@ -169,7 +169,7 @@ def build_master_playlist(rungs: Sequence[Track], audio: Track | None, fps: Frac
             f"AVERAGE-BANDWIDTH={rung.average_bps + (audio.average_bps if audio else 0)}",
             f'CODECS="{codecs}"',
             f"RESOLUTION={first.width}x{first.height}",
-            f"FRAME-RATE={float(fps):.3f}",
+            *([f"FRAME-RATE={float(fps):.3f}"] if fps else []),
             *([f'AUDIO="{AUDIO_GROUP}"'] if audio else []),
             "CLOSED-CAPTIONS=NONE",
         ]

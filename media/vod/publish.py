@@ -52,6 +52,8 @@ class Publication:
     files: dict[str, bytes] = field(default_factory=dict)
     sheets: int = 0
     """How many sheets the storyboard has."""
+    keys: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Where the bytes of a track's file are that do not lie in the video's own folder."""
 
     @property
     def is_playable(self) -> bool:

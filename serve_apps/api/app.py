@@ -28,6 +28,7 @@ from serve_apps.http.errors import install_errors
 from serve_apps.http.frame import RequestFrame
 from serve_apps.http.state import ApiPorts
 from serve_apps.live.chat_routes import routes as live_chat_routes
+from serve_apps.live.clip_routes import routes as live_clip_routes
 from serve_apps.live.routes import root_routes as live_root_routes
 from serve_apps.live.routes import routes as live_routes
 from serve_apps.notices.routes import routes as notices_routes
@@ -46,6 +47,7 @@ FEATURES = (
     videos_routes,
     live_routes,
     live_chat_routes,
+    live_clip_routes,
     realtime_routes,
     notices_routes,
     admin_routes,

@@ -52,8 +52,8 @@ async def send_download(
 async def _plan(
     objects: ObjectStore, video_id: str, publication: Publication, name: str
 ) -> Download:
-    if not publication.is_playable:
-        raise VideoUnknown
+    if not publication.is_playable or publication.keys:
+        raise VideoUnknown  # segments of a live are several fragments each
     wanted = name.removesuffix(SUFFIX)
     rung = publication.tracks.get(publication.rungs[-1] if wanted == BEST else wanted)
     if rung is None or rung.name == AUDIO_TRACK or not name.endswith(SUFFIX):

@@ -136,7 +136,8 @@ class _PlaybackServer:
             raise VideoUnknown
         kind = AUDIO_TYPE if track.name == AUDIO_TRACK else VIDEO_TYPE
         headers: dict[str, str] = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: IMMUTABLE}
-        key = track_key(str(record.id), track.name, name)
+        key = entry.publication.keys.get((track.name, name))
+        key = key or track_key(str(record.id), track.name, name)
         return await send_object(request, self._ports.objects, key, headers)
 
     async def _send_sheet(

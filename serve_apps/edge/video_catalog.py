@@ -17,11 +17,14 @@ import orjson
 
 from kit.clock import Clock
 from kit.errors import NotFound, Unavailable
+from media.live.recording import publish_recording
 from media.vod.info import decode_json
 from media.vod.plan import TranscodePlan
 from media.vod.publish import Publication, publish
 from media.vod.records import TaskRecord
 from storage.database import Database
+from storage.live_segments import list_segments
+from storage.recordings import find_recording
 from storage.video_chunks import list_results
 from storage.videos import PlaybackRecord, find_plan, find_playback
 
@@ -96,8 +99,12 @@ class VideoCatalog:
             was_ready = known and known.record and known.record.status == "ready"
             if known is not None and was_ready:
                 return CatalogEntry(0.0, record, known.publication)
+            recorded = await find_recording(connection, video_id)
+            rows = [] if recorded is None else await list_segments(connection, recorded)
             plan = await find_plan(connection, video_id)
             results = await list_results(connection, video_id)
+        if recorded is not None:
+            return CatalogEntry(0.0, record, await asyncio.to_thread(publish_recording, rows))
         assert plan is not None, "a playable video has its plan"
         return CatalogEntry(0.0, record, await asyncio.to_thread(read_publication, plan, results))
 

@@ -1,6 +1,6 @@
-"""What follows a broadcast: those who follow its owner are told that it began.
+"""What follows a broadcast: followers are told that it began, its segments become a video.
 
-Handlers of outbox events; each may run twice for one event and tells everybody once.
+Handlers of outbox events and of jobs; each may run twice and does once what it does.
 """
 
 from __future__ import annotations
@@ -8,16 +8,43 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping
+from types import MappingProxyType
 
-from actors.job_runner.ports import JobPorts, Listener
+import msgspec
+
+from actors.job_runner.media_queue import MediaRank
+from actors.job_runner.ports import JobPorts, JobSpec, Listener
 from kit.events import Event, EventName
+from kit.logs import get_log
+from media.live.fragments import VIDEO
+from media.live.pictures import LivePictureJob
 from serve_apps.access.visibility import Visibility
+from serve_apps.live import recording
 from storage.follows import list_follower_ids
+from storage.live_segments import (
+    delete_segments,
+    has_open_origin,
+    list_segments,
+    make_live_key,
+    make_live_prefix,
+    make_segment_name,
+)
 from storage.lives import find_live
+from storage.recordings import find_recording, is_kept
+from storage.videos import set_thumbnail
+
+log = get_log("live")
 
 TOLD_AT_ONCE = 50
 TOLD_MAX = 10_000
 """Beyond, the list of running lives has to do: a notice each would take minutes."""
+PURGE_AFTER_S = 120
+"""Players that seek back in a live that just ended may do so for a moment."""
+LAST_SEGMENT_WAIT_S = 6.0
+LAST_SEGMENT_POLL_S = 0.2
+PICTURES_MAX = 6
+VIDEO_GONE_AFTER_S = 30 * 86_400 + 3600
+"""A deleted video's row goes after 30 days."""
 TOLD_OF = frozenset({Visibility.PUBLIC, Visibility.FOLLOWERS})
 
 
@@ -47,6 +74,82 @@ async def tell_followers(ports: JobPorts, event: Event) -> None:
         after = readers[-1]
 
 
+async def keep_or_forget(ports: JobPorts, event: Event) -> None:
+    """Make a live that ended the video it is, or forget its segments.
+
+    The video has the event's id, so that a repeat finds it made.
+    """
+    deadline_s = ports.clock.monotonic_s() + LAST_SEGMENT_WAIT_S
+    while True:
+        async with ports.database.connection() as connection:
+            is_open = await has_open_origin(connection, event.subject_id)
+        if not is_open or ports.clock.monotonic_s() > deadline_s:
+            break  # its edge listed the last segment, or did not live to do so
+        await asyncio.sleep(LAST_SEGMENT_POLL_S)
+    async with ports.database.transaction() as connection:
+        live = await find_live(connection, event.subject_id)
+        if live is None or not live.is_recorded:
+            await recording.forget_segments(
+                connection, event.subject_id, after_s=PURGE_AFTER_S, reason=event.id
+            )
+        else:
+            video_id = await recording.keep_recording(connection, live, event.id)
+            log.info("live.recorded", live_id=str(live.id), video_id=str(video_id))
+
+
+async def forget_with_video(ports: JobPorts, event: Event) -> None:
+    """Look again at a live's segments once a video that was made of them is gone for good."""
+    async with ports.database.transaction() as connection:
+        wanted = await find_recording(connection, event.subject_id)
+        if wanted is not None:
+            await recording.forget_segments(
+                connection, wanted.live_id, after_s=VIDEO_GONE_AFTER_S, reason=event.subject_id
+            )
+
+
+async def make_picture(ports: JobPorts, payload: bytes) -> None:
+    """Make the picture of a recording or clip from frames spread over it."""
+    video_id = msgspec.json.decode(payload, type=recording.PictureJob).video_id
+    async with ports.database.connection() as connection:
+        wanted = await find_recording(connection, video_id)
+        rows = [] if wanted is None else await list_segments(connection, wanted)
+    present = [row for row in rows if row.tracks]
+    if not present:
+        return
+    count = min(PICTURES_MAX, len(present))
+    chosen = [present[(2 * n + 1) * len(present) // (2 * count)] for n in range(count)]
+    segments = tuple(
+        (
+            make_live_key(row.live_id, row.origin_gen, VIDEO, row.tracks[VIDEO].init_name),
+            make_live_key(row.live_id, row.origin_gen, VIDEO, make_segment_name(row.number)),
+        )
+        for row in chosen
+    )
+    job = LivePictureJob(str(video_id), segments)
+    key: str = await ports.media.run("live_picture", job, rank=MediaRank.LOOK)
+    async with ports.database.transaction() as connection:
+        await set_thumbnail(connection, video_id, key)
+
+
+async def purge_segments(ports: JobPorts, payload: bytes) -> None:
+    """Remove a live's segments unless a video needs them or the live goes on."""
+    live_id = msgspec.json.decode(payload, type=recording.LiveJob).live_id
+    async with ports.database.transaction() as connection:
+        if await is_kept(connection, live_id):
+            return
+        await delete_segments(connection, live_id)
+    await ports.objects.delete_prefix(make_live_prefix(live_id))
+    log.info("live.segments_purged", live_id=str(live_id))
+
+
 LISTENERS: Mapping[str, Listener] = {
     "live.tell_followers": Listener(frozenset({EventName.STREAM_STARTED}), tell_followers),
+    "live.keep_or_forget": Listener(frozenset({EventName.STREAM_ENDED}), keep_or_forget),
+    "live.forget_with_video": Listener(frozenset({EventName.VIDEO_DELETED}), forget_with_video),
 }
+HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
+    {
+        recording.PICTURE_JOB: JobSpec(make_picture, concurrency_max=2),
+        recording.PURGE_JOB: JobSpec(purge_segments, concurrency_max=2),
+    }
+)

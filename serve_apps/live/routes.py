@@ -67,9 +67,8 @@ async def create_live(
 ) -> CreatedLiveBody:
     """Announce a live, for now or for a time to come."""
     schedule.check_time(body.scheduled_at, ports.clock.now())
-    made = await service.announce_live(
-        connection, user, body.title, body.visibility, body.scheduled_at
-    )
+    plan = service.LivePlan(body.title, body.visibility, body.scheduled_at, body.record)
+    made = await service.announce_live(connection, user, plan)
     edge_url = await choose_edge(connection, ports.settings)
     addresses = service.make_addresses(ports.settings, made.live.id, edge_url)
     return describe_created(made.live, addresses, made.stream_key)
@@ -138,6 +137,7 @@ async def get_live(live_id: uuid.UUID, viewer: OptionalUser, ports: Ports) -> Li
     summary="Change title, audience or time of your live; who may not see it is let go at once.",
     errors=(
         service.LiveNotFound,
+        service.LiveEnded,
         PermissionDenied,
         schedule.ScheduleUnfit,
         schedule.LiveBegun,
@@ -151,9 +151,8 @@ async def change_live(
     connection: Transaction,
 ) -> LiveBody:
     """Change a live."""
-    live = await service.change_live(
-        connection, user, live_id, title=body.title, visibility=body.visibility
-    )
+    change = service.LiveChange(body.title, body.visibility, body.record)
+    live = await service.change_live(connection, user, live_id, change)
     if "scheduled_at" in body.model_fields_set:
         await schedule.reschedule(connection, live, body.scheduled_at, ports.clock.now())
         live = await service.get_own_live(connection, user, live_id)

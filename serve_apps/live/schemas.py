@@ -68,6 +68,8 @@ EXAMPLE_LIVE: dict[str, JsonValue] = {
     "scheduled_at": None,
     "started_at": "2026-01-01T21:00:00.000Z",
     "ended_at": None,
+    "record": True,
+    "recording_id": None,
     "playback": EXAMPLE_PLAYBACK,
     "chat": EXAMPLE_CHAT,
 }
@@ -116,6 +118,7 @@ class LiveRequest(BaseModel):
     scheduled_at: AwareDatetime | None = Field(
         default=None, description="When it will begin: it is listed as coming up until it does."
     )
+    record: bool = Field(default=True, description="Whether it becomes a video when it ends.")
 
 
 class LiveChangeRequest(BaseModel):
@@ -129,6 +132,9 @@ class LiveChangeRequest(BaseModel):
     visibility: Visibility | None = None
     scheduled_at: AwareDatetime | None = Field(
         default=None, description="Another time to begin; null takes the time back."
+    )
+    record: bool | None = Field(
+        default=None, description="Whether it becomes a video when it ends; until it has ended."
     )
 
 
@@ -222,6 +228,10 @@ class LiveBody(BaseModel):
     scheduled_at: str | None
     started_at: str | None
     ended_at: str | None
+    record: bool = Field(description="Whether it becomes a video when it ends.")
+    recording_id: uuid.UUID | None = Field(
+        description="The video it became, a moment after it ended; null when it was not recorded."
+    )
     playback: LivePlaybackBody
     chat: ChatBody
 
@@ -296,6 +306,8 @@ def describe_live(live: LiveRow, addresses: LiveAddresses, viewers: int | None) 
         scheduled_at=_write_time(live.scheduled_at),
         started_at=_write_time(live.started_at),
         ended_at=_write_time(live.ended_at),
+        record=live.is_recorded,
+        recording_id=live.recording_id,
         playback=LivePlaybackBody(whep=addresses.whep, hls=addresses.hls),
         chat=ChatBody(socket=addresses.socket, channel=addresses.channel),
     )

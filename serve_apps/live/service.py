@@ -127,24 +127,29 @@ async def choose_edge(connection: Connection) -> EdgeEntry:
     return edges[0]
 
 
-async def announce_live(
-    connection: Connection,
-    owner: Identity,
-    title: str,
-    visibility: str,
-    scheduled_at: datetime | None = None,
-) -> CreatedLive:
+@dataclass(frozen=True)
+class LivePlan:
+    """What is announced."""
+
+    title: str
+    visibility: str
+    scheduled_at: datetime | None = None
+    is_recorded: bool = True
+
+
+async def announce_live(connection: Connection, owner: Identity, plan: LivePlan) -> CreatedLive:
     """Write a new live with a fresh stream key; raises TooManyLives."""
     if await count_open_lives(connection, owner.user_id) >= OPEN_LIVES_MAX:
         raise TooManyLives
     draft = LiveDraft(
         id=make_id(),
         owner_id=owner.user_id,
-        title=title,
-        visibility=visibility,
+        title=plan.title,
+        visibility=plan.visibility,
         stream_key=make_token(STREAM_KEY_PREFIX),
         epoch=make_id(),
-        scheduled_at=scheduled_at,
+        scheduled_at=plan.scheduled_at,
+        is_recorded=plan.is_recorded,
     )
     await create_live(connection, draft)
     await append_event(
@@ -152,7 +157,7 @@ async def announce_live(
         EventName.STREAM_CREATED,
         subject_id=draft.id,
         actor_id=owner.user_id,
-        data={"title": title},
+        data={"title": plan.title},
     )
     live = await find_live(connection, draft.id)
     assert live is not None, "the row was written in this transaction"
@@ -181,24 +186,32 @@ async def get_own_live(connection: Connection, owner: Identity, live_id: uuid.UU
     return live
 
 
+@dataclass(frozen=True)
+class LiveChange:
+    """What is changed of a live; None stays as it is."""
+
+    title: str | None = None
+    visibility: str | None = None
+    is_recorded: bool | None = None
+
+
 async def change_live(
-    connection: Connection,
-    owner: Identity,
-    live_id: uuid.UUID,
-    *,
-    title: str | None,
-    visibility: str | None,
+    connection: Connection, owner: Identity, live_id: uuid.UUID, change: LiveChange
 ) -> LiveRow:
     """Change what is given; hiding a live lets go of who may not see it any more.
 
-    Raises LiveNotFound, PermissionDenied.
+    Raises LiveNotFound, PermissionDenied, LiveEnded.
     """
     live = await get_own_live(connection, owner, live_id)
+    if change.is_recorded not in (None, live.is_recorded):
+        if live.status == "ended":
+            raise LiveEnded
+        await storage_lives.set_recorded(connection, live_id, is_recorded=bool(change.is_recorded))
     await storage_lives.change_live(
         connection,
         live_id,
-        title=live.title if title is None else title,
-        visibility=live.visibility if visibility is None else visibility,
+        title=live.title if change.title is None else change.title,
+        visibility=live.visibility if change.visibility is None else change.visibility,
     )
     return await get_own_live(connection, owner, live_id)
 

@@ -260,13 +260,13 @@ def build_playback(video: videos.Video, terms: PlaybackTerms) -> Playback | None
     base = make_video_base(
         terms, video.id, visibility=video.visibility, access_version=video.access_version
     )
-    is_ready = video.status == "ready"
+    is_made = video.status == "ready" and not video.is_recording
     return Playback(
         hls=f"{base}/master.m3u8",
-        dash=f"{base}/manifest.mpd" if is_ready else None,
+        dash=f"{base}/manifest.mpd" if is_made else None,
         thumbnail=None if video.thumbnail_key is None else f"{base}/thumbnail.jpg",
-        storyboard=f"{base}/storyboard.vtt" if is_ready else None,
-        download=f"{base}/download/best.mp4" if is_ready else None,
+        storyboard=f"{base}/storyboard.vtt" if is_made else None,
+        download=f"{base}/download/best.mp4" if is_made else None,
     )
 
 

@@ -1,0 +1,79 @@
+"""Rows of `recordings`: videos that are segments of a live, all of them or a clip.
+
+The live feature writes them, playback asks which segments a video is. The video's own row is one
+like any other that is ready; its bytes are the live's.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+import msgspec
+
+from storage.database import Connection
+from storage.live_segments import SegmentRange
+
+
+class RecordedVideo(msgspec.Struct, frozen=True):
+    """A video to be made of a live's segments; it is ready at once."""
+
+    id: uuid.UUID
+    owner_id: uuid.UUID
+    title: str
+    visibility: str
+    duration_ms: int
+    width: int
+    height: int
+    is_whole: bool
+
+
+async def insert_recording(
+    connection: Connection, video: RecordedVideo, segments: SegmentRange
+) -> bool:
+    """Write the video and which segments it is, in a transaction; False when it is there."""
+    done: str = await connection.execute(
+        """INSERT INTO videos (id, owner_id, title, visibility, status, progress, duration_ms,
+                  width, height, playable_at)
+           VALUES ($1, $2, $3, $4, 'ready', 1, $5, $6, $7, now())
+           ON CONFLICT (id) DO NOTHING""",
+        video.id,
+        video.owner_id,
+        video.title,
+        video.visibility,
+        video.duration_ms,
+        video.width,
+        video.height,
+    )
+    if done != "INSERT 0 1":
+        return False
+    await connection.execute(
+        "INSERT INTO recordings (video_id, live_id, first_number, last_number, is_whole) "
+        "VALUES ($1, $2, $3, $4, $5)",
+        video.id,
+        segments.live_id,
+        segments.first,
+        segments.last,
+        video.is_whole,
+    )
+    return True
+
+
+async def find_recording(connection: Connection, video_id: uuid.UUID) -> SegmentRange | None:
+    """Return which segments a video is; None for one that was uploaded."""
+    row = await connection.fetchrow(
+        "SELECT live_id, first_number, last_number FROM recordings WHERE video_id = $1", video_id
+    )
+    if row is None:
+        return None
+    return SegmentRange(row["live_id"], row["first_number"], row["last_number"])
+
+
+async def is_kept(connection: Connection, live_id: uuid.UUID) -> bool:
+    """Say whether any video needs the segments of a live, or the live may still add some."""
+    kept: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM recordings WHERE live_id = $1) "
+        "OR EXISTS (SELECT 1 FROM lives WHERE id = $1 AND status <> 'ended' "
+        "           AND deleted_at IS NULL)",
+        live_id,
+    )
+    return kept
