@@ -201,6 +201,64 @@ def test_where_no_socket_opens_the_room_goes_on_over_a_stream(
     assert [text for text in refused if "Content Security Policy" in text] == []
 
 
+# As on a network that lets no UDP through; `window.isWebrtcOpen = true` ends that.
+NO_WEBRTC = """
+const Peer = window.RTCPeerConnection;
+window.RTCPeerConnection = class extends Peer {
+  constructor(...words) {
+    if (!window.isWebrtcOpen) throw new Error('No network path.');
+    super(...words);
+  }
+};
+"""
+
+
+@pytest.mark.timeout(300)
+def test_where_webrtc_fails_the_picture_comes_by_hls_and_stays_as_a_video(
+    open_page: OpenPage, product: Product
+):
+    streamer = open_page("/register", init_script=CLOCK_CAMERA)
+    fill_registration(streamer)
+    address = go_live(streamer, product, f"By HLS {make_name()}")
+    viewer = open_page("/register", init_script=NO_WEBRTC)
+    fill_registration(viewer)
+    viewer.goto(product.url + address)
+    player = viewer.locator(".live-video")
+    expect(player).to_have_attribute("data-way", "hls", timeout=60_000)
+    wait_for_picture(viewer)
+    late = viewer.get_by_test_id("live-video").evaluate(READ_CLOCK)
+    print(f"latency by HLS: median {statistics.median(late):.0f} ms, worst {max(late)} ms")
+    assert statistics.median(late) < 10_000
+    expect(viewer.get_by_test_id("live-latency")).to_contain_text("s late", timeout=60_000)
+
+    # Back in time by keyboard, and live again by the button.
+    live = viewer.get_by_test_id("go-live-again")
+    expect(live).to_have_attribute("aria-pressed", "true")
+    viewer.keyboard.press("j")
+    expect(live).to_contain_text("behind", timeout=60_000)
+    live.click()
+    expect(live).to_have_attribute("aria-pressed", "true", timeout=60_000)
+
+    # WebRTC takes over by itself once it can.
+    viewer.evaluate("window.isWebrtcOpen = true")
+    expect(player).to_have_attribute("data-way", "webrtc", timeout=60_000)
+    wait_for_picture(viewer)
+
+    viewer.get_by_test_id("clip").click()
+    expect(viewer.get_by_test_id("watch-clip")).to_be_visible(timeout=60_000)
+    streamer.get_by_test_id("end-live").click()
+    streamer.get_by_role("dialog").get_by_test_id("confirm").click()
+    recording = viewer.get_by_test_id("watch-recording")
+    expect(recording).to_be_visible(timeout=60_000)
+    recording.click()
+    video = viewer.get_by_test_id("player-video")
+    expect(video).to_be_visible(timeout=60_000)
+    viewer.wait_for_function(
+        "() => document.querySelector('[data-testid=player-video]').readyState >= 2", timeout=60_000
+    )
+    assert video.evaluate("(video) => video.duration") > 5
+
+
 def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
     request = urllib.request.Request(url, body, headers, method="POST")
     try:

@@ -31,6 +31,7 @@ export class WhepViewer {
   readonly #request: WatchRequest;
   readonly #stopping = new AbortController();
   #isLive = false;
+  #peer: Peer | null = null;
   #wake: AbortController = new AbortController();
 
   constructor(request: WatchRequest) {
@@ -62,10 +63,12 @@ export class WhepViewer {
       this.state.set({ phase: hadPicture ? "reconnecting" : "connecting", error: null });
       try {
         const peer = await this.#connect();
+        this.#peer = peer;
         this.state.set({ phase: "playing", error: null });
         hadPicture = true;
         attempt = -1;
         await Promise.race([peer.lost, this.#waitStalled(peer)]);
+        this.#peer = null;
         peer.close();
       } catch (error) {
         const failure = error as ApiError;
@@ -74,6 +77,23 @@ export class WhepViewer {
         await this.#sleep(decideDelay(attempt, BACKOFF));
       }
     }
+  }
+
+  /** About how late the picture is: what waits in the browser, and half the way there and back. */
+  async measureLatencyS(): Promise<number | null> {
+    if (!this.#peer) return null;
+    let waitingS = 0;
+    let roundTripS = 0;
+    (await this.#peer.connection.getStats()).forEach((report: Record<string, unknown>) => {
+      if (report["type"] === "inbound-rtp" && report["kind"] === "video") {
+        const shown = Number(report["jitterBufferEmittedCount"] ?? 0);
+        waitingS = shown > 0 ? Number(report["jitterBufferDelay"] ?? 0) / shown : 0;
+      }
+      if (report["type"] === "candidate-pair" && report["nominated"] === true) {
+        roundTripS = Number(report["currentRoundTripTime"] ?? 0);
+      }
+    });
+    return waitingS + roundTripS / 2;
   }
 
   /** Waits for `ms`, or without end, until the room says live or the viewer leaves. */

@@ -1,34 +1,55 @@
-/** The live picture by WHEP, with what to say while there is none, sound and full screen. */
+/** The live picture, by WebRTC or HLS, with what to say while there is none, and its controls. */
 import { useEffect, useRef, useState } from "preact/hooks";
+import { api } from "../kit/api";
 import { Icon } from "../kit/icons";
 import { getAccessToken } from "../kit/session";
 import { Bars } from "../kit/states";
 import { Store, useStore } from "../kit/store";
 import { TestCard } from "../kit/test_card";
-import { WhepViewer, type WatchState } from "../kit/whep";
 import { Countdown } from "./countdown";
-import type { LiveStatus } from "./shapes";
+import { LiveControls } from "./live_controls";
+import { LivePlayer, type PlayerState } from "./live_player";
+import type { JoinAnswer, LiveStatus } from "./shapes";
 import "./live_video.css";
 
 interface LiveVideoProps {
+  liveId: string;
   whep: string;
   status: LiveStatus;
   title: string;
   /** When it is to begin, while it has not. */
   scheduledAt: string | null;
+  /** When it began, as far as the page knows. */
+  startedAt: string | null;
+  /** The video it became. */
+  recordingId: string | null;
 }
 
-const AT_REST = new Store<WatchState>({ phase: "waiting", error: null });
+const AT_REST = new Store<PlayerState>({
+  way: "webrtc",
+  phase: "waiting",
+  error: null,
+  isPaused: false,
+  lengthS: 0,
+  behindS: 0,
+  latencyS: null,
+  needsSound: false,
+});
 
-export function LiveVideo({ whep, status, title, scheduledAt }: LiveVideoProps) {
+export function LiveVideo(props: LiveVideoProps) {
+  const { status, title, scheduledAt, recordingId } = props;
   const root = useRef<HTMLDivElement>(null);
   const video = useRef<HTMLVideoElement>(null);
   const [isMuted, setMuted] = useState(false);
-  const { state, needsSound, again } = useViewer(video, whep, status);
-  const { phase, error } = state;
-  const isShown = phase === "playing" && status !== "ended";
+  const { player, state, again } = usePlayer(video, props);
+  const isShown = state.phase === "playing" && status !== "ended";
   return (
-    <div ref={root} class="live-video" data-state={status === "ended" ? "ended" : phase}>
+    <div
+      ref={root}
+      class="live-video"
+      data-state={status === "ended" ? "ended" : state.phase}
+      data-way={state.way}
+    >
       <video
         ref={video}
         data-testid="live-video"
@@ -38,98 +59,69 @@ export function LiveVideo({ whep, status, title, scheduledAt }: LiveVideoProps) 
         class={isShown ? "" : "dimmed"}
         onVolumeChange={(event) => setMuted(event.currentTarget.muted)}
       />
-      <Cover status={status} scheduledAt={scheduledAt} phase={phase} problem={error?.message ?? null} onRetry={again} />
-      {isShown && <LiveControls root={root} video={video} isMuted={isMuted} asksForSound={needsSound && isMuted} />}
+      <Cover
+        status={status}
+        scheduledAt={scheduledAt}
+        phase={state.phase}
+        isBehind={state.behindS > 0}
+        problem={state.error?.message ?? null}
+        recordingId={recordingId}
+        onRetry={again}
+      />
+      {isShown && player && (
+        <LiveControls root={root} video={video} player={player} state={state} isMuted={isMuted} />
+      )}
     </div>
   );
 }
 
-interface Viewing {
-  state: WatchState;
-  /** The browser played without sound because nobody has clicked yet. */
-  needsSound: boolean;
+interface Playing {
+  player: LivePlayer | null;
+  state: PlayerState;
   again: () => void;
 }
 
-function useViewer(video: { current: HTMLVideoElement | null }, whep: string, status: LiveStatus): Viewing {
-  const [viewer, setViewer] = useState<WhepViewer | null>(null);
+function usePlayer(video: { current: HTMLVideoElement | null }, props: LiveVideoProps): Playing {
+  const { liveId, whep, status, startedAt } = props;
+  const [player, setPlayer] = useState<LivePlayer | null>(null);
   const [round, setRound] = useState(0);
-  const [needsSound, setNeedsSound] = useState(false);
-  const state = useStore(viewer?.state ?? AT_REST);
+  const began = useRef<number>(Date.now());
+  began.current = startedAt ? Date.parse(startedAt) : began.current;
+  const state = useStore(player?.state ?? AT_REST);
   useEffect(() => {
-    const next = new WhepViewer({
-      url: whep,
+    if (!video.current) return undefined;
+    const next = new LivePlayer({
+      video: video.current,
+      whep,
       token: getAccessToken,
-      onStream: (stream) => void show(video.current, stream).then(setNeedsSound),
+      hls: async () => (await api.post<JoinAnswer>(`/live/${liveId}/join`)).playback.hls,
+      elapsedS: () => Math.max(0, (Date.now() - began.current) / 1000),
     });
-    setViewer(next);
+    setPlayer(next);
     next.setLive(status === "live");
     void next.start();
     return () => next.stop();
-  }, [whep, round]);
-  useEffect(() => viewer?.setLive(status === "live"), [viewer, status]);
-  return { state, needsSound, again: () => setRound(round + 1) };
-}
-
-interface LiveControlsProps {
-  root: { current: HTMLDivElement | null };
-  video: { current: HTMLVideoElement | null };
-  isMuted: boolean;
-  asksForSound: boolean;
-}
-
-function LiveControls({ root, video, isMuted, asksForSound }: LiveControlsProps) {
-  const toggleSound = () => {
-    if (video.current) video.current.muted = !video.current.muted;
-  };
-  const toggleFull = () => {
-    if (document.fullscreenElement) void document.exitFullscreen();
-    else void root.current?.requestFullscreen().catch(() => undefined);
-  };
-  return (
-    <div class="live-controls">
-      {asksForSound ? (
-        <button type="button" class="button small primary" onClick={toggleSound}>
-          <Icon name="muted" size={18} /> Turn the sound on
-        </button>
-      ) : (
-        <button type="button" class="icon-button" aria-label={isMuted ? "Sound on" : "Sound off"} onClick={toggleSound}>
-          <Icon name={isMuted ? "muted" : "volume"} />
-        </button>
-      )}
-      <span class="grow" />
-      <button type="button" class="icon-button" aria-label="Full screen" onClick={toggleFull}>
-        <Icon name="full" />
-      </button>
-    </div>
-  );
-}
-
-/** Plays with sound; where the browser first wants a gesture, without. True when sound must be asked for. */
-async function show(video: HTMLVideoElement | null, stream: MediaStream): Promise<boolean> {
-  if (!video) return false;
-  video.srcObject = stream;
-  try {
-    await video.play();
-    return false;
-  } catch (error) {
-    if (!(error instanceof DOMException) || error.name !== "NotAllowedError") return false;
-    video.muted = true;
-    await video.play().catch(() => undefined);
-    return true;
-  }
+  }, [liveId, whep, round]);
+  useEffect(() => {
+    if (status === "ended") player?.stop();
+    else player?.setLive(status === "live");
+  }, [player, status]);
+  return { player, state, again: () => setRound(round + 1) };
 }
 
 interface CoverProps {
   status: LiveStatus;
   scheduledAt: string | null;
-  phase: WatchState["phase"];
+  phase: PlayerState["phase"];
+  /** Somebody seeks back: what is over plays on while nobody sends. */
+  isBehind: boolean;
   problem: string | null;
+  recordingId: string | null;
   onRetry: () => void;
 }
 
-function Cover({ status, scheduledAt, phase, problem, onRetry }: CoverProps) {
-  if (status === "ended") return <Card label="Off air" text="This broadcast has ended." />;
+function Cover({ status, scheduledAt, phase, isBehind, problem, recordingId, onRetry }: CoverProps) {
+  if (status === "ended") return <Ended recordingId={recordingId} />;
   const isToCome = status === "created" || status === "scheduled";
   if (isToCome && scheduledAt !== null) {
     return (
@@ -150,11 +142,23 @@ function Cover({ status, scheduledAt, phase, problem, onRetry }: CoverProps) {
       </div>
     );
   }
-  if (status === "interrupted" || phase === "reconnecting") {
+  if ((status === "interrupted" && !isBehind) || phase === "reconnecting") {
     return <Wait text="The picture was lost for a moment. It comes back by itself." />;
   }
   if (phase !== "playing") return <Wait text="Tuning in…" />;
   return null;
+}
+
+function Ended({ recordingId }: { recordingId: string | null }) {
+  if (recordingId === null) return <Card label="Off air" text="This broadcast has ended." />;
+  return (
+    <div class="live-cover" role="status">
+      <p>This broadcast has ended.</p>
+      <a class="button" data-testid="watch-recording" href={`/watch/${recordingId}`}>
+        <Icon name="play" size={18} /> Watch the recording
+      </a>
+    </div>
+  );
 }
 
 function Wait({ text }: { text: string }) {

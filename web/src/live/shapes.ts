@@ -19,6 +19,9 @@ export interface Live {
   scheduled_at: string | null;
   started_at: string | null;
   ended_at: string | null;
+  /** Whether it becomes a video when it ends, and which one it became. */
+  record: boolean;
+  recording_id: string | null;
   chat: { socket: string; channel: string };
   /** Only in the answer that made it. */
   stream_key?: string;
@@ -26,7 +29,7 @@ export interface Live {
 }
 
 export interface JoinAnswer {
-  playback: { whep: string; hls: string | null };
+  playback: { whep: string; hls: string };
   chat: { socket: string; channel: string };
 }
 

@@ -17,9 +17,11 @@ import { useRoomChat } from "./chat_lines";
 import { Desk } from "./desk";
 import { LiveVideo } from "./live_video";
 import { RaidPrompt } from "./raid_prompt";
+import { useRecording } from "./recording";
 import { decideRank, isRaidFresh } from "./room_rules";
 import { useRoomState, type RoomState } from "./room_state";
-import type { JoinAnswer, Live } from "./shapes";
+import { ClipButton } from "./clip_button";
+import { isOnAir, type JoinAnswer, type Live } from "./shapes";
 import { StatusTally, ViewerCount } from "./tally";
 import "./watch_page.css";
 
@@ -93,14 +95,18 @@ function OnAir({ joined: { live, join } }: { joined: Joined }) {
   const [isModerating, setModerating] = useState(false);
   const { raid } = chat.rules;
   const scheduledAt = useScheduledAt(live, room.status === "scheduled");
+  const recordingId = useRecording(live, room.status === "ended");
   return (
     <div class="page on-air">
       <div class="on-air-picture">
         <LiveVideo
+          liveId={live.id}
           whep={join.playback.whep}
           status={room.status}
           title={live.title}
           scheduledAt={scheduledAt}
+          startedAt={live.started_at}
+          recordingId={recordingId}
         />
       </div>
       <div class="on-air-words stack">
@@ -135,6 +141,7 @@ function OnAir({ joined: { live, join } }: { joined: Joined }) {
                 <Icon name="shield" size={18} /> Moderate
               </button>
             )}
+            {me && isOnAir(room) && <ClipButton liveId={live.id} />}
             <button type="button" class="button small" onClick={() => shareAddress(live.title)}>
               <Icon name="share" size={18} /> <span class="wide-label">Share</span>
             </button>

@@ -154,11 +154,11 @@ interface BroadcastParts {
 
 function useBroadcast({ room, camera, streamKey, onCreated, onKey }: BroadcastParts): BroadcastActions {
   const prepare = async (draft: Draft, at: string | null) =>
-    onCreated(await createRoom(draft.title, draft.visibility, at));
+    onCreated(await createRoom(draft, at));
   const goLive = async (draft: Draft) => {
     const stream = camera.stream ?? (await camera.open());
     if (!stream) throw new ApiError("no_camera", 0, "Going live needs a picture. Turn the camera on first.");
-    const target = room ?? (await createRoom(draft.title, draft.visibility));
+    const target = room ?? (await createRoom(draft));
     const key = (room ? streamKey : target.streamKey) ?? (await makeStreamKey(target.live.id));
     onKey(key);
     const publisher = new WhipPublisher({

@@ -6,6 +6,7 @@ import { Icon } from "../kit/icons";
 import { shareAddress } from "../kit/share";
 import { Store, useStore } from "../kit/store";
 import type { PublishState } from "../kit/whip";
+import { useRecording } from "../live/recording";
 import type { RoomState } from "../live/room_state";
 import type { Live } from "../live/shapes";
 import { StatusTally, ViewerCount } from "../live/tally";
@@ -19,6 +20,8 @@ import { VisibilityField } from "./upload_form";
 export interface Draft {
   title: string;
   visibility: Visibility;
+  /** Whether it becomes a video when it ends. */
+  record: boolean;
 }
 
 export interface BroadcastActions {
@@ -102,7 +105,8 @@ function RoomRow({ room, isSending, isOpen, actions, onEnd, onChange }: RoomRowP
   const start = async () => {
     setProblem(null);
     try {
-      await actions.goLive({ title: room.live.title, visibility: room.live.visibility });
+      const { title, visibility, record } = room.live;
+      await actions.goLive({ title, visibility, record });
     } catch (error) {
       setProblem(describeError(error));
     }
@@ -143,7 +147,7 @@ function RoomRow({ room, isSending, isOpen, actions, onEnd, onChange }: RoomRowP
 }
 
 function DraftForm({ actions }: { actions: BroadcastActions }) {
-  const [draft, setDraft] = useState<Draft>({ title: "", visibility: "public" });
+  const [draft, setDraft] = useState<Draft>({ title: "", visibility: "public", record: true });
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const [isScheduling, setScheduling] = useState(false);
@@ -181,6 +185,15 @@ function DraftForm({ actions }: { actions: BroadcastActions }) {
           />
           <VisibilityField value={draft.visibility} onChange={(visibility) => setDraft({ ...draft, visibility })} />
         </div>
+        <label class="row tight">
+          <input
+            type="checkbox"
+            checked={draft.record}
+            data-testid="record-live"
+            onChange={(event) => setDraft({ ...draft, record: event.currentTarget.checked })}
+          />
+          <span>Keep it as a video when it ends</span>
+        </label>
         <div class="row">
           <button type="submit" class="button live" disabled={isBusy} data-testid="go-live">
             <Icon name="live" size={20} /> {isBusy ? "Starting…" : "Go live"}
@@ -221,17 +234,26 @@ function DraftForm({ actions }: { actions: BroadcastActions }) {
 }
 
 export function EndedPanel({ live }: { live: Live }) {
+  const recordingId = useRecording(live, true);
   return (
     <section class="stack">
       <div class="row tight">
         <StatusTally status="ended" announce />
       </div>
       <p class="control-title">{live.title}</p>
-      <p class="muted">This broadcast is over. The chat stays readable.</p>
+      <p class="muted">
+        This broadcast is over. The chat stays readable.
+        {live.record ? " It is kept as a video." : " It was not recorded."}
+      </p>
       <div class="row">
         <a class="button primary" href="/studio/live" data-testid="new-live">
           Start another
         </a>
+        {recordingId && (
+          <a class="button" href={`/watch/${recordingId}`} data-testid="watch-recording">
+            Watch the recording
+          </a>
+        )}
         <a class="button" href="/studio">
           Back to the studio
         </a>

@@ -27,11 +27,10 @@ function addressOf(live: Live): string {
 
 /** Makes a room; its key is told only now. */
 export async function createRoom(
-  title: string,
-  visibility: Live["visibility"],
+  plan: Pick<Live, "title" | "visibility" | "record">,
   scheduledAt: string | null = null,
 ): Promise<Room> {
-  const live = await api.post<Live>("/live", { title, visibility, scheduled_at: scheduledAt });
+  const live = await api.post<Live>("/live", { ...plan, scheduled_at: scheduledAt });
   if (live.stream_key) keepStreamKey(live.id, live.stream_key);
   return { live, socketUrl: live.chat.socket, whip: addressOf(live), streamKey: live.stream_key ?? null };
 }

@@ -1,0 +1,147 @@
+/**
+ * A live by low-latency HLS in a <video>: hls.js where Media Source exists, the browser's own HLS
+ * otherwise. Asks for a fresh address after failures, since the live may come in elsewhere by then.
+ */
+import type Hls from "hls.js";
+import { waitMs } from "../kit/backoff";
+import { Store } from "../kit/store";
+
+export interface HlsState {
+  isPlaying: boolean;
+  /** From the start of what can be sought to its live end; 0 before anything is known. */
+  lengthS: number;
+  behindS: number;
+  /** How late the picture is: glass to glass when the clocks agree. */
+  latencyS: number | null;
+}
+
+const AT_REST: HlsState = { isPlaying: false, lengthS: 0, behindS: 0, latencyS: null };
+const RETRY_MS = 1_500;
+const MEASURE_MS = 500;
+const AUTH_STATUSES = [401, 403];
+
+export class HlsWay {
+  readonly state = new Store<HlsState>(AT_REST);
+  readonly #video: HTMLVideoElement;
+  readonly #address: () => Promise<string | null>;
+  readonly #gone = new AbortController();
+  #hls: Hls | null = null;
+  /** Where to go once something is loaded; null: to the live end. */
+  #wantedBehindS: number | null = null;
+
+  /** `address` asks where the live is played now. */
+  constructor(video: HTMLVideoElement, address: () => Promise<string | null>) {
+    this.#video = video;
+    this.#address = address;
+  }
+
+  async start(behindS: number | null): Promise<void> {
+    this.#wantedBehindS = behindS;
+    const { default: HlsClass } = await import("hls.js");
+    void this.#measure();
+    while (!this.#gone.signal.aborted) {
+      const address = await this.#address().catch(() => null);
+      if (this.#gone.signal.aborted) return;
+      if (address) {
+        if (!HlsClass.isSupported()) return this.#playNatively(address);
+        await this.#play(HlsClass, address);
+      }
+      await waitMs(RETRY_MS, this.#gone.signal);
+    }
+  }
+
+  /** Plays until a failure that asking again may mend. */
+  #play(HlsClass: typeof Hls, address: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.#hls?.destroy();
+      const hls = new HlsClass({
+        lowLatencyMode: true,
+        backBufferLength: 60,
+        maxLiveSyncPlaybackRate: 1.25,
+        liveDurationInfinity: true,
+      });
+      this.#hls = hls;
+      let mediaErrors = 0;
+      hls.on(HlsClass.Events.FRAG_BUFFERED, () => {
+        this.#seekWanted();
+        void this.#video.play().catch(() => this.#playMuted());
+      });
+      hls.on(HlsClass.Events.ERROR, (_, failure) => {
+        if (!failure.fatal) return;
+        const isAuth = AUTH_STATUSES.includes(failure.response?.code ?? 0);
+        if (failure.type === HlsClass.ErrorTypes.MEDIA_ERROR && mediaErrors++ < 2 && !isAuth) {
+          hls.recoverMediaError();
+        } else resolve();
+      });
+      this.#gone.signal.addEventListener("abort", () => resolve());
+      hls.loadSource(address);
+      hls.attachMedia(this.#video);
+    });
+  }
+
+  #playNatively(address: string): void {
+    this.#video.srcObject = null;
+    this.#video.src = address;
+    this.#video.addEventListener("loadedmetadata", () => this.#seekWanted(), { once: true });
+    void this.#video.play().catch(() => this.#playMuted());
+  }
+
+  #playMuted(): void {
+    if (this.#gone.signal.aborted || !this.#video.paused) return;
+    this.#video.muted = true;
+    void this.#video.play().catch(() => undefined);
+  }
+
+  #seekWanted(): void {
+    if (this.#wantedBehindS === null) return;
+    const behindS = this.#wantedBehindS;
+    this.#wantedBehindS = null;
+    this.seekBehind(behindS);
+  }
+
+  #range(): { startS: number; endS: number } | null {
+    const details = this.#hls?.latestLevelDetails;
+    if (details) return { startS: details.fragmentStart, endS: details.edge };
+    const { seekable } = this.#video;
+    if (seekable.length === 0) return null;
+    return { startS: seekable.start(0), endS: seekable.end(seekable.length - 1) };
+  }
+
+  /** Goes to so many seconds before the live end. */
+  seekBehind(behindS: number): void {
+    const range = this.#range();
+    if (!range) {
+      this.#wantedBehindS = behindS;
+      return;
+    }
+    const liveS = this.#hls?.liveSyncPosition ?? range.endS;
+    this.#video.currentTime = Math.max(range.startS, Math.min(liveS, range.endS - behindS));
+    this.#read();
+  }
+
+  async #measure(): Promise<void> {
+    while (!this.#gone.signal.aborted) {
+      this.#read();
+      await waitMs(MEASURE_MS, this.#gone.signal);
+    }
+  }
+
+  #read(): void {
+    const range = this.#range();
+    if (!range) return;
+    const shownAt = this.#hls?.playingDate;
+    this.state.set({
+      isPlaying: !this.#video.paused && this.#video.readyState >= 2,
+      lengthS: range.endS - range.startS,
+      behindS: Math.max(0, range.endS - this.#video.currentTime),
+      latencyS: shownAt ? Math.max(0, (Date.now() - shownAt.getTime()) / 1000) : null,
+    });
+  }
+
+  stop(): void {
+    this.#gone.abort();
+    this.#hls?.destroy();
+    this.#hls = null;
+    this.#video.removeAttribute("src");
+  }
+}

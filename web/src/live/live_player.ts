@@ -1,0 +1,236 @@
+/**
+ * The picture of a live: WebRTC first, HLS by itself where that fails, and back; HLS for who seeks
+ * back. Keeps one <video> fed; `ways.ts` decides, `whep.ts` and `hls_way.ts` bring the picture.
+ */
+import { waitMs } from "../kit/backoff";
+import type { ApiError } from "../kit/errors";
+import { Store } from "../kit/store";
+import { WhepViewer, type WatchState } from "../kit/whep";
+import { HlsWay } from "./hls_way";
+import { decideWay, type Way } from "./ways";
+
+export interface PlayerState {
+  way: Way;
+  phase: WatchState["phase"];
+  error: ApiError | null;
+  isPaused: boolean;
+  /** From the live's start to its present end; 0 while unknown. */
+  lengthS: number;
+  behindS: number;
+  latencyS: number | null;
+  /** The browser played without sound because nobody has clicked yet. */
+  needsSound: boolean;
+}
+
+export interface PlayerRequest {
+  video: HTMLVideoElement;
+  whep: string;
+  token: () => Promise<string | null>;
+  /** Where the live is played by HLS now; null when it is not. */
+  hls: () => Promise<string | null>;
+  /** How long the live has been on air, in seconds. */
+  elapsedS: () => number;
+}
+
+const LOOK_MS = 500;
+const GONE_STATUSES = new Set([403, 404, 410]);
+const LOSSES_KEPT = 10;
+
+export class LivePlayer {
+  readonly state: Store<PlayerState>;
+  readonly #request: PlayerRequest;
+  readonly #stopping = new AbortController();
+  #viewer: WhepViewer;
+  #unfollow: () => void = () => undefined;
+  #stream: MediaStream | null = null;
+  #hls: HlsWay | null = null;
+  #isOnAir = false;
+  #isBehind = false;
+  #withoutSinceMs: number | null = null;
+  #lossesMs: number[] = [];
+
+  constructor(request: PlayerRequest) {
+    this.#request = request;
+    this.state = new Store<PlayerState>({
+      way: "webrtc",
+      phase: "waiting",
+      error: null,
+      isPaused: false,
+      lengthS: 0,
+      behindS: 0,
+      latencyS: null,
+      needsSound: false,
+    });
+    this.#viewer = this.#makeViewer();
+  }
+
+  async start(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      this.#look();
+      await waitMs(LOOK_MS, this.#stopping.signal);
+    }
+  }
+
+  /** What the room says. */
+  setLive(isLive: boolean): void {
+    this.#isOnAir = isLive;
+    this.#viewer.setLive(isLive);
+    if (!isLive) this.#withoutSinceMs = null;
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    this.#unfollow();
+    this.#viewer.stop();
+    this.#hls?.stop();
+  }
+
+  /** Goes to so many seconds before the live end; 0 is live again. */
+  seekBehind(behindS: number): void {
+    if (behindS <= 0) return this.goLive();
+    this.#fallBehind();
+    if (this.#hls) this.#hls.seekBehind(behindS);
+    else this.#switch("hls", behindS);
+    this.#change({ behindS });
+  }
+
+  goLive(): void {
+    if (this.#isBehind) {
+      this.#isBehind = false;
+      this.#viewer = this.#makeViewer();
+      this.#viewer.setLive(this.#isOnAir);
+    }
+    this.#hls?.seekBehind(0);
+    void this.#request.video.play().catch(() => undefined);
+    this.#look();
+  }
+
+  /** Stopping the picture of a live means to go on from there later: HLS alone can. */
+  togglePause(): void {
+    const { video } = this.#request;
+    if (video.paused) {
+      void video.play().catch(() => undefined);
+      return;
+    }
+    this.#fallBehind();
+    if (this.#hls) video.pause();
+    else {
+      this.#switch("hls", Math.max(1, this.state.get().behindS));
+      video.addEventListener("playing", () => video.pause(), { once: true });
+    }
+  }
+
+  /** Nothing of WebRTC is shown from now on, so nothing of it is fetched. */
+  #fallBehind(): void {
+    if (this.#isBehind) return;
+    this.#isBehind = true;
+    this.#unfollow();
+    this.#viewer.stop();
+    this.#stream = null;
+  }
+
+  #makeViewer(): WhepViewer {
+    const viewer = new WhepViewer({
+      url: this.#request.whep,
+      token: this.#request.token,
+      onStream: (stream) => {
+        this.#stream = stream;
+        this.#look();
+        if (this.state.get().way === "webrtc") void this.#show(stream);
+      },
+    });
+    let wasPlaying = false;
+    this.#unfollow = viewer.state.subscribe(() => {
+      const { phase } = viewer.state.get();
+      if (wasPlaying && phase === "reconnecting") {
+        this.#lossesMs = [...this.#lossesMs, performance.now()].slice(-LOSSES_KEPT);
+      }
+      wasPlaying = phase === "playing";
+      this.#look();
+    });
+    void viewer.start();
+    return viewer;
+  }
+
+  /** Sees what there is, lets `decideWay` decide, and does it. */
+  #look(): void {
+    if (this.#stopping.signal.aborted) return;
+    const nowMs = performance.now();
+    const watched = this.#viewer.state.get();
+    const hasWebrtc = watched.phase === "playing";
+    if (hasWebrtc || !this.#isOnAir) this.#withoutSinceMs = null;
+    else this.#withoutSinceMs ??= nowMs;
+    const isGone = watched.error !== null && GONE_STATUSES.has(watched.error.status);
+    const way = decideWay({
+      nowMs,
+      way: this.state.get().way,
+      isOnAir: this.#isOnAir,
+      isBehind: this.#isBehind,
+      hasWebrtc,
+      withoutSinceMs: this.#withoutSinceMs,
+      isRefused: watched.phase === "failed" && !isGone,
+      lossesMs: this.#lossesMs,
+    });
+    if (way !== this.state.get().way) this.#switch(way, null);
+    this.#describe(watched);
+  }
+
+  #describe(watched: WatchState): void {
+    const { video } = this.#request;
+    const hls = this.#hls?.state.get();
+    if (this.state.get().way === "webrtc" || !hls) {
+      const lengthS = this.#isOnAir ? this.#request.elapsedS() : this.state.get().lengthS;
+      this.#change({ phase: watched.phase, error: watched.error, lengthS, behindS: 0, isPaused: false });
+      void this.#measureWebrtc();
+      return;
+    }
+    const phase = hls.isPlaying || (video.paused && this.#isBehind) ? "playing" : "connecting";
+    this.#change({
+      phase: this.#isOnAir || hls.lengthS > 0 ? phase : watched.phase,
+      error: null,
+      isPaused: video.paused,
+      lengthS: hls.lengthS || this.state.get().lengthS,
+      behindS: hls.lengthS ? hls.behindS : this.state.get().behindS,
+      latencyS: hls.latencyS,
+    });
+  }
+
+  #switch(way: Way, behindS: number | null): void {
+    this.#change({ way, latencyS: null });
+    if (way === "hls") {
+      this.#request.video.srcObject = null;
+      this.#hls = new HlsWay(this.#request.video, this.#request.hls);
+      void this.#hls.start(behindS);
+      return;
+    }
+    this.#hls?.stop();
+    this.#hls = null;
+    if (this.#stream) void this.#show(this.#stream);
+  }
+
+  /** Plays with sound; where the browser first wants a gesture, without. */
+  async #show(stream: MediaStream): Promise<void> {
+    const { video } = this.#request;
+    video.srcObject = stream;
+    try {
+      await video.play();
+    } catch (error) {
+      if (!(error instanceof DOMException) || error.name !== "NotAllowedError") return;
+      video.muted = true;
+      await video.play().catch(() => undefined);
+      this.#change({ needsSound: true });
+    }
+  }
+
+  async #measureWebrtc(): Promise<void> {
+    const latencyS = await this.#viewer.measureLatencyS();
+    if (this.state.get().way === "webrtc") this.#change({ latencyS });
+  }
+
+  #change(part: Partial<PlayerState>): void {
+    const before = this.state.get();
+    const after = { ...before, ...part };
+    const keys = Object.keys(after) as (keyof PlayerState)[];
+    if (keys.some((key) => before[key] !== after[key])) this.state.set(after);
+  }
+}
