@@ -65,14 +65,14 @@ class ChatStage:
     def __post_init__(self) -> None:
         self.room = self.open([], ChatState())
 
-    def open(self, history: list[Entry], chat: ChatState) -> Room:
+    def open(self, history: list[Entry], chat: ChatState, status: str = "live") -> Room:
         """Return the room as a host makes it from rows."""
         facts = RoomFacts(
             id=ROOM_ID,
             owner_id=ADA.user_id,
             epoch=uuid.UUID(int=10),
             head=history[-1].seq if history else 0,
-            status=RoomStatus.LIVE,
+            status=RoomStatus(status),
             origin=None,
             origin_gen=0,
             viewers_peak=0,

@@ -54,7 +54,7 @@ KINDS = (
 )
 CHOICES: dict[str, tuple[Any, ...]] = {
     "say": ("hi", "hm", "no", "www.x"),
-    "storage": ("ok", "ok", "ok", "no", "lost", "kept"),
+    "storage": ("ok", "ok", "ok", "no", "lost", "kept", "silent"),
     "act": tuple(MemberAct),
     "rules": RULES,
     "pass": (3.0,),
@@ -131,11 +131,13 @@ class World:
                         viewer.hear(entry)
 
     def storage(self, outcome: str) -> None:
-        """Take a batch to storage: written, refused, or nobody knows which of the two."""
+        """Take a batch to storage: written, refused, or nobody knows which, for long if silent."""
         log = self.stage.room.log
         batch = log.take_batch(3)
         if batch is None:
             return
+        if outcome == "silent":
+            self.stage.effects += log.end_waiting(StorageAway(), StorageAway())
         if outcome in ("ok", "kept"):
             self.rows += batch.entries
         if outcome == "ok":
