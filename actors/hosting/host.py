@@ -22,7 +22,7 @@ from actors.hosting.mover import Mover, MoverPorts
 from actors.hosting.ports import HostLink, HostPorts, LinkListener
 from actors.hosting.reception import Reception, ReceptionPorts
 from actors.hosting.roster import Roster, RosterPorts, Why
-from actors.hosting.supervision import FailureBook, Intensity
+from actors.hosting.supervision import FailureBook
 from actors.hosting.ticks import TickPorts, TickWriter
 from actors.link.frames import LinkPeer
 from kit.errors import AppError
@@ -31,11 +31,9 @@ from kit.logs import get_log
 log = get_log("host")
 
 TIME_EVERY_S = 0.25
-SWEEP_EVERY_S = 2.0
 ADOPT_MAX = 50
 CLOSE_FENCE_S = 1.0
 CANCEL_AGAIN_S = 1.0
-HOST_INTENSITY = Intensity(failures_max=50, within_s=60.0, pause_s=0.0)
 VITAL_TASKS = {"host-lease", "host-ticks", "host-time", "host-sweep"}
 """A host without one of these ends, and is rebuilt from storage."""
 
@@ -54,7 +52,7 @@ class Host:
         self._is_draining = False
         self.has_failed = False
         """Whether it ended because something in it kept breaking."""
-        self._failures = FailureBook(HOST_INTENSITY, ports.clock)
+        self._failures = FailureBook(ports.pace.host_intensity, ports.clock)
         self._listener: LinkListener | None = None
 
     # Life
@@ -75,7 +73,7 @@ class Host:
         for writer in self._writers.values():
             self._own(writer.run(), "host-ticks")
         self._own(self._repeat(TIME_EVERY_S, self._roster.pass_time), "host-time")
-        self._own(self._repeat(SWEEP_EVERY_S, self._sweep), "host-sweep")
+        self._own(self._repeat(ports.pace.sweep_every_s, self._sweep), "host-sweep")
         log.info("host.started", host=self.host_id, incarnation=self.incarnation)
 
     async def wait_over(self) -> None:
@@ -180,6 +178,7 @@ class Host:
                 store=ports.store,
                 host=self._host,
                 terms=CoreTerms(ports.clock, ports.make_id, settings.limits),
+                pace=ports.pace,
                 links=self._links,
                 note_work=self._note_work,
                 wait_written=self._wait_written,

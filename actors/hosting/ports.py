@@ -9,11 +9,12 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from actors.hosting.core import HostRef, Kind, Loaded, ObjectKey, TickOutcome
 from actors.hosting.entries import Batch, Entry
+from actors.hosting.supervision import HOST_INTENSITY, OBJECT_INTENSITY, Intensity
 from actors.link.frames import LinkPeer
 from kit.clock import Clock
 from kit.settings import Settings
@@ -183,6 +184,17 @@ class Transport(Protocol):
 
 
 @dataclass(frozen=True)
+class HostPace:
+    """How patient a host is; tests have less patience."""
+
+    idle_max_s: float = 60.0
+    """An object that nobody wanted for so long is put away."""
+    sweep_every_s: float = 2.0
+    object_intensity: Intensity = OBJECT_INTENSITY
+    host_intensity: Intensity = HOST_INTENSITY
+
+
+@dataclass(frozen=True)
 class HostPorts:
     """What a host uses; whoever made it opens and closes what needs it."""
 
@@ -193,6 +205,7 @@ class HostPorts:
     clock: Clock
     node: str
     make_id: Callable[[], uuid.UUID]
+    pace: HostPace = field(default_factory=HostPace)
 
 
 @dataclass(frozen=True)

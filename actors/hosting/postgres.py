@@ -29,7 +29,15 @@ TURN_WAIT_MAX_S = 5.0
 class PostgresStore:
     """The `HostStore` of the product."""
 
-    def __init__(self, database: Database, kinds: Sequence[Kind]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        kinds: Sequence[Kind],
+        history_max: int = HISTORY_MAX,
+        turn_wait_max_s: float = TURN_WAIT_MAX_S,
+    ) -> None:
+        self._history_max = history_max
+        self._turn_wait_max_s = turn_wait_max_s
         self._database = database
         self._kinds = index_kinds(kinds)
         self._lanes = {
@@ -116,7 +124,8 @@ class PostgresStore:
     async def load(self, key: ObjectKey, host: HostRef) -> Loaded | None:
         """Return the object's rows; None when `host` does not own it."""
         async with self._connection(key.kind) as connection:
-            return await self._kinds[key.kind].store.load(connection, host, key.id, HISTORY_MAX)
+            load = self._kinds[key.kind].store.load
+            return await load(connection, host, key.id, self._history_max)
 
     async def write(
         self, kind: str, host: HostRef, batches: Mapping[uuid.UUID, Batch]
@@ -149,7 +158,7 @@ class PostgresStore:
             yield
             return
         try:
-            async with asyncio.timeout(TURN_WAIT_MAX_S):
+            async with asyncio.timeout(self._turn_wait_max_s):
                 await lane.acquire()
         except TimeoutError as error:
             raise DatabaseBusy(retry_after_s=1) from error

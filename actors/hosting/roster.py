@@ -29,8 +29,8 @@ from actors.hosting.effects import (
 )
 from actors.hosting.hosted import Hosted, deny, send_to
 from actors.hosting.messages import Gone, ObjectFacts
-from actors.hosting.ports import HostLink, HostStore
-from actors.hosting.supervision import FailureBook, Guard, Intensity, ObjectFailing
+from actors.hosting.ports import HostLink, HostPace, HostStore
+from actors.hosting.supervision import FailureBook, Guard, ObjectFailing
 from actors.hosting.timetable import Timetable
 from kit.errors import AppError, Unavailable
 from kit.logs import get_log
@@ -39,12 +39,10 @@ from storage.placements import Placement
 
 log = get_log("host")
 
-IDLE_MAX_S = 60.0
 OBJECTS_MAX = 50_000
 DUE_PER_ROUND_MAX = 2_000
 DOUBT_S = 30.0
 """For how long a statement whose sender gave up may still be executed."""
-OBJECT_INTENSITY = Intensity(failures_max=5, within_s=60.0, pause_s=30.0)
 
 
 class Why(enum.StrEnum):
@@ -71,6 +69,7 @@ class RosterPorts:
     store: HostStore
     host: HostRef
     terms: CoreTerms
+    pace: HostPace
     links: Mapping[str, HostLink]
     """Open links by name; the host changes it."""
     note_work: Callable[[ObjectKey], None]
@@ -96,7 +95,7 @@ class Roster:
         self._doubtful: dict[ObjectKey, float] = {}
         """Objects that a late statement may still give up or move, and until when."""
         self._timetable = Timetable()
-        self._failures = FailureBook(OBJECT_INTENSITY, self._clock)
+        self._failures = FailureBook(ports.pace.object_intensity, self._clock)
         self.is_closed = False
         """Nothing is activated any more."""
 
@@ -277,7 +276,7 @@ class Roster:
             due_s = hosted.core.due_s
             if due_s is not None and due_s <= now_s and not self.act(key, _pass_time):
                 continue
-            if not hosted.followers and hosted.touched_s + IDLE_MAX_S <= now_s:
+            if not hosted.followers and hosted.touched_s + self._ports.pace.idle_max_s <= now_s:
                 if hosted.core.is_idle:
                     self.give_up(hosted)
                     continue
@@ -295,7 +294,7 @@ class Roster:
     def _schedule(self, hosted: Hosted) -> None:
         due_s = hosted.core.due_s
         if not hosted.followers:
-            idle_s = hosted.touched_s + IDLE_MAX_S
+            idle_s = hosted.touched_s + self._ports.pace.idle_max_s
             due_s = idle_s if due_s is None else min(due_s, idle_s)
         self._timetable.set_due(hosted.key, due_s)
 

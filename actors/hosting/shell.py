@@ -13,7 +13,7 @@ from typing import Any
 
 from actors.hosting.core import Core, HostView, Kind
 from actors.hosting.host import Host
-from actors.hosting.ports import HostPorts
+from actors.hosting.ports import HostPace, HostPorts
 from actors.hosting.postgres import PostgresStore
 from actors.hosting.supervision import FailureBook, Intensity
 from actors.link.transport import LinkTransport
@@ -43,7 +43,9 @@ class HostShell:
         kinds: Sequence[Kind],
         settings: Settings | None = None,
         end_process: Callable[[int], object] = os._exit,
+        pace: HostPace | None = None,
     ) -> None:
+        self._pace = pace or HostPace()
         self._end_process = end_process
         self._host_id = host_id
         self._kinds = tuple(kinds)
@@ -120,6 +122,7 @@ class HostShell:
             clock=SystemClock(),
             node=settings.node_name,
             make_id=make_id,
+            pace=self._pace,
         )
         host = Host(self._host_id, ports)
         try:

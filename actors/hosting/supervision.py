@@ -31,6 +31,11 @@ class Intensity:
     pause_s: float
 
 
+OBJECT_INTENSITY = Intensity(failures_max=5, within_s=60.0, pause_s=30.0)
+HOST_INTENSITY = Intensity(failures_max=50, within_s=60.0, pause_s=0.0)
+"""Of one incarnation: when so many objects break, its memory is what is broken."""
+
+
 class FailureBook:
     """Failures by whatever fails."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -91,6 +91,16 @@ class RoomFacts:
 
 
 @dataclass(frozen=True)
+class Patience:
+    """How long a room waits for its publisher."""
+
+    interrupted_max_s: float = 60.0
+    """To come back, before the broadcast ends."""
+    origin_grace_s: float = 5.0
+    """After activation: an edge that still holds the publisher reports within this time."""
+
+
+@dataclass(frozen=True)
 class RoomTerms:
     """What the rules take from outside: limits, time and ids."""
 
@@ -104,6 +114,7 @@ class RoomTerms:
     moderation_default: str = "hold"
     """What a line gets when the port does not answer in time: allow, hold or refuse."""
     has_subscriptions: bool = False
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True)

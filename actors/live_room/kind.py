@@ -14,6 +14,7 @@ from actors.live_room.chat_state import ChatState, StoredRoom, read_held
 from actors.live_room.counts import run_count_board
 from actors.live_room.entries import (
     Change,
+    Patience,
     RoomStatus,
     RoomTerms,
     Speaker,
@@ -56,6 +57,7 @@ from storage.rooms import (
 )
 
 READ_MAX = 1000
+PATIENCE = Patience()
 
 
 async def load_room(
@@ -104,7 +106,13 @@ def read_row(row: MemberRow) -> Member:
     )
 
 
-def make_room(loaded: Loaded, terms: CoreTerms, *, is_moderated: bool = False) -> Room:
+def make_room(
+    loaded: Loaded,
+    terms: CoreTerms,
+    *,
+    is_moderated: bool = False,
+    patience: Patience = PATIENCE,
+) -> Room:
     """Build the room from what was loaded."""
     limits = terms.limits
     rules = RoomTerms(
@@ -115,6 +123,7 @@ def make_room(loaded: Loaded, terms: CoreTerms, *, is_moderated: bool = False) -
         is_moderated=is_moderated,
         moderation_timeout_s=limits.chat_moderation_timeout_s,
         moderation_default=limits.chat_moderation_default,
+        patience=patience,
     )
     return Room(loaded.facts, loaded.history, rules, loaded.facts.chat.copy())
 

@@ -26,9 +26,6 @@ from actors.live_room.talk import TALK_COMMANDS, Talk
 from actors.live_room.viewers import Viewers
 from kit.events import EventName
 
-INTERRUPTED_MAX_S = 60.0
-ORIGIN_GRACE_S = 5.0
-"""After activation: an edge that still holds the publisher reports within this time."""
 COUNT_EVERY_S = 1.0
 
 
@@ -57,9 +54,10 @@ class Room:
         self._shown: tuple[dict[str, int], int] | None = None
         self._count_due_s = 0.0
         now_s = terms.clock.monotonic_s()
-        self._interrupt_due_s = now_s + ORIGIN_GRACE_S if self.status == RoomStatus.LIVE else None
+        grace_s, interrupted_max_s = terms.patience.origin_grace_s, terms.patience.interrupted_max_s
+        self._interrupt_due_s = now_s + grace_s if self.status == RoomStatus.LIVE else None
         self._end_due_s = (
-            now_s + INTERRUPTED_MAX_S if self.status == RoomStatus.INTERRUPTED else None
+            now_s + interrupted_max_s if self.status == RoomStatus.INTERRUPTED else None
         )
 
     # What can be asked
@@ -158,7 +156,8 @@ class Room:
         self._viewers.forget(link)
         if self._origin is not None and self._origin.link == link:
             self._origin = None
-            self._interrupt_due_s = self._terms.clock.monotonic_s() + ORIGIN_GRACE_S
+            now_s = self._terms.clock.monotonic_s()
+            self._interrupt_due_s = now_s + self._terms.patience.origin_grace_s
         return []
 
     def end(self, reason: str, requester: Requester | None = None) -> list[Effect]:
@@ -215,7 +214,8 @@ class Room:
         return self.talk.take_stored(self.log, entry)
 
     def _interrupt(self, reason: str) -> None:
-        self._end_due_s = self._terms.clock.monotonic_s() + INTERRUPTED_MAX_S
+        now_s = self._terms.clock.monotonic_s()
+        self._end_due_s = now_s + self._terms.patience.interrupted_max_s
         self._plan(RoomStatus.INTERRUPTED, reason)
 
     def _plan(

@@ -10,7 +10,14 @@ from actors.hosting.core import CoreTerms, HostRef, Kind, KindStore, Loaded, Tic
 from actors.hosting.entries import Batch, Entry, Known, Repeats
 from actors.hosting.messages import API, EDGE
 from actors.user_session.messages import ActivityReport, Deliver, SocketsReport
-from actors.user_session.session import NOTICE_KIND, SessionFacts, SessionTerms, UserSession
+from actors.user_session.session import (
+    AWAY_AFTER_S,
+    NOTICE_KIND,
+    OFFLINE_AFTER_S,
+    SessionFacts,
+    SessionTerms,
+    UserSession,
+)
 from kit.clock import format_time
 from storage.database import Connection
 from storage.placements import USER
@@ -37,9 +44,16 @@ async def load_session(
     return Loaded(facts, history, channel.placement)
 
 
-def make_session(loaded: Loaded, terms: CoreTerms) -> UserSession:
+def make_session(
+    loaded: Loaded,
+    terms: CoreTerms,
+    *,
+    offline_after_s: float = OFFLINE_AFTER_S,
+    away_after_s: float = AWAY_AFTER_S,
+) -> UserSession:
     """Build the session from what was loaded."""
-    return UserSession(loaded.facts, loaded.history, SessionTerms(terms.clock, terms.make_id))
+    rules = SessionTerms(terms.clock, terms.make_id, offline_after_s, away_after_s)
+    return UserSession(loaded.facts, loaded.history, rules)
 
 
 async def write_sessions(

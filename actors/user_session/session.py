@@ -58,6 +58,8 @@ class SessionTerms:
 
     clock: Clock
     make_id: Callable[[], uuid.UUID]
+    offline_after_s: float = OFFLINE_AFTER_S
+    away_after_s: float = AWAY_AFTER_S
 
 
 class UserSession:
@@ -72,7 +74,7 @@ class UserSession:
         self._presence: Presence | None = None
         """None: edges may not have reported yet, so nobody is said to be offline."""
         self._active_at_s = terms.clock.monotonic_s()
-        self._offline_due_s: float | None = self._active_at_s + OFFLINE_AFTER_S
+        self._offline_due_s: float | None = self._active_at_s + terms.offline_after_s
 
     # What can be asked
 
@@ -92,7 +94,7 @@ class UserSession:
         if self._offline_due_s is not None:
             return self._offline_due_s
         if self._presence is Presence.ONLINE:
-            return self._active_at_s + AWAY_AFTER_S
+            return self._active_at_s + self._terms.away_after_s
         return None
 
     @property
@@ -170,11 +172,11 @@ class UserSession:
         if self._sockets:
             self._offline_due_s = None
             is_attended = any(report.is_attended for report in self._sockets.values())
-            is_away = not is_attended or now_s - self._active_at_s >= AWAY_AFTER_S
+            is_away = not is_attended or now_s - self._active_at_s >= self._terms.away_after_s
             self._presence = Presence.AWAY if is_away else Presence.ONLINE
         elif self._offline_due_s is None:
             if self._presence is not Presence.OFFLINE:
-                self._offline_due_s = now_s + OFFLINE_AFTER_S
+                self._offline_due_s = now_s + self._terms.offline_after_s
         elif now_s >= self._offline_due_s:
             self._offline_due_s = None
             self._presence = Presence.OFFLINE

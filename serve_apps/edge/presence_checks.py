@@ -27,7 +27,14 @@ Recheck = Callable[[Iterable[Follower], ChannelName], None]
 class PresenceChecks:
     """The loop; `recheck` lets those of some sockets go that may not follow a channel."""
 
-    def __init__(self, users: UserMirrors, audience: Audience, recheck: Recheck) -> None:
+    def __init__(
+        self,
+        users: UserMirrors,
+        audience: Audience,
+        recheck: Recheck,
+        every_s: float = CHECK_EVERY_S,
+    ) -> None:
+        self._every_s = every_s
         self._users = users
         self._audience = audience
         self._recheck = recheck
@@ -35,7 +42,7 @@ class PresenceChecks:
     async def run(self) -> None:
         """Check now and then until cancelled."""
         while True:
-            await asyncio.sleep(CHECK_EVERY_S)
+            await asyncio.sleep(self._every_s)
             try:
                 await self._check()
             except Unavailable as error:

@@ -11,7 +11,7 @@ import os
 import random
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -50,7 +50,7 @@ from serve_apps.edge.liveness import EdgeVitals, Heartbeat, LoopWatch
 from serve_apps.edge.logins import LoginPorts, Logins
 from serve_apps.edge.media_sessions import MediaSessions
 from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
-from serve_apps.edge.presence_checks import PresenceChecks
+from serve_apps.edge.presence_checks import CHECK_EVERY_S, PresenceChecks
 from serve_apps.edge.room_mirrors import RoomMirror, RoomMirrors
 from serve_apps.edge.segment_writer import WriterPorts
 from serve_apps.edge.socket_echo import echo_frames
@@ -59,7 +59,7 @@ from serve_apps.edge.socket_words import ChannelKind, ChannelName
 from serve_apps.edge.subscriptions import TalkPorts
 from serve_apps.edge.upload_writer import FinishUpload, UploadPorts
 from serve_apps.edge.uploads import add_upload_routes
-from serve_apps.edge.user_mirrors import UserMirror, UserMirrors
+from serve_apps.edge.user_mirrors import ACTIVITY_EVERY_S, UserMirror, UserMirrors
 from serve_apps.edge.whip import WhipPorts, add_whip_routes
 from storage.cache import Cache
 from storage.database import Database
@@ -84,6 +84,14 @@ class UploadRules:
 
 
 @dataclass(frozen=True)
+class EdgePace:
+    """How often an edge looks after people; tests have less patience."""
+
+    presence_check_every_s: float = CHECK_EVERY_S
+    activity_every_s: float = ACTIVITY_EVERY_S
+
+
+@dataclass(frozen=True)
 class EdgePorts:
     """Everything outside that an edge uses; whoever made it opens and closes it."""
 
@@ -96,6 +104,7 @@ class EdgePorts:
     uploads: UploadRules
     watch_packets: Callable[..., None] | None = None
     """Tests compare what came in with what went out."""
+    pace: EdgePace = field(default_factory=EdgePace)
 
 
 class EdgeServer:
@@ -229,7 +238,10 @@ class EdgeServer:
         )
         hosts, client, people = self._hosts, RoomClient(self._hosts), UserClient(self._hosts)
         self._rooms = RoomMirrors(ROOM, hosts, lambda key: RoomMirror(key, hosts, client))
-        self._users = UserMirrors(USER, hosts, lambda key: UserMirror(key, hosts, people))
+        pace = ports.pace
+        self._users = UserMirrors(
+            USER, hosts, lambda key: UserMirror(key, hosts, people, pace.activity_every_s)
+        )
         listener.use({ROOM: self._rooms, USER: self._users})
         options = SfuOptions(
             port=self._address.udp_port,
@@ -259,7 +271,12 @@ class EdgeServer:
         talk = TalkPorts(logins, self._audience, self._rooms, self._users, client, self._ephemeral)
         self._sockets = SocketServer(settings, ports.clock, talk, lambda: self._watch.is_breathless)
         self._events = EventServer(self._sockets, talk)
-        self._presence = PresenceChecks(self._users, self._audience, self._sockets.recheck)
+        self._compose_checks()
+
+    def _compose_checks(self) -> None:
+        """Have those let go who may not follow something any more, or whose login ended."""
+        every_s = self._ports.pace.presence_check_every_s
+        self._presence = PresenceChecks(self._users, self._audience, self._sockets.recheck, every_s)
         self._revocations.on_revoked(self._sockets.end_session)
         self._revocations.on_revoked(self._sessions.end_login)
         self._access.on_changed(self._sockets.recheck_channel)

@@ -28,8 +28,15 @@ class UserMirror(ChannelMirror):
     OPEN_TIMEOUT_S = 30.0
     """Nobody is held up meanwhile, and to ask again earlier would be to begin anew."""
 
-    def __init__(self, key: ObjectKey, history: History, client: UserClient) -> None:
+    def __init__(
+        self,
+        key: ObjectKey,
+        history: History,
+        client: UserClient,
+        activity_every_s: float = ACTIVITY_EVERY_S,
+    ) -> None:
         super().__init__(key, history)
+        self._activity_every_s = activity_every_s
         self.presence_channel = f"{PRESENCE}:{key.id}"
         self._client = client
         self._logins: Counter[str] = Counter()
@@ -57,7 +64,7 @@ class UserMirror(ChannelMirror):
 
     def note_activity(self, now_s: float) -> None:
         """The person did something; the host hears of it now and then."""
-        if now_s - self._active_at_s >= ACTIVITY_EVERY_S:
+        if now_s - self._active_at_s >= self._activity_every_s:
             self._active_at_s = now_s
             self._client.report_activity(self.key.id)
 

@@ -1,4 +1,4 @@
-"""The tests obey their own rules: one category per file, unit tests without sockets or sleeping."""
+"""The tests obey their own rules: one category per file, no socket in a unit test, and more."""
 
 import ast
 import re
@@ -35,7 +35,14 @@ def faults(source: str) -> list[str]:
             ]
         if isinstance(node, ast.Attribute) and ast.unparse(node) == "pytest.mark.xfail":
             wrong.append("xfail accepts two outcomes")
+        if isinstance(node, ast.Call) and patches_by_name(node):
+            wrong.append("patches by a dotted name: take it as an argument")
     return wrong
+
+
+def patches_by_name(call: ast.Call) -> bool:
+    is_patch = ast.unparse(call.func).endswith("monkeypatch.setattr")
+    return is_patch and isinstance(call.args[0], ast.Constant | ast.JoinedStr)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -49,6 +56,10 @@ def test_file_obeys(path: Path):
         ("import pytest\n", "one category"),
         ("pytestmark = pytest.mark.unit\nimport socket\n", "imports socket"),
         ("pytestmark = pytest.mark.db\n@pytest.mark.xfail\ndef test_a(): ...\n", "two outcomes"),
+        (
+            "pytestmark = pytest.mark.db\nmonkeypatch.setattr('actors.hosting.host.X', 1)\n",
+            "by a dotted name",
+        ),
     ],
 )
 def test_rules_see(source: str, words: str):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import uuid
 
-import httpx
 import pytest
 
 from kit.events import EventName
 from kit.ids import make_id
 from serve_apps.http.state import ApiPorts
+from serve_apps.live.jobs import TOLD_AT_ONCE
 from storage.events import append_event
 from tests.actors.user_session.people import HeardPeople
-from tests.serve_apps.api_client import Person, deliver_all, register, register_all_listeners
-from tests.storage.live_rows import create_room_row
+from tests.serve_apps.api_client import Person, deliver_all, register_all_listeners
+from tests.storage.live_rows import create_room_row, create_user_row
 
 pytestmark = pytest.mark.db
 
@@ -69,19 +69,21 @@ async def test_an_author_is_told_of_likes_and_comments_by_others(
 
 
 async def test_followers_are_told_that_a_live_began_and_nobody_else(
-    client: httpx.AsyncClient, ada: Person, bob: Person, ports: ApiPorts, people: HeardPeople,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr("serve_apps.live.jobs.TOLD_AT_ONCE", 2)
-    fans = [await register(client, f"fan_{number}") for number in range(5)]
-    for fan in fans:
-        await fan.post("/v1/users/ada/follow")
-    await deliver_all(ports, people)
-    people.notices.clear()
+    ada: Person, bob: Person, ports: ApiPorts, people: HeardPeople
+) -> None:
+    async with ports.database.transaction() as connection:
+        fans = [
+            await create_user_row(connection, f"fan_{number}") for number in range(TOLD_AT_ONCE + 1)
+        ]
+        await connection.execute(
+            "INSERT INTO follows (follower_id, followee_id) SELECT unnest($1::uuid[]), $2",
+            fans,
+            uuid.UUID(ada.id),
+        )
     live_id = await start_live(ports, ada)
     await deliver_all(ports, people)
     for fan in fans:
-        ((kind, data),) = people.notices[uuid.UUID(fan.id)]
+        ((kind, data),) = people.notices[fan]
         assert (kind, data["live_id"], data["user"]["username"]) == ("live", str(live_id), "ada")
     assert people.kinds(bob.id) == people.kinds(ada.id) == []
 

@@ -20,8 +20,9 @@ import msgspec
 from actors.hosting.client import HostClient
 from actors.hosting.core import HostView, Kind, ObjectKey
 from actors.hosting.host import Host
+from actors.hosting.log import HISTORY_MAX
 from actors.hosting.messages import EDGE, EntryLine, Opened
-from actors.hosting.ports import ClientPorts, HostPorts
+from actors.hosting.ports import ClientPorts, HostPace, HostPorts
 from actors.hosting.postgres import PostgresStore
 from actors.link.frames import LinkPeer
 from actors.link.transport import LinkTransport
@@ -75,7 +76,11 @@ class Heard:
 
 @contextlib.asynccontextmanager
 async def run_host(
-    settings: Settings, host_id: str = "host-0", kinds: tuple[Kind, ...] | None = None
+    settings: Settings,
+    host_id: str = "host-0",
+    kinds: tuple[Kind, ...] | None = None,
+    pace: HostPace | None = None,
+    history_max: int = HISTORY_MAX,
 ) -> AsyncIterator[Host]:
     """Run one incarnation of a host in this process, with the kinds of the product or others."""
     kinds = kinds or make_kinds(settings)
@@ -88,11 +93,12 @@ async def run_host(
         HostPorts(
             settings=settings,
             kinds=kinds,
-            store=PostgresStore(database, kinds),
+            store=PostgresStore(database, kinds, history_max),
             transport=LinkTransport.within(settings),
             clock=SystemClock(),
             node=NODE,
             make_id=make_id,
+            pace=pace or HostPace(),
         ),
     )
     await host.start()
@@ -111,21 +117,29 @@ async def run_host(
 
 @contextlib.asynccontextmanager
 async def run_client(
-    settings: Settings, heard: Heard | None = None, name: str = "edge-0", role: str = EDGE
+    settings: Settings,
+    heard: Heard | None = None,
+    name: str = "edge-0",
+    role: str = EDGE,
+    node: str = NODE,
 ) -> AsyncIterator[RoomClient]:
     """Run a client of rooms as an edge or the API has it."""
-    async with run_host_client(settings, heard, name, role) as hosts:
+    async with run_host_client(settings, heard, name, role, node) as hosts:
         yield RoomClient(hosts)
 
 
 @contextlib.asynccontextmanager
 async def run_host_client(
-    settings: Settings, heard: Heard | None = None, name: str = "edge-0", role: str = EDGE
+    settings: Settings,
+    heard: Heard | None = None,
+    name: str = "edge-0",
+    role: str = EDGE,
+    node: str = NODE,
 ) -> AsyncIterator[HostClient]:
     """Run a client of hosts as an edge or the API has it."""
     database = Database(settings.database.url, PoolOptions(size=2, name=name))
     await database.open()
-    hosts = HostClient(LinkPeer(role, name, 1), make_client_ports(settings, database), heard)
+    hosts = HostClient(LinkPeer(role, name, 1), make_client_ports(settings, database, node), heard)
     try:
         yield hosts
     finally:
@@ -133,13 +147,13 @@ async def run_host_client(
         await database.close()
 
 
-def make_client_ports(settings: Settings, database: Database) -> ClientPorts:
+def make_client_ports(settings: Settings, database: Database, node: str = NODE) -> ClientPorts:
     return ClientPorts(
         kinds=KINDS,
         store=PostgresStore(database, KINDS),
         transport=LinkTransport.within(settings),
         clock=SystemClock(),
-        node=NODE,
+        node=node,
         jitter=random.Random(1),
     )
 

@@ -13,6 +13,7 @@ import pytest
 from actors.hosting.core import CoreTerms, Loaded
 from actors.hosting.effects import Effect, Requester
 from actors.hosting.followed import RequestFailed
+from actors.hosting.ports import HostPace
 from actors.hosting.shell import BROKEN_EXIT, HostShell
 from actors.hosting.supervision import Intensity
 from actors.live_room.client import RoomClient
@@ -116,10 +117,10 @@ async def test_what_a_broken_object_had_accepted_is_asked_again_and_stored_once(
 
 
 async def test_what_breaks_too_often_is_refused_for_a_while_and_then_tried_again(
-    settings: Settings, cast: Cast, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, cast: Cast
 ) -> None:
-    monkeypatch.setattr("actors.hosting.roster.OBJECT_INTENSITY", Intensity(1, 60.0, 1.0))
-    async with run_host(settings, kinds=KINDS) as host, run_client(settings) as client:
+    pace = HostPace(object_intensity=Intensity(1, 60.0, 1.0))
+    async with run_host(settings, kinds=KINDS, pace=pace) as host, run_client(settings) as client:
         await cast.break_room(client)
         await cast.break_room(client)
         with pytest.raises(RequestFailed) as refused:
@@ -153,15 +154,14 @@ async def test_lines_for_a_room_that_does_not_open_are_refused_at_once(
 
 
 async def test_a_process_in_which_incarnations_keep_breaking_ends(
-    settings: Settings, cast: Cast, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, cast: Cast
 ) -> None:
-    monkeypatch.setattr("actors.hosting.host.HOST_INTENSITY", Intensity(1, 60.0, 0.0))
-    monkeypatch.setattr("tests.actors.hosting.stage.NODE", platform.node())
     exits: list[int] = []
-    shell = HostShell("host-0", KINDS, settings, end_process=exits.append)
+    pace = HostPace(host_intensity=Intensity(1, 60.0, 0.0))
+    shell = HostShell("host-0", KINDS, settings, end_process=exits.append, pace=pace)
     await shell.start()
     incarnations = {shell.describe()["incarnation"]}
-    async with run_client(settings) as client:
+    async with run_client(settings, node=platform.node()) as client:
         while not exits:
             await cast.break_room(client)
             incarnations.add(shell.describe().get("incarnation"))

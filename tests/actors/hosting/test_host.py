@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from actors.hosting.followed import RequestFailed
 from actors.hosting.messages import API, Stored
+from actors.hosting.ports import HostPace
 from actors.live_room.client import RoomClient
+from actors.live_room.entries import Patience
+from actors.live_room.kind import ROOM_KIND, make_room
 from actors.live_room.messages import PublisherUp, ViewersReport, Way
 from kit.settings import LimitSettings, Settings
 from storage.database import Database
@@ -80,14 +84,13 @@ async def test_a_line_is_stored_then_acknowledged_and_reaches_every_edge_in_orde
 
 
 async def test_a_repeat_is_recognised_by_the_next_owner_even_beyond_its_memory(
-    settings: Settings, database: Database, cast: Cast, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database: Database, cast: Cast
 ) -> None:
-    monkeypatch.setattr("actors.hosting.postgres.HISTORY_MAX", 2)
     async with run_client(settings, Heard()) as client:
         async with run_host(settings, "host-0"):
             client.open_room(cast.room_id)
             answers = [await cast.say(client, f"c{n}") for n in range(5)]
-        async with run_host(settings, "host-1"):
+        async with run_host(settings, "host-1", history_max=2):
             again = await cast.say(client, "c0")
             fresh = await cast.say(client, "c9")
     assert again.entry_id == answers[0].entry_id
@@ -274,16 +277,13 @@ async def test_ending_a_room_that_nobody_follows_wakes_it_for_that(
         assert await connection.fetchval("SELECT status FROM lives") == "ended"
 
 
-async def test_older_entries_come_from_storage(
-    settings: Settings, cast: Cast, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_older_entries_come_from_storage(settings: Settings, cast: Cast) -> None:
     async with run_client(settings, Heard()) as client:
         async with run_host(settings, "host-0"):
             client.open_room(cast.room_id)
             for n in range(6):
                 await cast.say(client, f"c{n}")
-        monkeypatch.setattr("actors.hosting.postgres.HISTORY_MAX", 2)
-        async with run_host(settings, "host-1"):
+        async with run_host(settings, "host-1", history_max=2):
             await cast.say(client, "c6")
             page = await client.read_history(cast.room_id, 1, 3)
             assert [entry.seq for entry in page] == [2, 3, 4]
@@ -292,16 +292,16 @@ async def test_older_entries_come_from_storage(
 
 
 async def test_a_dead_hosts_room_on_air_that_nobody_follows_is_ended_by_another(
-    settings: Settings, database: Database, cast: Cast, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database: Database, cast: Cast
 ) -> None:
-    monkeypatch.setattr("actors.hosting.host.SWEEP_EVERY_S", 0.1)
-    monkeypatch.setattr("actors.live_room.room.ORIGIN_GRACE_S", 0.1)
-    monkeypatch.setattr("actors.live_room.room.INTERRUPTED_MAX_S", 0.3)
+    impatient = partial(make_room, patience=Patience(interrupted_max_s=0.3, origin_grace_s=0.1))
+    kinds = (replace(ROOM_KIND, make_core=impatient),)
+    pace = HostPace(sweep_every_s=0.1)
     async with run_host(settings, "host-0"), run_client(settings, Heard()) as client:
         client.open_room(cast.room_id)
         client.report_publisher(cast.room_id, PublisherUp("s1", {"edge": "http://e"}))
         await wait_for_status(database, "live")
-    async with run_host(settings, "host-1"):
+    async with run_host(settings, "host-1", kinds, pace):
         await wait_for_status(database, "ended")
 
 

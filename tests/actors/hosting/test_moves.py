@@ -13,6 +13,7 @@ from actors.hosting.client import HostClient
 from actors.hosting.core import ObjectKey
 from actors.hosting.followed import RequestFailed
 from actors.hosting.messages import API, ObjectFacts
+from actors.hosting.ports import HostPace
 from actors.hosting.postgres import PostgresStore
 from actors.link.frames import LinkPeer
 from actors.live_room.client import RoomClient
@@ -249,11 +250,11 @@ async def test_a_host_tells_an_operator_what_it_runs_a_page_at_a_time(
 
 
 async def test_what_nobody_wants_any_more_is_given_up_and_comes_back_when_asked(
-    settings: Settings, database: Database, user_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database: Database, user_id: uuid.UUID
 ) -> None:
-    monkeypatch.setattr("actors.hosting.roster.IDLE_MAX_S", 0.5)
+    pace = HostPace(idle_max_s=0.5)
     room_ids = await make_rooms(database, user_id, 4)
-    async with run_host(settings) as host, run_client(settings, Heard()) as client:
+    async with run_host(settings, pace=pace) as host, run_client(settings, Heard()) as client:
         client.open_room(room_ids[0])
         for room_id in room_ids:
             assert await say(client, room_id, user_id, "before") == 1

@@ -40,10 +40,12 @@ class SlowDatabase:
         await self.answer.wait()
 
 
-def make_store(database: SlowDatabase, connections_max: int | None = 1) -> PostgresStore:
+def make_store(
+    database: SlowDatabase, connections_max: int | None = 1, turn_wait_max_s: float = 60.0
+) -> PostgresStore:
     store = dataclasses.replace(USER_KIND.store, connections_max=connections_max)
     kinds = (ROOM_KIND, dataclasses.replace(USER_KIND, store=store))
-    return PostgresStore(cast(Database, database), kinds)
+    return PostgresStore(cast(Database, database), kinds, turn_wait_max_s=turn_wait_max_s)
 
 
 def find(store: PostgresStore, kind: str) -> asyncio.Task[Any]:
@@ -70,12 +72,9 @@ async def test_a_kind_holds_no_more_connections_than_it_may(
     assert database.lent == 0
 
 
-async def test_who_waits_too_long_for_a_turn_is_told_to_come_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("actors.hosting.postgres.TURN_WAIT_MAX_S", 0.0)
+async def test_who_waits_too_long_for_a_turn_is_told_to_come_back() -> None:
     database = SlowDatabase()
-    store = make_store(database)
+    store = make_store(database, turn_wait_max_s=0.0)
     first, second = find(store, USER), find(store, USER)
     with pytest.raises(DatabaseBusy):
         await second

@@ -23,6 +23,7 @@ from actors.hosting.log import MAILBOX_MAX
 from actors.live_room.entries import (
     ChatTooFast,
     Origin,
+    Patience,
     RoomEnded,
     RoomFacts,
     RoomStatus,
@@ -30,7 +31,7 @@ from actors.live_room.entries import (
     Speaker,
 )
 from actors.live_room.messages import ChatSend, SessionEnd, ViewersReport, Way
-from actors.live_room.room import INTERRUPTED_MAX_S, ORIGIN_GRACE_S, Room
+from actors.live_room.room import Room
 from kit.clock import ManualClock
 from kit.errors import AppError
 
@@ -39,6 +40,7 @@ pytestmark = pytest.mark.unit
 EDGE = "edge/edge-0/1"
 ADA = Speaker(uuid.UUID(int=1), "ada", "Ada")
 BOB = Speaker(uuid.UUID(int=2), "bob", "Bob")
+PATIENCE = Patience()
 ORIGIN = Origin(EDGE, "s1", {"edge": "http://edge"})
 
 
@@ -146,7 +148,7 @@ def test_a_publisher_that_stays_away_for_a_minute_ends_the_broadcast(clock: Manu
     room.connect_publisher(ORIGIN)
     room.lose_publisher(EDGE, "s1", "timeout")
     store(room)
-    clock.advance(INTERRUPTED_MAX_S - 1)
+    clock.advance(PATIENCE.interrupted_max_s - 1)
     room.pass_time()
     assert not room.log.has_work
     clock.advance(2)
@@ -170,13 +172,13 @@ def test_an_edge_that_comes_back_in_time_interrupts_nothing(clock: ManualClock) 
     room.connect_publisher(ORIGIN)
     store(room)
     room.forget_link(EDGE)
-    clock.advance(ORIGIN_GRACE_S - 1)
+    clock.advance(PATIENCE.origin_grace_s - 1)
     room.connect_publisher(ORIGIN)
     clock.advance(60)
     room.pass_time()
     assert not room.log.has_work
     room.forget_link(EDGE)
-    clock.advance(ORIGIN_GRACE_S)
+    clock.advance(PATIENCE.origin_grace_s)
     room.pass_time()
     assert statuses(store(room)) == ["interrupted"]
 
@@ -185,7 +187,7 @@ def test_a_live_room_without_its_publisher_after_activation_is_interrupted(
     clock: ManualClock,
 ) -> None:
     room = make_room(clock, RoomStatus.LIVE)
-    clock.advance(ORIGIN_GRACE_S)
+    clock.advance(PATIENCE.origin_grace_s)
     room.pass_time()
     assert statuses(store(room)) == ["interrupted"]
 

@@ -17,7 +17,7 @@ from kit.clock import SystemClock
 from kit.settings import EdgeSettings, LimitSettings, Settings
 from serve_apps.access.identity import Identity
 from serve_apps.access.tokens import issue_access_token
-from serve_apps.edge.server import EdgePorts, EdgeServer, UploadRules
+from serve_apps.edge.server import EdgePace, EdgePorts, EdgeServer, UploadRules
 from serve_apps.edge.socket_answers import check_frame
 from storage.cache import Cache
 from storage.database import Connection, Database, PoolOptions
@@ -62,6 +62,7 @@ async def run_edge(
     objects: ObjectStore,
     slot: int = 0,
     database_type: type[Database] = Database,
+    pace: EdgePace | None = None,
 ) -> AsyncIterator[EdgeServer]:
     """Run an edge in this process."""
     database = database_type(settings.database.url, PoolOptions(size=2, name="edge"))
@@ -69,7 +70,9 @@ async def run_edge(
     await database.open()
     await cache.open()
     rules = UploadRules(ignore_upload, ignore_upload)
-    ports = EdgePorts(settings, database, cache, objects, SystemClock(), NODE, rules)
+    ports = EdgePorts(
+        settings, database, cache, objects, SystemClock(), NODE, rules, pace=pace or EdgePace()
+    )
     edge = EdgeServer(slot, ports)
     await edge.start()
     try:

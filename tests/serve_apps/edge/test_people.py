@@ -6,17 +6,20 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from actors.hosting.messages import API
+from actors.live_room.kind import ROOM_KIND
 from actors.user_session.client import UserClient
+from actors.user_session.kind import USER_KIND, make_session
 from kit.ids import make_id
 from kit.settings import Settings
-from serve_apps.edge.server import EdgeServer
+from serve_apps.edge.server import EdgePace, EdgeServer
 from storage.cache import Cache
 from storage.database import Database
 from storage.objects import ObjectStore
@@ -35,7 +38,6 @@ from tests.serve_apps.edge.test_event_streams import Reader
 
 pytestmark = pytest.mark.db
 
-PRESENCE_MODULE = "actors.user_session.session"
 SAID = {"user": {"id": "1", "username": "bob", "display_name": "Bob"}}
 
 
@@ -84,14 +86,14 @@ def presences(talker: Talker) -> list[str]:
 
 @contextlib.asynccontextmanager
 async def run_edges(
-    settings: Settings, database: Database, objects: ObjectStore
+    settings: Settings, database: Database, objects: ObjectStore, pace: EdgePace | None = None
 ) -> AsyncIterator[Stage]:
     first, second = use_free_ports(settings), use_free_ports(settings)
     ada = await invite(database, settings, "ada")
     bob = await invite(database, settings, "bob")
     async with (
-        run_edge(first, objects, 0) as edge,
-        run_edge(second, objects, 1) as other,
+        run_edge(first, objects, 0, pace=pace) as edge,
+        run_edge(second, objects, 1, pace=pace) as other,
         run_host_client(settings, name="runner", role=API) as hosts,
     ):
         yield Stage(settings, database, ada, bob, (edge, other), UserClient(hosts))
@@ -102,6 +104,20 @@ async def stage(
     settings: Settings, database: Database, objects: ObjectStore
 ) -> AsyncIterator[Stage]:
     async with run_host(settings), run_edges(settings, database, objects) as lent:
+        yield lent
+
+
+@pytest.fixture
+async def hasty(
+    settings: Settings, database: Database, objects: ObjectStore, request: pytest.FixtureRequest
+) -> AsyncIterator[Stage]:
+    """Lend a stage where people are away or offline as soon as the test says."""
+    session = partial(make_session, **request.param)
+    pace = EdgePace(presence_check_every_s=0.1, activity_every_s=0.1)
+    async with (
+        run_host(settings, kinds=(ROOM_KIND, replace(USER_KIND, make_core=session))),
+        run_edges(settings, database, objects, pace) as lent,
+    ):
         yield lent
 
 
@@ -169,13 +185,10 @@ async def test_without_a_socket_a_stream_tells_the_same_and_resumes(stage: Stage
         await phone.read(lambda: phone.offsets == [2], 60.0)
 
 
-async def test_what_was_purged_is_not_passed_over_in_silence(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("actors.hosting.postgres.HISTORY_MAX", 2)
+async def test_what_was_purged_is_not_passed_over_in_silence(stage: Stage) -> None:
     for number in range(1, 7):
         await stage.tell(number)
-    async with run_host(stage.settings, "host-1"):
+    async with run_host(stage.settings, "host-1", history_max=2):
         async with stage.database.connection() as connection:
             await purge_entries(connection, keep_s=1e6, keep_max=3, limit=100)
             placement = await find_placement(connection, USER, stage.ada.user_id)
@@ -206,10 +219,9 @@ async def test_hints_share_the_persons_channel_and_are_not_numbered(
         assert phone.offsets(stage.channel) == [1]
 
 
-async def test_presence_is_seen_on_another_edge_and_outlives_a_reload(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(f"{PRESENCE_MODULE}.OFFLINE_AFTER_S", 1.0)
+@pytest.mark.parametrize("hasty", [{"offline_after_s": 1.0}], indirect=True)
+async def test_presence_is_seen_on_another_edge_and_outlives_a_reload(hasty: Stage) -> None:
+    stage = hasty
     async with stage.visit(1, stage.bob, stage.presence) as bob:
         await bob.wait(lambda: presences(bob) == ["offline"])
         async with stage.visit(0, stage.ada, stage.channel):
@@ -222,11 +234,9 @@ async def test_presence_is_seen_on_another_edge_and_outlives_a_reload(
         await bob.wait(lambda: presences(bob) == ["offline", "online", "offline"])
 
 
-async def test_somebody_who_does_nothing_is_away_and_comes_back(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(f"{PRESENCE_MODULE}.AWAY_AFTER_S", 1.0)
-    monkeypatch.setattr("serve_apps.edge.user_mirrors.ACTIVITY_EVERY_S", 0.1)
+@pytest.mark.parametrize("hasty", [{"away_after_s": 1.0}], indirect=True)
+async def test_somebody_who_does_nothing_is_away_and_comes_back(hasty: Stage) -> None:
+    stage = hasty
     async with (
         stage.visit(1, stage.bob, stage.presence) as bob,
         stage.visit(0, stage.ada, stage.channel) as ada,
@@ -279,10 +289,9 @@ async def test_presence_is_for_whom_the_person_chose(
     assert seen == [stranger, bob, ada]
 
 
-async def test_who_hides_is_not_shown_to_those_any_more_who_see_them(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("serve_apps.edge.presence_checks.CHECK_EVERY_S", 0.1)
+@pytest.mark.parametrize("hasty", [{}], indirect=True)
+async def test_who_hides_is_not_shown_to_those_any_more_who_see_them(hasty: Stage) -> None:
+    stage = hasty
     async with (
         stage.visit(0, stage.ada, stage.channel) as ada,
         stage.visit(1, stage.bob, stage.presence) as bob,

@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import aiohttp
 import pytest
 from multidict import CIMultiDictProxy
 
 from actors.hosting.core import ObjectKey
+from actors.live_room.entries import Patience
+from actors.live_room.kind import ROOM_KIND, make_room
 from kit.clock import SystemClock
 from kit.ids import make_id
 from kit.settings import Settings
@@ -216,15 +219,16 @@ async def test_a_revoked_login_stops_watching(stage: Stage, database: Database) 
 
 
 async def test_a_dead_edge_interrupts_its_broadcasts(
-    settings: Settings, database: Database, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, database: Database, objects: ObjectStore
 ) -> None:
-    monkeypatch.setattr("actors.live_room.room.ORIGIN_GRACE_S", 0.2)
+    impatient = partial(make_room, patience=Patience(origin_grace_s=0.2))
+    kinds = (replace(ROOM_KIND, make_core=impatient),)
     settings = use_free_ports(settings)
     ada = await invite(database, settings, "ada")
     async with database.connection() as connection:
         room_id = await create_room_row(connection, ada.user_id)
     async with (
-        run_host(settings),
+        run_host(settings, kinds=kinds),
         aiohttp.ClientSession() as http,
         run_edge(settings, objects) as edge,
     ):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from actors.hosting.roster import IDLE_MAX_S
+from actors.hosting.ports import HostPace
 from tests.actors.hosting.sim.store import Wire
 
 
@@ -145,7 +145,7 @@ def _add_lull(dice: random.Random, plan: Plan) -> Plan:
     edges = [name for name in plan.clients if name.startswith("edge")]
     leaves_s = dice.uniform(1.0, plan.ends_s)
     slowest = min(plan.clocks[f"host-{number}"][0] for number in range(plan.hosts))
-    pause_s = IDLE_MAX_S / slowest + dice.uniform(-1.5, 2.5)
+    pause_s = HostPace().idle_max_s / slowest + dice.uniform(-1.5, 2.5)
 
     def put_off(at_s: float) -> float:
         stays = at_s < leaves_s and dice.random() < 0.5
