@@ -1,7 +1,7 @@
 """Whose eyes a live or a post was hidden from, or shown to: heard by NOTIFY, found by a poll.
 
-Triggers on `lives` and `posts` raise a version and tell it under the name of the channel that the
-change concerns; edges listen.
+Triggers on `lives`, `posts` and `follows` raise a version and tell it under the name of the channel
+that the change concerns: `user` is whoever stopped following somebody. Edges listen.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CHANNEL = "access_changes"
 
 
 class AccessChange(msgspec.Struct, frozen=True):
-    """A thing of a kind (`room`, `post`), and the version of who may see it."""
+    """A thing (`room`, `post`) or a person (`user`), and the version of who sees what."""
 
     kind: str
     id: uuid.UUID
@@ -31,6 +31,8 @@ async def list_access_changes(connection: Connection, within_s: float) -> list[A
         SELECT 'room' AS kind, id, access_version AS version FROM lives
         WHERE access_changed_at > clock_timestamp() - $1 * interval '1 second'
         UNION ALL SELECT 'post', id, access_version FROM posts
+        WHERE access_changed_at > clock_timestamp() - $1 * interval '1 second'
+        UNION ALL SELECT 'user', id, access_version FROM users
         WHERE access_changed_at > clock_timestamp() - $1 * interval '1 second'
         """,
         within_s,

@@ -120,8 +120,13 @@ class SocketServer:
                 socket.close(CloseCode.SESSION_REVOKED)
 
     def recheck_channel(self, channel: ChannelName) -> None:
-        """A live or post was hidden, shown or deleted: let those go who may not see it any more."""
-        if channel.kind is ChannelKind.POST:
+        """A live or post was hidden, shown or deleted: let those go who may not see it any more.
+
+        Of a person who stopped following somebody everything is looked at.
+        """
+        if channel.kind is ChannelKind.USER:
+            self._recheck_person(channel.id)
+        elif channel.kind is ChannelKind.POST:
             self.recheck(self._talk.ephemeral.list_followers(str(channel)), channel)
         else:
             self.recheck(self._open, channel)
@@ -132,6 +137,12 @@ class SocketServer:
             conversation = self._open.get(socket)
             if conversation is not None and str(channel) in socket.channels:
                 self._own(conversation.recheck([channel]), "socket-recheck")
+
+    def _recheck_person(self, user_id: uuid.UUID) -> None:
+        for socket, conversation in list(self._open.items()):
+            if socket.member is not None and socket.member.identity.user_id == user_id:
+                channels = [read_channel(name) for name in socket.channels]
+                self._own(conversation.recheck(channels), "socket-recheck")
 
     async def sweep(self) -> None:
         """Look after slow and idle sockets until cancelled."""

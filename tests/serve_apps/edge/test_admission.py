@@ -17,6 +17,7 @@ from kit.settings import Settings
 from serve_apps.edge.access_book import AccessBook
 from serve_apps.edge.socket_words import ChannelKind, ChannelName
 from storage.database import Connection, Database
+from storage.follows import add_follow, remove_follow
 from storage.lives import change_live, delete_live
 from storage.objects import ObjectStore
 from storage.posts import PostDraft, delete_post, insert_post
@@ -176,6 +177,34 @@ async def test_a_post_that_is_hidden_or_deleted_lets_go_of_who_may_not_see_it(
         assert told == [[(hidden, "not_found"), (deleted, "not_found")], [(deleted, "not_found")]]
         assert (await viewer.subscribe(hidden))["error"] == "not_found"
         assert await owner.subscribe(hidden) == {"recovered": True}
+
+
+async def test_who_stops_following_lets_go_of_what_is_for_followers(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> None:
+    settings = use_free_ports(settings)
+    ada = await invite(database, settings, "ada")
+    bob = await invite(database, settings, "bob")
+    now = datetime.now(UTC)
+    drafts = [
+        PostDraft(make_id(), ada.user_id, "hi", seen_by, now) for seen_by in ("followers", "public")
+    ]
+    async with database.connection() as connection:
+        for draft in drafts:
+            await insert_post(connection, draft)
+        await add_follow(connection, bob.user_id, ada.user_id, now)
+    hidden, open_to_all = [f"post:{draft.id}" for draft in drafts]
+    async with run_edge(settings, objects) as edge, connect(edge) as viewer:
+        await viewer.authenticate(bob)
+        for channel in (hidden, open_to_all):
+            assert await viewer.subscribe(channel) == {"recovered": True}
+        async with database.connection() as connection:
+            await remove_follow(connection, bob.user_id, ada.user_id)
+        started_s = time.monotonic()
+        await viewer.wait(lambda: bool(viewer.errors))
+        assert time.monotonic() - started_s < 1.0
+        await viewer.ask(type="ping")
+        assert [(e["channel"], e["error"]) for e in viewer.errors] == [(hidden, "not_found")]
 
 
 async def test_a_change_is_told_once_though_its_notice_is_lost(database: Database) -> None:
