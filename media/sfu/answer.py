@@ -60,7 +60,7 @@ def build_answer(
         else:
             lines.append("a=sendonly")
             lines.extend(_announce_stream(section.kind, stream))
-        lines.extend(_list_candidates(transport.candidate_ips, transport.port))
+        lines.extend(list_candidates(transport.candidate_ips, transport.port))
     return "\r\n".join(lines) + "\r\n"
 
 
@@ -115,7 +115,7 @@ def _announce_stream(kind: str, stream: OutgoingStream) -> Iterator[str]:
     yield f"a=ssrc:{stream.ssrcs[kind]} msid:{stream.cname} {kind}"
 
 
-def _list_candidates(ips: Sequence[str], port: int) -> Iterator[str]:
+def list_candidates(ips: Sequence[str], port: int) -> Iterator[str]:
     """Host candidates, first ones preferred (RFC 8445 §5.1.2.1)."""
     for number, ip in enumerate(ips, start=1):
         priority = (HOST_TYPE_PREFERENCE << 24) | ((65536 - number) << 8) | 255

@@ -43,3 +43,27 @@ class PicturesOutOfOrder(AppError):
 
     code, status = "b_frames", 409
     message = "The encoder sends B-frames, which WebRTC cannot show; the live plays by HLS."
+
+
+class SessionEnded(AppError):
+    """The session ended or never was."""
+
+    code, status, message = "session_not_found", 404, "This session has ended."
+
+
+class FragmentMalformed(AppError):
+    """The body of a PATCH is no fragment of SDP."""
+
+    code, status, message = "fragment_malformed", 400, "The SDP fragment is not valid."
+
+
+class EtagMissing(AppError):
+    """A PATCH must say which ICE session it means (RFC 9725 §4.3.1)."""
+
+    code, status, message = "etag_missing", 428, "Say which ICE session is meant: If-Match."
+
+
+class EtagDiffers(AppError):
+    """A PATCH means an ICE session that is no longer the present one."""
+
+    code, status, message = "etag_differs", 412, "The ICE session was restarted since."

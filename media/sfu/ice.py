@@ -20,17 +20,34 @@ ADDRESSES_MAX = 8
 STALE_PATH_S = 5.0
 
 
-@dataclass(slots=True)
-class IceAgent:
-    """Our side of one session: credentials, the addresses proven so far, the one we send to."""
+@dataclass(frozen=True, slots=True)
+class IceCredentials:
+    """What checks of one ICE session carry: the peer's fragment, ours and our password."""
 
-    session_id: str
     remote_ufrag: str
     local_ufrag: str = field(default_factory=lambda: secrets.token_hex(4))
     local_password: str = field(default_factory=lambda: secrets.token_hex(16))
+
+
+@dataclass(slots=True)
+class IceAgent:
+    """Our side of one session: credentials, the addresses proven so far, the one we send to.
+
+    After a restart `restarted` holds until its first check: the former ones still count until
+    then, so that media flows on (RFC 8445 §9).
+    """
+
+    session_id: str
+    credentials: IceCredentials
+    restarted: IceCredentials | None = None
     address: Address | None = None
     consent_at_s: float | None = None
     checked_at_s: dict[Address, float] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> IceCredentials:
+        """The credentials that were agreed on last."""
+        return self.restarted or self.credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +68,23 @@ class IceLite:
 
     def add_agent(self, session_id: str, remote_ufrag: str) -> IceAgent:
         """Create credentials for a session."""
-        agent = IceAgent(session_id, remote_ufrag)
-        self._by_ufrag[agent.local_ufrag] = agent
+        agent = IceAgent(session_id, IceCredentials(remote_ufrag))
+        self._by_ufrag[agent.credentials.local_ufrag] = agent
         return agent
+
+    def restart_agent(self, agent: IceAgent, remote_ufrag: str) -> IceCredentials:
+        """Create new credentials for a session; a restart that was not used yet is forgotten."""
+        if agent.restarted is not None:
+            del self._by_ufrag[agent.restarted.local_ufrag]
+        agent.restarted = IceCredentials(remote_ufrag)
+        self._by_ufrag[agent.restarted.local_ufrag] = agent
+        return agent.restarted
 
     def remove_agent(self, agent: IceAgent) -> None:
         """Forget a session; its addresses answer nothing from now on."""
-        self._by_ufrag.pop(agent.local_ufrag, None)
+        for credentials in (agent.credentials, agent.restarted):
+            if credentials is not None:
+                self._by_ufrag.pop(credentials.local_ufrag, None)
         for address in agent.checked_at_s:
             if self._by_address.get(address) is agent:
                 del self._by_address[address]
@@ -73,11 +100,18 @@ class IceLite:
         if request is None:
             return None
         agent = self._by_ufrag.get(request.local_ufrag)
-        if agent is None or request.remote_ufrag != agent.remote_ufrag:
+        if agent is None:
             return None
-        password = agent.local_password.encode()
+        is_restart = request.local_ufrag != agent.credentials.local_ufrag
+        credentials = agent.newest if is_restart else agent.credentials
+        password = credentials.local_password.encode()
+        if request.remote_ufrag != credentials.remote_ufrag:
+            return None
         if not is_integrity_valid(message, request, password):
             return None
+        if is_restart:
+            del self._by_ufrag[agent.credentials.local_ufrag]
+            agent.credentials, agent.restarted = credentials, None
         before = agent.address
         self._record_check(agent, source, now_s, is_nominating=request.is_nominating)
         response = build_binding_response(request.transaction_id, source, password)

@@ -49,8 +49,8 @@ PARSE_ERRORS = (
 _CONTROL = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}")
 _PARAMETER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~/=:,-]{1,256}")
-_UFRAG = re.compile(r"[A-Za-z0-9+/=-]{4,256}")
-_PASSWORD = re.compile(r"[A-Za-z0-9+/=-]{22,256}")
+UFRAG = re.compile(r"[A-Za-z0-9+/=-]{4,256}")
+PASSWORD = re.compile(r"[A-Za-z0-9+/=-]{22,256}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +280,7 @@ def _read_ufrag(section: MediaDescription) -> str:
     if ice is None or ice.iceLite:
         raise OfferMalformed(reason="ice_lite")  # Two lite agents never find each other.
     ufrag, password = ice.usernameFragment or "", ice.password or ""
-    if not _UFRAG.fullmatch(ufrag) or not _PASSWORD.fullmatch(password):
+    if not UFRAG.fullmatch(ufrag) or not PASSWORD.fullmatch(password):
         raise OfferMalformed(reason="ice_credentials")
     return ufrag
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 
 from kit.clock import Clock
@@ -19,11 +18,12 @@ from media.sfu.answer import LocalTransport, OutgoingStream, build_answer
 from media.sfu.codecs import Choice, choose_publish, choose_watch
 from media.sfu.dtls import DtlsIdentity, DtlsSrtpPeer, DtlsState
 from media.sfu.egress_probe import choose_egress
-from media.sfu.errors import RoomFull, RoomNotLive, SfuFull
+from media.sfu.errors import RoomFull, RoomNotLive, SessionEnded, SfuFull
 from media.sfu.handshakes import Handshakes
 from media.sfu.ice import IceLite
 from media.sfu.options import SessionAnswer, SessionFact, SfuEvents, SfuOptions, SfuStats
 from media.sfu.room import SfuRoom
+from media.sfu.room_access import RoomAccess
 from media.sfu.rtp import is_rtcp
 from media.sfu.sdp import Offer, OfferedCodec, parse_offer
 from media.sfu.session import (
@@ -36,7 +36,7 @@ from media.sfu.session import (
     ViewerSession,
 )
 from media.sfu.stun import Address
-from media.sfu.taps import RoomListener
+from media.sfu.trickle import IceRestart, apply_fragment, build_restart, describe_section, make_etag
 from media.sfu.udp import UdpMux
 
 TICK_S = 0.05
@@ -44,19 +44,18 @@ TICK_S = 0.05
 log = get_log("sfu")
 
 
-class Sfu:
+class Sfu(RoomAccess):
     """All rooms and sessions behind one UDP port."""
 
     def __init__(self, options: SfuOptions, clock: Clock, events: SfuEvents) -> None:
         self._options = options
         self._clock = clock
         self._events = events
-        self._now = clock.monotonic_s
+        super().__init__(clock.monotonic_s)
         self._identity = DtlsIdentity(clock.now())
         self._ice = IceLite()
         self._mux = UdpMux(self, self._now, options.stun_per_source_per_s)
         self._egress = choose_egress(self._mux, self._mux, self._now, options.egress)
-        self._rooms: dict[str, SfuRoom] = {}
         self._sessions: dict[str, PeerSession | LocalPublisher] = {}
         self._touched: set[SfuRoom] = set()
         self._handshakes = Handshakes(
@@ -148,33 +147,19 @@ class Sfu:
         self._end(session, "closed")
         return True
 
-    def add_listener(self, room_id: str, listener: RoomListener) -> bool:
-        """Tell a listener what the room takes from its publishers; False when there is no room.
+    def patch_session(
+        self, session_id: str, if_match: str | None, fragment_sdp: str
+    ) -> IceRestart | None:
+        """Take what trickles in, None to answer; or restart ICE, which keeps media flowing.
 
-        Ends with `remove_listener` or with the room, which outlives its publisher by the viewers'
-        grace; `on_publisher_connected` is the moment to call.
+        Raises SessionEnded, FragmentMalformed, EtagMissing, EtagDiffers.
         """
-        room = self._rooms.get(room_id)
-        if room is not None:
-            room.add_listener(listener, self._now())
-        return room is not None
-
-    def remove_listener(self, room_id: str, listener: RoomListener) -> None:
-        """Tell a listener nothing more."""
-        room = self._rooms.get(room_id)
-        if room is not None:
-            room.remove_listener(listener)
-
-    def request_keyframe(self, room_id: str) -> None:
-        """Want a keyframe from a room's publisher; at most one request a second goes out."""
-        room = self._rooms.get(room_id)
-        if room is not None:
-            room.request_keyframe()
-
-    def get_codecs(self, room_id: str) -> Mapping[str, OfferedCodec]:
-        """Return what a room's publisher sends, by kind; empty when nobody publishes."""
-        room = self._rooms.get(room_id)
-        return {} if room is None else room.get_codecs()
+        session = self._sessions.get(session_id)
+        if not isinstance(session, PeerSession):
+            raise SessionEnded
+        if not apply_fragment(session, self._ice, if_match, fragment_sdp):
+            return None
+        return build_restart(session, self._describe_transport(session))
 
     def list_sessions(self) -> tuple[SessionFact, ...]:
         """Return every session, oldest first."""
@@ -283,15 +268,18 @@ class Sfu:
         self, session: PeerSession, offer: Offer, chosen: Choice, stream: OutgoingStream | None
     ) -> SessionAnswer:
         self._sessions[session.session_id] = session
-        transport = LocalTransport(
-            ice_ufrag=session.agent.local_ufrag,
-            ice_password=session.agent.local_password,
+        session.etag, session.section = make_etag(), describe_section(offer, chosen)
+        answer = build_answer(offer, chosen, self._describe_transport(session), stream)
+        return SessionAnswer(session.session_id, answer, session.etag)
+
+    def _describe_transport(self, session: PeerSession) -> LocalTransport:
+        return LocalTransport(
+            ice_ufrag=session.agent.newest.local_ufrag,
+            ice_password=session.agent.newest.local_password,
             fingerprint=self._identity.fingerprint,
             candidate_ips=self._options.candidate_ips,
             port=self._mux.port,
         )
-        answer = build_answer(offer, chosen, transport, stream)
-        return SessionAnswer(session.session_id, answer, etag=f'"{secrets.token_hex(8)}"')
 
     def _connect(self, session: PeerSession) -> None:
         """Let media flow: the handshake is done and the certificate is the offered one."""

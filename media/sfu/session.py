@@ -75,7 +75,10 @@ class Session:
 
 
 class PeerSession(Session):
-    """What publishers and viewers by WebRTC have in common."""
+    """What publishers and viewers by WebRTC have in common.
+
+    `etag` and `section` are what a PATCH for this session is checked and answered with.
+    """
 
     def __init__(self, parts: SessionParts) -> None:
         super().__init__(parts.session_id, parts.room_id, parts.created_at_s)
@@ -83,6 +86,8 @@ class PeerSession(Session):
         self.dtls = parts.dtls
         self.heard_at_s = parts.created_at_s
         self.srtp: SrtpPair | None = None
+        self.etag = ""
+        self.section = ""
         self._transmit = parts.transmit
 
     @property

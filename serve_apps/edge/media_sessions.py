@@ -15,7 +15,9 @@ from actors.live_room.messages import PublisherUp, Way
 from kit.errors import Unavailable
 from kit.logs import get_log
 from kit.metrics import MEDIA_SESSIONS
+from media.sfu.errors import SessionEnded
 from media.sfu.options import SessionAnswer
+from media.sfu.trickle import IceRestart
 from serve_apps.edge.broadcasts import Broadcasts
 from serve_apps.edge.room_mirrors import RoomMirrors
 
@@ -41,6 +43,12 @@ class ForwardingPlane(Protocol):
 
     def close_session(self, session_id: str) -> bool:
         """End a session."""
+        ...
+
+    def patch_session(
+        self, session_id: str, if_match: str | None, fragment_sdp: str
+    ) -> IceRestart | None:
+        """Take candidates, or restart ICE."""
         ...
 
 
@@ -81,6 +89,9 @@ class MediaSessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    def __contains__(self, session_id: str) -> bool:
+        return session_id in self._sessions
+
     def publish(self, room_id: uuid.UUID, user_id: uuid.UUID | None, offer: str) -> SessionAnswer:
         """Admit a publisher; raises what the forwarding plane refuses with, or EdgeDraining."""
         plane = self._get_plane()
@@ -110,6 +121,12 @@ class MediaSessions:
             self._drop(session_id)  # of the others the forwarding plane tells
         return is_closed
 
+    def patch(self, session_id: str, if_match: str | None, fragment: str) -> IceRestart | None:
+        """Take candidates, or restart ICE; raises what the forwarding plane refuses with."""
+        if self._plane is None:
+            raise SessionEnded
+        return self._plane.patch_session(session_id, if_match, fragment)
+
     def end_login(self, login: uuid.UUID) -> None:
         """End the sessions of a login that was revoked."""
         for session_id, session in list(self._sessions.items()):
@@ -123,10 +140,6 @@ class MediaSessions:
             for session_id, session in self._sessions.items()
             if session.room_id == room_id and session.role == "viewer"
         }
-
-    def has(self, session_id: str) -> bool:
-        """Tell whether there is such a session."""
-        return session_id in self._sessions
 
     def forget_unconnected(self, known: frozenset[str]) -> None:
         """Drop sessions that ended before they connected; `known` are those that still exist."""

@@ -1,7 +1,7 @@
 """WHIP (RFC 9725), WHEP and their session addresses: single-use ticket in, SDP answer out.
 
 The API hands out the tickets. There are no cookies, so any origin may call, `null` after a
-redirect included. Candidates are complete in the answer: nothing is left to trickle.
+redirect included. Candidates are complete in the answer: nothing is left to trickle from us.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 
 from kit.clock import Clock
-from kit.errors import AppError, NotFound, Unavailable
+from kit.errors import AppError, Unavailable
 from kit.ids import parse_id
 from kit.logs import get_log
 from kit.settings import AuthSettings
+from media.sfu.errors import SessionEnded
 from media.sfu.options import SessionAnswer
 from serve_apps.access.grants import Ticket, TicketBook, TicketInvalid, TicketKind, read_ticket
 from serve_apps.access.tokens import SessionRevoked
@@ -29,7 +30,12 @@ log = get_log("edge")
 SDP_TYPE = "application/sdp"
 FRAGMENT_TYPE = "application/trickle-ice-sdpfrag"
 SDP_BYTES_MAX = 64 << 10
-PREFLIGHT_MAX_AGE_S = 86_400
+PREFLIGHT: dict[str, str] = {
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "POST, PATCH, DELETE, OPTIONS",
+    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Content-Type, If-Match",
+    hdrs.ACCESS_CONTROL_MAX_AGE: "86400",
+}
+EXPOSED = "Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch"
 
 
 class NotSdp(AppError):
@@ -50,10 +56,10 @@ class SdpNotText(AppError):
     code, status, message = "offer_malformed", 400, "The SDP offer is not valid."
 
 
-class SessionUnknown(NotFound):
-    """The session ended or never was."""
+class MethodRefused(AppError):
+    """These addresses take what RFC 9725 names and nothing else."""
 
-    code, message = "session_not_found", "This session has ended."
+    code, status, message = "method_not_allowed", 405, "This address does not take that method."
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,12 @@ def add_whip_routes(app: web.Application, ports: WhipPorts) -> None:
     for path, post in (("/whip", server.publish), ("/whep/{room_id}", server.watch)):
         app.router.add_route(hdrs.METH_POST, path, server.answer(post))
         app.router.add_route(hdrs.METH_OPTIONS, path, server.answer(server.describe))
+        app.router.add_route(hdrs.METH_ANY, path, server.answer(server.refuse_method))
     path = "/sessions/{session_id}"
     app.router.add_route(hdrs.METH_DELETE, path, server.answer(server.end))
     app.router.add_route(hdrs.METH_PATCH, path, server.answer(server.trickle))
-    app.router.add_route(hdrs.METH_OPTIONS, path, server.answer(server.describe))
+    app.router.add_route(hdrs.METH_OPTIONS, path, server.answer(server.describe_session))
+    app.router.add_route(hdrs.METH_ANY, path, server.answer(server.refuse_method))
 
 
 class _WhipServer:
@@ -100,34 +108,34 @@ class _WhipServer:
                 response = build_refusal(error, self._ports.clock.now())
             headers = response.headers
             headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
-            headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = "Location, ETag, Link, Retry-After"
+            headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = EXPOSED
             headers[hdrs.CACHE_CONTROL] = "no-store"
             return response
 
         return answer
 
     async def describe(self, _request: web.Request) -> web.StreamResponse:
-        """Say what these addresses take (OPTIONS; also the browser's preflight)."""
-        return web.Response(
-            status=204,
-            headers={
-                "Accept-Post": SDP_TYPE,
-                hdrs.ACCESS_CONTROL_ALLOW_METHODS: "POST, PATCH, DELETE, OPTIONS",
-                hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Content-Type, If-Match",
-                hdrs.ACCESS_CONTROL_MAX_AGE: str(PREFLIGHT_MAX_AGE_S),
-            },
-        )
+        """Say what an endpoint takes (OPTIONS; also the browser's preflight)."""
+        return web.Response(status=204, headers=PREFLIGHT | {"Accept-Post": SDP_TYPE})
+
+    async def describe_session(self, _request: web.Request) -> web.StreamResponse:
+        """Say what a session takes."""
+        return web.Response(status=204, headers=PREFLIGHT | {"Accept-Patch": FRAGMENT_TYPE})
+
+    async def refuse_method(self, request: web.Request) -> web.StreamResponse:
+        """Refuse GET, HEAD, PUT and the like (RFC 9725 §4.1)."""
+        raise MethodRefused(method=request.method)
 
     async def publish(self, request: web.Request) -> web.StreamResponse:
         """WHIP: take an offer that sends."""
-        offer = await _read_offer(request)
+        offer = await _read_body(request, SDP_TYPE)
         ticket = self._spend_ticket(request, TicketKind.WHIP)
         answer = self._ports.sessions.publish(ticket.resource, ticket.subject, offer)
         return self._build_answer(answer)
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
         """WHEP: take an offer that receives."""
-        offer = await _read_offer(request)
+        offer = await _read_body(request, SDP_TYPE)
         ticket = self._spend_ticket(request, TicketKind.WHEP)
         if parse_id(request.match_info["room_id"]) != ticket.resource:
             raise TicketInvalid
@@ -144,16 +152,20 @@ class _WhipServer:
     async def end(self, request: web.Request) -> web.StreamResponse:
         """End a session (DELETE); knowing its address is the right to do so."""
         if not self._ports.sessions.close(request.match_info["session_id"]):
-            raise SessionUnknown
+            raise SessionEnded
         return web.Response(status=200)
 
     async def trickle(self, request: web.Request) -> web.StreamResponse:
-        """Take candidates (PATCH): the peer's checks tell us its addresses, so none are needed."""
-        if request.content_type != FRAGMENT_TYPE:
-            raise NotSdp(f"The body must be of the type {FRAGMENT_TYPE}.")
-        if not self._ports.sessions.has(request.match_info["session_id"]):
-            raise SessionUnknown
-        return web.Response(status=204)
+        """Take candidates, or restart ICE (PATCH)."""
+        fragment = await _read_body(request, FRAGMENT_TYPE)
+        restart = self._ports.sessions.patch(
+            request.match_info["session_id"], request.headers.get(hdrs.IF_MATCH), fragment
+        )
+        if restart is None:
+            return web.Response(status=204)
+        return web.Response(
+            text=restart.fragment, content_type=FRAGMENT_TYPE, headers={hdrs.ETAG: restart.etag}
+        )
 
     def _spend_ticket(self, request: web.Request, kind: TicketKind) -> Ticket:
         """Return the request's ticket and void it; raises NotAuthenticated's kinds."""
@@ -176,10 +188,10 @@ class _WhipServer:
         )
 
 
-async def _read_offer(request: web.Request) -> str:
+async def _read_body(request: web.Request, wanted: str) -> str:
     """Return the body as text; raises NotSdp, SdpTooLarge, SdpNotText."""
-    if request.content_type != SDP_TYPE:
-        raise NotSdp
+    if request.content_type != wanted:
+        raise NotSdp(f"The body must be of the type {wanted}.")
     if (request.content_length or 0) > SDP_BYTES_MAX:
         raise SdpTooLarge
     body = bytearray()

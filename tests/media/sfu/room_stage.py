@@ -13,7 +13,7 @@ from aiortc.rtp import RtcpRtpfbPacket
 from media.sfu.codecs import choose_publish, choose_watch
 from media.sfu.dtls import DtlsIdentity, DtlsSrtpPeer
 from media.sfu.egress import EgressJob
-from media.sfu.ice import IceAgent
+from media.sfu.ice import IceAgent, IceCredentials
 from media.sfu.options import PacketFact, SfuOptions
 from media.sfu.room import SfuRoom
 from media.sfu.rtcp import RtcpIn, parse_rtcp
@@ -77,7 +77,7 @@ def make_keys() -> tuple[SrtpKeys, SrtpKeys]:
 
 
 def make_parts(feedback: Feedback) -> SessionParts:
-    agent = IceAgent("unused", "theirs")
+    agent = IceAgent("unused", IceCredentials("theirs"))
     agent.address = ("192.0.2.1", 1)
     dtls = DtlsSrtpPeer(IDENTITY, [])
     return SessionParts(secrets.token_hex(4), "r", agent, dtls, feedback.transmit, 0.0)

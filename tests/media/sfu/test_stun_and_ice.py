@@ -28,13 +28,15 @@ def agent(ice: IceLite) -> IceAgent:
 
 def check(agent: IceAgent, *, nominating: bool = False, **changes: str) -> stun.Message:
     message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
-    user = changes.get("username", f"{agent.local_ufrag}:theirs")
+    user = changes.get("username", f"{agent.credentials.local_ufrag}:theirs")
     message.attributes["USERNAME"] = user
     message.attributes["PRIORITY"] = 1
     message.attributes["ICE-CONTROLLING"] = 7
     if nominating:
         message.attributes["USE-CANDIDATE"] = None
-    message.add_message_integrity(changes.get("password", agent.local_password).encode())
+    message.add_message_integrity(
+        changes.get("password", agent.credentials.local_password).encode()
+    )
     return message
 
 
@@ -58,7 +60,7 @@ def test_a_signed_check_is_answered_with_the_sources_address(
     assert answer is not None
     assert answer.session_id == "session-1"
     response = stun.parse_message(answer.response)
-    assert response.check_message_integrity(agent.local_password.encode())
+    assert response.check_message_integrity(agent.credentials.local_password.encode())
     assert response.transaction_id == request.transaction_id
     assert response.message_class is stun.Class.RESPONSE
     assert response.attributes["XOR-MAPPED-ADDRESS"] == source
@@ -87,7 +89,7 @@ def test_a_check_of_a_stranger_gets_no_answer(
 
 
 def test_a_check_with_another_peers_fragment_gets_no_answer(ice: IceLite, agent: IceAgent) -> None:
-    message = check(agent, username=f"{agent.local_ufrag}:other")
+    message = check(agent, username=f"{agent.credentials.local_ufrag}:other")
     assert ice.answer_check(bytes(message), HOME, 0.0) is None
 
 
@@ -106,8 +108,8 @@ def test_every_truncation_and_every_flipped_byte_is_refused(ice: IceLite, agent:
 def test_responses_and_indications_are_not_requests(agent: IceAgent) -> None:
     for kind in (stun.Class.RESPONSE, stun.Class.INDICATION, stun.Class.ERROR):
         message = stun.Message(stun.Method.BINDING, kind)
-        message.attributes["USERNAME"] = f"{agent.local_ufrag}:theirs"
-        message.add_message_integrity(agent.local_password.encode())
+        message.attributes["USERNAME"] = f"{agent.credentials.local_ufrag}:theirs"
+        message.add_message_integrity(agent.credentials.local_password.encode())
         assert parse_binding_request(bytes(message)) is None
 
 
@@ -153,3 +155,27 @@ def test_a_peer_cannot_claim_addresses_without_end(ice: IceLite, agent: IceAgent
     assert len(agent.checked_at_s) == ADDRESSES_MAX
     assert agent.address in agent.checked_at_s
     assert ice.find_session(("192.0.2.7", 1001)) is None
+
+
+def test_after_a_restart_the_former_credentials_count_until_the_new_ones_are_used(
+    ice: IceLite, agent: IceAgent
+) -> None:
+    nominate(ice, agent, HOME, 0.0)
+    before = agent.credentials
+    forgotten = ice.restart_agent(agent, "anew")
+    restarted = ice.restart_agent(agent, "anew")
+    assert agent.newest is restarted
+    assert send(ice, agent, HOME, 1.0) is not None
+    agent.credentials, agent.restarted = restarted, None
+    message = check(agent, username=f"{restarted.local_ufrag}:anew", nominating=True)
+    agent.credentials, agent.restarted = before, restarted
+    answer = ice.answer_check(bytes(message), AWAY, 2.0)
+    assert answer is not None
+    assert answer.is_moved
+    assert agent.credentials is restarted
+    for former in (before, forgotten):
+        agent.credentials = former
+        assert send(ice, agent, HOME, 3.0) is None
+        agent.credentials = restarted
+    ice.remove_agent(agent)
+    assert len(ice._by_ufrag) == 0

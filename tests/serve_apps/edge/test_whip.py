@@ -26,7 +26,7 @@ from storage.objects import ObjectStore
 from storage.placements import ROOM
 from tests.actors.hosting.stage import run_host
 from tests.media.sfu.packets import VP8_KEY, make_rtp
-from tests.media.sfu.peer import RtcPeer
+from tests.media.sfu.peer import Credentials, RtcPeer
 from tests.serve_apps.edge.edge_stage import Guest, connect, invite, run_edge, use_free_ports
 from tests.storage.live_rows import create_room_row
 from tests.storage.waiting import wait_until
@@ -34,6 +34,16 @@ from tests.storage.waiting import wait_until
 pytestmark = pytest.mark.media
 
 SDP = {"Content-Type": "application/sdp"}
+FRAGMENT = "application/trickle-ice-sdpfrag"
+
+
+def describe_ice(credentials: Credentials) -> str:
+    """Write a fragment with a peer's credentials and a candidate."""
+    return (
+        f"a=ice-ufrag:{credentials.ufrag}\r\na=ice-pwd:{credentials.password}\r\n"
+        "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n"
+        "a=candidate:1 1 udp 2130706431 192.0.2.7 5000 typ host\r\n"
+    )
 
 
 @dataclass
@@ -159,13 +169,62 @@ async def test_an_answer_says_where_the_session_is_and_any_page_may_read_it(stag
     assert preflight.headers["Accept-Post"] == "application/sdp"
 
 
-async def test_candidates_are_taken_for_known_sessions_only(stage: Stage) -> None:
-    _, answer = await stage.publish()
-    fragment = {"Content-Type": "application/trickle-ice-sdpfrag"}
+async def test_candidates_are_taken_for_the_ice_session_they_name(stage: Stage) -> None:
+    peer, answer = await stage.publish()
+    location, etag = answer.headers["Location"], answer.headers["ETag"]
+    body = describe_ice(peer.credentials)
+
+    async def patch(body: str, where: str = location, **headers: str) -> Answer:
+        return await stage.call("PATCH", where, body, **{"Content-Type": FRAGMENT, **headers})
+
+    taken = await patch(body, **{"If-Match": etag})
+    assert (taken.status, taken.body) == (204, "")
+    assert "ETag" not in taken.headers
+    assert (await patch("a=end-of-candidates", **{"If-Match": etag})).status == 204
+    assert (await patch(body)).status == 428
+    assert (await patch(body, **{"If-Match": '"another"'})).status == 412
+    assert (await patch("no fragment", **{"If-Match": etag})).status == 400
+    assert (await patch(body, "/sessions/none", **{"If-Match": etag})).status == 404
+    wrong = await stage.call("PATCH", location, body, **{**SDP, "If-Match": etag})
+    assert wrong.status == 415
+    for method in ("GET", "PUT", "POST"):
+        assert (await stage.call(method, location)).status == 405
+    preflight = await stage.call("OPTIONS", location, Origin="null")
+    assert preflight.headers["Accept-Patch"] == FRAGMENT
+    assert "If-Match" in preflight.headers["Access-Control-Allow-Headers"]
+
+
+async def test_ice_restarts_while_media_flows_on(stage: Stage) -> None:
+    publisher, _ = await stage.publish()
+    viewer, answer = await stage.watch(stage.bob)
     location = answer.headers["Location"]
-    assert (await stage.call("PATCH", location, "a=candidate", **fragment)).status == 204
-    assert (await stage.call("PATCH", location, "a=candidate")).status == 415
-    assert (await stage.call("PATCH", "/sessions/none", "a=candidate", **fragment)).status == 404
+    viewer.credentials.ufrag, viewer.credentials.password = "anew", "p" * 24
+    restarted = await stage.call(
+        "PATCH",
+        location,
+        describe_ice(viewer.credentials),
+        **{"Content-Type": FRAGMENT, "If-Match": "*"},
+    )
+    assert restarted.status == 200
+    assert restarted.headers["Content-Type"].startswith(FRAGMENT)
+    assert restarted.headers["ETag"] not in ("", answer.headers["ETag"])
+    lines = dict(line[2:].split(":", 1) for line in restarted.body.splitlines() if ":" in line)
+    viewer.credentials.remote_ufrag = lines["ice-ufrag"]
+    viewer.credentials.remote_password = lines["ice-pwd"]
+    viewer.check()
+    for seq in range(100):
+        publisher.send_rtp(make_rtp(seq, 3000 * seq, VP8_KEY))
+        await asyncio.sleep(0.01)
+        if viewer.rtp:
+            break
+    assert viewer.rtp
+    late = await stage.call(
+        "PATCH",
+        location,
+        "a=end-of-candidates",
+        **{"Content-Type": FRAGMENT, "If-Match": answer.headers["ETag"]},
+    )
+    assert late.status == 412
 
 
 async def test_a_ticket_opens_once(stage: Stage) -> None:
@@ -211,7 +270,7 @@ async def test_a_revoked_login_stops_watching(stage: Stage, database: Database) 
             "UPDATE sessions SET revoked_at = now() WHERE id = $1", stage.bob.session_id
         )
     session_id = answer.headers["Location"].rpartition("/")[2]
-    await wait_until(lambda: not stage.edge._sessions.has(session_id))
+    await wait_until(lambda: session_id not in stage.edge._sessions)
     ticket = stage.ticket(TicketKind.WHEP, guest=stage.bob)
     path = f"/whep/{stage.room_id}?ticket={ticket}"
     refused = await stage.call("POST", path, RtcPeer().offer)

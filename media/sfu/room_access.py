@@ -1,0 +1,48 @@
+"""What others in this process may do with a room: listen to it, ask what it carries.
+
+The part of `server.Sfu` that needs no session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from media.sfu.room import SfuRoom
+from media.sfu.sdp import OfferedCodec
+from media.sfu.taps import RoomListener
+
+
+class RoomAccess:
+    """All rooms of a plane, by id."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._rooms: dict[str, SfuRoom] = {}
+
+    def add_listener(self, room_id: str, listener: RoomListener) -> bool:
+        """Tell a listener what the room takes from its publishers; False when there is no room.
+
+        Ends with `remove_listener` or with the room, which outlives its publisher by the viewers'
+        grace; `on_publisher_connected` is the moment to call.
+        """
+        room = self._rooms.get(room_id)
+        if room is not None:
+            room.add_listener(listener, self._now())
+        return room is not None
+
+    def remove_listener(self, room_id: str, listener: RoomListener) -> None:
+        """Tell a listener nothing more."""
+        room = self._rooms.get(room_id)
+        if room is not None:
+            room.remove_listener(listener)
+
+    def request_keyframe(self, room_id: str) -> None:
+        """Want a keyframe from a room's publisher; at most one request a second goes out."""
+        room = self._rooms.get(room_id)
+        if room is not None:
+            room.request_keyframe()
+
+    def get_codecs(self, room_id: str) -> Mapping[str, OfferedCodec]:
+        """Return what a room's publisher sends, by kind; empty when nobody publishes."""
+        room = self._rooms.get(room_id)
+        return {} if room is None else room.get_codecs()
