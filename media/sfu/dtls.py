@@ -100,7 +100,7 @@ class DtlsSrtpPeer:
 
     def receive(self, datagram: bytes) -> list[bytes]:
         """Take one datagram from the peer and return the datagrams to send back."""
-        if self.state in (DtlsState.CLOSED, DtlsState.FAILED):
+        if not datagram or self.state in (DtlsState.CLOSED, DtlsState.FAILED):
             return []
         self.is_started = True
         self._connection.bio_write(datagram)
@@ -243,6 +243,7 @@ def _make_context(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate
     )
     context.use_certificate(certificate)
     context.use_privatekey(key)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     context.set_cipher_list(CIPHERS)
     context.set_tlsext_use_srtp(b":".join(profile.name for profile in PROFILES))
     return context

@@ -30,11 +30,12 @@ class EgressTarget(Protocol):
     packets_out: int
     tag_bytes: int
 
-    def seal(self, packet: OutPacket, into: memoryview, /) -> None:
-        """Write the SRTP packet into `into`, which is `tag_bytes` longer than the plain one.
+    def seal(self, packets: Sequence[OutPacket], into: memoryview, at: int, /) -> int:
+        """Write SRTP packets after one another from `at` on and return where they end.
 
-        The same packet gives the same bytes. Raises ValueError or OverflowError when this viewer
-        has no key yet, or the packet lies before its first.
+        All are of one stream; each is `tag_bytes` longer than the plain one. The same packet gives
+        the same bytes. Raises ValueError or OverflowError when this viewer has no key yet, or a
+        packet lies before its first.
         """
         ...
 

@@ -75,9 +75,10 @@ class BatchEgress(QueuedEgress):
             for first, end in cut_runs(packets, is_bundling=self._is_bundling)
         ]
         offset = sealed = 0
+        family = self._sink.family
         while job.next_target < len(job.targets) and sealed < PART_PACKETS:
             target = job.targets[job.next_target]
-            name = self._find_name(target)
+            name = self._find_name(target, family)
             for first, end, plain_bytes in runs if name else ():
                 if first < job.next_packet:
                     continue
@@ -91,12 +92,12 @@ class BatchEgress(QueuedEgress):
             job.skip_target()
         return self._flush()
 
-    def _find_name(self, target: EgressTarget) -> bytes:
+    def _find_name(self, target: EgressTarget, family: int) -> bytes:
         """Return where to send; empty when there is nobody or no such address."""
         if not target.is_open:
             return b""
         try:
-            return pack_name(target.address, self._sink.family)
+            return pack_name(target.address, family)
         except (OSError, ValueError):
             self.packets_dropped += 1
             return b""
@@ -105,19 +106,15 @@ class BatchEgress(QueuedEgress):
         self, packets: Sequence[OutPacket], target: EgressTarget, name: bytes, offset: int
     ) -> None:
         """Seal one run as one message, or as several when the path refuses bundles."""
-        slab, seal, tag_bytes = self._slab, target.seal, target.tag_bytes
-        start, segment = offset, RTP_HEADER_BYTES + len(packets[0].payload) + tag_bytes
         try:
-            for packet in packets:
-                end = offset + RTP_HEADER_BYTES + len(packet.payload) + tag_bytes
-                seal(packet, slab[offset:end])
-                offset = end
+            end = target.seal(packets, self._slab, offset)
         except SEAL_ERRORS:
             self.packets_dropped += len(packets)
             return
         target.packets_out += len(packets)
-        message = Message(name, start, offset - start, segment if len(packets) > 1 else 0)
-        if message.segment and (not self._is_bundling or name in self._refusers):
+        segment = RTP_HEADER_BYTES + len(packets[0].payload) + target.tag_bytes
+        message = (name, offset, end - offset, segment if len(packets) > 1 else 0)
+        if message[3] and (not self._is_bundling or name in self._refusers):
             self._messages += split_bundle(message)
         else:
             self._messages.append(message)
@@ -150,12 +147,13 @@ class BatchEgress(QueuedEgress):
     def _give_up(self, error: OSError) -> None:
         """Send a refused bundle in pieces; drop a datagram whose viewer cannot be reached."""
         message = self._messages[self._first]
-        if not message.segment or error.errno not in REFUSALS:
+        name, _offset, _size, segment = message
+        if not segment or error.errno not in REFUSALS:
             self.packets_dropped += len(split_bundle(message))
             self._first += 1
             return
         self.bundles_refused += 1
-        self._refusers.add(message.name)
+        self._refusers.add(name)
         if error.errno == errno.EIO or len(self._refusers) > REFUSERS_MAX:
             self._is_bundling = False  # The device cannot do it, whoever the viewer is.
             self._refusers.clear()
@@ -168,7 +166,7 @@ def split_bundle(message: Message) -> list[Message]:
     if not segment:
         return [message]
     return [
-        Message(name, at, min(segment, offset + size - at), 0)
+        (name, at, min(segment, offset + size - at), 0)
         for at in range(offset, offset + size, segment)
     ]
 

@@ -40,9 +40,9 @@ def is_working(backend: str) -> bool:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(PROBE_TIMEOUT_S)
         name = pack_name(receiver.getsockname(), socket.AF_INET)
-        messages = [Message(name, 0, 250, 100)]
+        messages: list[Message] = [(name, 0, 250, 100)]
         if backend == "sendmmsg":
-            messages = [Message(name, at, min(100, 250 - at), 0) for at in (0, 100, 200)]
+            messages = [(name, at, min(100, 250 - at), 0) for at in (0, 100, 200)]
         batch = MessageBatch(slab)
         batch.write(messages)
         try:

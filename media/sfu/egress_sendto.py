@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pylibsrtp
 
 from media.sfu.egress import DatagramSender, EgressJob, EgressTarget, LoopTurns, QueuedEgress
-from media.sfu.packets_out import RTP_HEADER_BYTES
 
 PART_PACKETS = 32
 DATAGRAM_BYTES_MAX = 2048
@@ -43,13 +42,12 @@ class SendtoEgress(QueuedEgress):
             if job.next_packet == len(job.packets):
                 job.skip_target()
             sealed += 1
-            datagram = self._buffer[: len(packet.payload) + RTP_HEADER_BYTES + target.tag_bytes]
             try:
-                target.seal(packet, datagram)
+                size = target.seal((packet,), self._buffer, 0)
             except SEAL_ERRORS:
                 self.packets_dropped += 1
                 continue
-            if not self._send(datagram, target):
+            if not self._send(self._buffer[:size], target):
                 return False
         return True
 

@@ -193,6 +193,12 @@ class SfuRoom:
                 self.apply_rtcp(session, rtcp, now_s)
             self.flush(now_s)
 
+    @property
+    def is_amid_frame(self) -> bool:
+        """Tell whether the batch ends within a picture, and holds no sound that would wait too."""
+        video = self._batch["video"]
+        return bool(video) and not video[-1].marker and not self._batch["audio"]
+
     def flush(self, now_s: float) -> None:
         """Send the batch to everybody, start those who waited for its keyframe, give feedback."""
         for kind in KINDS:

@@ -14,7 +14,6 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from media.sfu.stun import Address
 
@@ -31,21 +30,14 @@ IOVEC_SPACE = 16
 NAME_SPACE = 28
 
 _HEADER = struct.Struct("=QIxxxxQQQQixxxx")  # name, its length, iovecs, their count, control, ...
-_NAME_LENGTH = struct.Struct("=I")
 _CONTROL_LENGTH = struct.Struct("=Q")
-_IOVEC = struct.Struct("=QQ")
 _CONTROL = struct.Struct("=QiiH")
 _CONTROL_LENGTH_AT = 40
-_NAME_LENGTH_AT = 8
 
 
-class Message(NamedTuple):
-    """A part of the slab for one address; `segment` is 0 for a lone datagram."""
-
-    name: bytes
-    offset: int
-    size: int
-    segment: int
+# Name, offset in the slab, size, and how long the pieces are (0: a lone datagram). A plain tuple:
+# one is made per message, and making a named one costs as much as half a system call's share.
+Message = tuple[bytes, int, int, int]
 
 
 def is_available() -> bool:
@@ -56,10 +48,10 @@ def is_available() -> bool:
 
 @functools.lru_cache(maxsize=8192)
 def pack_name(address: Address, family: int) -> bytes:
-    """Return a sockaddr; raises OSError or ValueError when the address is not one."""
+    """Return a sockaddr, padded to the longest; raises OSError or ValueError for no address."""
     host, port = address
     if family == socket.AF_INET:
-        return struct.pack("=H", family) + struct.pack("!H4s8x", port, socket.inet_aton(host))
+        return struct.pack("=H", family) + struct.pack("!H4s20x", port, socket.inet_aton(host))
     packed = socket.inet_pton(family, host)
     return struct.pack("=H", family) + struct.pack("!HI16sI", port, 0, packed, 0)
 
@@ -77,12 +69,13 @@ class MessageBatch:
         self._names = bytearray(MESSAGES_MAX * NAME_SPACE)
         self._controls = bytearray(MESSAGES_MAX * CMSG_SPACE)
         self._headers_at = _get_address(self._headers)
+        self._segments = [0] * MESSAGES_MAX
         for number in range(MESSAGES_MAX):
             _HEADER.pack_into(
                 self._headers,
                 number * HEADER_SPACE,
                 _get_address(self._names) + number * NAME_SPACE,
-                0,
+                NAME_SPACE,
                 _get_address(self._iovecs) + number * IOVEC_SPACE,
                 1,
                 _get_address(self._controls) + number * CMSG_SPACE,
@@ -91,21 +84,24 @@ class MessageBatch:
             )
 
     def write(self, messages: Sequence[Message]) -> None:
-        """Put up to `MESSAGES_MAX` messages into the arrays."""
-        headers, iovecs, names, controls = self._headers, self._iovecs, self._names, self._controls
+        """Put up to `MESSAGES_MAX` messages into the arrays; names are of one family."""
+        names = b"".join([name for name, _, _, _ in messages])
+        self._names[: len(names)] = names
         slab_at = self._slab_at
-        for number, (name, offset, size, segment) in enumerate(messages):
-            at = number * HEADER_SPACE
-            name_at = number * NAME_SPACE
-            names[name_at : name_at + len(name)] = name
-            _NAME_LENGTH.pack_into(headers, at + _NAME_LENGTH_AT, len(name))
-            _IOVEC.pack_into(iovecs, number * IOVEC_SPACE, slab_at + offset, size)
-            control_bytes = CMSG_SPACE if segment else 0
-            _CONTROL_LENGTH.pack_into(headers, at + _CONTROL_LENGTH_AT, control_bytes)
-            if segment:
-                _CONTROL.pack_into(
-                    controls, number * CMSG_SPACE, CMSG_BYTES, SOL_UDP, UDP_SEGMENT, segment
-                )
+        spans = [part for _, offset, size, _ in messages for part in (slab_at + offset, size)]
+        struct.pack_into(f"={len(spans)}Q", self._iovecs, 0, *spans)
+        placed = self._segments
+        for number, message in enumerate(messages):
+            if message[3] != placed[number]:
+                self._place_segment(number, message[3])
+
+    def _place_segment(self, number: int, segment: int) -> None:
+        """Say how a message is cut up; what is in place already is left as it is."""
+        self._segments[number] = segment
+        at = number * HEADER_SPACE + _CONTROL_LENGTH_AT
+        _CONTROL_LENGTH.pack_into(self._headers, at, CMSG_SPACE if segment else 0)
+        at = number * CMSG_SPACE
+        _CONTROL.pack_into(self._controls, at, CMSG_BYTES, SOL_UDP, UDP_SEGMENT, segment)
 
     def send(self, fd: int, first: int, end: int) -> int:
         """Send the messages [first, end) in order and return how many went out, at least one.

@@ -19,6 +19,7 @@ from media.sfu.codecs import Choice, choose_publish, choose_watch
 from media.sfu.dtls import DtlsIdentity, DtlsSrtpPeer, DtlsState
 from media.sfu.egress_probe import choose_egress
 from media.sfu.errors import RoomFull, RoomNotLive, SessionEnded, SfuFull
+from media.sfu.frame_hold import FrameHold
 from media.sfu.handshakes import Handshakes
 from media.sfu.ice import IceLite
 from media.sfu.options import SessionAnswer, SessionFact, SfuEvents, SfuOptions, SfuStats
@@ -58,6 +59,7 @@ class Sfu(RoomAccess):
         self._egress = choose_egress(self._mux, self._mux, self._now, options.egress)
         self._sessions: dict[str, PeerSession | LocalPublisher] = {}
         self._touched: set[SfuRoom] = set()
+        self._hold = FrameHold(self._now)
         self._handshakes = Handshakes(
             options.handshakes_per_s, options.handshakes_per_source_per_s, self._now()
         )
@@ -238,9 +240,7 @@ class Sfu(RoomAccess):
     def on_batch_end(self) -> None:
         """Forward what the batch brought."""
         if self._touched:
-            now_s = self._now()
-            for room in self._touched:
-                room.flush(now_s)
+            self._hold.flush(self._touched)
             self._touched.clear()
 
     # Sessions

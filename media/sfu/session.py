@@ -6,7 +6,7 @@ what concerns this peer alone; which peer follows which is `room`'s business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -173,7 +173,7 @@ class ViewerSession(PeerSession):
             kind: media.codec.payload_type for kind, media in chosen.items()
         }
         self.video_codec = chosen["video"].codec.name.upper() if "video" in chosen else ""
-        self.seal: Callable[[OutPacket, memoryview], None] = _refuse_seal
+        self.seal: Callable[[Sequence[OutPacket], memoryview, int], int] = _refuse_seal
         self.tag_bytes = 0
         self.address: Address = ("", 0)
         self.packets_out = 0
@@ -213,7 +213,7 @@ class ViewerSession(PeerSession):
         return True
 
 
-def _refuse_seal(_packet: OutPacket, _into: memoryview) -> None:
+def _refuse_seal(_packets: Sequence[OutPacket], _into: memoryview, _at: int) -> int:
     raise ValueError("this viewer has no SRTP context yet")
 
 

@@ -7,6 +7,7 @@ its receiver's does; `fanout` picks sequence numbers for which that is safe.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pylibsrtp
@@ -19,6 +20,7 @@ from media.sfu.packets_out import RTP_HEADER_BYTES, OutPacket
 REPLAY_WINDOW_PACKETS = 1024
 # libsrtp's wrapper works in a 1500-byte buffer and keeps 144 bytes of it for the trailer.
 PLAINTEXT_BYTES_MAX = 1356
+GCM_TAG_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class GcmSealer:
     what a retransmission must be: a nonce reused on other bytes would leak the key stream.
     """
 
-    tag_bytes = 16
+    tag_bytes = GCM_TAG_BYTES
 
     def __init__(self, keys: SrtpKeys) -> None:
         key, salt = derive_session_keys(keys.sending, keys.profile)
@@ -79,18 +81,25 @@ class GcmSealer:
         self._salt = int.from_bytes(salt, "big")
         self._streams: dict[int, tuple[int, int]] = {}
 
-    def seal(self, packet: OutPacket, into: memoryview) -> None:
-        """Write the SRTP packet; raises OverflowError for one from before the stream's start."""
-        header, payload, index, ssrc = packet
-        stream = self._streams.get(ssrc)
+    def seal(self, packets: Sequence[OutPacket], into: memoryview, at: int) -> int:
+        """Write SRTP packets of one stream; raises OverflowError for one from before its start."""
+        first = packets[0]
+        stream = self._streams.get(first.ssrc)
         if stream is None:
-            stream = self._streams[ssrc] = (self._salt ^ (ssrc << 48), index & ~0xFFFF)
+            masked = self._salt ^ (first.ssrc << 48)
+            stream = self._streams[first.ssrc] = (masked, first.index & ~0xFFFF)
         masked, start = stream
-        if index < start:
-            raise OverflowError
-        into[:RTP_HEADER_BYTES] = header
-        nonce = (masked ^ (index - start)).to_bytes(12, "big")
-        self._encrypt_into(nonce, payload, header, into[RTP_HEADER_BYTES:])
+        encrypt_into = self._encrypt_into
+        for header, payload, index, _ssrc in packets:
+            if index < start:
+                raise OverflowError
+            body = at + RTP_HEADER_BYTES
+            end = body + len(payload) + GCM_TAG_BYTES
+            into[at:body] = header
+            nonce = (masked ^ (index - start)).to_bytes(12, "big")
+            encrypt_into(nonce, payload, header, into[body:end])
+            at = end
+        return at
 
 
 class LibsrtpSealer:
@@ -101,9 +110,13 @@ class LibsrtpSealer:
     def __init__(self, session: Session) -> None:
         self._protect = session.protect
 
-    def seal(self, packet: OutPacket, into: memoryview) -> None:
-        """Write the SRTP packet; raises pylibsrtp.Error."""
-        into[:] = self._protect(packet.header + packet.payload)
+    def seal(self, packets: Sequence[OutPacket], into: memoryview, at: int) -> int:
+        """Write SRTP packets; raises pylibsrtp.Error."""
+        for packet in packets:
+            sealed = self._protect(packet.header + packet.payload)
+            into[at : at + len(sealed)] = sealed
+            at += len(sealed)
+        return at
 
 
 class SrtpPair:

@@ -37,9 +37,13 @@ class FakeTarget:
     def address(self) -> Address:
         return "192.0.2.1", get_port(self.name)
 
-    def seal(self, packet: OutPacket, into: memoryview, /) -> None:
-        self.protected += 1
-        into[:] = packet.plaintext + b"%04d" % self.protected
+    def seal(self, packets: Sequence[OutPacket], into: memoryview, at: int, /) -> int:
+        for packet in packets:
+            self.protected += 1
+            sealed = packet.plaintext + b"%04d" % self.protected
+            into[at : at + len(sealed)] = sealed
+            at += len(sealed)
+        return at
 
 
 def targets(*names: str) -> tuple[FakeTarget, ...]:
@@ -138,15 +142,16 @@ class FakeKernel:
         return min(end - first, self.call_messages_max)
 
     def _send(self, message: Message) -> None:
-        port = int.from_bytes(message.name[2:4], "big")
-        assert message.name == pack_name(("192.0.2.1", port), socket.AF_INET)
+        name, _offset, _size, segment = message
+        port = int.from_bytes(name[2:4], "big")
+        assert name == pack_name(("192.0.2.1", port), socket.AF_INET)
         refusal = self.refused.get(get_name(port)) or self.refused.get("")
-        if message.segment and refusal:
+        if segment and refusal:
             raise OSError(refusal, "refused")
         parts = split_bundle(message)
         self._sink.check(port, len(parts))
-        for part in parts:
-            datagram = bytes(self._slab[part.offset : part.offset + part.size])
+        for _name, offset, size, _segment in parts:
+            datagram = bytes(self._slab[offset : offset + size])
             self._sink.arrived.append((port, datagram))
 
 

@@ -41,5 +41,5 @@ def make_fields(
 def seal(pair: SrtpPair, packet: OutPacket) -> bytes:
     """Return the SRTP packet."""
     buffer = bytearray(len(packet.plaintext) + pair.tag_bytes)
-    pair.seal(packet, memoryview(buffer))
+    pair.seal((packet,), memoryview(buffer), 0)
     return bytes(buffer)
