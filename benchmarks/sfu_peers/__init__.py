@@ -1,0 +1,1 @@
+"""What forwarding costs beside Janus, in the same run and with the same load."""
