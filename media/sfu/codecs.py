@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from media.sfu.errors import NoSupportedCodec, OfferMalformed
 from media.sfu.sdp import Offer, OfferedCodec, OfferedMedia
 
-VIDEO_CODECS = ("H264", "VP8")
+VIDEO_CODECS = ("H264", "VP8", "H265", "VP9", "AV1")
+PROFILES = {"H265": "profile-id", "VP9": "profile-id", "AV1": "profile"}
+H264_DEFAULT = "42e01f"
 H264_PROFILES = ("42e0", "4200", "42", "4d", "64")
 
 
@@ -65,8 +67,9 @@ def choose_watch(offer: Offer, room: Mapping[str, OfferedCodec]) -> Choice:
         if section.kind == "audio":
             codec = find_opus(section)
         else:
-            profile = source.get_parameter("profile-level-id", "42e01f")
-            codec = find_video(section, source.name, profile)
+            name = source.name.upper()
+            profile = source.get_parameter(PROFILES.get(name, "profile-level-id"))
+            codec = find_video(section, name, profile)
         if codec is not None:
             chosen[section.kind] = ChosenMedia(section, codec)
     if not chosen or (wants_video and "video" not in chosen):
@@ -83,13 +86,11 @@ def find_opus(section: OfferedMedia) -> OfferedCodec | None:
     return None
 
 
-def find_video(
-    section: OfferedMedia, name: str, profile: str = H264_PROFILES[0]
-) -> OfferedCodec | None:
-    """Return the payload type for a video codec; for H.264 the closest profile in mode 1.
+def find_video(section: OfferedMedia, name: str, profile: str = "") -> OfferedCodec | None:
+    """Return the payload type for a video codec: of the same profile, or of the closest one.
 
-    Mode 1 is what encoders that fragment send (RFC 6184 §6.3). Decoders take more than they
-    announce, so another profile is better than a refusal.
+    H.264 is taken in mode 1 only, which encoders that fragment send (RFC 6184 §6.3). Decoders
+    take more than they announce, so another profile is better than a refusal.
     """
     found = [
         codec
@@ -97,14 +98,17 @@ def find_video(
         if codec.name.upper() == name and codec.clock_rate == 90000
     ]
     if name != "H264":
-        return found[0] if found else None
+        parameter = PROFILES.get(name, "")
+        same = [codec for codec in found if codec.get_parameter(parameter, "0") == (profile or "0")]
+        return next(iter(same or found), None)
     found = [codec for codec in found if codec.get_parameter("packetization-mode") == "1"]
-    wanted = (profile.lower()[:4], profile.lower()[:2], *H264_PROFILES)
+    profile = (profile or H264_DEFAULT).lower()
+    wanted = (profile[:4], profile[:2], *H264_PROFILES)
     return min(found, key=lambda codec: _rank_profile(codec, wanted), default=None)
 
 
 def _rank_profile(codec: OfferedCodec, wanted: Sequence[str]) -> int:
-    offered = codec.get_parameter("profile-level-id", "42e01f").lower()
+    offered = codec.get_parameter("profile-level-id", H264_DEFAULT).lower()
     ranks = [rank for rank, prefix in enumerate(wanted) if offered.startswith(prefix)]
     return ranks[0] if ranks else len(wanted)
 

@@ -1,6 +1,6 @@
-"""RTP headers (RFC 3550 §5.1) and where keyframes begin; pure functions over bytes.
+"""RTP headers (RFC 3550 §5.1) and their extensions (RFC 8285); pure functions over bytes.
 
-Called by `track` once per source packet. Payloads are looked at, never changed.
+Called once per source packet. Payloads are `keyframes`' business.
 """
 
 from __future__ import annotations
@@ -16,12 +16,6 @@ _HEADER = struct.Struct("!BBHII")
 
 _ONE_BYTE_EXTENSIONS = 0xBEDE
 _TWO_BYTE_EXTENSIONS = 0x100
-
-# H.264 NAL unit types (RFC 6184 §5.2)
-_H264_IDR = 5
-_H264_SPS = 7
-_H264_STAP_A = 24
-_H264_FU_A = 28
 
 
 class RtpFields(NamedTuple):
@@ -95,58 +89,3 @@ def is_rtcp(datagram: bytes) -> bool:
 def signed_distance(seq: int, reference: int) -> int:
     """Return how far `seq` lies after `reference`, in -32768..32767, across wraps."""
     return ((seq - reference + 0x8000) & 0xFFFF) - 0x8000
-
-
-def is_keyframe_start(codec: str, payload: bytes) -> bool:
-    """Tell whether a decoder may start at the frame this payload belongs to.
-
-    Looks at the frame's first packets only: for H.264 the parameter sets or the IDR slice, for
-    VP8 the first partition of a key frame. False for audio.
-    """
-    if codec == "H264":
-        return _is_h264_keyframe(payload)
-    if codec == "VP8":
-        return _is_vp8_keyframe(payload)
-    return False
-
-
-def _is_h264_keyframe(payload: bytes) -> bool:
-    """Look for SPS or IDR in a single NAL unit, a STAP-A or the first FU-A (RFC 6184 §5.4)."""
-    if not payload:
-        return False
-    nal_type = payload[0] & 0x1F
-    if nal_type == _H264_STAP_A:
-        pos = 1
-        while pos + 3 <= len(payload):
-            if payload[pos + 2] & 0x1F in (_H264_IDR, _H264_SPS):
-                return True
-            pos += 2 + int.from_bytes(payload[pos : pos + 2], "big")
-        return False
-    if nal_type == _H264_FU_A:
-        is_first = len(payload) > 1 and payload[1] & 0x80
-        return bool(is_first) and payload[1] & 0x1F in (_H264_IDR, _H264_SPS)
-    return nal_type in (_H264_IDR, _H264_SPS)
-
-
-def _is_vp8_keyframe(payload: bytes) -> bool:
-    """Read the payload descriptor (RFC 7741 §4.2) and the frame header's inverse key bit."""
-    if not payload:
-        return False
-    first = payload[0]
-    if not first & 0x10 or first & 0x07:  # Not the start of partition 0.
-        return False
-    pos = 1
-    if first & 0x80:
-        if pos >= len(payload):
-            return False
-        extension = payload[pos]
-        pos += 1
-        if extension & 0x80:  # Picture id, one or two bytes.
-            if pos >= len(payload):
-                return False
-            pos += 2 if payload[pos] & 0x80 else 1
-        if extension & 0x40:
-            pos += 1
-        if extension & 0x30:
-            pos += 1
-    return pos < len(payload) and not payload[pos] & 0x01

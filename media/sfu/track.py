@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from media.sfu.keyframes import is_keyframe_start
 from media.sfu.options import Kind
 from media.sfu.reception import MissingPackets, Reception
-from media.sfu.rtp import RtpFields, is_keyframe_start, signed_distance
+from media.sfu.rtp import RtpFields, signed_distance
 
 RING_PACKETS = 2048
 JUMP_PACKETS_MAX = 3000

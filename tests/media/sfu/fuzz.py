@@ -150,7 +150,7 @@ def _make_rtp() -> Target:
     ]
     padded = [b"\xa0" + packet[1:] + b"\0\0\x03" for packet in plain]
     tracks = []
-    for codec in ("H264", "VP8"):
+    for codec in ("H264", "VP8", "H265", "VP9", "AV1"):
         track = SourceTrack("video", ssrc=9, first_index=0x8000)
         track.begin_source(codec)
         tracks.append(track)

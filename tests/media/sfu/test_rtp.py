@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.sfu.rtp import is_keyframe_start, is_rtcp, parse_rtp, signed_distance
+from media.sfu.keyframes import is_keyframe_start
+from media.sfu.rtp import is_rtcp, parse_rtp, signed_distance
 from tests.media.sfu import packets as p
 
 pytestmark = pytest.mark.unit
@@ -81,6 +82,26 @@ def test_no_bytes_crash_the_parser(data: bytes) -> None:
         ("VP8", b"\x12\x00second partition", False),
         ("VP8", b"\x90", False),
         ("opus", b"\x10\x00", False),
+        ("H265", b"\x40\x01vps", True),
+        ("H265", b"\x42\x01sps", True),
+        ("H265", b"\x26\x01idr", True),
+        ("H265", b"\x02\x01delta", False),
+        ("H265", b"\x4e\x01sei", False),
+        ("H265", b"\x60\x01\x00\x03\x4e\x01s\x00\x03\x42\x01s", True),
+        ("H265", b"\x60\x01\x00\x03\x02\x01d\x00\x03\x02\x01d", False),
+        ("H265", b"\x62\x01\x93idr", True),
+        ("H265", b"\x62\x01\x13idr", False),
+        ("H265", b"\x62\x01", False),
+        ("VP9", b"\x88\x05key", True),
+        ("VP9", b"\x8c\x80\x05key", True),
+        ("VP9", b"\xc8\x05delta", False),
+        ("VP9", b"\x80\x05rest", False),
+        ("VP9", b"\xa8\x80\x05\x00key", True),
+        ("VP9", b"\xa8\x80\x05\x02upper", False),
+        ("VP9", b"\xa8", False),
+        ("AV1", b"\x08\x0a", True),
+        ("AV1", b"\x10\x0a", False),
+        ("AV1", b"", False),
     ],
 )
 def test_keyframes_begin_where_a_decoder_may_start(

@@ -132,6 +132,21 @@ def test_a_publisher_without_h264_is_asked_for_vp8() -> None:
     assert choose_publish(offer)["video"].codec.name == "VP8"
 
 
+@pytest.mark.parametrize("name", ["VP9", "AV1", "H265"])
+def test_other_codecs_pass_where_both_sides_speak_them(name: str) -> None:
+    lines = read_offer("obs_publish").splitlines()
+    number = next(line.split(":")[1].split()[0] for line in lines if "H264/90000" in line)
+    kept = [
+        line for line in lines if not line.startswith((f"a=fmtp:{number}", f"a=rtcp-fb:{number}"))
+    ]
+    sdp = "\r\n".join(kept).replace("H264/90000", f"{name}/90000") + "\r\n"
+    assert choose_publish(parse_offer(sdp))["video"].codec.name == name
+    watcher = parse_offer(sdp.replace("a=sendonly", "a=recvonly"))
+    assert choose_watch(watcher, {"video": video(name)})["video"].codec.name == name
+    with pytest.raises(NoSupportedCodec):
+        choose_watch(watcher, {"video": video("VP8")})
+
+
 def test_h264_in_mode_0_alone_is_not_enough() -> None:
     sdp = read_offer("obs_publish").replace("packetization-mode=1", "packetization-mode=0")
     with pytest.raises(NoSupportedCodec):

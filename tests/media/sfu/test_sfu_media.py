@@ -11,8 +11,9 @@ import pytest
 from aiortc.rtp import RtcpPsfbPacket
 
 from media.sfu.errors import NoSupportedCodec, OfferMalformed, RoomFull, RoomNotLive, SfuFull
+from media.sfu.keyframes import is_keyframe_start
 from media.sfu.rtcp import build_nack, parse_rtcp
-from media.sfu.rtp import RtpFields, is_keyframe_start, parse_rtp
+from media.sfu.rtp import RtpFields, parse_rtp
 from tests.media.sfu.packets import make_rtp
 from tests.media.sfu.peer import CODECS, RtcPeer
 from tests.media.sfu.stage import LOOPBACK, FrameSource, Stage, digest, start_stage, wait_until
