@@ -74,6 +74,12 @@ class EdgeSettings:
     )
     sockets_per_address_max: int = option(2_000, "Open WebSockets of one address; beyond it: 429.")
     viewers_per_room_max: int = option(500, "WHEP viewers of one room on one edge.")
+    ice_servers: tuple[str, ...] = option(
+        (), "stun: and turn: URLs that WHIP and WHEP answers name, for clients behind firewalls."
+    )
+    turn_secret: str = option(
+        "", "Secret shared with the TURN server (coturn: static-auth-secret).", secret=True
+    )
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ from serve_apps.edge.broadcasts import Broadcasts
 from serve_apps.edge.channel_mirrors import MirrorListener
 from serve_apps.edge.ephemeral import EphemeralChannels
 from serve_apps.edge.event_server import EventServer
+from serve_apps.edge.ice_servers import IceServers
 from serve_apps.edge.live_hls import LiveHlsPorts, add_live_routes
 from serve_apps.edge.live_shelf import LiveShelf
 from serve_apps.edge.liveness import EdgeVitals, Heartbeat, LoopWatch
@@ -306,6 +307,7 @@ class EdgeServer:
                 tickets=self._tickets,
                 sessions=self._sessions,
                 is_revoked=self._revocations.is_revoked,
+                ice_servers=IceServers(settings.edge.ice_servers, settings.edge.turn_secret),
                 check_viewer=self._audience.check_room,
             ),
         )

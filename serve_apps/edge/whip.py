@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
+from multidict import CIMultiDict
 
 from kit.clock import Clock
 from kit.errors import AppError, Unavailable
@@ -22,6 +23,7 @@ from media.sfu.errors import SessionEnded
 from media.sfu.options import SessionAnswer
 from serve_apps.access.grants import Ticket, TicketBook, TicketInvalid, TicketKind, read_ticket
 from serve_apps.access.tokens import SessionRevoked
+from serve_apps.edge.ice_servers import IceServers
 from serve_apps.edge.media_sessions import MediaSessions
 from serve_apps.edge.refusals import Handler, build_refusal
 
@@ -30,6 +32,7 @@ log = get_log("edge")
 SDP_TYPE = "application/sdp"
 FRAGMENT_TYPE = "application/trickle-ice-sdpfrag"
 SDP_BYTES_MAX = 64 << 10
+LABEL_CHARS = 6  # of a session's id: enough to find it in a log
 PREFLIGHT: dict[str, str] = {
     hdrs.ACCESS_CONTROL_ALLOW_METHODS: "POST, PATCH, DELETE, OPTIONS",
     hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Content-Type, If-Match",
@@ -72,6 +75,7 @@ class WhipPorts:
     tickets: TicketBook
     sessions: MediaSessions
     is_revoked: Callable[[uuid.UUID], bool]
+    ice_servers: IceServers
     check_viewer: Callable[[uuid.UUID, uuid.UUID | None], Awaitable[None]]
     """Raises unless the person may (still) see the room."""
 
@@ -177,15 +181,16 @@ class _WhipServer:
         return ticket
 
     def _build_answer(self, answer: SessionAnswer) -> web.StreamResponse:
-        return web.Response(
-            status=201,
-            text=answer.sdp,
-            content_type=SDP_TYPE,
-            headers={
+        headers = CIMultiDict(
+            {
                 hdrs.LOCATION: f"{self._ports.edge_url}/sessions/{answer.session_id}",
-                "ETag": answer.etag,
-            },
+                hdrs.ETAG: answer.etag,
+            }
         )
+        now = self._ports.clock.now()
+        for link in self._ports.ice_servers.list_links(answer.session_id[:LABEL_CHARS], now):
+            headers.add(hdrs.LINK, link)
+        return web.Response(status=201, text=answer.sdp, content_type=SDP_TYPE, headers=headers)
 
 
 async def _read_body(request: web.Request, wanted: str) -> str:
