@@ -30,6 +30,7 @@ from tests.media.sfu.peer import RtcPeer
 CONSENT_EVERY_S = 2.5
 CONNECT_TIMEOUT_S = 60.0
 SETTLE_S = 0.4
+DELIVERY_TIMEOUT_S = 10.0
 PAYLOAD_TYPE = 102
 KEYFRAME_FRAMES = 2 * FPS
 SO_ATTACH_FILTER = 26
@@ -100,6 +101,14 @@ def count_dropped(ports: set[int]) -> int:
         if int(words[1].rpartition(":")[2], 16) in ports:
             dropped += int(words[-1])
     return dropped
+
+
+async def wait_delivered(ports: set[int], before: int, wanted: int) -> int:
+    """Return how many datagrams came, once all did or none will."""
+    ends_at_s = time.monotonic() + DELIVERY_TIMEOUT_S
+    while time.monotonic() < ends_at_s and count_dropped(ports) - before < wanted:
+        await asyncio.sleep(SETTLE_S)
+    return count_dropped(ports) - before
 
 
 def exchange(message: dict[str, object]) -> dict[str, str]:
@@ -177,8 +186,7 @@ async def run(viewers: int, seconds: float, load: Load, feed_port: int) -> None:
     before = count_dropped(ports)
     await asyncio.to_thread(exchange, {"ready": True})
     sent = await feed(send, frames, load, seconds)
-    await asyncio.sleep(SETTLE_S)
-    delivered = count_dropped(ports) - before
+    delivered = await wait_delivered(ports, before, sent * viewers)
     await asyncio.to_thread(exchange, {"sent": sent, "delivered": delivered})
     consent.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -6,7 +6,7 @@ to every viewer as it comes costs twice what sending them together does (benchma
 
 from __future__ import annotations
 
-import asyncio
+import functools
 from collections.abc import Callable, Iterable
 
 from media.sfu.room import SfuRoom
@@ -17,19 +17,24 @@ HOLD_S = 0.005
 class FrameHold:
     """Flushes rooms whose frame is whole at once, others after `HOLD_S` at the latest."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        run_later: Callable[[float, Callable[[], None]], None],
+    ) -> None:
         self._now = now
+        self._run_later = run_later
         self._held: set[SfuRoom] = set()
 
     def flush(self, rooms: Iterable[SfuRoom]) -> None:
-        """Flush, or hold, what the last batch brought; needs a running loop."""
+        """Flush, or hold, what the last batch brought."""
         now_s = self._now()
         for room in rooms:
             if not room.is_amid_frame:
                 room.flush(now_s)
             elif room not in self._held:
                 self._held.add(room)
-                asyncio.get_running_loop().call_later(HOLD_S, self._release, room)
+                self._run_later(HOLD_S, functools.partial(self._release, room))
 
     def _release(self, room: SfuRoom) -> None:
         self._held.discard(room)

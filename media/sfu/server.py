@@ -59,7 +59,7 @@ class Sfu(RoomAccess):
         self._egress = choose_egress(self._mux, self._mux, self._now, options.egress)
         self._sessions: dict[str, PeerSession | LocalPublisher] = {}
         self._touched: set[SfuRoom] = set()
-        self._hold = FrameHold(self._now)
+        self._hold = FrameHold(self._now, self._mux.run_later)
         self._handshakes = Handshakes(
             options.handshakes_per_s, options.handshakes_per_source_per_s, self._now()
         )

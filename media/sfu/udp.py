@@ -102,6 +102,11 @@ class UdpMux:
         assert self._loop is not None, "the mux is open"
         self._loop.call_soon(callback)
 
+    def run_later(self, delay_s: float, callback: Callable[[], None]) -> None:
+        """Call back once, after a while."""
+        assert self._loop is not None, "the mux is open"
+        self._loop.call_later(delay_s, callback)
+
     def run_when_writable(self, callback: Callable[[], None]) -> None:
         """Call back once, when the socket takes datagrams again."""
         if self._socket is None or self._loop is None:
