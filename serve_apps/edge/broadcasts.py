@@ -123,6 +123,7 @@ class Broadcast:
         self._publisher = _Publisher(session_id, "audio" in codecs, source, waiting)
         work = self._serve(self._publisher, self._serving)
         self._serving = asyncio.create_task(work, name="broadcast")
+        self._serving.add_done_callback(_report_end)
 
     def add_packets(self, kind: str, packets: Sequence[Packet], now_s: float) -> None:
         """Take what the room forwards."""
@@ -337,3 +338,10 @@ def _ends_with(window: LiveWindow, rows: Sequence[StoredSegment]) -> bool:
         return window.get_last(VIDEO) is not None
     entry = window.find_entry(VIDEO, rows[-1].number)
     return entry is not None and (entry.is_gap or entry.folder == str(rows[-1].origin_gen))
+
+
+def _report_end(serving: asyncio.Task[None]) -> None:
+    """Say so when a publisher is packaged no longer by any fault; nobody awaits the task."""
+    error = None if serving.cancelled() else serving.exception()
+    if error is not None:
+        log.error("live.broadcast_failed", exc_info=error)

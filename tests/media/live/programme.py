@@ -65,11 +65,15 @@ class Programme:
             self.now_s += 1 / self.fps
             while self.has_sound and self._due_audio_s <= self.now_s:
                 self._due_audio_s += 0.02
-                self.source.add_packets("audio", self.microphone.record(), self.now_s)
+                self.hear(self.microphone.record())
 
     def show(self, packets: list[Packet]) -> None:
         """Send packets of the picture."""
         self.source.add_packets("video", packets, self.now_s)
+
+    def hear(self, packets: list[Packet]) -> None:
+        """Send packets of the sound."""
+        self.source.add_packets("audio", packets, self.now_s)
 
     def _ask(self) -> None:
         self.keys_asked += 1

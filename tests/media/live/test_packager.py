@@ -1,11 +1,13 @@
 """Frames to parts and segments to playlists: what a low-latency player relies on."""
 
+import random
+
 import pytest
 
 from media.live.fragments import PART_MIN_S, PART_TARGET_S, SEGMENT_MAX_S, TARGET_DURATION_S
 from media.live.playlists import SKIP_UNTIL_S
 from media.live.window import KEPT_SEGMENTS, UNSAVED_SEGMENTS_MAX
-from tests.media.live.packets_stage import SPS_854
+from tests.media.live.packets_stage import SPS_854, Packet
 from tests.media.live.programme import (
     AUDIO,
     EPOCH,
@@ -13,6 +15,7 @@ from tests.media.live.programme import (
     Programme,
     check_contiguous,
     iterate_fragments,
+    read_playlist,
 )
 
 pytestmark = pytest.mark.unit
@@ -243,3 +246,48 @@ def test_the_master_names_both_tracks(programme: Programme):
     assert 'URI="audio/index.m3u8"' in master
     assert "source/index.m3u8" in master
     assert 'CODECS="avc1.42c00d,opus"' in master
+
+
+class Weather(Programme):
+    """Loses every twentieth packet, most of which come again 100 ms late; delays and doubles."""
+
+    picks: random.Random
+    sky: list[tuple[float, int, str, Packet]]
+    """Packets on their way, by when they arrive."""
+
+    def show(self, packets: list[Packet]) -> None:
+        self._pass_on("video", packets)
+
+    def hear(self, packets: list[Packet]) -> None:
+        self._pass_on("audio", packets)
+
+    def _pass_on(self, kind: str, packets: list[Packet]) -> None:
+        for packet in packets:
+            due_s = self.now_s + self.picks.uniform(0, 0.05)
+            if self.picks.random() < 0.05:
+                if self.picks.random() < 0.2:
+                    continue
+                due_s += 0.1
+            self.sky += [(due_s, packet.index, kind, packet)]
+            if self.picks.random() < 0.02:
+                self.sky += [(due_s + 0.03, packet.index, kind, packet)]
+        self.sky.sort(key=lambda item: item[:2])
+        while self.sky and self.sky[0][0] <= self.now_s:
+            _due_s, _index, kind, packet = self.sky.pop(0)
+            self.source.add_packets(kind, [packet], self.now_s)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_loss_jitter_and_doubles_leave_one_programme_without_holes(seed: int):
+    weather = Weather()
+    weather.picks, weather.sky = random.Random(seed), []
+    weather.run(40, size=3000)
+    assert weather.source.packets_lost > 0
+    assert weather.source.pictures.dropped > 0
+    for track in (VIDEO, AUDIO):
+        check_contiguous(weather.window, track)
+        last = weather.window.list_entries(track)[-1]
+        assert last.start_s + last.duration_s == pytest.approx(40, abs=1.5)
+        listing = read_playlist(weather.playlists.render(track, is_delta=False).decode())
+        assert not any(segment.is_discontinuous for segment in listing.segments)
+        assert all(segment.duration_s < 4.5 for segment in listing.segments)

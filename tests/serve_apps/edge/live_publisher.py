@@ -34,15 +34,18 @@ class Publisher:
     camera: Camera = field(default_factory=lambda: Camera(index=0, timestamp=1000))
     sent: int = 0
     speed: float = SPEED
+    picture_bytes: int = 900
 
     async def run(self) -> None:
         """Send pictures and sound."""
         wants_key, seq, tone = True, 0, 0
+        loop = asyncio.get_running_loop()
+        due_s = loop.time()
         while True:
             facts = [parse_rtcp(packet) for packet in self.peer.rtcp]
             self.peer.rtcp.clear()
             wants_key |= any(fact.keyframe_ssrcs for fact in facts if fact)
-            for packet in self.camera.shoot(is_key=wants_key, size=900):
+            for packet in self.camera.shoot(is_key=wants_key, size=self.picture_bytes):
                 marker = 0x80 if packet.marker else 0
                 kind = CODECS["H264"][0] | marker
                 self.peer.send_rtp(
@@ -56,20 +59,18 @@ class Publisher:
                     make_rtp(tone, tone * 960, OPUS_SILENCE, marker_and_type=111, ssrc=5)
                 )
                 tone += 1
-            await asyncio.sleep(1 / FPS / self.speed)
+            due_s = max(due_s + 1 / FPS / self.speed, loop.time() - 1)
+            await asyncio.sleep(max(0.0, due_s - loop.time()))
 
 
 @contextlib.asynccontextmanager
-async def publish(
-    settings: Settings, edge: EdgeServer, room_id: uuid.UUID, codecs: tuple[str, ...] = ()
+async def publish_at(
+    url: str, headers: dict[str, str], codecs: tuple[str, ...] = ()
 ) -> AsyncIterator[Publisher]:
-    """Publish to a room until the block ends; then say goodbye."""
-    order = TicketOrder(TicketKind.WHIP, room_id, edge.address.url)
-    ticket = issue_ticket(settings.auth, order, SystemClock().now())
+    """Publish to a WHIP address until the block ends; then say goodbye."""
     peer = RtcPeer(codecs or ("H264", "opus"), direction="sendonly")
+    headers = {"Content-Type": "application/sdp", **headers}
     async with aiohttp.ClientSession() as http:
-        url = f"{edge.address.url}/whip?ticket={ticket}"
-        headers = {"Content-Type": "application/sdp"}
         async with http.post(url, data=peer.offer, headers=headers) as answer:
             assert answer.status == 201, await answer.text()
             await peer.connect(await answer.text())
@@ -82,3 +83,14 @@ async def publish(
             await asyncio.gather(sending, return_exceptions=True)
             async with http.delete(publisher.session_url):
                 peer.close(politely=False)
+
+
+@contextlib.asynccontextmanager
+async def publish(
+    settings: Settings, edge: EdgeServer, room_id: uuid.UUID, codecs: tuple[str, ...] = ()
+) -> AsyncIterator[Publisher]:
+    """Publish to a room of an edge until the block ends."""
+    order = TicketOrder(TicketKind.WHIP, room_id, edge.address.url)
+    ticket = issue_ticket(settings.auth, order, SystemClock().now())
+    async with publish_at(f"{edge.address.url}/whip?ticket={ticket}", {}, codecs) as publisher:
+        yield publisher
