@@ -17,6 +17,7 @@ from media.live.fragments import (
     SEGMENT_MAX_S,
     SEGMENT_MIN_S,
     SEGMENT_S,
+    TARGET_DURATION_S,
     VIDEO,
     FragmentSink,
     InitSegment,
@@ -32,6 +33,8 @@ KEYFRAME_LEAD_S = 0.15
 """A keyframe that is asked for comes about so much later."""
 HOLE_MAX_S = SEGMENT_MAX_S
 """Without a picture for longer than this the programme was interrupted."""
+SEGMENT_LONGEST_S = TARGET_DURATION_S + 0.45
+"""Playlists promise that no segment, rounded, is longer than the target."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class Packager:
         )
         if self._last is not None:
             step = sample.dts_ticks - self._last.dts_ticks
-            if step > HOLE_MAX_S * VIDEO_TIMESCALE:
+            age = sample.dts_ticks - self._start_ticks
+            if max(step / HOLE_MAX_S, age / SEGMENT_LONGEST_S) > VIDEO_TIMESCALE:
                 self.break_off()
             else:
                 self._frame_ticks = step

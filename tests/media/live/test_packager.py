@@ -144,6 +144,19 @@ def test_a_hole_in_the_picture_is_an_interruption(programme: Programme):
     assert (moments[-1] - EPOCH).total_seconds() > 22
 
 
+def test_a_picture_that_stands_still_makes_no_segment_longer_than_promised(programme: Programme):
+    programme.run(1.5)
+    for _ in range(3):
+        programme.now_s += 3.2
+        programme._due_audio_s += 3.2
+        programme.camera.timestamp += round(3.2 * 90_000)
+        programme.microphone.timestamp += round(3.2 * 48_000)
+        programme.run(1)
+    for track in (VIDEO, AUDIO):
+        check_contiguous(programme.window, track)
+        assert all(s.duration_s < TARGET_DURATION_S + 0.5 for s in programme.read(track).segments)
+
+
 def test_the_next_publisher_goes_on_with_a_discontinuity(programme: Programme):
     programme.run(5)
     programme.packager.break_off()
