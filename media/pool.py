@@ -19,7 +19,7 @@ from ray.core.generated import gcs_pb2
 
 from kit.errors import AppError
 from kit.logs import get_log
-from media.live.pictures import make_live_picture
+from media.live.pictures import PICTURES_TASK, make_live_pictures
 from media.vod.assemble import assemble_source
 from media.vod.probe import probe_source
 from media.vod.records import Progress
@@ -77,7 +77,7 @@ MEDIA_TASKS: Mapping[str, Task] = {
     "probe": probe_source,
     "thumbnails": make_thumbnails,
     "storyboard": make_storyboard,
-    "live_picture": make_live_picture,
+    PICTURES_TASK: make_live_pictures,
     "audio": iter_audio,
     "chunk": iter_chunk,
     "copy": iter_copy,

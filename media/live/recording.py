@@ -7,6 +7,7 @@ bytes of each name are. Gaps are left out; what follows one is discontinuous.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from media.live.fragments import AUDIO, VIDEO
 from media.vod.hls import Track, build_master_playlist, build_media_playlist
@@ -14,17 +15,22 @@ from media.vod.publish import Publication
 from media.vod.records import (
     AUDIO_TRACK,
     MASTER_NAME,
+    STORYBOARD_NAME,
     SegmentRecord,
+    StoryboardRecord,
     TrackRecord,
     playlist_name,
     segment_name,
 )
+from media.vod.webvtt import build_storyboard_track
 from storage.live_segments import StoredSegment, StoredTrack, make_live_key, make_segment_name
 
 NAMES = {VIDEO: VIDEO, AUDIO: AUDIO_TRACK}
 
 
-def publish_recording(rows: Sequence[StoredSegment]) -> Publication:
+def publish_recording(
+    rows: Sequence[StoredSegment], storyboard: StoryboardRecord | None = None
+) -> Publication:
     """Name what there is; a part of a track ends where the live was interrupted or changed."""
     present = [row for row in rows if row.tracks]
     if not present:
@@ -38,7 +44,11 @@ def publish_recording(rows: Sequence[StoredSegment]) -> Publication:
     }
     picture, sound = tracks[NAMES[VIDEO]], tracks[NAMES[AUDIO]]
     files[MASTER_NAME] = build_master_playlist([picture], sound, None).encode()
-    return Publication(tracks, files, keys=keys)
+    if storyboard is None:
+        return Publication(tracks, files, keys=keys)
+    duration_s = Fraction(measure_duration_ms(rows), 1000)
+    files[STORYBOARD_NAME] = build_storyboard_track(storyboard, duration_s).encode()
+    return Publication(tracks, files, storyboard.sheets, keys)
 
 
 def measure_duration_ms(rows: Sequence[StoredSegment]) -> int:

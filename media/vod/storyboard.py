@@ -59,7 +59,7 @@ def make_storyboard(job: PictureJob, store: ObjectStore) -> TaskRecord:
     with fetch_source(job.source_key, store) as path, open_media(path) as container:
         tiles = _iter_tiles(container, job, record)
         for number in range(record.sheets):
-            sheet = _fill_sheet(tiles, record, number)
+            sheet = fill_sheet(tiles, record, number)
             store.put_sync(
                 storyboard_key(job.video_id, storyboard_name(number)), encode_jpeg(sheet)
             )
@@ -71,7 +71,7 @@ def decide_interval_s(duration_s: float) -> int:
     return max(INTERVAL_S_MIN, math.ceil(duration_s / TILES_MAX))
 
 
-def _fill_sheet(tiles: Iterator[Picture], record: StoryboardRecord, number: int) -> Picture:
+def fill_sheet(tiles: Iterator[Picture], record: StoryboardRecord, number: int) -> Picture:
     """Lay the next tiles out, row by row; the last sheet is as high as it needs to be."""
     count = min(COLUMNS * ROWS, record.tiles - number * COLUMNS * ROWS)
     rows = math.ceil(count / COLUMNS)

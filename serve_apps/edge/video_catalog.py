@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -23,7 +24,7 @@ from media.vod.plan import TranscodePlan
 from media.vod.publish import Publication, publish
 from media.vod.records import TaskRecord
 from storage.database import Database
-from storage.live_segments import list_segments
+from storage.live_segments import StoredSegment, list_segments
 from storage.recordings import find_recording
 from storage.video_chunks import list_results
 from storage.videos import PlaybackRecord, find_plan, find_playback
@@ -97,14 +98,16 @@ class VideoCatalog:
             if record is None or record.is_gone or record.playable_at is None:
                 return CatalogEntry(0.0, record, Publication())
             was_ready = known and known.record and known.record.status == "ready"
-            if known is not None and was_ready:
+            # A recording is ready before it has its pictures.
+            has_same = known and known.record and known.record.thumbnail_key == record.thumbnail_key
+            if known is not None and was_ready and has_same:
                 return CatalogEntry(0.0, record, known.publication)
             recorded = await find_recording(connection, video_id)
             rows = [] if recorded is None else await list_segments(connection, recorded)
             plan = await find_plan(connection, video_id)
             results = await list_results(connection, video_id)
         if recorded is not None:
-            return CatalogEntry(0.0, record, await asyncio.to_thread(publish_recording, rows))
+            return CatalogEntry(0.0, record, await asyncio.to_thread(read_recording, rows, results))
         assert plan is not None, "a playable video has its plan"
         return CatalogEntry(0.0, record, await asyncio.to_thread(read_publication, plan, results))
 
@@ -121,6 +124,13 @@ class VideoCatalog:
         entry = self._entries.pop(video_id, None)
         if entry is not None:
             self._segments -= entry.publication.segments
+
+
+def read_recording(rows: Sequence[StoredSegment], results: list[object]) -> Publication:
+    """Work out what segments of a live, and the pictures made of them, let people watch."""
+    records = [msgspec.convert(result, TaskRecord) for result in results]
+    storyboard = next((found for record in records if (found := record.storyboard)), None)
+    return publish_recording(rows, storyboard)
 
 
 def read_publication(plan: dict[str, object], results: list[object]) -> Publication:

@@ -17,7 +17,8 @@ from actors.job_runner.ports import JobPorts, JobSpec, Listener
 from kit.events import Event, EventName
 from kit.logs import get_log
 from media.live.fragments import VIDEO
-from media.live.pictures import LivePictureJob
+from media.live.pictures import PICTURES_TASK, LivePictureJob, decide_moments_ms
+from media.vod.records import TaskRecord
 from serve_apps.access.visibility import Visibility
 from serve_apps.live import recording
 from storage.follows import list_follower_ids
@@ -31,7 +32,8 @@ from storage.live_segments import (
 )
 from storage.lives import find_live
 from storage.recordings import find_recording, is_kept
-from storage.videos import set_thumbnail
+from storage.video_chunks import NewChunk, finish_chunk, insert_chunks
+from storage.videos import find_video, set_thumbnail
 
 log = get_log("live")
 
@@ -42,7 +44,6 @@ PURGE_AFTER_S = 120
 """Players that seek back in a live that just ended may do so for a moment."""
 LAST_SEGMENT_WAIT_S = 6.0
 LAST_SEGMENT_POLL_S = 0.2
-PICTURES_MAX = 6
 VIDEO_GONE_AFTER_S = 30 * 86_400 + 3600
 """A deleted video's row goes after 30 days."""
 TOLD_OF = frozenset({Visibility.PUBLIC, Visibility.FOLLOWERS})
@@ -107,28 +108,34 @@ async def forget_with_video(ports: JobPorts, event: Event) -> None:
             )
 
 
-async def make_picture(ports: JobPorts, payload: bytes) -> None:
-    """Make the picture of a recording or clip from frames spread over it."""
+async def make_pictures(ports: JobPorts, payload: bytes) -> None:
+    """Make the thumbnail and the storyboard of a recording or clip."""
     video_id = msgspec.json.decode(payload, type=recording.PictureJob).video_id
     async with ports.database.connection() as connection:
         wanted = await find_recording(connection, video_id)
+        video = await find_video(connection, video_id)
         rows = [] if wanted is None else await list_segments(connection, wanted)
-    present = [row for row in rows if row.tracks]
-    if not present:
+    if video is None or not any(row.tracks for row in rows):
         return
-    count = min(PICTURES_MAX, len(present))
-    chosen = [present[(2 * n + 1) * len(present) // (2 * count)] for n in range(count)]
-    segments = tuple(
-        (
-            make_live_key(row.live_id, row.origin_gen, VIDEO, row.tracks[VIDEO].init_name),
-            make_live_key(row.live_id, row.origin_gen, VIDEO, make_segment_name(row.number)),
-        )
-        for row in chosen
+    moments_ms = decide_moments_ms(video.duration_ms or 0)
+    job = LivePictureJob(
+        str(video_id),
+        video.width or 0,
+        video.height or 0,
+        moments_ms.step,
+        tuple(
+            (
+                make_live_key(row.live_id, row.origin_gen, VIDEO, row.tracks[VIDEO].init_name),
+                make_live_key(row.live_id, row.origin_gen, VIDEO, make_segment_name(row.number)),
+            )
+            for row in recording.list_at(rows, moments_ms)
+        ),
     )
-    job = LivePictureJob(str(video_id), segments)
-    key: str = await ports.media.run("live_picture", job, rank=MediaRank.LOOK)
+    record: TaskRecord = await ports.media.run(PICTURES_TASK, job, rank=MediaRank.LOOK)
     async with ports.database.transaction() as connection:
-        await set_thumbnail(connection, video_id, key)
+        await insert_chunks(connection, video_id, [NewChunk(record.task_id, 0, {})])
+        await finish_chunk(connection, video_id, record.task_id, msgspec.to_builtins(record))
+        await set_thumbnail(connection, video_id, record.images[0])
 
 
 async def purge_segments(ports: JobPorts, payload: bytes) -> None:
@@ -149,7 +156,7 @@ LISTENERS: Mapping[str, Listener] = {
 }
 HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
     {
-        recording.PICTURE_JOB: JobSpec(make_picture, concurrency_max=2),
+        recording.PICTURE_JOB: JobSpec(make_pictures, concurrency_max=2),
         recording.PURGE_JOB: JobSpec(purge_segments, concurrency_max=2),
     }
 )

@@ -7,7 +7,7 @@ a transaction they opened.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -110,6 +110,18 @@ async def forget_segments(
     await enqueue_job(
         connection, PURGE_JOB, LiveJob(live_id), dedupe_key=dedupe_key, delay_s=after_s
     )
+
+
+def list_at(rows: Sequence[StoredSegment], moments_ms: Iterable[int]) -> list[StoredSegment]:
+    """Return the row that plays at each moment, gaps left out; moments rise."""
+    present = [row for row in rows if row.tracks]
+    found, position, end_ms = [], 0, present[0].duration_ms
+    for moment_ms in moments_ms:
+        while moment_ms >= end_ms and position + 1 < len(present):
+            position += 1
+            end_ms += present[position].duration_ms
+        found.append(present[position])
+    return found
 
 
 def _cut_end(rows: Sequence[StoredSegment], seconds: int) -> Sequence[StoredSegment]:

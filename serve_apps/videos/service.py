@@ -261,11 +261,12 @@ def build_playback(video: videos.Video, terms: PlaybackTerms) -> Playback | None
         terms, video.id, visibility=video.visibility, access_version=video.access_version
     )
     is_made = video.status == "ready" and not video.is_recording
+    has_pictures = is_made or (video.is_recording and video.thumbnail_key is not None)
     return Playback(
         hls=f"{base}/master.m3u8",
         dash=f"{base}/manifest.mpd" if is_made else None,
         thumbnail=None if video.thumbnail_key is None else f"{base}/thumbnail.jpg",
-        storyboard=f"{base}/storyboard.vtt" if is_made else None,
+        storyboard=f"{base}/storyboard.vtt" if has_pictures else None,
         download=f"{base}/download/best.mp4" if is_made else None,
     )
 

@@ -159,8 +159,10 @@ async def test_a_live_is_a_video_when_it_ends_and_a_clip_is_one_before(
             assert set(renditions) == {"source.m3u8", "audio.m3u8"}
             data = await player.fetch_rendition(renditions["source.m3u8"])
             assert data.count(b"moof") == length_s / SECONDS
-            picture = await player.get(f"/v/{name}/thumbnail.jpg")
-            assert picture.body[:2] == b"\xff\xd8"
+            board = await player.get(f"/v/{name}/storyboard.vtt")
+            assert board.text.count("#xywh=") == length_s / SECONDS
+            for picture in ("thumbnail.jpg", "storyboard/00000.jpg"):
+                assert (await player.get(f"/v/{name}/{picture}")).body[:2] == b"\xff\xd8"
         assert (await player.get(f"/v/{video['id']}/source/00009.m4s")).status == 404
 
     await ended.run(PURGE_JOB, LiveJob(live_id))  # a video needs them
