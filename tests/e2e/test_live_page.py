@@ -87,6 +87,8 @@ def test_two_viewers_see_a_camera_and_chat_and_learn_that_it_ended(
         fill_registration(viewer)
         viewer.goto(product.url + address)
     took = [wait_for_picture(viewer) for viewer in viewers]
+    for viewer in viewers:
+        expect(viewer.locator(".live-video")).to_have_attribute("data-way", "webrtc")
     print(f"time to first frame: {', '.join(f'{ms:.0f} ms' for ms in took)}")
 
     for number, viewer in enumerate(viewers):

@@ -40,7 +40,7 @@ export class LivePlayer {
   readonly state: Store<PlayerState>;
   readonly #request: PlayerRequest;
   readonly #stopping = new AbortController();
-  #viewer: WhepViewer;
+  #viewer: WhepViewer | null = null;
   #unfollow: () => void = () => undefined;
   #stream: MediaStream | null = null;
   #hls: HlsWay | null = null;
@@ -61,7 +61,7 @@ export class LivePlayer {
       latencyS: null,
       needsSound: false,
     });
-    this.#viewer = this.#makeViewer();
+    this.#openViewer();
   }
 
   async start(): Promise<void> {
@@ -74,14 +74,14 @@ export class LivePlayer {
   /** What the room says. */
   setLive(isLive: boolean): void {
     this.#isOnAir = isLive;
-    this.#viewer.setLive(isLive);
+    this.#viewer?.setLive(isLive);
     if (!isLive) this.#withoutSinceMs = null;
   }
 
   stop(): void {
     this.#stopping.abort();
     this.#unfollow();
-    this.#viewer.stop();
+    this.#viewer?.stop();
     this.#hls?.stop();
   }
 
@@ -97,8 +97,7 @@ export class LivePlayer {
   goLive(): void {
     if (this.#isBehind) {
       this.#isBehind = false;
-      this.#viewer = this.#makeViewer();
-      this.#viewer.setLive(this.#isOnAir);
+      this.#openViewer();
     }
     this.#hls?.seekBehind(0);
     void this.#request.video.play().catch(() => undefined);
@@ -125,11 +124,11 @@ export class LivePlayer {
     if (this.#isBehind) return;
     this.#isBehind = true;
     this.#unfollow();
-    this.#viewer.stop();
+    this.#viewer?.stop();
     this.#stream = null;
   }
 
-  #makeViewer(): WhepViewer {
+  #openViewer(): void {
     const viewer = new WhepViewer({
       url: this.#request.whep,
       token: this.#request.token,
@@ -148,13 +147,14 @@ export class LivePlayer {
       wasPlaying = phase === "playing";
       this.#look();
     });
+    this.#viewer = viewer;
+    viewer.setLive(this.#isOnAir);
     void viewer.start();
-    return viewer;
   }
 
   /** Sees what there is, lets `decideWay` decide, and does it. */
   #look(): void {
-    if (this.#stopping.signal.aborted) return;
+    if (this.#stopping.signal.aborted || !this.#viewer) return;
     const nowMs = performance.now();
     const watched = this.#viewer.state.get();
     const hasWebrtc = watched.phase === "playing";
@@ -223,7 +223,7 @@ export class LivePlayer {
   }
 
   async #measureWebrtc(): Promise<void> {
-    const latencyS = await this.#viewer.measureLatencyS();
+    const latencyS = (await this.#viewer?.measureLatencyS()) ?? null;
     if (this.state.get().way === "webrtc") this.#change({ latencyS });
   }
 
