@@ -143,11 +143,6 @@ class PictureAssembler:
         if self._open is not None:
             self._open.is_broken = True
 
-    def begin_source(self) -> None:
-        """Another publisher: what is open will not be finished."""
-        self._open = None
-        self.needs_key = True
-
     def add(self, packet: Packet) -> Iterator[Picture]:
         """Take the next packet; yields what it completes."""
         if self._open is not None and packet.timestamp != self._open.timestamp:

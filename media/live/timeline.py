@@ -46,10 +46,6 @@ class Timeline:
         self._video = _TrackClock(video_rate)
         self._audio = _TrackClock(audio_rate)
 
-    def begin_source(self) -> None:
-        """Another source: reports of the last one say nothing about it."""
-        self._video.report = self._audio.report = None
-
     def place_video(self, timestamp: int, now_s: float) -> int:
         """Return when a picture is shown, in ticks since the programme began."""
         return self._place(self._video, timestamp, now_s)
