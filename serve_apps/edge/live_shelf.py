@@ -47,9 +47,10 @@ class ShelvedLive:
 class LiveShelf:
     """Shelved lives, those that nobody asked for dropped first; one reader per live."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, edge_url: str) -> None:
         self._database = database
         self._clock = clock
+        self._edge_url = edge_url
         self._lives: OrderedDict[uuid.UUID, ShelvedLive] = OrderedDict()
         self._reads: dict[uuid.UUID, asyncio.Task[ShelvedLive]] = {}
 
@@ -76,7 +77,12 @@ class LiveShelf:
                 if origin is None:
                     raise LiveUnknown
                 edge_url = await _find_edge_url(connection, origin)
-                window = await self._build(connection, live_id, origin, known)
+                is_elsewhere = edge_url not in (None, self._edge_url)
+                window = (
+                    None  # whoever asks is sent there
+                    if is_elsewhere
+                    else await self._build(connection, live_id, origin, known)
+                )
         except LOST_CONNECTION as error:
             raise DatabaseBusy(retry_after_s=1) from error
         playlists = None if window is None else LivePlaylists(window)

@@ -341,7 +341,7 @@ class EdgeServer:
                 clock=ports.clock,
                 objects=ports.objects,
                 broadcasts=self._broadcasts,
-                shelf=LiveShelf(ports.database, ports.clock),
+                shelf=LiveShelf(ports.database, ports.clock, self._address.url),
                 get_access=self._audience.get_access,
                 is_revoked=self._revocations.is_revoked,
             ),
