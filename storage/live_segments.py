@@ -184,6 +184,16 @@ async def find_origin(connection: Connection, live_id: uuid.UUID) -> LiveOrigin 
     return None if row is None else read_row(LiveOrigin, row)
 
 
-async def delete_segments(connection: Connection, live_id: uuid.UUID) -> None:
-    """Forget every segment of a live; its bytes are the caller's to remove."""
-    await connection.execute("DELETE FROM live_origins WHERE live_id = $1", live_id)
+async def delete_segments(
+    connection: Connection, live_id: uuid.UUID, numbers: Sequence[int]
+) -> bool:
+    """Forget segments, whose bytes are the caller's to remove; False: some of the live are left."""
+    await connection.execute(
+        "DELETE FROM live_segments WHERE live_id = $1 AND number = ANY($2)", live_id, list(numbers)
+    )
+    done: str = await connection.execute(
+        "DELETE FROM live_origins WHERE live_id = $1 "
+        "AND NOT EXISTS (SELECT 1 FROM live_segments WHERE live_id = $1)",
+        live_id,
+    )
+    return done != "DELETE 0"

@@ -7,11 +7,12 @@ like any other that is ready; its bytes are the live's.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 import msgspec
 
-from storage.database import Connection
-from storage.live_segments import SegmentRange
+from storage.database import Connection, read_rows
+from storage.live_segments import COLUMNS, SegmentRange, StoredSegment
 
 
 class RecordedVideo(msgspec.Struct, frozen=True):
@@ -68,12 +69,22 @@ async def find_recording(connection: Connection, video_id: uuid.UUID) -> Segment
     return SegmentRange(row["live_id"], row["first_number"], row["last_number"])
 
 
-async def is_kept(connection: Connection, live_id: uuid.UUID) -> bool:
-    """Say whether any video needs the segments of a live, or the live may still add some."""
-    kept: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT 1 FROM recordings WHERE live_id = $1) "
-        "OR EXISTS (SELECT 1 FROM lives WHERE id = $1 AND status <> 'ended' "
-        "           AND deleted_at IS NULL)",
+async def is_over(connection: Connection, live_id: uuid.UUID) -> bool:
+    """Say whether a live adds no segments any more."""
+    over: bool = await connection.fetchval(
+        "SELECT NOT EXISTS (SELECT 1 FROM lives WHERE id = $1 AND status <> 'ended' "
+        "                   AND deleted_at IS NULL)",
         live_id,
     )
-    return kept
+    return over
+
+
+async def list_unneeded(connection: Connection, live_id: uuid.UUID) -> Sequence[StoredSegment]:
+    """Return the segments of a live that no video names."""
+    rows = await connection.fetch(
+        f"SELECT {COLUMNS} FROM live_segments s "  # noqa: S608 - constants
+        "WHERE s.live_id = $1 AND NOT EXISTS (SELECT 1 FROM recordings r "
+        "WHERE r.live_id = $1 AND s.number BETWEEN r.first_number AND r.last_number)",
+        live_id,
+    )
+    return read_rows(StoredSegment, rows)

@@ -31,7 +31,7 @@ from storage.live_segments import (
     make_segment_name,
 )
 from storage.lives import find_live
-from storage.recordings import find_recording, is_kept
+from storage.recordings import find_recording, is_over, list_unneeded
 from storage.video_chunks import NewChunk, finish_chunk, insert_chunks
 from storage.videos import find_video, set_thumbnail
 
@@ -139,14 +139,21 @@ async def make_pictures(ports: JobPorts, payload: bytes) -> None:
 
 
 async def purge_segments(ports: JobPorts, payload: bytes) -> None:
-    """Remove a live's segments unless a video needs them or the live goes on."""
+    """Remove those segments of a live that is over which no video names, bytes first."""
     live_id = msgspec.json.decode(payload, type=recording.LiveJob).live_id
-    async with ports.database.transaction() as connection:
-        if await is_kept(connection, live_id):
+    async with ports.database.connection() as connection:
+        if not await is_over(connection, live_id):
             return
-        await delete_segments(connection, live_id)
-    await ports.objects.delete_prefix(make_live_prefix(live_id))
-    log.info("live.segments_purged", live_id=str(live_id))
+        unneeded = await list_unneeded(connection, live_id)
+    for row in unneeded:
+        name = make_segment_name(row.number)
+        for track in row.tracks:
+            await ports.objects.delete(make_live_key(live_id, row.origin_gen, track, name))
+    async with ports.database.transaction() as connection:
+        is_all = await delete_segments(connection, live_id, [row.number for row in unneeded])
+    if is_all:
+        await ports.objects.delete_prefix(make_live_prefix(live_id))
+    log.info("live.segments_purged", live_id=str(live_id), segments=len(unneeded))
 
 
 LISTENERS: Mapping[str, Listener] = {

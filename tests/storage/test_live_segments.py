@@ -67,5 +67,6 @@ async def test_a_later_publisher_ends_what_an_earlier_one_may_list(database: Dat
         await close_origin(connection, live_id, 2)
         assert not await has_open_origin(connection, live_id)
         assert not await insert_segment(connection, make_segment(live_id, 3, 2))
-        await delete_segments(connection, live_id)
+        assert not await delete_segments(connection, live_id, [0, 1])
+        assert await delete_segments(connection, live_id, [2])
         assert await list_segments(connection, SegmentRange(live_id, 0, 9)) == []

@@ -186,6 +186,18 @@ async def test_a_live_that_is_not_recorded_leaves_nothing(
     assert answer.json()["error"] == "live_ended"
 
 
+async def test_a_clip_of_a_live_that_is_not_recorded_keeps_its_own_segments_alone(
+    ended: Ended, database: Database, objects: ObjectStore
+) -> None:
+    live_id = await ended.announce(6, record=False)
+    await ended.ada.post(f"/v1/live/{live_id}/clips", {"seconds": 5}, status=201)
+    await ended.end(live_id)
+    await ended.run(PURGE_JOB, LiveJob(live_id))
+    assert await list_stored(database, live_id) == 3
+    kept = {entry.key.rpartition("/")[2] for entry in await objects.list(make_live_prefix(live_id))}
+    assert kept == {"init0.mp4", "3.m4s", "4.m4s", "5.m4s"}
+
+
 async def test_who_may_clip_what(ended: Ended, bob: Person) -> None:
     nothing = await ended.ada.post("/v1/live", {"title": "Empty"}, status=201)
     answer = await ended.ada.call("POST", f"/v1/live/{nothing['id']}/clips", json={"seconds": 9})
