@@ -314,3 +314,30 @@ async def test_a_draining_edge_takes_nobody(stage: Stage) -> None:
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
     with contextlib.suppress(aiohttp.ClientError):
         await stage.edge.drain(1.0)
+
+
+def find_ffmpeg() -> str:
+    """Return an FFmpeg with a WHIP muxer; skips without one (PyPI's imageio-ffmpeg has it)."""
+    module = pytest.importorskip("imageio_ffmpeg", reason="pip install imageio-ffmpeg")
+    return str(module.get_ffmpeg_exe())
+
+
+async def test_ffmpegs_whip_muxer_publishes_and_says_goodbye(stage: Stage) -> None:
+    binary = find_ffmpeg()
+    url = f"{stage.edge.address.url}/whip?ticket={stage.ticket(TicketKind.WHIP)}"
+    words = "-v error -re -f lavfi -i testsrc=size=320x180:rate=30 -f lavfi -i sine=frequency=440"
+    words += " -t 5 -c:v libx264 -profile:v baseline -preset ultrafast -tune zerolatency -g 30"
+    words += " -pix_fmt yuv420p -c:a libopus -ar 48000 -ac 2 -f whip"
+    async with connect(stage.edge) as stranger:
+        await stranger.subscribe(f"room:{stage.room_id}")
+        ffmpeg = await asyncio.create_subprocess_exec(
+            binary, *words.split(), url, stdin=asyncio.subprocess.DEVNULL
+        )
+        await stranger.wait(lambda: (stranger.latest("state") or {}).get("status") == "live")
+        viewer = RtcPeer(("H264", "opus"))
+        ticket = stage.ticket(TicketKind.WHEP, guest=stage.bob)
+        await stage._enter(viewer, f"/whep/{stage.room_id}?ticket={ticket}")
+        await wait_until(lambda: len(viewer.rtp) > 50, timeout_s=60.0)
+        assert viewer.undecryptable == 0
+        assert await ffmpeg.wait() == 0
+        await stranger.wait(lambda: stranger.latest("state")["status"] == "interrupted")
