@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,8 +12,10 @@ import pytest
 
 from actors.hosting.core import HostRef, ObjectKey
 from actors.hosting.entries import Batch, Entry
+from actors.hosting.ports import HostStore
 from storage.database import DatabaseBusy, WriteOutcomeUnknown
 from storage.placements import ROOM
+from tests.actors.hosting.sim import contract_of_ownership, contract_of_writes, store_stage
 from tests.actors.hosting.sim.loop import ProcessLoop, Timeline
 from tests.actors.hosting.sim.server import Server
 from tests.actors.hosting.sim.site import make_room_row, read_room_facts
@@ -64,6 +67,14 @@ class SimStage:
         self.timeline.run(self.timeline.now_s + 120, task.done)
         assert task.done(), "the case waits for ever"
         return task.result()
+
+
+def test_the_contract_asks_for_everything_that_a_store_does() -> None:
+    cases = "".join(
+        map(inspect.getsource, (contract_of_ownership, contract_of_writes, store_stage))
+    )
+    methods = {name for name in vars(HostStore) if not name.startswith("_")}
+    assert {name for name in methods if f"store.{name}(" not in cases} == set()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
