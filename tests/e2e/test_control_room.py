@@ -78,6 +78,8 @@ def check_rules_and_review(host: Page, guest: Page) -> None:
     save_rules(host)
     expect(guest.get_by_test_id("chat-hint")).to_have_count(0)
     second = say(guest, "another promo", "held")
+    guest.reload()
+    expect(second).to_have_attribute("data-state", "held", timeout=PATIENCE_MS)
     open_side(host, "Held").get_by_test_id("held-refuse").click()
     expect(second).to_have_attribute("data-state", "failed", timeout=PATIENCE_MS)
     expect(second).to_contain_text("Refused by a moderator")
