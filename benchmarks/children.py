@@ -40,10 +40,10 @@ class Child:
 
 
 @asynccontextmanager
-async def run_child(module: str) -> AsyncIterator[Child]:
-    """Run a module until the block ends."""
+async def run_child(module: str, *words: str) -> AsyncIterator[Child]:
+    """Run a module with arguments until the block ends."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module),
+        *(sys.executable, "-m", module, *words),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=LINE_BYTES_MAX,

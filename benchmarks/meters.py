@@ -21,6 +21,11 @@ class CpuMeter:
         now = self._read()
         return {name: now[name] - self._before[name] for name in self._parts}
 
+    @staticmethod
+    def read_total(pids: list[int]) -> float:
+        """Return the CPU seconds that processes used since they began."""
+        return sum(map(read_cpu_s, pids))
+
     def _read(self) -> dict[str, float]:
         return {name: sum(map(read_cpu_s, pids)) for name, pids in self._parts.items()}
 

@@ -124,6 +124,9 @@ def list_ports(settings: Settings) -> list[PortNeed]:
         step = EDGE_PORT_STEP * slot
         needs.append(PortNeed(f"edge {slot}", edge.host, edge.port + step, "tcp"))
         needs.append(PortNeed(f"WebRTC of edge {slot}", "0.0.0.0", edge.udp_port + step, "udp"))  # noqa: S104 -- where it listens
+    if edge.count:
+        rtmp = (("RTMP", settings.rtmp.port), ("RTMPS", settings.rtmp.tls_port))
+        needs += [PortNeed(name, edge.host, port, "tcp") for name, port in rtmp if port]
     return needs
 
 

@@ -83,6 +83,18 @@ class EdgeSettings:
 
 
 @dataclass(frozen=True)
+class RtmpSettings:
+    """RTMP ingest; every edge of a node listens on the same ports."""
+
+    port: int = option(1935, "RTMP port; 0: none.")
+    tls_port: int = option(0, "RTMPS port, usually 443 or 1936; 0: none.")
+    tls_certificate: str = option("", "PEM file of the certificate chain for RTMPS.")
+    tls_key: str = option("", "PEM file of its private key.")
+    connections_max: int = option(200, "Open RTMP connections per edge.")
+    bitrate_max_bps: int = option(50_000_000, "A publisher above it for 5 s is cut.")
+
+
+@dataclass(frozen=True)
 class HostSettings:
     """Hosts of live rooms."""
 
@@ -210,6 +222,7 @@ class Settings:
     log_level: str = option("info", "debug, info, warning or error.")
     http: HttpSettings = field(default_factory=HttpSettings)
     edge: EdgeSettings = field(default_factory=EdgeSettings)
+    rtmp: RtmpSettings = field(default_factory=RtmpSettings)
     hosts: HostSettings = field(default_factory=HostSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)

@@ -78,6 +78,7 @@ class Product:
             "http_port": str(get_free_port()),
             "edge_port": str(_find_port("tcp", edges)),
             "edge_udp_port": str(_find_port("udp", edges)),
+            "rtmp_port": str(get_free_port()),
             "cluster_ray_port": str(get_free_port()),
             **options,
         }
@@ -98,7 +99,11 @@ class Product:
 
         Its settings come from the invitation; `options` are its own, as in `start`.
         """
-        values = {"edge_udp_port": str(_find_port("udp", 1)), **options}
+        values = {
+            "edge_udp_port": str(_find_port("udp", 1)),
+            "rtmp_port": str(get_free_port()),
+            **options,
+        }
         kept = {
             name: value
             for name, value in self.environment.items()

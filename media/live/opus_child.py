@@ -97,4 +97,7 @@ def serve(orders: BinaryIO, frames: BinaryIO) -> None:
 
 if __name__ == "__main__":
     os.nice(NICENESS)
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    try:
+        serve(sys.stdin.buffer, sys.stdout.buffer)
+    except BrokenPipeError:
+        os._exit(0)  # the edge is gone; closing standard output would fail again

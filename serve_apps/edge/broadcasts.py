@@ -17,9 +17,9 @@ from kit.logs import get_log
 from kit.metrics import LIVE_PACKETS_LOST
 from media.live.fragments import VIDEO
 from media.live.packager import Packager, PackagerTerms
-from media.live.packets import Packet
+from media.live.packets import OPUS_FORMAT, Packet
 from media.live.playlists import LivePlaylists
-from media.live.samples import AudioSample, VideoSample
+from media.live.samples import AudioFormat, AudioSample, VideoSample
 from media.live.source import RtpSource
 from media.live.stored import build_window, decide_gap, list_stored
 from media.live.window import LiveWindow, PublisherSink
@@ -85,8 +85,10 @@ class _Publisher:
 
     session_id: str
     has_sound: bool
-    source: RtpSource
+    source: RtpSource | None
+    """None: frames come whole, by `waiting` alone."""
     waiting: WaitingSamples
+    sound: AudioFormat = OPUS_FORMAT
     numbers: asyncio.Queue[int | None] = field(default_factory=asyncio.Queue)
     """Whole segments that await storing; None: there will be no more."""
     started_at: datetime | None = None
@@ -120,15 +122,22 @@ class Broadcast:
             return
         waiting = WaitingSamples()
         source = RtpSource(waiting, self._request_keyframe)
-        self._publisher = _Publisher(session_id, "audio" in codecs, source, waiting)
-        work = self._serve(self._publisher, self._serving)
-        self._serving = asyncio.create_task(work, name="broadcast")
-        self._serving.add_done_callback(_report_end)
+        self._start(_Publisher(session_id, "audio" in codecs, source, waiting))
+
+    def begin_frames(
+        self, session_id: str, frames: WaitingSamples, sound: AudioFormat | None
+    ) -> None:
+        """Another publisher's frames follow, and wait in `frames`."""
+        self.end()
+        self.has_hls = True
+        publisher = _Publisher(session_id, sound is not None, None, frames, sound or OPUS_FORMAT)
+        publisher.started_at = self._ports.clock.now()
+        self._start(publisher)
 
     def add_packets(self, kind: str, packets: Sequence[Packet], now_s: float) -> None:
         """Take what the room forwards."""
         publisher = self._publisher
-        if publisher is None:
+        if publisher is None or publisher.source is None:
             return
         if publisher.started_at is None:
             publisher.started_at = self._ports.clock.now()
@@ -138,7 +147,7 @@ class Broadcast:
 
     def apply_report(self, kind: str, ntp_timestamp: int, timestamp: int) -> None:
         """Take a sender report."""
-        if self._publisher is not None:
+        if self._publisher is not None and self._publisher.source is not None:
             self._publisher.source.apply_report(kind, ntp_timestamp, timestamp)
 
     def end(self) -> None:
@@ -187,6 +196,12 @@ class Broadcast:
 
     # Within
 
+    def _start(self, publisher: _Publisher) -> None:
+        self._publisher = publisher
+        work = self._serve(publisher, self._serving)
+        self._serving = asyncio.create_task(work, name="broadcast")
+        self._serving.add_done_callback(_report_end)
+
     async def _serve(self, publisher: _Publisher, before: asyncio.Task[None] | None) -> None:
         """Store what one publisher sends, from its grant until the live's end is known."""
         if before is not None:
@@ -224,6 +239,7 @@ class Broadcast:
             first_number=0 if now_last is None else now_last.number + 1,
             offset_ms=max(offset_ms, ended_ms),
             has_sound=publisher.has_sound,
+            audio=publisher.sound,
             is_resumed=last is not None,
         )
         numbers = publisher.numbers
@@ -300,19 +316,16 @@ class Broadcasts:
 
     def begin(self, room_id: str, session_id: str) -> None:
         """A publisher is connected: package what it sends."""
-        plane = self._plane
-        assert plane is not None, "use() comes first"
-        for key in [key for key, known in self._rooms.items() if known.is_over]:
-            del self._rooms[key]
-        key = uuid.UUID(room_id)
-        broadcast = self._rooms.get(key)
-        if broadcast is None:
-            broadcast = Broadcast(key, self._ports, lambda: plane.request_keyframe(room_id))
-            self._rooms[key] = broadcast
-        plane.remove_listener(room_id, broadcast)
+        plane, broadcast = self._get_plane(), self._open(room_id)
         codecs = {kind: codec.name.upper() for kind, codec in plane.get_codecs(room_id).items()}
         broadcast.begin(session_id, codecs)
         plane.add_listener(room_id, broadcast)
+
+    def begin_frames(
+        self, room_id: str, session_id: str, frames: WaitingSamples, sound: AudioFormat | None
+    ) -> None:
+        """A publisher is connected whose frames come whole: package them."""
+        self._open(room_id).begin_frames(session_id, frames, sound)
 
     def end(self, room_id: str, session_id: str) -> None:
         """A publisher is gone; another one may be there already."""
@@ -322,6 +335,22 @@ class Broadcasts:
         if self._plane is not None:
             self._plane.remove_listener(room_id, broadcast)
         broadcast.end()
+
+    def _open(self, room_id: str) -> Broadcast:
+        """Return the room's broadcast, hearing of no publisher for the moment."""
+        plane, key = self._get_plane(), uuid.UUID(room_id)
+        for over in [over for over, known in self._rooms.items() if known.is_over]:
+            del self._rooms[over]
+        broadcast = self._rooms.get(key)
+        if broadcast is None:
+            broadcast = Broadcast(key, self._ports, lambda: plane.request_keyframe(room_id))
+            self._rooms[key] = broadcast
+        plane.remove_listener(room_id, broadcast)
+        return broadcast
+
+    def _get_plane(self) -> PacketSource:
+        assert self._plane is not None, "use() comes first"
+        return self._plane
 
     def find(self, room_id: uuid.UUID) -> Broadcast | None:
         """Return a room that comes in here, or did a moment ago."""

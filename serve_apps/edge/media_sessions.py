@@ -7,7 +7,8 @@ viewers are counted. A session's id is unguessable and is all that its holder ne
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from actors.live_room.client import RoomClient
@@ -15,10 +16,13 @@ from actors.live_room.messages import PublisherUp, Way
 from kit.errors import Unavailable
 from kit.logs import get_log
 from kit.metrics import MEDIA_SESSIONS
+from media.live.samples import AudioFormat
 from media.sfu.errors import SessionEnded
 from media.sfu.options import SessionAnswer
+from media.sfu.sdp import OfferedCodec
+from media.sfu.session import LocalPublisher
 from media.sfu.trickle import IceRestart
-from serve_apps.edge.broadcasts import Broadcasts
+from serve_apps.edge.broadcasts import Broadcasts, WaitingSamples
 from serve_apps.edge.room_mirrors import RoomMirrors
 
 log = get_log("edge")
@@ -41,6 +45,14 @@ class ForwardingPlane(Protocol):
         """Answer a viewer's offer."""
         ...
 
+    def publish_local(self, room_id: str, codecs: Mapping[str, OfferedCodec]) -> LocalPublisher:
+        """Admit a publisher of this process."""
+        ...
+
+    def feed(self, session: LocalPublisher, rtp: Sequence[bytes], rtcp: bytes) -> None:
+        """Forward a local publisher's packets."""
+        ...
+
     def close_session(self, session_id: str) -> bool:
         """End a session."""
         ...
@@ -53,6 +65,15 @@ class ForwardingPlane(Protocol):
 
 
 @dataclass(frozen=True)
+class LocalSource:
+    """A publisher within this process: where its whole frames wait, and who hears of its end."""
+
+    frames: WaitingSamples
+    sound: AudioFormat | None
+    on_ended: Callable[[str], None]
+
+
+@dataclass(frozen=True)
 class MediaSession:
     """One session; `login` is whose revocation ends it."""
 
@@ -61,6 +82,7 @@ class MediaSession:
     user_id: uuid.UUID | None
     login: uuid.UUID | None
     is_connected: bool = False
+    source: LocalSource | None = None
 
 
 class MediaSessions:
@@ -98,6 +120,24 @@ class MediaSessions:
         answer = plane.publish(str(room_id), offer)
         self._keep(answer.session_id, MediaSession(room_id, "publisher", user_id, None))
         return answer
+
+    def publish_local(
+        self,
+        room_id: uuid.UUID,
+        user_id: uuid.UUID | None,
+        codecs: Mapping[str, OfferedCodec],
+        source: LocalSource,
+    ) -> LocalPublisher:
+        """Admit a publisher of this process; raises SfuFull or EdgeDraining."""
+        publisher = self._get_plane().publish_local(str(room_id), codecs)
+        session = MediaSession(room_id, "publisher", user_id, None, source=source)
+        self._keep(publisher.session_id, session)
+        return publisher
+
+    def feed(self, publisher: LocalPublisher, rtp: Sequence[bytes], rtcp: bytes) -> None:
+        """Forward packets of a publisher of this process."""
+        if self._plane is not None:
+            self._plane.feed(publisher, rtp, rtcp)
 
     def watch(
         self,
@@ -155,7 +195,11 @@ class MediaSessions:
             fact = PublisherUp(session_id, dict(self._origin))
             self._client.report_publisher(session.room_id, fact)
         if session is not None and self._broadcasts is not None:
-            self._broadcasts.begin(room_id, session_id)
+            if session.source is None:
+                self._broadcasts.begin(room_id, session_id)
+            else:
+                source = session.source
+                self._broadcasts.begin_frames(room_id, session_id, source.frames, source.sound)
         log.info("publisher.connected", room_id=room_id)
 
     def on_publisher_lost(self, room_id: str, session_id: str, reason: str) -> None:
@@ -165,7 +209,10 @@ class MediaSessions:
             self._client.report_publisher_lost(room, session_id, reason)
         if self._broadcasts is not None:
             self._broadcasts.end(room_id, session_id)
+        session = self._sessions.get(session_id)
         self._drop(session_id)
+        if session is not None and session.source is not None:
+            session.source.on_ended(reason)
         log.info("publisher.lost", room_id=room_id, reason=reason)
 
     def on_viewer_connected(self, room_id: str, session_id: str) -> None:
@@ -198,9 +245,7 @@ class MediaSessions:
         session = self._sessions.get(session_id)
         if session is None:
             return None
-        connected = MediaSession(
-            session.room_id, session.role, session.user_id, session.login, is_connected=True
-        )
+        connected = replace(session, is_connected=True)
         self._sessions[session_id] = connected
         return connected
 

@@ -53,6 +53,7 @@ from serve_apps.edge.media_sessions import MediaSessions
 from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
 from serve_apps.edge.presence_checks import CHECK_EVERY_S, PresenceChecks
 from serve_apps.edge.room_mirrors import RoomMirror, RoomMirrors
+from serve_apps.edge.rtmp import RtmpFront, RtmpPorts
 from serve_apps.edge.segment_writer import WriterPorts
 from serve_apps.edge.socket_echo import echo_frames
 from serve_apps.edge.socket_server import SocketServer
@@ -143,6 +144,7 @@ class EdgeServer:
             )
         self._compose(ips)
         await self._sfu.start()
+        await self._rtmp.start()
         self._ephemeral.start()
         await self._revocations.load()
         self._tasks = [
@@ -185,6 +187,7 @@ class EdgeServer:
             await asyncio.to_thread(self._heartbeat.stop)
         await self._sfu.close()
         await asyncio.sleep(0)  # the forwarding plane tells of ended sessions in the next turn
+        await self._rtmp.close()
         await self._broadcasts.close()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -254,6 +257,7 @@ class EdgeServer:
         self._broadcasts = Broadcasts(WriterPorts(ports.database, ports.objects, ports.clock))
         self._broadcasts.use(self._sfu)
         self._sessions.use(self._sfu, self._rooms, client, self._broadcasts)
+        self._rtmp = RtmpFront(settings, RtmpPorts(ports.database, self._sessions, ports.clock))
         self._revocations = RevocationBook(ports.database, settings.auth.access_ttl_s)
         self._ephemeral = EphemeralChannels(settings.cache.url, ports.cache)
         self._tickets = TicketBook()

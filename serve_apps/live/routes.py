@@ -214,8 +214,9 @@ async def rotate_stream_key(
 ) -> StreamKeyBody:
     """Replace the stream key."""
     stream_key = await service.rotate_key(connection, user, live_id)
-    whip = service.make_addresses(ports.settings, live_id, "").whip
-    return StreamKeyBody(stream_key=stream_key, ingest=IngestBody(whip=whip, rtmp=None))
+    addresses = service.make_addresses(ports.settings, live_id, "")
+    ingest = IngestBody(whip=addresses.whip, rtmp=addresses.rtmp)
+    return StreamKeyBody(stream_key=stream_key, ingest=ingest)
 
 
 @routes.post(

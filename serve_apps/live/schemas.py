@@ -54,7 +54,10 @@ EXAMPLE_CHAT: dict[str, JsonValue] = {
 }
 EXAMPLE_KEY: dict[str, JsonValue] = {
     "stream_key": "live_p4bXq0Zt8mS2vH6yKc1uJw9eRd3gTa7nLf5oBi-xYzQ",
-    "ingest": {"whip": "http://localhost:8000/whip", "rtmp": None},
+    "ingest": {
+        "whip": "http://localhost:8000/whip",
+        "rtmp": "rtmp://localhost:1935/live",
+    },
 }
 EXAMPLE_LIVE: dict[str, JsonValue] = {
     "id": EXAMPLE_ID,
@@ -185,7 +188,10 @@ class LiveOwnerBody(BaseModel):
 
 
 class IngestBody(BaseModel):
-    """Where media goes in; `rtmp` is null while this site takes none."""
+    """Where media goes in; the stream key is the bearer token of WHIP and the stream of RTMP.
+
+    `rtmp` is null while this site takes none.
+    """
 
     whip: str
     rtmp: str | None
@@ -318,7 +324,7 @@ def describe_created(live: LiveRow, addresses: LiveAddresses, stream_key: str) -
     return CreatedLiveBody(
         **dict(describe_live(live, addresses, viewers=None)),
         stream_key=stream_key,
-        ingest=IngestBody(whip=addresses.whip, rtmp=None),
+        ingest=IngestBody(whip=addresses.whip, rtmp=addresses.rtmp),
     )
 
 

@@ -93,6 +93,7 @@ class LiveAddresses:
     """Where the clients of one live connect."""
 
     whip: str
+    rtmp: str | None
     whep: str
     hls: str
     socket: str
@@ -112,11 +113,20 @@ def make_addresses(settings: Settings, live_id: uuid.UUID, edge_url: str) -> Liv
     public = settings.http.public_url.rstrip("/")
     return LiveAddresses(
         whip=f"{public}/whip",
+        rtmp=make_rtmp_url(settings),
         whep=f"{public}/whep/{live_id}",
         hls=f"{public}/live/{live_id}/{HLS_INDEX}",
         socket=make_socket_url(edge_url),
         channel=f"room:{live_id}",
     )
+
+
+def make_rtmp_url(settings: Settings) -> str | None:
+    """Return where encoders publish, their stream key apart; None when RTMP is off."""
+    host, rtmp = settings.edge.public_host, settings.rtmp
+    if rtmp.tls_port:
+        return f"rtmps://{host}:{rtmp.tls_port}/live"
+    return f"rtmp://{host}:{rtmp.port}/live" if rtmp.port else None
 
 
 async def choose_edge(connection: Connection) -> EdgeEntry:

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from kit.clock import SystemClock
-from kit.settings import EdgeSettings, LimitSettings, Settings
+from kit.settings import EdgeSettings, LimitSettings, RtmpSettings, Settings
 from serve_apps.access.identity import Identity
 from serve_apps.access.tokens import issue_access_token
 from serve_apps.edge.server import EdgePace, EdgePorts, EdgeServer, UploadRules
@@ -49,7 +49,8 @@ def use_free_ports(settings: Settings, **edge: Any) -> Settings:
         **{"loop_lag_max_ms": 60_000, **edge},
     )
     limits = LimitSettings(chat_per_10_s_max=100_000)
-    return dataclasses.replace(settings, edge=options, limits=limits)
+    rtmp = RtmpSettings(port=find_free_port())
+    return dataclasses.replace(settings, edge=options, rtmp=rtmp, limits=limits)
 
 
 async def ignore_upload(_connection: Connection, _upload: Upload) -> None:

@@ -1,8 +1,9 @@
-/** What OBS needs: the address, and the key that is shown masked. */
+/** What OBS needs, by WHIP or RTMP: the address, and the key that is shown masked. */
 import { useState } from "preact/hooks";
 import { Confirm } from "../kit/dialog";
 import { Icon } from "../kit/icons";
 import { copyText } from "../kit/share";
+import { Tabs } from "../kit/tabs";
 import { showError, showToast } from "../kit/toasts";
 import { makeStreamKey } from "./rooms";
 
@@ -14,10 +15,18 @@ interface StreamKeyProps {
   onRotated: (key: string) => void;
 }
 
+type Way = "whip" | "rtmp";
+
+const WAYS: readonly { value: Way; label: string }[] = [
+  { value: "whip", label: "WHIP" },
+  { value: "rtmp", label: "RTMP" },
+];
+
 const MASK = "•".repeat(20);
 
 export function StreamKeyPanel({ liveId, whip, rtmp, streamKey, onRotated }: StreamKeyProps) {
   const [isAsking, setAsking] = useState(false);
+  const [way, setWay] = useState<Way>("whip");
   const rotate = async () => {
     try {
       onRotated(await makeStreamKey(liveId));
@@ -29,10 +38,13 @@ export function StreamKeyPanel({ liveId, whip, rtmp, streamKey, onRotated }: Str
   return (
     <section class="key-panel card" aria-labelledby="key-title">
       <h2 id="key-title">Send from OBS</h2>
-      <p class="muted">In OBS choose the service WHIP, then paste these two.</p>
-      <CopyLine label="Server" value={whip} testId="whip-address" />
-      <KeyLine streamKey={streamKey} />
-      {rtmp && <CopyLine label="RTMP server" value={rtmp} />}
+      {rtmp ? (
+        <Tabs label="Protocol" tabs={WAYS} value={way} onChange={setWay}>
+          <Settings way={way} server={way === "rtmp" ? rtmp : whip} streamKey={streamKey} />
+        </Tabs>
+      ) : (
+        <Settings way="whip" server={whip} streamKey={streamKey} />
+      )}
       <button type="button" class="button small" onClick={() => setAsking(true)}>
         <Icon name="retry" size={18} /> Make a new key
       </button>
@@ -49,11 +61,31 @@ export function StreamKeyPanel({ liveId, whip, rtmp, streamKey, onRotated }: Str
   );
 }
 
-function KeyLine({ streamKey }: { streamKey: string | null }) {
+function Settings({ way, server, streamKey }: { way: Way; server: string; streamKey: string | null }) {
+  return (
+    <div class="stack">
+      <p class="muted">
+        {way === "whip"
+          ? "In OBS choose the service WHIP, then paste these two. The shortest delay."
+          : "In OBS choose the service Custom, then paste these two. For any encoder with H.264 and AAC."}
+      </p>
+      <CopyLine label="Server" value={server} testId={`${way}-address`} />
+      <KeyLine label={way === "whip" ? "Stream key (bearer token)" : "Stream key"} streamKey={streamKey} />
+      {way === "rtmp" && (
+        <p class="hint">
+          Set the keyframe interval to 2 s and B-frames to 0 in Output, Advanced: with B-frames viewers get HLS, some
+          seconds behind.
+        </p>
+      )}
+    </div>
+  );
+}
+
+function KeyLine({ label, streamKey }: { label: string; streamKey: string | null }) {
   const [isShown, setShown] = useState(false);
   return (
     <div class="field">
-      <span class="label">Stream key (bearer token)</span>
+      <span class="label">{label}</span>
       <div class="key-line">
         <code data-testid="stream-key" data-shown={isShown}>
           {streamKey === null ? MASK : isShown ? streamKey : `${MASK} ${streamKey.slice(-4)}`}

@@ -1,0 +1,1 @@
+"""What taking in RTMP costs, packaging included: ours beside nginx-rtmp with HLS."""

@@ -1,0 +1,168 @@
+"""FFmpeg publishes by RTMP to a real edge with a real room: WebRTC and HLS viewers get it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import aiohttp
+import pytest
+
+from actors.hosting.messages import API
+from kit.clock import SystemClock
+from kit.settings import Settings
+from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
+from serve_apps.edge.server import EdgeServer
+from storage.database import Database
+from storage.lives import find_live
+from storage.objects import ObjectStore
+from tests.actors.hosting.stage import run_client, run_host
+from tests.media.rtmp.test_server import run_ffmpeg
+from tests.media.sfu.peer import RtcPeer
+from tests.serve_apps.edge.edge_stage import invite, run_edge, use_free_ports
+from tests.storage.live_rows import create_room_row
+from tests.storage.waiting import wait_until
+
+pytestmark = pytest.mark.media
+
+KEY = "live_secret"
+DEADLINE_S = 60
+
+
+@dataclass
+class Stage:
+    """An edge, a room with a stream key, and who publishes."""
+
+    settings: Settings
+    database: Database
+    edge: EdgeServer
+    http: aiohttp.ClientSession
+    room_id: uuid.UUID
+    publishing: list[asyncio.Task[str]] = field(default_factory=list)
+
+    def publish(self, *, key: str = KEY, app: str = "live", **options) -> asyncio.Task[str]:
+        """Let FFmpeg publish in real time."""
+        url = f"rtmp://127.0.0.1:{self.settings.rtmp.port}/{app}/{key}"
+        task = asyncio.create_task(run_ffmpeg(url, **{"pace": "-re", **options}))
+        self.publishing.append(task)
+        return task
+
+    async def watch(self, viewer: RtcPeer) -> int:
+        """Ask for the live by WHEP; return the status of the answer."""
+        order = TicketOrder(TicketKind.WHEP, self.room_id, self.edge.address.url)
+        ticket = issue_ticket(self.settings.auth, order, SystemClock().now())
+        url = f"{self.edge.address.url}/whep/{self.room_id}?ticket={ticket}"
+        headers = {"Content-Type": "application/sdp"}
+        async with self.http.post(url, data=viewer.offer, headers=headers) as answer:
+            if answer.status == 201:
+                await viewer.connect(await answer.text())
+            return answer.status
+
+    async def read_status(self) -> str:
+        async with self.database.connection() as connection:
+            live = await find_live(connection, self.room_id)
+        assert live is not None
+        return live.status
+
+    async def await_status(self, wanted: str) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while await self.read_status() != wanted:
+                await asyncio.sleep(0.05)
+
+    async def await_hls(self) -> str:
+        """Return the address of the multivariant playlist once a whole segment is there."""
+        folder = f"{self.edge.address.url}/live/{self.room_id}"
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                async with self.http.get(f"{folder}/source/index.m3u8") as answer:
+                    if answer.status == 200 and "#EXTINF" in await answer.text():
+                        return f"{folder}/index.m3u8"
+                await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+async def stage(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> AsyncIterator[Stage]:
+    settings = use_free_ports(settings)
+    ada = await invite(database, settings, "ada")
+    async with database.connection() as connection:
+        room_id = await create_room_row(connection, ada.user_id, stream_key=KEY)
+    async with (
+        run_host(settings),
+        run_edge(settings, objects) as edge,
+        aiohttp.ClientSession() as http,
+    ):
+        lent = Stage(settings, database, edge, http, room_id)
+        yield lent
+        await edge.close()
+        await asyncio.gather(*lent.publishing)
+
+
+async def probe(url: str) -> dict[str, dict[str, str]]:
+    """Return what FFmpeg finds in a playlist, by kind of stream."""
+    words = f"ffprobe -v error -show_streams -of json {url}"
+    process = await asyncio.create_subprocess_exec(*words.split(), stdout=subprocess.PIPE)
+    async with asyncio.timeout(DEADLINE_S):
+        out, _err = await process.communicate()
+    return {stream["codec_type"]: stream for stream in json.loads(out)["streams"]}
+
+
+async def test_a_live_by_rtmp_is_watched_by_webrtc_and_hls(stage: Stage) -> None:
+    publishing = stage.publish(seconds=8)
+    await stage.await_status("live")
+    viewer = RtcPeer(("H264", "opus"))
+    assert await stage.watch(viewer) == 201
+    found = await probe(await stage.await_hls())
+    assert found["video"]["codec_name"] == "h264"
+    assert (found["video"]["width"], found["video"]["height"]) == (320, 180)
+    assert found["audio"]["codec_name"] == "aac"
+    await wait_until(lambda: len(viewer.rtp) > 50)
+    viewer.close(politely=False)
+    assert (await publishing).startswith("0\n")
+    await stage.await_status("interrupted")
+
+
+async def test_b_frames_play_by_hls_alone(stage: Stage) -> None:
+    stage.publish(seconds=8, b_frames=2)
+    await stage.await_status("live")
+    found = await probe(await stage.await_hls())
+    assert int(found["video"]["has_b_frames"]) > 0
+    assert await stage.watch(RtcPeer(("H264", "opus"))) == 409
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"key": "live_other"}, "This stream key is not known."),
+        ({"app": "vod"}, "The address must end in /live."),
+    ],
+)
+async def test_who_may_not_publish_is_told_why(stage: Stage, wrong: dict, told: str) -> None:
+    said = await stage.publish(**wrong)
+    assert not said.startswith("0\n")
+    assert told in said
+    assert await stage.read_status() == "created"
+
+
+async def test_a_live_that_is_ended_cuts_its_publisher(stage: Stage) -> None:
+    publishing = stage.publish(seconds=30)
+    await stage.await_status("live")
+    async with run_client(stage.settings, None, "api-1", API) as rooms:
+        await rooms.end_live(stage.room_id)
+    said = await publishing
+    assert not said.startswith("0\n")
+    assert (await stage.publish()).count("This live has ended; create another one.") == 1
+
+
+async def test_another_publisher_takes_over_in_the_same_live(stage: Stage) -> None:
+    first = stage.publish(seconds=30)
+    await stage.await_status("live")
+    second = stage.publish(seconds=4)
+    assert not (await first).startswith("0\n")
+    assert await stage.read_status() == "live"
+    assert (await second).startswith("0\n")
