@@ -1,12 +1,13 @@
-"""`make test`: the whole suite in two processes, so that tests that wait run beside others.
+"""`make test`: the whole suite in three processes, so that tests that wait run beside others.
 
 What may start a product (`ray` and `browser`, unless marked `beside`) runs in one of them, one
-test after the other; all else in the second, whose output is shown when both have ended.
-Arguments are pytest's.
+test after the other, with its output as it comes; that of the other two is shown when all have
+ended. Arguments are pytest's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -15,8 +16,12 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
-PRODUCTS = "(ray or browser) and not beside"
-OTHERS = f"not ({PRODUCTS})"
+SHARES = {
+    "tests that start products": "(ray or browser) and not beside",
+    "tests of media": "media or beside",
+    "tests of rules and rows": "not (ray or browser or media)",
+}
+"""Every test is in one of them; the first one's output is shown at once."""
 PASSED, NO_TESTS = 0, 5
 """Exit statuses of pytest."""
 
@@ -28,18 +33,21 @@ def start(arguments: list[str], output: IO[bytes] | None) -> subprocess.Popen[by
 
 
 def run_side_by_side(arguments: list[str]) -> list[int]:
-    """Run both shares of the suite; return their exit statuses."""
-    with tempfile.TemporaryFile() as output:
-        # Each remembers its own failures for --last-failed.
-        own = ["-m", OTHERS, "-o", "cache_dir=.pytest_cache/others"]
-        both = [
-            start(["-m", PRODUCTS, *arguments], None),
-            start([*own, *arguments], output),
-        ]
-        statuses = wait(both)
-        output.seek(0)
+    """Run all shares of the suite; return their exit statuses."""
+    with contextlib.ExitStack() as stack:
+        outputs: dict[str, IO[bytes]] = {}
+        running = []
+        for title, expression in SHARES.items():
+            if running:
+                outputs[title] = stack.enter_context(tempfile.TemporaryFile())
+            # Each remembers its own failures for --last-failed.
+            own = ["-m", expression, "-o", f"cache_dir=.pytest_cache/{len(running)}"]
+            running.append(start([*own, *arguments], outputs.get(title)))
+        statuses = wait(running)
         sys.stdout.flush()
-        sys.stdout.buffer.write(b"\n=== tests that start no product\n" + output.read())
+        for title, output in outputs.items():
+            output.seek(0)
+            sys.stdout.buffer.write(f"\n=== {title}\n".encode() + output.read())
     return statuses
 
 
@@ -63,7 +71,7 @@ def main(arguments: list[str]) -> int:
     if any(word.startswith("-m") for word in arguments):
         return start(arguments, None).wait()
     status = judge(run_side_by_side(arguments))
-    sys.stdout.write(f"Both shares ended after {time.monotonic() - began_s:.0f} s.\n")
+    sys.stdout.write(f"All shares ended after {time.monotonic() - began_s:.0f} s.\n")
     return status
 
 

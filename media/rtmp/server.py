@@ -12,7 +12,7 @@ import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 from kit.logs import get_log
 from media.rtmp.errors import PublishRefused, RtmpMalformed
@@ -171,13 +171,13 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the socket, unless there are too many."""
-        assert isinstance(transport, asyncio.Transport), "TCP and TLS give streams"
-        self._transport = transport
-        peer = transport.get_extra_info("peername")
+        # Not asserted: uvloop's transports are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
+        peer = self._transport.get_extra_info("peername")
         self.address = str(peer[0]) if peer else ""
         self._since_s = self._heard_at_s = asyncio.get_running_loop().time()
         if not self._server.take(self):
-            transport.abort()
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Read what came and act on it."""

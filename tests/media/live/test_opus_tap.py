@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import av
 import numpy as np
 import pytest
+import uvloop
 
 from media.live.opus_tap import OpusTap
 from media.live.samples import AudioFormat, AudioSample
@@ -19,6 +20,8 @@ from media.live.samples import AudioFormat, AudioSample
 pytestmark = pytest.mark.media
 
 DEADLINE_S = 60
+
+
 RATE_HZ = 44_100
 
 
@@ -80,6 +83,19 @@ async def tap() -> AsyncIterator[OpusTap]:
 
 
 async def test_a_tone_comes_back_as_opus_at_its_time(tap: OpusTap) -> None:
+    await check_tone(tap)
+
+
+def test_it_works_on_the_loop_that_ray_gives_its_actors() -> None:
+    async def run() -> None:
+        tap = OpusTap()
+        await check_tone(tap)
+        await tap.close()
+
+    uvloop.run(run())
+
+
+async def check_tone(tap: OpusTap) -> None:
     form, samples = encode_tone(2)
     heard = Heard()
     await push_until_heard(tap, tap.open(form, heard.call), samples, heard)

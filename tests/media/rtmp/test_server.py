@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from media.rtmp.errors import PublishRefused
 from media.rtmp.handshake import BLOCK_BYTES
@@ -92,6 +93,19 @@ async def run_ffmpeg(url: str, *, seconds: float = 2, b_frames: int = 0, pace: s
 
 
 async def test_ffmpeg_publishes_every_frame(stage: Stage) -> None:
+    await check_every_frame(stage)
+
+
+def test_it_works_on_the_loop_that_ray_gives_its_actors() -> None:
+    async def run() -> None:
+        stage = await open_stage()
+        await check_every_frame(stage)
+        await stage.server.close()
+
+    uvloop.run(run())
+
+
+async def check_every_frame(stage: Stage) -> None:
     said = await run_ffmpeg(stage.url("good"))
     assert said.startswith("0\n"), said
     (kept,) = stage.kept

@@ -1,0 +1,54 @@
+"""An encoder set up as the studio says goes live by RTMP; a second browser sees its picture."""
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.people import fill_registration, make_name, wait_for_picture
+from tests.product import Product, await_true
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.mark.parametrize("b_frames", [0], ids=["by-webrtc"])
+def test_an_encoder_goes_live_as_the_studio_says(
+    product: Product, open_page: OpenPage, b_frames: int
+):
+    page = open_page()
+    page.goto(product.url + "/register")
+    fill_registration(page)
+    page.goto(product.url + "/studio/live")
+    page.get_by_test_id("live-title").fill(f"From an encoder {make_name()}")
+    page.get_by_test_id("prepare-live").click()
+    page.get_by_role("tab", name="RTMP").click()
+    server = page.get_by_test_id("rtmp-address").inner_text()
+    page.get_by_test_id("stream-key-show").click()
+    key = page.get_by_test_id("stream-key").inner_text()
+    viewer_page = page.get_by_test_id("open-live").get_attribute("href")
+    encoder = subprocess.Popen(
+        f"ffmpeg -v error -nostdin -re -f lavfi -i testsrc2=size=640x360:rate=25:duration=120"
+        f" -f lavfi -i sine=duration=120 -c:v libx264 -preset ultrafast -g 50 -bf {b_frames}"
+        f" -pix_fmt yuv420p -c:a aac -f flv {server}/{key}".split()
+    )
+    try:
+        expect(page.get_by_test_id("live-status")).to_contain_text("Live", timeout=60_000)
+        viewer = open_page()
+        viewer.goto(f"{product.url}{viewer_page}")
+        took_ms = wait_for_picture(viewer)
+        video = viewer.get_by_test_id("live-video")
+        began_s = video.evaluate("v => v.currentTime")
+        await_true(lambda: video.evaluate("v => v.currentTime") > began_s + 1, "it plays on")
+        print(f"\nthe first picture after {took_ms / 1000:.1f} s")
+        assert video.evaluate("v => [v.videoWidth, v.videoHeight]") == [640, 360]
+        assert encoder.poll() is None
+        page.get_by_test_id("end-live").click()
+        page.get_by_role("button", name="End broadcast").click()
+        expect(viewer.get_by_test_id("live-status")).to_contain_text("Ended", timeout=60_000)
+        await_true(lambda: encoder.poll() is not None, "the encoder is cut", timeout_s=60)
+    finally:
+        encoder.kill()
+        encoder.wait()
