@@ -176,6 +176,7 @@ class UploadSettings:
     piece_bytes: int = option(8 << 20, "Largest acknowledged piece.")
     expires_s: int = option(86_400, "An unfinished upload is kept so long.")
     per_user_max: int = option(20, "Unfinished uploads of one user.")
+    quota_bytes: int = option(1 << 40, "What one user's video files may take together.")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from serve_apps.hosting import Host
 from serve_apps.live import jobs as live
 from serve_apps.posts import jobs as posts
 from serve_apps.users import jobs as users
+from serve_apps.videos import arrivals
 from serve_apps.videos import jobs as videos
 from serve_apps.videos import service as video_rules
 
@@ -44,7 +45,10 @@ class Edge(EdgeShell):
 
     def __init__(self, slot: int) -> None:
         rules = UploadRules(
-            finish=video_rules.finish_upload, terminate=video_rules.terminate_upload
+            open=arrivals.open_file,
+            declare=video_rules.declare_size,
+            finish=video_rules.finish_upload,
+            terminate=video_rules.terminate_upload,
         )
         super().__init__(slot, rules)
 

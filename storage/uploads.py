@@ -20,10 +20,16 @@ class Upload(msgspec.Struct, frozen=True):
     """One upload; `offset_bytes` is how many bytes are acknowledged, all from the beginning."""
 
     id: uuid.UUID
-    video_id: uuid.UUID
+    video_id: uuid.UUID | None
+    """None for a part of a file."""
     owner_id: uuid.UUID
     filename: str
-    size_bytes: int
+    size_bytes: int | None
+    """None while the client has not told it."""
+    metadata: str
+    """Upload-Metadata as it was given."""
+    concat: str
+    """Upload-Concat as it was given."""
     offset_bytes: int
     state: str
     is_expired: bool
@@ -35,11 +41,13 @@ class NewUpload(msgspec.Struct, frozen=True):
     """What is known when an upload begins; the video has the same owner."""
 
     id: uuid.UUID
-    video_id: uuid.UUID
+    video_id: uuid.UUID | None
     owner_id: uuid.UUID
     filename: str
-    size_bytes: int
+    size_bytes: int | None
     expires_s: int
+    metadata: str = ""
+    concat: str = ""
 
 
 class UploadPart(msgspec.Struct, frozen=True):
@@ -47,9 +55,30 @@ class UploadPart(msgspec.Struct, frozen=True):
 
     offset_bytes: int
     size_bytes: int
+    object_key: str | None = None
+    """Where its bytes are, when not under the upload's own prefix."""
+
+
+class NewFile(msgspec.Struct, frozen=True):
+    """What a client announces by tus itself; `size_bytes` None: it says so later."""
+
+    size_bytes: int | None
+    metadata: str
+    """Upload-Metadata, word for word."""
+    words: dict[str, str]
+    """The same, decoded."""
+    concat: str = ""
+    parts: tuple[uuid.UUID, ...] = ()
+    """Uploads that make up a final one, in order."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it is only a part of a file."""
+        return self.concat == "partial"
 
 
 COLUMNS = """u.id, u.video_id, u.owner_id, u.filename, u.size_bytes, u.state, u.expires_at,
+    u.metadata, u.concat,
     u.expires_at <= clock_timestamp() AS is_expired,
     coalesce(u.lock_until > clock_timestamp(), false) AS is_locked,
     (SELECT coalesce(max(p.offset_bytes + p.size_bytes), 0)::bigint
@@ -69,8 +98,9 @@ def make_parts_prefix(upload_id: uuid.UUID) -> str:
 async def insert_upload(connection: Connection, upload: NewUpload) -> datetime:
     """Write the row of an upload that may begin; return when it expires."""
     expires_at: datetime = await connection.fetchval(
-        """INSERT INTO uploads (id, video_id, owner_id, filename, size_bytes, expires_at)
-           VALUES ($1, $2, $3, $4, $5, clock_timestamp() + $6)
+        """INSERT INTO uploads
+                  (id, video_id, owner_id, filename, size_bytes, expires_at, metadata, concat)
+           VALUES ($1, $2, $3, $4, $5, clock_timestamp() + $6, $7, $8)
            RETURNING expires_at""",
         upload.id,
         upload.video_id,
@@ -78,6 +108,8 @@ async def insert_upload(connection: Connection, upload: NewUpload) -> datetime:
         upload.filename,
         upload.size_bytes,
         timedelta(seconds=upload.expires_s),
+        upload.metadata,
+        upload.concat,
     )
     return expires_at
 
@@ -100,6 +132,74 @@ async def find_upload(connection: Connection, upload_id: uuid.UUID) -> Upload | 
         upload_id,
     )
     return None if row is None else read_row(Upload, row)
+
+
+async def sum_used_bytes(connection: Connection, owner_id: uuid.UUID) -> int:
+    """How much a person's files take, those that may still arrive included."""
+    used: int = await connection.fetchval(
+        """SELECT coalesce((SELECT sum(source_bytes) FROM videos
+                             WHERE owner_id = $1 AND deleted_at IS NULL), 0)::bigint
+                + coalesce((SELECT sum(size_bytes) FROM uploads
+                             WHERE owner_id = $1 AND state = 'open'
+                               AND expires_at > clock_timestamp()), 0)::bigint""",
+        owner_id,
+    )
+    return used
+
+
+async def set_size(connection: Connection, upload_id: uuid.UUID, size_bytes: int) -> bool:
+    """Note the length of a file that had none; False when it has one, or less than has arrived."""
+    result = await connection.execute(
+        """UPDATE uploads u SET size_bytes = $2
+            WHERE u.id = $1 AND u.state = 'open' AND u.size_bytes IS NULL
+              AND $2 >= (SELECT coalesce(max(p.offset_bytes + p.size_bytes), 0)
+                           FROM upload_parts p WHERE p.upload_id = u.id)""",
+        upload_id,
+        size_bytes,
+    )
+    return result == "UPDATE 1"
+
+
+async def lock_finished_parts(
+    connection: Connection, owner_id: uuid.UUID, upload_ids: Sequence[uuid.UUID]
+) -> list[Upload]:
+    """Return those of a person's uploads that are complete parts of a file yet to be joined."""
+    rows = await connection.fetch(
+        f"""SELECT {COLUMNS} FROM uploads u
+             WHERE u.id = ANY($1) AND u.owner_id = $2 AND u.state = 'finished'
+               AND u.video_id IS NULL FOR UPDATE""",  # noqa: S608 - constants
+        list(upload_ids),
+        owner_id,
+    )
+    return read_rows(Upload, rows)
+
+
+async def join_uploads(
+    connection: Connection, upload_id: uuid.UUID, upload_ids: Sequence[uuid.UUID]
+) -> None:
+    """Make the bytes of complete parts, in order, those of another upload; nothing is copied."""
+    start = 0
+    for part_id in upload_ids:
+        for part in await list_parts(connection, part_id):
+            await connection.execute(
+                """INSERT INTO upload_parts (upload_id, offset_bytes, size_bytes, object_key)
+                   VALUES ($1, $2, $3, $4)""",
+                upload_id,
+                start,
+                part.size_bytes,
+                part.object_key or make_part_key(part_id, part.offset_bytes),
+            )
+            start += part.size_bytes
+    await connection.execute(
+        "UPDATE uploads SET state = 'joined' WHERE id = ANY($1)", list(upload_ids)
+    )
+
+
+async def remove_upload(connection: Connection, upload_id: uuid.UUID) -> None:
+    """Remove the row of a part of a file that came to nothing."""
+    await connection.execute(
+        "DELETE FROM uploads WHERE id = $1 AND video_id IS NULL AND state <> 'joined'", upload_id
+    )
 
 
 async def find_upload_of_video(connection: Connection, video_id: uuid.UUID) -> Upload | None:
@@ -204,7 +304,7 @@ async def terminate_upload(
 async def list_parts(connection: Connection, upload_id: uuid.UUID) -> list[UploadPart]:
     """Return the acknowledged runs in file order."""
     rows = await connection.fetch(
-        """SELECT offset_bytes, size_bytes FROM upload_parts
+        """SELECT offset_bytes, size_bytes, object_key FROM upload_parts
             WHERE upload_id = $1 ORDER BY offset_bytes""",
         upload_id,
     )

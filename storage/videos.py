@@ -226,6 +226,30 @@ async def set_source(connection: Connection, video_id: uuid.UUID, source: VideoS
     )
 
 
+async def find_duplicate(connection: Connection, video_id: uuid.UUID) -> Video | None:
+    """Return another living video of the same person, made of the same bytes before."""
+    row = await connection.fetchrow(
+        f"""SELECT {COLUMNS} FROM {FROM_LIVING}
+              JOIN videos later ON later.id = $1
+             WHERE v.owner_id = later.owner_id AND v.source_sha256 = later.source_sha256
+               AND v.id < later.id AND v.status <> 'failed' AND v.deleted_at IS NULL
+             ORDER BY v.id LIMIT 1""",  # noqa: S608 - constants
+        video_id,
+    )
+    return None if row is None else read_row(Video, row)
+
+
+async def set_duplicate(connection: Connection, video_id: uuid.UUID, first_id: uuid.UUID) -> bool:
+    """Note whose bytes these are; False when that was noted before, so the owner knows."""
+    result = await connection.execute(
+        """UPDATE videos SET duplicate_of = $2, updated_at = now()
+            WHERE id = $1 AND duplicate_of IS NULL""",
+        video_id,
+        first_id,
+    )
+    return result == "UPDATE 1"
+
+
 async def find_plan(connection: Connection, video_id: uuid.UUID) -> dict[str, Any] | None:
     """Return the stored transcode plan as plain JSON values."""
     plan: dict[str, Any] | None = await connection.fetchval(

@@ -59,7 +59,7 @@ from serve_apps.edge.socket_echo import echo_frames
 from serve_apps.edge.socket_server import SocketServer
 from serve_apps.edge.socket_words import ChannelKind, ChannelName
 from serve_apps.edge.subscriptions import TalkPorts
-from serve_apps.edge.upload_writer import FinishUpload, UploadPorts
+from serve_apps.edge.upload_writer import DeclareSize, FinishUpload, OpenFile, UploadPorts
 from serve_apps.edge.uploads import add_upload_routes
 from serve_apps.edge.user_mirrors import ACTIVITY_EVERY_S, UserMirror, UserMirrors
 from serve_apps.edge.whip import WhipPorts, add_whip_routes
@@ -81,6 +81,8 @@ KINDS = (ROOM_KIND, USER_KIND)
 class UploadRules:
     """What the product does when an upload ends; composed in `serve_apps/wiring.py`."""
 
+    open: OpenFile
+    declare: DeclareSize
     finish: FinishUpload
     terminate: FinishUpload
 
@@ -292,6 +294,20 @@ class EdgeServer:
         log.info("room.session_ended_by_host", room_id=str(key.id))
         self._sessions.close(signal.session_id)
 
+    def _make_upload_ports(self) -> UploadPorts:
+        ports = self._ports
+        return UploadPorts(
+            settings=ports.settings,
+            database=ports.database,
+            objects=ports.objects,
+            clock=ports.clock,
+            open=ports.uploads.open,
+            declare=ports.uploads.declare,
+            finish=ports.uploads.finish,
+            terminate=ports.uploads.terminate,
+            is_revoked=self._revocations.is_revoked,
+        )
+
     def _build_app(self) -> web.Application:
         ports, settings = self._ports, self._ports.settings
         app = web.Application()
@@ -315,18 +331,7 @@ class EdgeServer:
                 check_viewer=self._audience.check_room,
             ),
         )
-        add_upload_routes(
-            app,
-            UploadPorts(
-                settings=settings,
-                database=ports.database,
-                objects=ports.objects,
-                clock=ports.clock,
-                finish=ports.uploads.finish,
-                terminate=ports.uploads.terminate,
-                is_revoked=self._revocations.is_revoked,
-            ),
-        )
+        add_upload_routes(app, self._make_upload_ports())
         add_playback_routes(
             app,
             PlaybackPorts(

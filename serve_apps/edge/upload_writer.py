@@ -20,9 +20,17 @@ from kit.errors import AppError
 from kit.logs import get_log
 from kit.metrics import UPLOAD_BYTES
 from kit.settings import Settings
+from serve_apps.access.identity import Identity
 from storage.database import Connection, Database
 from storage.objects import ObjectStore
-from storage.uploads import Upload, UploadPart, insert_parts, make_part_key, renew_lock
+from storage.uploads import (
+    NewFile,
+    Upload,
+    UploadPart,
+    insert_parts,
+    make_part_key,
+    renew_lock,
+)
 
 log = get_log("uploads")
 
@@ -60,16 +68,22 @@ class UploadStalled(AppError):
 
 
 FinishUpload = Callable[[Connection, Upload], Awaitable[None]]
+OpenFile = Callable[[Connection, Settings, Identity, NewFile], Awaitable[uuid.UUID]]
+DeclareSize = Callable[[Connection, Settings, Upload, int], Awaitable[bool]]
 
 
 @dataclass(frozen=True)
 class UploadPorts:
-    """What uploads need; `finish` and `terminate` are the product's rules, in our transaction."""
+    """What uploads need; the four calls are the product's rules, in our transaction."""
 
     settings: Settings
     database: Database
     objects: ObjectStore
     clock: Clock
+    open: OpenFile
+    """A client announces a file: write its rows and return the upload's id."""
+    declare: DeclareSize
+    """The length that was left open is known now; False when it cannot be."""
     finish: FinishUpload
     """All bytes are there: mark upload and video, queue the job, append the event."""
     terminate: FinishUpload
@@ -108,13 +122,26 @@ class UploadWriter:
         self.offset_bytes = upload.offset_bytes
         """Acknowledged so far."""
 
+    @property
+    def _room_bytes(self) -> int:
+        """How many bytes may still come."""
+        size_bytes = self._upload.size_bytes
+        if size_bytes is None:
+            size_bytes = self._ports.settings.uploads.size_bytes_max
+        return size_bytes - self._upload.offset_bytes
+
+    async def close_if_whole(self) -> None:
+        """End an upload whose length was told when all of it was there already."""
+        if self._upload.offset_bytes == self._upload.size_bytes:
+            async with self._ports.database.transaction() as connection:
+                await self._ports.finish(connection, self._upload)
+
     async def write(self, body: Body) -> bool:
         """Store the body; False when the connection broke before its end.
 
         Raises UploadTooLong, ChecksumMismatch, UploadStalled and UploadLocked (lock lost).
         """
-        room_bytes = self._upload.size_bytes - self._upload.offset_bytes
-        if body.size_bytes is not None and body.size_bytes > room_bytes:
+        if body.size_bytes is not None and body.size_bytes > self._room_bytes:
             raise UploadTooLong(size_bytes=self._upload.size_bytes)
         if body.checksum is None:
             return await self._receive(body, None)
@@ -141,7 +168,7 @@ class UploadWriter:
         try:
             while data := await self._read(body.content):
                 received_bytes += len(data)
-                if received_bytes > self._upload.size_bytes - self._upload.offset_bytes:
+                if received_bytes > self._room_bytes:
                     raise UploadTooLong(size_bytes=self._upload.size_bytes)
                 buffer += data
                 if digest is not None:

@@ -1,31 +1,36 @@
-"""The tus 1.0 server on the edge (tus.io/protocols/resumable-upload): PATCH, HEAD, DELETE, OPTIONS.
+"""The tus 1.0 server on the edge (tus.io/protocols/resumable-upload), with its extensions.
 
-Creation is the API's: POST /v1/videos makes the row and hands out the address. Requests carry the
+POST /v1/videos of the API announces a file too, and hands out an address here. Requests carry the
 owner's access token; others do not learn that an upload exists. Any edge can continue any upload:
-state is in rows and objects alone. Storing bytes is `upload_writer.py`'s.
+state is in rows and objects alone. Reading headers is `tus_headers.py`'s, storing bytes
+`upload_writer.py`'s.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import uuid
 from contextlib import suppress
-from email.utils import format_datetime
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
-from kit.errors import AppError, MalformedRequest, NotAuthenticated, NotFound, Unavailable
+from kit.errors import AppError, NotAuthenticated, NotFound, Unavailable
 from kit.ids import make_id, parse_id
 from kit.logs import get_log
+from serve_apps.access.identity import Identity
 from serve_apps.access.tokens import SessionRevoked, read_access_token
 from serve_apps.edge.refusals import Handler, build_refusal
+from serve_apps.edge.tus_headers import (
+    CHECKSUM_ALGORITHMS,
+    UploadHeaderMissing,
+    read_checksum,
+    read_count,
+    read_new_file,
+    write_offset,
+)
 from serve_apps.edge.upload_writer import (
     LOCK_TTL_S,
     Body,
-    Checksum,
     UploadLocked,
     UploadPorts,
     UploadWriter,
@@ -35,18 +40,22 @@ from storage.uploads import Upload, find_upload, lock_upload, unlock_upload
 log = get_log("uploads")
 
 TUS_VERSION = "1.0.0"
-EXTENSIONS = "termination,checksum,expiration"
-CHECKSUM_ALGORITHMS = ("sha1", "sha256", "md5")
+EXTENSIONS = (
+    "creation,creation-with-upload,creation-defer-length,"
+    "termination,checksum,expiration,concatenation"
+)
 PATCHES_MAX = 32
 """At a time on one edge: each holds at most one piece in memory."""
 OFFSET_TYPE = "application/offset+octet-stream"
 ALLOWED_HEADERS = (
     "Authorization, Content-Type, Tus-Resumable, Upload-Offset, Upload-Length, Upload-Metadata, "
-    "Upload-Checksum, X-HTTP-Method-Override, X-Requested-With, X-Request-Id"
+    "Upload-Checksum, Upload-Concat, Upload-Defer-Length, X-HTTP-Method-Override, "
+    "X-Requested-With, X-Request-Id"
 )
 EXPOSED_HEADERS = (
     "Upload-Offset, Upload-Length, Upload-Expires, Tus-Resumable, Tus-Version, Tus-Extension, "
-    "Tus-Max-Size, Tus-Checksum-Algorithm, Location, Retry-After"
+    "Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Metadata, Upload-Defer-Length, Upload-Concat, "
+    "Location, Retry-After"
 )
 PREFLIGHT_MAX_AGE_S = 600
 
@@ -55,12 +64,6 @@ class TusVersionUnsupported(AppError):
     """The request speaks another version of the protocol, or none."""
 
     code, status, message = "tus_version_unsupported", 412, "This server speaks tus 1.0.0."
-
-
-class UploadHeaderMissing(MalformedRequest):
-    """A header that tus requires is missing or unreadable."""
-
-    code, status, message = "upload_header_invalid", 400, "A tus header is missing or malformed."
 
 
 class UploadTypeUnsupported(AppError):
@@ -74,6 +77,12 @@ class UploadOffsetMismatch(AppError):
     """The body does not begin where the upload stands; ask with HEAD."""
 
     code, status, message = "upload_offset_mismatch", 409, "The upload stands at another offset."
+
+
+class UploadIsFinal(AppError):
+    """A final upload has no bytes of its own (tus concatenation)."""
+
+    code, status, message = "upload_is_final", 403, "A final upload takes no bytes of its own."
 
 
 class UploadGone(AppError):
@@ -100,6 +109,7 @@ def add_upload_routes(app: web.Application, ports: UploadPorts) -> None:
     options = server.speak_tus(server.describe, needs_version=False)
     app.router.add_route(hdrs.METH_OPTIONS, "/uploads", options)
     app.router.add_route(hdrs.METH_OPTIONS, "/uploads/{upload_id}", options)
+    app.router.add_route(hdrs.METH_POST, "/uploads", server.speak_tus(server.create))
     app.router.add_route(hdrs.METH_HEAD, "/uploads/{upload_id}", server.speak_tus(server.head))
     app.router.add_route(hdrs.METH_PATCH, "/uploads/{upload_id}", server.speak_tus(server.patch))
     app.router.add_route(hdrs.METH_DELETE, "/uploads/{upload_id}", server.speak_tus(server.delete))
@@ -151,24 +161,61 @@ class _UploadServer:
     async def head(self, request: web.Request) -> web.StreamResponse:
         """Say how many bytes are safe."""
         upload = await self._get_upload(request)
-        return web.Response(status=200, headers=_offset_headers(upload, upload.offset_bytes))
+        headers = write_offset(upload, upload.offset_bytes)
+        headers |= {"Upload-Metadata": upload.metadata} if upload.metadata else {}
+        headers |= {"Upload-Concat": upload.concat} if upload.concat else {}
+        return web.Response(status=200, headers=headers)
+
+    async def create(self, request: web.Request) -> web.StreamResponse:
+        """Announce a file, a part of one, or that parts make one; the body may begin it."""
+        identity = self._identify(request)
+        file = read_new_file(request)
+        checksum = read_checksum(request)
+        async with self._ports.database.transaction() as connection:
+            upload_id = await self._ports.open(connection, self._ports.settings, identity, file)
+        headers: dict[str, str] = {"Location": f"/uploads/{upload_id}"}
+        log.info("upload.created", upload_id=str(upload_id), concat=file.concat[:8])
+        if request.content_type != OFFSET_TYPE or file.parts:
+            return web.Response(status=201, headers=headers)
+        body = Body(request.content, request.content_length, checksum)
+        begun = await self._append_bounded(request, upload_id, 0, body)
+        headers["Upload-Offset"] = begun.headers["Upload-Offset"]
+        return web.Response(status=201, headers=headers)
 
     async def patch(self, request: web.Request) -> web.StreamResponse:
         """Append the body at the upload's offset; 204 says that all of it is durable."""
         if request.content_type != OFFSET_TYPE:
             raise UploadTypeUnsupported
-        offset_bytes = _read_count(request, "Upload-Offset")
-        body = Body(request.content, request.content_length, _read_checksum(request))
+        offset_bytes = read_count(request, "Upload-Offset")
+        body = Body(request.content, request.content_length, read_checksum(request))
         upload = await self._get_upload(request)
         if upload.state == "finished" and offset_bytes == upload.size_bytes and not body.size_bytes:
-            return web.Response(status=204, headers=_offset_headers(upload, upload.size_bytes))
+            return web.Response(status=204, headers=write_offset(upload, offset_bytes))
+        if upload.concat.startswith("final"):
+            raise UploadIsFinal
         if upload.state == "finished" or offset_bytes != upload.offset_bytes:
             raise UploadOffsetMismatch(offset_bytes=upload.offset_bytes)
+        if "Upload-Length" in request.headers and upload.size_bytes is None:
+            await self._declare(upload, read_count(request, "Upload-Length"))
+        return await self._append_bounded(request, upload.id, offset_bytes, body)
+
+    async def _declare(self, upload: Upload, size_bytes: int) -> None:
+        async with self._ports.database.transaction() as connection:
+            is_told = await self._ports.declare(
+                connection, self._ports.settings, upload, size_bytes
+            )
+        if not is_told:
+            raise UploadHeaderMissing("Upload-Length is less than what has arrived.")
+
+    async def _append_bounded(
+        self, request: web.Request, upload_id: uuid.UUID, offset_bytes: int, body: Body
+    ) -> web.StreamResponse:
+        """Append while this edge has memory for one more body."""
         if self._patches >= PATCHES_MAX:
             raise UploadsBusy(retry_after_s=2)
         self._patches += 1
         try:
-            return await self._append(request, upload.id, offset_bytes, body)
+            return await self._append(request, upload_id, offset_bytes, body)
         finally:
             self._patches -= 1
 
@@ -207,6 +254,7 @@ class _UploadServer:
             if offset_bytes != upload.offset_bytes:
                 raise UploadOffsetMismatch(offset_bytes=upload.offset_bytes)
             is_whole = await writer.write(body)
+            await writer.close_if_whole()
         finally:
             with suppress(Unavailable):  # an abandoned lock lapses by itself
                 async with database.transaction() as connection:
@@ -214,10 +262,9 @@ class _UploadServer:
         if not is_whole:
             log.info("upload.broken", upload_id=str(upload_id), offset_bytes=writer.offset_bytes)
             request.protocol.force_close()
-        return web.Response(status=204, headers=_offset_headers(upload, writer.offset_bytes))
+        return web.Response(status=204, headers=write_offset(upload, writer.offset_bytes))
 
-    async def _get_upload(self, request: web.Request) -> Upload:
-        """Return the caller's upload; raises NotAuthenticated, NotFound, UploadGone."""
+    def _identify(self, request: web.Request) -> Identity:
         scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise NotAuthenticated
@@ -226,6 +273,11 @@ class _UploadServer:
         )
         if self._ports.is_revoked(identity.session_id):
             raise SessionRevoked
+        return identity
+
+    async def _get_upload(self, request: web.Request) -> Upload:
+        """Return the caller's upload; raises NotAuthenticated, NotFound, UploadGone."""
+        identity = self._identify(request)
         upload_id = parse_id(request.match_info["upload_id"])
         if upload_id is None:
             raise NotFound
@@ -257,34 +309,3 @@ class _UploadServer:
             return True
         is_local = urlsplit(origin).hostname in ("localhost", "127.0.0.1", "::1")
         return is_local and self._ports.settings.environment == "development"
-
-
-def _offset_headers(upload: Upload, offset_bytes: int) -> dict[str, str]:
-    headers = {"Upload-Offset": str(offset_bytes), "Upload-Length": str(upload.size_bytes)}
-    if upload.state == "open":
-        headers["Upload-Expires"] = format_datetime(upload.expires_at, usegmt=True)
-    return headers
-
-
-def _read_count(request: web.Request, name: str) -> int:
-    text = request.headers.get(name, "")
-    if not (text.isascii() and text.isdigit() and len(text) <= 19):
-        raise UploadHeaderMissing(f"{name} must be a whole number.")
-    return int(text)
-
-
-def _read_checksum(request: web.Request) -> Checksum | None:
-    """Return the announced checksum; raises UploadHeaderMissing when it cannot be used."""
-    text = request.headers.get("Upload-Checksum")
-    if text is None:
-        return None
-    algorithm, _, encoded = text.strip().partition(" ")
-    if algorithm not in CHECKSUM_ALGORITHMS:
-        raise UploadHeaderMissing(f"Upload-Checksum takes {', '.join(CHECKSUM_ALGORITHMS)}.")
-    try:
-        digest = base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
-        raise UploadHeaderMissing("Upload-Checksum is not base64.") from error
-    if len(digest) != hashlib.new(algorithm, usedforsecurity=False).digest_size:
-        raise UploadHeaderMissing("Upload-Checksum has the wrong length.")
-    return Checksum(algorithm, digest)

@@ -18,9 +18,24 @@ from kit.events import EventName
 from kit.logs import get_log
 from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
-from serve_apps.videos.preparing import VideoVanished, begin_processing, make_plan, make_source
+from serve_apps.videos.preparing import (
+    VideoDuplicate,
+    VideoVanished,
+    begin_processing,
+    make_plan,
+    make_source,
+    remove_parts,
+)
 from serve_apps.videos.progress import Standing, publish_status
-from serve_apps.videos.service import EXPIRE_JOB, PROCESS_JOB, PURGE_JOB, VideoJob, expire_upload
+from serve_apps.videos.service import (
+    COLLECT_JOB,
+    EXPIRE_JOB,
+    PROCESS_JOB,
+    PURGE_JOB,
+    UploadJob,
+    VideoJob,
+    expire_upload,
+)
 from serve_apps.videos.transcoding import TranscodeFailed, Transcoding
 from storage import uploads, videos
 from storage.events import append_event
@@ -39,7 +54,7 @@ async def process_video(ports: JobPorts, payload: bytes) -> None:
         await _finish(ports, video_id)
     except VideoVanished:
         log.info("video.nothing_to_process", video_id=str(video_id))
-    except (MediaUnreadable, TranscodeFailed) as error:
+    except (MediaUnreadable, TranscodeFailed, VideoDuplicate) as error:
         await _fail(ports, video_id, error.code, error.text)
 
 
@@ -71,11 +86,24 @@ async def purge_video(ports: JobPorts, payload: bytes) -> None:
     if record is None or not record.is_gone:
         return
     if upload is not None:
-        await ports.objects.delete_prefix(uploads.make_parts_prefix(upload.id))
+        await remove_parts(ports, upload)
     await ports.objects.delete_prefix(video_prefix(str(video_id)))
     async with ports.database.transaction() as connection:
         await videos.remove_deleted_video(connection, video_id)
     log.info("video.purged", video_id=str(video_id))
+
+
+async def collect_part(ports: JobPorts, payload: bytes) -> None:
+    """Remove a part of a file that was given up, or that nobody joined in time."""
+    upload_id = msgspec.json.decode(payload, type=UploadJob).upload_id
+    async with ports.database.transaction() as connection:
+        upload = await uploads.find_upload(connection, upload_id)
+        if upload is None or upload.video_id is not None or upload.state == "joined":
+            return
+        if upload.state != "terminated" and not upload.is_expired:
+            return
+        await uploads.remove_upload(connection, upload_id)
+    await ports.objects.delete_prefix(uploads.make_parts_prefix(upload_id))
 
 
 async def _finish(ports: JobPorts, video_id: uuid.UUID) -> None:
@@ -121,5 +149,6 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         PROCESS_JOB: JobSpec(process_video, concurrency_max=4, give_up=give_up_video),
         EXPIRE_JOB: JobSpec(expire_video, concurrency_max=2),
         PURGE_JOB: JobSpec(purge_video, concurrency_max=2),
+        COLLECT_JOB: JobSpec(collect_part, concurrency_max=2),
     }
 )

@@ -31,6 +31,12 @@ class VideoVanished(AppError):
     code, status, message = "video_vanished", 410, "There is nothing to process."
 
 
+class VideoDuplicate(AppError):
+    """The owner uploaded the same bytes before; asking for another try takes them all the same."""
+
+    code, status, message = "video_duplicate", 409, "You uploaded this very file before."
+
+
 async def begin_processing(ports: JobPorts, video_id: uuid.UUID) -> videos.Video:
     """Return a video that is now in work; raises VideoVanished when it needs none."""
     async with ports.database.transaction() as connection:
@@ -63,8 +69,18 @@ async def make_source(ports: JobPorts, video: videos.Video) -> str:
         source = videos.VideoSource(source_key, bytes.fromhex(joined.sha256), joined.size_bytes)
         async with ports.database.transaction() as connection:
             await videos.set_source(connection, video.id, source)
-    await ports.objects.delete_prefix(uploads.make_parts_prefix(upload.id))
+    await remove_parts(ports, upload)
+    await _check_duplicate(ports, video)
     return source_key
+
+
+async def _check_duplicate(ports: JobPorts, video: videos.Video) -> None:
+    """Raise VideoDuplicate once for a file its owner uploaded before; a retry processes it."""
+    async with ports.database.transaction() as connection:
+        first = await videos.find_duplicate(connection, video.id)
+        if first is None or not await videos.set_duplicate(connection, video.id, first.id):
+            return
+    raise VideoDuplicate(f"You uploaded this very file before, as “{first.title}”.")
 
 
 async def make_plan(ports: JobPorts, video: videos.Video, source_key: str) -> TranscodePlan:
@@ -105,12 +121,27 @@ async def _assemble(
         raise MediaUnreadable(
             f"The upload is incomplete: {offset_bytes} of {upload.size_bytes} bytes arrived."
         )
-    keys = tuple(uploads.make_part_key(upload.id, part.offset_bytes) for part in parts)
-    job = AssembleJob(str(upload.video_id), keys, source_key, upload.size_bytes)
+    size_bytes = upload.size_bytes or 0
+    keys = tuple(_key_of(upload, part) for part in parts)
+    job = AssembleJob(str(upload.video_id), keys, source_key, size_bytes)
     joined: JoinedObject = await ports.media.run(
         "assemble", job, rank=MediaRank.LOOK, owner=str(upload.owner_id)
     )
     return joined
+
+
+def _key_of(upload: uploads.Upload, part: uploads.UploadPart) -> str:
+    return part.object_key or uploads.make_part_key(upload.id, part.offset_bytes)
+
+
+async def remove_parts(ports: JobPorts, upload: uploads.Upload) -> None:
+    """Remove an upload's bytes, also those that were joined to it."""
+    async with ports.database.transaction() as connection:
+        parts = await uploads.list_parts(connection, upload.id)
+    for part in parts:
+        if part.object_key is not None:
+            await ports.objects.delete(part.object_key)
+    await ports.objects.delete_prefix(uploads.make_parts_prefix(upload.id))
 
 
 def _describe_task(task: PlanTask, position: int) -> video_chunks.NewChunk:

@@ -41,7 +41,7 @@ routes = Routes("/videos", "videos")
     summary="Announce a video; the answer says where its bytes go (tus 1.0).",
     status=201,
     repeatable=True,
-    errors=(service.VideoTooLarge, service.TooManyUploads),
+    errors=(service.VideoTooLarge, service.TooManyUploads, service.QuotaExceeded),
 )
 async def create_video(
     body: VideoRequest, user: CurrentUser, ports: Ports, connection: Transaction

@@ -104,7 +104,7 @@ class UploadBody(BaseModel):
 
     url: str
     offset: int = Field(description="How many bytes have arrived; the next goes here.")
-    size_bytes: int = Field(description="Size of the whole file.")
+    size_bytes: int | None = Field(description="Size of the whole file, once it was told.")
     expires_at: str
 
 

@@ -29,6 +29,7 @@ from storage.jobs import enqueue_job
 PROCESS_JOB = "videos.process"
 EXPIRE_JOB = "videos.expire"
 PURGE_JOB = "videos.purge"
+COLLECT_JOB = "videos.collect_part"
 PURGE_AFTER_S = 30 * 86_400
 EXPIRE_MARGIN_S = 60
 
@@ -52,6 +53,19 @@ class TooManyUploads(AppError):
     message = "Finish or give up one of your unfinished uploads first."
 
 
+class QuotaExceeded(AppError):
+    """The person's files take as much as they may; delete some."""
+
+    code, status = "quota_exceeded", 413
+    message = "Your videos take as much room as they may; delete some first."
+
+
+class UploadJob(msgspec.Struct, frozen=True):
+    """Payload of a job about one upload."""
+
+    upload_id: uuid.UUID
+
+
 class VideoJob(msgspec.Struct, frozen=True):
     """Payload of every job about one video."""
 
@@ -64,9 +78,13 @@ class VideoOrder:
 
     title: str
     filename: str
-    size_bytes: int
+    size_bytes: int | None
+    """None when the client tells it later."""
     description: str
     visibility: Visibility
+    metadata: str = ""
+    """Upload-Metadata and Upload-Concat of a file announced by tus itself."""
+    concat: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +102,7 @@ class OpenUpload:
 
     url: str
     offset_bytes: int
-    size_bytes: int
+    size_bytes: int | None
     expires_at: datetime
 
 
@@ -112,12 +130,32 @@ class Playback:
 async def create_video(
     connection: Connection, settings: Settings, owner: Identity, order: VideoOrder
 ) -> CreatedVideo:
-    """Open an upload; raises VideoTooLarge, TooManyUploads."""
-    limits: UploadSettings = settings.uploads
-    if order.size_bytes > limits.size_bytes_max:
+    """Open an upload; raises VideoTooLarge, TooManyUploads, QuotaExceeded."""
+    assert order.size_bytes is not None, "the API asks for the size"
+    video_id, upload_id, expires_at = await open_upload(connection, settings, owner, order)
+    url = _make_upload_url(await choose_edge(connection, settings), upload_id)
+    return CreatedVideo(video_id, OpenUpload(url, 0, order.size_bytes, expires_at))
+
+
+async def check_room(
+    connection: Connection, limits: UploadSettings, owner_id: uuid.UUID, size_bytes: int | None
+) -> None:
+    """Raise VideoTooLarge, TooManyUploads or QuotaExceeded before a byte is taken."""
+    if size_bytes is not None and size_bytes > limits.size_bytes_max:
         raise VideoTooLarge(size_bytes_max=limits.size_bytes_max)
-    if await uploads.count_open_uploads(connection, owner.user_id) >= limits.per_user_max:
+    if await uploads.count_open_uploads(connection, owner_id) >= limits.per_user_max:
         raise TooManyUploads(open_max=limits.per_user_max)
+    used_bytes = await uploads.sum_used_bytes(connection, owner_id)
+    if used_bytes + (size_bytes or 0) > limits.quota_bytes:
+        raise QuotaExceeded(quota_bytes=limits.quota_bytes, used_bytes=used_bytes)
+
+
+async def open_upload(
+    connection: Connection, settings: Settings, owner: Identity, order: VideoOrder
+) -> tuple[uuid.UUID, uuid.UUID, datetime]:
+    """Write a video with its upload; return both ids and when the upload expires."""
+    limits = settings.uploads
+    await check_room(connection, limits, owner.user_id, order.size_bytes)
     video_id, upload_id = make_id(), make_id()
     await videos.insert_video(
         connection,
@@ -134,6 +172,8 @@ async def create_video(
             order.filename,
             order.size_bytes,
             limits.expires_s,
+            order.metadata,
+            order.concat,
         ),
     )
     await enqueue_job(
@@ -143,14 +183,40 @@ async def create_video(
         dedupe_key=f"{EXPIRE_JOB}:{video_id}",
         delay_s=limits.expires_s + EXPIRE_MARGIN_S,
     )
-    edge_url = await choose_edge(connection, settings)
-    url = _make_upload_url(edge_url, upload_id)
-    return CreatedVideo(video_id, OpenUpload(url, 0, order.size_bytes, expires_at))
+    return video_id, upload_id, expires_at
+
+
+async def declare_size(
+    connection: Connection, settings: Settings, upload: uploads.Upload, size_bytes: int
+) -> bool:
+    """Take the length of a file that had none; False when it is less than has arrived."""
+    limits = settings.uploads
+    if size_bytes > limits.size_bytes_max:
+        raise VideoTooLarge(size_bytes_max=limits.size_bytes_max)
+    used_bytes = await uploads.sum_used_bytes(connection, upload.owner_id)
+    if used_bytes + size_bytes > limits.quota_bytes:
+        raise QuotaExceeded(quota_bytes=limits.quota_bytes, used_bytes=used_bytes)
+    return await uploads.set_size(connection, upload.id, size_bytes)
+
+
+async def enqueue_collection(
+    connection: Connection, upload_id: uuid.UUID, *, delay_s: float
+) -> None:
+    """Have a part's bytes removed, unless it has become one of a file by then."""
+    await enqueue_job(
+        connection,
+        COLLECT_JOB,
+        UploadJob(upload_id),
+        dedupe_key=f"{COLLECT_JOB}:{upload_id}:{delay_s > 0}",
+        delay_s=delay_s + EXPIRE_MARGIN_S if delay_s else 0,
+    )
 
 
 async def finish_upload(connection: Connection, upload: uploads.Upload) -> None:
     """All bytes are there: close the upload, queue the video and its job, say so."""
     assert await uploads.finish_upload(connection, upload.id), "the writer holds the upload's lock"
+    if upload.video_id is None:
+        return  # a part waits for the others
     if not await videos.queue_video(connection, upload.video_id):
         return  # deleted while its last bytes arrived
     await enqueue_job(
@@ -171,6 +237,9 @@ async def finish_upload(connection: Connection, upload: uploads.Upload) -> None:
 async def terminate_upload(connection: Connection, upload: uploads.Upload) -> None:
     """The owner gave up: the video disappears and its bytes are removed."""
     await uploads.terminate_upload(connection, upload.id)
+    if upload.video_id is None:
+        await enqueue_collection(connection, upload.id, delay_s=0)
+        return
     if await videos.delete_video(connection, upload.video_id):
         await _announce_deletion(connection, upload.video_id, upload.owner_id, purge_after_s=0)
 
@@ -179,6 +248,7 @@ async def expire_upload(connection: Connection, upload: uploads.Upload) -> bool:
     """End an upload whose time is over and fail its video; False when it was not open."""
     if not await uploads.terminate_upload(connection, upload.id, only_expired=True):
         return False
+    assert upload.video_id is not None, "a part's bytes are collected instead"
     await videos.fail_video(
         connection, upload.video_id, "upload_expired", "The upload was not completed in time."
     )

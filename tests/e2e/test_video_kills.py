@@ -142,11 +142,14 @@ async def test_uploads_survive_the_death_of_the_edge(product: Product, small_fil
         await wait_until_ready(session, product, uploads)
     rows = await fetch(
         product,
-        "SELECT source_sha256, source_bytes FROM videos WHERE id = ANY($1::uuid[])",
+        "SELECT id, source_sha256, source_bytes FROM videos WHERE id = ANY($1::uuid[])",
         [upload.video_id for upload in uploads],
     )
-    wanted = hashlib.sha256(uploads[0].data).digest()
-    assert [bytes(row["source_sha256"]) for row in rows] == [wanted] * UPLOADS
+    stored = {str(row["id"]): (bytes(row["source_sha256"]), row["source_bytes"]) for row in rows}
+    assert stored == {
+        upload.video_id: (hashlib.sha256(upload.data).digest(), len(upload.data))
+        for upload in uploads
+    }
 
 
 async def test_transcoding_survives_the_death_of_its_worker(product: Product, small_film: Path):

@@ -19,6 +19,8 @@ from serve_apps.access.identity import Identity
 from serve_apps.access.tokens import issue_access_token
 from serve_apps.edge.server import EdgePace, EdgePorts, EdgeServer, UploadRules
 from serve_apps.edge.socket_answers import check_frame
+from serve_apps.videos.arrivals import open_file
+from serve_apps.videos.service import declare_size
 from storage.cache import Cache
 from storage.database import Connection, Database, PoolOptions
 from storage.objects import ObjectStore
@@ -70,7 +72,7 @@ async def run_edge(
     cache = Cache(settings.cache.url)
     await database.open()
     await cache.open()
-    rules = UploadRules(ignore_upload, ignore_upload)
+    rules = UploadRules(open_file, declare_size, ignore_upload, ignore_upload)
     ports = EdgePorts(
         settings, database, cache, objects, SystemClock(), NODE, rules, pace=pace or EdgePace()
     )

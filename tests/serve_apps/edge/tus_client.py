@@ -19,7 +19,8 @@ from serve_apps.access.identity import Identity
 from serve_apps.access.tokens import issue_access_token
 from serve_apps.edge.upload_writer import UploadPorts
 from serve_apps.edge.uploads import add_upload_routes
-from serve_apps.videos.service import finish_upload, terminate_upload
+from serve_apps.videos.arrivals import open_file
+from serve_apps.videos.service import declare_size, finish_upload, terminate_upload
 from storage.database import Database
 from storage.objects import ObjectStore
 from storage.uploads import list_parts, make_part_key
@@ -137,6 +138,8 @@ async def serve_uploads(
         database=database,
         objects=objects,
         clock=clock,
+        open=open_file,
+        declare=declare_size,
         finish=finish_upload,
         terminate=terminate_upload,
         is_revoked=revoked.__contains__,

@@ -134,6 +134,26 @@ async def test_the_source_is_assembled_hashed_and_its_parts_are_removed(
     assert await world.objects.list("uploads") == []
 
 
+async def test_the_same_file_again_is_said_to_be_that_and_taken_when_asked(
+    world: VideoWorld, clip: bytes
+):
+    first_id = await world.upload(clip)
+    await process_video(world.ports(InlineMedia(world.objects)), job_payload(first_id))
+    owner_id = (await world.get_video(first_id)).owner_id
+    media = InlineMedia(world.objects)
+    again_id = await world.upload(clip, owner_id=owner_id)
+    await process_video(world.ports(media), job_payload(again_id))
+    again = await world.get_video(again_id)
+    assert (again.status, again.error_code) == ("failed", "video_duplicate")
+    assert "A walk" in (again.error_message or "")
+    assert media.started == ["assemble"]
+    async with world.database.transaction() as connection:
+        await connection.execute("DELETE FROM pgqueuer")  # its job ended outside a runner
+        await retry_processing(connection, Identity(owner_id, make_id(), "ada"), again_id)
+    await process_video(world.ports(media), job_payload(again_id))
+    assert (await world.get_video(again_id)).status == "ready"
+
+
 async def test_running_the_job_again_changes_nothing(world: VideoWorld, clip: bytes):
     video_id = await world.upload(clip)
     media = InlineMedia(world.objects)

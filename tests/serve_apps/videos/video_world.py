@@ -58,11 +58,13 @@ class VideoWorld:
             people=HeardPeople(),
         )
 
-    async def upload(self, data: bytes, *, visibility: str = "public") -> uuid.UUID:
+    async def upload(
+        self, data: bytes, *, visibility: str = "public", owner_id: uuid.UUID | None = None
+    ) -> uuid.UUID:
         """Store a whole upload in pieces, as the edge does, and queue its video."""
         lock_owner = make_id()
         async with self.database.transaction() as connection:
-            owner_id = await create_owner(connection, f"u{uuid.uuid4().hex[:8]}")
+            owner_id = owner_id or await create_owner(connection, f"u{uuid.uuid4().hex[:8]}")
             video_id = await create_video_row(connection, owner_id, visibility=visibility)
             upload_id = await create_upload_row(connection, video_id, owner_id, len(data))
         parts = []

@@ -1,0 +1,217 @@
+"""tus beyond the core: announcing files, lengths that come later, parts joined to one."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from kit.clock import SystemClock
+from kit.settings import Settings, UploadSettings
+from serve_apps.videos.jobs import collect_part
+from serve_apps.videos.service import UploadJob
+from storage.cache import Cache
+from storage.database import Database
+from storage.jobs import count_jobs
+from storage.objects import ObjectStore
+from storage.uploads import find_upload, list_parts, make_parts_prefix
+from storage.videos import Video, find_video
+from tests.serve_apps.edge.tus_client import TUS, Answer, TusServer, Upload, serve_uploads
+from tests.serve_apps.videos.inline_media import InlineMedia
+from tests.serve_apps.videos.video_world import VideoWorld
+from tests.storage.video_rows import create_owner
+
+pytestmark = pytest.mark.db
+
+PIECE_BYTES = 16 << 10
+
+
+@pytest.fixture
+async def server(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> AsyncIterator[TusServer]:
+    limits = UploadSettings(piece_bytes=PIECE_BYTES, size_bytes_max=1 << 20, quota_bytes=2 << 20)
+    small = replace(settings, uploads=limits)
+    async with serve_uploads(small, database, objects, SystemClock()) as running:
+        yield running
+
+
+class Person:
+    """Someone who announces files."""
+
+    def __init__(self, server: TusServer, user_id: uuid.UUID) -> None:
+        self.server = server
+        self.id = user_id
+
+    @classmethod
+    async def join(cls, server: TusServer) -> Person:
+        async with server.database.transaction() as connection:
+            return cls(server, await create_owner(connection, f"u{uuid.uuid4().hex[:8]}"))
+
+    async def announce(self, data: bytes = b"", **headers: str) -> Answer:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        token = {"Authorization": f"Bearer {self.server.token(self.id)}"}
+        url = f"{self.server.url}/uploads"
+        async with self.server.http.post(
+            url, headers={**TUS, **token, **named}, data=data
+        ) as response:
+            return await Answer.read(response)
+
+    async def open(self, **headers: str) -> Upload:
+        answer = await self.announce(**headers)
+        assert answer.status == 201, answer.body
+        return await self.find(answer)
+
+    async def find(self, answer: Answer) -> Upload:
+        upload_id = uuid.UUID(answer.headers["Location"].rpartition("/")[2])
+        async with self.server.database.connection() as connection:
+            row = await find_upload(connection, upload_id)
+        assert row is not None
+        return Upload(self.server, upload_id, row.video_id, self.id)
+
+    async def get_video(self, upload: Upload) -> Video:
+        async with self.server.database.connection() as connection:
+            video = await find_video(connection, upload.video_id)
+        assert video is not None
+        return video
+
+
+def words(**said: str) -> str:
+    return ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in said.items())
+
+
+async def test_an_announced_file_becomes_a_video_with_what_was_said_of_it(server: TusServer):
+    ada = await Person.join(server)
+    said = words(filename="walk.mp4", title="A walk — été", visibility="private")
+    upload = await ada.open(Upload_Length="10", Upload_Metadata=said)
+    video = await ada.get_video(upload)
+    assert (video.title, video.visibility, video.status) == ("A walk — été", "private", "uploading")
+    head = await upload.request("HEAD", upload.headers())
+    assert head.headers["Upload-Metadata"] == said
+    assert (await upload.patch(0, b"0123456789")).status == 204
+    assert (await ada.get_video(upload)).status == "queued"
+
+
+async def test_a_title_is_taken_from_the_file_when_none_is_said(server: TusServer):
+    ada = await Person.join(server)
+    said = words(filename="holiday 2.final.mov")
+    upload = await ada.open(Upload_Length="10", Upload_Metadata=said)
+    assert (await ada.get_video(upload)).title == "holiday 2.final"
+
+
+async def test_the_announcement_may_bring_the_first_bytes(server: TusServer):
+    ada = await Person.join(server)
+    kind = {"Content-Type": "application/offset+octet-stream"}
+    answer = await ada.announce(b"01234", Upload_Length="10", **kind)
+    assert (answer.status, answer.headers["Upload-Offset"]) == (201, "5")
+    upload = await ada.find(answer)
+    assert (await upload.patch(5, b"56789")).status == 204
+    assert await server.read_stored(upload.id) == b"0123456789"
+
+
+async def test_a_length_may_come_with_the_last_bytes_or_after_them(server: TusServer):
+    ada = await Person.join(server)
+    upload = await ada.open(Upload_Defer_Length="1")
+    assert (await upload.patch(0, b"01234")).headers["Upload-Defer-Length"] == "1"
+    head = await upload.request("HEAD", upload.headers())
+    assert "Upload-Length" not in head.headers
+    assert (await upload.patch(5, b"", Upload_Length="4")).status == 400
+    assert (await upload.patch(5, b"56789", Upload_Length="10")).status == 204
+    assert (await ada.get_video(upload)).status == "queued"
+    late = await ada.open(Upload_Defer_Length="1")
+    await late.patch(0, b"01234")
+    assert (await late.patch(5, b"", Upload_Length="5")).status == 204
+    assert (await ada.get_video(late)).status == "queued"
+
+
+async def test_parts_sent_side_by_side_become_one_file_without_a_copy(server: TusServer):
+    ada = await Person.join(server)
+    data = secrets.token_bytes(3 * PIECE_BYTES + 5)
+    cut = PIECE_BYTES + 100
+    first = await ada.open(Upload_Length=str(cut), Upload_Concat="partial")
+    second = await ada.open(Upload_Length=str(len(data) - cut), Upload_Concat="partial")
+    await second.patch(0, data[cut:])
+    names = f"final;/uploads/{first.id} {server.url}/uploads/{second.id}"
+    early = await ada.announce(Upload_Concat=names, Upload_Metadata=words(title="Both"))
+    assert early.status == 409
+    await first.patch(0, data[:cut])
+    final = await ada.open(Upload_Concat=names, Upload_Metadata=words(title="Both"))
+    video = await ada.get_video(final)
+    assert (video.title, video.status) == ("Both", "queued")
+    head = await final.request("HEAD", final.headers())
+    assert head.headers["Upload-Concat"] == names
+    assert head.headers["Upload-Length"] == str(len(data))
+    assert (await final.patch(len(data), b"more")).status == 403
+    async with server.database.connection() as connection:
+        parts = await list_parts(connection, final.id)
+        assert (await count_jobs(connection)).queued >= 1
+    stored = [await server.objects.get(part.object_key or "") for part in parts]
+    assert b"".join(stored) == data
+    assert (await ada.announce(Upload_Concat=names)).status == 409  # joined already
+
+
+async def test_nobody_joins_the_parts_of_somebody_else(server: TusServer):
+    ada, eve = await Person.join(server), await Person.join(server)
+    part = await ada.open(Upload_Length="3", Upload_Concat="partial")
+    await part.patch(0, b"abc")
+    assert (await eve.announce(Upload_Concat=f"final;/uploads/{part.id}")).status == 409
+
+
+async def test_a_part_that_was_given_up_leaves_no_bytes(server: TusServer, cache: Cache):
+    ada = await Person.join(server)
+    part = await ada.open(Upload_Length="3", Upload_Concat="partial")
+    await part.patch(0, b"abc")
+    left = await ada.open(Upload_Length="9", Upload_Concat="partial")
+    await left.patch(0, b"abc")
+    assert (await left.request("DELETE", left.headers())).status == 204
+    world = VideoWorld(server.settings, server.database, cache, server.objects)
+    ports = world.ports(InlineMedia(server.objects))
+    for upload in (part, left):
+        await collect_part(ports, msgspec.json.encode(UploadJob(upload.id)))
+        await collect_part(ports, msgspec.json.encode(UploadJob(upload.id)))
+    assert await server.objects.list(make_parts_prefix(left.id)) == []
+    assert len(await server.objects.list(make_parts_prefix(part.id))) == 1  # has its time still
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 400),
+        ({"Upload_Length": "0"}, 400),
+        ({"Upload_Length": "x"}, 400),
+        ({"Upload_Length": str((1 << 20) + 1)}, 413),
+        ({"Upload_Defer_Length": "2"}, 400),
+        ({"Upload_Defer_Length": "1", "Upload_Length": "5"}, 400),
+        ({"Upload_Length": "5", "Upload_Metadata": "title ???"}, 400),
+        ({"Upload_Length": "5", "Upload_Metadata": words(visibility="secret")}, 400),
+        ({"Upload_Length": "5", "Upload_Concat": "half"}, 400),
+        ({"Upload_Concat": "final;"}, 400),
+        ({"Upload_Concat": "final;/uploads/none"}, 400),
+    ],
+)
+async def test_a_malformed_announcement_is_refused(
+    server: TusServer, headers: dict[str, str], status: int
+):
+    ada = await Person.join(server)
+    assert (await ada.announce(**headers)).status == status
+
+
+async def test_files_beyond_the_quota_are_refused_before_a_byte_is_taken(server: TusServer):
+    ada = await Person.join(server)
+    for _ in range(2):
+        await ada.open(Upload_Length=str(1 << 20))
+    refused = await ada.announce(Upload_Length="1")
+    assert (refused.status, b"quota_exceeded" in refused.body) == (413, True)
+    assert (await (await Person.join(server)).announce(Upload_Length="1")).status == 201
+
+
+async def test_a_stranger_announces_nothing(server: TusServer):
+    async with server.http.post(
+        f"{server.url}/uploads", headers={**TUS, "Upload-Length": "5"}
+    ) as answer:
+        assert answer.status == 401
