@@ -13,7 +13,7 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from media.vod.hls import Track
-from media.vod.plan import TranscodePlan, get_job, plan_video
+from media.vod.plan import PlanTask, TranscodePlan, get_job, plan_video
 from media.vod.probe import probe_file
 from media.vod.publish import Publication, publish
 from media.vod.records import TaskRecord, segment_name, track_key, video_prefix
@@ -156,6 +156,11 @@ def transcode(path: Path, store: ObjectStore, segments_max: int = 8) -> Made:
 
 def run_tasks(plan: TranscodePlan, store: ObjectStore) -> dict[str, TaskRecord]:
     """Run every task of a plan."""
+    return {task.task_id: run_task(plan, store, task) for task in plan.tasks}
+
+
+def run_task(plan: TranscodePlan, store: ObjectStore, task: PlanTask) -> TaskRecord:
+    """Run one task of a plan."""
     work = {
         "audio": transcode_audio,
         "chunk": transcode_chunk,
@@ -163,6 +168,4 @@ def run_tasks(plan: TranscodePlan, store: ObjectStore) -> dict[str, TaskRecord]:
         "storyboard": make_storyboard,
         "thumbnails": make_thumbnails,
     }
-    return {
-        task.task_id: work[task.kind](get_job(plan, task.task_id), store) for task in plan.tasks
-    }
+    return work[task.kind](get_job(plan, task.task_id), store)

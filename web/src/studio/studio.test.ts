@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { describeMediaError } from "./camera";
 import { nameFromFile } from "./upload_form";
 import { fingerprintOf, UploadMemory } from "./upload_memory";
+import { describeRest, UploadPace } from "./upload_pace";
 
 function makeShelf(): Pick<Storage, "getItem" | "setItem"> {
   const values = new Map<string, string>();
@@ -44,4 +45,15 @@ test.each([
   const error = new Error();
   error.name = name;
   expect(describeMediaError(error)).toMatch(words);
+});
+
+test("the speed is that of the last ten seconds, and the rest takes as long as it says", () => {
+  const pace = new UploadPace();
+  expect(pace.note(0, 0)).toBeNull();
+  expect(pace.note(100_000, 100)).toBeNull();
+  expect(pace.note(1_000_000, 1_000)).toBe(1_000_000);
+  for (let second = 2; second <= 12; second += 1) pace.note(1_000_000 + (second - 1) * 100_000, second * 1_000);
+  expect(pace.note(2_200_000, 13_000)).toBeCloseTo(100_000, -3);
+  expect(describeRest(30_000_000, 2_000_000)).toBe("2.0 MB/s / 15 s left");
+  expect(describeRest(0, 2_000_000)).toBe("2.0 MB/s");
 });

@@ -5,7 +5,7 @@ import { Field, TextField } from "../kit/field";
 import { Icon } from "../kit/icons";
 import { formatBytes } from "../kit/words";
 import { VISIBILITIES, type Visibility } from "../videos/shapes";
-import { startUpload } from "./uploads";
+import { startBatch, startUpload } from "./uploads";
 
 const TITLE_MAX = 200;
 const ACCEPTED = "video/*,.mkv,.avi,.mov,.webm,.mp4";
@@ -20,24 +20,32 @@ export function nameFromFile(filename: string): string {
 }
 
 export function UploadForm({ onStarted }: { onStarted: (videoId: string) => void }) {
-  const [file, setFile] = useState<File | null>(null);
+  const [files, setFiles] = useState<File[]>([]);
   const [title, setTitle] = useState("");
   const [visibility, setVisibility] = useState<Visibility>("public");
   const [isBusy, setBusy] = useState(false);
   const [failure, setFailure] = useState<unknown>(null);
-  const choose = (next: File | null) => {
-    if (!next) return;
-    if (title === "" || (file && title === nameFromFile(file.name))) setTitle(nameFromFile(next.name));
-    setFile(next);
+  const file = files.length === 1 ? (files[0] ?? null) : null;
+  const choose = (next: File[]) => {
+    const [only] = next;
+    if (!only) return;
+    if (title === "" || (file && title === nameFromFile(file.name))) setTitle(nameFromFile(only.name));
+    setFiles(next);
     setFailure(null);
   };
   const send = async () => {
+    if (files.length > 1) {
+      startBatch(files.map((each) => ({ file: each, title: nameFromFile(each.name), visibility })));
+      setFiles([]);
+      setTitle("");
+      return;
+    }
     if (!file || isBusy) return;
     setBusy(true);
     setFailure(null);
     try {
       onStarted(await startUpload({ file, title: title.trim() || nameFromFile(file.name), visibility }));
-      setFile(null);
+      setFiles([]);
       setTitle("");
     } catch (error) {
       setFailure(error);
@@ -55,30 +63,34 @@ export function UploadForm({ onStarted }: { onStarted: (videoId: string) => void
         void send();
       }}
     >
-      <h2 id="upload-heading">Upload a video</h2>
-      <FileChoice file={file} onChoose={choose} />
-      <TextField
-        label="Title"
-        problem={titleProblem}
-        maxLength={TITLE_MAX}
-        value={title}
-        testId="upload-title"
-        onChange={setTitle}
-      />
+      <h2 id="upload-heading">Upload videos</h2>
+      <FileChoice files={files} onChoose={choose} />
+      {files.length > 1 ? (
+        <p class="muted">Each is named after its file. You can change that any time.</p>
+      ) : (
+        <TextField
+          label="Title"
+          problem={titleProblem}
+          maxLength={TITLE_MAX}
+          value={title}
+          testId="upload-title"
+          onChange={setTitle}
+        />
+      )}
       <VisibilityField value={visibility} onChange={setVisibility} />
       {failure !== null && !titleProblem && (
         <p class="problem" role="alert">
           {describeError(failure)}
         </p>
       )}
-      <button type="submit" class="button primary wide" disabled={!file || isBusy} data-testid="upload-submit">
-        <Icon name="upload" size={20} /> {isBusy ? "Starting…" : "Upload"}
+      <button type="submit" class="button primary wide" disabled={files.length === 0 || isBusy} data-testid="upload-submit">
+        <Icon name="upload" size={20} /> {isBusy ? "Starting…" : files.length > 1 ? `Upload ${files.length} videos` : "Upload"}
       </button>
     </form>
   );
 }
 
-function FileChoice({ file, onChoose }: { file: File | null; onChoose: (file: File | null) => void }) {
+function FileChoice({ files, onChoose }: { files: readonly File[]; onChoose: (files: File[]) => void }) {
   const id = useId();
   const [isOver, setOver] = useState(false);
   const input = useRef<HTMLInputElement>(null);
@@ -93,7 +105,7 @@ function FileChoice({ file, onChoose }: { file: File | null; onChoose: (file: Fi
       onDrop={(event) => {
         event.preventDefault();
         setOver(false);
-        onChoose(event.dataTransfer?.files[0] ?? null);
+        onChoose([...(event.dataTransfer?.files ?? [])]);
       }}
     >
       <input
@@ -101,21 +113,25 @@ function FileChoice({ file, onChoose }: { file: File | null; onChoose: (file: Fi
         id={id}
         class="visually-hidden"
         type="file"
+        multiple
         accept={ACCEPTED}
         data-testid="upload-file"
-        onChange={(event) => onChoose(event.currentTarget.files?.[0] ?? null)}
+        onChange={(event) => onChoose([...(event.currentTarget.files ?? [])])}
       />
       <label for={id}>
         <Icon name="camera" size={28} />
-        {file ? (
+        {files.length > 0 ? (
           <span>
-            <strong class="drop-name">{file.name}</strong>
-            <span class="data muted">{formatBytes(file.size)} / choose another</span>
+            <strong class="drop-name">{files.length > 1 ? `${files.length} files` : files[0]?.name}</strong>
+            <span class="data muted">
+              {formatBytes(files.reduce((sum, each) => sum + each.size, 0))} / choose{" "}
+              {files.length > 1 ? "others" : "another"}
+            </span>
           </span>
         ) : (
           <span>
-            <strong>Choose a video file</strong>
-            <span class="data muted">or drop one here. MP4, MOV, AVI, MKV, WebM</span>
+            <strong>Choose video files</strong>
+            <span class="data muted">or drop them here. MP4, MOV, AVI, MKV, WebM</span>
           </span>
         )}
       </label>

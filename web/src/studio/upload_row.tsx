@@ -4,9 +4,11 @@ import { showError } from "../kit/toasts";
 import { formatBytes } from "../kit/words";
 import { VideoFrame } from "../videos/frame";
 import { ProgressBar } from "../videos/progress";
+import { describeRest } from "./upload_pace";
 import { dropUpload, pauseUpload, resumeUpload, type UploadItem, type UploadState } from "./uploads";
 
 const WORDS: Record<UploadState, string> = {
+  waiting: "Waiting",
   starting: "Starting",
   sending: "Uploading",
   paused: "Paused",
@@ -27,6 +29,7 @@ export function UploadRow({ item }: { item: UploadItem }) {
           <span class={item.state === "failed" ? "chip failed" : "chip busy"}>{WORDS[item.state]}</span>
           <span class="data muted">
             {formatBytes(item.sentBytes)} of {formatBytes(item.sizeBytes)}
+            {item.speedBps !== null && ` / ${describeRest(item.sizeBytes - item.sentBytes, item.speedBps)}`}
           </span>
         </div>
         <ProgressBar share={share} label={`Upload of ${item.title}`} testId="upload-progress" />
@@ -57,7 +60,7 @@ export function UploadRow({ item }: { item: UploadItem }) {
             {item.state === "failed" ? "Try again" : "Resume"}
           </button>
         )}
-        {canResume && (
+        {(canResume || item.state === "waiting") && (
           <button
             type="button"
             class="icon-button"

@@ -5,19 +5,22 @@
  */
 import type { Upload } from "tus-js-client";
 import { api } from "../kit/api";
-import { ApiError } from "../kit/errors";
+import { ApiError, describeError } from "../kit/errors";
 import { getAccessToken, refreshAccessToken } from "../kit/session";
 import { Store } from "../kit/store";
 import type { Video, Visibility } from "../videos/shapes";
 import { fingerprintOf, UploadMemory } from "./upload_memory";
+import { UploadPace } from "./upload_pace";
 
-export type UploadState = "starting" | "sending" | "paused" | "failed" | "done";
+export type UploadState = "waiting" | "starting" | "sending" | "paused" | "failed" | "done";
 
 export interface UploadItem {
   videoId: string;
   title: string;
   sizeBytes: number;
   sentBytes: number;
+  /** Bytes per second of late; null until that is known. */
+  speedBps: number | null;
   state: UploadState;
   error: string | null;
 }
@@ -39,6 +42,10 @@ const RETRY_DELAYS_MS = [0, 500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000];
 export const uploads = new Store<UploadItem[]>([]);
 const memory = new UploadMemory();
 const running = new Map<string, { transfer: Upload; file: File }>();
+/** Files of a batch that wait for their turn, by the id of their row. */
+const waiting = new Map<string, UploadChoice>();
+const SENDING_MAX = 2;
+let batchCount = 0;
 
 function change(videoId: string, part: Partial<UploadItem>): void {
   uploads.set(uploads.get().map((item) => (item.videoId === videoId ? { ...item, ...part } : item)));
@@ -57,6 +64,7 @@ export async function startUpload(choice: UploadChoice): Promise<string> {
     title,
     sizeBytes: file.size,
     sentBytes: 0,
+    speedBps: null,
     state: "starting",
     error: null,
   };
@@ -79,8 +87,48 @@ async function findUnfinished(fingerprint: string): Promise<Created | null> {
   return null;
 }
 
+/** Takes several files at once: they are announced and sent two at a time, in their order. */
+export function startBatch(choices: readonly UploadChoice[]): void {
+  const rows = choices.map((choice): UploadItem => {
+    const videoId = `waiting-${(batchCount += 1)}`;
+    waiting.set(videoId, choice);
+    return {
+      videoId,
+      title: choice.title,
+      sizeBytes: choice.file.size,
+      sentBytes: 0,
+      speedBps: null,
+      state: "waiting",
+      error: null,
+    };
+  });
+  uploads.set([...uploads.get(), ...rows]);
+  startNext();
+}
+
+function startNext(): void {
+  const sending = uploads.get().filter((item) => item.state === "starting" || item.state === "sending").length;
+  const turns = uploads.get().filter((item) => item.state === "waiting");
+  for (const { videoId } of turns.slice(0, Math.max(0, SENDING_MAX - sending))) void startWaiting(videoId);
+}
+
+async function startWaiting(videoId: string): Promise<void> {
+  const choice = waiting.get(videoId);
+  if (!choice) return;
+  change(videoId, { state: "starting", error: null });
+  try {
+    await startUpload(choice);
+    waiting.delete(videoId);
+    uploads.set(uploads.get().filter((item) => item.videoId !== videoId));
+  } catch (error) {
+    change(videoId, { state: "failed", error: describeError(error) });
+    startNext();
+  }
+}
+
 async function send(videoId: string, file: File, url: string): Promise<void> {
   const { Upload: TusUpload } = await import("tus-js-client");
+  const pace = new UploadPace();
   const transfer = new TusUpload(file, {
     uploadUrl: url,
     chunkSize: CHUNK_BYTES,
@@ -95,9 +143,13 @@ async function send(videoId: string, file: File, url: string): Promise<void> {
       if (status === 401) void refreshAccessToken(null).catch(() => undefined);
       return status === 0 || status === 401 || status === 409 || status === 423 || status === 429 || status >= 500;
     },
-    onProgress: (sentBytes) => change(videoId, { sentBytes, state: "sending" }),
+    onProgress: (sentBytes) =>
+      change(videoId, { sentBytes, speedBps: pace.note(sentBytes, performance.now()), state: "sending" }),
     onSuccess: () => finish(videoId, file),
-    onError: (error) => change(videoId, { state: "failed", error: describeRefusal(error) }),
+    onError: (error) => {
+      change(videoId, { state: "failed", error: describeRefusal(error), speedBps: null });
+      startNext();
+    },
   });
   running.set(videoId, { transfer, file });
   transfer.start();
@@ -106,7 +158,8 @@ async function send(videoId: string, file: File, url: string): Promise<void> {
 function finish(videoId: string, file: File): void {
   memory.forget(fingerprintOf(file));
   running.delete(videoId);
-  change(videoId, { state: "done", sentBytes: file.size });
+  change(videoId, { state: "done", sentBytes: file.size, speedBps: null });
+  startNext();
 }
 
 interface TusRefusal {
@@ -130,11 +183,13 @@ function describeRefusal(error: Error): string {
 
 export function pauseUpload(videoId: string): void {
   void running.get(videoId)?.transfer.abort();
-  change(videoId, { state: "paused" });
+  change(videoId, { state: "paused", speedBps: null });
+  startNext();
 }
 
 /** Goes on with a paused or failed upload, at whichever edge the API names now. */
 export async function resumeUpload(videoId: string): Promise<void> {
+  if (waiting.has(videoId)) return startWaiting(videoId);
   const known = running.get(videoId);
   if (!known) return;
   change(videoId, { state: "starting", error: null });
@@ -146,5 +201,7 @@ export async function resumeUpload(videoId: string): Promise<void> {
 export function dropUpload(videoId: string): void {
   void running.get(videoId)?.transfer.abort();
   running.delete(videoId);
+  waiting.delete(videoId);
   uploads.set(uploads.get().filter((item) => item.videoId !== videoId));
+  startNext();
 }
