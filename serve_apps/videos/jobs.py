@@ -18,6 +18,7 @@ from kit.events import EventName
 from kit.logs import get_log
 from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
+from serve_apps.videos.importing import IMPORT_JOB, give_up_import, import_video
 from serve_apps.videos.preparing import (
     VideoDuplicate,
     VideoVanished,
@@ -150,5 +151,6 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         EXPIRE_JOB: JobSpec(expire_video, concurrency_max=2),
         PURGE_JOB: JobSpec(purge_video, concurrency_max=2),
         COLLECT_JOB: JobSpec(collect_part, concurrency_max=2),
+        IMPORT_JOB: JobSpec(import_video, concurrency_max=4, give_up=give_up_import),
     }
 )

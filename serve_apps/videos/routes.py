@@ -17,12 +17,14 @@ from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
-from serve_apps.videos import processing_rules, service
+from serve_apps.outside.guard import AddressRefused
+from serve_apps.videos import importing, processing_rules, service
 from serve_apps.videos.schemas import (
     CreatedVideoBody,
     VideoBody,
     VideoChangeRequest,
     VideoDetailBody,
+    VideoImportRequest,
     VideoRequest,
     describe_created,
     describe_detail,
@@ -55,6 +57,31 @@ async def create_video(
         visibility=body.visibility,
     )
     return describe_created(await service.create_video(connection, ports.settings, user, order))
+
+
+@routes.post(
+    "/import",
+    permission=Permission.USER,
+    rate=RateTier.UPLOAD,
+    summary="Fetch a video from an address on the open internet.",
+    status=202,
+    repeatable=True,
+    errors=(AddressRefused, service.TooManyUploads, service.QuotaExceeded),
+)
+async def import_video(
+    body: VideoImportRequest, user: CurrentUser, ports: Ports, connection: Transaction
+) -> VideoDetailBody:
+    """Announce an import."""
+    order = service.VideoOrder(
+        title=body.title,
+        filename="",
+        size_bytes=None,
+        description=body.description,
+        visibility=body.visibility,
+    )
+    video_id = await importing.open_import(connection, ports.settings, user, order, body.url)
+    video = await service.get_video(connection, user, video_id)
+    return await _describe(connection, ports, user, video)
 
 
 @routes.get(

@@ -84,6 +84,22 @@ class VideoRequest(BaseModel):
     visibility: Visibility = Visibility.PUBLIC
 
 
+class VideoImportRequest(BaseModel):
+    """Names an address that a video is fetched from."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"url": "https://example.org/sunrise.mp4", "title": "Sunrise"}]
+        },
+    )
+
+    url: Annotated[str, StringConstraints(min_length=8, max_length=2048)]
+    title: Title
+    description: Description = ""
+    visibility: Visibility = Visibility.PUBLIC
+
+
 class VideoChangeRequest(BaseModel):
     """Changes what is given and leaves the rest."""
 

@@ -1,0 +1,1 @@
+"""Reaching addresses that people gave us, and nothing inside our own network."""
