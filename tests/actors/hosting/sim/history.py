@@ -13,6 +13,10 @@ from typing import NoReturn
 
 from actors.hosting.core import HostRef, ObjectKey
 from actors.hosting.entries import Entry, Sender
+from storage.placements import USER
+
+ONLINE = "online"
+"""What whoever follows a person hears in the end: whoever follows says that they are there."""
 
 
 class ProtocolBroken(AssertionError):
@@ -32,6 +36,8 @@ class Follower:
     """What one listener of one object was told: `head` is the number it has reached."""
 
     head: int | None = None
+    presence: str = ""
+    """What was last said of a person."""
 
 
 class History:
@@ -142,6 +148,12 @@ class History:
                 self.fail(f"{name} was handed {_call(key)} #{seq} with other content")
             follower.head = seq
 
+    def on_presence(self, name: str, key: ObjectKey, status: str) -> None:
+        """A listener was told whether a person is there."""
+        if self._note is not None:
+            self._note(f"{name}: {_call(key)} is {status}")
+        self.followers.setdefault((name, key), Follower()).presence = status
+
     def forget_listener(self, name: str, key: ObjectKey) -> None:
         """A listener follows no more; when it does again, it begins anew."""
         self.followers.pop((name, key), None)
@@ -158,6 +170,8 @@ class History:
                 behind.append(f"{name} never opened {_call(key)}")
             elif follower.head < stored:
                 behind.append(f"{name} is at {_call(key)} #{follower.head} of {stored}")
+            elif key.kind == USER and follower.presence != ONLINE:
+                behind.append(f"{name} was told that {_call(key)} is {follower.presence or '?'}")
         return behind
 
 

@@ -7,15 +7,20 @@ a crowd.
 from __future__ import annotations
 
 import random
+import uuid
 from dataclasses import dataclass, replace
 
 from actors.hosting.ports import HostPace
+from storage.placements import FEED, USER
 from tests.actors.hosting.sim.store import Wire
 
 
 @dataclass(frozen=True)
 class Line:
-    """Somebody says something, through one client; `client_id` may be used again."""
+    """Somebody says something, through one client; `client_id` may be used again.
+
+    To a person's session it is a notice, to a ranker a page to be ordered: then it is a UUID.
+    """
 
     at_s: float
     client: str
@@ -63,6 +68,9 @@ class Plan:
     seed: int
     hosts: int
     objects: int
+    """Rooms; they have the first numbers."""
+    others: list[str]
+    """The kinds of the objects after them."""
     clients: list[str]
     ttl_s: float
     starts_s: list[float]
@@ -78,11 +86,18 @@ class Plan:
     wire: Wire
     ends_s: float
 
+    def list_followed(self) -> list[int]:
+        """Return the objects that edges may follow: nobody follows a ranker."""
+        users = (n for n, kind in enumerate(self.others, self.objects) if kind == USER)
+        return [*range(self.objects), *users]
+
     def make_wire(self) -> Wire:
         """Return a process's own way to the database."""
         return replace(self.wire)
 
 
+OTHERS_P = {USER: 0.15, FEED: 0.08}
+"""How often a site has a person's session, and a reader's ranker."""
 LULL_P = 0.02
 """A lull costs as much as five other seeds."""
 FAULTS = ("pause", "kill", "drain", "move", "unplug", "outage", "stall", "reset")
@@ -105,7 +120,9 @@ def draw_plan(seed: int) -> Plan:
     clients = ["edge-0", "edge-1"]
     ends_s = dice.uniform(2.0, 4.0) + ttl_s * dice.choice((0.0, 0.5, 1.0))
     endings = [(dice.uniform(1.0, ends_s), 0)] if dice.random() < 0.1 else []
-    if endings:
+    other_dice = random.Random(f"others {seed}")
+    others = [kind for kind, chance in OTHERS_P.items() if other_dice.random() < chance]
+    if endings or others:
         clients.append("api-0")
     hosts_names = [f"host-{n}" for n in range(hosts)]
     is_skewed = dice.random() < 0.5
@@ -113,6 +130,7 @@ def draw_plan(seed: int) -> Plan:
         seed=seed,
         hosts=hosts,
         objects=objects,
+        others=others,
         clients=clients,
         ttl_s=ttl_s,
         starts_s=[dice.uniform(0, 0.3) for _ in range(hosts)],
@@ -133,7 +151,27 @@ def draw_plan(seed: int) -> Plan:
         wire=_draw_wire(dice),
         ends_s=ends_s,
     )
+    if others:
+        plan = _add_others(other_dice, plan)
     return _add_lull(dice, plan) if dice.random() < LULL_P else plan
+
+
+def _add_others(dice: random.Random, plan: Plan) -> Plan:
+    """Let people be there and be told of things, and read their feeds."""
+    lines = []
+    for number, kind in enumerate(plan.others, plan.objects):
+        for asked in range(dice.randint(3, 8)):
+            at_s = dice.uniform(0.2, plan.ends_s)
+            text = str(uuid.UUID(int=(number << 16) + (asked << 8)))
+            line = Line(at_s, "api-0", number, 1, text)
+            lines.append(line)
+            if kind == USER and dice.random() < 0.15:
+                lines.append(replace(line, at_s=at_s + dice.uniform(0, 2)))
+    follows = {
+        name: followed + [n for n in plan.list_followed()[plan.objects :] if dice.random() < 0.8]
+        for name, followed in plan.follows.items()
+    }
+    return replace(plan, lines=plan.lines + lines, follows=follows)
 
 
 def _add_lull(dice: random.Random, plan: Plan) -> Plan:
@@ -153,7 +191,7 @@ def _add_lull(dice: random.Random, plan: Plan) -> Plan:
 
     visits = []
     for name in edges:
-        for number in range(plan.objects):
+        for number in plan.list_followed():
             comes_s = leaves_s + pause_s + dice.uniform(0.0, plan.ends_s)
             visits += [
                 Visit(leaves_s + dice.uniform(0.0, 0.5), name, number, is_coming=False),

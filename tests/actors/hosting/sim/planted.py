@@ -13,14 +13,20 @@ from typing import Any
 
 import msgspec
 
+from actors.feed_ranker.kind import FEED_KIND, make_ranker
+from actors.hosting.client import HostClient
 from actors.hosting.core import Core, CoreTerms, HostRef, Kind, Loaded, ObjectKey
 from actors.hosting.effects import Acknowledge, Effect, Requester, StorageAway
 from actors.hosting.entries import Batch, Entry, Repeats
+from actors.hosting.followed import Followed
 from actors.hosting.lease import MARGIN_S
 from actors.hosting.log import Log
 from actors.live_room.kind import ROOM_KIND, make_room
 from actors.live_room.messages import ChatSend
 from actors.live_room.room import Room
+from actors.user_session.kind import USER_KIND, make_session
+from actors.user_session.messages import Deliver
+from actors.user_session.session import UserSession
 from kit.errors import AppError
 from storage.placements import Placement
 from tests.actors.hosting.sim.engine import Statement
@@ -166,6 +172,47 @@ class RepeatsTrusted(Log):
         return None
 
 
+# People and their feeds
+
+
+class EagerSession(UserSession):
+    """Acknowledges a notice before it is stored."""
+
+    def deliver(self, requester: Requester, notice: Deliver) -> list[Effect]:
+        effects = super().deliver(requester, notice)
+        if effects:
+            return effects
+        draft = self.log._waiting[self.id, str(notice.event_id)]
+        return [Acknowledge(requester, draft.id, self.log.head + self.log.depth)]
+
+
+def make_eager_session(loaded: Loaded, terms: CoreTerms) -> Core:
+    """Return such a session."""
+    session = make_session(loaded, terms)
+    session.__class__ = EagerSession
+    return session
+
+
+def make_forgetful_ranker(loaded: Loaded, terms: CoreTerms) -> Core:
+    """Return a ranker that knows nothing of what was shown before it was loaded."""
+    return make_ranker(replace(loaded, history=[]), terms)
+
+
+class SaidOnce(HostClient):
+    """Tells of a person's sockets once, and not every later owner."""
+
+    def follow(self, key: ObjectKey) -> Followed:
+        followed = super().follow(key)
+        tell = followed.tell
+
+        def tell_once(command: Any) -> None:
+            followed._standing.clear()
+            tell(command)
+
+        followed.tell = tell_once  # type: ignore[method-assign]  # a planted fault
+        return followed
+
+
 def with_log(log: type[Log]) -> Kind:
     """Return rooms that keep their entries in such a log."""
 
@@ -203,4 +250,11 @@ PLANTED: dict[str, Parts] = {
     "numbers given again after an unknown outcome": Parts(kind=with_log(NumbersReused)),
     "a missed entry left out": Parts(kind=with_log(MissedForgotten)),
     "repeats taken for fresh lines": Parts(kind=with_log(RepeatsTrusted)),
+    "acknowledging a notice before the commit": Parts(
+        others=(replace(USER_KIND, make_core=make_eager_session), FEED_KIND)
+    ),
+    "rankers that load nothing": Parts(
+        others=(USER_KIND, replace(FEED_KIND, make_core=make_forgetful_ranker))
+    ),
+    "sockets reported to one owner alone": Parts(client=SaidOnce),
 }

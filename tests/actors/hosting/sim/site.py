@@ -8,36 +8,37 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from actors.feed_ranker.client import FeedRankers
 from actors.hosting.client import HostClient
 from actors.hosting.core import HostRef, Kind, ObjectKey
 from actors.hosting.host import Host
 from actors.hosting.messages import API, EDGE, EntryLine, Opened
 from actors.hosting.ports import ClientPorts, HostPorts
 from actors.link.frames import LinkPeer
-from actors.live_room.chat_state import ChatState, StoredRoom
 from actors.live_room.client import RoomClient
-from actors.live_room.entries import RoomFacts, RoomStatus
 from actors.live_room.kind import ROOM_KIND
+from actors.user_session.client import UserClient
+from actors.user_session.messages import SocketsReport
 from kit.errors import AppError
 from kit.settings import HostSettings, LimitSettings, Settings
+from storage.placements import USER
 from tests.actors.hosting.sim.history import History
+from tests.actors.hosting.sim.kinds import OTHER_KINDS, make_row, read_facts
 from tests.actors.hosting.sim.loop import ProcessLoop, Timeline
 from tests.actors.hosting.sim.network import Network, SimTransport
 from tests.actors.hosting.sim.plan import Plan
-from tests.actors.hosting.sim.server import ObjectRow, Server
+from tests.actors.hosting.sim.server import Server
 from tests.actors.hosting.sim.store import SimStore
 
 NODE = "here"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 RESTART_PAUSE_S = 0.5
-ON_AIR = (RoomStatus.LIVE, RoomStatus.INTERRUPTED)
-OWNER = uuid.UUID(int=5)
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,12 @@ class Parts:
     host: type[Host] = Host
     client: type[HostClient] = HostClient
     kind: Kind = ROOM_KIND
+    others: tuple[Kind, ...] = OTHER_KINDS
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What every process knows."""
+        return (self.kind, *self.others)
 
 
 @dataclass
@@ -60,6 +67,8 @@ class Process:
     host: Host | None = None
     client: HostClient | None = None
     rooms: RoomClient | None = None
+    users: UserClient | None = None
+    feeds: FeedRankers | None = None
     listener: str = ""
 
 
@@ -90,7 +99,9 @@ class Heard:
         lines = [(entry.seq, msgspec.json.decode(entry.data).get("id")) for entry in entries]
         self._history.on_entries(self.name, key, lines)
 
-    def on_shown(self, key: ObjectKey, kind: str, data: bytes) -> None: ...
+    def on_shown(self, key: ObjectKey, kind: str, data: bytes) -> None:
+        if kind == "presence":
+            self._history.on_presence(self.name, key, msgspec.json.decode(data)["status"])
 
     def on_signal(self, key: ObjectKey, signal: Any) -> None: ...
 
@@ -107,9 +118,8 @@ class Site:
         self.network = Network(self.timeline)
         self.hosts: dict[str, Process] = {}
         self.clients: dict[str, Process] = {}
-        self.keys = [
-            ObjectKey(parts.kind.name, uuid.UUID(int=1000 + n)) for n in range(plan.objects)
-        ]
+        kinds = [*(parts.kind.name for _ in range(plan.objects)), *plan.others]
+        self.keys = [ObjectKey(kind, uuid.UUID(int=1000 + n)) for n, kind in enumerate(kinds)]
         self.followed: dict[tuple[str, ObjectKey], None] = {}
         self._parts = parts
         self._all: list[Process] = []
@@ -119,7 +129,7 @@ class Site:
             limits=LimitSettings(chat_per_10_s_max=1_000_000),
         )
         for key in self.keys:
-            self.server.objects[key] = make_room_row(key)
+            self.server.objects[key] = make_row(key)
 
     @property
     def processes(self) -> list[Process]:
@@ -153,7 +163,7 @@ class Site:
         """Begin a fresh incarnation whenever one is over, as the shell does."""
         ports = HostPorts(
             settings=self._settings,
-            kinds=(self._parts.kind,),
+            kinds=self._parts.kinds,
             store=process.store,
             transport=SimTransport(self.network, process.loop),
             clock=LoopClock(process.loop),
@@ -193,7 +203,7 @@ class Site:
 
     async def _begin_client(self, process: Process, me: LinkPeer) -> None:
         ports = ClientPorts(
-            kinds=(self._parts.kind,),
+            kinds=self._parts.kinds,
             store=process.store,
             transport=SimTransport(self.network, process.loop),
             clock=LoopClock(process.loop),
@@ -203,19 +213,23 @@ class Site:
         heard = Heard(process.listener, self.history)
         process.client = self._parts.client(me, ports, heard)
         process.rooms = RoomClient(process.client)
+        process.users, process.feeds = UserClient(process.client), FeedRankers(process.client)
         for number in self.plan.follows.get(me.name, ()):
             self.follow(process, self.keys[number])
 
     def follow(self, process: Process, key: ObjectKey) -> None:
         """Let a client follow an object from now on; called in its process."""
-        assert process.rooms is not None, "the client has begun"
-        process.rooms.open_room(key.id)
+        assert process.client is not None, "the client has begun"
+        assert process.users is not None, "the client has begun"
+        process.client.follow(key)
+        if key.kind == USER:
+            process.users.report_sockets(key.id, SocketsReport({"login": 1}))
         self.followed[process.listener, key] = None
 
     def unfollow(self, process: Process, key: ObjectKey) -> None:
         """Let a client follow an object no more; called in its process."""
-        assert process.rooms is not None, "the client has begun"
-        process.rooms.close_room(key.id)
+        assert process.client is not None, "the client has begun"
+        process.client.unfollow(key)
         self.followed.pop((process.listener, key), None)
         self.history.forget_listener(process.listener, key)
 
@@ -253,35 +267,10 @@ class Site:
     def _start(self, name: str) -> Process:
         rate, offset_s = self.plan.clocks[name]
         loop = ProcessLoop(self.timeline, name, rate=rate, offset_s=offset_s)
-        store = self._parts.store(self.server, loop, self.plan.make_wire(), read_room_facts)
+        store = self._parts.store(self.server, loop, self.plan.make_wire(), read_facts)
         process = Process(loop, store)
         self._all.append(process)
         return process
 
     def _make_id(self) -> uuid.UUID:
         return uuid.UUID(int=self._ids.getrandbits(128))
-
-
-def make_room_row(key: ObjectKey) -> ObjectRow:
-    """Return the row of a broadcast that has not begun."""
-    epoch, status = uuid.UUID(int=7), RoomStatus.CREATED
-    facts = StoredRoom(key.id, OWNER, epoch, 0, status, None, 0, 0, ChatState())
-    row = ObjectRow(facts)
-    row.needs_owner = lambda: read_room_facts(row).status in ON_AIR
-    return row
-
-
-def read_room_facts(row: ObjectRow) -> RoomFacts:
-    """Return the room's facts after all changes that were written."""
-    facts: RoomFacts = row.facts
-    if not row.changes:
-        return replace(facts, head=row.entries[-1].seq) if row.entries else facts
-    last = row.changes[-1]
-    return replace(
-        facts,
-        head=row.entries[-1].seq,
-        status=last.status,
-        origin=last.origin,
-        origin_gen=last.origin_gen,
-        viewers_peak=max(change.viewers_peak for change in row.changes),
-    )

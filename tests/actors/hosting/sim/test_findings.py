@@ -22,6 +22,7 @@ CALM = replace(
     draw_plan(0),
     hosts=1,
     objects=1,
+    others=[],
     clients=["edge-0", "edge-1"],
     starts_s=[0.0],
     clocks=dict.fromkeys(("host-0", "edge-0", "edge-1"), (1.0, 0.0)),

@@ -16,9 +16,9 @@ from actors.hosting.ports import HostStore
 from storage.database import DatabaseBusy, WriteOutcomeUnknown
 from storage.placements import ROOM
 from tests.actors.hosting.sim import contract_of_ownership, contract_of_writes, store_stage
+from tests.actors.hosting.sim.kinds import make_room_row, read_room_facts
 from tests.actors.hosting.sim.loop import ProcessLoop, Timeline
 from tests.actors.hosting.sim.server import Server
-from tests.actors.hosting.sim.site import make_room_row, read_room_facts
 from tests.actors.hosting.sim.store import SimStore, Wire
 from tests.actors.hosting.sim.store_contract import CASES
 from tests.actors.hosting.sim.store_stage import Cast, StoreStage, gather, set_up

@@ -6,26 +6,27 @@ import asyncio
 import contextlib
 import gc
 import sys
-import uuid
 from collections.abc import Awaitable, Callable, Iterable
 
 from actors.hosting.client import ObjectUnanswered
+from actors.hosting.core import ObjectKey
 from actors.hosting.followed import RequestFailed
 from actors.hosting.host import Host
-from actors.live_room.entries import RoomEnded, RoomStatus, Speaker
+from actors.live_room.entries import RoomStatus
 from actors.live_room.messages import PublisherUp
 from kit.errors import AppError
+from storage.placements import FEED, ROOM
 from tests.actors.hosting.sim.history import History, ProtocolBroken
+from tests.actors.hosting.sim.kinds import read_room_facts, read_shown
 from tests.actors.hosting.sim.logs import hearing_errors
-from tests.actors.hosting.sim.plan import Fault, Line, Plan, Publication, Visit, draw_plan
-from tests.actors.hosting.sim.site import Parts, Process, Site, read_room_facts
+from tests.actors.hosting.sim.people import ask
+from tests.actors.hosting.sim.plan import Fault, Plan, Publication, Visit, draw_plan
+from tests.actors.hosting.sim.server import ObjectRow
+from tests.actors.hosting.sim.site import Parts, Process, Site
 
 SETTLE_MAX_S = 30.0
 """How long after the last fault everything must be answered and visible."""
 LOOK_EVERY_S = 0.25
-ANSWER_MAX_S = 8.5
-"""No request may stay unanswered for longer, by its sender's clock."""
-RETRY_FIRST_S, RETRY_MAX_S = 0.2, 1.6
 PARTS = Parts()
 Work = Callable[[Process], Awaitable[None]]
 
@@ -60,7 +61,7 @@ class World:
         for name in plan.clients:
             timeline.at(0.0, self.site.start_client, name)
         for line in plan.lines:
-            timeline.at(line.at_s, self._ask, line.client, lambda p, i=line: self._say(p, i))
+            timeline.at(line.at_s, self._ask, line.client, lambda p, i=line: ask(self, p, i))
         for show in plan.publications:
             timeline.at(show.at_s, self._publish, show)
         for at_s, number in plan.endings:
@@ -91,6 +92,7 @@ class World:
             timeline.run(timeline.now_s + LOOK_EVERY_S)
             self._check_history()
             behind = self.history.list_behind(list(self.site.followed))
+            behind += self._list_forgetful()
             is_quiet = not behind and not self._open and not server.is_busy
             if is_quiet and has_been_quiet:
                 return
@@ -102,11 +104,27 @@ class World:
 
     def _check_rows(self) -> None:
         """Each room's status is the one its last state entry tells."""
-        for key, row in self.site.server.objects.items():
+        for key, row in self._list_rows(ROOM):
             told = [entry.body["status"] for entry in row.entries if entry.kind == "state"]
             status = str(read_room_facts(row).status)
             if (told[-1] if told else "created") != status:
                 raise ProtocolBroken(f"{key} is {status} and its entries tell {told}")
+
+    def _list_rows(self, kind: str) -> list[tuple[ObjectKey, ObjectRow]]:
+        return [(key, row) for key, row in self.site.server.objects.items() if key.kind == kind]
+
+    def _list_forgetful(self) -> list[str]:
+        """Return the rankers that run at their owner and know otherwise than their rows tell."""
+        return [
+            f"the ranker {key.id.int} knows other posts than its rows"
+            for key, row in self._list_rows(FEED)
+            for process in self.site.hosts.values()
+            if process.host is not None
+            and self.site.server.placements.get(key)
+            == (process.host.host_id, process.host.incarnation)
+            for core in process.host.list_cores(FEED)
+            if core.id == key.id and core.snapshot()[0].data["posts"] != read_shown(row)
+        ]
 
     # What people do
 
@@ -120,29 +138,6 @@ class World:
     async def _count(self, process: Process, work: Work) -> None:
         await work(process)
         self._open -= 1
-
-    async def _say(self, process: Process, line: Line) -> None:
-        """Send a line until it is acknowledged, as a page does."""
-        key, user_id = self.site.keys[line.object], uuid.UUID(int=line.user)
-        assert process.rooms is not None, "begun"
-        speaker, wait_s = Speaker(user_id, "ada", "Ada"), RETRY_FIRST_S
-        while True:
-            asked_s, is_paused = process.loop.time(), process.loop.pauses
-            try:
-                stored = await process.rooms.send_chat(key.id, speaker, line.client_id, "words")
-            except (RequestFailed, ObjectUnanswered) as error:
-                self._check_wait(process, asked_s, is_paused)
-                code = error.refusal.code if isinstance(error, RequestFailed) else error.code
-                self.note(f"{process.loop.name}: {line.client_id} refused: {code}")
-                if code == RoomEnded.code:
-                    return
-                await asyncio.sleep(wait_s * (0.5 + self.site.timeline.random.random()))
-                wait_s = min(2 * wait_s, RETRY_MAX_S)
-            else:
-                self._check_wait(process, asked_s, is_paused)
-                answer = (stored.entry_id, stored.seq)
-                self.history.on_acknowledged(key, (user_id, line.client_id), answer)
-                return
 
     async def _end(self, process: Process, number: int) -> None:
         """End a broadcast, asking until it is done."""
@@ -178,11 +173,6 @@ class World:
         process.rooms.report_publisher(room_id, PublisherUp(show.session_id, {}))
         await asyncio.sleep(show.lasts_s)
         process.rooms.report_publisher_lost(room_id, show.session_id, "left")
-
-    def _check_wait(self, process: Process, asked_s: float, pauses: int) -> None:
-        took_s = process.loop.time() - asked_s
-        if took_s > ANSWER_MAX_S and pauses == process.loop.pauses:
-            self.history.fail(f"{process.loop.name} waited {took_s:.1f} s for an answer")
 
     # What befalls them
 
