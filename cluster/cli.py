@@ -66,6 +66,7 @@ SCENE_S_MAX = 20
 
 app.command()(node_commands.invite)
 app.command()(node_commands.drain)
+app.command()(node_commands.forget)
 
 log = get_log("cluster.cli")
 

@@ -20,8 +20,10 @@ from typing import Any
 import ray
 
 from cluster.api_keeper import ANYWHERE, ApiKeeper
+from cluster.home import Home
+from cluster.joining import list_invited
 from cluster.ray_node import find_own_folder
-from cluster.topology import API_APP, ActorPart, Kind, list_actors, name_place
+from cluster.topology import API_APP, ActorPart, Kind, is_head, list_actors, name_place
 from kit.logs import configure_logs, get_log
 from kit.settings import Settings, load_settings
 from serve_apps import wiring
@@ -200,7 +202,8 @@ class Crew:
     async def _watch_nodes(self) -> None:
         while True:
             try:
-                self._nodes = describe_nodes(await asyncio.to_thread(ray.nodes))
+                nodes = describe_nodes(await asyncio.to_thread(ray.nodes))
+                self._nodes = leave_out_forgotten(self._settings, nodes)
             except (ray.exceptions.RayError, RuntimeError, ConnectionError) as error:
                 log.info("nodes.not_listed", error=repr(error)[:300])
             await asyncio.sleep(NODES_EVERY_S)
@@ -219,6 +222,14 @@ def describe_nodes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             **{kind: int(resources.get(kind, 0)) for kind in ("host", "edge", "api", "media")},
         }
     return sorted(found.values(), key=lambda node: (not node["is_head"], node["name"]))
+
+
+def leave_out_forgotten(settings: Settings, nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the nodes without dead ones that the head invites no more."""
+    if not is_head(settings) or find_own_folder(settings) is None:
+        return nodes
+    invited = {settings.node_name, *list_invited(Home(settings.home))}
+    return [node for node in nodes if node["is_alive"] or node["name"] in invited]
 
 
 async def _read_requests(crew: Crew, report: Callable[[dict[str, Any]], None]) -> None:

@@ -107,6 +107,19 @@ def count_promised(home: Home, besides: str = "") -> int:
     return sum(int(note["connections"]) for note in notes if note["name"] != besides)
 
 
+def list_invited(home: Home) -> list[str]:
+    """Return the names of the machines invited so far."""
+    return sorted(file.stem for file in home.invitations.glob("*.json"))
+
+
+def withdraw_invitation(home: Home, name: str) -> bool:
+    """Count a machine no more; False: it was not invited."""
+    if name not in list_invited(home):
+        return False
+    (home.invitations / f"{name}.json").unlink()
+    return True
+
+
 def accept(home: Home, file: Path) -> None:
     """Install an invitation in a home that has no settings of another installation.
 

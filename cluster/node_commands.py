@@ -1,6 +1,6 @@
 """The commands about other machines, which `cli` puts into the command line.
 
-They print for people, as all commands do; the work is in `joining` and `drain`.
+They print for people, as all commands do; the work is in `joining`, `drain` and `forget`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cluster.environment import make_environment
+from cluster.home import Home
 from cluster.joining import invite as invite_machine
+from cluster.joining import list_invited, withdraw_invitation
 from cluster.keys import ensure_keys
 from cluster.launch import Flags, find_home, read_settings
 from cluster.records import write_private
@@ -23,7 +25,7 @@ from cluster.steps import PatientConsole
 from kit.errors import AppError
 from kit.settings import copy_environment
 
-DRAIN_TIMEOUT_S = 120
+ASK_TIMEOUT_S = 120
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Data folder (default: .socialflow here).")
 ]
@@ -57,23 +59,48 @@ def drain(
     place = find_home(Flags(home=home), copy_environment())
     if read_status(place).state == "stopped":
         raise NodeCommandRefused("Nothing runs here.")
-    settings = read_settings(place)
-    keys = ensure_keys(place.keys, settings.cluster)
-    environment = make_environment(place, settings, keys, copy_environment())
-    result = subprocess.run(
-        [sys.executable, "-m", "cluster.drain"],
-        input=json.dumps({"target": target, "is_undone": undo}),
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=DRAIN_TIMEOUT_S,
-    )
-    if result.returncode != 0:
-        raise NodeCommandRefused(f"Ray could not be asked:\n{result.stderr[-1500:]}")
-    answer = json.loads(result.stdout)
+    answer = _ask_ray(place, "cluster.drain", {"target": target, "is_undone": undo})
     if not answer["actors"]:
         raise NodeCommandRefused(f"There is no {target}. There are: {', '.join(answer['known'])}")
     for name, fault in answer["actors"].items():
         console.print(f"  {name}: {fault or ('in service' if undo else 'drained')}", markup=False)
     raise typer.Exit(1 if any(answer["actors"].values()) else 0)
+
+
+def forget(
+    name: Annotated[str, typer.Argument(help="The machine, as it was invited.")],
+    home: HomeOption = None,
+) -> None:
+    """Forget a machine that will not return: its invitation, and what waits for it here."""
+    place = find_home(Flags(home=home), copy_environment())
+    is_stopped = read_status(place).state == "stopped"
+    ended: list[str] = []
+    if not is_stopped:
+        answer = _ask_ray(place, "cluster.forget", {"name": name})
+        if answer["is_alive"]:
+            raise NodeCommandRefused(f"{name} is alive. There first: socialflow down")
+        ended = answer["ended"]
+    if not withdraw_invitation(place, name) and not ended:
+        invited = ", ".join(list_invited(place)) or "nobody"
+        raise NodeCommandRefused(f"There is no {name}. Invited: {invited}")
+    for what in ended:
+        console.print(f"  {what}: gone", markup=False)
+    console.print(f"  {name} is forgotten. Its certificate is still good, should it come back.")
+
+
+def _ask_ray(place: Home, module: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Have a short-lived client of Ray do something; raises NodeCommandRefused."""
+    settings = read_settings(place)
+    keys = ensure_keys(place.keys, settings.cluster)
+    result = subprocess.run(  # noqa: S603 -- one of our own modules
+        [sys.executable, "-m", module],
+        input=json.dumps(request),
+        env=make_environment(place, settings, keys, copy_environment()),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=ASK_TIMEOUT_S,
+    )
+    if result.returncode != 0:
+        raise NodeCommandRefused(f"Ray could not be asked:\n{result.stderr[-1500:]}")
+    return dict(json.loads(result.stdout))

@@ -175,3 +175,13 @@ async def list_live_hosts(connection: Connection) -> list[HostEntry]:
 async def _touch(connection: Connection, statement: str, *values: object) -> bool:
     with asking_again():
         return await connection.fetchval(statement, *values) is not None
+
+
+async def delete_hosts_of(connection: Connection, node: str) -> list[str]:
+    """Forget the hosts of a node for good, with their placements; returns their ids.
+
+    As safe as a fence: a write needs its host's row, and one in flight is waited for.
+    """
+    with asking_again():
+        rows = await connection.fetch("DELETE FROM hosts WHERE node = $1 RETURNING id", node)
+    return [row["id"] for row in rows]

@@ -4,6 +4,9 @@ itself; and asking one what it runs at this moment.
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
+
 from actors.hosting.messages import ObjectFacts
 from kit.cursors import Page, cut_page, read_id_cursor
 from kit.errors import Conflict, NotFound, Unavailable
@@ -14,6 +17,8 @@ from storage import survey
 from storage.audit import AuditDraft, append_audit
 from storage.hosts import list_live_hosts
 from storage.survey import HostSurvey
+
+FENCED = "fenced"
 
 
 class HostNotFound(NotFound):
@@ -26,6 +31,24 @@ class LastHost(Conflict):
     """Nothing would be left to run rooms."""
 
     code, message = "last_host", "This is the only host in service; bring another one up first."
+
+
+@dataclass(frozen=True)
+class HostReport:
+    """A host as the database knows it, and whether it rests: it was drained and can come back."""
+
+    host: HostSurvey
+    is_resting: bool
+
+
+async def list_hosts(ports: ApiPorts) -> list[HostReport]:
+    """Return every host of this site; those whose lease is over are asked whether they rest."""
+    async with ports.database.connection() as connection:
+        hosts = await survey.list_hosts(connection)
+    over = [host.id for host in hosts if host.state == FENCED]
+    answers = await asyncio.gather(*(ports.hosts.is_resting(host_id) for host_id in over))
+    resting = dict(zip(over, answers, strict=True))
+    return [HostReport(host, resting.get(host.id, False)) for host in hosts]
 
 
 async def drain_host(ports: ApiPorts, caller: Identity, host_id: str) -> None:

@@ -31,7 +31,6 @@ from serve_apps.admin.schemas import (
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import CurrentUser, HostAway, Ports, Revocations, Transaction
-from storage import survey
 from storage.viewers import read_viewer_counts
 
 routes = Routes("/admin", "administration")
@@ -159,9 +158,9 @@ async def list_audit(query: PageRequest, connection: Transaction) -> ItemPage[Au
     rate=RateTier.STANDARD,
     summary="List the hosts of live objects: lease, state, and what is placed there.",
 )
-async def list_hosts(connection: Transaction) -> HostList:
+async def list_hosts(ports: Ports) -> HostList:
     """List hosts."""
-    return HostList(items=[describe_host(host) for host in await survey.list_hosts(connection)])
+    return HostList(items=[describe_host(report) for report in await hosts.list_hosts(ports)])
 
 
 @routes.post(

@@ -10,8 +10,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from actors.hosting.messages import ObjectFacts
 from kit.clock import format_time
 from serve_apps.access.identity import Role
+from serve_apps.admin.hosts import HostReport
 from storage.audit import AuditEntry
-from storage.survey import HostSurvey, RoomSurvey
+from storage.survey import RoomSurvey
 from storage.users import Standing
 
 REASON_CHARS_MAX = 500
@@ -96,7 +97,10 @@ class AuditBody(BaseModel):
 
 
 class HostBody(BaseModel):
-    """A host of live objects; `lease_left_s` below 0 means that it has not renewed in time."""
+    """A host of live objects; `lease_left_s` below 0 means that it has not renewed in time.
+
+    One that is `fenced` has ended, or it rests: it was drained and can be brought back.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -106,6 +110,7 @@ class HostBody(BaseModel):
                     "node": "stage-1",
                     "incarnation": 7,
                     "state": "live",
+                    "is_resting": False,
                     "lease_left_s": 4.2,
                     "started_at": "2026-01-02T08:30:00.000Z",
                     "objects": {"room": 12},
@@ -118,6 +123,7 @@ class HostBody(BaseModel):
     node: str
     incarnation: int
     state: str
+    is_resting: bool
     lease_left_s: float
     started_at: str
     objects: dict[str, int]
@@ -219,13 +225,15 @@ def describe_running(facts: ObjectFacts) -> RunningBody:
     )
 
 
-def describe_host(host: HostSurvey) -> HostBody:
+def describe_host(report: HostReport) -> HostBody:
     """Write a host as an answer."""
+    host = report.host
     return HostBody(
         id=host.id,
         node=host.node,
         incarnation=host.incarnation,
         state=host.state,
+        is_resting=report.is_resting,
         lease_left_s=round(host.lease_left_s, 1),
         started_at=format_time(host.started_at),
         objects=host.objects,

@@ -15,6 +15,7 @@ from serve_apps.http.state import HostAway
 
 DRAIN_S = 10.0
 MARGIN_S = 5.0
+LOOK_TIMEOUT_S = 1.0
 
 log = get_log("api")
 
@@ -33,12 +34,23 @@ class HostActors:
         """Have the host serve again; raises HostAway."""
         await self._call(host_id, "start")
 
+    async def is_resting(self, host_id: str) -> bool:
+        """Say whether the host was drained and its process lives; False when nobody can tell."""
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                handle = await self._find(host_id)
+                facts = await handle.describe.remote()
+        except (ray.exceptions.RayError, ValueError, TimeoutError):
+            return False
+        return bool(facts["health"] == "drained")
+
+    async def _find(self, host_id: str) -> Any:
+        return await asyncio.to_thread(ray.get_actor, host_id, namespace=self._namespace)
+
     async def _call(self, host_id: str, method: str, *arguments: float) -> None:
         try:
             async with asyncio.timeout(DRAIN_S + MARGIN_S):
-                handle: Any = await asyncio.to_thread(
-                    ray.get_actor, host_id, namespace=self._namespace
-                )
+                handle = await self._find(host_id)
                 await getattr(handle, method).remote(*arguments)
         except (ray.exceptions.RayError, ValueError, TimeoutError) as error:
             # ValueError: there is no actor of this name. RayError: it ended, or could not do it.

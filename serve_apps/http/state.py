@@ -87,6 +87,10 @@ class HostCommands(Protocol):
         """Have it serve again; raises HostAway."""
         ...
 
+    async def is_resting(self, host_id: str) -> bool:
+        """Say whether it was drained and its process lives; False when it does not answer."""
+        ...
+
 
 class NoHosts:
     """An API without hosts: none of them answers."""
@@ -98,6 +102,10 @@ class NoHosts:
     async def resume(self, host_id: str) -> None:
         """Refuse."""
         raise HostAway(host=host_id)
+
+    async def is_resting(self, _host_id: str) -> bool:
+        """None does."""
+        return False
 
 
 class FeedRanking(Protocol):

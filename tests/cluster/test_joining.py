@@ -17,6 +17,8 @@ from cluster.joining import (
     check_surroundings,
     count_promised,
     invite,
+    list_invited,
+    withdraw_invitation,
 )
 from cluster.keys import ClusterKeys, KeysMissing, ensure_keys
 from cluster.records import write_private
@@ -208,6 +210,15 @@ def test_a_folder_that_is_not_shared_keeps_a_machine_out(
     apart = dataclasses.replace(settings, objects=ObjectSettings(f"file://{tmp_path}/own"))
     with pytest.raises(InvitationRefused, match="not shared"):
         check_surroundings(apart)
+
+
+def test_a_forgotten_machine_is_promised_nothing(head: Home):
+    invite(head, "b", "127.0.0.2")
+    invite(head, "c", "127.0.0.3")
+    of_both = count_promised(head)
+    assert withdraw_invitation(head, "b")
+    assert (list_invited(head), count_promised(head)) == (["c"], of_both // 2)
+    assert not withdraw_invitation(head, "b")
 
 
 def test_a_bare_head_carries_nothing_and_holds_no_port():

@@ -271,12 +271,15 @@ async def test_a_drained_node_hands_over_and_comes_back(
         await asyncio.to_thread(second.await_new, part, 0)
 
 
-async def test_a_node_that_goes_down_leaves_in_order_and_no_request_fails(
+async def test_a_node_that_goes_down_leaves_in_order_and_can_be_forgotten(
     head: Product, second: Product, people: list[Account]
 ):
     room = (await open_rooms(head, people, "b"))["b"]
     load = ChatLoad(socket_at(head), room, people)
     await load.start()
+    living = await asyncio.to_thread(head.run, "forget", "b")
+    assert living.returncode != 0
+    assert "b is alive" in living.stdout + living.stderr
     everything = second.list_processes()
     async with head_undisturbed(head):
         went = await asyncio.to_thread(second.run, "down")
@@ -291,3 +294,9 @@ async def test_a_node_that_goes_down_leaves_in_order_and_no_request_fails(
     )
     await_true(lambda: not get_nodes(head)["b"], "the head knows that it left")
     await_true(lambda: count_media_slots(head) == 1, "the runner lends those of the head alone")
+    forgotten = await asyncio.to_thread(head.run, "forget", "b")
+    assert forgotten.returncode == 0, forgotten.stdout + forgotten.stderr
+    assert "host-0@b: gone" in forgotten.stdout
+    await_true(lambda: "b" not in get_nodes(head), "the head does not list it any more")
+    again = await asyncio.to_thread(head.run, "forget", "b")
+    assert "There is no b" in again.stdout + again.stderr

@@ -7,6 +7,7 @@ import pytest
 from storage.database import Connection, Database
 from storage.hosts import (
     announce_host,
+    delete_hosts_of,
     drain_host,
     fence_expired_hosts,
     fence_host,
@@ -49,6 +50,17 @@ async def test_a_fenced_host_cannot_renew(database: Database) -> None:
         assert not await fence_host(connection, "host-0", incarnation)
         assert not await renew_host(connection, "host-0", incarnation, 5)
         assert await list_live_hosts(connection) == []
+
+
+async def test_a_host_of_a_forgotten_node_is_over_and_others_are_not(database: Database) -> None:
+    async with database.connection() as connection:
+        incarnation = await start_host(connection, "host-0")
+        there = await register_host(connection, "host-0@b", node="b", ttl_s=5)
+        assert await delete_hosts_of(connection, "b") == ["host-0@b"]
+        assert await delete_hosts_of(connection, "b") == []
+        assert not await renew_host(connection, "host-0@b", there, 5)
+        assert await renew_host(connection, "host-0", incarnation, 5)
+        assert await register_host(connection, "host-0@b", node="b", ttl_s=5) > there
 
 
 async def test_a_lapsed_host_takes_no_placements_but_may_still_renew(database: Database) -> None:

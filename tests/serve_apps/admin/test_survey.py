@@ -127,6 +127,16 @@ class HostsAtHand:
             raise HostAway
         await self.hosts[host_id].start()
 
+    async def is_resting(self, host_id: str) -> bool:
+        host = self.hosts.get(host_id)
+        return host is not None and host.describe()["health"] == "drained"
+
+
+async def list_resting(admin: Person) -> list[str]:
+    """Return the hosts that can be brought back."""
+    listed = await admin.get("/v1/admin/hosts")
+    return [host["id"] for host in listed["items"] if host["is_resting"]]
+
 
 async def test_a_drained_host_hands_its_rooms_over_and_comes_back(
     ports: ApiPorts, admin: Person, bob: Person, settings: Settings
@@ -154,6 +164,8 @@ async def test_a_drained_host_hands_its_rooms_over_and_comes_back(
             host["id"]: host["state"] for host in (await admin.get("/v1/admin/hosts"))["items"]
         }
         assert states == {target: "live", room["host"]: "fenced"}
+        assert await list_resting(chief) == [room["host"]]
+        assert await list_resting(admin) == []  # an API that reaches no host
         last = await chief.call("POST", f"/v1/admin/hosts/{target}/drain")
         assert (last.status_code, last.json()["error"]) == (409, "last_host")
         nowhere = await chief.call("POST", "/v1/admin/hosts/host-9/drain")

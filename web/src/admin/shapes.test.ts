@@ -54,6 +54,7 @@ describe("a host's lease", () => {
     node: "stage-1",
     incarnation: 7,
     state: "live",
+    is_resting: false,
     lease_left_s: 4.2,
     started_at: "2026-01-01T12:00:00.000Z",
     objects: { room: 12 },
@@ -63,6 +64,7 @@ describe("a host's lease", () => {
     expect(describeLease({ ...host, lease_left_s: -0.1 }).text).toBe("lease lapsed");
     expect(describeLease({ ...host, state: "draining" }).text).toBe("draining");
     expect(describeLease({ ...host, state: "fenced", lease_left_s: -90 }).text).toBe("ended");
+    expect(describeLease({ ...host, state: "fenced", is_resting: true, lease_left_s: -90 }).text).toBe("out of service");
   });
   it("decides where a room may go", () => {
     const room = { host: "host-2" } as Room;
@@ -74,7 +76,8 @@ describe("a host's lease", () => {
     const ended = { ...other, state: "fenced" as const };
     expect(chooseStep(host, [host, other])).toBe("drain");
     expect(chooseStep(host, [host, ended])).toBe(null); // the last one stays
-    expect(chooseStep(ended, [host, ended])).toBe("resume");
+    expect(chooseStep(ended, [host, ended])).toBe(null); // nobody is there to come back
+    expect(chooseStep({ ...ended, is_resting: true }, [host, ended])).toBe("resume");
     expect(chooseStep({ ...other, state: "draining" }, [host])).toBe(null);
   });
 });

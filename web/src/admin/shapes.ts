@@ -24,6 +24,8 @@ export interface Host {
   node: string;
   incarnation: number;
   state: "live" | "draining" | "fenced";
+  /** It was drained and can be brought back; a host whose process ended cannot. */
+  is_resting: boolean;
   lease_left_s: number;
   started_at: string;
   objects: Record<string, number>;
@@ -94,6 +96,7 @@ function nameHost(act: Act): string {
 
 /** A host's state in a word and a tone: a lease that lapsed weighs more than what the row says. */
 export function describeLease(host: Host): { text: string; tone: "ready" | "busy" | "failed" } {
+  if (host.is_resting) return { text: "out of service", tone: "busy" };
   if (host.state === "fenced") return { text: "ended", tone: "failed" };
   if (host.lease_left_s < 0) return { text: "lease lapsed", tone: "failed" };
   if (host.state === "draining") return { text: "draining", tone: "busy" };
@@ -107,7 +110,7 @@ export function isInService(host: Host): boolean {
 
 /** What may be done about a host: it is taken out of service while another one is left. */
 export function chooseStep(host: Host, hosts: readonly Host[]): "drain" | "resume" | null {
-  if (!isInService(host)) return host.state === "fenced" ? "resume" : null;
+  if (!isInService(host)) return host.is_resting ? "resume" : null;
   return hosts.some((other) => other.id !== host.id && isInService(other)) ? "drain" : null;
 }
 
