@@ -20,6 +20,7 @@ from typing import Any
 import ray
 
 from cluster.api_keeper import ANYWHERE, ApiKeeper
+from cluster.head_watch import await_acquaintance, await_stranger
 from cluster.home import Home
 from cluster.joining import list_invited
 from cluster.ray_node import find_own_folder
@@ -79,6 +80,8 @@ class Crew:
             asyncio.create_task(self._keep_member(member)) for member in self._members.values()
         ]
         self._tasks.append(asyncio.create_task(self._watch_nodes()))
+        if self._settings.cluster.head:
+            self._tasks.append(asyncio.create_task(self._watch_head(self._settings.cluster.head)))
         if self._api is not None:
             self._tasks.append(asyncio.create_task(self._api.keep()))
         while True:
@@ -208,6 +211,11 @@ class Crew:
                 log.info("nodes.not_listed", error=repr(error)[:300])
             await asyncio.sleep(NODES_EVERY_S)
 
+    async def _watch_head(self, head: str) -> None:
+        """Say so when the head began anew: Ray's own node would notice half a minute later."""
+        await await_stranger(head, self._settings.node_name)
+        self._report({"event": "stranger"})
+
 
 def describe_nodes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """List each node once by its name, the head first; a living one hides its earlier lives."""
@@ -249,6 +257,10 @@ async def _read_requests(crew: Crew, report: Callable[[dict[str, Any]], None]) -
 
 async def run_crew(settings: Settings, report: Callable[[dict[str, Any]], None]) -> None:
     """Connect to Ray, keep the crew, and leave when the supervisor does."""
+    if settings.cluster.head:
+        await await_acquaintance(
+            settings.cluster.head, settings.node_name, lambda: report({"event": "stranger"})
+        )
     await asyncio.to_thread(
         ray.init,
         address=settings.cluster.ray_address,

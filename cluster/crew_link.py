@@ -40,6 +40,8 @@ class CrewLink:
         self._reading = asyncio.create_task(self._read())
         self.record = record
         self.is_connected = False
+        self.is_stranger = False
+        """Whether the head runs and does not know this machine's Ray node: it began anew."""
         self.members: dict[str, dict[str, Any]] = {}
         self.api: dict[str, Any] = {"state": "starting", "fault": ""}
         self.nodes: list[dict[str, Any]] = []
@@ -106,7 +108,9 @@ class CrewLink:
     def _take(self, event: dict[str, Any]) -> None:
         match event["event"]:
             case "connected":
-                self.is_connected = True
+                self.is_connected, self.is_stranger = True, False
+            case "stranger":
+                self.is_stranger = True
             case "crew":
                 self.members, self.api = event["members"], event["api"]
                 self.nodes = event["nodes"]

@@ -15,6 +15,7 @@ from cluster.processes import end_processes
 from cluster.ray_node import (
     CONTROL,
     NODE,
+    RayRunning,
     end_ray,
     find_namespace,
     find_ray,
@@ -88,7 +89,9 @@ class Watch:
             record = site.shelf.find(name)
             if name != STORE and (record is None or not is_alive(record)):
                 self._begin(name, self._mend_server, name)
-        if self._is_ray_broken():
+        if self._is_ray_broken() or (
+            site.crew is not None and site.crew.is_alive and site.crew.is_stranger
+        ):
             self._begin("ray", self._mend_ray, "")
         elif self._is_ray_too_calm():
             self._begin("ray", self._make_ray_brisk, "")
@@ -101,6 +104,14 @@ class Watch:
     def _is_ray_broken(self) -> bool:
         site = self._site
         return not all(site.shelf.find_alive(name) for name in site.ray_processes)
+
+    def _is_ray_of_another_head(self) -> bool:
+        """Say whether the head began anew since this machine's node process joined it.
+
+        Also when that was the last word of a crew that Ray ended for it.
+        """
+        crew = self._site.crew
+        return crew is not None and crew.is_stranger
 
     def _is_ray_too_calm(self) -> bool:
         """Say whether the control service was started before anybody was invited."""
@@ -140,8 +151,7 @@ class Watch:
         context = site.ray_context
         if not site.is_head:
             site.note(NODE, Kind.RAY, "restarting")
-            await site.close_crew()
-            take_ray(site, await asyncio.to_thread(join_ray, context))
+            await self._start_ray(lambda: join_ray(context))
             return
         if not site.shelf.find_alive(STORE):
             await self._mend_server(STORE)
@@ -180,6 +190,19 @@ class Watch:
             await asyncio.to_thread(end_ray, context, grace_s=0.0)
             await asyncio.to_thread(site.servers.empty_store)
             site.take_server(STORE, await asyncio.to_thread(site.servers.start, STORE))
-        running = await asyncio.to_thread(start_ray, context, site.store, namespace=namespace)
+        await self._start_ray(lambda: start_ray(context, site.store, namespace=namespace))
+
+    async def _start_ray(self, start: Callable[[], RayRunning]) -> None:
+        """Start Ray while the next crew's process reads its code in, then let that begin."""
+        site = self._site
+        await site.close_crew()
+        crew = await site.open_crew()
+        try:
+            running = await asyncio.to_thread(start)
+        except BaseException:
+            await site.close_crew()
+            raise
         take_ray(site, running)
-        site.set_addresses(running.address)
+        if site.is_head:
+            site.set_addresses(running.address)
+        await crew.go()
