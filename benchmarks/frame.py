@@ -92,6 +92,9 @@ class Question:
     find_missing: Callable[[], Mapping[str, str]] = dict
     rounds: int = ROUNDS
     rounds_short: int = ROUNDS_SHORT
+    is_costly: bool = False
+    """It shares no product with others, and takes minutes in its short form too: the suite leaves
+    it out."""
 
 
 @dataclass

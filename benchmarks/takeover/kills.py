@@ -1,4 +1,4 @@
-"""Kills a host under writing rooms, and an edge under 500 sockets, and takes the time.
+"""Kills a host under writing rooms, PostgreSQL, and an edge under 500 sockets; takes the time.
 
 One product with two hosts and two edges stands for all rounds; what was killed is back before the
 next round. The clock starts at the kill. Everything acknowledged is compared with the rows.
@@ -65,10 +65,17 @@ async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
         async def kill_host(_form: Form) -> Answer:
             return await measure_host(scene)
 
+        async def kill_database(_form: Form) -> Answer:
+            return await measure_database(scene)
+
         async def kill_edge(_form: Form) -> Answer:
             return await measure_edge(scene)
 
-        yield {"host killed": kill_host, "edge killed": kill_edge}
+        yield {
+            "host killed": kill_host,
+            "PostgreSQL killed": kill_database,
+            "edge killed": kill_edge,
+        }
 
 
 async def make_scene(product: Product, form: Form) -> Scene:
@@ -104,9 +111,8 @@ async def seat_viewers(scene: Scene, slot: int, sockets: int) -> None:
         viewer.api_url = scene.product.url
 
 
-async def measure_host(scene: Scene) -> Answer:
-    """Kill the host that owns most rooms while each of them is written to."""
-    product = scene.product
+async def begin_writing(scene: Scene) -> list[ChatLoad]:
+    """Write to every room without pause; returns when each acknowledged something."""
     socket = scene.viewers[0].socket_url
     loads = [
         ChatLoad(socket, room, [person])
@@ -117,6 +123,12 @@ async def measure_host(scene: Scene) -> Answer:
     async with asyncio.timeout(DEADLINE_S):
         while not all(load.acknowledged for load in loads):
             await asyncio.sleep(LOOK_EVERY_S)
+    return loads
+
+
+async def measure_host(scene: Scene) -> Answer:
+    """Kill the host that owns most rooms while each of them is written to."""
+    product, loads = scene.product, await begin_writing(scene)
     owners = await find_owners(product, scene.rooms)
     host = Counter(owners.values()).most_common(1)[0][0]
     hit = [load for load in loads if owners[load.room] == host]
@@ -132,6 +144,23 @@ async def measure_host(scene: Scene) -> Answer:
         await load.stop()
     lost = sum([await count_lost(product, load) for load in loads])
     await asyncio.to_thread(product.await_new, host, pid)
+    return make_answer(answered_s, lost, "rooms_hit")
+
+
+async def measure_database(scene: Scene) -> Answer:
+    """Kill PostgreSQL's first process while every room is written to; the supervisor mends it."""
+    product, loads = scene.product, await begin_writing(scene)
+    pid = (await asyncio.to_thread(product.pids, "postgres"))[0]
+    os.kill(pid, signal.SIGKILL)
+    began_s = time.monotonic()
+    wanted = {load.room: len(load.acknowledged) + 2 for load in loads}
+    answered_s = await time_until_all(
+        [partial(has_acknowledged, load, wanted[load.room]) for load in loads], began_s
+    )
+    for load in loads:
+        await load.stop()
+    await asyncio.to_thread(product.await_new, "postgres", pid)
+    lost = sum([await count_lost(product, load) for load in loads])
     return make_answer(answered_s, lost, "rooms_hit")
 
 
