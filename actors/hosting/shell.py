@@ -18,7 +18,7 @@ from actors.hosting.postgres import PostgresStore
 from actors.hosting.supervision import FailureBook, Intensity
 from actors.link.transport import LinkTransport
 from kit.clock import SystemClock
-from kit.collector import spare_the_long_lived
+from kit.collector import keep_tidy, spare_the_long_lived
 from kit.errors import AppError
 from kit.ids import make_id
 from kit.logs import configure_logs, get_log
@@ -78,7 +78,10 @@ class HostShell:
             raise
         await self._cache.open()
         view = HostView(self._cache, SystemClock(), self._list_cores)
-        self._tasks = [asyncio.create_task(self._keep(), name="host-keeper")]
+        self._tasks = [
+            asyncio.create_task(self._keep(), name="host-keeper"),
+            asyncio.create_task(keep_tidy(), name="host-collector"),
+        ]
         for kind in self._kinds:
             if kind.run_beside is not None:
                 beside = kind.run_beside(view)

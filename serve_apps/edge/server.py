@@ -29,6 +29,7 @@ from actors.live_room.messages import SessionEnd
 from actors.user_session.client import UserClient
 from actors.user_session.kind import USER_KIND
 from kit.clock import Clock
+from kit.collector import keep_tidy
 from kit.errors import AppError, Unavailable
 from kit.logs import get_log
 from kit.metrics import CONTENT_TYPE, write_metrics
@@ -159,6 +160,7 @@ class EdgeServer:
                 ("edge-players", self._recheck_players()),
                 ("edge-presence", self._presence.run()),
                 ("edge-tidy", self._tidy()),
+                ("edge-collector", keep_tidy()),
             )
         ]
         self._runner = web.AppRunner(
