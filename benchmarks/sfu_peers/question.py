@@ -81,5 +81,5 @@ QUESTION = Question(
         Goal(f"ours {SMALL_PACED}", CPU, 0.5, against=f"janus {SMALL_PACED}"),
         Goal(f"ours {BURSTY}", "memory_kb_per_viewer", 100.0),
     ),
-    rounds=3,
+    rounds=2,
 )
