@@ -15,6 +15,7 @@ from actors.live_room.messages import (
     ChatSend,
     LiveEnd,
     Membership,
+    PublisherCut,
     PublisherDown,
     PublisherUp,
     RaidArrive,
@@ -95,6 +96,10 @@ class RoomClient:
     async def end_live(self, room_id: uuid.UUID) -> None:
         """End a broadcast; returns once that is stored."""
         await self._hosts.ask(ObjectKey(ROOM, room_id), LiveEnd("ended_by_owner"), Done)
+
+    async def cut_publisher(self, room_id: uuid.UUID) -> None:
+        """End the session of whoever publishes; returns once its edge was told."""
+        await self._hosts.ask(ObjectKey(ROOM, room_id), PublisherCut(), Done)
 
     async def move_room(self, room_id: uuid.UUID, host_id: str) -> None:
         """Have the room's owner hand it to another host; returns once it has."""

@@ -29,6 +29,7 @@ from actors.live_room.messages import (
     LinePin,
     LiveEnd,
     MemberChange,
+    PublisherCut,
     PublisherDown,
     PublisherUp,
     RaidArrive,
@@ -206,7 +207,7 @@ def _write_change(room_id: uuid.UUID, change: Change) -> StatusChange:
 
 MODERATING = (LineDelete, LinePin, MemberChange, RulesChange, HeldDecide, Announce)
 WATCHING = (ChatSend, TypingSend, ReactionSend, ViewersReport, PublisherUp, PublisherDown)
-RUNNING = (ChatSend, ReactionSend, LiveEnd, RaidStart, RaidArrive)
+RUNNING = (ChatSend, ReactionSend, PublisherCut, LiveEnd, RaidStart, RaidArrive)
 
 
 def make_room_kind(moderation: ModerationPort | None = None) -> Kind:

@@ -164,6 +164,10 @@ class Announce(Message, frozen=True):
 # From the API
 
 
+class PublisherCut(Message, frozen=True):
+    """End the present publisher's session: its stream key is void. The live goes on without."""
+
+
 class LiveEnd(Message, frozen=True):
     """The owner ends the broadcast."""
 

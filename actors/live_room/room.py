@@ -17,6 +17,7 @@ from actors.live_room.chat_state import ChatState
 from actors.live_room.entries import Change, Origin, RoomFacts, RoomStatus, RoomTerms
 from actors.live_room.messages import (
     LiveEnd,
+    PublisherCut,
     PublisherDown,
     PublisherUp,
     SessionEnd,
@@ -111,6 +112,8 @@ class Room:
             return self.connect_publisher(Origin(link, command.session_id, command.edge))
         if isinstance(command, PublisherDown):
             return self.lose_publisher(link, command.session_id, command.reason)
+        if isinstance(command, PublisherCut):
+            return self.cut_publisher(requester)
         assert isinstance(command, LiveEnd), "the kind's commands are all handled here"
         return self.end(command.reason, requester)
 
@@ -150,6 +153,11 @@ class Room:
         if self._planned == RoomStatus.LIVE:
             self._interrupt(reason)
         return []
+
+    def cut_publisher(self, requester: Requester) -> list[Effect]:
+        """End the publisher's session; its edge will say that it is lost."""
+        ended: list[Effect] = [] if self._origin is None else [_end_session(self._origin)]
+        return [*ended, Finish(requester)]
 
     def forget_link(self, link: str) -> list[Effect]:
         """An edge is out of reach: its viewers do not count, its publisher gets a grace."""

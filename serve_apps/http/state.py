@@ -34,6 +34,10 @@ from storage.rates import RateBook
 class RoomCommands(Protocol):
     """What the API may ask of running rooms."""
 
+    async def cut_publisher(self, room_id: uuid.UUID) -> None:
+        """End the session of whoever publishes."""
+        ...
+
     async def end_live(self, room_id: uuid.UUID) -> None:
         """End the live now; a room that does not run is ended in storage."""
         ...

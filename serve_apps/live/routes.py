@@ -209,11 +209,11 @@ async def join_live(
     summary="Replace the stream key; the one before is void at once.",
     errors=(service.LiveNotFound, service.LiveEnded, PermissionDenied),
 )
-async def rotate_stream_key(
-    live_id: uuid.UUID, user: CurrentUser, ports: Ports, connection: Transaction
-) -> StreamKeyBody:
-    """Replace the stream key."""
-    stream_key = await service.rotate_key(connection, user, live_id)
+async def rotate_stream_key(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> StreamKeyBody:
+    """Replace the stream key; then the room cuts whoever publishes with the old one."""
+    async with ports.database.transaction() as connection:
+        stream_key = await service.rotate_key(connection, user, live_id)
+    await ports.rooms.cut_publisher(live_id)
     addresses = service.make_addresses(ports.settings, live_id, "")
     ingest = IngestBody(whip=addresses.whip, rtmp=addresses.rtmp)
     return StreamKeyBody(stream_key=stream_key, ingest=ingest)

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 OpenPage = Callable[..., Page]
 
 
-@pytest.mark.parametrize("b_frames", [0], ids=["by-webrtc"])
+@pytest.mark.parametrize("b_frames", [0, 2], ids=["by-webrtc", "with-b-frames-by-hls"])
 def test_an_encoder_goes_live_as_the_studio_says(
     product: Product, open_page: OpenPage, b_frames: int
 ):

@@ -31,11 +31,16 @@ class RoomsWithoutLives:
 
     def __init__(self) -> None:
         self.ended: list[uuid.UUID] = []
+        self.cut: list[uuid.UUID] = []
         self.moderated: list[tuple[uuid.UUID, Any]] = []
 
     async def end_live(self, room_id: uuid.UUID) -> None:
         """Remember the room."""
         self.ended.append(room_id)
+
+    async def cut_publisher(self, room_id: uuid.UUID) -> None:
+        """Remember the room."""
+        self.cut.append(room_id)
 
     async def send_chat(
         self,

@@ -23,6 +23,7 @@ from actors.live_room.messages import (
     LinePin,
     LiveEnd,
     MemberChange,
+    PublisherCut,
     PublisherDown,
     PublisherUp,
     RaidArrive,
@@ -44,7 +45,15 @@ OF_THE_CHAT = {Announce, ChatSend, HeldDecide, LineDelete, LinePin, MemberChange
     RulesChange,
 }
 """What `test_chat_fold.py` asks of a room."""
-OF_THE_ROOM = {LiveEnd, PublisherDown, PublisherUp, ReactionSend, TypingSend, ViewersReport}
+OF_THE_ROOM = {
+    LiveEnd,
+    PublisherCut,
+    PublisherDown,
+    PublisherUp,
+    ReactionSend,
+    TypingSend,
+    ViewersReport,
+}
 LINKS = st.sampled_from(["edge/edge-0/1", "edge/edge-1/2"])
 SESSIONS = st.sampled_from(["s1", "s2"])
 PEOPLE = st.lists(st.sampled_from([BOB, CYD]), max_size=2, unique=True)
@@ -63,6 +72,7 @@ COMMANDS = st.one_of(
     st.builds(ReactionSend, st.sampled_from([BOB, CYD]), st.sampled_from(REACTIONS)),
     st.builds(TypingSend, st.just(BOB)),
     st.just(LiveEnd("done")),
+    st.just(PublisherCut()),
 )
 STEPS = st.lists(
     st.one_of(

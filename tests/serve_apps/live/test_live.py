@@ -105,10 +105,12 @@ async def test_whip_with_a_good_key_goes_to_an_edge_with_a_ticket(
 
 
 async def test_whip_with_a_bad_replaced_or_missing_key_is_401(
-    ada: Person, client: httpx.AsyncClient, edge: tuple[str, int, int]
+    ada: Person, client: httpx.AsyncClient, ports: ApiPorts, edge: tuple[str, int, int]
 ) -> None:
     live = await ada.post("/v1/live", {"title": "T"}, status=201)
     fresh = await ada.post(f"/v1/live/{live['id']}/key")
+    assert isinstance(ports.rooms, RoomsWithoutLives)
+    assert ports.rooms.cut == [uuid.UUID(live["id"])]
     assert fresh["stream_key"] != live["stream_key"]
     for key in ("wrong", live["stream_key"], ""):
         answer = await call_whip(client, key)

@@ -23,6 +23,8 @@ export interface WatchRequest {
 
 const BACKOFF = { firstMs: 300, maxMs: 6_000 };
 const FINAL_STATUSES = new Set([400, 403, 404, 410]);
+/** The encoder sends B-frames: the live plays by HLS alone. */
+export const NOT_FOR_WEBRTC = "b_frames";
 const STALL_MS = 3_000;
 const CHECK_MS = 750;
 
@@ -74,6 +76,8 @@ export class WhepViewer {
         const failure = error as ApiError;
         if (signal.aborted) return;
         if (FINAL_STATUSES.has(failure.status)) return this.state.set({ phase: "failed", error: failure });
+        // What WebRTC cannot show now it may show once the encoder is set up anew.
+        if (failure.code === NOT_FOR_WEBRTC) this.state.set({ phase: "connecting", error: failure });
         await this.#sleep(decideDelay(attempt, BACKOFF));
       }
     }

@@ -5,7 +5,7 @@
 import { waitMs } from "../kit/backoff";
 import type { ApiError } from "../kit/errors";
 import { Store } from "../kit/store";
-import { WhepViewer, type WatchState } from "../kit/whep";
+import { NOT_FOR_WEBRTC, WhepViewer, type WatchState } from "../kit/whep";
 import { HlsWay } from "./hls_way";
 import { decideWay, type Way } from "./ways";
 
@@ -168,7 +168,7 @@ export class LivePlayer {
       isBehind: this.#isBehind,
       hasWebrtc,
       withoutSinceMs: this.#withoutSinceMs,
-      isRefused: watched.phase === "failed" && !isGone,
+      isRefused: (watched.phase === "failed" && !isGone) || watched.error?.code === NOT_FOR_WEBRTC,
       lossesMs: this.#lossesMs,
     });
     if (way !== this.state.get().way) this.#switch(way, null);
