@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from kit.collector import FULL, GROWN_MIN, MIDDLE, YOUNG_MAX, Tidiness
+from kit.collector import CALM_MAX, FULL, GROWN_MIN, MIDDLE, YOUNG_MAX, Tidiness
 
 pytestmark = pytest.mark.unit
 
@@ -37,10 +37,10 @@ def test_everything_is_collected_once_when_it_is_quiet_after_a_rush():
     rush = (10, 0, GROWN_MIN // YOUNG_MAX)
     assert tidiness.choose(rush) == MIDDLE
     tidiness.middle_before = rush[2] + 1
-    quiet = (YOUNG_MAX // 2, 0, tidiness.middle_before)
+    quiet = (CALM_MAX // 2, 0, tidiness.middle_before)
     assert [tidiness.choose(quiet) for _ in range(3)] == [FULL, MIDDLE, MIDDLE]
 
 
 def test_a_busy_process_is_never_held_up_for_everything():
     tidiness = Tidiness(0)
-    assert {tidiness.choose((0, 3, 0)) for _ in range(1_000)} == {MIDDLE}
+    assert {tidiness.choose((0, 9, 0)) for _ in range(1_000)} == {MIDDLE}
