@@ -11,8 +11,7 @@ import gc
 
 YOUNG_MAX = 700
 MIDDLE_EVERY = 10
-"""Both Python's own: with larger ones what died young lies between what lives on, and an edge
-with 5,000 sockets needs 0.6 KiB more for each."""
+"""Both Python's own: what died young is found soon, and its memory used again."""
 FULL_EVERY = 1_000
 """Middle collections between full ones; with one every five seconds at least, a full one comes
 after an hour or two, or millions of new objects, if a quarter of all is new by then."""
