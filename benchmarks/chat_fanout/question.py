@@ -25,6 +25,7 @@ QUESTION = Question(
     name="chat_fanout",
     sentence=__doc__ or "",
     stage=open_course,
+    needs_product=True,
     find_missing=find_missing_sides,
     configuration={
         "load": f"{VIEWERS:,} sockets in one room, {' and '.join(map(str, RATES))} lines a second "

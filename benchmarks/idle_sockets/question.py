@@ -9,6 +9,7 @@ QUESTION = Question(
     name="idle_sockets",
     sentence=__doc__ or "",
     stage=open_edge,
+    needs_product=True,
     libraries=("aiohttp", "uvloop"),
     configuration={
         "load": f"{SOCKETS:,} silent sockets for {HOLD_S:g} s, no compression",

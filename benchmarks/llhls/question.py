@@ -9,6 +9,7 @@ QUESTION = Question(
     name="llhls",
     sentence=__doc__ or "",
     stage=open_scene,
+    needs_product=True,
     configuration={
         "load": f"one WebRTC publisher, 30 pictures a second of {PICTURE_BYTES:,} bytes "
         "(3 Mbit/s) and Opus, made-up H.264",

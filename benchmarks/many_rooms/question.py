@@ -23,6 +23,7 @@ QUESTION = Question(
     name="many_rooms",
     sentence=__doc__ or "",
     stage=open_house,
+    needs_product=True,
     configuration={
         "load": f"{MANY / WRITE_EVERY_S:g} lines a second in all, to {FEW:,} rooms and then to "
         f"{MANY:,} (a line per room in {WRITE_EVERY_S:g} s); medians of {WINDOWS} windows of "

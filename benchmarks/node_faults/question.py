@@ -10,6 +10,7 @@ QUESTION = Question(
     name="node_faults",
     sentence=__doc__ or "",
     stage=open_cluster,
+    needs_product=True,
     libraries=("ray",),
     configuration={
         "cluster": "a bare head, a with API, edge and host, b with a host; one machine",

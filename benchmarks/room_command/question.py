@@ -9,6 +9,7 @@ QUESTION = Question(
     name="room_command",
     sentence=__doc__ or "",
     stage=open_product,
+    needs_product=True,
     configuration={
         "client": f"a room's client as the API holds it, {COMMANDS:,} commands one after another; "
         "the owner answers from memory",

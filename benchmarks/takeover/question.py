@@ -9,6 +9,7 @@ QUESTION = Question(
     name="takeover",
     sentence=__doc__ or "",
     stage=open_scene,
+    needs_product=True,
     libraries=("ray",),
     configuration={
         "product": "two hosts, two edges, one machine",

@@ -1,6 +1,7 @@
 """Every benchmark in its 30-second form: it runs, its sides do the same work, goals are judged."""
 
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 
@@ -11,7 +12,9 @@ from tests.product import Product
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
-QUESTIONS = {name: one for name, one in list_questions().items() if not one.is_costly}
+QUESTIONS = [one for one in list_questions().values() if not one.is_costly]
+OF_PRODUCTS = [one for one in QUESTIONS if one.needs_product]
+OF_PARTS = [one for one in QUESTIONS if not one.needs_product]
 OPTIONS = {
     "edge_count": "2",
     "limits_rates_enabled": "false",
@@ -27,8 +30,22 @@ def products() -> Iterator[Products]:
     running.stop()
 
 
-@pytest.mark.parametrize("question", QUESTIONS.values(), ids=list(QUESTIONS))
+@pytest.mark.parametrize("question", OF_PRODUCTS, ids=lambda one: one.name)
 async def test_a_benchmark_answers_its_question(question: Question, products: Products):
+    await check_answers(question, products)
+
+
+@pytest.mark.beside
+@pytest.mark.parametrize("question", OF_PARTS, ids=lambda one: one.name)
+async def test_a_benchmark_without_a_product_answers_its_question(question: Question):
+    await check_answers(question, lend_nothing)
+
+
+def lend_nothing(**_options: str) -> NoReturn:
+    raise AssertionError("a benchmark that uses a product says so: needs_product")
+
+
+async def check_answers(question: Question, products: Products) -> None:
     outcome = await ask(question, Form.SHORT, products)
     text = report(outcome)
     print(f"\n{text}")
