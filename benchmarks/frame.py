@@ -95,8 +95,7 @@ class Question:
     needs_product: bool = False
     """Its stage borrows one, or starts its own; the others run beside what does in the suite."""
     is_costly: bool = False
-    """It shares no product with others, and takes minutes in its short form too: the suite leaves
-    it out."""
+    """Its short form is long for what it tells: the suite leaves it out."""
 
 
 @dataclass

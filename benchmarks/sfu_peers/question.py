@@ -62,6 +62,7 @@ BURSTY, PACED, SMALL_BURSTY, SMALL_PACED = LOADS
 QUESTION = Question(
     name="sfu_peers",
     sentence=__doc__ or "",
+    is_costly=True,
     sides={
         **{f"ours {load}": measure_ours(load) for load in LOADS},
         **{f"janus {load}": measure_janus(load) for load in LOADS},

@@ -15,6 +15,7 @@ from benchmarks.vod_ladder.rounds import (
 QUESTION = Question(
     name="vod_ladder",
     sentence=__doc__ or "",
+    is_costly=True,
     stage=open_source,
     find_missing=find_missing,
     libraries=("av",),

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Playwright,
+    expect,
+    sync_playwright,
+)
 
 from tests.product import Product
 
@@ -26,7 +33,21 @@ CHROMIUM_FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
+PATIENCE_MS = 60_000
+"""A busy machine is slow, not wrong."""
+FAILED = pytest.StashKey[bool]()
+expect.set_options(timeout=PATIENCE_MS)
 OPTIONS = {"limits_rates_enabled": "false", "limits_chat_per_10_s_max": "100000"}
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember that a test failed, for the fixtures that end after it."""
+    report = yield
+    item.stash[FAILED] = report.failed or item.stash.get(FAILED, False)
+    return report
 
 
 @pytest.fixture(scope="package")
@@ -68,7 +89,7 @@ def contexts(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[list
     yield opened
     folder = Path("test-results")
     for number, context in enumerate(opened):
-        for page in context.pages:
+        for page in context.pages if request.node.stash.get(FAILED, False) else ():
             folder.mkdir(exist_ok=True)
             page.screenshot(path=folder / f"{request.node.name}-{number}.png")
         context.close()
@@ -85,7 +106,7 @@ def open_page(chromium: Browser, contexts: list[BrowserContext], product: Produc
             context.add_init_script(init_script)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(product.url + path)
         return page
 

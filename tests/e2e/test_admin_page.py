@@ -66,7 +66,7 @@ def test_a_host_is_taken_out_of_service_and_brought_back(
     expect(row.get_by_test_id("running")).to_be_visible()
     row.get_by_test_id("host-drain").click()
     expect(row.get_by_test_id("host-resume")).to_be_visible(timeout=60_000)
-    expect(row).to_contain_text("ended")
+    expect(row).to_contain_text("out of service")
     row.get_by_test_id("host-resume").click()
     expect(row.get_by_test_id("host-drain")).to_be_visible(timeout=60_000)
     expect(row).to_contain_text("live")

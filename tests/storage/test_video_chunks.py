@@ -19,6 +19,7 @@ async def create_chunks(connection: Connection) -> uuid.UUID:
     pieces = [NewChunk("rest", 2, {"kind": "chunk"}), NewChunk("audio", 0, {"kind": "audio"})]
     await video_chunks.insert_chunks(connection, video_id, pieces)
     await video_chunks.insert_chunks(connection, video_id, [*pieces, NewChunk("first", 1, {})])
+    await connection.execute("UPDATE videos SET status = 'processing' WHERE id = $1", video_id)
     return video_id
 
 
