@@ -15,6 +15,7 @@ from cluster.processes import end_processes, list_marked
 from cluster.ray_node import CONTROL, NODE, end_ray
 from cluster.servers import CACHE, POSTGRES, STORE, TITLES
 from cluster.site import Site
+from cluster.status import DEMO
 from cluster.topology import Kind
 from kit.errors import AppError
 from kit.logs import get_log
@@ -22,6 +23,7 @@ from kit.logs import get_log
 DRAIN_S = 10.0
 STOP_S = 8.0
 RAY_GRACE_S = 3.0
+DEMO_GRACE_S = 2.0
 CONNECT_TIMEOUT_S = 20.0
 STAGES = (
     (Kind.EDGE, "Edges say goodbye", DRAIN_S),
@@ -38,6 +40,7 @@ async def halt(site: Site) -> None:
     names = site.servers.list_names()
     crew = await _ensure_crew(site) if site.board.state != "starting" else None
     site.board.state = "stopping"
+    await asyncio.to_thread(_end_demo, site)
     stages = len(STAGES) if crew is not None else 0
     site.screen.plan(stages + len(names) + int(site.has_own_ray))
     if crew is not None:
@@ -134,6 +137,14 @@ def _mark_stopped(site: Site, kind: Kind) -> None:
     for part in site.board.list_parts():
         if part.kind == kind.value:
             site.note(part.name, kind, "stopped", pid=None)
+
+
+def _end_demo(site: Site) -> None:
+    """End the demo live that `socialflow seed` left on air: it would wait for us for ever."""
+    demo = site.shelf.find_alive(DEMO)
+    if demo is not None:
+        end_processes([demo], grace_s=DEMO_GRACE_S)
+    site.shelf.remove(DEMO)
 
 
 def _forget(site: Site) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cluster.records import signal_record
+from cluster.records import RecordShelf, make_record, signal_record
+from cluster.status import DEMO
 from tests.product import Product, await_gone, await_true, is_running
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
@@ -81,6 +82,10 @@ def test_ctrl_c_stops_in_order_and_leaves_nothing(product: Product):
             line = terminal.stdout.readline()
             assert line, f"ended early:\n{said}\n{product.read_logs()}"
             said += line
+        demo = subprocess.Popen(["sleep", "600"])  # in place of the live that `seed` leaves on air
+        record = make_record(DEMO, demo.pid)
+        assert record is not None
+        RecordShelf(product.place.run).write(record)
         everything = product.list_processes()
         # A terminal sends the signal to its whole foreground group: ours must hold nobody else.
         os.killpg(terminal.pid, signal.SIGINT)
@@ -91,6 +96,7 @@ def test_ctrl_c_stops_in_order_and_leaves_nothing(product: Product):
         assert places == sorted(places)
         assert "Stopped." in rest
         await_true(lambda: await_gone(everything) == [], "everything has ended")
+        assert demo.wait(timeout=60) == -signal.SIGTERM
     finally:
         if is_running(terminal.pid):
             terminal.kill()
