@@ -16,10 +16,11 @@ import ray
 from kit.settings import SETTINGS_VARIABLE, Settings
 from serve_apps.wiring import edge_class, host_class
 from storage.database import Database
+from storage.embedded.ports import get_free_port
 from storage.hosts import list_live_hosts
 from tests.actors.hosting.stage import write_settings
 from tests.ray_node import lend_ray
-from tests.serve_apps.edge.edge_stage import find_free_port, use_free_ports
+from tests.serve_apps.edge.edge_stage import use_free_ports
 
 pytestmark = [pytest.mark.ray, pytest.mark.beside, pytest.mark.timeout(180)]
 
@@ -35,7 +36,7 @@ async def test_a_host_and_an_edge_run_as_actors_and_drain(
 ) -> None:
     settings = use_free_ports(settings)
     settings = dataclasses.replace(
-        settings, edge=dataclasses.replace(settings.edge, udp_port=find_free_port())
+        settings, edge=dataclasses.replace(settings.edge, udp_port=get_free_port())
     )
     file = write_settings(settings, tmp_path / "settings.toml")
     options = {"num_cpus": 0, "runtime_env": {"env_vars": {SETTINGS_VARIABLE: str(file)}}}

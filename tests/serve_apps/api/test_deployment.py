@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import os
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from ray.serve.config import ProxyLocation
 
 from kit.settings import HttpSettings, LimitSettings, Settings
 from serve_apps.api.deployment import DEPLOYMENT, bind_api
+from storage.embedded.ports import get_free_port
 from tests.actors.hosting.stage import write_settings
 from tests.ray_node import lend_ray
 
@@ -81,9 +81,7 @@ async def list_pids(replicas: int) -> set[int]:
 async def test_replicas_are_replaced_rolled_and_drained_without_losing_requests(
     ray_node: None, settings: Settings, tmp_path: Path
 ):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = get_free_port()
     placed = dataclasses.replace(
         settings, http=HttpSettings(port=port), limits=LimitSettings(rates_enabled=False)
     )

@@ -11,15 +11,14 @@ import pytest
 
 from kit.settings import HttpSettings, Settings
 from serve_apps.api.server import ApiServer, PortTaken, open_sockets
+from storage.embedded.ports import get_free_port
 
 pytestmark = pytest.mark.db
 
 
 @pytest.fixture
 def placed(settings: Settings) -> Settings:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = get_free_port()
     return dataclasses.replace(settings, http=HttpSettings(port=port))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import socket
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -23,19 +22,13 @@ from serve_apps.videos.arrivals import open_file
 from serve_apps.videos.service import declare_size
 from storage.cache import Cache
 from storage.database import Connection, Database, PoolOptions
+from storage.embedded.ports import get_free_port
 from storage.objects import ObjectStore
 from storage.uploads import Upload
 from tests.actors.hosting.stage import NODE
 from tests.storage.live_rows import create_session_row, create_user_row
 
 CONNECT_TIMEOUT_S = 60
-
-
-def find_free_port() -> int:
-    """Return a TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def use_free_ports(settings: Settings, **edge: Any) -> Settings:
@@ -45,13 +38,13 @@ def use_free_ports(settings: Settings, **edge: Any) -> Settings:
     """
     options = EdgeSettings(
         public_host="127.0.0.1",
-        port=find_free_port(),
+        port=get_free_port(),
         udp_port=0,
         public_ips=("127.0.0.1",),
         **{"loop_lag_max_ms": 60_000, **edge},
     )
     limits = LimitSettings(chat_per_10_s_max=100_000)
-    rtmp = RtmpSettings(port=find_free_port())
+    rtmp = RtmpSettings(port=get_free_port())
     return dataclasses.replace(settings, edge=options, rtmp=rtmp, limits=limits)
 
 

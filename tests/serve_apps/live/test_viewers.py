@@ -16,9 +16,9 @@ from serve_apps.api.app import build_app
 from serve_apps.http.state import ApiPorts
 from storage.cache import Cache
 from storage.database import Database
+from storage.embedded.ports import get_free_port
 from tests.actors.hosting.stage import Heard, run_client, run_host
 from tests.serve_apps.api_client import Person, make_client
-from tests.serve_apps.edge.edge_stage import find_free_port
 
 pytestmark = pytest.mark.db
 
@@ -69,7 +69,7 @@ async def test_without_the_cache_the_count_is_unknown_and_the_lists_go_on(
     ada: Person, ports: ApiPorts, database: Database
 ) -> None:
     live_id = await put_on_air(database, ada)
-    away = Cache(f"redis://127.0.0.1:{find_free_port()}")
+    away = Cache(f"redis://127.0.0.1:{get_free_port()}")
     await away.open()
     app = build_app(dataclasses.replace(ports, cache=away))
     try:
