@@ -236,7 +236,9 @@ class _Connection(asyncio.Protocol):
         self._transport.resume_reading()
 
     def _say_goodbye(self, reason: str) -> None:
-        """End a publisher's stream and tell it why."""
+        """End a publisher's stream and tell it why; one that is gone already needs no telling."""
+        if self.publication is None:
+            return
         log.info("rtmp.cut", address=self.address, reason=reason)
         self._session.say_ended(reason)
         self._flush()
