@@ -72,7 +72,7 @@ function Settings({ way, server, streamKey }: { way: Way; server: string; stream
       <CopyLine label="Server" value={server} testId={`${way}-address`} />
       <KeyLine label={way === "whip" ? "Stream key (bearer token)" : "Stream key"} streamKey={streamKey} />
       {way === "rtmp" && (
-        <p class="hint">
+        <p class="muted">
           Set the keyframe interval to 2 s and B-frames to 0 in Output, Advanced: with B-frames viewers get HLS, some
           seconds behind.
         </p>
