@@ -36,7 +36,7 @@ class TrackWriter:
         self, payloads: Sequence[bytes], ticks: int, *, marks_end: bool = True
     ) -> list[bytes]:
         """Write the payloads of one frame; a picture's last one carries the marker."""
-        self.timestamp = (self._base + ticks) & 0xFFFFFFFF
+        self.timestamp = self.place(ticks)
         packets = []
         for number, payload in enumerate(payloads, 1):
             marker = MARKER if marks_end and number == len(payloads) else 0

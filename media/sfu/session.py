@@ -49,6 +49,8 @@ class SessionParts:
 class Session:
     """What all sessions have in common, however their packets come."""
 
+    role: Literal["viewer", "publisher"] = "publisher"
+
     def __init__(self, session_id: str, room_id: str, created_at_s: float) -> None:
         self.session_id = session_id
         self.room_id = room_id
@@ -67,11 +69,8 @@ class Session:
 
     def describe(self, now_s: float) -> SessionFact:
         """Return what an operator may see."""
-        role: Literal["viewer", "publisher"] = (
-            "viewer" if isinstance(self, ViewerSession) else "publisher"
-        )
         age_s = now_s - self.created_at_s
-        return SessionFact(self.session_id, self.room_id, role, self.is_connected, age_s)
+        return SessionFact(self.session_id, self.room_id, self.role, self.is_connected, age_s)
 
 
 class PeerSession(Session):
@@ -166,6 +165,8 @@ class ViewerSession(PeerSession):
 
     `first_index` holds the first packet index sent per kind: nothing older goes to this viewer.
     """
+
+    role = "viewer"
 
     def __init__(self, parts: SessionParts, chosen: Choice) -> None:
         super().__init__(parts)

@@ -7,7 +7,7 @@ path, a playback grant's included.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -99,7 +99,6 @@ def join_track(records: Sequence[TrackRecord], *, is_whole: bool = True) -> Trac
 
 def build_media_playlist(track: Track, target_s: int) -> str:
     """The playlist of one track; one that still grows says so, and to begin at its start."""
-    timescale = track.parts[0].timescale
     assert track.target_s <= target_s, f"{track.name}: a segment above the target"
     lines = [
         "#EXTM3U",
@@ -110,25 +109,13 @@ def build_media_playlist(track: Track, target_s: int) -> str:
         "#EXT-X-INDEPENDENT-SEGMENTS",
         *([] if track.is_whole else ["#EXT-X-START:TIME-OFFSET=0,PRECISE=YES"]),
     ]
-    init_name = ""
-    for part in track.parts:
-        if part.init_name != init_name:
-            # Another build of the encoder made this part: its parameters differ.
-            lines += ["#EXT-X-DISCONTINUITY"] if init_name else []
-            lines.append(f'#EXT-X-MAP:URI="{track.name}/{part.init_name}"')
-            init_name = part.init_name
-        for segment in part.segments:
-            lines += [
-                f"#EXTINF:{segment.duration_ticks / timescale:.6f},",
-                f"{track.name}/{segment_name(segment.number)}",
-            ]
+    lines += _list_segments(track, lambda _segment: [])
     lines += ["#EXT-X-ENDLIST"] if track.is_whole else []
     return "\n".join(lines) + "\n"
 
 
 def build_keys_playlist(track: Track, target_s: int) -> str:
     """The keyframe of every segment alone, for fast forward (RFC 8216 §4.3.3.6)."""
-    timescale = track.parts[0].timescale
     lines = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{VERSION}",
@@ -137,19 +124,25 @@ def build_keys_playlist(track: Track, target_s: int) -> str:
         "#EXT-X-PLAYLIST-TYPE:VOD",
         "#EXT-X-I-FRAMES-ONLY",
     ]
+    lines += _list_segments(track, lambda segment: [f"#EXT-X-BYTERANGE:{segment.key_bytes}@0"])
+    return "\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n"
+
+
+def _list_segments(track: Track, describe: Callable[[SegmentRecord], list[str]]) -> Iterator[str]:
+    """Yield the lines of all segments, what `describe` says of each before its address."""
+    timescale = track.parts[0].timescale
     init_name = ""
     for part in track.parts:
         if part.init_name != init_name:
-            lines += ["#EXT-X-DISCONTINUITY"] if init_name else []
-            lines.append(f'#EXT-X-MAP:URI="{track.name}/{part.init_name}"')
+            # Another build of the encoder made this part: its parameters differ.
+            if init_name:
+                yield "#EXT-X-DISCONTINUITY"
+            yield f'#EXT-X-MAP:URI="{track.name}/{part.init_name}"'
             init_name = part.init_name
         for segment in part.segments:
-            lines += [
-                f"#EXTINF:{segment.duration_ticks / timescale:.6f},",
-                f"#EXT-X-BYTERANGE:{segment.key_bytes}@0",
-                f"{track.name}/{segment_name(segment.number)}",
-            ]
-    return "\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n"
+            yield f"#EXTINF:{segment.duration_ticks / timescale:.6f},"
+            yield from describe(segment)
+            yield f"{track.name}/{segment_name(segment.number)}"
 
 
 def build_master_playlist(rungs: Sequence[Track], audio: Track | None, fps: Fraction | None) -> str:
