@@ -25,7 +25,6 @@ TRUN_VIDEO = 0x000F01
 UNITY_MATRIX = _pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 LANGUAGE_UNDETERMINED = 0x55C4
 MOVIE_TIMESCALE = 1000
-COLOUR_BT709 = 1
 OPUS_HEAD_BYTES_MIN = 19
 
 
@@ -40,6 +39,19 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Colour:
+    """How the picture's numbers mean colours: code points of ITU-T H.273, 2 being unknown."""
+
+    primaries: int
+    transfer: int
+    matrix: int
+    is_full_range: bool = False
+
+
+BT709 = Colour(1, 1, 1)
+
+
+@dataclass(frozen=True)
 class VideoTrack:
     """A picture track; `config` is the avcC box's payload."""
 
@@ -49,6 +61,8 @@ class VideoTrack:
     config: bytes
     delay_ticks: int = 0
     """Composition offset of the first frame, taken off again by an edit list."""
+    colour: Colour | None = None
+    """None leaves it to what the bitstream says."""
 
 
 @dataclass(frozen=True)
@@ -197,9 +211,16 @@ def _video_entry(track: VideoTrack) -> bytes:
         bytes(32),
         _pack(">Hh", 24, -1),
         _box(b"avcC", track.config),
-        _box(b"colr", b"nclx", _pack(">HHHB", COLOUR_BT709, COLOUR_BT709, COLOUR_BT709, 0)),
+        _colour_box(track.colour),
         _box(b"pasp", _pack(">II", 1, 1)),
     )
+
+
+def _colour_box(colour: Colour | None) -> bytes:
+    if colour is None:
+        return b""
+    points = (colour.primaries, colour.transfer, colour.matrix)
+    return _box(b"colr", b"nclx", _pack(">HHHB", *points, 0x80 * colour.is_full_range))
 
 
 def _audio_entry(track: AudioTrack) -> bytes:

@@ -15,9 +15,17 @@ from typing import TYPE_CHECKING, cast
 
 import av.error
 
-from media.cmaf import AudioTrack, Sample, VideoTrack, avc_codec_name, build_init_segment
+from media.cmaf import (
+    AudioTrack,
+    Colour,
+    Sample,
+    VideoTrack,
+    avc_codec_name,
+    build_init_segment,
+)
 from media.vod.info import AudioInfo, CopyInfo, VideoInfo
 from media.vod.ladder import RATE_COPIED_MAX, SHORT_SIDE_COPIED_MAX, Rung, decide_bitrate_bps
+from media.vod.pictures import RANGE_FULL
 from media.vod.records import AUDIO_FRAME_SAMPLES, AUDIO_TRACK, INIT_NAME, TrackRecord
 from media.vod.source import open_media
 
@@ -39,6 +47,8 @@ SOUND_RATES_HZ = (44_100, 48_000)
 LATE_S_MAX = Fraction(1, 10)
 SHORT_S_MAX = Fraction(1, 2)
 AVC_CONFIG_VERSION = 1
+COLOUR_UNSAID = 2
+"""H.273: unspecified."""
 NAL_IDR = 5
 NAL_SLICES = range(1, 6)
 
@@ -292,6 +302,7 @@ def build_inits(
         height=video.height,
         config=cutters[0].config,
         delay_ticks=cutters[0].delay_ticks,
+        colour=_read_colour(cutters[0]),
     )
     if audio is None:
         return (build_init_segment(picture),)
@@ -305,6 +316,15 @@ def build_inits(
         delay_ticks=cutters[1].delay_ticks,
     )
     return build_init_segment(picture), build_init_segment(sound)
+
+
+def _read_colour(cutter: Cutter) -> Colour | None:
+    """What the source says of its colours; None when it says nothing."""
+    context = cast("VideoStream", cutter.stream).codec_context
+    points = (int(context.color_primaries), int(context.color_trc), int(context.colorspace))
+    if set(points) <= {COLOUR_UNSAID}:
+        return None
+    return Colour(*points, is_full_range=int(context.color_range) == RANGE_FULL)
 
 
 def _may_copy_picture(video: VideoInfo) -> bool:

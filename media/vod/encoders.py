@@ -14,6 +14,7 @@ import av
 from av.video.frame import PictureType
 
 from media.cmaf import (
+    BT709,
     AudioTrack,
     Sample,
     VideoTrack,
@@ -89,6 +90,7 @@ class RungEncoder:
                 height=rung.height,
                 config=codec.extradata,
                 delay_ticks=REORDER_FRAMES * grid.frame_ticks,
+                colour=BT709,
             )
         )
 

@@ -23,6 +23,7 @@ from media.vod.copying import Span, find_copyable
 from media.vod.info import AudioInfo, MediaInfo, VideoInfo, decode_json, encode_json
 from media.vod.ladder import SIDE_MIN
 from media.vod.pictures import (
+    RANGE_FULL,
     decide_display_size,
     decide_frame_rate,
     decide_matrix,
@@ -44,8 +45,6 @@ DURATION_S_MAX = 12 * 3600
 NOT_PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 STILL_CODECS = ("png", "gif", "bmp", "tiff", "webp")
 EXIT_UNREADABLE = 3
-RANGE_FULL = 2
-"""AVCOL_RANGE_JPEG."""
 
 
 @dataclass(frozen=True)

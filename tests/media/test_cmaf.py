@@ -2,11 +2,13 @@
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from media.cmaf import (
     AudioTrack,
+    Colour,
     Sample,
     VideoTrack,
     avc_codec_name,
@@ -58,6 +60,13 @@ def test_a_video_init_segment_describes_its_track():
 def test_no_delay_means_no_edit_list():
     track = VideoTrack(timescale=90_000, width=64, height=64, config=AVCC)
     assert "/moov/trak/edts" not in boxes(build_init_segment(track))
+
+
+def test_colours_are_written_as_they_are_said_or_not_at_all():
+    track = VideoTrack(timescale=90_000, width=64, height=64, config=AVCC)
+    assert b"colr" not in build_init_segment(track)
+    said = replace(track, colour=Colour(9, 16, 9, is_full_range=True))
+    assert b"colrnclx\0\x09\0\x10\0\x09\x80" in build_init_segment(said)
 
 
 def test_an_aac_init_segment_carries_its_configuration():

@@ -63,6 +63,7 @@ def test_a_fitting_source_is_its_own_top_rung_frame_by_frame(made: Made, source:
     shown = moments(made.bytes_of("360p"))
     assert shown == moments(source.read_bytes())
     assert shown[0] == 0
+    assert b"colrnclx\0\1\0\1\0\1\0" in made.bytes_of("360p", ())
     with av.open(str(source)) as original:
         packets = [bytes(packet) for packet in original.demux(video=0) if packet.size]
     with av.open(io.BytesIO(made.bytes_of("360p"))) as copy:
