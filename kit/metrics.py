@@ -31,6 +31,9 @@ SOCKETS_DROPPED = Counter("socialflow_sockets_dropped_total", "Sockets closed by
 SOCKETS_REFUSED = Counter(
     "socialflow_sockets_refused_total", "Connections refused at the door.", ["reason"]
 )
+HLS_VIEWERS_UNCOUNTED = Counter(
+    "socialflow_hls_viewers_uncounted_total", "Players by HLS beyond what an edge counts."
+)
 SOCKETS_SLOW = Gauge("socialflow_sockets_slow", "Connections that do not read fast enough.")
 SOCKETS_HELD_BACK = Counter(
     "socialflow_sockets_held_back_total", "Times a slow connection's events began to wait."

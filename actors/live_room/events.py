@@ -47,6 +47,7 @@ class Ways(Shape, frozen=True):
     """How many watch by which way."""
 
     webrtc: int
+    hls: int
     chat: int
 
 

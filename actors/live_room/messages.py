@@ -48,6 +48,7 @@ class Way(enum.StrEnum):
     """How somebody watches; each counts once, by the best way they have."""
 
     WEBRTC = "webrtc"
+    HLS = "hls"
     CHAT = "chat"
     """They follow the room without a picture."""
 
@@ -84,10 +85,12 @@ class ReactionSend(Message, frozen=True):
 
 
 class ViewersReport(Message, frozen=True):
-    """Who watches the room at this edge: how many strangers, and which people.
+    """Who watches the room at this edge: players and sockets of strangers, and which people.
 
-    People are ids of `PERSON_BYTES`, one after another, by the best way they have here. `is_whole`:
-    that is all of them; else they came or changed their way since the last report, `gone` left.
+    A stranger's page has a player and a socket, maybe at another edge: the room takes the one off
+    the other. People are ids of `PERSON_BYTES`, one after another, by the best way they have here.
+    `is_whole`: that is all of them; else they came or changed their way since the last report,
+    `gone` left.
     """
 
     strangers: dict[Way, int]

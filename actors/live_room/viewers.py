@@ -1,7 +1,8 @@
 """Who watches a room, over all edges: a person counts once, wherever they have it open. Pure.
 
 Edges name the people who are signed in, so that two edges do not count one of them twice; strangers
-cannot be told apart and are counted. The owner is no viewer. Nothing of it is stored.
+cannot be told apart: their players count, and their sockets beyond the players are chat alone. The
+owner is no viewer. Nothing of it is stored.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from actors.live_room.messages import PERSON_BYTES, ViewersReport, Way
 
 WAYS = tuple(Way)
 """The best first: somebody who watches in several ways counts in the first of them."""
+PLAYED = (Way.WEBRTC, Way.HLS)
+"""The ways with a picture."""
 NOWHERE = (0,) * len(WAYS)
 
 
@@ -79,11 +82,12 @@ class Viewers:
             self._edges.pop(person, None)
 
     def _add_up(self) -> dict[str, int]:
-        strangers = self._strangers.values()
-        return {
-            str(way): self._counts[way] + sum(at_edge.get(way, 0) for at_edge in strangers)
-            for way in WAYS
+        strangers = {
+            way: sum(at_edge.get(way, 0) for at_edge in self._strangers.values()) for way in WAYS
         }
+        players = sum(strangers[way] for way in PLAYED)
+        strangers[Way.CHAT] = max(0, strangers[Way.CHAT] - players)
+        return {str(way): self._counts[way] + strangers[way] for way in WAYS}
 
 
 def split_people(ids: bytes) -> Iterator[bytes]:

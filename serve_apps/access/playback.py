@@ -53,8 +53,13 @@ def make_video_base(
 def make_live_base(
     terms: PlaybackTerms, live_id: uuid.UUID, *, visibility: str, access_version: int
 ) -> str:
-    """Return the folder of a live, behind `/t/{grant}` unless it is open to everyone."""
-    return f"{_open_way(terms, live_id, visibility, access_version)}/live/{live_id}"
+    """Return the folder of a live, behind `/t/{grant}` unless a stranger may see it.
+
+    People get a grant for what is open, too: whoever watches counts as themselves.
+    """
+    if terms.viewer is None:
+        return f"{_open_way(terms, live_id, visibility, access_version)}/live/{live_id}"
+    return f"{_make_way(terms, live_id, access_version)}/live/{live_id}"
 
 
 def _open_way(
@@ -62,6 +67,10 @@ def _open_way(
 ) -> str:
     if visibility in OPEN_VISIBILITIES:
         return terms.edge_url
+    return _make_way(terms, resource, access_version)
+
+
+def _make_way(terms: PlaybackTerms, resource: uuid.UUID, access_version: int) -> str:
     grant = Grant(
         resource=resource,
         viewer=terms.viewer.user_id if terms.viewer else None,

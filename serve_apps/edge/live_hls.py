@@ -21,9 +21,11 @@ from kit.settings import Settings
 from media.live.fragments import AUDIO, TARGET_DURATION_S, TRACKS
 from media.live.playlists import AHEAD_MAX, INDEX, LivePlaylists
 from media.live.window import Entry, LiveWindow
-from serve_apps.access.grants import Grant, read_grant
+from serve_apps.access.callers import find_caller
+from serve_apps.access.grants import Grant, find_viewer, read_grant
 from serve_apps.access.playback import OPEN_VISIBILITIES
 from serve_apps.edge.broadcasts import Broadcast, Broadcasts
+from serve_apps.edge.hls_audience import HlsAudience, make_player
 from serve_apps.edge.live_shelf import LiveShelf, LiveUnknown
 from serve_apps.edge.media_answers import (
     AUDIO_TYPE,
@@ -98,6 +100,7 @@ class LiveHlsPorts:
     shelf: LiveShelf
     get_access: Callable[[uuid.UUID], Awaitable[LiveAccess]]
     """Raises NotFound, or that nobody can tell now."""
+    audience: HlsAudience
     is_revoked: Callable[[uuid.UUID], bool]
 
 
@@ -164,6 +167,7 @@ class _LiveServer:
         """Send a track's playlist, once it has what the request waits for (§6.2.5)."""
         shown = await self._open(request)
         track = _read_track(request)
+        self._note_viewer(request, shown)
         number, position = _read_directives(request)
         if number is not None:
             newest, _parts = shown.window.get_edge(track)
@@ -171,6 +175,7 @@ class _LiveServer:
                 raise TooFarAhead
             window = shown.window
             await self._wait(shown, lambda: window.has_part(track, number, position))
+            self._note_viewer(request, shown)
         is_delta = request.query.get("_HLS_skip") in ("YES", "v2")
         body = shown.playlists.render(track, is_delta=is_delta)
         is_final = shown.window.is_ended
@@ -281,9 +286,9 @@ class _LiveServer:
             return
 
     async def _check_access(self, request: web.Request, room_id: uuid.UUID) -> None:
-        grant = self._read_grant(request)
         access = await self._ports.get_access(room_id)
         if access.visibility not in OPEN_VISIBILITIES:
+            grant = self._read_grant(request)
             check_grant(grant, room_id, access.access_version, self._ports.is_revoked)
 
     def _read_grant(self, request: web.Request) -> Grant | None:
@@ -292,6 +297,17 @@ class _LiveServer:
             return None
         key = self._ports.settings.auth.grant_public_key
         return read_grant(key, text, self._ports.clock.now())
+
+    def _note_viewer(self, request: web.Request, shown: _Shown) -> None:
+        """Count who asks for a playlist that goes on."""
+        if shown.window.is_ended:
+            return
+        settings, text = self._ports.settings, request.match_info.get("grant")
+        viewer = None if text is None else find_viewer(settings.auth.grant_public_key, text)
+        forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
+        caller = find_caller(request.remote or "", forwarded, settings.http.trusted_proxies)
+        agent = request.headers.get(hdrs.USER_AGENT, "")
+        self._ports.audience.note(make_player(shown.room_id, viewer, caller=caller, agent=agent))
 
 
 def _read_track(request: web.Request) -> str:

@@ -30,7 +30,7 @@ class Watchers:
 
     Somebody who is signed in is one, however many sockets and players they have open, and watches
     when one of them is a player; the room counts them once over all edges. Strangers cannot be told
-    apart, and a page opens one socket and one player: sockets beyond the players are chat alone.
+    apart; the room takes their players off their sockets.
     """
 
     people: dict[uuid.UUID, Counter[Way]] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Watchers:
     """People who may watch in another way than was last reported."""
 
     def add(self, user_id: uuid.UUID | None, way: Way, change: int) -> None:
-        """Count a socket (`CHAT`) or a player in (+1) or out (-1)."""
+        """Count a socket (`CHAT`) or a player (any other way) in (+1) or out (-1)."""
         if user_id is None:
             self.strangers[way] += change
             return
@@ -52,8 +52,7 @@ class Watchers:
     def take_reports(self) -> tuple[ViewersReport, ViewersReport]:
         """Return who watches, and what of it is new since this was last asked."""
         changed, self._changed = self._changed, set()
-        watching = self.strangers[Way.WEBRTC]
-        strangers = {Way.WEBRTC: watching, Way.CHAT: max(0, self.strangers[Way.CHAT] - watching)}
+        strangers = {way: self.strangers[way] for way in Way}
         gone = b"".join(user_id.bytes for user_id in changed if user_id not in self.people)
         whole = ViewersReport(strangers, self._name(self.people))
         new = self._name(changed & self.people.keys())
@@ -63,8 +62,8 @@ class Watchers:
         """Write people by the best way they have."""
         named: dict[Way, list[bytes]] = {way: [] for way in Way}
         for user_id in people:
-            way = Way.WEBRTC if self.people[user_id][Way.WEBRTC] > 0 else Way.CHAT
-            named[way].append(user_id.bytes)
+            ways = self.people[user_id]
+            named[next(way for way in Way if ways[way] > 0)].append(user_id.bytes)
         return {way: b"".join(ids) for way, ids in named.items()}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +29,6 @@ from actors.user_session.client import UserClient
 from actors.user_session.kind import USER_KIND
 from kit.clock import Clock
 from kit.collector import keep_tidy
-from kit.errors import AppError, Unavailable
 from kit.logs import get_log
 from kit.metrics import CONTENT_TYPE, write_metrics
 from kit.settings import Settings
@@ -45,6 +43,7 @@ from serve_apps.edge.broadcasts import Broadcasts
 from serve_apps.edge.channel_mirrors import MirrorListener
 from serve_apps.edge.ephemeral import EphemeralChannels
 from serve_apps.edge.event_server import EventServer
+from serve_apps.edge.hls_audience import LEAVE_AFTER_S, HlsAudience
 from serve_apps.edge.ice_servers import IceServers
 from serve_apps.edge.live_hls import LiveHlsPorts, add_live_routes
 from serve_apps.edge.live_shelf import LiveShelf
@@ -52,13 +51,13 @@ from serve_apps.edge.liveness import EdgeVitals, Heartbeat, LoopWatch
 from serve_apps.edge.logins import LoginPorts, Logins
 from serve_apps.edge.media_sessions import MediaSessions
 from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
+from serve_apps.edge.player_checks import PlayerChecks
 from serve_apps.edge.presence_checks import CHECK_EVERY_S, PresenceChecks
 from serve_apps.edge.room_mirrors import RoomMirror, RoomMirrors
 from serve_apps.edge.rtmp import RtmpFront, RtmpPorts
 from serve_apps.edge.segment_writer import WriterPorts
 from serve_apps.edge.socket_echo import echo_frames
 from serve_apps.edge.socket_server import SocketServer
-from serve_apps.edge.socket_words import ChannelKind, ChannelName
 from serve_apps.edge.subscriptions import TalkPorts
 from serve_apps.edge.upload_writer import DeclareSize, FinishUpload, OpenFile, UploadPorts
 from serve_apps.edge.uploads import add_upload_routes
@@ -94,6 +93,7 @@ class EdgePace:
 
     presence_check_every_s: float = CHECK_EVERY_S
     activity_every_s: float = ACTIVITY_EVERY_S
+    hls_leave_after_s: float = LEAVE_AFTER_S
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,6 @@ class EdgeServer:
         self._watch = LoopWatch(ports.settings.edge.loop_lag_max_ms / 1000)
         self._vitals = EdgeVitals()
         self._tasks: list[asyncio.Task[None]] = []
-        self._changed_lives: asyncio.Queue[uuid.UUID] = asyncio.Queue()
         self._runner: web.AppRunner | None = None
         self._heartbeat: Heartbeat | None = None
         self._is_closed = False
@@ -157,7 +156,8 @@ class EdgeServer:
                 ("edge-sweep", self._sockets.sweep()),
                 ("edge-revocations", self._revocations.run()),
                 ("edge-access", self._access.run()),
-                ("edge-players", self._recheck_players()),
+                ("edge-players", self._players.run()),
+                ("edge-hls-audience", self._hls_audience.run()),
                 ("edge-presence", self._presence.run()),
                 ("edge-tidy", self._tidy()),
                 ("edge-collector", keep_tidy()),
@@ -284,12 +284,17 @@ class EdgeServer:
 
     def _compose_checks(self) -> None:
         """Have those let go who may not follow something any more, or whose login ended."""
-        every_s = self._ports.pace.presence_check_every_s
+        pace, clock = self._ports.pace, self._ports.clock
+        every_s = pace.presence_check_every_s
         self._presence = PresenceChecks(self._users, self._audience, self._sockets.recheck, every_s)
+        self._hls_audience = HlsAudience(
+            self._rooms, clock.monotonic_s, leave_after_s=pace.hls_leave_after_s
+        )
         self._revocations.on_revoked(self._sockets.end_session)
         self._revocations.on_revoked(self._sessions.end_login)
         self._access.on_changed(self._sockets.recheck_channel)
-        self._access.on_changed(self._note_hidden)
+        self._players = PlayerChecks(self._sessions, self._audience.check_room)
+        self._access.on_changed(self._players.note_changed)
 
     def _end_media_session(self, key: ObjectKey, signal: SessionEnd) -> None:
         """A room says that a media session is over: replaced, or the broadcast ended."""
@@ -354,6 +359,7 @@ class EdgeServer:
                 broadcasts=self._broadcasts,
                 shelf=LiveShelf(ports.database, ports.clock, self._address.url),
                 get_access=self._audience.get_access,
+                audience=self._hls_audience,
                 is_revoked=self._revocations.is_revoked,
             ),
         )
@@ -364,23 +370,6 @@ class EdgeServer:
         is_ok = facts["healthy"] and facts["state"] == "live"
         body = {"status": "ok" if is_ok else facts["state"], **facts}
         return web.json_response(body, status=200 if is_ok else 503)
-
-    def _note_hidden(self, channel: ChannelName) -> None:
-        if channel.kind is ChannelKind.ROOM:
-            self._changed_lives.put_nowait(channel.id)
-
-    async def _recheck_players(self) -> None:
-        """End players of lives that were hidden from who watches, until cancelled."""
-        while True:
-            room_id = await self._changed_lives.get()
-            for session_id, viewer_id in self._sessions.list_viewers(room_id).items():
-                try:
-                    await self._audience.check_room(room_id, viewer_id)
-                except Unavailable:
-                    continue
-                except AppError as error:
-                    log.info("viewer.cut_off", code=error.code)
-                    self._sessions.close(session_id)
 
     async def _tidy(self) -> None:
         """Drop sessions that never connected, and say how loaded this edge is."""

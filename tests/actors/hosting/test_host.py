@@ -251,7 +251,7 @@ async def test_a_publisher_makes_the_room_live_and_its_loss_is_written_down(
         client.report_publisher(cast.room_id, PublisherUp("s1", {"edge": "http://e"}))
         client.report_viewers(cast.room_id, ViewersReport({Way.WEBRTC: 2}))
         await wait_until(lambda: heard.statuses(cast.room_id) == ["live"])
-        counts = {"viewers": 2, "ways": {"webrtc": 2, "chat": 0}, "publishers": 1}
+        counts = {"viewers": 2, "ways": {"webrtc": 2, "hls": 0, "chat": 0}, "publishers": 1}
         await wait_until(lambda: ("viewer_count", counts) in heard.shown)
         client.report_publisher_lost(cast.room_id, "s1", "left")
         await wait_until(lambda: heard.statuses(cast.room_id) == ["live", "interrupted"])

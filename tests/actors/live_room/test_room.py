@@ -228,14 +228,14 @@ def test_counts_are_shown_when_they_changed_at_most_once_a_second(clock: ManualC
     room = make_room(clock)
     room.pass_time()
     clock.advance(1)
-    room.report_viewers(EDGE, ViewersReport({Way.WEBRTC: 2, Way.CHAT: 1}))
+    room.report_viewers(EDGE, ViewersReport({Way.WEBRTC: 2, Way.CHAT: 5}))
     room.report_viewers("edge/edge-1/2", ViewersReport({Way.WEBRTC: 2}))
-    counts = {"viewers": 5, "ways": {"webrtc": 4, "chat": 1}, "publishers": 0}
+    counts = {"viewers": 5, "ways": {"webrtc": 4, "hls": 0, "chat": 1}, "publishers": 0}
     assert room.pass_time() == [Show("viewer_count", counts)]
-    room.report_viewers(EDGE, ViewersReport({Way.WEBRTC: 0, Way.CHAT: 1}))
+    room.report_viewers(EDGE, ViewersReport({Way.WEBRTC: 0, Way.CHAT: 3}))
     assert room.pass_time() == []
     clock.advance(1)
-    counts = {"viewers": 3, "ways": {"webrtc": 2, "chat": 1}, "publishers": 0}
+    counts = {"viewers": 3, "ways": {"webrtc": 2, "hls": 0, "chat": 1}, "publishers": 0}
     assert room.pass_time() == [Show("viewer_count", counts)]
     room.forget_link("edge/edge-1/2")
-    assert room.get_counts()["viewers"] == 1
+    assert room.get_counts()["viewers"] == 3

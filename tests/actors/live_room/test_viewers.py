@@ -28,11 +28,18 @@ def test_a_person_on_two_edges_counts_once_and_by_the_best_way() -> None:
     viewers = Viewers(OWNER)
     viewers.report("edge-0", ViewersReport({Way.CHAT: 1}, {Way.CHAT: name(ADA, OWNER)}))
     viewers.report("edge-1", ViewersReport({}, {Way.WEBRTC: name(ADA), Way.CHAT: name(BOB)}))
-    assert viewers.ways == {"webrtc": 1, "chat": 2}
+    assert viewers.ways == {"webrtc": 1, "hls": 0, "chat": 2}
     viewers.report("edge-1", ViewersReport({}, {}, name(ADA), is_whole=False))
-    assert viewers.ways == {"webrtc": 0, "chat": 3}
+    assert viewers.ways == {"webrtc": 0, "hls": 0, "chat": 3}
     viewers.forget("edge-0")
-    assert viewers.ways == {"webrtc": 0, "chat": 1}
+    assert viewers.ways == {"webrtc": 0, "hls": 0, "chat": 1}
+
+
+def test_a_stranger_with_a_player_here_and_a_socket_there_is_one() -> None:
+    viewers = Viewers(OWNER)
+    viewers.report("edge-0", ViewersReport({Way.CHAT: 3}))
+    viewers.report("edge-1", ViewersReport({Way.WEBRTC: 1, Way.HLS: 1}))
+    assert viewers.ways == {"webrtc": 1, "hls": 1, "chat": 1}
 
 
 STEPS = st.one_of(
@@ -70,12 +77,10 @@ def test_whatever_edges_report_in_whichever_order_the_sum_is_exact(steps: list[t
     for edge in EDGES:
         report(edge)
     present = +open_now
-    watching = {person for _, person, way in present if way is Way.WEBRTC} - {OWNER, None}
-    all_people = {person for _, person, _ in present} - {OWNER, None}
-    players = [present[edge, None, Way.WEBRTC] for edge in EDGES]
-    sockets = [present[edge, None, Way.CHAT] for edge in EDGES]
-    chatting = sum(max(0, s - p) for s, p in zip(sockets, players, strict=True))
-    assert viewers.ways == {
-        "webrtc": len(watching) + sum(players),
-        "chat": len(all_people - watching) + chatting,
-    }
+    strangers = {way: sum(present[edge, None, way] for edge in EDGES) for way in Way}
+    strangers[Way.CHAT] = max(0, strangers[Way.CHAT] - strangers[Way.WEBRTC] - strangers[Way.HLS])
+    counted: set[uuid.UUID | None] = {OWNER, None}
+    for way in Way:
+        people = {person for _, person, how in present if how is way} - counted
+        counted |= people
+        assert viewers.ways[way] == len(people) + strangers[way]

@@ -26,7 +26,7 @@ from storage.live_segments import (
 from storage.objects import ObjectStore
 from tests.actors.hosting.stage import run_client, run_host
 from tests.media.live.programme import Listing, iterate_fragments, read_playlist
-from tests.serve_apps.edge.edge_stage import Guest, invite, run_edge, use_free_ports
+from tests.serve_apps.edge.edge_stage import Guest, connect, invite, run_edge, use_free_ports
 from tests.serve_apps.edge.live_publisher import publish
 from tests.serve_apps.edge.playback_client import Fetched
 from tests.storage.live_rows import create_room_row
@@ -130,6 +130,7 @@ async def test_a_publisher_is_watched_by_parts_and_whole_segments_are_stored(
         listing = await stage.read(edge=1)  # the client follows the redirect to where it comes in
         assert "PRELOAD-HINT" in listing.tags
 
+        await check_counted(stage)
         rows = await stage.await_rows(2)
         assert [row.number for row in rows][:2] == [0, 1]
         assert all(set(row.tracks) == {"source", "audio"} for row in rows)
@@ -137,6 +138,25 @@ async def test_a_publisher_is_watched_by_parts_and_whole_segments_are_stored(
     stored = await stage.objects.get(f"live/{stage.room_id}/1/source/{first.address[2:]}")
     assert stored == whole.body
     assert f"live/{stage.room_id}/1/audio/init0.mp4" in {entry.key for entry in keys}
+
+
+async def check_counted(stage: Stage) -> None:
+    """Players count where the live comes in: strangers, and people whatever became of the grant."""
+    bob = await invite(stage.database, stage.settings, "bob")
+    outdated = Grant(stage.room_id, bob.user_id, None, access_version=0, expires_at_s=0)
+    bobs = f"/t/{issue_grant(stage.settings.auth, outdated)}"
+    async with connect(stage.edges[1]) as talker:
+        await talker.subscribe(f"room:{stage.room_id}")
+        for agent in ("one", "one", "other"):
+            assert (await stage.get("source/index.m3u8", User_Agent=agent)).status == 200
+            assert (await stage.get("audio/index.m3u8", grant=bobs, User_Agent=agent)).status == 200
+
+        def is_counted() -> bool:
+            ways = (talker.latest("viewer_count") or {}).get("ways")
+            # "one", "other", Bob, and whoever read before; the socket belongs to one of them.
+            return bool(ways == {"webrtc": 0, "hls": 4, "chat": 0})
+
+        await talker.wait(is_counted, timeout_s=60)
 
 
 async def check_unknown(stage: Stage) -> None:

@@ -170,15 +170,15 @@ def test_watchers_are_people_once_and_strangers_by_their_larger_half() -> None:
     for way, times in ((Way.CHAT, 3), (Way.WEBRTC, 2)):
         for _ in range(times):
             watchers.add(None, way, +1)
-    assert count() == {Way.WEBRTC: 3, Way.CHAT: 1}
+    assert count() == {Way.WEBRTC: 3, Way.HLS: 0, Way.CHAT: 1}
     watchers.add(ada, Way.CHAT, -1)
-    assert count() == {Way.WEBRTC: 3, Way.CHAT: 1}
+    assert count() == {Way.WEBRTC: 3, Way.HLS: 0, Way.CHAT: 1}
     watchers.add(ada, Way.CHAT, +1)
     watchers.add(ada, Way.WEBRTC, -1)
-    assert count() == {Way.WEBRTC: 2, Way.CHAT: 2}
+    assert count() == {Way.WEBRTC: 2, Way.HLS: 0, Way.CHAT: 2}
     watchers.add(ada, Way.CHAT, -1)
     watchers.add(None, Way.CHAT, -1)
-    assert count() == {Way.WEBRTC: 2, Way.CHAT: 0}
+    assert count() == {Way.WEBRTC: 2, Way.HLS: 0, Way.CHAT: 0}
 
 
 async def test_a_follower_continues_where_it_left_off_from_memory_or_the_host() -> None:

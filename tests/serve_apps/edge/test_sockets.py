@@ -203,7 +203,7 @@ async def test_typing_and_counts_reach_the_room(edge: EdgeServer, stage: Stage) 
         await bob.say(type="typing", room=str(stage.room_id))
         await ada.wait(lambda: ada.latest("typing") is not None)
         assert ada.latest("typing")["user"]["username"] == "bob"
-        counts = {"viewers": 2, "ways": {"webrtc": 0, "chat": 2}, "publishers": 0}
+        counts = {"viewers": 2, "ways": {"webrtc": 0, "hls": 0, "chat": 2}, "publishers": 0}
         await ada.wait(lambda: ada.latest("viewer_count") == counts)
 
 

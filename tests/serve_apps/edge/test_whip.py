@@ -148,7 +148,7 @@ async def test_media_makes_the_room_live_reaches_viewers_and_its_end_is_told(
             if viewer.rtp:
                 break
         assert any(packet.endswith(VP8_KEY) for packet in viewer.rtp)
-        counts = {"viewers": 2, "ways": {"webrtc": 1, "chat": 1}, "publishers": 1}
+        counts = {"viewers": 2, "ways": {"webrtc": 1, "hls": 0, "chat": 1}, "publishers": 1}
         await stranger.wait(lambda: stranger.latest("viewer_count") == counts)
         assert (await stage.call("DELETE", entered.headers["Location"])).status == 200
         await stranger.wait(lambda: stranger.latest("state")["status"] == "interrupted")

@@ -186,6 +186,8 @@ async def test_hls_goes_to_the_edge_with_the_right_in_the_address(
     assert answer.headers["Cache-Control"] == "no-store"
     joined = (await client.post(f"/v1/live/{live['id']}/join")).json()
     assert joined["playback"]["hls"] == EDGE_URL + path
+    joined = await bob.post(f"/v1/live/{live['id']}/join")  # to be counted as himself
+    assert joined["playback"]["hls"].startswith(f"{EDGE_URL}/t/")
 
     await ada.call("PATCH", f"/v1/live/{live['id']}", json={"visibility": "private"})
     assert (await bob.call("GET", path)).status_code == 404

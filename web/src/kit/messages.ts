@@ -280,6 +280,7 @@ export interface Raided {
 /** How many watch by which way. */
 export interface Ways {
   webrtc: number;
+  hls: number;
   chat: number;
 }
 

@@ -83,10 +83,10 @@ export function GoLivePanel({ room, state, present, actions, onEnd, onChange }: 
 }
 
 /** How the viewers watch, for whoever sends. */
-function Ways({ ways: { webrtc, chat } }: { ways: NonNullable<RoomState["ways"]> }) {
+function Ways({ ways: { webrtc, hls, chat } }: { ways: NonNullable<RoomState["ways"]> }) {
   return (
     <span class="data muted" data-testid="viewer-ways">
-      {webrtc} by WebRTC · {chat} in the chat alone
+      {webrtc} by WebRTC · {hls} by HLS · {chat} in the chat alone
     </span>
   );
 }
