@@ -26,6 +26,7 @@ from media.vod.records import Progress
 from media.vod.storyboard import make_storyboard
 from media.vod.thumbnails import make_thumbnails
 from media.vod.transcode import iter_audio, iter_chunk, iter_copy
+from media.vod.waveform import make_cover, make_waveform
 from storage.objects import ObjectStore
 
 log = get_log("media")
@@ -81,6 +82,8 @@ MEDIA_TASKS: Mapping[str, Task] = {
     "audio": iter_audio,
     "chunk": iter_chunk,
     "copy": iter_copy,
+    "cover": make_cover,
+    "waveform": make_waveform,
 }
 """Each takes its payload and the store; one that yields Progress returns its result at the end."""
 

@@ -259,11 +259,11 @@ async def find_plan(connection: Connection, video_id: uuid.UUID) -> dict[str, An
 
 
 class Dimensions(msgspec.Struct, frozen=True):
-    """Size and length of the picture."""
+    """Length, and size of the picture; None for sound alone."""
 
     duration_ms: int
-    width: int
-    height: int
+    width: int | None
+    height: int | None
 
 
 async def set_plan(

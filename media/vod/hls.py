@@ -146,7 +146,10 @@ def _list_segments(track: Track, describe: Callable[[SegmentRecord], list[str]])
 
 
 def build_master_playlist(rungs: Sequence[Track], audio: Track | None, fps: Fraction | None) -> str:
-    """The list of variants, smallest first, each with the sound added to its bandwidth."""
+    """The list of variants, smallest first, each with the sound added to its bandwidth.
+
+    Sound without a picture is a variant itself.
+    """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if audio:
         lines.append(
@@ -170,8 +173,18 @@ def build_master_playlist(rungs: Sequence[Track], audio: Track | None, fps: Frac
             f"#EXT-X-STREAM-INF:{','.join(attributes)}",
             playlist_name(rung.name),
         ]
+    if audio and not rungs:
+        lines[3:] = [_describe_sound(audio), playlist_name(AUDIO_TRACK)]
     lines += [_describe_keys(rung) for rung in rungs if rung.is_whole and rung.has_keys]
     return "\n".join(lines) + "\n"
+
+
+def _describe_sound(audio: Track) -> str:
+    """The one variant of sound without a picture."""
+    return (
+        f"#EXT-X-STREAM-INF:BANDWIDTH={audio.peak_bps},AVERAGE-BANDWIDTH={audio.average_bps}"
+        f',CODECS="{audio.parts[0].codec}",CLOSED-CAPTIONS=NONE'
+    )
 
 
 def _describe_keys(rung: Track) -> str:

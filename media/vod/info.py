@@ -61,7 +61,7 @@ class CopyInfo:
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """A file that can be read: one picture, perhaps sound."""
+    """A file that can be read: one picture, perhaps with sound, or sound alone."""
 
     container: str
     duration_s: float
@@ -71,10 +71,13 @@ class MediaInfo:
     origin_us: int
     """The source's clock, in microseconds, at that first moment: zero of what we make."""
     size_bytes: int
-    video: VideoInfo
+    video: VideoInfo | None
+    """None: there is sound alone."""
     audio: AudioInfo | None
     warnings: tuple[str, ...] = ()
     copyable: CopyInfo | None = None
+    cover_index: int | None = None
+    """The stream of a sound's cover picture."""
 
 
 def encode_json(value: object) -> bytes:

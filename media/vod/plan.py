@@ -27,6 +27,10 @@ AUDIO_TASK = "audio"
 COPY_TASK = "copy"
 FPS_MAX = 60
 FPS_MIN = 5
+SOUND_GRID_FPS = Fraction(50)
+"""Sound alone has no frames; its length is counted in such steps."""
+COVER_TASK = "cover"
+WAVEFORM_TASK = "waveform"
 USUAL_RATES = tuple(
     Fraction(rate)
     for rate in ("24000/1001", "24", "25", "30000/1001", "30", "48", "50", "60000/1001", "60")
@@ -96,7 +100,7 @@ class PlanTask:
     """One unit of work; `task_id` is unique within the video and names its record."""
 
     task_id: str
-    kind: Literal["audio", "thumbnails", "storyboard", "chunk", "copy"]
+    kind: Literal["audio", "thumbnails", "storyboard", "chunk", "copy", "cover", "waveform"]
     """Also the name under which the media pool runs it."""
     group: str = ""
     chunk: int = 0
@@ -147,7 +151,7 @@ class ChunkJob:
 
 @dataclass(frozen=True)
 class AudioJob:
-    """What a sound task is given: all of the sound, or its first segments."""
+    """What sound and waveform tasks are given: all of the sound, or its first segments."""
 
     task_id: str
     video_id: str
@@ -174,6 +178,16 @@ class PictureJob:
 
 
 @dataclass(frozen=True)
+class CoverJob:
+    """What the cover task is given: where the file has its picture."""
+
+    task_id: str
+    video_id: str
+    source_key: str
+    stream_index: int
+
+
+@dataclass(frozen=True)
 class CopyJob:
     """What the copy task is given: the rung that is the source itself, perhaps with its sound."""
 
@@ -186,7 +200,7 @@ class CopyJob:
     rung: Rung
 
 
-Job = ChunkJob | AudioJob | PictureJob | CopyJob
+Job = ChunkJob | AudioJob | PictureJob | CopyJob | CoverJob
 
 
 def plan_video(
@@ -199,6 +213,9 @@ def plan_video(
     """Decide grid, chunks (of at most `segments_max`), rungs and order for one probed source."""
     grid = decide_grid(info)
     chunks = decide_chunks(grid.segments, segments_max)
+    if info.video is None:
+        tasks = list_sound_tasks(grid, has_cover=info.cover_index is not None)
+        return TranscodePlan(video_id, source_key, info, grid, chunks, (), tasks)
     source_bps = decide_source_bps(info.video.codec, info.video.bit_rate_bps)
     ladder = decide_ladder(info.video.width, info.video.height, float(grid.fps), source_bps)
     copied = ladder[-1] if info.copyable else None
@@ -228,25 +245,34 @@ def list_tasks(
         for group in groups
         for chunk in chunks
     ]
-    thumbnails = PlanTask("thumbnails", "thumbnails")
-    storyboard = PlanTask(STORYBOARD, STORYBOARD)
+    pictures = (PlanTask("thumbnails", "thumbnails"), PlanTask(STORYBOARD, STORYBOARD))
     if not makes_sound:
-        return (*pieces[:1], thumbnails, storyboard, *pieces[1:])
-    sound = PlanTask(AUDIO_TASK, "audio")
+        return (*pieces[:1], *pictures, *pieces[1:])
+    *early, sound = list_sound(grid)
+    if not early:
+        return (sound, *pieces[:1], *pictures, *pieces[1:])
+    opening, more = early
+    ahead = sum(chunk.first_segment + chunk.segments <= more.chunk for chunk in chunks)
+    return (opening, *pieces[:1], more, *pieces[1:ahead], sound, *pictures, *pieces[ahead:])
+
+
+def list_sound(grid: FrameGrid) -> tuple[PlanTask, ...]:
+    """The tasks that make the sound; of a long one its beginning first, in two steps."""
     opening, more = OPENING_SOUND_SEGMENTS
+    sound = PlanTask(AUDIO_TASK, "audio")
     if grid.segments <= more:
-        return (sound, *pieces[:1], thumbnails, storyboard, *pieces[1:])
-    ahead = sum(chunk.first_segment + chunk.segments <= more for chunk in chunks)
+        return (sound,)
     return (
         PlanTask(f"{AUDIO_TASK}-opening", "audio", chunk=opening),
-        *pieces[:1],
         PlanTask(f"{AUDIO_TASK}-more", "audio", chunk=more),
-        *pieces[1:ahead],
         sound,
-        thumbnails,
-        storyboard,
-        *pieces[ahead:],
     )
+
+
+def list_sound_tasks(grid: FrameGrid, *, has_cover: bool) -> tuple[PlanTask, ...]:
+    """All that is made of sound alone."""
+    cover = (PlanTask(COVER_TASK, "cover"),) if has_cover else ()
+    return (*list_sound(grid), *cover, PlanTask(WAVEFORM_TASK, "waveform"))
 
 
 def decide_groups(ladder: tuple[Rung, ...]) -> tuple[RungGroup, ...]:
@@ -271,7 +297,7 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
     task = next((task for task in plan.tasks if task.task_id == task_id), None)
     if task is None:
         raise KeyError(task_id)
-    if task.kind == "audio":
+    if task.kind in ("audio", "waveform"):
         assert plan.info.audio is not None, "an audio task was planned for a silent source"
         return AudioJob(
             task_id,
@@ -281,6 +307,10 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
             plan.grid,
             task.chunk or None,
         )
+    if task.kind == "cover":
+        assert plan.info.cover_index is not None, "a cover was planned for a file without one"
+        return CoverJob(task_id, plan.video_id, plan.source_key, plan.info.cover_index)
+    assert plan.info.video is not None, "pictures were planned for sound alone"
     if task.kind == "copy":
         assert plan.copied is not None, "a copy task was planned without a rung"
         return CopyJob(
@@ -307,7 +337,7 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
 
 def decide_grid(info: MediaInfo) -> FrameGrid:
     """A constant rate at most 60, with whole frames per segment and whole ticks per frame."""
-    fps = decide_frame_rate(info.video.fps)
+    fps = decide_frame_rate(info.video.fps) if info.video else SOUND_GRID_FPS
     frame_ticks = TICKS_PER_S / fps
     timescale = TICKS_PER_S
     if frame_ticks.denominator != 1:

@@ -20,7 +20,7 @@ import msgspec
 from av.stream import Disposition
 
 from media.vod.copying import Span, find_copyable
-from media.vod.info import AudioInfo, MediaInfo, VideoInfo, decode_json, encode_json
+from media.vod.info import MediaInfo, VideoInfo, decode_json, encode_json
 from media.vod.ladder import SIDE_MIN
 from media.vod.pictures import (
     RANGE_FULL,
@@ -31,6 +31,13 @@ from media.vod.pictures import (
     find_hdr_transfer,
     read_display_matrix,
 )
+from media.vod.probe_sound import (
+    SIDE_MAX,
+    check_length,
+    codec_of,
+    describe_sound,
+    probe_sound,
+)
 from media.vod.source import MediaUnreadable, fetch_source, open_media
 from media.vod.survey import Opening, check_whole, find_declared_end, measure_ends, read_opening
 from storage.objects import ObjectStore
@@ -40,8 +47,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-SIDE_MAX = 8192
-DURATION_S_MAX = 12 * 3600
 NOT_PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 STILL_CODECS = ("png", "gif", "bmp", "tiff", "webp")
 EXIT_UNREADABLE = 3
@@ -103,12 +108,14 @@ def probe_in_child(path: Path, limits: ProbeLimits | None = None) -> MediaInfo:
 def probe_file(path: Path) -> MediaInfo:
     """Probe in this process; raises MediaUnreadable with the reason."""
     with open_media(path) as container:
-        video = _get_picture(container)
+        video = _find_picture(container)
+        if video is None:
+            return probe_sound(path, container)
         audio = cast("AudioStream | None", container.streams.best("audio", related=video))
         opening = read_opening(container, video, audio)
         warnings: list[str] = []
         if audio is not None and not opening.has_sound:
-            warnings.append(f"The sound ({_codec_of(audio)}) cannot be decoded; it was left out.")
+            warnings.append(f"The sound ({codec_of(audio)}) cannot be decoded; it was left out.")
             audio = None
         picture = _describe_picture(video, opening)
         declared_s = find_declared_end(container, video, audio)
@@ -119,9 +126,8 @@ def probe_file(path: Path) -> MediaInfo:
         if picture.is_hdr:
             warnings.append("High dynamic range was converted to standard range.")
         duration_s = end_s - opening.origin_s
-        if duration_s > DURATION_S_MAX:
-            raise MediaUnreadable("The video is longer than 12 hours.")
-        sound = _describe_sound(audio) if audio else None
+        check_length(duration_s)
+        sound = describe_sound(audio) if audio else None
         span = Span(Fraction(round(opening.origin_s * 1_000_000), 1_000_000), end_s)
         return MediaInfo(
             container=container.format.name,
@@ -136,22 +142,18 @@ def probe_file(path: Path) -> MediaInfo:
         )
 
 
-def _get_picture(container: InputContainer) -> VideoStream:
-    """The best moving picture; cover art and thumbnails do not count."""
+def _find_picture(container: InputContainer) -> VideoStream | None:
+    """The best moving picture; cover art and thumbnails do not count. None beside sound alone."""
     moving = [stream for stream in container.streams.video if not stream.disposition & NOT_PICTURES]
     if not moving:
         if container.streams.audio:
-            raise MediaUnreadable("Not a video: the file has sound but no moving picture.")
+            return None
         raise MediaUnreadable("Not a video: the file has no video stream.")
     best = container.streams.best("video")
     stream = next((stream for stream in moving if stream is best), moving[0])
-    if stream.codec_context is None or _codec_of(stream) in STILL_CODECS:
+    if stream.codec_context is None or codec_of(stream) in STILL_CODECS:
         raise MediaUnreadable("The picture's codec is not supported.")
     return stream
-
-
-def _codec_of(stream: VideoStream | AudioStream) -> str:
-    return stream.codec_context.codec.canonical_name
 
 
 def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
@@ -166,7 +168,7 @@ def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
         raise MediaUnreadable(f"The picture is larger than {SIDE_MAX} pixels.")
     return VideoInfo(
         stream_index=video.index,
-        codec=_codec_of(video),
+        codec=codec_of(video),
         pix_fmt=frame.format.name,
         width=width,
         height=height,
@@ -184,16 +186,6 @@ def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
         transfer=transfer,
         is_interlaced=bool(frame.interlaced_frame),
         is_full_range=int(frame.color_range) == RANGE_FULL,
-    )
-
-
-def _describe_sound(audio: AudioStream) -> AudioInfo:
-    context = audio.codec_context
-    return AudioInfo(
-        stream_index=audio.index,
-        codec=_codec_of(audio),
-        sample_rate_hz=context.sample_rate,
-        channels=context.layout.nb_channels,
     )
 
 

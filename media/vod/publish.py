@@ -7,7 +7,8 @@ playlists of type EVENT that become VOD. It encodes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -33,6 +34,7 @@ from media.vod.records import (
     MANIFEST_NAME,
     MASTER_NAME,
     STORYBOARD_NAME,
+    WAVEFORM_NAME,
     TaskRecord,
     TrackRecord,
     keys_playlist_name,
@@ -77,11 +79,14 @@ def publish(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> Publicati
     tracks = decide_tracks(plan, records)
     audio = tracks.get(AUDIO_TRACK)
     rungs = [track for name, track in tracks.items() if name != AUDIO_TRACK]
-    if not rungs or (audio is None and plan.has_audio):
+    if (not rungs and plan.info.video) or (audio is None and plan.has_audio):
         return Publication()
     storyboard = next((found for r in records.values() if (found := r.storyboard)), None)
     files = _write_playlists(plan, tracks)
     files[MASTER_NAME] = build_master_playlist(rungs, audio, plan.grid.fps)
+    peaks = next((found for r in records.values() if (found := r.peaks)), ())
+    if peaks:
+        files[WAVEFORM_NAME] = build_waveform(peaks, plan.grid.duration_s)
     if storyboard is not None:
         files[STORYBOARD_NAME] = build_storyboard_track(storyboard, plan.grid.duration_s)
     if all(task.task_id in records for task in plan.tasks):
@@ -90,6 +95,11 @@ def publish(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> Publicati
         )
     coded = {name: text.encode() for name, text in files.items()}
     return Publication(tracks, coded, 0 if storyboard is None else storyboard.sheets)
+
+
+def build_waveform(peaks: Sequence[int], duration_s: Fraction) -> str:
+    """JSON that a player draws: as many peaks, 0 to 100, as equal pieces of the duration."""
+    return json.dumps({"duration_ms": round(duration_s * 1000), "peaks": list(peaks)})
 
 
 def _write_playlists(plan: TranscodePlan, tracks: Mapping[str, Track]) -> dict[str, str]:

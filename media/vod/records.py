@@ -17,6 +17,7 @@ INIT_NAME = "init.mp4"
 MANIFEST_NAME = "manifest.mpd"
 STORYBOARD = "storyboard"
 STORYBOARD_NAME = "storyboard.vtt"
+WAVEFORM_NAME = "waveform.json"
 THUMBNAIL_NAME = "thumbnail.jpg"
 
 
@@ -77,6 +78,8 @@ class TaskRecord:
     decode_errors: int = 0
     """Packets the decoder refused; what they should have shown is the frame before."""
     storyboard: StoryboardRecord | None = None
+    peaks: tuple[int, ...] = ()
+    """The loudest of each of so many equal pieces of a sound, 0 to 100."""
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg", "asf")
 """Demuxers for videos."""
 SOUND_FORMATS = ("mp3", "wav", "flac", "aac")
-"""Opened only to say clearly that a sound file is no video."""
+"""Demuxers for sound alone, perhaps with a cover picture."""
 MOV_ATOMS = (b"ftyp", b"moov", b"mdat", b"free", b"wide")
 SNIFF_BYTES = 16
 
 
 class MediaUnreadable(AppError):
-    """The file is not a video we can read; the message is the reason, in the owner's words."""
+    """The file is nothing we can play; the message is the reason, in the owner's words."""
 
     code, status, message = "media_unreadable", 422, "This file cannot be read as a video."
 
@@ -72,4 +72,4 @@ def _explain(path: Path) -> str:
         head = file.read(SNIFF_BYTES)
     if head[4:8] in MOV_ATOMS:
         return "The file is truncated or damaged: its index (moov) is missing."
-    return "The file is damaged, or not of a kind we can read (MP4, MOV, MKV, WebM, AVI)."
+    return "The file is damaged, or not of a kind we can read (MP4, MOV, MKV, WebM, AVI, MP3, WAV)."

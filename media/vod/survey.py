@@ -95,6 +95,16 @@ def read_opening(
     )
 
 
+def find_sound_start(container: InputContainer, audio: AudioStream) -> Fraction | None:
+    """When the first sound that decodes begins, in the source's clock; None when none does."""
+    opened = _Opened()
+    for number, packet in enumerate(_iter_packets(container, [audio])):
+        _read_sound(opened, packet)
+        if opened.sound_s is not None or number > PACKETS_MAX:
+            break
+    return opened.sound_s
+
+
 def _read_picture(opened: _Opened, packet: Packet[Stream]) -> None:
     if packet.pts is not None and packet.time_base:
         opened.moments_s.append(packet.pts * packet.time_base)
@@ -130,7 +140,7 @@ def _decode(packet: Packet[Stream]) -> list[Frame]:
 
 
 def find_declared_end(
-    container: InputContainer, video: VideoStream, audio: AudioStream | None
+    container: InputContainer, video: VideoStream | None, audio: AudioStream | None
 ) -> Fraction | None:
     """Where the headers say the file ends, in the source's clock; None when they do not."""
     ends = [

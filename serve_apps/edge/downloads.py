@@ -55,11 +55,12 @@ async def _plan(
     if not publication.is_playable or publication.keys:
         raise VideoUnknown  # segments of a live are several fragments each
     wanted = name.removesuffix(SUFFIX)
-    rung = publication.tracks.get(publication.rungs[-1] if wanted == BEST else wanted)
-    if rung is None or rung.name == AUDIO_TRACK or not name.endswith(SUFFIX):
+    best = publication.rungs[-1] if publication.rungs else AUDIO_TRACK
+    rung = publication.tracks.get(best if wanted == BEST else wanted)
+    if rung is None or (rung.name == AUDIO_TRACK != best) or not name.endswith(SUFFIX):
         raise VideoUnknown
     sound = publication.tracks.get(AUDIO_TRACK)
-    tracks = [rung] if sound is None else [rung, sound]
+    tracks = [rung] if sound in (None, rung) else [rung, sound]
     if not all(_is_one_piece(track) for track in tracks):
         raise VideoUnknown
     keys = [track_key(video_id, track.name, track.parts[0].init_name) for track in tracks]

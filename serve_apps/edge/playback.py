@@ -50,6 +50,7 @@ TEXT_TYPES = {
     "m3u8": PLAYLIST_TYPE,
     "mpd": "application/dash+xml",
     "vtt": "text/vtt",
+    "json": "application/json",
 }
 DOWNLOAD = "download"
 NO_NUMBER = 1 << 62

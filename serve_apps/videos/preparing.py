@@ -97,7 +97,9 @@ async def make_plan(ports: JobPorts, video: videos.Video, source_key: str) -> Tr
     )
     plan = plan_video(info, video_id=str(video.id), source_key=source_key)
     dimensions = videos.Dimensions(
-        round(plan.grid.duration_s * 1000), info.video.width, info.video.height
+        round(plan.grid.duration_s * 1000),
+        None if info.video is None else info.video.width,
+        None if info.video is None else info.video.height,
     )
     async with ports.database.transaction() as connection:
         await videos.set_plan(connection, video.id, orjson.loads(encode_json(plan)), dimensions)

@@ -15,6 +15,7 @@ from storage.cache import Cache
 
 AUDIO_PIXELS_PER_SEGMENT = 20_000
 """Sound of one segment costs about as much as the picture of a stamp."""
+WAVEFORM_PIXELS_PER_SEGMENT = 5_000
 THUMBNAILS_PIXELS = 100_000
 COPY_PIXELS_PER_SEGMENT = 2_000
 STORYBOARD_PIXELS_PER_SEGMENT = 5_000
@@ -114,7 +115,9 @@ def _find_largest_rung(plan: TranscodePlan, running: Set[str]) -> str | None:
 def _weigh(plan: TranscodePlan, task: PlanTask) -> float:
     if task.kind == "audio":
         return float(AUDIO_PIXELS_PER_SEGMENT * (task.chunk or plan.grid.segments))
-    if task.kind == "thumbnails":
+    if task.kind == "waveform":
+        return float(WAVEFORM_PIXELS_PER_SEGMENT * plan.grid.segments)
+    if task.kind in ("thumbnails", "cover"):
         return float(THUMBNAILS_PIXELS)
     if task.kind == "storyboard":
         return float(STORYBOARD_PIXELS_PER_SEGMENT * plan.grid.segments)

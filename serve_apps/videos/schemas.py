@@ -54,6 +54,7 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
         "dash": f"http://localhost:8001/v/{EXAMPLE_ID}/manifest.mpd",
         "thumbnail": f"http://localhost:8001/v/{EXAMPLE_ID}/thumbnail.jpg",
         "storyboard": f"http://localhost:8001/v/{EXAMPLE_ID}/storyboard.vtt",
+        "waveform": None,
         "download": f"http://localhost:8001/v/{EXAMPLE_ID}/download/best.mp4",
     },
 }
@@ -160,6 +161,9 @@ class PlaybackBody(BaseModel):
     dash: str | None = Field(description="Once the video is ready.")
     thumbnail: str | None
     storyboard: str | None = Field(description="WebVTT of small pictures for scrubbing.")
+    waveform: str | None = Field(
+        description="Of sound without a picture: `duration_ms` and `peaks` of 0 to 100 as JSON."
+    )
     download: str | None = Field(
         description="One MP4 file of the best quality; `best` may be a quality's name, as `720p`."
     )

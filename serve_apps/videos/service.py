@@ -123,6 +123,8 @@ class Playback:
     thumbnail: str | None
     storyboard: str | None
     """A WebVTT track of small pictures for scrubbing."""
+    waveform: str | None
+    """Of sound alone: its peaks as JSON."""
     download: str | None
     """The best quality as one MP4 file."""
 
@@ -331,12 +333,14 @@ def build_playback(video: videos.Video, terms: PlaybackTerms) -> Playback | None
         terms, video.id, visibility=video.visibility, access_version=video.access_version
     )
     is_made = video.status == "ready" and not video.is_recording
+    is_sound = is_made and video.width is None and video.duration_ms is not None
     has_pictures = is_made or (video.is_recording and video.thumbnail_key is not None)
     return Playback(
         hls=f"{base}/master.m3u8",
         dash=f"{base}/manifest.mpd" if is_made else None,
         thumbnail=None if video.thumbnail_key is None else f"{base}/thumbnail.jpg",
-        storyboard=f"{base}/storyboard.vtt" if has_pictures else None,
+        storyboard=f"{base}/storyboard.vtt" if has_pictures and not is_sound else None,
+        waveform=f"{base}/waveform.json" if is_sound else None,
         download=f"{base}/download/best.mp4" if is_made else None,
     )
 

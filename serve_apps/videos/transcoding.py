@@ -47,6 +47,7 @@ LOOK_EVERY_S = 2.0
 SAVE_PATIENCE_S = 120.0
 """How long a finished piece waits for the database to take its result."""
 SAVE_PAUSE_S = 0.5
+PICTURE_KINDS = ("thumbnails", "storyboard", "cover", "waveform")
 
 
 class TranscodeFailed(AppError):
@@ -157,7 +158,7 @@ class Transcoding:
     def _decide_rank(self, task: PlanTask) -> MediaRank:
         if task.task_id in self._opening:
             return MediaRank.FIRST
-        if task.task_id in self._next or task.kind in ("thumbnails", "storyboard"):
+        if task.task_id in self._next or task.kind in PICTURE_KINDS:
             return MediaRank.NEXT
         return MediaRank.MORE
 

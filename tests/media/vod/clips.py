@@ -20,6 +20,7 @@ from media.vod.records import TaskRecord, segment_name, track_key, video_prefix
 from media.vod.storyboard import make_storyboard
 from media.vod.thumbnails import make_thumbnails
 from media.vod.transcode import copy_source, transcode_audio, transcode_chunk
+from media.vod.waveform import make_cover, make_waveform
 from storage.objects import ObjectStore
 
 BITS = 12
@@ -165,6 +166,8 @@ def run_task(plan: TranscodePlan, store: ObjectStore, task: PlanTask) -> TaskRec
         "audio": transcode_audio,
         "chunk": transcode_chunk,
         "copy": copy_source,
+        "cover": make_cover,
+        "waveform": make_waveform,
         "storyboard": make_storyboard,
         "thumbnails": make_thumbnails,
     }

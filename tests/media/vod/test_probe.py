@@ -135,19 +135,33 @@ def test_something_else_is_called_that(data: bytes, tmp_path: Path):
     assert "not of a kind we can read" in refusal(tmp_path / "a.mp4")
 
 
-def test_a_sound_file_is_no_video(tmp_path: Path):
-    for name in ("a.mp3", "a.wav", "a.m4a"):
-        run_ffmpeg(*SOUND, tmp_path / name)
-        assert "sound but no moving picture" in refusal(tmp_path / name)
+@pytest.mark.parametrize("name", ["a.mp3", "a.wav", "a.m4a", "a.flac", "a.ogg", "a.aac"])
+def test_sound_alone_is_described(name: str, tmp_path: Path):
+    run_ffmpeg(*SOUND, tmp_path / name)
+    info = probe_file(tmp_path / name)
+    assert (info.video, info.cover_index, info.warnings) == (None, None, ())
+    assert info.audio is not None
+    assert info.audio.sample_rate_hz == 44_100
+    assert info.duration_s == pytest.approx(3.0, abs=0.08)
 
 
-def test_cover_art_is_no_video(tmp_path: Path):
-    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x64", "-frames:v", "1", tmp_path / "c.jpg")
-    run_ffmpeg(
-        *(*SOUND, "-i", tmp_path / "c.jpg", "-map", "0", "-map", "1", "-c:v", "copy"),
-        *("-disposition:v", "attached_pic", tmp_path / "a.mp3"),
-    )
-    assert "sound but no moving picture" in refusal(tmp_path / "a.mp3")
+def test_half_a_sound_file_says_how_much_is_there(tmp_path: Path):
+    tone = ("-f", "lavfi", "-i", "sine=d=20")
+    run_ffmpeg(*tone, "-movflags", "+faststart", tmp_path / "whole.m4a")
+    data = (tmp_path / "whole.m4a").read_bytes()
+    (tmp_path / "a.m4a").write_bytes(data[: len(data) // 2])
+    assert "truncated" in refusal(tmp_path / "a.m4a")
+
+
+def test_sound_alone_that_cannot_be_decoded_is_refused(tmp_path: Path):
+    run_ffmpeg(*SOUND, "-c:a", "flac", tmp_path / "whole.mkv")
+    with av.open(str(tmp_path / "whole.mkv")) as source:
+        blocks = [bytes(p) for p in source.demux(audio=0) if p.size]
+    data = (tmp_path / "whole.mkv").read_bytes()
+    for block in blocks:
+        data = data.replace(block, b"\x55" * len(block))
+    (tmp_path / "a.mkv").write_bytes(data)
+    assert "sound cannot be decoded" in refusal(tmp_path / "a.mkv")
 
 
 def test_a_cut_file_with_its_index_in_front_says_how_much_is_there(clip: Path, tmp_path: Path):

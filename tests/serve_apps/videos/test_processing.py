@@ -28,6 +28,7 @@ from serve_apps.videos.processing_rules import (
 from serve_apps.videos.service import PROCESS_JOB
 from storage import video_chunks, videos
 from storage.video_chunks import VideoChunk
+from tests.media.vod.clips import run_ffmpeg
 from tests.serve_apps.edge.playback_client import Player, serve_playback
 from tests.serve_apps.videos.inline_media import InlineMedia
 from tests.serve_apps.videos.video_world import VideoWorld, job_payload
@@ -91,6 +92,25 @@ async def test_an_upload_becomes_a_video_whose_every_rendition_plays(
         await check_other_ways(player, f"/v/{video_id}", tmp_path)
     assert thumbnail.headers["Content-Type"] == "image/jpeg"
     assert thumbnail.body[:2] == b"\xff\xd8"
+
+
+async def test_sound_alone_becomes_something_that_plays(world: VideoWorld, tmp_path: Path):
+    run_ffmpeg("-f", "lavfi", "-i", "sine=d=5", tmp_path / "a.mp3")
+    video_id = await world.upload((tmp_path / "a.mp3").read_bytes())
+    await process_video(world.ports(InlineMedia(world.objects)), job_payload(video_id))
+    video = await world.get_video(video_id)
+    assert (video.status, video.width, video.thumbnail_key) == ("ready", None, None)
+    base = f"/v/{video_id}"
+    async with play(world) as player:
+        assert set(await player.list_renditions(f"{base}/master.m3u8")) == {"audio.m3u8"}
+        waveform = await player.get(f"{base}/waveform.json")
+        assert waveform.headers["Content-Type"].startswith("application/json")
+        assert max(json.loads(waveform.text)["peaks"]) > 5
+        whole = await player.get(f"{base}/download/best.mp4")
+        found = await probe(whole.body, tmp_path / "best.mp4")
+        assert [stream["codec_name"] for stream in found["streams"]] == ["aac"]
+        for name in ("thumbnail.jpg", "storyboard.vtt", "storyboard/00000.jpg"):
+            assert (await player.get(f"{base}/{name}")).status == 404
 
 
 async def check_other_ways(player: Player, base: str, folder: Path) -> None:

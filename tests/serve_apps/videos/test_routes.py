@@ -182,6 +182,7 @@ async def test_an_open_video_shows_its_plain_address_to_everyone(api: Api):
         "dash": f"http://localhost:8001/v/{video_id}/manifest.mpd",
         "thumbnail": None,
         "storyboard": f"http://localhost:8001/v/{video_id}/storyboard.vtt",
+        "waveform": None,
         "download": f"http://localhost:8001/v/{video_id}/download/best.mp4",
     }
     assert shown["owner"]["id"] == str(ada.id)

@@ -77,7 +77,8 @@ export class PlayerEngine {
 
   #listen(hls: Hls, { Events, ErrorTypes }: typeof Hls): void {
     hls.on(Events.MANIFEST_PARSED, () => {
-      const levels = hls.levels.map((level, index) => ({
+      const pictures = hls.levels.every((level) => level.height > 0) ? hls.levels : [];
+      const levels = pictures.map((level, index) => ({
         index,
         label: `${Math.min(level.height, level.width)}p`,
       }));

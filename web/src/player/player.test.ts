@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { rewriteGrant } from "./grant";
 import { decideCommand } from "./keys";
 import { findTile, readTiles } from "./storyboard";
+import { thinPeaks } from "./waveform";
 
 test("a renewed grant takes the place of the old one in segment addresses", () => {
   const segment = "http://edge:8001/t/old.grant/v/1/360p/4.m4s";
@@ -46,4 +47,10 @@ test("a moment has the picture that its cue names, relative to the track", () =>
     height: 90,
   });
   expect(findTile([], 5)).toBeNull();
+});
+
+test("a waveform keeps its loudest moments when it is thinned", () => {
+  expect(thinPeaks([1, 9, 2, 3, 8, 1], 3)).toEqual([9, 3, 8]);
+  expect(thinPeaks([5, 6], 200)).toEqual([5, 6]);
+  expect(thinPeaks([])).toEqual([]);
 });

@@ -11,6 +11,7 @@ import { PlayerEngine, type EngineState } from "./engine";
 import { decideCommand, type PlayerCommand } from "./keys";
 import { useMedia, type Media } from "./media";
 import { useStoryboard } from "./storyboard";
+import { Waveform } from "./waveform";
 import "./player.css";
 
 export interface PlayerProps {
@@ -19,6 +20,8 @@ export interface PlayerProps {
   poster?: string | null | undefined;
   /** WebVTT of small pictures, shown above the line while scrubbing. */
   storyboard?: string | null | undefined;
+  /** Peaks of sound that has no picture, as JSON. */
+  waveform?: string | null | undefined;
   /** False while more qualities are being made: once it turns true, the player takes them up. */
   isComplete?: boolean;
   renew?: () => Promise<string | null>;
@@ -27,7 +30,7 @@ export interface PlayerProps {
 const CONTROLS_SHOWN_MS = 2_600;
 const NO_ENGINE = new Store<EngineState>({ levels: [], chosen: -1, playing: -1, error: null });
 
-export function Player({ source, title, poster, renew, storyboard, isComplete = true }: PlayerProps) {
+export function Player({ source, title, poster, renew, storyboard, waveform, isComplete = true }: PlayerProps) {
   const video = useRef<HTMLVideoElement>(null);
   const root = useRef<HTMLDivElement>(null);
   const engine = useEngine(video, source, renew);
@@ -58,6 +61,7 @@ export function Player({ source, title, poster, renew, storyboard, isComplete = 
         onClick={() => run({ kind: "toggle" })}
         onDblClick={() => run({ kind: "full" })}
       />
+      {waveform && <Waveform address={waveform} share={media.durationS > 0 ? media.timeS / media.durationS : 0} />}
       {state.error ? (
         <PlayerFailure text={state.error} onRetry={() => engine?.retry()} />
       ) : (

@@ -8,7 +8,7 @@ import { VISIBILITIES, type Visibility } from "../videos/shapes";
 import { startBatch, startUpload } from "./uploads";
 
 const TITLE_MAX = 200;
-const ACCEPTED = "video/*,.mkv,.avi,.mov,.webm,.mp4";
+const ACCEPTED = "video/*,audio/*,.mkv,.avi,.mov,.webm,.mp4";
 
 /** A title from a file name: no ending, no underscores. */
 export function nameFromFile(filename: string): string {
@@ -130,8 +130,8 @@ function FileChoice({ files, onChoose }: { files: readonly File[]; onChoose: (fi
           </span>
         ) : (
           <span>
-            <strong>Choose video files</strong>
-            <span class="data muted">or drop them here. MP4, MOV, AVI, MKV, WebM</span>
+            <strong>Choose video or sound files</strong>
+            <span class="data muted">or drop them here. MP4, MOV, AVI, MKV, WebM, MP3, WAV, FLAC</span>
           </span>
         )}
       </label>

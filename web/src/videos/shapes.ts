@@ -29,6 +29,8 @@ export interface Video {
     hls: string | null;
     thumbnail: string | null;
     storyboard?: string | null;
+    /** Only of sound without a picture. */
+    waveform?: string | null;
     download?: string | null;
   } | null;
   /** Where the rest of an unfinished upload goes; only for its owner. */

@@ -68,6 +68,7 @@ function Picture({ video }: { video: Video }) {
         title={video.title}
         poster={video.playback?.thumbnail}
         storyboard={video.playback?.storyboard}
+        waveform={video.playback?.waveform}
         isComplete={isComplete}
         renew={renew}
       />
