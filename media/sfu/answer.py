@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from media.sfu.codecs import Choice, ChosenMedia
 from media.sfu.dtls import Fingerprint
-from media.sfu.sdp import TRANSPORT_SEQ, Offer, OfferedMedia
+from media.sfu.sdp import MEDIA_ID, STREAM_ID, TRANSPORT_SEQ, Offer, OfferedMedia
 
 FEEDBACK = ("nack", "nack pli", "ccm fir")
 PUBLISHER_FEEDBACK = (*FEEDBACK, "goog-remb", "transport-cc")
+VIEWER_FEEDBACK = (*FEEDBACK, "goog-remb")
 HOST_TYPE_PREFERENCE = 126
 CHROMIUM_START_BITRATE = "x-google-start-bitrate=2000"  # kbit/s; others ignore it
 
@@ -57,6 +58,7 @@ def build_answer(
         lines.extend(_describe_codec(media, is_publisher=stream is None))
         if stream is None:
             lines.append("a=recvonly")
+            lines.extend(_take_layers(media))
         else:
             lines.append("a=sendonly")
             lines.extend(_announce_stream(section.kind, stream))
@@ -95,7 +97,7 @@ def _describe_codec(media: ChosenMedia, *, is_publisher: bool) -> Iterator[str]:
     yield f"a=rtpmap:{number} {codec.name}/{codec.clock_rate}{channels}"
     wanted: Sequence[str] = ("transport-cc",) if is_publisher else ()
     if media.section.kind == "video":
-        wanted = PUBLISHER_FEEDBACK if is_publisher else FEEDBACK
+        wanted = PUBLISHER_FEEDBACK if is_publisher else VIEWER_FEEDBACK
     number_of = media.section.extensions.get(TRANSPORT_SEQ)
     if is_publisher and number_of is not None and "transport-cc" in codec.feedback:
         yield f"a=extmap:{number_of} {TRANSPORT_SEQ}"
@@ -107,6 +109,18 @@ def _describe_codec(media: ChosenMedia, *, is_publisher: bool) -> Iterator[str]:
         parameters.append(CHROMIUM_START_BITRATE)
     if parameters:
         yield f"a=fmtp:{number} {';'.join(parameters)}"
+
+
+def _take_layers(media: ChosenMedia) -> Iterator[str]:
+    """Take several encodings at once (RFC 8853 §5.2), told apart by their stream ids (RFC 8852)."""
+    if not media.rids:
+        return
+    for uri in (STREAM_ID, MEDIA_ID):
+        if uri in media.section.extensions:
+            yield f"a=extmap:{media.section.extensions[uri]} {uri}"
+    for rid in media.rids:
+        yield f"a=rid:{rid} recv"
+    yield f"a=simulcast:recv {';'.join(media.rids)}"
 
 
 def _announce_stream(kind: str, stream: OutgoingStream) -> Iterator[str]:

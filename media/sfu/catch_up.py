@@ -7,7 +7,6 @@ does it get packets as they come.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from media.sfu.fanout import FanoutGroup
@@ -58,13 +57,15 @@ class CatchUp:
         """Forget everybody: the past belongs to another publisher."""
         self._newcomers.clear()
 
-    def take_pieces(self, track: SourceTrack) -> Iterator[Piece]:
-        """Yield the next piece for everybody; one whose place left the ring is skipped ahead."""
-        for newcomer in tuple(self._newcomers.values()):
-            yield self.take_piece(newcomer.viewer, track)
+    def list_newcomers(self) -> tuple[tuple[ViewerSession, FanoutGroup], ...]:
+        """Return who still gets the past, and in which group."""
+        return tuple((newcomer.viewer, newcomer.group) for newcomer in self._newcomers.values())
 
     def take_piece(self, viewer: ViewerSession, track: SourceTrack) -> Piece:
-        """Return the next piece for one viewer and note how far it got."""
+        """Return the next piece for one viewer and note how far it got.
+
+        One whose place left the ring is skipped ahead.
+        """
         newcomer = self._newcomers[viewer.session_id]
         end = min(newcomer.next_index + PIECE_PACKETS, track.next_index)
         found = [track.find_packet(index) for index in range(newcomer.next_index, end)]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from media.sfu.errors import NoSupportedCodec, OfferMalformed
 from media.sfu.sdp import Offer, OfferedCodec, OfferedMedia
 
+SIMULCAST_CODECS = ("H264", "VP8")
 VIDEO_CODECS = ("H264", "VP8", "H265", "VP9", "AV1")
 PROFILES = {"H265": "profile-id", "VP9": "profile-id", "AV1": "profile"}
 H264_DEFAULT = "42e01f"
@@ -23,6 +24,16 @@ class ChosenMedia:
 
     section: OfferedMedia
     codec: OfferedCodec
+
+    @property
+    def rids(self) -> tuple[str, ...]:
+        """The encodings to take at once: of codecs whose streams can be joined at keyframes."""
+        return self.section.rids if self.codec.name.upper() in SIMULCAST_CODECS else ()
+
+    @property
+    def rtx(self) -> int | None:
+        """The payload type that repeats the codec's packets, where the client takes one."""
+        return self.section.rtx.get(self.codec.payload_type)
 
 
 Choice = Mapping[str, ChosenMedia]

@@ -51,6 +51,12 @@ class SessionEnded(AppError):
     code, status, message = "session_not_found", 404, "This session has ended."
 
 
+class LayerUnknown(AppError):
+    """A viewer chose an encoding that its publisher does not send."""
+
+    code, status, message = "layer_unknown", 400, "The publisher sends no such encoding."
+
+
 class FragmentMalformed(AppError):
     """The body of a PATCH is no fragment of SDP."""
 

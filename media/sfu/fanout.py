@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from media.sfu.packets_out import OutPacket
 from media.sfu.rtp import build_rtp
 from media.sfu.session import ViewerSession
-from media.sfu.track import SourceTrack, TrackPacket
+from media.sfu.track import TIMESTAMP_MASK, SourceTrack, TrackPacket
+from media.sfu.vp8 import NO_SHIFT, Vp8Shift, shift_numbers
 
 SAFE_SEQ_FIRST = 0x4000
 SAFE_SEQ_END = 0xC000
@@ -21,11 +22,18 @@ SEQ_SHIFT = 0x8000
 
 @dataclass(frozen=True, slots=True)
 class StreamFormat:
-    """How one kind looks in a group: payload type, SSRC, and what is added to every index."""
+    """How one kind looks in a group: payload type, SSRC, and what is added to every index.
+
+    The rest differs only for viewers who were switched between layers: `layer` is the source's name
+    (empty: the room's main track), `clock_shift` and `vp8` let it continue what they got before.
+    """
 
     payload_type: int
     ssrc: int
     shift: int
+    layer: str = ""
+    clock_shift: int = 0
+    vp8: Vp8Shift = NO_SHIFT
 
 
 GroupKey = tuple[tuple[str, StreamFormat], ...]
@@ -51,12 +59,29 @@ def make_group_key(payload_types: Mapping[str, int], tracks: Mapping[str, Source
     )
 
 
+def build_packets(fmt: StreamFormat, packets: Iterable[TrackPacket]) -> list[OutPacket]:
+    """Write packets as RTP in one format."""
+    number, ssrc, shift, clock = fmt.payload_type, fmt.ssrc, fmt.shift, fmt.clock_shift
+    built = []
+    for packet in packets:
+        index = packet.index + shift
+        seq = index & 0xFFFF
+        timestamp = (packet.timestamp + clock) & TIMESTAMP_MASK
+        header = build_rtp(packet.marker | number, seq, timestamp, ssrc)
+        payload = packet.payload
+        if fmt.vp8 is not NO_SHIFT:
+            payload = shift_numbers(payload, fmt.vp8)
+        built.append(OutPacket(header, payload, index, ssrc))
+    return built
+
+
 class FanoutGroup:
     """The members of one key, and who of them gets each kind at present."""
 
     def __init__(self, key: GroupKey) -> None:
         self.key = key
         self.formats = dict(key)
+        self.layer = self.formats["video"].layer if "video" in self.formats else ""
         self._members: dict[str, ViewerSession] = {}
         self._receiving: dict[str, dict[str, ViewerSession]] = {kind: {} for kind, _ in key}
         self._targets: dict[str, tuple[ViewerSession, ...]] = {}
@@ -105,15 +130,7 @@ class FanoutGroup:
 
     def build_packets(self, kind: str, packets: Iterable[TrackPacket]) -> list[OutPacket]:
         """Write the packets as RTP for this group."""
-        fmt = self.formats[kind]
-        number, ssrc, shift = fmt.payload_type, fmt.ssrc, fmt.shift
-        built = []
-        for packet in packets:
-            index = packet.index + shift
-            seq = index & 0xFFFF
-            header = build_rtp(packet.marker | number, seq, packet.timestamp, ssrc)
-            built.append(OutPacket(header, packet.payload, index, ssrc))
-        return built
+        return build_packets(self.formats[kind], packets)
 
     def get_index(self, track: SourceTrack, seq: int) -> int:
         """Return the track's index for a sequence number that a member names."""

@@ -20,22 +20,22 @@ class PublisherFeedback:
 
     def __init__(self, bitrate_max_bps: int) -> None:
         self._bitrate_max_bps = bitrate_max_bps
-        self._keyframe_at_s = float("-inf")
+        self._keyframe_at_s: dict[SourceTrack, float] = {}
         self._reported_at_s = float("-inf")
-        self._is_keyframe_wanted = False
+        self._wanted: set[SourceTrack] = set()
         self.keyframe_requests = 0
         self.nacked_packets = 0
 
-    def request_keyframe(self) -> None:
+    def request_keyframe(self, track: SourceTrack) -> None:
         """Want a keyframe soon: one request a second goes out, however many viewers want one."""
-        self._is_keyframe_wanted = True
+        self._wanted.add(track)
 
-    def note_keyframe(self) -> None:
+    def note_keyframe(self, track: SourceTrack) -> None:
         """A keyframe came: whoever waited is served."""
-        self._is_keyframe_wanted = False
+        self._wanted.discard(track)
 
     def take_due(self, tracks: Iterable[SourceTrack], now_s: float) -> list[bytes]:
-        """Return the compound packets to send now."""
+        """Return the compound packets to send now, about the publisher's own streams."""
         tracks = [track for track in tracks if track.source_ssrc is not None]
         due: list[bytes] = []
         for track in tracks:
@@ -56,11 +56,12 @@ class PublisherFeedback:
     def _take_pli(self, track: SourceTrack, now_s: float) -> list[bytes]:
         if track.kind != "video" or track.source_ssrc is None:
             return []
-        wanted = self._is_keyframe_wanted or track.is_awaiting_source
-        if not wanted or now_s - self._keyframe_at_s < KEYFRAME_EVERY_S:
+        wanted = track in self._wanted or track.is_awaiting_source
+        asked_at_s = self._keyframe_at_s.get(track, float("-inf"))
+        if not wanted or now_s - asked_at_s < KEYFRAME_EVERY_S:
             return []
         # The wish stays until the keyframe comes: a PLI may be lost.
-        self._keyframe_at_s = now_s
+        self._keyframe_at_s[track] = now_s
         self.keyframe_requests += 1
         return [build_pli(track.source_ssrc)]
 

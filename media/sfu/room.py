@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from media.sfu.budget import Budget
-from media.sfu.catch_up import CatchUp, Piece
 from media.sfu.codecs import VIDEO_CODECS
 from media.sfu.counts import RoomCounts
-from media.sfu.egress import Egress, EgressJob, EgressTarget
-from media.sfu.fanout import FanoutGroup, GroupKey, make_group_key
+from media.sfu.delivery import MAIN, Delivery
+from media.sfu.egress import Egress
 from media.sfu.feedback import PublisherFeedback
+from media.sfu.layer_selector import LayerFact
+from media.sfu.layers import LOOK_EVERY_S, LayerSet
 from media.sfu.options import Kind, PacketFact, RoomStats, SfuOptions
-from media.sfu.packets_out import RTP_HEADER_BYTES
 from media.sfu.rtcp import (
     RtcpIn,
     SenderReport,
@@ -26,7 +25,7 @@ from media.sfu.rtcp import (
     build_sender_report,
     parse_rtcp,
 )
-from media.sfu.rtp import parse_rtp
+from media.sfu.rtp import RtpFields, parse_rtp
 from media.sfu.sdp import OfferedCodec
 from media.sfu.session import (
     KINDS,
@@ -38,8 +37,6 @@ from media.sfu.session import (
 from media.sfu.srtp import PLAINTEXT_BYTES_MAX
 from media.sfu.taps import RoomListener, RoomTaps
 from media.sfu.track import SourceTrack, TrackPacket
-
-ROOM_REPEATS_PER_S = 3000.0
 
 
 class SfuRoom:
@@ -54,15 +51,14 @@ class SfuRoom:
         self.viewers: dict[str, ViewerSession] = {}
         self.tracks: dict[str, SourceTrack] = {kind: _make_track(kind) for kind in KINDS}
         self._options = options
-        self._egress = egress
-        self._groups: dict[GroupKey, FanoutGroup] = {}
-        self._group_of: dict[str, FanoutGroup] = {}
         self._batch: dict[str, list[TrackPacket]] = {kind: [] for kind in KINDS}
+        self._layers: LayerSet | None = None
+        self._layer_batch: dict[str, list[TrackPacket]] = {}
+        self._looked_at_s = now_s
         self._feedback = PublisherFeedback(options.publisher_bitrate_max_bps)
         self._sender_reports: dict[str, SenderReport] = {}
-        self._repeats = Budget(ROOM_REPEATS_PER_S, ROOM_REPEATS_PER_S, now_s)
         self._counts = RoomCounts(now_s)
-        self._catch_up = CatchUp()
+        self._delivery = Delivery(self.tracks, egress, self._counts, self._want_keyframe, now_s)
         self._taps = RoomTaps(room_id)
 
     # Who is here
@@ -100,10 +96,12 @@ class SfuRoom:
             codec = session.codecs.get(kind)
             track.begin_source(codec.name.upper() if codec is not None else "")
         video_codec = session.codecs["video"].name.upper()
-        for group in self._groups.values():
-            for viewer in group.get_targets("video"):
-                group.stop(viewer, "video")
-        self._catch_up.clear()
+        self._layers = None
+        if session.rids:
+            self._layers = LayerSet(session.rids, session.rid_extension, self.tracks["video"])
+        layers = {} if self._layers is None else self._layers.tracks
+        self._layer_batch = {rid: [] for rid in layers}
+        self._delivery.use_layers(layers)
         viewers = self.viewers.values()
         return [v for v in viewers if v.video_codec and v.video_codec != video_codec]
 
@@ -121,28 +119,15 @@ class SfuRoom:
         What was received goes out first, so that the newcomer gets no packet twice.
         """
         self.flush(now_s)
-        key = make_group_key(viewer.payload_types, self.tracks)
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = FanoutGroup(key)
-        group.add(viewer)
-        self._group_of[viewer.session_id] = group
-        if "audio" in viewer.payload_types:
-            group.start(viewer, "audio", self.tracks["audio"].next_index)
+        self._delivery.connect(viewer)
         for kind in viewer.payload_types:
             self._send_report(viewer, kind)
-        if "video" in viewer.payload_types and not self._start_video(group, viewer):
-            self._feedback.request_keyframe()
+        self._delivery.start_video(viewer)
 
     def remove_viewer(self, viewer: ViewerSession) -> None:
         """Stop sending to a viewer."""
         self.viewers.pop(viewer.session_id, None)
-        self._catch_up.stop(viewer)
-        group = self._group_of.pop(viewer.session_id, None)
-        if group is not None:
-            group.remove(viewer)
-            if not len(group):
-                del self._groups[group.key]
+        self._delivery.remove(viewer)
 
     def add_listener(self, listener: RoomListener, now_s: float) -> None:
         """Tell a listener of every packet from now on, after the video since the last keyframe."""
@@ -155,7 +140,38 @@ class SfuRoom:
 
     def request_keyframe(self) -> None:
         """Want a keyframe from the publisher, within the one request a second."""
-        self._feedback.request_keyframe()
+        self._want_keyframe(MAIN)
+
+    # Layers
+
+    def list_layers(self, now_s: float) -> list[LayerFact]:
+        """Return the publisher's encodings, best first; nothing when it sends one alone."""
+        return [] if self._layers is None else self._layers.list_facts(now_s)
+
+    def find_playing(self, viewer: ViewerSession) -> str | None:
+        """Return the encoding that a viewer gets; None when there is no choice."""
+        if self._layers is None:
+            return None
+        return self._delivery.get_layer(viewer) or self._layers.main_rid or None
+
+    def choose_layers(self, now_s: float) -> None:
+        """Give every viewer the encoding that its link or its wish calls for."""
+        if self._layers is None:
+            return
+        silent = self._layers.find_replacement(now_s)
+        if silent is not None:
+            self._feedback.request_keyframe(silent)
+        facts = self._layers.list_facts(now_s)
+        active = [fact for fact in facts if fact.is_active]
+        if len(facts) < 2 or not active:
+            return
+        for viewer in self.viewers.values():
+            if viewer.is_connected and viewer.video_codec:
+                rid = viewer.selector.decide(active, now_s)
+                # The main track carries the best there is: whoever wants that stays on it.
+                is_wish = rid == viewer.selector.pinned and rid != facts[0].rid
+                layer = MAIN if rid in (facts[0].rid, active[0].rid) and not is_wish else rid
+                self._delivery.want_layer(viewer, layer)
 
     # Packets
 
@@ -167,12 +183,31 @@ class SfuRoom:
             self._counts.packets_dropped += 1
             return
         session.note_arrival(packet, now_s)
+        if self._layers is not None and kind == "video":
+            self._apply_layer(self._layers, packet, fields, now_s)
+            return
         rewritten = self.tracks[kind].apply(fields, now_s)
         if rewritten is None:
             return
         self._counts.bytes_in += len(packet)
         self._batch[kind].append(rewritten)
         self._observe(kind, fields.seq, rewritten)
+
+    def _apply_layer(
+        self, layers: LayerSet, packet: bytes, fields: RtpFields, now_s: float
+    ) -> None:
+        """Take a packet of one of several encodings."""
+        rid = layers.find_rid(packet, fields.ssrc)
+        if rid is None:
+            self._counts.packets_dropped += 1
+            return
+        own, main = layers.apply(rid, fields, now_s)
+        if own is not None:
+            self._counts.bytes_in += len(packet)
+            self._layer_batch[rid].append(own)
+        if main is not None:
+            self._batch["video"].append(main)
+            self._observe("video", fields.seq, main)
 
     def apply_rtcp(self, session: Session, packet: bytes, now_s: float) -> None:
         """Act on one decrypted compound packet of a publisher or a viewer."""
@@ -201,79 +236,56 @@ class SfuRoom:
 
     def flush(self, now_s: float) -> None:
         """Send the batch to everybody, start those who waited for its keyframe, give feedback."""
+        with_keyframe = []
         for kind in KINDS:
             packets = self._batch[kind]
             if packets:
                 self._batch[kind] = []
-                self._forward(kind, packets)
+                self._delivery.forward(kind, MAIN, packets)
                 self._taps.tell_packets(kind, packets, now_s)
+                if kind == "video" and _has_keyframe(packets):
+                    with_keyframe.append(MAIN)
+        for rid, packets in self._layer_batch.items():
+            if packets:
+                self._layer_batch[rid] = []
+                self._delivery.forward("video", rid, packets)
+                if _has_keyframe(packets):
+                    with_keyframe.append(rid)
+        for layer in with_keyframe:
+            self._apply_keyframe(layer)
         self.send_feedback(now_s)
 
     def send_feedback(self, now_s: float) -> None:
         """Send the publisher what is due, and newcomers their next piece of the past."""
-        for piece in self._catch_up.take_pieces(self.tracks["video"]):
-            self._send_piece(piece)
+        self._delivery.send_next_pieces()
+        if now_s - self._looked_at_s >= LOOK_EVERY_S:
+            self._looked_at_s = now_s
+            self.choose_layers(now_s)
         if self.publisher is not None:
-            for packet in self._feedback.take_due(self.tracks.values(), now_s):
+            for packet in self._feedback.take_due(self._list_received(), now_s):
                 self.publisher.send_rtcp(packet)
             for fci in self.publisher.arrivals.take_feedback(now_s):
                 self.publisher.send_rtcp(build_arrival_feedback(fci))
 
-    def _forward(self, kind: Kind, packets: list[TrackPacket]) -> None:
-        is_video = kind == "video"
-        for group in self._groups.values():
-            targets = group.get_targets(kind) if kind in group.formats else ()
-            if targets:
-                built = group.build_packets(kind, packets)
-                on_dropped = self._make_on_dropped(group)
-                self._send(EgressJob(targets, built, is_video, on_dropped))
-        if is_video and any(packet.is_keyframe for packet in packets):
-            self._feedback.note_keyframe()
-            for group in self._groups.values():
-                for viewer in group.list_waiting("video"):
-                    if viewer not in self._catch_up:
-                        self._start_video(group, viewer)
+    def _list_received(self) -> list[SourceTrack]:
+        """Return the tracks that are the publisher's own streams."""
+        if self._layers is None:
+            return list(self.tracks.values())
+        return [self.tracks["audio"], *self._layers.tracks.values()]
 
-    def _start_video(self, group: FanoutGroup, viewer: ViewerSession) -> bool:
-        """Begin to send a viewer what came since the last keyframe; False when that is too much."""
-        if not viewer.is_connected:
-            return False
-        track = self.tracks["video"]
-        run = track.list_keyframe_run()
-        if not run:
-            return False
-        viewer.first_index["video"] = run[0].index
-        self._catch_up.start(viewer, group, run[0].index)
-        self._send_piece(self._catch_up.take_piece(viewer, track))
-        return True
+    def _apply_keyframe(self, layer: str) -> None:
+        if self._layers is None:
+            self._feedback.note_keyframe(self.tracks["video"])
+        elif layer != MAIN:
+            self._layers.align_clock(layer)
+            self._feedback.note_keyframe(self._layers.tracks[layer])
+        self._delivery.apply_keyframe(layer)
 
-    def _send_piece(self, piece: Piece) -> None:
-        """Send a newcomer a piece of the past; after the last one it is a viewer like others."""
-        group, viewer = piece.group, piece.viewer
-        if piece.is_last:
-            group.start(viewer, "video", viewer.first_index["video"])
-        if piece.packets:
-            built = group.build_packets("video", piece.packets)
-            self._send(EgressJob((viewer,), built, True, self._make_on_dropped(group)))
-
-    def _make_on_dropped(self, group: FanoutGroup) -> Callable[[Sequence[EgressTarget]], None]:
-        """Return what happens to viewers whose video was dropped: they await a keyframe."""
-
-        def await_keyframe(targets: Sequence[EgressTarget]) -> None:
-            for target in targets:
-                if isinstance(target, ViewerSession) and target in group:
-                    group.stop(target, "video")
-                    self._catch_up.stop(target)
-            self._feedback.request_keyframe()
-
-        return await_keyframe
-
-    def _send(self, job: EgressJob) -> None:
-        datagrams = len(job.targets)
-        payload_bytes = sum(len(packet.payload) for packet in job.packets)
-        self._counts.packets_out += datagrams * len(job.packets)
-        self._counts.bytes_out += datagrams * (payload_bytes + RTP_HEADER_BYTES * len(job.packets))
-        self._egress.send(job)
+    def _want_keyframe(self, layer: str) -> None:
+        """Want a keyframe of a layer, or of what feeds the main track."""
+        track = self.tracks["video"] if self._layers is None else self._layers.find_source(layer)
+        if track is not None:
+            self._feedback.request_keyframe(track)
 
     def _observe(self, kind: str, source_seq: int, packet: TrackPacket) -> None:
         observer = self._options.packet_observer
@@ -285,45 +297,24 @@ class SfuRoom:
     # Feedback
 
     def _apply_viewer_feedback(self, viewer: ViewerSession, facts: RtcpIn, now_s: float) -> None:
-        group = self._group_of.get(viewer.session_id)
-        if group is None:
-            return
         for ssrc, seqs in facts.nacks:
             self._counts.nacks_in += 1
-            self._repeat(group, viewer, (ssrc, seqs), now_s)
+            self._delivery.repeat(viewer, ssrc, seqs, now_s)
         if facts.keyframe_ssrcs:
             self._counts.plis_in += 1
-            self._feedback.request_keyframe()
+            self._want_keyframe(self._delivery.get_layer(viewer))
         if facts.losses:
             viewer.loss = max(loss.fraction_lost for loss in facts.losses) / 256
-
-    def _repeat(
-        self,
-        group: FanoutGroup,
-        viewer: ViewerSession,
-        nack: tuple[int, Sequence[int]],
-        now_s: float,
-    ) -> None:
-        """Send again what a viewer lost, as far as the ring and the budgets go."""
-        ssrc, seqs = nack
-        track = next((t for t in self.tracks.values() if t.ssrc == ssrc), None)
-        if track is None or track.kind not in group.formats:
-            return
-        packets = []
-        for seq in seqs:
-            packet = track.find_packet(group.get_index(track, seq))
-            if packet is None:
-                continue
-            if viewer.may_repeat(track.kind, packet.index, now_s) and self._repeats.spend(now_s):
-                packets.append(packet)
-            else:
-                self._counts.retransmits_refused += 1
-        self._counts.retransmits += len(packets)
-        self._send(EgressJob((viewer,), group.build_packets(track.kind, packets)))
+            viewer.selector.note_loss(viewer.loss, now_s)
+        if facts.estimate_bps is not None:
+            viewer.selector.note_estimate(facts.estimate_bps, now_s)
 
     def _apply_sender_reports(self, facts: RtcpIn, now_s: float) -> None:
         """Pass the publisher's clock on to viewers, in the track's own timestamps."""
         for report in facts.sender_reports:
+            layer = None if self._layers is None else self._layers.apply_report(report)
+            if layer is not None and layer.reception is not None:
+                layer.reception.apply_sender_report(report.ntp_timestamp, now_s)
             for kind, track in self.tracks.items():
                 if track.source_ssrc != report.ssrc or track.reception is None:
                     continue
@@ -375,11 +366,17 @@ class SfuRoom:
     def measure_rates(self, now_s: float) -> None:
         """Close the interval over which bit rates are counted, once a second."""
         self._counts.measure_rates(now_s)
+        if self._layers is not None:
+            self._layers.measure_rates(now_s)
 
     def _describe_publisher(self) -> str:
         if self.publisher is not None:
             return "connected"
         return "connecting" if self.next_publisher is not None else "lost"
+
+
+def _has_keyframe(packets: Sequence[TrackPacket]) -> bool:
+    return any(packet.is_keyframe for packet in packets)
 
 
 def _make_track(kind: Kind) -> SourceTrack:

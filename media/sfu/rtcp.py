@@ -29,6 +29,7 @@ from aiortc.rtp import (
     RtcpSrPacket,
     pack_remb_fci,
     pack_rtcp_packet,
+    unpack_remb_fci,
 )
 
 from media.sfu.reception import ReceptionReport
@@ -67,6 +68,7 @@ class RtcpIn:
     sender_reports: list[SenderReport] = field(default_factory=list)
     losses: list[LossReport] = field(default_factory=list)
     left_ssrcs: list[int] = field(default_factory=list)
+    estimate_bps: int | None = None
 
 
 def parse_rtcp(packet: bytes) -> RtcpIn | None:
@@ -91,6 +93,8 @@ def _apply_part(facts: RtcpIn, part: AnyRtcpPacket) -> None:
         # FIR names its target in the entry, not in the header (RFC 5104 §4.3.1).
         for at in range(0, len(part.fci) - FIR_SIZE.size + 1, FIR_SIZE.size):
             facts.keyframe_ssrcs.append(FIR_SIZE.unpack_from(part.fci, at)[0])
+    elif isinstance(part, RtcpPsfbPacket) and part.fmt == RTCP_PSFB_APP:
+        facts.estimate_bps = _read_estimate(part.fci)
     elif isinstance(part, RtcpSrPacket):
         info = part.sender_info
         report = SenderReport(part.ssrc, info.ntp_timestamp, info.rtp_timestamp)
@@ -100,6 +104,14 @@ def _apply_part(facts: RtcpIn, part: AnyRtcpPacket) -> None:
         facts.losses += [LossReport(r.ssrc, r.fraction_lost) for r in part.reports]
     elif isinstance(part, RtcpByePacket):
         facts.left_ssrcs += part.sources
+
+
+def _read_estimate(fci: bytes) -> int | None:
+    """Return the bit rate of a REMB message; None for other application feedback."""
+    try:
+        return unpack_remb_fci(fci)[0]
+    except (ValueError, IndexError, struct.error):
+        return None
 
 
 def build_nack(media_ssrc: int, seqs: Sequence[int]) -> bytes:

@@ -89,3 +89,8 @@ def is_rtcp(datagram: bytes) -> bool:
 def signed_distance(seq: int, reference: int) -> int:
     """Return how far `seq` lies after `reference`, in -32768..32767, across wraps."""
     return ((seq - reference + 0x8000) & 0xFFFF) - 0x8000
+
+
+def signed_time_distance(timestamp: int, reference: int) -> int:
+    """Return how far `timestamp` lies after `reference`, in -2**31..2**31-1, across wraps."""
+    return ((timestamp - reference + 0x80000000) & 0xFFFFFFFF) - 0x80000000

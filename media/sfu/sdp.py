@@ -32,8 +32,12 @@ CODEC_ATTRIBUTES = frozenset({"rtpmap", "fmtp", "rtcp-fb"})
 TAKEN_CODECS = frozenset({"opus", "h264", "vp8", "h265", "vp9", "av1"})
 FLAGS = frozenset({"bundle-only", "rtcp-rsize"})
 TRANSPORT_SEQ = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-EXTENSIONS = frozenset({TRANSPORT_SEQ})
+STREAM_ID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+MEDIA_ID = "urn:ietf:params:rtp-hdrext:sdes:mid"
+EXTENSIONS = frozenset({TRANSPORT_SEQ, STREAM_ID, MEDIA_ID})
 EXTENSION_ID_MAX = 255
+PAYLOAD_TYPE_MAX = 127
+RIDS_MAX = 4
 # What aiortc's parser lets through on bad input; it has no error of its own.
 PARSE_ERRORS = (
     AssertionError,
@@ -49,6 +53,7 @@ PARSE_ERRORS = (
 _CONTROL = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}")
 _PARAMETER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~/=:,-]{1,256}")
+_RID = re.compile(r"[A-Za-z0-9_-]{1,16}")
 UFRAG = re.compile(r"[A-Za-z0-9+/=-]{4,256}")
 PASSWORD = re.compile(r"[A-Za-z0-9+/=-]{22,256}")
 
@@ -73,7 +78,8 @@ class OfferedCodec:
 class OfferedMedia:
     """One m= section; `is_usable` says whether it may be accepted at all.
 
-    `extensions` are the header extensions we know, by URI, with the number the client gave.
+    `extensions` are the header extensions we know, by URI, with the number the client gave; `rids`
+    the encodings sent at once (RFC 8853); `rtx` the payload types that repeat others (RFC 4588).
     """
 
     kind: str
@@ -85,6 +91,8 @@ class OfferedMedia:
     is_usable: bool
     has_reduced_rtcp: bool
     extensions: Mapping[str, int]
+    rids: tuple[str, ...] = ()
+    rtx: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def can_send(self) -> bool:
@@ -145,6 +153,19 @@ class _Extras:
 
     flags: set[str] = field(default_factory=set)
     extensions: dict[str, int] = field(default_factory=dict)
+    sent_rids: set[str] = field(default_factory=set)
+    simulcast: list[str] = field(default_factory=list)
+    repeating: set[int] = field(default_factory=set)
+    repeated: dict[int, int] = field(default_factory=dict)
+
+    def list_rids(self) -> tuple[str, ...]:
+        """Return the encodings that can be told apart; nothing unless there are several."""
+        rids = tuple(rid for rid in self.simulcast if rid in self.sent_rids)
+        return rids if len(set(rids)) == len(rids) > 1 and STREAM_ID in self.extensions else ()
+
+    def map_rtx(self) -> dict[int, int]:
+        """Return the repeating payload types by what they repeat."""
+        return {known: own for own, known in self.repeated.items() if own in self.repeating}
 
 
 def _keep_read_lines(sdp: str) -> tuple[str, list[_Extras]]:
@@ -174,14 +195,34 @@ def _keep_read_lines(sdp: str) -> tuple[str, list[_Extras]]:
 
 
 def _apply_extra(extras: _Extras, name: str, value: str) -> None:
-    """Read a flag or a header extension (RFC 8285 §5); an odd one is as good as none."""
+    """Read a flag, header extension (RFC 8285 §5) or encoding; an odd one is as good as none."""
     if name in FLAGS:
         extras.flags.add(name)
     words = value.split()
+    if name == "rid" and words[1:2] == ["send"] and _RID.fullmatch(words[0]):
+        extras.sent_rids.add(words[0])
+    elif name == "simulcast" and "send" in words[:-1]:
+        # Alternatives to one encoding follow a comma, "~" marks one that begins paused (§5.1).
+        streams = words[words.index("send") + 1].split(";")[:RIDS_MAX]
+        extras.simulcast = [stream.partition(",")[0].lstrip("~") for stream in streams]
+    elif name in ("rtpmap", "fmtp") and len(words) > 1:
+        _apply_repeating(extras, name, words)
     if name == "extmap" and len(words) > 1 and words[1] in EXTENSIONS:
         number = words[0].partition("/")[0]
         if number.isdecimal() and 1 <= int(number[:4]) <= EXTENSION_ID_MAX:
             extras.extensions[words[1]] = int(number[:4])
+
+
+def _apply_repeating(extras: _Extras, name: str, words: Sequence[str]) -> None:
+    """Read which payload type repeats which (RFC 4588 §8.1)."""
+    own, what = words[0], words[1].lower()
+    if not own.isdecimal() or len(own) > 3 or int(own) > PAYLOAD_TYPE_MAX:
+        return
+    if name == "rtpmap" and what == "rtx/90000":
+        extras.repeating.add(int(own))
+    known = what.partition(";")[0].removeprefix("apt=")
+    if name == "fmtp" and what.startswith("apt=") and known.isdecimal() and len(known) <= 3:
+        extras.repeated[int(own)] = int(known)
 
 
 def _list_payload_types(lines: Sequence[str]) -> list[list[str]]:
@@ -222,6 +263,8 @@ def _read_media(section: MediaDescription, extras: _Extras, bundle: Sequence[str
         is_usable=is_av and is_enabled and is_bundled and section.rtcp_mux,
         has_reduced_rtcp="rtcp-rsize" in extras.flags,
         extensions=extras.extensions,
+        rids=extras.list_rids(),
+        rtx=extras.map_rtx(),
     )
 
 

@@ -22,9 +22,9 @@ from media.sfu.errors import RoomFull, RoomNotLive, SessionEnded, SfuFull
 from media.sfu.frame_hold import FrameHold
 from media.sfu.handshakes import Handshakes
 from media.sfu.ice import IceLite
+from media.sfu.layer_access import LayerAccess
 from media.sfu.options import SessionAnswer, SessionFact, SfuEvents, SfuOptions, SfuStats
 from media.sfu.room import SfuRoom
-from media.sfu.room_access import RoomAccess
 from media.sfu.rtp import is_rtcp
 from media.sfu.sdp import Offer, OfferedCodec, parse_offer
 from media.sfu.session import (
@@ -45,7 +45,7 @@ TICK_S = 0.05
 log = get_log("sfu")
 
 
-class Sfu(RoomAccess):
+class Sfu(LayerAccess):
     """All rooms and sessions behind one UDP port."""
 
     def __init__(self, options: SfuOptions, clock: Clock, events: SfuEvents) -> None:
@@ -342,6 +342,10 @@ class Sfu(RoomAccess):
         session_id = self._ice.find_session(source)
         session = None if session_id is None else self._sessions[session_id]
         return session if isinstance(session, PeerSession) else None
+
+    def _find_viewer(self, session_id: str) -> ViewerSession | None:
+        session = self._sessions.get(session_id)
+        return session if isinstance(session, ViewerSession) else None
 
     def _may_shake_hands(self, session: PeerSession, source: Address) -> bool:
         """Tell whether a handshake may start now; one that has started may go on."""

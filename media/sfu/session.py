@@ -17,10 +17,11 @@ from media.sfu.budget import Budget
 from media.sfu.codecs import Choice
 from media.sfu.dtls import DtlsSrtpPeer
 from media.sfu.ice import IceAgent
+from media.sfu.layer_selector import LayerSelector
 from media.sfu.options import Kind, SessionFact
 from media.sfu.packets_out import OutPacket
 from media.sfu.rtp import find_extension
-from media.sfu.sdp import TRANSPORT_SEQ, OfferedCodec
+from media.sfu.sdp import STREAM_ID, TRANSPORT_SEQ, OfferedCodec
 from media.sfu.srtp import SrtpPair
 from media.sfu.stun import Address
 
@@ -114,7 +115,8 @@ class PeerSession(Session):
 class PublisherSession(PeerSession):
     """A session that sends: which payload type is which kind, in which codec, arriving when.
 
-    `transport_seq` is the header extension with the transport-wide number, where one was agreed.
+    `transport_seq` is the header extension with the transport-wide number, where one was agreed;
+    `rids` are the encodings it sends at once, none unless several, named by `rid_extension`.
     """
 
     def __init__(self, parts: SessionParts, chosen: Choice) -> None:
@@ -124,6 +126,8 @@ class PublisherSession(PeerSession):
         self.arrivals = Arrivals()
         self.transport_seq: int | None = None
         self.refusal: AppError | None = None
+        self.rids: tuple[str, ...] = ()
+        self.rid_extension = 0
         for kind in KINDS:
             if kind in chosen:
                 self.kinds[chosen[kind].codec.payload_type] = kind
@@ -131,6 +135,9 @@ class PublisherSession(PeerSession):
                 if "transport-cc" in chosen[kind].codec.feedback:
                     number = chosen[kind].section.extensions.get(TRANSPORT_SEQ)
                     self.transport_seq = self.transport_seq or number
+        if "video" in chosen:
+            self.rids = chosen["video"].rids
+            self.rid_extension = chosen["video"].section.extensions.get(STREAM_ID, 0)
 
     def note_arrival(self, packet: bytes, now_s: float) -> None:
         """Remember when a packet came, for the publisher's congestion control."""
@@ -151,6 +158,8 @@ class LocalPublisher(Session):
         self.codecs = dict(codecs)
         self.kinds = {codec.payload_type: kind for kind in KINDS if (codec := codecs.get(kind))}
         self.refusal: AppError | None = None
+        self.rids: tuple[str, ...] = ()
+        self.rid_extension = 0
         self.arrivals = Arrivals()
 
     def note_arrival(self, _packet: bytes, _now_s: float) -> None:
@@ -180,6 +189,7 @@ class ViewerSession(PeerSession):
         self.packets_out = 0
         self.first_index: dict[str, int] = {}
         self.loss = 0.0
+        self.selector = LayerSelector()
         self._repeats = Budget(REPEATS_PER_S, REPEATS_BURST, parts.created_at_s)
         self._repeated_at_s: dict[tuple[str, int], float] = {}
 
@@ -195,15 +205,13 @@ class ViewerSession(PeerSession):
         if self.agent.address is not None:
             self.address = self.agent.address
 
-    def may_repeat(self, kind: str, index: int, now_s: float) -> bool:
+    def may_repeat(self, kind: str, number: int, now_s: float) -> bool:
         """Tell whether a lost packet may be sent again now, and count it if so.
 
-        Refuses what was never sent to this viewer: a packet older than its first would belong to
-        an earlier rollover than its SRTP contexts know. Refuses floods and quick repeats too.
+        Refuses floods and quick repeats. `delivery` looks up only what was sent to this viewer: a
+        packet older than its first would belong to an earlier rollover than its SRTP contexts know.
         """
-        if index < self.first_index.get(kind, index + 1):
-            return False
-        key = (kind, index)
+        key = (kind, number)
         if now_s - self._repeated_at_s.get(key, float("-inf")) < REPEAT_PAUSE_S:
             return False
         if not self._repeats.spend(now_s):

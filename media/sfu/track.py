@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from media.sfu import vp8
 from media.sfu.keyframes import is_keyframe_start
 from media.sfu.options import Kind
 from media.sfu.reception import MissingPackets, Reception
@@ -20,6 +21,7 @@ KEYFRAME_RUN_PACKETS_MAX = 1536
 KEYFRAME_RUN_BYTES_MAX = 1_500_000
 KEYFRAME_RUN_AGE_MAX_S = 4.0
 SOURCE_SILENCE_S = 0.5
+NUMBERS_WITHIN = 32
 VIDEO_HZ = 90_000
 CLOCK_RATES = {"audio": 48_000, "video": VIDEO_HZ}
 TIMESTAMP_MASK = 0xFFFFFFFF
@@ -54,6 +56,7 @@ class SourceTrack:
         self.missing = MissingPackets()
         self.reception: Reception | None = None
         self.timestamp_offset = 0
+        self.clock_shift = 0
         self.packets_in = 0
         self.bytes_in = 0
         self.packets_dropped = 0
@@ -68,6 +71,17 @@ class SourceTrack:
         self._packet_at_s: float | None = None
         self._run_bytes = 0
         self._run_timestamp = 0
+        self._vp8_shift = vp8.NO_SHIFT
+
+    @property
+    def newest_timestamp(self) -> int:
+        """The newest packet's timestamp."""
+        return self._timestamp
+
+    @property
+    def packet_at_s(self) -> float | None:
+        """When the last packet came; None before the first."""
+        return self._packet_at_s
 
     @property
     def is_awaiting_source(self) -> bool:
@@ -95,8 +109,11 @@ class SourceTrack:
             self.packets_dropped += 1
             return None
         timestamp = (fields.timestamp + self.timestamp_offset) & TIMESTAMP_MASK
-        is_keyframe = is_keyframe_start(self.codec, fields.payload)
-        packet = TrackPacket(index, fields.marker, timestamp, fields.payload, is_keyframe)
+        payload = fields.payload
+        is_keyframe = is_keyframe_start(self.codec, payload)
+        if self._vp8_shift is not vp8.NO_SHIFT:
+            payload = vp8.shift_numbers(payload, self._vp8_shift)
+        packet = TrackPacket(index, fields.marker, timestamp, payload, is_keyframe)
         self._count(fields, advance, now_s)
         self._advance(index, advance, fields.seq)
         self._ring[index % RING_PACKETS] = packet
@@ -127,6 +144,15 @@ class SourceTrack:
             return []
         found = [self.find_packet(index) for index in range(start, self.next_index)]
         return [packet for packet in found if packet is not None]
+
+    def find_newest_numbers(self) -> vp8.Vp8Numbers | None:
+        """Return what VP8's newest picture is numbered; None when nothing recent says."""
+        for index in range(self.next_index - 1, self.next_index - 1 - NUMBERS_WITHIN, -1):
+            packet = self.find_packet(index)
+            numbers = None if packet is None else vp8.read_numbers(packet.payload)
+            if numbers is not None:
+                return numbers
+        return None
 
     def get_source_seq(self, index: int) -> int:
         """Return the publisher's sequence number for one of our indexes."""
@@ -175,6 +201,11 @@ class SourceTrack:
             elapsed = max(1, round((now_s - self._packet_at_s) * self.clock_rate))
             target = self._timestamp + elapsed
             self.timestamp_offset = (target - fields.timestamp) & TIMESTAMP_MASK
+        if self.codec == "VP8":
+            first = vp8.read_numbers(fields.payload)
+            self._vp8_shift = vp8.decide_shift_after(self.find_newest_numbers(), first)
+        else:
+            self._vp8_shift = vp8.NO_SHIFT
         self._is_started = True
         self._source_first_index = self.next_index
         self._source_seq = (fields.seq - 1) & 0xFFFF

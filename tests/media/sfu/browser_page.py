@@ -41,13 +41,17 @@ function listCodecs(kind) {
     .filter((codec) => codec.mimeType === `video/${kind}`).length;
 }
 
-async function publish(room, codec) {
+async function publish(room, codec, rids = []) {
   const connection = (peers.publisher = new RTCPeerConnection());
   const stream = await navigator.mediaDevices.getUserMedia({
     video: { width: 640, height: 360, frameRate: 30 }, audio: true,
   });
+  const sendEncodings = rids.map((rid, at) => ({
+    rid, scaleResolutionDownBy: 2 ** (rids.length - 1 - at),
+  }));
   for (const track of stream.getTracks()) {
     const how = { direction: "sendonly", streams: [stream] };
+    if (track.kind === "video" && rids.length) how.sendEncodings = sendEncodings;
     const transceiver = connection.addTransceiver(track, how);
     if (track.kind === "video") {
       const all = RTCRtpSender.getCapabilities("video").codecs;
@@ -80,6 +84,11 @@ async function inbound() {
     if (report.type === "codec") found[report.mimeType] = report;
   });
   return found;
+}
+
+function picture() {
+  const sink = document.getElementById("sink");
+  return [sink.videoWidth, sink.videoHeight];
 }
 
 function hangUp(name) {

@@ -29,6 +29,14 @@ def make_rtp(
     return struct.pack("!BBHII", 0x80, marker_and_type, seq & 0xFFFF, timestamp, ssrc) + payload
 
 
+def add_extension(packet: bytes, number: int, value: bytes) -> bytes:
+    """Return the packet with a one-byte header extension (RFC 8285 §4.2)."""
+    body = bytes([number << 4 | len(value) - 1]) + value
+    body += bytes(-len(body) % 4)
+    head = bytes([packet[0] | 0x10]) + packet[1:12]
+    return head + struct.pack("!HH", 0xBEDE, len(body) // 4) + body + packet[12:]
+
+
 def make_fields(
     seq: int, timestamp: int = 0, payload: bytes = VP8_DELTA, ssrc: int = 7
 ) -> RtpFields:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from aiortc.rtp import RtcpRtpfbPacket
+from aiortc.rtp import RtcpRtpfbPacket, RtcpSenderInfo, RtcpSrPacket
 
 from media.sfu.codecs import choose_publish, choose_watch
 from media.sfu.dtls import DtlsIdentity, DtlsSrtpPeer
@@ -26,6 +26,7 @@ from tests.media.sfu import packets as p
 from tests.media.sfu.peer import Credentials, make_offer
 
 IDENTITY = DtlsIdentity(datetime(2026, 1, 1, tzinfo=UTC))
+RID_EXTENSION = 10
 FINGERPRINT = ":".join(["AA"] * 32)
 
 
@@ -83,6 +84,79 @@ def make_parts(feedback: Feedback) -> SessionParts:
     return SessionParts(secrets.token_hex(4), "r", agent, dtls, feedback.transmit, 0.0)
 
 
+def describe_layers(rids: Sequence[str]) -> str:
+    """Write the lines of a section that sends several encodings, as browsers do."""
+    sent = "".join(f"a=rid:{rid} send\r\n" for rid in rids)
+    extension = f"a=extmap:{RID_EXTENSION} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n"
+    return f"a=mid:0\r\n{extension}{sent}a=simulcast:send {';'.join(rids)}\r\n"
+
+
+@dataclass
+class Simulcast:
+    """A publisher of several encodings, each with numbers and timestamps of its own.
+
+    Encodings are named from the smallest; each has the next one's half width.
+    """
+
+    stage: Stage
+    session: PublisherSession
+    feedback: Feedback
+    rids: tuple[str, ...]
+    frames: int = 0
+    seqs: dict[str, int] = field(default_factory=dict)
+
+    def send(self, *keyframes: str, only: Sequence[str] = (), packets: int = 1) -> None:
+        """Send one frame in every encoding, or in some; a keyframe in those that are named."""
+        self.frames += 1
+        self.stage.now_s += 1 / 30
+        for number, rid in enumerate(self.rids):
+            if only and rid not in only:
+                continue
+            for part in range(packets):
+                payload = self._make_payload(number, part, is_keyframe=rid in keyframes)
+                self._deliver(number, payload, is_last=part == packets - 1)
+        self.stage.room.flush(self.stage.now_s)
+
+    def report(self) -> None:
+        """Send each encoding's clock: their frames are of one moment."""
+        ntp = int(self.stage.now_s * 2**32)
+        for number in range(len(self.rids)):
+            info = RtcpSenderInfo(ntp, self._get_timestamp(number), 1, 1)
+            report = RtcpSrPacket(ssrc=100 + number, sender_info=info)
+            self.stage.room.apply_rtcp(self.session, bytes(report), self.stage.now_s)
+
+    def count_wishes(self, rid: str) -> int:
+        """Return how often a keyframe of an encoding was asked for."""
+        ssrc = 100 + self.rids.index(rid)
+        return sum(fact.keyframe_ssrcs.count(ssrc) for fact in self.feedback.facts)
+
+    def _make_payload(self, number: int, part: int, *, is_keyframe: bool) -> bytes:
+        picture = (1000 * number + self.frames).to_bytes(2, "big")
+        tl0 = (50 * number + self.frames) & 0xFF
+        start = 0x10 if part == 0 else 0
+        head = bytes([0x80 | start, 0xC0, picture[0] | 0x80, picture[1], tl0])
+        size = (320 << number).to_bytes(2, "little") + (180 << number).to_bytes(2, "little")
+        key = b"\x00\x00\x00\x9d\x01\x2a" + size if is_keyframe else b"\x01delta"
+        return head + (key if part == 0 else b"rest") + bytes([number, part])
+
+    def _get_timestamp(self, number: int) -> int:
+        return (0xFFFF0000 * (number + 1) + 3000 * self.frames) & 0xFFFFFFFF
+
+    def _deliver(self, number: int, payload: bytes, *, is_last: bool) -> None:
+        rid = self.rids[number]
+        seq = self.seqs[rid] = self.seqs.get(rid, 65_500) + 1
+        marker = 0x80 if is_last else 0
+        plain = p.make_rtp(
+            seq,
+            self._get_timestamp(number),
+            payload,
+            ssrc=100 + number,
+            marker_and_type=marker | 96,
+        )
+        packet = p.add_extension(plain, RID_EXTENSION, rid.encode())
+        self.stage.room.apply_rtp(self.session, packet, self.stage.now_s)
+
+
 class Stage:
     """A room with everything around it replaced by records, and time by hand."""
 
@@ -103,6 +177,17 @@ class Stage:
         session.srtp = SrtpPair(ours)
         self.room.promote_publisher(session, self.now_s)
         return session, feedback
+
+    def add_simulcast(self, rids: tuple[str, ...] = ("q", "h", "f")) -> Simulcast:
+        """Add a publisher of several encodings."""
+        ours, theirs = make_keys()
+        feedback = Feedback(SrtpPair(theirs))
+        offer = make_offer(Credentials(), FINGERPRINT, "sendonly", ("VP8", "opus"))
+        offer = offer.replace("a=mid:0\r\n", describe_layers(rids))
+        session = PublisherSession(make_parts(feedback), choose_publish(parse_offer(offer)))
+        session.srtp = SrtpPair(ours)
+        self.room.promote_publisher(session, self.now_s)
+        return Simulcast(self, session, feedback, rids)
 
     def add_viewer(self, codecs: tuple[str, ...] = ("VP8", "opus")) -> ViewerSession:
         ours, theirs = make_keys()

@@ -121,7 +121,7 @@ def test_keyframes_are_asked_for_at_most_once_a_second(
 ) -> None:
     asked = 0
     for tenth in range(50):
-        feedback.request_keyframe()
+        feedback.request_keyframe(track)
         asked += wanted_keyframes(feedback.take_due([track], tenth / 10))
     assert asked == 5
 
@@ -129,10 +129,10 @@ def test_keyframes_are_asked_for_at_most_once_a_second(
 def test_a_wish_is_repeated_until_the_keyframe_comes(
     feedback: PublisherFeedback, track: SourceTrack
 ) -> None:
-    feedback.request_keyframe()
+    feedback.request_keyframe(track)
     asked = sum(wanted_keyframes(feedback.take_due([track], t / 10)) for t in range(25))
     assert asked == 3
-    feedback.note_keyframe()
+    feedback.note_keyframe(track)
     assert wanted_keyframes(feedback.take_due([track], 9.0)) == 0
 
 

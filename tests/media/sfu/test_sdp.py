@@ -15,7 +15,7 @@ from media.sfu.answer import LocalTransport, OutgoingStream, build_answer
 from media.sfu.codecs import choose_publish, choose_watch
 from media.sfu.dtls import Fingerprint
 from media.sfu.errors import NoSupportedCodec, OfferMalformed
-from media.sfu.sdp import TRANSPORT_SEQ, Offer, OfferedCodec, parse_offer
+from media.sfu.sdp import STREAM_ID, TRANSPORT_SEQ, Offer, OfferedCodec, parse_offer
 
 pytestmark = pytest.mark.unit
 
@@ -125,6 +125,24 @@ def test_transport_wide_feedback_is_agreed_where_it_was_offered(name: str, has_i
     answer = build_answer(offer, choose_publish(offer), TRANSPORT, None)
     assert (TRANSPORT_SEQ in answer) == ("transport-cc" in answer) == has_it
     assert TRANSPORT_SEQ not in build_answer(offer, choose_publish(offer), TRANSPORT, STREAM)
+
+
+def test_several_encodings_are_taken_where_their_streams_say_which_they_are() -> None:
+    offer = read_offer("chromium_simulcast")
+    answer = build_publish_answer("chromium_simulcast")
+    assert "a=simulcast:recv q;f\r\n" in answer
+    assert "a=rid:q recv\r\na=rid:f recv\r\n" in answer
+    assert f"a=extmap:10 {STREAM_ID}\r\n" in answer
+    for one_alone in (
+        offer.replace("send q;f", "send q"),
+        offer.replace(STREAM_ID, "urn:other"),
+        offer.replace("a=rid:f send", "a=rid:g send"),
+        offer.replace("send q;f", "send q;q"),
+        offer.replace("a=simulcast:send", "a=simulcast:recv"),
+    ):
+        assert parse_offer(one_alone).media[1].rids == ()
+    paused = offer.replace("send q;f", "send ~q,f;f")
+    assert parse_offer(paused).media[1].rids == ("q", "f")
 
 
 def test_a_publisher_without_h264_is_asked_for_vp8() -> None:

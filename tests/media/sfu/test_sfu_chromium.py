@@ -73,7 +73,7 @@ async def test_a_viewer_decodes_what_a_browser_publishes(stage: BrowserStage, co
     await viewer.goto(stage.url)
     if not await publisher.evaluate("codec => listCodecs(codec)", codec):
         pytest.skip(f"this Chromium does not encode {codec}")
-    await publisher.evaluate("codec => publish('show', codec)", codec)
+    await publisher.evaluate("codec => publish('show', codec, ['q', 'f'])", codec)
     watched = await viewer.evaluate("() => watch('show')")
     await asyncio.sleep(2)
     inbound = await viewer.evaluate("() => inbound()")
@@ -84,6 +84,14 @@ async def test_a_viewer_decodes_what_a_browser_publishes(stage: BrowserStage, co
     assert watched["firstFrameMs"] < 3000
     (room,) = stage.sfu.stats().rooms
     assert (room.publisher_state, room.video_codec) == ("connected", codec)
+    (session,) = [s for s in stage.sfu.list_sessions() if s.role == "viewer"]
+    stage.sfu.choose_layer(session.session_id, "q")
+    async with asyncio.timeout(60):
+        while await viewer.evaluate("() => picture()") != [320, 180]:
+            await asyncio.sleep(0.05)
+    choice = stage.sfu.get_layers(session.session_id)
+    assert (choice.playing, choice.pinned) == ("q", "q")
+    assert (await viewer.evaluate("() => inbound()"))["video"]["packetsLost"] == 0
     await publisher.evaluate("() => hangUp('publisher')")
     await asyncio.sleep(0.5)
     assert stage.log.list_ends("publisher_lost") == ["left"]
