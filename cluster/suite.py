@@ -2,7 +2,7 @@
 
 What may start a product (`ray` and `browser`, unless marked `beside`) runs in one of them, one
 test after the other, with its output as it comes; that of the other two is shown when all have
-ended. Arguments are pytest's.
+ended, and what failed in any of them once more at the very end. Arguments are pytest's.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import IO
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARES = {
@@ -24,6 +25,7 @@ SHARES = {
 """Every test is in one of them; the first one's output is shown at once."""
 PASSED, NO_TESTS = 0, 5
 """Exit statuses of pytest."""
+REASON_LINES_MAX = 12
 
 
 def start(arguments: list[str], output: IO[bytes] | None) -> subprocess.Popen[bytes]:
@@ -35,6 +37,7 @@ def start(arguments: list[str], output: IO[bytes] | None) -> subprocess.Popen[by
 def run_side_by_side(arguments: list[str]) -> list[int]:
     """Run all shares of the suite; return their exit statuses."""
     with contextlib.ExitStack() as stack:
+        reports = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         outputs: dict[str, IO[bytes]] = {}
         running = []
         for title, expression in SHARES.items():
@@ -42,13 +45,29 @@ def run_side_by_side(arguments: list[str]) -> list[int]:
                 outputs[title] = stack.enter_context(tempfile.TemporaryFile())
             # Each remembers its own failures for --last-failed.
             own = ["-m", expression, "-o", f"cache_dir=.pytest_cache/{len(running)}"]
+            own.append(f"--junitxml={reports / str(len(running))}.xml")
             running.append(start([*own, *arguments], outputs.get(title)))
         statuses = wait(running)
         sys.stdout.flush()
         for title, output in outputs.items():
             output.seek(0)
             sys.stdout.buffer.write(f"\n=== {title}\n".encode() + output.read())
+        for report in sorted(reports.iterdir()):
+            sys.stdout.write("".join(map("\n=== {}".format, list_failures(report.read_text()))))
+    sys.stdout.write("\n")
     return statuses
+
+
+def list_failures(report: str) -> list[str]:
+    """Return name and reason of each test that failed, from pytest's JUnit report."""
+    told = []
+    for case in ElementTree.fromstring(report).iter("testcase"):  # noqa: S314 -- pytest wrote it
+        for problem in (*case.findall("failure"), *case.findall("error")):
+            # The longer text ends with where it happened; the message is what was said there.
+            where = (problem.text or "").strip().rpartition("\n")[2]
+            said = problem.get("message", "").splitlines()[:REASON_LINES_MAX]
+            told.append("\n".join([f"{case.get('classname')}::{case.get('name')}", where, *said]))
+    return told
 
 
 def wait(processes: list[subprocess.Popen[bytes]]) -> list[int]:

@@ -1,9 +1,9 @@
-"""The shares of the suite hold every test once, and are one verdict."""
+"""The shares of the suite hold every test once, and are one verdict that names what failed."""
 
 import pytest
 from _pytest.mark.expression import Expression
 
-from cluster.suite import SHARES, judge
+from cluster.suite import SHARES, judge, list_failures
 
 pytestmark = pytest.mark.unit
 
@@ -36,3 +36,17 @@ def test_every_test_is_in_one_share(category: str, beside: set[str]):
         if Expression.compile(expression).evaluate(lambda name, **_: name in marks)
     ]
     assert len(shares) == 1
+
+
+def test_what_failed_is_named_with_its_reason():
+    report = (
+        '<testsuites><testsuite><testcase classname="tests.a" name="test_fine"/>'
+        '<testcase classname="tests.a" name="test_sum"><failure message="assert 1 == 2&#10; more">'
+        "def test_sum():\n>   assert 1 == 2\n\ntests/a.py:7: AssertionError</failure></testcase>"
+        '<testcase classname="tests.b" name="test_row"><error message="on setup">gone</error>'
+        "</testcase></testsuite></testsuites>"
+    )
+    assert list_failures(report) == [
+        "tests.a::test_sum\ntests/a.py:7: AssertionError\nassert 1 == 2\n more",
+        "tests.b::test_row\ngone\non setup",
+    ]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from tests.e2e.people import fill_registration, go_live, make_name
 from tests.product import Product
@@ -37,6 +37,33 @@ def say(page: Page, text: str, state: str) -> Locator:
 def save_rules(page: Page) -> None:
     page.get_by_test_id("rules-save").click()
     expect(page.get_by_test_id("rules-save")).to_be_disabled(timeout=PATIENCE_MS)
+
+
+class SlowSocket:
+    """A page's socket whose subscriptions arrive only when the test says so."""
+
+    def __init__(self, page: Page) -> None:
+        self._held: list[tuple[WebSocketRoute, str | bytes]] = []
+        self._holds = True
+        page.route_web_socket(re.compile("/ws"), self._join)
+
+    def _join(self, route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            if self._holds and "subscribe" in str(message):
+                self._held.append((server, message))
+            else:
+                server.send(message)
+
+        route.on_message(pass_on)
+
+    def release(self) -> None:
+        """Let everything through that was held back; raises AssertionError when nothing was."""
+        assert self._held
+        self._holds = False
+        for server, message in self._held:
+            server.send(message)
 
 
 def test_a_host_runs_the_room_and_everybody_sees_it(open_page: OpenPage, product: Product):
@@ -132,10 +159,13 @@ def check_people(host: Page, guest: Page, guest_name: str) -> None:
     host.get_by_role("dialog").get_by_role("button", name="Ban from this chat").click()
     expect(guest.get_by_test_id("chat-closed")).to_contain_text("banned")
     expect(host.get_by_test_id("silenced")).to_contain_text("Banned", timeout=PATIENCE_MS)
+    # What changes between the API's answer and the subscription is not lost on the page.
+    socket = SlowSocket(guest)
     guest.reload()
     expect(guest.get_by_test_id("chat-closed")).to_contain_text("banned", timeout=PATIENCE_MS)
     host.get_by_test_id("pardon").click()
     expect(host.get_by_test_id("silenced")).to_have_count(0)
+    socket.release()
     expect(guest.get_by_test_id("chat-input")).to_be_visible(timeout=PATIENCE_MS)
 
 

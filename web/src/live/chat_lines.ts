@@ -17,6 +17,7 @@ import {
   type ChatMessage,
 } from "./shapes";
 import type { ChannelEvent } from "../kit/frames";
+import { LatestWord } from "./latest_word";
 import { applyChatAnswer, applyNotices, applyRoomEvent, NO_RULES, type ChatAnswer, type ChatRules } from "./room_rules";
 
 const HISTORY_COUNT = 50;
@@ -79,15 +80,21 @@ export function useRoomChat(roomId: string | null, me: SessionUser | null, socke
     };
   }, [load]);
   // What we are in this chat; rules and pins come here too where no socket brings them.
+  const standing = useRef<LatestWord<ChatAnswer> | null>(null);
   useEffect(() => {
     if (roomId === null) return undefined;
-    const controller = new AbortController();
-    api.get<ChatAnswer>(`/live/${roomId}/chat`, { signal: controller.signal }).then(
-      (answer) => setRules((known) => applyChatAnswer(known, answer)),
-      () => undefined, // the channel says the rest
-    );
-    return () => controller.abort();
-  }, [roomId, me?.id]);
+    const opened = new LatestWord<ChatAnswer>({
+      read: () => api.get<ChatAnswer>(`/live/${roomId}/chat`),
+      tell: (answer) => setRules((known) => applyChatAnswer(known, answer)),
+    });
+    standing.current = opened;
+    void opened.ask();
+    return () => opened.close();
+  }, [roomId, myId]);
+  const catchUp = () => {
+    void load();
+    void standing.current?.ask();
+  };
   useChannel(
     roomId === null ? null : `room:${roomId}`,
     {
@@ -96,13 +103,15 @@ export function useRoomChat(roomId: string | null, me: SessionUser | null, socke
         if (message) setLines((known) => applyMessage(known, message));
         if (event.type === "message_deleted") setLines((known) => applyDeleted(known, event.data.message_id));
         if (event.type === "held_refused") setLines((known) => applyHeldRefused(known, event.data.held_id));
+        if (event.type === "member_changed" && event.data.user.id === myId) standing.current?.overtake();
         if (event.type === "rules_changed") {
           setWaitUntilMs(lastSentMs.current + event.data.rules.slow_mode_s * 1_000);
         }
         setRules((known) => applyRoomEvent(known, event, myId));
       },
-      onSubscribed: () => void load(),
-      onReload: () => void load(),
+      // What was asked before the channel was ours may have changed since.
+      onSubscribed: catchUp,
+      onReload: catchUp,
     },
     socketUrl,
   );

@@ -18,6 +18,10 @@ export interface HlsState {
 const AT_REST: HlsState = { isPlaying: false, lengthS: 0, behindS: 0, latencyS: null };
 const RETRY_MS = 1_500;
 const MEASURE_MS = 500;
+/** Who watches live and fell behind further than this, by a stall, is taken to the live end again. */
+export const LATE_MAX_S = 8;
+/** What is loaded after such a jump gets this long to play. */
+const JUMP_EVERY_MS = 10_000;
 const AUTH_STATUSES = [401, 403];
 
 export class HlsWay {
@@ -28,6 +32,9 @@ export class HlsWay {
   #hls: Hls | null = null;
   /** Where to go once something is loaded; null: to the live end. */
   #wantedBehindS: number | null = null;
+  /** Nobody asked for anything but the live end. */
+  #isLive = true;
+  #jumpedMs = Number.NEGATIVE_INFINITY;
 
   /** `address` asks where the live is played now. */
   constructor(video: HTMLVideoElement, address: () => Promise<string | null>) {
@@ -37,6 +44,7 @@ export class HlsWay {
 
   async start(behindS: number | null): Promise<void> {
     this.#wantedBehindS = behindS;
+    this.#isLive = !behindS;
     const { default: HlsClass } = await import("hls.js");
     void this.#measure();
     while (!this.#gone.signal.aborted) {
@@ -109,6 +117,7 @@ export class HlsWay {
 
   /** Goes to so many seconds before the live end. */
   seekBehind(behindS: number): void {
+    this.#isLive = behindS <= 0;
     const range = this.#range();
     if (!range) {
       this.#wantedBehindS = behindS;
@@ -122,8 +131,17 @@ export class HlsWay {
   async #measure(): Promise<void> {
     while (!this.#gone.signal.aborted) {
       this.#read();
+      this.#keepUp();
       await waitMs(MEASURE_MS, this.#gone.signal);
     }
+  }
+
+  /** Playing faster makes up for a second or two; after a longer stall it would take minutes. */
+  #keepUp(): void {
+    if (!this.#isLive || this.#video.paused || this.#video.seeking) return;
+    if (this.state.get().behindS <= LATE_MAX_S || performance.now() - this.#jumpedMs < JUMP_EVERY_MS) return;
+    this.#jumpedMs = performance.now();
+    this.seekBehind(0);
   }
 
   #read(): void {

@@ -3,8 +3,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import type { Ways } from "../kit/messages";
 import { useChannel } from "../kit/realtime";
+import { LatestWord } from "./latest_word";
 import type { Live, LiveStatus } from "./shapes";
-import { StatusDesk } from "./status_desk";
 
 export interface RoomState {
   status: LiveStatus;
@@ -29,9 +29,9 @@ export function useRoomState(roomId: string, { first, socketUrl, onStatus }: Opt
     setState((known) => ({ ...known, status }));
     onStatus?.(status);
   };
-  const desk = useRef<StatusDesk | null>(null);
+  const desk = useRef<LatestWord<LiveStatus> | null>(null);
   useEffect(() => {
-    const opened = new StatusDesk({
+    const opened = new LatestWord<LiveStatus>({
       read: async () => (await api.get<Live>(`/live/${roomId}`)).status,
       tell: (status) => latest.current(status),
     });

@@ -1,15 +1,16 @@
-/** What a page shows of a room's status when its two sources cross. */
+/** What a page shows of a room when its two sources cross. */
 import { expect, test } from "vitest";
+import { ApiError } from "../kit/errors";
 import type { LiveStatus } from "./shapes";
-import { StatusDesk } from "./status_desk";
+import { LatestWord } from "./latest_word";
 
 /** An API whose answers arrive when the test says so. */
 function makeDesk() {
   const shown: LiveStatus[] = [];
-  const asked: { answer: (status: LiveStatus) => void; fail: () => void }[] = [];
-  const desk = new StatusDesk({
+  const asked: { answer: (status: LiveStatus) => void; fail: (error?: Error) => void }[] = [];
+  const desk = new LatestWord<LiveStatus>({
     read: () =>
-      new Promise((resolve, reject) => asked.push({ answer: resolve, fail: () => reject(new Error("away")) })),
+      new Promise((resolve, reject) => asked.push({ answer: resolve, fail: (error = new Error("away")) => reject(error) })),
     tell: (status) => shown.push(status),
     pause: () => Promise.resolve(),
   });
@@ -66,5 +67,23 @@ test("a page that was left is told nothing", async () => {
   desk.close();
   asked[0]?.answer("live");
   await asking;
+  expect(shown).toEqual([]);
+});
+
+test("an event that is shown otherwise overtakes an answer too", async () => {
+  const { desk, shown, asked } = makeDesk();
+  const asking = desk.ask();
+  desk.overtake();
+  asked[0]?.answer("created");
+  await asking;
+  expect(shown).toEqual([]);
+});
+
+test("a question that is refused is not asked again", async () => {
+  const { desk, shown, asked } = makeDesk();
+  const asking = desk.ask();
+  asked[0]?.fail(new ApiError("live_not_found", 404, "There is no such live."));
+  await asking;
+  expect(asked.length).toBe(1);
   expect(shown).toEqual([]);
 });
