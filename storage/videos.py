@@ -21,6 +21,10 @@ COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.e
     u.username AS owner_username, u.display_name AS owner_display_name,
     EXISTS (SELECT 1 FROM recordings r WHERE r.video_id = v.id) AS is_recording"""
 FROM_LIVING = "videos v JOIN users u ON u.id = v.owner_id AND u.deleted_at IS NULL"
+# The rule of `access/visibility.py` for a list whose reader is $1 (NULL: anybody).
+VISIBLE_TO_VIEWER = """(v.visibility IN ('public', 'unlisted') OR v.owner_id = $1
+    OR v.visibility = 'followers' AND EXISTS (
+        SELECT FROM follows f WHERE f.follower_id = $1 AND f.followee_id = v.owner_id))"""
 
 
 class Video(msgspec.Struct, frozen=True):

@@ -25,6 +25,8 @@ class RateTier(enum.StrEnum):
     AUTH = "auth"
     UPLOAD = "upload"
     INGEST = "ingest"
+    WATCH = "watch"
+    """What a player says of itself while it plays."""
 
 
 PLAN_LIMITS = {
@@ -40,6 +42,7 @@ TIER_LIMITS = {
     RateTier.AUTH: (RateLimit(60, MINUTE_S), RateLimit(600, HOUR_S)),
     RateTier.UPLOAD: (RateLimit(30, MINUTE_S), RateLimit(300, HOUR_S)),
     RateTier.INGEST: (RateLimit(120, MINUTE_S),),
+    RateTier.WATCH: (RateLimit(120, MINUTE_S),),
 }
 LOGIN_PAIR_LIMITS = (RateLimit(10, 5 * MINUTE_S),)
 LOGIN_ACCOUNT_LIMITS = (RateLimit(100, HOUR_S),)

@@ -35,6 +35,7 @@ from serve_apps.notices.routes import routes as notices_routes
 from serve_apps.posts.routes import routes as posts_routes
 from serve_apps.realtime.routes import routes as realtime_routes
 from serve_apps.users.routes import routes as users_routes
+from serve_apps.videos.history_routes import routes as history_routes
 from serve_apps.videos.routes import routes as videos_routes
 from storage.rates import RateBook
 
@@ -45,6 +46,7 @@ FEATURES = (
     feed_routes,
     person_routes,
     videos_routes,
+    history_routes,
     live_routes,
     live_chat_routes,
     live_clip_routes,

@@ -19,6 +19,7 @@ from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.outside.guard import AddressRefused
 from serve_apps.videos import importing, processing_rules, service
+from serve_apps.videos.history_service import find_resume
 from serve_apps.videos.schemas import (
     CreatedVideoBody,
     VideoBody,
@@ -201,7 +202,8 @@ async def _describe(
 ) -> VideoDetailBody:
     terms = await _make_terms(connection, ports, viewer)
     upload = await service.find_open_upload(connection, video, terms)
-    return describe_detail(video, service.build_playback(video, terms), upload)
+    resume_ms = await find_resume(connection, viewer, video.id)
+    return describe_detail(video, service.build_playback(video, terms), upload, resume_ms)
 
 
 async def _make_terms(

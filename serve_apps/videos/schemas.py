@@ -192,10 +192,15 @@ class VideoBody(BaseModel):
 class VideoDetailBody(VideoBody):
     """One video by itself."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{**EXAMPLE_VIDEO, "upload": None}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{**EXAMPLE_VIDEO, "upload": None, "resume_ms": 61_500}]}
+    )
 
     upload: UploadBody | None = Field(
         description="For its owner, while the status is `uploading`; null for everybody else."
+    )
+    resume_ms: int | None = Field(
+        description="Where you go on watching, 0 from the start; null when you are not logged in."
     )
 
 
@@ -209,11 +214,16 @@ def describe_created(created: CreatedVideo) -> CreatedVideoBody:
 
 
 def describe_detail(
-    video: Video, playback: Playback | None, upload: OpenUpload | None
+    video: Video,
+    playback: Playback | None,
+    upload: OpenUpload | None,
+    resume_ms: int | None,
 ) -> VideoDetailBody:
-    """Write a video with its unfinished upload."""
+    """Write a video with its unfinished upload and where its viewer goes on."""
     described = None if upload is None else _describe_upload(upload)
-    return VideoDetailBody(**dict(describe_video(video, playback)), upload=described)
+    return VideoDetailBody(
+        **dict(describe_video(video, playback)), upload=described, resume_ms=resume_ms
+    )
 
 
 def describe_video(video: Video, playback: Playback | None) -> VideoBody:

@@ -44,6 +44,7 @@ STRANGERS = {"/login": "[data-testid=login-submit]", "/register": "[data-testid=
 MEMBERS = {
     "/u/{owner}": "[data-testid=post-card]",
     "/studio": "[data-testid=video-card]",
+    "/library": "[data-testid=history-pause]",
     "/studio/live": "[data-testid=go-live]",
     "/studio/live?live={live}": "[data-testid=end-live]",
     "/settings": "[data-testid=session]",

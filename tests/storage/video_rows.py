@@ -41,3 +41,25 @@ async def create_upload_row(
         uploads.NewUpload(upload_id, video_id, owner_id, "walk.mp4", size_bytes, expires_s),
     )
     return upload_id
+
+
+async def create_ready_video(
+    connection: Connection,
+    owner_id: uuid.UUID,
+    *,
+    visibility: str = "public",
+    title: str = "A walk",
+    duration_ms: int = 100_000,
+) -> uuid.UUID:
+    """Write a video that plays, as its rows go, and return its id."""
+    video_id = make_id()
+    await connection.execute(
+        "INSERT INTO videos (id, owner_id, title, status, visibility, playable_at, duration_ms)"
+        " VALUES ($1, $2, $3, 'ready', $4, now(), $5)",
+        video_id,
+        owner_id,
+        title,
+        visibility,
+        duration_ms,
+    )
+    return video_id

@@ -4,6 +4,7 @@ import { useTitle } from "../kit/router";
 import { currentUser, type SessionUser } from "../kit/session";
 import { Empty } from "../kit/states";
 import { useStore } from "../kit/store";
+import { ContinueWatching } from "../history/continue_watching";
 import { Composer } from "../posts/composer";
 import { FeedList } from "../posts/feed_list";
 import type { Post } from "../posts/shapes";
@@ -28,6 +29,7 @@ function MemberHome({ user }: { user: SessionUser }) {
           <Composer user={user} onPosted={(post) => pages.change((items) => [post, ...items])} />
           <HomeHints userId={user.id} onShow={pages.reload} />
         </div>
+        <ContinueWatching />
         <FeedList
           pages={pages}
           label="Your feed"

@@ -16,6 +16,7 @@ type Query = Record<string, string | number | null | undefined>;
 interface CallOptions {
   query?: Query;
   signal?: AbortSignal | undefined;
+  keepalive?: boolean;
 }
 
 /** `/v1` plus the path and its query; null and undefined parameters are left out. */
@@ -34,6 +35,7 @@ async function call<T>(method: string, path: string, body: unknown, options: Cal
     path: buildPath(path, options.query),
     body,
     signal: options.signal,
+    keepalive: options.keepalive,
   };
   const token = await getAccessToken();
   try {
@@ -49,7 +51,7 @@ async function call<T>(method: string, path: string, body: unknown, options: Cal
 export const api = {
   get: <T>(path: string, options?: CallOptions) => call<T>("GET", path, undefined, options),
   post: <T>(path: string, body?: unknown) => call<T>("POST", path, body),
-  put: <T>(path: string, body: unknown) => call<T>("PUT", path, body),
+  put: <T>(path: string, body: unknown, options?: CallOptions) => call<T>("PUT", path, body, options),
   patch: <T>(path: string, body: unknown) => call<T>("PATCH", path, body),
   delete: <T = void>(path: string) => call<T>("DELETE", path, undefined),
 };

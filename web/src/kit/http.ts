@@ -13,6 +13,8 @@ export interface JsonRequest {
   token?: string | null;
   signal?: AbortSignal | undefined;
   headers?: Record<string, string>;
+  /** Arrives even when the page is left meanwhile. */
+  keepalive?: boolean | undefined;
 }
 
 /** Sends the request and gives back the parsed body (`undefined` for 204). */
@@ -25,6 +27,7 @@ export async function requestJson<T>(request: JsonRequest): Promise<T> {
   try {
     response = await fetch(request.path, {
       method: request.method,
+      keepalive: request.keepalive ?? false,
       headers,
       body: request.body === undefined ? null : JSON.stringify(request.body),
       signal: request.signal ? AbortSignal.any([request.signal, deadline]) : deadline,

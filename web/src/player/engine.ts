@@ -20,6 +20,14 @@ export interface EngineState {
   error: string | null;
 }
 
+export interface EngineOptions {
+  source: string;
+  /** Gives a fresh address of the same video when the right to watch ran out. */
+  renew: (() => Promise<string | null>) | null;
+  /** Where to begin. */
+  startS: number;
+}
+
 const RECOVERIES_MAX = 3;
 
 /** Starts loading hls.js while the page still asks the API for the address. */
@@ -38,11 +46,11 @@ export class PlayerEngine {
   /** Where a reload goes on, in seconds. */
   #startS = -1;
 
-  /** `renew` gives a fresh address of the same video when the right to watch ran out. */
-  constructor(video: HTMLVideoElement, source: string, renew: (() => Promise<string | null>) | null) {
+  constructor(video: HTMLVideoElement, { source, renew, startS }: EngineOptions) {
     this.#video = video;
     this.#source = source;
     this.#renew = renew;
+    if (startS > 0) this.#startS = startS;
   }
 
   async load(): Promise<void> {
@@ -72,6 +80,10 @@ export class PlayerEngine {
       return;
     }
     this.#video.src = this.#source;
+    const startS = this.#startS;
+    if (startS > 0) {
+      this.#video.addEventListener("loadedmetadata", () => (this.#video.currentTime = startS), { once: true });
+    }
     this.#video.addEventListener("error", () => this.#fail("The video could not be loaded."), { once: true });
   }
 

@@ -10,6 +10,7 @@ import { Controls } from "./controls";
 import { PlayerEngine, type EngineState } from "./engine";
 import { decideCommand, type PlayerCommand } from "./keys";
 import { useMedia, type Media } from "./media";
+import { usePosition, type TellPosition } from "./position";
 import { useStoryboard } from "./storyboard";
 import { Waveform } from "./waveform";
 import "./player.css";
@@ -25,15 +26,22 @@ export interface PlayerProps {
   /** False while more qualities are being made: once it turns true, the player takes them up. */
   isComplete?: boolean;
   renew?: () => Promise<string | null>;
+  /** Where to begin, in seconds. */
+  startS?: number;
+  /** Hears where the viewer is. */
+  onPosition?: TellPosition | undefined;
 }
 
 const CONTROLS_SHOWN_MS = 2_600;
+const FROM_START_S = 8;
 const NO_ENGINE = new Store<EngineState>({ levels: [], chosen: -1, playing: -1, error: null });
 
-export function Player({ source, title, poster, renew, storyboard, waveform, isComplete = true }: PlayerProps) {
+export function Player(props: PlayerProps) {
+  const { title, poster, storyboard, waveform, isComplete = true, startS = 0 } = props;
   const video = useRef<HTMLVideoElement>(null);
   const root = useRef<HTMLDivElement>(null);
-  const engine = useEngine(video, source, renew);
+  const engine = useEngine(video, props);
+  usePosition(video, props.onPosition);
   useMoreQualities(engine, isComplete);
   const pictures = useStoryboard(storyboard ?? null);
   const state = useStore(engine?.state ?? NO_ENGINE);
@@ -67,6 +75,7 @@ export function Player({ source, title, poster, renew, storyboard, waveform, isC
       ) : (
         <>
           <Overlay media={media} onPlay={() => run({ kind: "toggle" })} />
+          <FromTheStart media={media} startS={startS} onStart={() => run({ kind: "jump", share: 0 })} />
           <Controls media={media} engine={engine} state={state} video={video} run={run} pictures={pictures} />
         </>
       )}
@@ -76,13 +85,17 @@ export function Player({ source, title, poster, renew, storyboard, waveform, isC
 
 function useEngine(
   video: { current: HTMLVideoElement | null },
-  source: string,
-  renew: PlayerProps["renew"],
+  { source, renew = undefined, startS = 0 }: PlayerProps,
 ): PlayerEngine | null {
   const [engine, setEngine] = useState<PlayerEngine | null>(null);
   useEffect(() => {
     if (!video.current) return undefined;
-    const next = new PlayerEngine(video.current, source, renew ?? null);
+    // Another address of the same video goes on where the first one was.
+    const next = new PlayerEngine(video.current, {
+      source,
+      renew: renew ?? null,
+      startS: video.current.currentTime || startS,
+    });
     setEngine(next);
     void next.load();
     return () => next.destroy();
@@ -187,6 +200,16 @@ function Overlay({ media, onPlay }: { media: Media; onPlay: () => void }) {
         <Icon name="play" size={38} />
       </button>
     </div>
+  );
+}
+
+/** For a while after a video went on where it was left. */
+function FromTheStart({ media, startS, onStart }: { media: Media; startS: number; onStart: () => void }) {
+  if (startS <= 0 || Math.abs(media.timeS - startS) > FROM_START_S) return null;
+  return (
+    <button type="button" class="player-from-start" onClick={onStart} data-testid="from-start">
+      <Icon name="retry" size={18} /> From the start
+    </button>
   );
 }
 

@@ -4,6 +4,7 @@ import { api } from "../kit/api";
 import { Avatar, nameOf, type Named } from "../kit/avatar";
 import { Dialog } from "../kit/dialog";
 import { ApiError } from "../kit/errors";
+import { Icon } from "../kit/icons";
 import { useLoad, usePages } from "../kit/load";
 import { RichText } from "../kit/prose";
 import { useTitle } from "../kit/router";
@@ -12,6 +13,7 @@ import { Empty, Failure, ListEnd, Skeleton } from "../kit/states";
 import { useStore } from "../kit/store";
 import { Tabs } from "../kit/tabs";
 import { formatCount } from "../kit/words";
+import { ContinueWatching } from "../history/continue_watching";
 import { Upcoming } from "../live/upcoming";
 import { FeedList } from "../posts/feed_list";
 import type { Post } from "../posts/shapes";
@@ -50,6 +52,7 @@ export default function ProfilePage({ parameters }: PageProps) {
       {profile.data ? (
         <>
           <ProfileHead profile={profile.data} isMe={me?.id === profile.data.id} onChange={profile.change} />
+          {me?.id === profile.data.id && <ContinueWatching />}
           <Upcoming title="Coming up live" owner={username} />
           <ProfileWorks username={username} />
         </>
@@ -114,9 +117,14 @@ function ProfileHead({ profile, isMe, onChange }: ProfileHeadProps) {
         </ul>
         <div class="row">
           {isMe ? (
-            <a class="button small" href="/settings">
-              Edit profile
-            </a>
+            <>
+              <a class="button small" href="/settings">
+                Edit profile
+              </a>
+              <a class="button small" href="/library">
+                <Icon name="clock" size={18} /> Library
+              </a>
+            </>
           ) : (
             <FollowButton username={profile.username} isFollowing={profile.is_following} onChange={applyFollow} />
           )}

@@ -111,6 +111,9 @@ function UserMenu({ user }: { user: SessionUser }) {
           <a href={`/u/${user.username}`} onClick={close}>
             <Icon name="person" size={18} /> Profile
           </a>
+          <a href="/library" onClick={close}>
+            <Icon name="clock" size={18} /> Library
+          </a>
           <a href="/settings" onClick={close}>
             <Icon name="gear" size={18} /> Settings
           </a>

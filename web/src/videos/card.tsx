@@ -5,12 +5,19 @@ import { VideoFrame } from "./frame";
 import type { Video } from "./shapes";
 import "./card.css";
 
-export function VideoCard({ video, compact = false }: { video: Video; compact?: boolean }) {
+interface VideoCardProps {
+  video: Video;
+  compact?: boolean;
+  /** How much of it was watched, 0 to 1. */
+  watched?: number;
+}
+
+export function VideoCard({ video, compact = false, watched }: VideoCardProps) {
   const href = `/watch/${video.id}`;
   return (
     <article class={compact ? "video-card compact" : "video-card"} data-testid="video-card">
       <a href={href} tabIndex={-1} aria-hidden="true">
-        <VideoFrame thumbnail={video.playback?.thumbnail} durationMs={video.duration_ms} />
+        <VideoFrame thumbnail={video.playback?.thumbnail} durationMs={video.duration_ms} watched={watched} />
       </a>
       <div class="video-card-words">
         {!compact && <Avatar user={video.owner} size={36} />}

@@ -7,11 +7,13 @@ import "./frame.css";
 interface FrameProps {
   thumbnail: string | null | undefined;
   durationMs?: number | null | undefined;
+  /** How much of it was watched, 0 to 1. */
+  watched?: number | undefined;
   /** Portrait sources stay whole between dark edges. */
   eager?: boolean;
 }
 
-export function VideoFrame({ thumbnail, durationMs, eager = false }: FrameProps) {
+export function VideoFrame({ thumbnail, durationMs, watched, eager = false }: FrameProps) {
   const [failed, setFailed] = useState(false);
   return (
     <span class="frame">
@@ -30,6 +32,7 @@ export function VideoFrame({ thumbnail, durationMs, eager = false }: FrameProps)
       )}
       <span class="frame-marks" />
       {durationMs ? <span class="frame-time data">{formatDuration(durationMs / 1000)}</span> : null}
+      {watched !== undefined && <span class="frame-watched" style={{ "--share": `${watched * 100}%` }} />}
     </span>
   );
 }

@@ -35,6 +35,8 @@ export interface Video {
   } | null;
   /** Where the rest of an unfinished upload goes; only for its owner. */
   upload?: { url: string } | null;
+  /** Where one goes on watching; only when a video is looked at by itself. */
+  resume_ms?: number | null;
 }
 
 export const VISIBILITIES: readonly { value: Visibility; label: string; hint: string }[] = [

@@ -11,6 +11,7 @@ import { currentUser } from "../kit/session";
 import { shareAddress } from "../kit/share";
 import { Failure, Skeleton } from "../kit/states";
 import { useStore } from "../kit/store";
+import { tellPosition } from "../history/history";
 import { preloadEngine } from "../player/engine";
 import { Player } from "../player/player";
 import { FollowButton } from "../profile/follow_button";
@@ -55,6 +56,7 @@ function Missing({ error, onRetry }: { error: unknown; onRetry: () => void }) {
 }
 
 function Picture({ video }: { video: Video }) {
+  const me = useStore(currentUser);
   const renew = useCallback(
     async () => (await api.get<Video>(`/videos/${video.id}`)).playback?.hls ?? null,
     [video.id],
@@ -71,6 +73,8 @@ function Picture({ video }: { video: Video }) {
         waveform={video.playback?.waveform}
         isComplete={isComplete}
         renew={renew}
+        startS={(video.resume_ms ?? 0) / 1000}
+        onPosition={me ? (positionS) => tellPosition(video.id, positionS) : undefined}
       />
       {!isComplete && <MoreToCome video={video} />}
     </>

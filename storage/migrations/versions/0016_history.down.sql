@@ -1,0 +1,2 @@
+ALTER TABLE users DROP COLUMN history_paused_at;
+DROP TABLE history;
