@@ -104,6 +104,17 @@ LINKS_ENDED = Counter(
 )
 UPLOAD_BYTES = Counter("socialflow_upload_bytes_total", "Acknowledged upload bytes.")
 MEDIA_SESSIONS = Gauge("socialflow_media_sessions", "WebRTC sessions on this edge.", ["role"])
+RELAYS = Gauge("socialflow_relays", "Lives relayed to other edges and from them.", ["direction"])
+RELAY_PACKETS = Counter(
+    "socialflow_relay_packets_total", "Packets of lives between edges.", ["direction"]
+)
+RELAY_BYTES = Counter("socialflow_relay_bytes_total", "Their bytes.", ["direction"])
+RELAY_PACKETS_DROPPED = Counter(
+    "socialflow_relay_packets_dropped_total", "Packets that a link between edges was too slow for."
+)
+RELAYS_LOST = Counter(
+    "socialflow_relays_lost_total", "Relays that ended while watched, by why.", ["reason"]
+)
 LIVE_PACKETS_LOST = Counter(
     "socialflow_live_packets_lost_total", "Packets that never came to what HLS is made of."
 )

@@ -16,7 +16,7 @@ LATE_S = 2.5
 
 
 class EdgeEntry(msgspec.Struct, frozen=True):
-    """One living edge; `load` is 0 (idle) to 1 (takes no more)."""
+    """One living edge; `load` is 0 (idle) to 1 (takes no more); `is_late`: it missed beats."""
 
     node: str
     slot: int
@@ -24,6 +24,7 @@ class EdgeEntry(msgspec.Struct, frozen=True):
     url: str
     load: float
     candidates: list[Any] = []
+    is_late: bool = False
 
 
 async def register_edge(
@@ -70,9 +71,10 @@ async def renew_edge(
 async def list_live_edges(connection: Connection) -> list[EdgeEntry]:
     """Return the edges that admit clients, the least loaded first, those that fell silent last."""
     rows = await connection.fetch(
-        "SELECT node, slot, incarnation, url, load, candidates FROM edges "
+        "SELECT node, slot, incarnation, url, load, candidates, "
+        "expires_at < clock_timestamp() + make_interval(secs => $1) AS is_late FROM edges "
         "WHERE state = 'live' AND expires_at > clock_timestamp() "
-        "ORDER BY expires_at < clock_timestamp() + make_interval(secs => $1), load, node, slot",
+        "ORDER BY is_late, load, node, slot",
         LATE_S,
     )
     return read_rows(EdgeEntry, rows)

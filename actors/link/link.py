@@ -81,6 +81,11 @@ class Link:
         """Who is at the other end."""
         return self._parts.peer
 
+    @property
+    def queued_bytes(self) -> int:
+        """What was written and the peer's side did not take yet."""
+        return self._parts.writer.transport.get_write_buffer_size()
+
     def start(self) -> None:
         """Begin reading and watching; the owner hears of it first."""
         self._parts.owner.on_link_open(self)

@@ -46,3 +46,19 @@ class RoomAccess:
         """Return what a room's publisher sends, by kind; empty when nobody publishes."""
         room = self._rooms.get(room_id)
         return {} if room is None else room.get_codecs()
+
+    def get_publisher_id(self, room_id: str) -> str | None:
+        """Return the session whose packets a room takes now, None while there is none."""
+        room = self._rooms.get(room_id)
+        return None if room is None or room.publisher is None else room.publisher.session_id
+
+    def count_viewers(self, room_id: str) -> int:
+        """Return how many sessions watch a room, those that are connecting among them."""
+        room = self._rooms.get(room_id)
+        return 0 if room is None else len(room.viewers)
+
+    def check_watchable(self, room_id: str) -> None:
+        """Raise the publisher's refusal when WebRTC cannot carry what it sends."""
+        room = self._rooms.get(room_id)
+        if room is not None:
+            room.check_watchable()

@@ -107,10 +107,15 @@ class Sfu(LayerAccess):
             self._end(expected, "replaced")
         return self._open(session, offer, chosen, stream=None)
 
-    def publish_local(self, room_id: str, codecs: Mapping[str, OfferedCodec]) -> LocalPublisher:
+    def publish_local(
+        self,
+        room_id: str,
+        codecs: Mapping[str, OfferedCodec],
+        on_feedback: Callable[[bytes], None] | None = None,
+    ) -> LocalPublisher:
         """Admit a publisher of this process, in place of the room's present one; raises SfuFull."""
         self._check_capacity(room_id)
-        session = LocalPublisher(room_id, codecs, self._now())
+        session = LocalPublisher(room_id, codecs, self._now(), on_feedback)
         self._sessions[session.session_id] = session
         self._promote(self._open_room(room_id), session)
         return session

@@ -148,12 +148,19 @@ class PublisherSession(PeerSession):
 
 
 class LocalPublisher(Session):
-    """A publisher within this process (RTMP): plain RTP comes by `send`, at once connected.
+    """A publisher within this process (RTMP, a relay): RTP comes by `feed`, at once connected.
 
-    `refusal` says why its pictures cannot be watched by WebRTC, if so; it takes no feedback.
+    `refusal` says why its pictures cannot be watched by WebRTC, if so. `on_feedback` hears what a
+    publisher is told; without one nobody does.
     """
 
-    def __init__(self, room_id: str, codecs: Mapping[str, OfferedCodec], now_s: float) -> None:
+    def __init__(
+        self,
+        room_id: str,
+        codecs: Mapping[str, OfferedCodec],
+        now_s: float,
+        on_feedback: Callable[[bytes], None] | None = None,
+    ) -> None:
         super().__init__(make_token(), room_id, now_s)
         self.codecs = dict(codecs)
         self.kinds = {codec.payload_type: kind for kind in KINDS if (codec := codecs.get(kind))}
@@ -161,12 +168,15 @@ class LocalPublisher(Session):
         self.rids: tuple[str, ...] = ()
         self.rid_extension = 0
         self.arrivals = Arrivals()
+        self._on_feedback = on_feedback
 
     def note_arrival(self, _packet: bytes, _now_s: float) -> None:
         """Nothing is lost or late on the way within one process."""
 
-    def send_rtcp(self, _packet: bytes) -> None:
-        """Ignore feedback: an RTMP encoder cannot be asked for anything."""
+    def send_rtcp(self, packet: bytes) -> None:
+        """Pass feedback on; an RTMP encoder cannot be asked for anything."""
+        if self._on_feedback is not None:
+            self._on_feedback(packet)
 
 
 class ViewerSession(PeerSession):

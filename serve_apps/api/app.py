@@ -29,7 +29,7 @@ from serve_apps.http.frame import RequestFrame
 from serve_apps.http.state import ApiPorts
 from serve_apps.live.chat_routes import routes as live_chat_routes
 from serve_apps.live.clip_routes import routes as live_clip_routes
-from serve_apps.live.routes import root_routes as live_root_routes
+from serve_apps.live.entry_routes import entry_routes as live_entry_routes
 from serve_apps.live.routes import routes as live_routes
 from serve_apps.notices.routes import routes as notices_routes
 from serve_apps.posts.routes import routes as posts_routes
@@ -54,7 +54,7 @@ FEATURES = (
     notices_routes,
     admin_routes,
 )
-ROOT_FEATURES = (health_routes, documentation_routes, live_root_routes)
+ROOT_FEATURES = (health_routes, documentation_routes, live_entry_routes)
 EXPOSED_HEADERS = (
     "Location",
     "Link",

@@ -34,6 +34,18 @@ class EdgeDraining(Unavailable):
     code, message = "edge_draining", "This edge is stopping; ask for another one."
 
 
+class PublisherNotes(Protocol):
+    """Who else hears of publishers at this edge: what relays them to others."""
+
+    def note_publisher(self, room_id: str, session_id: str) -> None:
+        """Media comes in here."""
+        ...
+
+    def note_lost(self, room_id: str, reason: str) -> None:
+        """It stopped."""
+        ...
+
+
 class ForwardingPlane(Protocol):
     """What this edge uses of `media.sfu.server.Sfu`."""
 
@@ -95,6 +107,7 @@ class MediaSessions:
         self._rooms: RoomMirrors | None = None
         self._client: RoomClient | None = None
         self._broadcasts: Broadcasts | None = None
+        self._relays: PublisherNotes | None = None
         self.is_draining = False
 
     def use(
@@ -107,6 +120,11 @@ class MediaSessions:
         """Take what sessions work on; called once, before anything else."""
         self._plane, self._rooms, self._client = plane, rooms, client
         self._broadcasts = broadcasts
+
+    def use_relays(self, relays: PublisherNotes, address: str) -> None:
+        """Tell relays of publishers, and other edges where to have their media from."""
+        self._relays = relays
+        self._origin["relay"] = address
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -189,29 +207,36 @@ class MediaSessions:
     # What the forwarding plane says
 
     def on_publisher_connected(self, room_id: str, session_id: str) -> None:
-        """Media enters: the room goes live."""
+        """Media enters: the room goes live. A relay's session is none of ours."""
         session = self._connect(session_id)
-        if session is not None and self._client is not None:
+        if session is None:
+            return
+        if self._client is not None:
             fact = PublisherUp(session_id, dict(self._origin))
             self._client.report_publisher(session.room_id, fact)
-        if session is not None and self._broadcasts is not None:
+        if self._broadcasts is not None:
             if session.source is None:
                 self._broadcasts.begin(room_id, session_id)
             else:
                 source = session.source
                 self._broadcasts.begin_frames(room_id, session_id, source.frames, source.sound)
+        if self._relays is not None:
+            self._relays.note_publisher(room_id, session_id)
         log.info("publisher.connected", room_id=room_id)
 
     def on_publisher_lost(self, room_id: str, session_id: str, reason: str) -> None:
         """Media stopped: the room is interrupted."""
-        room = uuid.UUID(room_id)
+        session = self._sessions.get(session_id)
+        if session is None:
+            return
         if self._client is not None:
-            self._client.report_publisher_lost(room, session_id, reason)
+            self._client.report_publisher_lost(session.room_id, session_id, reason)
         if self._broadcasts is not None:
             self._broadcasts.end(room_id, session_id)
-        session = self._sessions.get(session_id)
+        if self._relays is not None:
+            self._relays.note_lost(room_id, reason)
         self._drop(session_id)
-        if session is not None and session.source is not None:
+        if session.source is not None:
             session.source.on_ended(reason)
         log.info("publisher.lost", room_id=room_id, reason=reason)
 

@@ -17,7 +17,6 @@ from aiohttp import web
 
 from actors.hosting.client import HostClient
 from actors.hosting.core import ObjectKey
-from actors.hosting.messages import EDGE
 from actors.hosting.ports import ClientPorts
 from actors.hosting.postgres import PostgresStore
 from actors.link.frames import LinkPeer
@@ -53,6 +52,7 @@ from serve_apps.edge.media_sessions import MediaSessions
 from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
 from serve_apps.edge.player_checks import PlayerChecks
 from serve_apps.edge.presence_checks import CHECK_EVERY_S, PresenceChecks
+from serve_apps.edge.relays import RelayPorts, Relays, make_edge_peer
 from serve_apps.edge.room_mirrors import RoomMirror, RoomMirrors
 from serve_apps.edge.rtmp import RtmpFront, RtmpPorts
 from serve_apps.edge.segment_writer import WriterPorts
@@ -146,6 +146,7 @@ class EdgeServer:
             )
         self._compose(ips)
         await self._sfu.start()
+        self._sessions.use_relays(self._relays, await self._relays.start())
         await self._rtmp.start()
         self._ephemeral.start()
         await self._revocations.load()
@@ -191,6 +192,7 @@ class EdgeServer:
             await asyncio.to_thread(self._heartbeat.stop)
         await self._sfu.close()
         await asyncio.sleep(0)  # the forwarding plane tells of ended sessions in the next turn
+        await self._relays.close()
         await self._rtmp.close()
         await self._broadcasts.close()
         if self._runner is not None:
@@ -217,6 +219,7 @@ class EdgeServer:
             "rooms": len(self._rooms),
             "people": len(self._users),
             "media_sessions": len(self._sessions),
+            **self._relays.describe(),
         }
 
     # Within
@@ -231,26 +234,8 @@ class EdgeServer:
             "incarnation": self.incarnation,
         }
         self._sessions = MediaSessions(origin)
-        listener = MirrorListener(self._end_media_session)
-        self._hosts = HostClient(
-            LinkPeer(EDGE, f"edge-{self.slot}", self.incarnation),
-            ClientPorts(
-                kinds=KINDS,
-                store=PostgresStore(ports.database, KINDS),
-                transport=LinkTransport.within(settings),
-                clock=ports.clock,
-                node=ports.node,
-                jitter=random.SystemRandom(),
-            ),
-            listener,
-        )
-        hosts, client, people = self._hosts, RoomClient(self._hosts), UserClient(self._hosts)
-        self._rooms = RoomMirrors(ROOM, hosts, lambda key: RoomMirror(key, hosts, client))
-        pace = ports.pace
-        self._users = UserMirrors(
-            USER, hosts, lambda key: UserMirror(key, hosts, people, pace.activity_every_s)
-        )
-        listener.use({ROOM: self._rooms, USER: self._users})
+        me, transport = make_edge_peer(self.slot, self.incarnation), LinkTransport.within(settings)
+        client = self._compose_hosts(me, transport)
         options = SfuOptions(
             port=self._address.udp_port,
             candidate_ips=ips,
@@ -258,6 +243,8 @@ class EdgeServer:
             packet_observer=ports.watch_packets,
         )
         self._sfu = Sfu(options, ports.clock, self._sessions)
+        relays = RelayPorts(self._sfu, ports.database, ports.clock, transport)
+        self._relays = Relays(relays, me)
         self._broadcasts = Broadcasts(WriterPorts(ports.database, ports.objects, ports.clock))
         self._broadcasts.use(self._sfu)
         self._sessions.use(self._sfu, self._rooms, client, self._broadcasts)
@@ -281,6 +268,28 @@ class EdgeServer:
         self._sockets = SocketServer(settings, ports.clock, talk, lambda: self._watch.is_breathless)
         self._events = EventServer(self._sockets, talk)
         self._compose_checks()
+
+    def _compose_hosts(self, me: LinkPeer, transport: LinkTransport) -> RoomClient:
+        """Make what speaks with the hosts of rooms and people, and what mirrors both here."""
+        ports, listener = self._ports, MirrorListener(self._end_media_session)
+        hosts = self._hosts = HostClient(
+            me,
+            ClientPorts(
+                kinds=KINDS,
+                store=PostgresStore(ports.database, KINDS),
+                transport=transport,
+                clock=ports.clock,
+                node=ports.node,
+                jitter=random.SystemRandom(),
+            ),
+            listener,
+        )
+        client, people = RoomClient(hosts), UserClient(hosts)
+        self._rooms = RoomMirrors(ROOM, hosts, lambda key: RoomMirror(key, hosts, client))
+        every_s = ports.pace.activity_every_s
+        self._users = UserMirrors(USER, hosts, lambda key: UserMirror(key, hosts, people, every_s))
+        listener.use({ROOM: self._rooms, USER: self._users})
+        return client
 
     def _compose_checks(self) -> None:
         """Have those let go who may not follow something any more, or whose login ended."""
@@ -336,6 +345,7 @@ class EdgeServer:
                 is_revoked=self._revocations.is_revoked,
                 ice_servers=IceServers(settings.edge.ice_servers, settings.edge.turn_secret),
                 check_viewer=self._audience.check_room,
+                bring=self._relays.bring,
             ),
         )
         add_upload_routes(app, self._make_upload_ports())

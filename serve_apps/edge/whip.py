@@ -78,6 +78,8 @@ class WhipPorts:
     ice_servers: IceServers
     check_viewer: Callable[[uuid.UUID, uuid.UUID | None], Awaitable[None]]
     """Raises unless the person may (still) see the room."""
+    bring: Callable[[uuid.UUID], Awaitable[None]]
+    """Returns once the room's packets are at this edge; raises RoomNotLive."""
 
 
 def add_whip_routes(app: web.Application, ports: WhipPorts) -> None:
@@ -148,6 +150,7 @@ class _WhipServer:
             raise SessionRevoked
         with suppress(Unavailable):  # nobody can tell now, and the ticket is seconds old
             await self._ports.check_viewer(ticket.resource, ticket.subject)
+        await self._ports.bring(ticket.resource)
         answer = self._ports.sessions.watch(
             ticket.resource, user_id=ticket.subject, login=login, offer=offer
         )

@@ -1,16 +1,12 @@
-"""Routes of lives: announce, list, join, keys, end; and the WHIP and WHEP addresses.
-
-`routes` stands below /v1, `root_routes` at the root, where OBS and browsers expect them: both
-answer 307 with a single-use ticket, because clients drop `Authorization` across origins.
-"""
+"""Routes of lives: announce, list, join, keys, end; `entry_routes` has where media goes."""
 
 from __future__ import annotations
 
 import uuid
 from typing import Annotated, Literal
 
-from fastapi import Query, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi import Query
+from fastapi.responses import Response
 
 from actors.live_room.chat_state import MESSAGE_HELD
 from kit.cursors import CursorMalformed, Page
@@ -23,6 +19,7 @@ from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.live import schedule, service
 from serve_apps.live.chat_service import find_revealed
+from serve_apps.live.entry_routes import AvoidedEdge
 from serve_apps.live.lines import LineRefused, write_line
 from serve_apps.live.schemas import (
     EXAMPLE_ENDED,
@@ -46,8 +43,6 @@ from storage.lives import LiveRow
 from storage.viewers import read_viewer_counts
 
 routes = Routes("/live", "live")
-root_routes = Routes("", "live")
-BEARER = "bearer "
 State = Annotated[Literal["live", "scheduled"], Query(description="On air, or to come.")]
 OwnerName = Annotated[
     str, Query(pattern="^[A-Za-z0-9_]{1,30}$", description="Of this person alone.")
@@ -187,14 +182,19 @@ async def delete_live(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> No
     errors=(service.LiveNotFound, service.NoEdge),
 )
 async def join_live(
-    live_id: uuid.UUID, viewer: OptionalUser, ports: Ports, connection: Transaction
+    live_id: uuid.UUID,
+    viewer: OptionalUser,
+    ports: Ports,
+    connection: Transaction,
+    avoid: AvoidedEdge = "",
 ) -> JoinBody:
     """Join a live."""
     live = await service.get_live(connection, viewer, live_id)
-    edge = await service.choose_edge(connection)
+    edge = await service.choose_edge(connection, avoid)
     addresses = service.make_addresses(ports.settings, live.id, edge.url)
     now = ports.clock.now()
-    hls = await service.make_hls_address(connection, ports.settings, viewer, live, now)
+    watcher = service.Watcher(viewer, now, avoid)
+    hls = await service.make_hls_address(connection, ports.settings, live, watcher)
     return JoinBody(
         playback=LivePlaybackBody(whep=addresses.whep, hls=hls),
         chat=ChatBody(socket=addresses.socket, channel=addresses.channel),
@@ -283,90 +283,6 @@ async def write_live_message(
         offset=stored.seq,
         held=stored.kind == MESSAGE_HELD,
     )
-
-
-@root_routes.post(
-    "/whip",
-    permission=Permission.PUBLIC,
-    rate=RateTier.INGEST,
-    summary="WHIP (RFC 9725): publish with the stream key as bearer token.",
-    status=307,
-    response_class=RedirectResponse,
-    errors=(service.StreamKeyInvalid, service.LiveEnded, service.NoEdge),
-)
-async def redirect_whip(
-    request: Request, ports: Ports, connection: Transaction
-) -> RedirectResponse:
-    """Send a publisher to an edge."""
-    header = request.headers.get("authorization", "")
-    key = header[len(BEARER) :].strip() if header.lower().startswith(BEARER) else ""
-    now = ports.clock.now()
-    return RedirectResponse(
-        await service.make_whip_redirect(connection, ports.settings, key, now), status_code=307
-    )
-
-
-@root_routes.post(
-    "/whep/{live_id}",
-    permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
-    summary="WHEP: watch a live by WebRTC.",
-    status=307,
-    response_class=RedirectResponse,
-    errors=(service.LiveNotFound, service.LiveEnded, service.LiveNotOnAir),
-)
-async def redirect_whep(
-    live_id: uuid.UUID, viewer: OptionalUser, ports: Ports, connection: Transaction
-) -> RedirectResponse:
-    """Send a viewer to the edge where the live comes in."""
-    now = ports.clock.now()
-    location = await service.make_whep_redirect(connection, ports.settings, viewer, live_id, now)
-    return RedirectResponse(location, status_code=307)
-
-
-@root_routes.get(
-    "/live/{live_id}/index.m3u8",
-    permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
-    summary="Watch a live by HLS: its list of variants, where it comes in.",
-    status=307,
-    response_class=RedirectResponse,
-    errors=(service.LiveNotFound, service.NoEdge),
-)
-async def redirect_hls(
-    live_id: uuid.UUID, viewer: OptionalUser, ports: Ports, connection: Transaction
-) -> RedirectResponse:
-    """Send a player to an edge; the right to see what is not public is part of the address."""
-    live = await service.get_live(connection, viewer, live_id)
-    now = ports.clock.now()
-    location = await service.make_hls_address(connection, ports.settings, viewer, live, now)
-    return RedirectResponse(location, status_code=307, headers={"Cache-Control": "no-store"})
-
-
-@root_routes.options(
-    "/whip",
-    permission=Permission.PUBLIC,
-    rate=RateTier.NONE,
-    summary="What WHIP takes here.",
-    status=204,
-    response_class=Response,
-)
-async def describe_whip() -> Response:
-    """Answer a plain OPTIONS; preflights are answered before routing."""
-    return Response(status_code=204, headers={"Accept-Post": "application/sdp"})
-
-
-@root_routes.options(
-    "/whep/{live_id}",
-    permission=Permission.PUBLIC,
-    rate=RateTier.NONE,
-    summary="What WHEP takes here.",
-    status=204,
-    response_class=Response,
-)
-async def describe_whep(live_id: uuid.UUID) -> Response:  # noqa: ARG001 -- part of the path
-    """Answer a plain OPTIONS; preflights are answered before routing."""
-    return Response(status_code=204, headers={"Accept-Post": "application/sdp"})
 
 
 async def _describe_one(ports: ApiPorts, live: LiveRow, edge_url: str) -> LiveBody:

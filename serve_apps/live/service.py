@@ -27,6 +27,7 @@ from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
 from serve_apps.access.identity import Identity
 from serve_apps.access.playback import PlaybackTerms, make_live_base, make_socket_url
 from serve_apps.access.visibility import can_view
+from serve_apps.live.placing import decide_ingest, decide_watch, list_usable
 from storage import lives as storage_lives
 from storage.database import Connection
 from storage.edges import EdgeEntry, find_edge, list_live_edges
@@ -89,6 +90,15 @@ class NoEdge(Unavailable):
 
 
 @dataclass(frozen=True)
+class Watcher:
+    """Who wants to watch now; `avoid` is the address of an edge that just failed them."""
+
+    viewer: Identity | None
+    now: datetime
+    avoid: str = ""
+
+
+@dataclass(frozen=True)
 class LiveAddresses:
     """Where the clients of one live connect."""
 
@@ -129,12 +139,9 @@ def make_rtmp_url(settings: Settings) -> str | None:
     return f"rtmp://{host}:{rtmp.port}/live" if rtmp.port else None
 
 
-async def choose_edge(connection: Connection) -> EdgeEntry:
-    """Return the least loaded edge that takes clients; raises NoEdge."""
-    edges = await list_live_edges(connection)
-    if not edges:
-        raise NoEdge(retry_after_s=2)
-    return edges[0]
+async def choose_edge(connection: Connection, avoid: str = "") -> EdgeEntry:
+    """Return the least loaded edge that takes clients, not one that failed; raises NoEdge."""
+    return list_usable(await _list_edges(connection), avoid)[0]
 
 
 @dataclass(frozen=True)
@@ -275,9 +282,9 @@ async def list_history(
 
 
 async def make_whip_redirect(
-    connection: Connection, settings: Settings, stream_key: str, now: datetime
+    connection: Connection, settings: Settings, stream_key: str, now: datetime, avoid: str = ""
 ) -> str:
-    """Return the edge address, ticket included, where this key publishes.
+    """Return the edge address, ticket included, where this key publishes; not one that failed.
 
     Raises StreamKeyInvalid, LiveEnded, NoEdge.
     """
@@ -286,7 +293,8 @@ async def make_whip_redirect(
         raise StreamKeyInvalid
     if live.status == "ended":
         raise LiveEnded
-    edge = await _choose_ingest(connection, live)
+    last_url = None if live.origin is None else str(live.origin["edge"])
+    edge = decide_ingest(await _list_edges(connection), last_url, avoid)
     order = TicketOrder(TicketKind.WHIP, live.id, edge.url, live.owner_id)
     return f"{edge.url}/whip?ticket={issue_ticket(settings.auth, order, now)}"
 
@@ -294,37 +302,35 @@ async def make_whip_redirect(
 async def make_whep_redirect(
     connection: Connection,
     settings: Settings,
-    viewer: Identity | None,
     live_id: uuid.UUID,
-    now: datetime,
+    watcher: Watcher,
 ) -> str:
     """Return the edge address, ticket included, where this viewer watches.
 
     Raises LiveNotFound, LiveEnded, LiveNotOnAir.
     """
-    live = await get_live(connection, viewer, live_id)
+    live = await get_live(connection, watcher.viewer, live_id)
     if live.status == "ended":
         raise LiveEnded
-    edge = await _find_origin(connection, live) if live.status == "live" else None
-    if edge is None:
+    edges = await list_live_edges(connection) if live.status == "live" else []
+    if not edges or live.origin is None:
         raise LiveNotOnAir(retry_after_s=2)
-    order = _order_ticket(TicketKind.WHEP, live_id, edge, viewer)
-    return f"{edge.url}/whep/{live_id}?ticket={issue_ticket(settings.auth, order, now)}"
+    edge = decide_watch(edges, str(live.origin["edge"]), watcher.avoid)
+    order = _order_ticket(TicketKind.WHEP, live_id, edge, watcher.viewer)
+    return f"{edge.url}/whep/{live_id}?ticket={issue_ticket(settings.auth, order, watcher.now)}"
 
 
 async def make_hls_address(
-    connection: Connection,
-    settings: Settings,
-    viewer: Identity | None,
-    live: LiveRow,
-    now: datetime,
+    connection: Connection, settings: Settings, live: LiveRow, watcher: Watcher
 ) -> str:
     """Return where this viewer plays a live by HLS: the edge where it comes in, else any.
 
     The right to see a live that is not public is part of the address. Raises NoEdge.
     """
-    edge = await _find_origin(connection, live) or await choose_edge(connection)
-    terms = PlaybackTerms(settings.auth, edge.url.rstrip("/"), viewer, now)
+    edge = await _find_origin(connection, live)
+    if edge is None or edge.url == watcher.avoid:
+        edge = await choose_edge(connection, watcher.avoid)
+    terms = PlaybackTerms(settings.auth, edge.url.rstrip("/"), watcher.viewer, watcher.now)
     base = make_live_base(
         terms, live.id, visibility=live.visibility, access_version=live.access_version
     )
@@ -349,13 +355,12 @@ def _order_ticket(
     return TicketOrder(kind, live_id, edge.url, viewer.user_id, claims)
 
 
-async def _choose_ingest(connection: Connection, live: LiveRow) -> EdgeEntry:
-    """Return the edge that a publisher comes back to, else the least loaded; raises NoEdge."""
+async def _list_edges(connection: Connection) -> list[EdgeEntry]:
+    """Return the edges that take clients; raises NoEdge."""
     edges = await list_live_edges(connection)
     if not edges:
         raise NoEdge(retry_after_s=2)
-    url = None if live.origin is None else live.origin["edge"]
-    return next((edge for edge in edges if edge.url == url), edges[0])
+    return edges
 
 
 async def _find_origin(connection: Connection, live: LiveRow) -> EdgeEntry | None:

@@ -37,6 +37,7 @@ from storage.cache import Cache
 from storage.database import Database, PoolOptions
 
 NODE = "here"
+SECTIONS = ("auth", "database", "cache", "cluster", "limits", "edge", "rtmp", "http", "hosts")
 
 
 @dataclass
@@ -165,7 +166,7 @@ def make_speaker(user_id: uuid.UUID, username: str = "ada") -> Speaker:
 def write_settings(settings: Settings, path: Path) -> Path:
     """Write settings to a file that a child process can load."""
     lines = [f"home = {str(settings.home)!r}", ""]
-    for section in ("auth", "database", "cache", "cluster", "limits", "edge", "http", "hosts"):
+    for section in SECTIONS:
         lines.append(f"[{section}]")
         for name, value in dataclasses.asdict(getattr(settings, section)).items():
             lines.append(f"{name} = {_write_value(value)}")

@@ -142,6 +142,20 @@ async def test_a_publisher_comes_back_to_the_edge_it_left(
         await renew_edge(connection, ("here", 1, other), state="live", load=0, ttl_s=60)
     answer = await call_whip(client, live["stream_key"])
     assert answer.headers["Location"].startswith(EDGE_URL)
+    headers = {"Authorization": f"Bearer {live['stream_key']}"}
+    answer = await client.post("/whip", params={"avoid": EDGE_URL}, headers=headers)
+    assert answer.headers["Location"].startswith("http://localhost:8011/whip")
+    # Viewers go where there is room, or to any other edge than the one that failed them.
+    for load, url in ((0.9, "http://localhost:8011"), (0.05, EDGE_URL)):
+        async with database.connection() as connection:
+            await renew_edge(connection, edge, state="live", load=load, ttl_s=60)
+        answer = await client.post(f"/whep/{live['id']}")
+        assert answer.headers["Location"].startswith(f"{url}/whep/")
+    answer = await client.post(f"/whep/{live['id']}", params={"avoid": EDGE_URL})
+    assert answer.headers["Location"].startswith("http://localhost:8011/whep/")
+    answer = await client.post(f"/v1/live/{live['id']}/join", params={"avoid": EDGE_URL})
+    assert answer.json()["chat"]["socket"].startswith("ws://localhost:8011/")
+    assert answer.json()["playback"]["hls"].startswith("http://localhost:8011/live/")
 
 
 async def test_whep_goes_to_the_origin_and_says_why_not(
