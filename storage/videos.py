@@ -287,7 +287,17 @@ async def set_plan(
 
 
 async def set_thumbnail(connection: Connection, video_id: uuid.UUID, key: str) -> None:
-    """Remember the picture shown before the video plays."""
+    """Remember the picture shown before the video plays, unless its owner chose one."""
+    await connection.execute(
+        """UPDATE videos SET thumbnail_key = $2, updated_at = now()
+            WHERE id = $1 AND thumbnail_key IS NULL""",
+        video_id,
+        key,
+    )
+
+
+async def choose_thumbnail(connection: Connection, video_id: uuid.UUID, key: str) -> None:
+    """Take the owner's choice of a picture."""
     await connection.execute(
         "UPDATE videos SET thumbnail_key = $2, updated_at = now() WHERE id = $1", video_id, key
     )

@@ -48,7 +48,7 @@ def publish_recording(
         return Publication(tracks, files, keys=keys)
     duration_s = Fraction(measure_duration_ms(rows), 1000)
     files[STORYBOARD_NAME] = build_storyboard_track(storyboard, duration_s).encode()
-    return Publication(tracks, files, storyboard.sheets, keys)
+    return Publication(tracks, files, storyboard.sheets, keys=keys)
 
 
 def measure_duration_ms(rows: Sequence[StoredSegment]) -> int:

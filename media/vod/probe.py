@@ -7,12 +7,9 @@ the owner understands. It writes nothing.
 
 from __future__ import annotations
 
-import resource
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from fractions import Fraction
-from os import defpath, pathsep
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -22,6 +19,13 @@ from av.stream import Disposition
 from media.vod.copying import Span, find_copyable
 from media.vod.info import MediaInfo, VideoInfo, decode_json, encode_json
 from media.vod.ladder import SIDE_MIN
+from media.vod.limited_child import (
+    EXIT_REFUSED,
+    ChildLimits,
+    ChildTooSlow,
+    limit_this_process,
+    run_child,
+)
 from media.vod.pictures import (
     RANGE_FULL,
     decide_display_size,
@@ -49,16 +53,6 @@ if TYPE_CHECKING:
 
 NOT_PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 STILL_CODECS = ("png", "gif", "bmp", "tiff", "webp")
-EXIT_UNREADABLE = 3
-
-
-@dataclass(frozen=True)
-class ProbeLimits:
-    """What the child may use before it is stopped."""
-
-    time_s: float = 60.0
-    cpu_s: int = 30
-    memory_bytes: int = 3 << 30
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,7 @@ class ProbeJob:
 
     video_id: str
     source_key: str
-    limits: ProbeLimits = field(default_factory=ProbeLimits)
+    limits: ChildLimits = field(default_factory=ChildLimits)
 
 
 def probe_source(job: ProbeJob, store: ObjectStore) -> MediaInfo:
@@ -76,33 +70,20 @@ def probe_source(job: ProbeJob, store: ObjectStore) -> MediaInfo:
         return probe_in_child(path, job.limits)
 
 
-def probe_in_child(path: Path, limits: ProbeLimits | None = None) -> MediaInfo:
+def probe_in_child(path: Path, limits: ChildLimits | None = None) -> MediaInfo:
     """Probe in a process of its own; raises MediaUnreadable. Blocks up to `limits.time_s`."""
-    limits = limits or ProbeLimits()
-    command = [sys.executable, "-m", "media.vod.probe", str(path)]
-    command += [str(limits.cpu_s), str(limits.memory_bytes)]
-    # The child parses hostile bytes: it inherits no secrets, only where our packages are.
-    environment = {"PATH": defpath, "PYTHONPATH": pathsep.join(p for p in sys.path if p)}
     try:
-        child = subprocess.run(  # noqa: S603  # our own interpreter and module, no shell
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=limits.time_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
+        status, answer = run_child("media.vod.probe", [str(path)], limits or ChildLimits())
+    except ChildTooSlow as error:
         raise MediaUnreadable("Reading the file took too long.") from error
-    if child.returncode == EXIT_UNREADABLE:
-        raise MediaUnreadable(msgspec.json.decode(child.stdout, type=str))
-    if child.returncode != 0:
+    if status == EXIT_REFUSED:
+        raise MediaUnreadable(msgspec.json.decode(answer, type=str))
+    if status != 0:
         raise MediaUnreadable(
             "The file is damaged, or needs more memory or time than a video may take.",
-            exit_status=child.returncode,
+            exit_status=status,
         )
-    return decode_json(child.stdout, MediaInfo)
+    return decode_json(answer, MediaInfo)
 
 
 def probe_file(path: Path) -> MediaInfo:
@@ -191,15 +172,11 @@ def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
 
 def main(arguments: list[str]) -> int:
     """Run as the child: limit this process, probe, answer in JSON on standard output."""
-    path, cpu_s, memory_bytes = Path(arguments[0]), int(arguments[1]), int(arguments[2])
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    (path,) = limit_this_process(arguments)
     try:
-        answer, status = encode_json(probe_file(path)), 0
+        answer, status = encode_json(probe_file(Path(path))), 0
     except MediaUnreadable as error:
-        answer, status = msgspec.json.encode(error.text), EXIT_UNREADABLE
+        answer, status = msgspec.json.encode(error.text), EXIT_REFUSED
     sys.stdout.buffer.write(answer)
     return status
 

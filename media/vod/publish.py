@@ -54,6 +54,8 @@ class Publication:
     files: dict[str, bytes] = field(default_factory=dict)
     sheets: int = 0
     """How many sheets the storyboard has."""
+    candidates: int = 0
+    """How many pictures the owner may choose from."""
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     """Where the bytes of a track's file are that do not lie in the video's own folder."""
 
@@ -94,7 +96,9 @@ def publish(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> Publicati
             rungs, audio, storyboard, fps=plan.grid.fps, are_aligned=plan.copied is None
         )
     coded = {name: text.encode() for name, text in files.items()}
-    return Publication(tracks, coded, 0 if storyboard is None else storyboard.sheets)
+    pictures = next((found for r in records.values() if (found := r.images)), ())
+    sheets = 0 if storyboard is None else storyboard.sheets
+    return Publication(tracks, coded, sheets, max(0, len(pictures) - 1))
 
 
 def build_waveform(peaks: Sequence[int], duration_s: Fraction) -> str:

@@ -19,6 +19,7 @@ STORYBOARD = "storyboard"
 STORYBOARD_NAME = "storyboard.vtt"
 WAVEFORM_NAME = "waveform.json"
 THUMBNAIL_NAME = "thumbnail.jpg"
+THUMBNAILS = "thumbnails"
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,16 @@ def thumbnail_key(video_id: str) -> str:
     return f"{video_prefix(video_id)}/{THUMBNAIL_NAME}"
 
 
+def own_thumbnail_key(video_id: str, name: str) -> str:
+    """Key of a picture that the owner brought along."""
+    return f"{video_prefix(video_id)}/thumbnails/own-{name}.jpg"
+
+
+def candidate_name(index: int) -> str:
+    """Name of one of the thumbnails the owner may choose from, within their folder."""
+    return f"{index}.jpg"
+
+
 def candidate_key(video_id: str, index: int) -> str:
     """Key of one of the thumbnails the owner may choose from."""
-    return f"{video_prefix(video_id)}/thumbnails/{index}.jpg"
+    return f"{video_prefix(video_id)}/thumbnails/{candidate_name(index)}"

@@ -37,6 +37,7 @@ from serve_apps.realtime.routes import routes as realtime_routes
 from serve_apps.users.routes import routes as users_routes
 from serve_apps.videos.history_routes import routes as history_routes
 from serve_apps.videos.routes import routes as videos_routes
+from serve_apps.videos.thumbnail_routes import routes as video_thumbnail_routes
 from storage.rates import RateBook
 
 FEATURES = (
@@ -47,6 +48,7 @@ FEATURES = (
     person_routes,
     videos_routes,
     history_routes,
+    video_thumbnail_routes,
     live_routes,
     live_chat_routes,
     live_clip_routes,

@@ -20,6 +20,9 @@ from kit.settings import Settings
 from media.vod.records import (
     AUDIO_TRACK,
     STORYBOARD,
+    THUMBNAILS,
+    candidate_key,
+    candidate_name,
     segment_name,
     storyboard_key,
     storyboard_name,
@@ -130,8 +133,8 @@ class _PlaybackServer:
             return await send_download(
                 request, self._ports.objects, str(record.id), entry.publication
             )
-        if folder == STORYBOARD:
-            return await self._send_sheet(request, entry, record, name)
+        if folder in (STORYBOARD, THUMBNAILS):
+            return await self._send_picture(request, entry, record)
         track = entry.publication.tracks.get(folder)
         if track is None or not _is_listed(name, entry, track.name):
             raise VideoUnknown
@@ -141,13 +144,20 @@ class _PlaybackServer:
         key = key or track_key(str(record.id), track.name, name)
         return await send_object(request, self._ports.objects, key, headers)
 
-    async def _send_sheet(
-        self, request: web.Request, entry: CatalogEntry, record: PlaybackRecord, name: str
+    async def _send_picture(
+        self, request: web.Request, entry: CatalogEntry, record: PlaybackRecord
     ) -> web.StreamResponse:
-        number = _read_number(name)
-        if number >= entry.publication.sheets or name != storyboard_name(number):
+        """Send a sheet of small pictures, or a picture the owner may choose."""
+        folder, name = request.match_info["track"], request.match_info["name"]
+        number, made = _read_number(name), entry.publication
+        if folder == STORYBOARD:
+            is_there = number < made.sheets and name == storyboard_name(number)
+            key = storyboard_key(str(record.id), name)
+        else:
+            is_there = number < made.candidates and name == candidate_name(number)
+            key = candidate_key(str(record.id), number)
+        if not is_there:
             raise VideoUnknown
-        key = storyboard_key(str(record.id), name)
         headers: dict[str, str] = {hdrs.CONTENT_TYPE: "image/jpeg", hdrs.CACHE_CONTROL: IMMUTABLE}
         return await send_object(request, self._ports.objects, key, headers)
 

@@ -23,8 +23,8 @@ from serve_apps.http.state import CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.posts.routes import describe_rows
 from serve_apps.posts.schemas import PostBody
 from serve_apps.users.service import UserNotFound
+from serve_apps.videos.playback import build_playback
 from serve_apps.videos.schemas import VideoBody, describe_video
-from serve_apps.videos.service import build_playback
 
 routes = Routes("/feed", "feed")
 person_routes = Routes("/users", "videos")

@@ -24,8 +24,9 @@ from serve_apps.videos.history_schemas import (
     PositionRequest,
     describe_entry,
 )
+from serve_apps.videos.playback import build_playback
 from serve_apps.videos.schemas import describe_video
-from serve_apps.videos.service import VideoNotFound, build_playback
+from serve_apps.videos.service import VideoNotFound
 from storage import history
 
 routes = Routes("/history", "history")

@@ -20,6 +20,7 @@ from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Tr
 from serve_apps.outside.guard import AddressRefused
 from serve_apps.videos import importing, processing_rules, service
 from serve_apps.videos.history_service import find_resume
+from serve_apps.videos.playback import build_playback
 from serve_apps.videos.schemas import (
     CreatedVideoBody,
     VideoBody,
@@ -82,7 +83,7 @@ async def import_video(
     )
     video_id = await importing.open_import(connection, ports.settings, user, order, body.url)
     video = await service.get_video(connection, user, video_id)
-    return await _describe(connection, ports, user, video)
+    return await show_video(connection, ports, user, video)
 
 
 @routes.get(
@@ -106,9 +107,9 @@ async def list_videos(
         cursor=query.cursor,
         limit=query.limit,
     )
-    terms = await _make_terms(connection, ports, viewer)
+    terms = await make_terms(connection, ports, viewer)
     return ItemPage(
-        items=[describe_video(video, service.build_playback(video, terms)) for video in page.items],
+        items=[describe_video(video, build_playback(video, terms)) for video in page.items],
         next_cursor=page.next_cursor,
     )
 
@@ -125,7 +126,7 @@ async def get_video(
 ) -> VideoDetailBody:
     """Look at one video."""
     video = await service.get_video(connection, viewer, video_id)
-    return await _describe(connection, ports, viewer, video)
+    return await show_video(connection, ports, viewer, video)
 
 
 @routes.patch(
@@ -145,7 +146,7 @@ async def change_video(
     """Change a video."""
     change = service.VideoChange(body.title, body.description, body.visibility)
     video = await service.change_video(connection, user, video_id, change)
-    return await _describe(connection, ports, user, video)
+    return await show_video(connection, ports, user, video)
 
 
 @routes.delete(
@@ -174,7 +175,7 @@ async def cancel_processing(
 ) -> VideoDetailBody:
     """Stop processing."""
     video = await processing_rules.cancel_processing(connection, user, video_id)
-    return await _describe(connection, ports, user, video)
+    return await show_video(connection, ports, user, video)
 
 
 @routes.post(
@@ -194,20 +195,22 @@ async def retry_processing(
 ) -> VideoDetailBody:
     """Process again."""
     video = await processing_rules.retry_processing(connection, user, video_id)
-    return await _describe(connection, ports, user, video)
+    return await show_video(connection, ports, user, video)
 
 
-async def _describe(
+async def show_video(
     connection: Connection, ports: ApiPorts, viewer: Identity | None, video: Video
 ) -> VideoDetailBody:
-    terms = await _make_terms(connection, ports, viewer)
+    """Describe a video to whoever asks."""
+    terms = await make_terms(connection, ports, viewer)
     upload = await service.find_open_upload(connection, video, terms)
     resume_ms = await find_resume(connection, viewer, video.id)
-    return describe_detail(video, service.build_playback(video, terms), upload, resume_ms)
+    return describe_detail(video, build_playback(video, terms), upload, resume_ms)
 
 
-async def _make_terms(
+async def make_terms(
     connection: Connection, ports: ApiPorts, viewer: Identity | None
 ) -> PlaybackTerms:
+    """Say where, and under which right, a viewer plays."""
     edge_url = await choose_edge(connection, ports.settings)
     return PlaybackTerms(ports.settings.auth, edge_url, viewer, ports.clock.now())

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from kit.clock import format_time
 from serve_apps.access.visibility import Visibility
-from serve_apps.videos.service import CreatedVideo, OpenUpload, Playback
+from serve_apps.videos.playback import Playback
+from serve_apps.videos.service import CreatedVideo, OpenUpload
 from storage.videos import Video
 
 TITLE_CHARS_MAX = 200

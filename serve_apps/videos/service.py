@@ -18,7 +18,7 @@ from kit.events import EventName
 from kit.ids import make_id
 from kit.settings import Settings, UploadSettings
 from serve_apps.access.identity import Identity, Role
-from serve_apps.access.playback import PlaybackTerms, choose_edge, make_video_base
+from serve_apps.access.playback import PlaybackTerms, choose_edge
 from serve_apps.access.visibility import Visibility, can_view
 from storage import uploads, videos
 from storage.database import Connection
@@ -112,21 +112,6 @@ class CreatedVideo:
 
     id: uuid.UUID
     upload: OpenUpload
-
-
-@dataclass(frozen=True)
-class Playback:
-    """Where a video plays, as absolute addresses on an edge."""
-
-    hls: str
-    dash: str | None
-    thumbnail: str | None
-    storyboard: str | None
-    """A WebVTT track of small pictures for scrubbing."""
-    waveform: str | None
-    """Of sound alone: its peaks as JSON."""
-    download: str | None
-    """The best quality as one MP4 file."""
 
 
 async def create_video(
@@ -323,26 +308,6 @@ async def delete_video(connection: Connection, caller: Identity, video_id: uuid.
         await terminate_upload(connection, upload)
     elif await videos.delete_video(connection, video_id):
         await _announce_deletion(connection, video_id, caller.user_id, purge_after_s=PURGE_AFTER_S)
-
-
-def build_playback(video: videos.Video, terms: PlaybackTerms) -> Playback | None:
-    """Return where the video plays for this viewer; None until it does."""
-    if video.playable_at is None:
-        return None
-    base = make_video_base(
-        terms, video.id, visibility=video.visibility, access_version=video.access_version
-    )
-    is_made = video.status == "ready" and not video.is_recording
-    is_sound = is_made and video.width is None and video.duration_ms is not None
-    has_pictures = is_made or (video.is_recording and video.thumbnail_key is not None)
-    return Playback(
-        hls=f"{base}/master.m3u8",
-        dash=f"{base}/manifest.mpd" if is_made else None,
-        thumbnail=None if video.thumbnail_key is None else f"{base}/thumbnail.jpg",
-        storyboard=f"{base}/storyboard.vtt" if has_pictures and not is_sound else None,
-        waveform=f"{base}/waveform.json" if is_sound else None,
-        download=f"{base}/download/best.mp4" if is_made else None,
-    )
 
 
 def _make_upload_url(edge_url: str, upload_id: uuid.UUID) -> str:

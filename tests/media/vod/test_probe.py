@@ -9,7 +9,7 @@ import av
 import pytest
 
 from media.vod.info import MediaInfo, decode_json, encode_json
-from media.vod.probe import ProbeJob, ProbeLimits, probe_file, probe_in_child, probe_source
+from media.vod.probe import ChildLimits, ProbeJob, probe_file, probe_in_child, probe_source
 from media.vod.source import MediaUnreadable
 from storage.objects import ObjectStore
 from tests.media.vod.clips import Shot, run_ffmpeg, write_numbered
@@ -238,13 +238,13 @@ def test_a_name_with_odd_characters_is_only_a_name(clip: Path, tmp_path: Path):
 def test_the_child_is_stopped_when_it_takes_too_long(clip: Path):
     began = time.monotonic()
     with pytest.raises(MediaUnreadable, match="too long"):
-        probe_in_child(clip, ProbeLimits(time_s=0.02))
+        probe_in_child(clip, ChildLimits(time_s=0.02))
     assert time.monotonic() - began < 5
 
 
 def test_the_child_may_not_take_more_memory_than_allowed(clip: Path):
     with pytest.raises(MediaUnreadable, match="more memory"):
-        probe_in_child(clip, ProbeLimits(memory_bytes=120 << 20))
+        probe_in_child(clip, ChildLimits(memory_bytes=120 << 20))
 
 
 def test_a_reason_crosses_from_the_child(tmp_path: Path):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from kit.settings import Settings
 from storage.cache import Cache
 from storage.database import Database
 from storage.objects import ObjectStore
+from tests.serve_apps.videos.api_stage import Api, serve_videos
 from tests.serve_apps.videos.video_world import VideoWorld, make_clip
 
 
@@ -21,3 +24,10 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def world(settings: Settings, database: Database, cache: Cache, objects: ObjectStore) -> VideoWorld:
     """Lend empty storage to put videos into."""
     return VideoWorld(settings, database, cache, objects)
+
+
+@pytest.fixture
+async def api(world: VideoWorld) -> AsyncIterator[Api]:
+    """Lend the videos routes."""
+    async with serve_videos(world) as api:
+        yield api

@@ -90,6 +90,9 @@ async def test_an_upload_becomes_a_video_whose_every_rendition_plays(
             assert (stream["codec_name"], stream.get("height")) == expected.get(name, ("aac", None))
         thumbnail = await player.get(f"/v/{video_id}/thumbnail.jpg")
         await check_other_ways(player, f"/v/{video_id}", tmp_path)
+        assert (await player.get(f"/v/{video_id}/thumbnails/0.jpg")).body[:2] == b"\xff\xd8"
+        for name in ("99.jpg", "00.jpg", "0.png", "thumbnail.jpg"):
+            assert (await player.get(f"/v/{video_id}/thumbnails/{name}")).status == 404
     assert thumbnail.headers["Content-Type"] == "image/jpeg"
     assert thumbnail.body[:2] == b"\xff\xd8"
 

@@ -3,99 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
 from typing import Any
 
-import httpx
 import pytest
-from fastapi import FastAPI
 
-from kit.clock import Clock, SystemClock
-from kit.ids import make_id
-from kit.settings import Settings, UploadSettings
-from serve_apps.access.identity import Identity, Role
-from serve_apps.access.revocations import RevocationBook
-from serve_apps.access.tokens import issue_access_token
-from serve_apps.http.errors import install_errors
-from serve_apps.http.state import ApiPorts
+from serve_apps.access.identity import Role
 from serve_apps.videos.jobs import expire_video, purge_video
-from serve_apps.videos.routes import routes
 from storage import uploads, videos
-from storage.cache import Cache
-from storage.database import Database
 from storage.follows import add_follow
 from storage.jobs import count_jobs
-from storage.objects import ObjectStore
-from storage.rates import RateBook
+from tests.serve_apps.videos.api_stage import Api
 from tests.serve_apps.videos.inline_media import InlineMedia
-from tests.serve_apps.videos.video_world import VideoWorld, job_payload
-from tests.storage.video_rows import create_owner, create_video_row
+from tests.serve_apps.videos.video_world import job_payload
 
 pytestmark = pytest.mark.db
 
 ORDER = {"title": " A walk ", "filename": "walk.mp4", "size_bytes": 1000}
-
-
-class NoRooms:
-    async def end_live(self, room_id: uuid.UUID) -> None:
-        raise AssertionError("no room was expected")
-
-
-@dataclass
-class Api:
-    """A client of the videos routes, and what is behind them."""
-
-    http: httpx.AsyncClient
-    world: VideoWorld
-    clock: Clock
-
-    async def add_person(self, role: Role = Role.USER) -> Person:
-        async with self.world.database.transaction() as connection:
-            user_id = await create_owner(connection, f"u{uuid.uuid4().hex[:8]}")
-        identity = Identity(user_id, make_id(), "ada", role)
-        token = issue_access_token(self.world.settings.auth, identity, self.clock.now())
-        return Person(self.http, user_id, {"Authorization": f"Bearer {token}"})
-
-    def add_stranger(self) -> Person:
-        return Person(self.http, make_id(), {})
-
-    async def add_ready_video(self, owner: Person, visibility: str = "public") -> uuid.UUID:
-        async with self.world.database.transaction() as connection:
-            video_id = await create_video_row(connection, owner.id, visibility=visibility)
-            await videos.queue_video(connection, video_id)
-            await videos.start_processing(connection, video_id)
-            await videos.finish_video(connection, video_id)
-        return video_id
-
-
-@dataclass
-class Person:
-    """Someone who calls the API."""
-
-    http: httpx.AsyncClient
-    id: uuid.UUID
-    headers: dict[str, str]
-
-    async def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        return await self.http.request(method, f"/v1/videos{path}", json=body, headers=self.headers)
-
-
-@pytest.fixture
-async def api(
-    settings: Settings, database: Database, cache: Cache, objects: ObjectStore
-) -> AsyncIterator[Api]:
-    small = replace(settings, uploads=UploadSettings(size_bytes_max=10_000, per_user_max=2))
-    clock = SystemClock()
-    app = FastAPI()
-    app.state.ports = ApiPorts(small, database, cache, objects, clock, NoRooms())
-    app.state.rates = RateBook(cache, clock)
-    app.state.revocations = RevocationBook(database, small.auth.access_ttl_s)
-    install_errors(app)
-    routes.install(app, "/v1")
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
-        yield Api(http, VideoWorld(small, database, cache, objects), clock)
 
 
 async def test_an_announced_video_gets_an_address_for_its_bytes(api: Api):

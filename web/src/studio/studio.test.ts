@@ -1,6 +1,7 @@
 /** Names and memory of uploads, and why a camera does not open. */
 import { expect, test } from "vitest";
 import { describeMediaError } from "./camera";
+import { fitInside } from "./picture_dialog";
 import { nameFromFile } from "./upload_form";
 import { fingerprintOf, UploadMemory } from "./upload_memory";
 import { describeRest, UploadPace } from "./upload_pace";
@@ -56,4 +57,9 @@ test("the speed is that of the last ten seconds, and the rest takes as long as i
   expect(pace.note(2_200_000, 13_000)).toBeCloseTo(100_000, -3);
   expect(describeRest(30_000_000, 2_000_000)).toBe("2.0 MB/s / 15 s left");
   expect(describeRest(0, 2_000_000)).toBe("2.0 MB/s");
+});
+
+test("a picture is sent no larger than the server keeps it", () => {
+  expect(fitInside(4000, 3000)).toEqual({ width: 1280, height: 960 });
+  expect(fitInside(640, 480)).toEqual({ width: 640, height: 480 });
 });

@@ -11,7 +11,10 @@ import { isOnItsWay, useVideoProgress } from "../videos/follow_progress";
 import { VideoFrame } from "../videos/frame";
 import { ProgressBar } from "../videos/progress";
 import { describePace, describeStatus, type Video } from "../videos/shapes";
+import { PictureDialog } from "./picture_dialog";
 import { VisibilityField } from "./upload_form";
+
+type Opened = "edit" | "picture" | "delete";
 
 interface VideoRowProps {
   video: Video;
@@ -21,7 +24,7 @@ interface VideoRowProps {
 const CHIPS: Partial<Record<Video["status"], string>> = { ready: "chip ready", failed: "chip failed" };
 
 export function VideoRow({ video, onChange }: VideoRowProps) {
-  const [open, setOpen] = useState<"edit" | "delete" | null>(null);
+  const [open, setOpen] = useState<Opened | null>(null);
   const apply = (part: Partial<Video>) =>
     onChange((videos) => videos.map((known) => (known.id === video.id ? { ...known, ...part } : known)));
   useVideoProgress(video, apply, () => {
@@ -60,6 +63,7 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
       <RowWork video={video} onChange={apply} />
       <RowButtons title={video.title} onOpen={setOpen} />
       {open === "edit" && <EditDialog video={video} onSaved={apply} onClose={close} />}
+      {open === "picture" && <PictureDialog video={video} onSaved={apply} onClose={close} />}
       {open === "delete" && (
         <Confirm
           title={`Delete “${video.title}”?`}
@@ -95,9 +99,12 @@ function RowWork({ video, onChange }: { video: Video; onChange: (part: Partial<V
   );
 }
 
-function RowButtons({ title, onOpen }: { title: string; onOpen: (open: "edit" | "delete") => void }) {
+function RowButtons({ title, onOpen }: { title: string; onOpen: (open: Opened) => void }) {
   return (
     <div class="row tight row-buttons">
+      <button type="button" class="icon-button" aria-label={`Picture of ${title}`} onClick={() => onOpen("picture")}>
+        <Icon name="camera" size={20} />
+      </button>
       <button type="button" class="icon-button" aria-label={`Edit ${title}`} onClick={() => onOpen("edit")}>
         <Icon name="edit" size={20} />
       </button>
