@@ -41,6 +41,7 @@ from media.sfu.trickle import IceRestart, apply_fragment, build_restart, describ
 from media.sfu.udp import UdpMux
 
 TICK_S = 0.05
+FULL_RETRY_S = 5
 
 log = get_log("sfu")
 
@@ -138,7 +139,7 @@ class Sfu(LayerAccess):
         room.check_watchable()
         self._check_capacity(room_id)
         if len(room.viewers) >= self._options.viewers_per_room_max:
-            raise RoomFull(room_id=room_id)
+            raise RoomFull(room_id=room_id, retry_after_s=FULL_RETRY_S)
         offer = parse_offer(offer_sdp)
         chosen = choose_watch(offer, codecs)
         session = ViewerSession(self._make_parts(room_id, offer), chosen)
@@ -254,9 +255,9 @@ class Sfu(LayerAccess):
         is_full = len(self._sessions) >= self._options.sessions_max
         is_new = room_id not in self._rooms
         if is_full or (is_new and len(self._rooms) >= self._options.rooms_max):
-            raise SfuFull
+            raise SfuFull(retry_after_s=FULL_RETRY_S)
         if self._ticking is None:
-            raise SfuFull(reason="not_running")
+            raise SfuFull(reason="not_running", retry_after_s=1)
 
     def _make_parts(self, room_id: str, offer: Offer) -> SessionParts:
         session_id = make_token()

@@ -18,6 +18,7 @@ from kit.logs import get_log
 from kit.metrics import MEDIA_SESSIONS
 from media.live.samples import AudioFormat
 from media.sfu.errors import SessionEnded
+from media.sfu.layer_access import LayerChoice
 from media.sfu.options import SessionAnswer
 from media.sfu.sdp import OfferedCodec
 from media.sfu.session import LocalPublisher
@@ -73,6 +74,14 @@ class ForwardingPlane(Protocol):
         self, session_id: str, if_match: str | None, fragment_sdp: str
     ) -> IceRestart | None:
         """Take candidates, or restart ICE."""
+        ...
+
+    def get_layers(self, session_id: str) -> LayerChoice:
+        """Return the encodings a viewer may choose from."""
+        ...
+
+    def choose_layer(self, session_id: str, rid: str | None) -> LayerChoice:
+        """Pin a viewer to an encoding, or unpin it."""
         ...
 
 
@@ -184,6 +193,18 @@ class MediaSessions:
         if self._plane is None:
             raise SessionEnded
         return self._plane.patch_session(session_id, if_match, fragment)
+
+    def get_layers(self, session_id: str) -> LayerChoice:
+        """Return the encodings a viewer may choose from; raises SessionEnded."""
+        if self._plane is None:
+            raise SessionEnded
+        return self._plane.get_layers(session_id)
+
+    def choose_layer(self, session_id: str, rid: str | None) -> LayerChoice:
+        """Pin a viewer to an encoding, or unpin it; raises SessionEnded, LayerUnknown."""
+        if self._plane is None:
+            raise SessionEnded
+        return self._plane.choose_layer(session_id, rid)
 
     def end_login(self, login: uuid.UUID) -> None:
         """End the sessions of a login that was revoked."""

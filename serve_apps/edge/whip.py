@@ -24,6 +24,7 @@ from media.sfu.options import SessionAnswer
 from serve_apps.access.grants import Ticket, TicketBook, TicketInvalid, TicketKind, read_ticket
 from serve_apps.access.tokens import SessionRevoked
 from serve_apps.edge.ice_servers import IceServers
+from serve_apps.edge.layers import JSON_TYPE, LAYER_EXTENSION, LayerRoutes
 from serve_apps.edge.media_sessions import MediaSessions
 from serve_apps.edge.refusals import Handler, build_refusal
 
@@ -34,7 +35,7 @@ FRAGMENT_TYPE = "application/trickle-ice-sdpfrag"
 SDP_BYTES_MAX = 64 << 10
 LABEL_CHARS = 6  # of a session's id: enough to find it in a log
 PREFLIGHT: dict[str, str] = {
-    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "POST, PATCH, DELETE, OPTIONS",
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, PATCH, DELETE, OPTIONS",
     hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Content-Type, If-Match",
     hdrs.ACCESS_CONTROL_MAX_AGE: "86400",
 }
@@ -83,12 +84,17 @@ class WhipPorts:
 
 
 def add_whip_routes(app: web.Application, ports: WhipPorts) -> None:
-    """Put /whip, /whep/{room} and /sessions/{session} on the edge."""
+    """Put /whip, /whep/{room} and /sessions/{session} with its layer on the edge."""
     server = _WhipServer(ports)
     for path, post in (("/whip", server.publish), ("/whep/{room_id}", server.watch)):
         app.router.add_route(hdrs.METH_POST, path, server.answer(post))
         app.router.add_route(hdrs.METH_OPTIONS, path, server.answer(server.describe))
         app.router.add_route(hdrs.METH_ANY, path, server.answer(server.refuse_method))
+    layers, path = LayerRoutes(ports.sessions), "/sessions/{session_id}/layer"
+    app.router.add_route(hdrs.METH_GET, path, server.answer(layers.show))
+    app.router.add_route(hdrs.METH_POST, path, server.answer(layers.choose))
+    app.router.add_route(hdrs.METH_OPTIONS, path, server.answer(server.describe_layer))
+    app.router.add_route(hdrs.METH_ANY, path, server.answer(server.refuse_method))
     path = "/sessions/{session_id}"
     app.router.add_route(hdrs.METH_DELETE, path, server.answer(server.end))
     app.router.add_route(hdrs.METH_PATCH, path, server.answer(server.trickle))
@@ -128,6 +134,10 @@ class _WhipServer:
         """Say what a session takes."""
         return web.Response(status=204, headers=PREFLIGHT | {"Accept-Patch": FRAGMENT_TYPE})
 
+    async def describe_layer(self, _request: web.Request) -> web.StreamResponse:
+        """Say what the layers of a session take."""
+        return web.Response(status=204, headers=PREFLIGHT | {"Accept-Post": JSON_TYPE})
+
     async def refuse_method(self, request: web.Request) -> web.StreamResponse:
         """Refuse GET, HEAD, PUT and the like (RFC 9725 §4.1)."""
         raise MethodRefused(method=request.method)
@@ -154,7 +164,10 @@ class _WhipServer:
         answer = self._ports.sessions.watch(
             ticket.resource, user_id=ticket.subject, login=login, offer=offer
         )
-        return self._build_answer(answer)
+        response = self._build_answer(answer)
+        layer = f"{response.headers[hdrs.LOCATION]}/layer"
+        response.headers.add(hdrs.LINK, f'<{layer}>; rel="{LAYER_EXTENSION}"')
+        return response
 
     async def end(self, request: web.Request) -> web.StreamResponse:
         """End a session (DELETE); knowing its address is the right to do so."""

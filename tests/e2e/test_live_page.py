@@ -124,6 +124,8 @@ def check_chat_room(page: Page) -> None:
 def test_the_picture_is_under_a_second_late(open_page: OpenPage, product: Product):
     streamer = open_page("/register", init_script=CLOCK_CAMERA)
     fill_registration(streamer)
+    streamer.goto(product.url + "/studio/live")
+    streamer.get_by_test_id("send-several").check()
     address = go_live(streamer, product, f"Clock {make_name()}")
     viewer = open_page(address)
     first_ms = wait_for_picture(viewer)
@@ -134,7 +136,23 @@ def test_the_picture_is_under_a_second_late(open_page: OpenPage, product: Produc
     )
     assert len(late) == 60
     assert statistics.median(late) < 60_000  # the blocks were read: a wrong bit is far beyond
+    choose_quality(viewer, "180p", (320, 180))
     streamer.get_by_test_id("end-live").click()
+
+
+def choose_quality(viewer: Page, label: str, size: tuple[int, int]) -> None:
+    """Choose a quality by hand; the picture changes, and the menu says what plays."""
+    quality = viewer.get_by_test_id("live-quality")
+    expect(quality).to_be_visible(timeout=60_000)
+    expect(quality.locator("option")).to_have_count(3)
+    quality.select_option(label=label)
+    viewer.wait_for_function(
+        "([w, h]) => { const v = document.querySelector('[data-testid=live-video]');"
+        " return v.videoWidth === w && v.videoHeight === h; }",
+        arg=list(size),
+        timeout=60_000,
+    )
+    expect(quality.locator("option").first).to_have_text(f"Auto ({label})", timeout=60_000)
 
 
 def test_an_answer_from_before_the_start_does_not_put_a_live_back_on_standby(

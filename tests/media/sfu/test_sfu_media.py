@@ -333,11 +333,13 @@ async def test_limits_are_kept(small_stage: Stage) -> None:
     stage.sfu.publish("r", RtcPeer(("VP8",), "sendonly").offer)
     stage.sfu.watch("r", RtcPeer(("VP8",)).offer)
     stage.sfu.watch("r", RtcPeer(("VP8",)).offer)
-    with pytest.raises(RoomFull):
+    with pytest.raises(RoomFull) as full:
         stage.sfu.watch("r", RtcPeer(("VP8",)).offer)
+    assert (full.value.status, full.value.retry_after_s) == (503, 5)
     stage.sfu.publish("s", RtcPeer(("VP8",), "sendonly").offer)
-    with pytest.raises(SfuFull):
+    with pytest.raises(SfuFull) as busy:
         stage.sfu.publish("t", RtcPeer(("VP8",), "sendonly").offer)
+    assert (busy.value.status, busy.value.retry_after_s) == (503, 5)
     with pytest.raises(SfuFull):
         stage.sfu.watch("s", RtcPeer(("VP8",)).offer)
 

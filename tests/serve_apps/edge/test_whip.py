@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import aiohttp
 import imageio_ffmpeg
+import orjson
 import pytest
 from multidict import CIMultiDictProxy
 
@@ -21,13 +23,15 @@ from kit.clock import SystemClock
 from kit.ids import make_id
 from kit.settings import Settings
 from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
+from serve_apps.edge.layers import LAYER_EXTENSION
 from serve_apps.edge.server import EdgeServer
 from storage.database import Database
 from storage.objects import ObjectStore
 from storage.placements import ROOM
 from tests.actors.hosting.stage import run_host
-from tests.media.sfu.packets import VP8_KEY, make_rtp
+from tests.media.sfu.packets import VP8_KEY, add_extension, make_rtp
 from tests.media.sfu.peer import Credentials, RtcPeer
+from tests.media.sfu.room_stage import RID_EXTENSION, describe_layers
 from tests.serve_apps.edge.edge_stage import Guest, connect, invite, run_edge, use_free_ports
 from tests.storage.live_rows import create_room_row
 from tests.storage.waiting import wait_until
@@ -226,6 +230,56 @@ async def test_ice_restarts_while_media_flows_on(stage: Stage) -> None:
         **{"Content-Type": FRAGMENT, "If-Match": answer.headers["ETag"]},
     )
     assert late.status == 412
+
+
+async def test_a_viewer_chooses_among_a_publishers_encodings(stage: Stage) -> None:
+    publisher = RtcPeer(direction="sendonly")
+    publisher.offer = publisher.offer.replace("a=mid:0\r\n", describe_layers(("q", "f")))
+    entered = await stage._enter(publisher, f"/whip?ticket={stage.ticket(TicketKind.WHIP)}")
+    assert "a=simulcast:recv q;f" in entered.body
+    viewer, answer = await stage.watch(stage.bob)
+    (link,) = [line for line in answer.headers.getall("Link") if LAYER_EXTENSION in line]
+    layer = link[1 : link.index(">")]
+    assert layer == answer.headers["Location"] + "/layer"
+    json = {"Content-Type": "application/json"}
+
+    async def send_until(is_done: Callable[[], bool]) -> None:
+        for seq in itertools.count(1):
+            for ssrc, (rid, side) in enumerate({"q": 160, "f": 640}.items(), start=70):
+                size = side.to_bytes(2, "little") * 2
+                picture = b"\x10\x00\x00\x00\x9d\x01\x2a" + size + rid.encode()
+                packet = make_rtp(seq, 3000 * seq, picture, ssrc=ssrc, marker_and_type=0x80 | 96)
+                publisher.send_rtp(add_extension(packet, RID_EXTENSION, rid.encode()))
+            await asyncio.sleep(0.02)
+            if is_done():
+                return
+            assert seq < 1000
+
+    await send_until(lambda: any(packet.endswith(b"f") for packet in viewer.rtp))
+    shown = await stage.call("GET", layer)
+    assert shown.status == 200
+    fact = {"active": True, "bitrate": 0}
+    seen = orjson.loads(shown.body)
+    assert [one | fact for one in seen.pop("layers")] == [
+        {"encodingId": "f", "width": 640, "height": 640, **fact},
+        {"encodingId": "q", "width": 160, "height": 160, **fact},
+    ]
+    assert seen == {"playing": "f", "chosen": None}
+    chosen = await stage.call("POST", layer, '{"mediaId":"0","encodingId":"q"}', **json)
+    assert (chosen.status, orjson.loads(chosen.body)["chosen"]) == (200, "q")
+    await send_until(lambda: viewer.rtp[-1].endswith(b"q"))
+    assert orjson.loads((await stage.call("GET", layer)).body)["playing"] == "q"
+    back = await stage.call("POST", layer, "{}", **json)
+    assert orjson.loads(back.body)["chosen"] is None
+    for body in ("", "[]", '{"encodingId":7}', '{"encodingId":"other"}', '"' + "a" * 5000):
+        assert (await stage.call("POST", layer, body, **json)).status == 400
+    gone = stage.edge.address.url + "/sessions/none/layer"
+    assert (await stage.call("GET", gone)).status == 404
+    assert (await stage.call("POST", gone, "{}", **json)).status == 404
+    mine = entered.headers["Location"] + "/layer"
+    assert (await stage.call("GET", mine)).status == 404
+    preflight = await stage.call("OPTIONS", layer, Origin="null")
+    assert preflight.headers["Accept-Post"] == "application/json"
 
 
 async def test_a_ticket_opens_once(stage: Stage) -> None:

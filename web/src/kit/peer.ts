@@ -4,6 +4,7 @@
  */
 import { waitMs } from "./backoff";
 import { ApiError, readError } from "./errors";
+import { findLayerAddress } from "./layers";
 
 const GATHER_MS = 1_500;
 const EXCHANGE_TIMEOUT_MS = 10_000;
@@ -20,6 +21,8 @@ export interface PeerRequest {
 
 export interface Peer {
   connection: RTCPeerConnection;
+  /** Where the session's encodings are listed and chosen; null where the server has no such address. */
+  layers: string | null;
   /** Settles once, when the connection is gone for good. */
   lost: Promise<void>;
   /** Closes; unless the edge ended the session itself, tells it so (DELETE on the session). */
@@ -49,6 +52,7 @@ export async function openPeer(request: PeerRequest): Promise<Peer> {
   const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
   const gone = new AbortController();
   let resource: string | null = null;
+  let layers: string | null = null;
   const close = (goodbye = true) => {
     connection.close();
     // The browser tells nobody about a connection that we close ourselves.
@@ -62,13 +66,14 @@ export async function openPeer(request: PeerRequest): Promise<Peer> {
     await waitGathered(connection, request.signal);
     const answer = await exchange(request, connection.localDescription?.sdp ?? "");
     resource = answer.resource;
+    layers = answer.layers;
     await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
     await waitConnected(connection, request.signal);
   } catch (error) {
     close();
     throw error instanceof ApiError ? error : new ApiError("webrtc_failed", 0, describeFailure(error));
   }
-  return { connection, lost: waitLost(connection, AbortSignal.any([request.signal, gone.signal])), close };
+  return { connection, layers, lost: waitLost(connection, AbortSignal.any([request.signal, gone.signal])), close };
 }
 
 function describeFailure(error: unknown): string {
@@ -85,7 +90,13 @@ async function waitGathered(connection: RTCPeerConnection, signal: AbortSignal):
   await Promise.race([complete, waitMs(GATHER_MS, signal)]);
 }
 
-async function exchange(request: PeerRequest, offer: string): Promise<{ sdp: string; resource: string | null }> {
+interface Answer {
+  sdp: string;
+  resource: string | null;
+  layers: string | null;
+}
+
+async function exchange(request: PeerRequest, offer: string): Promise<Answer> {
   const headers: Record<string, string> = { "Content-Type": "application/sdp", Accept: "application/sdp" };
   if (request.token) headers["Authorization"] = `Bearer ${request.token}`;
   const signal = AbortSignal.any([request.signal, AbortSignal.timeout(EXCHANGE_TIMEOUT_MS)]);
@@ -101,7 +112,11 @@ async function exchange(request: PeerRequest, offer: string): Promise<{ sdp: str
     throw readError(response.status, parseBody(text), response.headers);
   }
   const location = response.headers.get("location");
-  return { sdp: text, resource: location ? new URL(location, response.url).href : null };
+  return {
+    sdp: text,
+    resource: location ? new URL(location, response.url).href : null,
+    layers: findLayerAddress(response.headers.get("link"), response.url),
+  };
 }
 
 function parseBody(text: string): unknown {

@@ -19,6 +19,8 @@ export interface WatchRequest {
   /** The access token, or null for somebody who is not logged in. */
   token: () => Promise<string | null>;
   onStream: (stream: MediaStream) => void;
+  /** Where the session's encodings are chosen; null once the session is over. */
+  onLayers: (address: string | null) => void;
 }
 
 const BACKOFF = { firstMs: 300, maxMs: 6_000 };
@@ -67,10 +69,12 @@ export class WhepViewer {
         const peer = await this.#connect();
         this.#peer = peer;
         this.state.set({ phase: "playing", error: null });
+        this.#request.onLayers(peer.layers);
         hadPicture = true;
         attempt = -1;
         await Promise.race([peer.lost, this.#waitStalled(peer)]);
         this.#peer = null;
+        this.#request.onLayers(null);
         peer.close();
       } catch (error) {
         const failure = error as ApiError;

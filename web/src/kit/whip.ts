@@ -3,6 +3,7 @@
  * new session when the connection or the edge is lost. The studio shows its state and its numbers.
  */
 import { decideDelay, waitMs } from "./backoff";
+import { decideEncodings } from "./encodings";
 import { ApiError } from "./errors";
 import { countReceivedBytes, openPeer, preferCodec, type Peer } from "./peer";
 import { Store } from "./store";
@@ -27,6 +28,8 @@ export interface PublishRequest {
   streamKey: string;
   stream: MediaStream;
   videoBitrateBps: number;
+  /** Smaller pictures besides the full one, for viewers whose connection carries less. */
+  sendsSeveral: boolean;
 }
 
 const BACKOFF = { firstMs: 400, maxMs: 8_000 };
@@ -113,13 +116,13 @@ export class WhipPublisher {
   }
 
   #prepare(connection: RTCPeerConnection): void {
-    const { stream, videoBitrateBps } = this.#request;
+    const { stream, videoBitrateBps, sendsSeveral } = this.#request;
     for (const track of stream.getTracks()) {
       const isVideo = track.kind === "video";
       const transceiver = connection.addTransceiver(track, {
         direction: "sendonly",
         streams: [stream],
-        ...(isVideo ? { sendEncodings: [{ maxBitrate: videoBitrateBps }] } : {}),
+        ...(isVideo ? { sendEncodings: decideEncodings(track.getSettings(), videoBitrateBps, sendsSeveral) } : {}),
       });
       if (isVideo) preferCodec(transceiver, "video/H264", "send");
     }
@@ -150,7 +153,9 @@ export class WhipPublisher {
   }
 }
 
+/** Of several encodings the largest counts. */
 function applyVideoReport(stats: PublishStats, report: Record<string, unknown>): void {
+  if (Number(report["frameWidth"] ?? 0) < stats.width) return;
   stats.framesPerSecond = Math.round(Number(report["framesPerSecond"] ?? 0));
   stats.width = Number(report["frameWidth"] ?? 0);
   stats.height = Number(report["frameHeight"] ?? 0);

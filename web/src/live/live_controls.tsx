@@ -4,6 +4,7 @@ import { Icon } from "../kit/icons";
 import { decideCommand } from "../player/keys";
 import { DvrBar } from "./dvr_bar";
 import type { LivePlayer, PlayerState } from "./live_player";
+import { QualityChoice } from "./quality_choice";
 import { describeBehind, LIVE_WITHIN_S } from "./ways";
 
 interface LiveControlsProps {
@@ -58,6 +59,7 @@ export function LiveControls({ root, video, player, state, isMuted }: LiveContro
           {latencyS === null || !isLive ? "" : `${latencyS.toFixed(1)} s late`}
         </span>
         <span class="grow" />
+        {way === "webrtc" && <QualityChoice menu={player.layers} />}
         {document.pictureInPictureEnabled && (
           <button
             type="button"

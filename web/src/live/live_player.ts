@@ -7,6 +7,7 @@ import type { ApiError } from "../kit/errors";
 import { Store } from "../kit/store";
 import { NOT_FOR_WEBRTC, WhepViewer, type WatchState } from "../kit/whep";
 import { HlsWay } from "./hls_way";
+import { LayerMenu } from "./layer_menu";
 import { decideWay, type Way } from "./ways";
 
 export interface PlayerState {
@@ -38,6 +39,7 @@ const LOSSES_KEPT = 10;
 
 export class LivePlayer {
   readonly state: Store<PlayerState>;
+  readonly layers = new LayerMenu();
   readonly #request: PlayerRequest;
   readonly #stopping = new AbortController();
   #viewer: WhepViewer | null = null;
@@ -82,6 +84,7 @@ export class LivePlayer {
     this.#stopping.abort();
     this.#unfollow();
     this.#viewer?.stop();
+    this.layers.follow(null);
     this.#hls?.stop();
   }
 
@@ -125,6 +128,7 @@ export class LivePlayer {
     this.#isBehind = true;
     this.#unfollow();
     this.#viewer?.stop();
+    this.layers.follow(null);
     this.#stream = null;
   }
 
@@ -137,6 +141,7 @@ export class LivePlayer {
         this.#look();
         if (this.state.get().way === "webrtc") void this.#show(stream);
       },
+      onLayers: (address) => this.layers.follow(address),
     });
     let wasPlaying = false;
     this.#unfollow = viewer.state.subscribe(() => {

@@ -58,6 +58,7 @@ export function LiveVideo(props: LiveVideoProps) {
         aria-label={`Live: ${title}`}
         class={isShown ? "" : "dimmed"}
         onVolumeChange={(event) => setMuted(event.currentTarget.muted)}
+        onResize={() => void player?.layers.look()}
       />
       <Cover
         status={status}

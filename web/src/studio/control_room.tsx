@@ -18,6 +18,7 @@ import { useCamera, useGrantedCamera, type Camera } from "./camera";
 import { EndedPanel, GoLivePanel, type BroadcastActions, type Draft } from "./go_live_panel";
 import { leaveAir, onAir, type OnAir } from "./on_air";
 import { DeviceChoice, Preview } from "./preview";
+import { sendsSeveral } from "./qualities";
 import { createRoom, makeStreamKey, type Room } from "./rooms";
 import { StreamKeyPanel } from "./stream_key";
 import { forgetStreamKey } from "./stream_keys";
@@ -166,6 +167,7 @@ function useBroadcast({ room, camera, streamKey, onCreated, onKey }: BroadcastPa
       streamKey: key,
       stream,
       videoBitrateBps: VIDEO_BITRATE_BPS,
+      sendsSeveral: sendsSeveral.get(),
     });
     onAir.get()?.publisher.stop();
     onAir.set({ liveId: target.live.id, title: target.live.title, stream, publisher });

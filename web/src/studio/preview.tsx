@@ -4,6 +4,7 @@ import { Field } from "../kit/field";
 import { Icon } from "../kit/icons";
 import { TestCard } from "../kit/test_card";
 import type { Camera, Device } from "./camera";
+import { SeveralField } from "./qualities";
 
 interface PreviewProps {
   camera: Camera;
@@ -83,6 +84,7 @@ export function DeviceChoice({ camera }: { camera: Camera }) {
           {camera.isScreen ? "Back to the camera" : "Show the screen"}
         </button>
       )}
+      <SeveralField />
     </div>
   );
 }
