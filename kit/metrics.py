@@ -5,13 +5,17 @@ Each process counts for itself and writes Prometheus's text; docs/operations.md 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-__all__ = ["CONTENT_TYPE", "join_metrics", "write_metrics"]
+__all__ = ["CONTENT_TYPE", "join_metrics", "label", "write_metrics"]
+
+Labelled = TypeVar("Labelled", Counter, Gauge, Histogram)
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -153,6 +157,12 @@ class _Joined:
                 for sample in family.samples:
                     mine.add_sample(sample.name, {**sample.labels, self._label: name}, sample.value)
         return families.values()
+
+
+@functools.cache
+def label(metric: Labelled, *values: str) -> Labelled:
+    """Return `metric.labels(...)`, remembered: what counts every tick need not look it up."""
+    return metric.labels(*values)
 
 
 def write_metrics() -> bytes:

@@ -43,7 +43,7 @@ from actors.hosting.ports import HostLink, HostStore
 from actors.hosting.rates import RateMeter
 from actors.link.frames import LinkLost
 from kit.errors import AppError
-from kit.metrics import FANOUT_MESSAGES, OBJECT_RESUMES
+from kit.metrics import FANOUT_MESSAGES, OBJECT_RESUMES, label
 
 MISSED_MAX = 2000
 PAGE_MAX = 200
@@ -68,10 +68,8 @@ class Hosted:
     consulting: int = 0
     """Questions to the kind's port that are not answered yet."""
 
-    @property
-    def key(self) -> ObjectKey:
-        """Which object this is."""
-        return ObjectKey(self.kind.name, self.core.id)
+    def __post_init__(self) -> None:
+        self.key = ObjectKey(self.kind.name, self.core.id)
 
     def admit(self, link: HostLink, number: int, missed: list[Entry] | None) -> None:
         """Begin telling a peer of the object: first what it missed (None: it must begin anew)."""
@@ -137,7 +135,7 @@ class Hosted:
         The answer is complete at the moment it is returned: call `admit` before awaiting again.
         """
         source, missed = await self._find_missed(store, ask)
-        OBJECT_RESUMES.labels(self.kind.name, source).inc()
+        label(OBJECT_RESUMES, self.kind.name, source).inc()
         return missed
 
     async def _find_missed(self, store: HostStore, ask: Open) -> tuple[str, list[Entry] | None]:
@@ -177,7 +175,7 @@ class Hosted:
         ]
 
     def _tell(self, message: Entries | Shown) -> None:
-        FANOUT_MESSAGES.labels(self.kind.name).inc(len(self.followers))
+        label(FANOUT_MESSAGES, self.kind.name).inc(len(self.followers))
         for link in list(self.followers.values()):
             send_to(link, message)
 

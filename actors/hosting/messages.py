@@ -272,4 +272,9 @@ def _fill_once(generic: Any, parts: tuple[Any, ...]) -> Any:
 
 def _join(parts: Iterable[Any]) -> Any:
     """Return the union of types that are known only at run time."""
+    return _join_once(tuple(parts))
+
+
+@functools.cache
+def _join_once(parts: tuple[Any, ...]) -> Any:
     return functools.reduce(operator.or_, parts)

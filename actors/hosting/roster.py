@@ -34,7 +34,14 @@ from actors.hosting.supervision import FailureBook, Guard, ObjectFailing
 from actors.hosting.timetable import Timetable
 from kit.errors import AppError, Unavailable
 from kit.logs import get_log
-from kit.metrics import ACTIVATIONS, COMMANDS_REFUSED, OBJECTS_FAILED, OBJECTS_RUNNING, PASSIVATIONS
+from kit.metrics import (
+    ACTIVATIONS,
+    COMMANDS_REFUSED,
+    OBJECTS_FAILED,
+    OBJECTS_RUNNING,
+    PASSIVATIONS,
+    label,
+)
 from storage.placements import Placement
 
 log = get_log("host")
@@ -166,8 +173,8 @@ class Roster:
         finally:
             del self._activating[key]
         hosted = Hosted(kind, core, loaded.placement, self._clock.monotonic_s())
-        ACTIVATIONS.labels(kind.name).inc()
-        OBJECTS_RUNNING.labels(kind.name).inc()
+        label(ACTIVATIONS, kind.name).inc()
+        label(OBJECTS_RUNNING, kind.name).inc()
         self._objects[key] = hosted
         self._counts[key.kind] += 1
         self._schedule(hosted)
@@ -207,7 +214,7 @@ class Roster:
 
     def _count(self, hosted: Hosted, effect: Effect) -> None:
         if isinstance(effect, Refuse):
-            COMMANDS_REFUSED.labels(hosted.kind.name, effect.error.code).inc()
+            label(COMMANDS_REFUSED, hosted.kind.name, effect.error.code).inc()
         elif isinstance(effect, Publish):
             hosted.rate.count(len(effect.entries), self._clock.monotonic_s())
 
@@ -316,8 +323,8 @@ class Roster:
         if self._objects.pop(key, None) is None:
             return  # it broke just now, and was put away for that
         self._counts[key.kind] -= 1
-        OBJECTS_RUNNING.labels(key.kind).dec()
-        PASSIVATIONS.labels(key.kind, why).inc()
+        label(OBJECTS_RUNNING, key.kind).dec()
+        label(PASSIVATIONS, key.kind, why).inc()
         hosted.settled.set()
         self._timetable.set_due(key, None)
         for requester in hosted.core.log.list_requesters():
@@ -363,12 +370,12 @@ class Roster:
     def clear(self) -> None:
         """Forget everything."""
         for key in self._objects:
-            OBJECTS_RUNNING.labels(key.kind).dec()
+            label(OBJECTS_RUNNING, key.kind).dec()
         self._objects.clear()
         self._counts.clear()
 
     def _note_failure(self, key: ObjectKey, error: BaseException) -> None:
-        OBJECTS_FAILED.labels(key.kind).inc()
+        label(OBJECTS_FAILED, key.kind).inc()
         is_paused = self._failures.note(key)
         log.error(
             "object.failed",

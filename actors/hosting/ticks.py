@@ -26,7 +26,7 @@ from actors.hosting.supervision import Guard
 from kit.clock import Clock
 from kit.errors import AppError
 from kit.logs import get_log
-from kit.metrics import ENTRIES_STORED, MAILBOX_DEPTH, TICK_DURATION, TICK_ENTRIES
+from kit.metrics import ENTRIES_STORED, MAILBOX_DEPTH, TICK_DURATION, TICK_ENTRIES, label
 from storage.database import WRITE_TIMEOUT_S, SequenceTaken, WriteOutcomeUnknown, WriteRefused
 
 log = get_log("host")
@@ -144,8 +144,8 @@ class TickWriter:
             self._tick_over.set()
             self._tick_over = asyncio.Event()
         self.ticks += 1
-        TICK_DURATION.labels(self._kind).observe(self._ports.clock.monotonic_s() - began_s)
-        TICK_ENTRIES.labels(self._kind).observe(rows)
+        label(TICK_DURATION, self._kind).observe(self._ports.clock.monotonic_s() - began_s)
+        label(TICK_ENTRIES, self._kind).observe(rows)
 
     def _end_waiting(self, batches: Mapping[uuid.UUID, Batch]) -> None:
         """Storage has been silent for too long: answer whoever waits, take nothing more for now."""
@@ -178,7 +178,7 @@ class TickWriter:
         core = self._find_core(object_id)
         if core is None:
             return None
-        MAILBOX_DEPTH.labels(self._kind).observe(core.log.depth)
+        label(MAILBOX_DEPTH, self._kind).observe(core.log.depth)
         batch = None
         with self._ports.guard(ObjectKey(self._kind, object_id)):
             batch = core.log.take_batch(ROWS_PER_OBJECT_MAX)
@@ -228,7 +228,7 @@ class TickWriter:
                     self._settle(object_id, partial(_drop_repeats, repeats))
             else:
                 for entry_kind, count in Counter(entry.kind for entry in batch.entries).items():
-                    ENTRIES_STORED.labels(self._kind, entry_kind).inc(count)
+                    label(ENTRIES_STORED, self._kind, entry_kind).inc(count)
                 self._settle(object_id, Log.confirm)
         if outdated:
             await self._compare_with_storage(outdated)

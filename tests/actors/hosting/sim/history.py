@@ -28,6 +28,8 @@ class Written:
     """What was committed to one object."""
 
     entries: list[Entry] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    """Of the entries, as followers are told them."""
     senders: dict[Sender, Entry] = field(default_factory=dict)
 
 
@@ -103,6 +105,7 @@ class History:
                     self.fail(f"{entry.client_id} is stored twice")
                 written.senders[entry.sender] = entry
             written.entries.append(entry)
+            written.ids.append(str(entry.id))
 
     # From senders
 
@@ -136,15 +139,15 @@ class History:
         """A listener was handed entries: their numbers, and the ids their data tell."""
         follower = self.followers[name, key]
         assert follower.head is not None, "opened before anything is delivered"
-        entries = self.written.get(key, Written()).entries
+        ids = self.written[key].ids if key in self.written else ()
         for seq, told_id in lines:
             if self._note is not None:
                 self._note(f"{name}: {_call(key)} #{seq}")
             if seq != follower.head + 1:
                 self.fail(f"{name} was handed {_call(key)} #{seq} after #{follower.head}")
-            if seq > len(entries):
+            if seq > len(ids):
                 self.fail(f"{name} was handed {_call(key)} #{seq}, which is not stored")
-            if told_id not in (None, str(entries[seq - 1].id)):
+            if told_id is not None and told_id != ids[seq - 1]:
                 self.fail(f"{name} was handed {_call(key)} #{seq} with other content")
             follower.head = seq
 

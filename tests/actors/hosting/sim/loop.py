@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import heapq
+import functools
 import inspect
 import itertools
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine
+from heapq import heappop, heappush
 from typing import Any
 
 LATENESS_MAX_S = 0.002
@@ -28,25 +29,23 @@ class ProcessSpins(Exception):
     """A process keeps itself busy and never waits."""
 
 
-class DueCallback:
-    """Something to call; what `call_soon` and `call_later` return."""
+class Timer:
+    """What `call_at` returns: something due that may be called off."""
 
-    __slots__ = ("args", "callback", "context", "is_cancelled", "loop", "when_s")
+    __slots__ = ("args", "callback", "is_cancelled", "loop", "when_s")
 
     def __init__(
         self,
-        loop: ProcessLoop | None,
+        loop: ProcessLoop,
         callback: Callable[..., Any],
         args: tuple[Any, ...],
-        context: contextvars.Context | None,
-        when_s: float = 0.0,
+        when_s: float,
     ) -> None:
         self.loop = loop
         self.callback = callback
         self.args = args
-        self.context = context
-        self.is_cancelled = False
         self.when_s = when_s
+        self.is_cancelled = False
 
     def cancel(self) -> None:
         self.is_cancelled = True
@@ -56,8 +55,13 @@ class DueCallback:
         return self.is_cancelled
 
     def when(self) -> float:
-        assert self.loop is not None, "only loops hand these out"
         return self.loop.read_clock_s(self.when_s)
+
+
+Callback = Callable[..., Any] | None
+"""What is due; None: the one argument is a `Timer`, which may have been cancelled."""
+Due = tuple[float, int, "ProcessLoop | None", Callback, Any]
+"""When, in which order, in which process (None: outside of all), what, and its arguments."""
 
 
 class Timeline:
@@ -67,27 +71,22 @@ class Timeline:
         self.now_s = 0.0
         self.random = random.Random(seed)
         self.turns = 0
-        self._due: list[tuple[float, int, DueCallback]] = []
-        self._numbers = itertools.count()
+        self.due: list[Due] = []
+        """A heap, to which processes add."""
+        self.numbers = itertools.count()
         self.inside: ProcessLoop | None = None
         """The process whose callbacks ran last: asyncio is told when it is another one."""
-        self._task_numbers = itertools.count()
+        self.task_numbers = itertools.count()
         self.is_stopped = False
         """Nothing more need happen."""
 
-    def at(self, when_s: float, callback: Callable[..., Any], *args: Any) -> DueCallback:
+    def at(self, when_s: float, callback: Callable[..., Any], *args: Any) -> None:
         """Call at a true moment, outside of every process: a wire, the server, a fault."""
-        return self.push(when_s, DueCallback(None, callback, args, None, when_s))
+        heappush(self.due, (when_s, next(self.numbers), None, callback, args))
 
-    def after(self, delay_s: float, callback: Callable[..., Any], *args: Any) -> DueCallback:
+    def after(self, delay_s: float, callback: Callable[..., Any], *args: Any) -> None:
         """Call after a true delay, outside of every process."""
-        when_s = self.now_s + delay_s
-        return self.push(when_s, DueCallback(None, callback, args, None, when_s))
-
-    def push(self, when_s: float, due: DueCallback) -> DueCallback:
-        """Remember to call `due` at a true moment."""
-        heapq.heappush(self._due, (when_s, next(self._numbers), due))
-        return due
+        heappush(self.due, (self.now_s + delay_s, next(self.numbers), None, callback, args))
 
     def run(self, until_s: float, is_over: Callable[[], bool] | None = None) -> None:
         """Let time pass until a moment, or until `is_over()` holds between two callbacks.
@@ -102,32 +101,28 @@ class Timeline:
             asyncio._set_running_loop(outside)
 
     def _run(self, until_s: float, is_over: Callable[[], bool] | None) -> None:
-        due, heappop = self._due, heapq.heappop
+        due = self.due
         while due and due[0][0] <= until_s:
-            when_s, _, callback = heappop(due)
-            if callback.is_cancelled:
+            when_s, _, loop, callback, args = heappop(due)
+            if callback is None and args.is_cancelled:
                 continue
             if when_s > self.now_s:
                 self.now_s = when_s
-            loop = callback.loop
-            if loop is None:
-                callback.callback(*callback.args)
-            else:
-                loop.wake(callback)
+            if loop is not None:
+                loop.wake(callback, args)
+            elif callback is not None:
+                callback(*args)
             self.turns += 1
             if self.is_stopped or (is_over is not None and is_over()):
                 return
         self.now_s = max(self.now_s, until_s)
-
-    def number_task(self) -> int:
-        return next(self._task_numbers)
 
 
 class NumberedTask(asyncio.Task[Any]):
     """A task that hashes the same in every run, so that sets of tasks keep their order."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], loop: ProcessLoop, name: str) -> None:
-        self.number = loop.timeline.number_task()
+        self.number = next(loop.timeline.task_numbers)
         super().__init__(coroutine, loop=loop, name=name)
         # Tasks of other worlds have these numbers too: asyncio's set of all would compare them.
         asyncio.tasks._unregister_task(self)
@@ -149,11 +144,13 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         """How often the process stood still until now."""
         self._rate = rate
         self._offset_s = offset_s
-        self._ready: deque[DueCallback] = deque()
-        self._held: list[DueCallback] = []
+        self._ready: deque[tuple[Callback, Any]] = deque()
+        self._held: list[tuple[Callback, Any]] = []
         self._tasks: list[NumberedTask] = []
         self._is_paused = False
         self._is_dead = False
+        # In C, without a frame of Python: there are hundreds in a site.
+        self.create_future = functools.partial(asyncio.Future, loop=self)  # type: ignore[method-assign]
 
     # What the world does to the process
 
@@ -174,9 +171,9 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         """Let it go on: what fell due meanwhile comes at once, in the order it was due."""
         self._is_paused = False
         held, self._held = self._held, []
-        for callback in held:
-            callback.when_s = self.timeline.now_s
-            self.timeline.push(callback.when_s, callback)
+        timeline = self.timeline
+        for callback, args in held:
+            heappush(timeline.due, (timeline.now_s, next(timeline.numbers), self, callback, args))
 
     def kill(self) -> None:
         """End the process: nothing of it runs any more, not even what cleans up."""
@@ -201,7 +198,8 @@ class ProcessLoop(asyncio.AbstractEventLoop):
 
     def deliver(self, when_s: float, callback: Callable[..., Any], *args: Any) -> None:
         """Hand something from outside to the process at a true moment."""
-        self.timeline.push(when_s, DueCallback(self, callback, args, None, when_s))
+        timeline = self.timeline
+        heappush(timeline.due, (when_s, next(timeline.numbers), self, callback, args))
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Start a coroutine in the process, from outside of it."""
@@ -209,31 +207,34 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self.deliver(self.timeline.now_s, _do_nothing)
         return task
 
-    def wake(self, first: DueCallback) -> None:
-        """Run one due callback and all that become ready through it."""
+    def wake(self, callback: Callback, args: Any) -> None:
+        """Run something that is due, and all that becomes ready through it."""
         if self._is_dead:
             return
         if self._is_paused:
-            self._held.append(first)
+            self._held.append((callback, args))
             return
         ready, timeline = self._ready, self.timeline
-        ready.append(first)
+        ready.append((callback, args))
         if timeline.inside is not self:
             timeline.inside = self
             asyncio._set_running_loop(self)
         turns = 0
         while ready:
-            due = ready.popleft()
-            if due.is_cancelled:
-                continue
-            if due.context is None:
-                due.callback(*due.args)
-            else:
-                due.context.run(due.callback, *due.args)
+            callback, args = ready.popleft()
+            if callback is None:
+                if args.is_cancelled:
+                    continue
+                callback, args = args.callback, args.args
+            callback(*args)
             turns += 1
             if turns > TURNS_MAX:
                 raise ProcessSpins(self.name)
         timeline.turns += turns
+
+    def run_soon(self, callback: Callable[[], None]) -> None:
+        """Call after what runs now, in the process that is awake."""
+        self._ready.append((callback, ()))
 
     def read_clock_s(self, true_s: float) -> float:
         """Return what this process's clock shows at a true moment."""
@@ -250,10 +251,15 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> Any:
-        due = DueCallback(self, callback, args, context or contextvars.copy_context())
+        if context is not None:
+            # A future or a task, which asks for no handle. Nothing here looks at its context.
+            if not self._is_dead:
+                self._ready.append((callback, args))
+            return None
+        timer = Timer(self, callback, args, self.timeline.now_s)
         if not self._is_dead:
-            self._ready.append(due)
-        return due
+            self._ready.append((None, timer))
+        return timer
 
     def call_soon_threadsafe(
         self,
@@ -270,12 +276,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> Any:
-        timeline = self.timeline
-        true_s = (when - self._offset_s) / self._rate
-        lateness_s = timeline.random.random() * LATENESS_MAX_S
-        when_s = max(true_s, timeline.now_s) + lateness_s
-        due = DueCallback(self, callback, args, context or contextvars.copy_context(), when_s)
-        return timeline.push(when_s, due)
+        return self._set_timer((when - self._offset_s) / self._rate, callback, args)
 
     def call_later(
         self,
@@ -284,10 +285,16 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> Any:
-        return self.call_at(self.time() + delay, callback, *args, context=context)
+        return self._set_timer(self.timeline.now_s + delay / self._rate, callback, args)
 
-    def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.Future(loop=self)
+    def _set_timer(
+        self, true_s: float, callback: Callable[..., Any], args: tuple[Any, ...]
+    ) -> Timer:
+        timeline = self.timeline
+        when_s = max(true_s, timeline.now_s) + timeline.random.random() * LATENESS_MAX_S
+        timer = Timer(self, callback, args, when_s)
+        heappush(timeline.due, (when_s, next(timeline.numbers), self, None, timer))
+        return timer
 
     def create_task(
         self,
@@ -303,8 +310,8 @@ class ProcessLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         self.errors.append(context)
 
-    def get_debug(self) -> bool:
-        return False
+    get_debug: Any = staticmethod(bool)
+    """False, without a call into Python: every future asks."""
 
     def is_running(self) -> bool:
         return True

@@ -166,7 +166,7 @@ class SimLink:
         self._pending.append(message)
         if not self._is_flush_due:
             self._is_flush_due = True
-            self.loop.call_soon(self._flush)
+            self.loop.run_soon(self._flush)
 
     def end(self, reason: str) -> None:
         """Close at once and tell the owner; ending twice does nothing."""
@@ -194,7 +194,8 @@ class SimLink:
         """Bring something to the other end, in order."""
         if self._is_cut:
             return
-        if self._held or (self.loop.name, self.other.loop.name) in self.network.stalled:
+        stalled = self.network.stalled
+        if self._held or (stalled and (self.loop.name, self.other.loop.name) in stalled):
             self._held.append(payload)
             self.network.holding[self] = None
             return

@@ -73,12 +73,13 @@ class Plan:
     """The kinds of the objects after them."""
     clients: list[str]
     ttl_s: float
+    idle_max_s: float
     starts_s: list[float]
     clocks: dict[str, tuple[float, float]]
     """Rate and offset of each process's clock."""
     follows: dict[str, list[int]]
     visits: list[Visit]
-    """Who comes and goes later; in a lull nobody follows anything for a minute."""
+    """Who comes and goes later; in a lull nobody follows anything for a while."""
     lines: list[Line]
     publications: list[Publication]
     endings: list[tuple[float, int]]
@@ -99,7 +100,8 @@ class Plan:
 OTHERS_P = {USER: 0.15, FEED: 0.08}
 """How often a site has a person's session, and a reader's ranker."""
 LULL_P = 0.02
-"""A lull costs as much as five other seeds."""
+LULL_IDLE_MAX_S = 15.0
+"""Where there is a lull, hosts give up what nobody wants sooner than elsewhere: it costs less."""
 FAULTS = ("pause", "kill", "drain", "move", "unplug", "outage", "stall", "reset")
 LASTING_S = {
     "pause": (0.5, 7.0),
@@ -133,6 +135,7 @@ def draw_plan(seed: int) -> Plan:
         others=others,
         clients=clients,
         ttl_s=ttl_s,
+        idle_max_s=HostPace().idle_max_s,
         starts_s=[dice.uniform(0, 0.3) for _ in range(hosts)],
         clocks={
             name: (dice.uniform(0.85, 1.15) if is_skewed else 1.0, dice.uniform(0, 1000))
@@ -183,7 +186,7 @@ def _add_lull(dice: random.Random, plan: Plan) -> Plan:
     edges = [name for name in plan.clients if name.startswith("edge")]
     leaves_s = dice.uniform(1.0, plan.ends_s)
     slowest = min(plan.clocks[f"host-{number}"][0] for number in range(plan.hosts))
-    pause_s = HostPace().idle_max_s / slowest + dice.uniform(-1.5, 2.5)
+    pause_s = LULL_IDLE_MAX_S / slowest + dice.uniform(-1.5, 2.5)
 
     def put_off(at_s: float) -> float:
         stays = at_s < leaves_s and dice.random() < 0.5
@@ -199,6 +202,7 @@ def _add_lull(dice: random.Random, plan: Plan) -> Plan:
             ]
     return replace(
         plan,
+        idle_max_s=LULL_IDLE_MAX_S,
         visits=visits,
         publications=[],
         lines=[replace(line, at_s=put_off(line.at_s)) for line in plan.lines],

@@ -11,7 +11,7 @@ import bisect
 import itertools
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from actors.hosting.core import HostRef, ObjectKey, TickOutcome
@@ -127,9 +127,11 @@ class Server(Engine):
         if row is None or row.incarnation != host[1] or row.state not in only:
             return False
         yield work_s
-        self.hosts[host[0]] = replace(row, **new)
-        if "state" in new and new["state"] != row.state:
-            self.witness.on_host(host, new["state"])
+        state = row.state
+        for name, value in new.items():
+            setattr(row, name, value)
+        if row.state != state:
+            self.witness.on_host(host, row.state)
         return True
 
     def fence_late_host(self, host: HostRef, left_s: float = LATE_S) -> Statement:
@@ -139,7 +141,7 @@ class Server(Engine):
             return True
         if row.expires_at_s >= now_s + left_s or self.started_at_s >= now_s - 2 * left_s:
             return False
-        self.hosts[host[0]] = replace(row, state="fenced")
+        row.state = "fenced"
         self.witness.on_host(host, "fenced")
         return True
 
@@ -153,7 +155,7 @@ class Server(Engine):
             if self._is_expired(row):
                 fenced.append(row)
         for row in fenced:
-            self.hosts[row.id] = replace(row, state="fenced")
+            row.state = "fenced"
             self.witness.on_host((row.id, row.incarnation), "fenced", was_expired=True)
         return [row.id for row in fenced]
 

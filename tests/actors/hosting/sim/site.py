@@ -6,8 +6,10 @@ Time, links and the database are simulated; everything else is real.
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +21,7 @@ from actors.hosting.client import HostClient
 from actors.hosting.core import HostRef, Kind, ObjectKey
 from actors.hosting.host import Host
 from actors.hosting.messages import API, EDGE, EntryLine, Opened
-from actors.hosting.ports import ClientPorts, HostPorts
+from actors.hosting.ports import ClientPorts, HostPace, HostPorts
 from actors.link.frames import LinkPeer
 from actors.live_room.client import RoomClient
 from actors.live_room.kind import ROOM_KIND
@@ -41,6 +43,24 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 RESTART_PAUSE_S = 0.5
 
 
+class Told(msgspec.Struct):
+    """What the judge reads of an entry's data."""
+
+    id: str | None = None
+
+
+READ_TOLD = msgspec.json.Decoder(Told).decode
+
+
+@functools.cache
+def make_settings(ttl_s: float) -> Settings:
+    """Return the settings of every site whose leases last so long."""
+    return Settings(
+        hosts=HostSettings(lease_ttl_s=ttl_s, renew_every_s=ttl_s / 5),
+        limits=LimitSettings(chat_per_10_s_max=1_000_000),
+    )
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a site is made of; planted faults put their own in."""
@@ -52,10 +72,9 @@ class Parts:
     kind: Kind = ROOM_KIND
     others: tuple[Kind, ...] = OTHER_KINDS
 
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """What every process knows."""
-        return (self.kind, *self.others)
+    def choose_kinds(self, others: Collection[str]) -> tuple[Kind, ...]:
+        """Return what every process of a site with these objects beside its rooms knows."""
+        return (self.kind, *(kind for kind in self.others if kind.name in others))
 
 
 @dataclass
@@ -76,13 +95,10 @@ class LoopClock:
     """A process's clock: its loop's time, fast or slow."""
 
     def __init__(self, loop: ProcessLoop) -> None:
-        self._loop = loop
+        self.monotonic_s = loop.time
 
     def now(self) -> datetime:
-        return AT + timedelta(seconds=self._loop.time())
-
-    def monotonic_s(self) -> float:
-        return self._loop.time()
+        return AT + timedelta(seconds=self.monotonic_s())
 
 
 class Heard:
@@ -96,7 +112,7 @@ class Heard:
         self._history.on_opened(self.name, opened.key, opened.head, is_complete=opened.is_complete)
 
     def on_entries(self, key: ObjectKey, entries: list[EntryLine]) -> None:
-        lines = [(entry.seq, msgspec.json.decode(entry.data).get("id")) for entry in entries]
+        lines = [(entry.seq, READ_TOLD(entry.data).id) for entry in entries]
         self._history.on_entries(self.name, key, lines)
 
     def on_shown(self, key: ObjectKey, kind: str, data: bytes) -> None:
@@ -122,12 +138,10 @@ class Site:
         self.keys = [ObjectKey(kind, uuid.UUID(int=1000 + n)) for n, kind in enumerate(kinds)]
         self.followed: dict[tuple[str, ObjectKey], None] = {}
         self._parts = parts
+        self._kinds = parts.choose_kinds(plan.others)
         self._all: list[Process] = []
         self._ids = random.Random(plan.seed + 1)
-        self._settings = Settings(
-            hosts=HostSettings(lease_ttl_s=plan.ttl_s, renew_every_s=plan.ttl_s / 5),
-            limits=LimitSettings(chat_per_10_s_max=1_000_000),
-        )
+        self._settings = make_settings(plan.ttl_s)
         for key in self.keys:
             self.server.objects[key] = make_row(key)
 
@@ -163,12 +177,13 @@ class Site:
         """Begin a fresh incarnation whenever one is over, as the shell does."""
         ports = HostPorts(
             settings=self._settings,
-            kinds=self._parts.kinds,
+            kinds=self._kinds,
             store=process.store,
             transport=SimTransport(self.network, process.loop),
             clock=LoopClock(process.loop),
             node=NODE,
             make_id=self._make_id,
+            pace=HostPace(idle_max_s=self.plan.idle_max_s),
         )
         while True:
             host = self._parts.host(host_id, ports)
@@ -203,7 +218,7 @@ class Site:
 
     async def _begin_client(self, process: Process, me: LinkPeer) -> None:
         ports = ClientPorts(
-            kinds=self._parts.kinds,
+            kinds=self._kinds,
             store=process.store,
             transport=SimTransport(self.network, process.loop),
             clock=LoopClock(process.loop),

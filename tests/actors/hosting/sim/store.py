@@ -118,7 +118,7 @@ class SimStore:
             else:
                 late_s = 0.0
             if late_s or wire.slow_commit_p:
-                self._fail(question, TimeoutError(), timeout_s)
+                self._fail(question, TimeoutError, timeout_s)
             execute = self._execute if is_statement else self._read
             self._server.on_the_way += 1
             timeline.after(travel_s + late_s, execute, question)
@@ -151,7 +151,7 @@ class SimStore:
             when_s = self._timeline.now_s + self._random.random() * TRAVEL_S
             self._loop.deliver(when_s, _settle, question.future, result, error)
 
-    def _fail(self, question: Question, error: Exception, after_s: float) -> None:
+    def _fail(self, question: Question, error: Exception | type[Exception], after_s: float) -> None:
         when_s = self._timeline.now_s + after_s
         self._loop.deliver(when_s, _settle, question.future, None, error)
 
@@ -275,7 +275,9 @@ class SimStore:
         return entries
 
 
-def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+def _settle(
+    future: asyncio.Future[Any], result: Any, error: Exception | type[Exception] | None
+) -> None:
     if future.done():
         return
     if error is None:

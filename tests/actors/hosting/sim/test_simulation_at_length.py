@@ -11,7 +11,7 @@ from tests.actors.hosting.sim.world import find_broken
 pytestmark = pytest.mark.long
 
 
-SITES = 3_000
+SITES = 2_500
 """The benchmark `simulation` runs 10,000."""
 
 
