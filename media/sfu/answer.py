@@ -32,10 +32,14 @@ class LocalTransport:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingStream:
-    """What a viewer's answer announces: the room's SSRC per kind under one canonical name."""
+    """What a viewer's answer announces: the room's SSRC per kind under one canonical name.
+
+    `rtx_ssrc` is of the repeats of video, for viewers who take such a stream; 0: there is none.
+    """
 
     cname: str
     ssrcs: Mapping[str, int]
+    rtx_ssrc: int = 0
 
 
 def build_answer(
@@ -53,7 +57,8 @@ def build_answer(
         if media is None:
             lines.extend(_reject_section(section))
             continue
-        lines.extend(_accept_section(media, transport))
+        repeating = None if stream is None or not stream.rtx_ssrc else media.rtx
+        lines.extend(_accept_section(media, transport, repeating))
         lines.append(f"a=setup:{'active' if offer.is_dtls_server else 'passive'}")
         lines.extend(_describe_codec(media, is_publisher=stream is None))
         if stream is None:
@@ -61,7 +66,10 @@ def build_answer(
             lines.extend(_take_layers(media))
         else:
             lines.append("a=sendonly")
-            lines.extend(_announce_stream(section.kind, stream))
+            if repeating is not None:
+                lines.append(f"a=rtpmap:{repeating} rtx/90000")
+                lines.append(f"a=fmtp:{repeating} apt={media.codec.payload_type}")
+            lines.extend(_announce_stream(section.kind, stream, has_rtx=repeating is not None))
         lines.extend(list_candidates(transport.candidate_ips, transport.port))
     return "\r\n".join(lines) + "\r\n"
 
@@ -75,9 +83,12 @@ def _reject_section(section: OfferedMedia) -> Iterator[str]:
     yield "a=inactive"
 
 
-def _accept_section(media: ChosenMedia, transport: LocalTransport) -> Iterator[str]:
+def _accept_section(
+    media: ChosenMedia, transport: LocalTransport, repeating: int | None
+) -> Iterator[str]:
     section = media.section
-    yield f"m={section.kind} 9 {section.protocol} {media.codec.payload_type}"
+    numbers = [str(n) for n in (media.codec.payload_type, repeating) if n is not None]
+    yield f"m={section.kind} 9 {section.protocol} {' '.join(numbers)}"
     yield "c=IN IP4 0.0.0.0"
     yield "a=rtcp:9 IN IP4 0.0.0.0"
     if section.mid:
@@ -123,10 +134,16 @@ def _take_layers(media: ChosenMedia) -> Iterator[str]:
     yield f"a=simulcast:recv {';'.join(media.rids)}"
 
 
-def _announce_stream(kind: str, stream: OutgoingStream) -> Iterator[str]:
+def _announce_stream(kind: str, stream: OutgoingStream, *, has_rtx: bool) -> Iterator[str]:
+    """Name the stream's SSRC, and that of its repeats (RFC 5576 §4.2, RFC 4588 §8.2)."""
     yield f"a=msid:{stream.cname} {kind}"
-    yield f"a=ssrc:{stream.ssrcs[kind]} cname:{stream.cname}"
-    yield f"a=ssrc:{stream.ssrcs[kind]} msid:{stream.cname} {kind}"
+    ssrcs = [stream.ssrcs[kind]]
+    if has_rtx:
+        ssrcs.append(stream.rtx_ssrc)
+        yield f"a=ssrc-group:FID {ssrcs[0]} {ssrcs[1]}"
+    for ssrc in ssrcs:
+        yield f"a=ssrc:{ssrc} cname:{stream.cname}"
+        yield f"a=ssrc:{ssrc} msid:{stream.cname} {kind}"
 
 
 def list_candidates(ips: Sequence[str], port: int) -> Iterator[str]:

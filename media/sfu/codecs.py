@@ -33,7 +33,9 @@ class ChosenMedia:
     @property
     def rtx(self) -> int | None:
         """The payload type that repeats the codec's packets, where the client takes one."""
-        return self.section.rtx.get(self.codec.payload_type)
+        number = self.section.rtx.get(self.codec.payload_type)
+        is_listed = str(number) in self.section.formats.split()
+        return number if is_listed and self.section.kind == "video" else None
 
 
 Choice = Mapping[str, ChosenMedia]
@@ -127,5 +129,6 @@ def _rank_profile(codec: OfferedCodec, wanted: Sequence[str]) -> int:
 def _check_payload_types(chosen: Choice) -> None:
     """Refuse one payload type for two kinds: nothing else tells their packets apart."""
     numbers = [media.codec.payload_type for media in chosen.values()]
+    numbers += [media.rtx for media in chosen.values() if media.rtx is not None]
     if len(set(numbers)) != len(numbers):
         raise OfferMalformed(reason="payload_type_twice")

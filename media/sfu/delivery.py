@@ -151,6 +151,10 @@ class Delivery:
             else:
                 self._counts.retransmits_refused += 1
         self._counts.retransmits += len(built)
+        if viewer.rtx is not None and kind == "video":
+            wrapped = [(packet, viewer.rtx.wrap(packet)) for packet in built]
+            self._send(EgressJob((viewer,), [own for _, own in wrapped if own is not None]))
+            built = [packet for packet, own in wrapped if own is None]
         self._send(EgressJob((viewer,), built))
 
     def _find_lost(

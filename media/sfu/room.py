@@ -45,6 +45,7 @@ class SfuRoom:
     def __init__(self, room_id: str, options: SfuOptions, egress: Egress, now_s: float) -> None:
         self.room_id = room_id
         self.cname = secrets.token_hex(8)
+        self.rtx_ssrc = _make_ssrc()
         self.publisher: Publisher | None = None
         self.next_publisher: PublisherSession | None = None
         self.lost_at_s: float | None = None
@@ -303,8 +304,9 @@ class SfuRoom:
         if facts.keyframe_ssrcs:
             self._counts.plis_in += 1
             self._want_keyframe(self._delivery.get_layer(viewer))
-        if facts.losses:
-            viewer.loss = max(loss.fraction_lost for loss in facts.losses) / 256
+        losses = [loss for loss in facts.losses if loss.ssrc != self.rtx_ssrc]
+        if losses:
+            viewer.loss = max(loss.fraction_lost for loss in losses) / 256
             viewer.selector.note_loss(viewer.loss, now_s)
         if facts.estimate_bps is not None:
             viewer.selector.note_estimate(facts.estimate_bps, now_s)
@@ -381,4 +383,8 @@ def _has_keyframe(packets: Sequence[TrackPacket]) -> bool:
 
 def _make_track(kind: Kind) -> SourceTrack:
     """Make a track with a random SSRC and a start far from a sequence wrap."""
-    return SourceTrack(kind, ssrc=2 + secrets.randbelow(0xFFFFFFF0), first_index=1 << 15)
+    return SourceTrack(kind, ssrc=_make_ssrc(), first_index=1 << 15)
+
+
+def _make_ssrc() -> int:
+    return 2 + secrets.randbelow(0xFFFFFFF0)

@@ -142,9 +142,9 @@ class Sfu(LayerAccess):
             raise RoomFull(room_id=room_id, retry_after_s=FULL_RETRY_S)
         offer = parse_offer(offer_sdp)
         chosen = choose_watch(offer, codecs)
-        session = ViewerSession(self._make_parts(room_id, offer), chosen)
+        session = ViewerSession(self._make_parts(room_id, offer), chosen, room.rtx_ssrc)
         room.viewers[session.session_id] = session
-        stream = OutgoingStream(room.cname, room.get_ssrcs())
+        stream = OutgoingStream(room.cname, room.get_ssrcs(), room.rtx_ssrc)
         return self._open(session, offer, chosen, stream)
 
     def close_session(self, session_id: str) -> bool:

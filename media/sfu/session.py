@@ -21,6 +21,7 @@ from media.sfu.layer_selector import LayerSelector
 from media.sfu.options import Kind, SessionFact
 from media.sfu.packets_out import OutPacket
 from media.sfu.rtp import find_extension
+from media.sfu.rtx import RtxStream
 from media.sfu.sdp import STREAM_ID, TRANSPORT_SEQ, OfferedCodec
 from media.sfu.srtp import SrtpPair
 from media.sfu.stun import Address
@@ -183,12 +184,15 @@ class ViewerSession(PeerSession):
     """A session that receives, and a target of the egress once its handshake is done.
 
     `first_index` holds the first packet index sent per kind: nothing older goes to this viewer.
+    `rtx` takes its repeats of video, where it agreed to a stream for them.
     """
 
     role = "viewer"
 
-    def __init__(self, parts: SessionParts, chosen: Choice) -> None:
+    def __init__(self, parts: SessionParts, chosen: Choice, rtx_ssrc: int = 0) -> None:
         super().__init__(parts)
+        rtx = chosen["video"].rtx if "video" in chosen and rtx_ssrc else None
+        self.rtx = None if rtx is None else RtxStream(rtx, rtx_ssrc)
         self.payload_types: Mapping[str, int] = {
             kind: media.codec.payload_type for kind, media in chosen.items()
         }

@@ -189,12 +189,18 @@ class Stage:
         self.room.promote_publisher(session, self.now_s)
         return Simulcast(self, session, feedback, rids)
 
-    def add_viewer(self, codecs: tuple[str, ...] = ("VP8", "opus")) -> ViewerSession:
+    def add_viewer(
+        self, codecs: tuple[str, ...] = ("VP8", "opus"), *, rtx: bool = False
+    ) -> ViewerSession:
         ours, theirs = make_keys()
         offer = make_offer(Credentials(), FINGERPRINT, "recvonly", codecs)
+        if rtx:
+            lines = "a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96"
+            offer = offer.replace("SAVPF 96", "SAVPF 96 97")
+            offer = offer.replace("a=rtpmap:96 VP8/90000", lines)
         chosen = choose_watch(parse_offer(offer), self.room.get_codecs())
         reports = Feedback(SrtpPair(theirs))
-        session = ViewerSession(make_parts(reports), chosen)
+        session = ViewerSession(make_parts(reports), chosen, self.room.rtx_ssrc)
         self.reports[session.session_id] = reports
         session.srtp = SrtpPair(ours)
         self.room.viewers[session.session_id] = session

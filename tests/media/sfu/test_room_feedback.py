@@ -8,10 +8,12 @@ from aiortc.rtp import RtcpPsfbPacket
 from media.sfu.rtcp import SenderReport, build_sender_report
 from media.sfu.rtp import parse_rtp
 from media.sfu.session import REPEATS_BURST
+from media.sfu.srtp import PLAINTEXT_BYTES_MAX
 from tests.media.sfu import packets as p
 from tests.media.sfu.room_stage import (
     Stage,
     get_payloads,
+    get_steps,
 )
 
 pytestmark = pytest.mark.unit
@@ -145,3 +147,38 @@ def test_dropped_video_resumes_at_the_next_keyframe(stage: Stage) -> None:
     stage.video(publisher, b"\x10\x01c")
     assert get_payloads(stage.list_video(behind)) == [p.VP8_KEY, b"\x10\x01c"]
     assert get_payloads(stage.list_video(fine))[1:] == [p.VP8_KEY, b"\x10\x01c"]
+
+
+def test_who_agreed_to_a_stream_of_repeats_gets_them_there(stage: Stage) -> None:
+    publisher, _ = stage.add_publisher()
+    stage.video(publisher, p.VP8_KEY)
+    viewer, plain = stage.add_viewer(rtx=True), stage.add_viewer()
+    stage.video(publisher, b"\x10\x01a", b"\x10\x01b")
+    sent = [f for f in map(parse_rtp, stage.egress.list_sent(viewer)) if f][-2:]
+    repeats = []
+    for _ in range(2):
+        stage.now_s += 1.0
+        stage.egress.jobs.clear()
+        stage.nack(viewer, [f.seq for f in sent])
+        repeats += [f for f in map(parse_rtp, stage.egress.list_sent(viewer)) if f]
+    assert {f.ssrc for f in repeats} == {stage.room.rtx_ssrc}
+    assert {f.payload_type for f in repeats} == {97}
+    assert get_steps(repeats) == {1}
+    for repeat, first in zip(repeats, sent * 2, strict=True):
+        assert repeat.payload == first.seq.to_bytes(2, "big") + first.payload
+        assert (repeat.timestamp, repeat.marker) == (first.timestamp, first.marker)
+    stage.egress.jobs.clear()
+    stage.nack(plain, [sent[0].seq])
+    (again,) = [f for f in map(parse_rtp, stage.egress.list_sent(plain)) if f]
+    assert again.ssrc == stage.room.tracks["video"].ssrc
+
+
+def test_a_packet_too_long_to_be_wrapped_is_repeated_as_it_was(stage: Stage) -> None:
+    publisher, _ = stage.add_publisher()
+    stage.video(publisher, p.VP8_KEY)
+    viewer = stage.add_viewer(rtx=True)
+    stage.video(publisher, b"\x10\x01" + bytes(PLAINTEXT_BYTES_MAX - 14))
+    sent = stage.egress.list_sent(viewer)[-1]
+    stage.egress.jobs.clear()
+    stage.nack(viewer, [int.from_bytes(sent[2:4], "big")])
+    assert stage.egress.list_sent(viewer) == [sent]

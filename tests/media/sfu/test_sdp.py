@@ -145,6 +145,21 @@ def test_several_encodings_are_taken_where_their_streams_say_which_they_are() ->
     assert parse_offer(paused).media[1].rids == ("q", "f")
 
 
+@pytest.mark.parametrize("name", ["chromium_watch", "firefox_watch"])
+def test_a_viewer_who_takes_repeats_in_a_stream_of_their_own_is_told_of_it(name: str) -> None:
+    offer = parse_offer(read_offer(name))
+    chosen = choose_watch(offer, {"video": video("VP8"), "audio": OPUS})
+    stream = OutgoingStream("cafe", {"audio": 1111, "video": 2222}, rtx_ssrc=3333)
+    answer = build_answer(offer, chosen, TRANSPORT, stream)
+    number = chosen["video"].rtx
+    assert f"SAVPF {chosen['video'].codec.payload_type} {number}\r\n" in answer
+    assert f"a=fmtp:{number} apt={chosen['video'].codec.payload_type}\r\n" in answer
+    assert "a=ssrc-group:FID 2222 3333\r\n" in answer
+    read = SessionDescription.parse(answer)
+    assert [s.ssrc for m in read.media for s in m.ssrc if m.kind == "video"] == [2222, 3333]
+    assert "rtx" not in build_publish_answer("chromium_publish")
+
+
 def test_a_publisher_without_h264_is_asked_for_vp8() -> None:
     offer = parse_offer(read_offer("max_bundle_publish"))
     assert choose_publish(offer)["video"].codec.name == "VP8"
