@@ -45,7 +45,7 @@ class LayerSelector:
         self._changed_at_s = float("-inf")
         self._is_trial = False
         self._hold_s = CALM_S
-        self._loss = 0.0
+        self._losses: deque[float] = deque(maxlen=3)
         self._lossy_at_s = float("-inf")
         self._estimate_bps = 0
         self._estimated_at_s = float("-inf")
@@ -53,7 +53,7 @@ class LayerSelector:
 
     def note_loss(self, fraction: float, now_s: float) -> None:
         """Take what the viewer says it lost since its last report; 0 to 1."""
-        self._loss = fraction
+        self._losses.append(fraction)
         if fraction >= LOSS_LOW:
             self._lossy_at_s = now_s
 
@@ -87,7 +87,7 @@ class LayerSelector:
         if age_s < SETTLE_S:
             return
         is_low = self._is_estimate_low(present, now_s)
-        if (self._loss >= LOSS_HIGH or is_low) and at + 1 < len(layers):
+        if (self._is_lossy() or is_low) and at + 1 < len(layers):
             self._hold_s = min(2 * self._hold_s, HOLD_MAX_S) if self._is_trial else CALM_S
             self._note_choice(layers[self._find_fitting(layers, at, is_low=is_low)], now_s)
             return
@@ -96,6 +96,10 @@ class LayerSelector:
         if at > 0 and self._may_climb(layers[at - 1], present, now_s):
             self._note_choice(layers[at - 1], now_s)
             self._is_trial = True
+
+    def _is_lossy(self) -> bool:
+        """Tell whether much is lost by two of three reports: one counts few packets, or a burst."""
+        return sum(loss >= LOSS_HIGH for loss in self._losses) >= 2
 
     def _find_fitting(self, layers: Sequence[LayerFact], at: int, *, is_low: bool) -> int:
         if not is_low:
@@ -130,6 +134,6 @@ class LayerSelector:
     def _note_choice(self, layer: LayerFact, now_s: float) -> None:
         if layer.rid != self._rid:
             self._changed_at_s = now_s
-            self._loss = 0.0
+            self._losses.clear()
             self._is_trial = False
         self._rid, self._bitrate_bps = layer.rid, layer.bitrate_bps

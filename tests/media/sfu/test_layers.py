@@ -248,7 +248,9 @@ def test_a_viewer_that_loses_much_gets_less(stage: Stage, publisher: Simulcast) 
     loss = RtcpReceiverInfo(stage.room.tracks["video"].ssrc, 64, 10, 1, 0, 0, 0)
     report = RtcpRrPacket(ssrc=1, reports=[loss])
     stage.room.apply_rtcp(viewer, bytes(report), stage.now_s)
-    publisher.send()
+    stage.room.choose_layers(stage.now_s)
+    assert publisher.count_wishes("h") == 0
+    stage.room.apply_rtcp(viewer, bytes(report), stage.now_s)
     stage.room.choose_layers(stage.now_s)
     publisher.send("h")
     assert stage.room.find_playing(viewer) == "h"
