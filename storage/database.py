@@ -168,30 +168,33 @@ class Database:
             await pool.release(connection, timeout=self._options.wait_s)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self, patience_s: float | None = None) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction: commits at the end, rolls back on any error.
 
-        Raises DatabaseBusy when the work was surely not saved and WriteOutcomeUnknown when the
-        connection died while committing.
+        A server that leaves it unfinished for `patience_s` counts as away. Raises DatabaseBusy
+        when the work was surely not saved and WriteOutcomeUnknown when the connection died while
+        committing.
         """
         async with self.connection() as connection:
             block = connection.transaction()
+            is_committing = False
             try:
-                await block.start()
-            except LOST_CONNECTION as error:
-                raise DatabaseBusy(retry_after_s=2) from error
-            try:
-                yield connection
+                async with asyncio.timeout(patience_s) as limit:
+                    await block.start()
+                    try:
+                        yield connection
+                    except BaseException:
+                        if not limit.expired():
+                            await _roll_back(block)
+                        raise
+                    is_committing = True
+                    await block.commit()
             except (*LOST_CONNECTION, *NOT_NOW) as error:
-                await _roll_back(block)
+                if limit.expired():
+                    connection.terminate()  # giving it back would wait for the same silence
+                if is_committing and isinstance(error, LOST_CONNECTION):
+                    raise WriteOutcomeUnknown(retry_after_s=1) from error
                 raise DatabaseBusy(retry_after_s=2) from error
-            except BaseException:
-                await _roll_back(block)
-                raise
-            try:
-                await block.commit()
-            except LOST_CONNECTION as error:
-                raise WriteOutcomeUnknown from error
 
     async def listen(
         self, channel: str, wake: Callable[[str], None]

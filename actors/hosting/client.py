@@ -196,7 +196,7 @@ class HostClient:
                 link = await self._open_link((host.id, host.incarnation), host.address)
                 answer = await request.ask(link)
         except TimeoutError as error:
-            raise ObjectUnanswered from error
+            raise ObjectUnanswered(retry_after_s=1) from error
         finally:
             del self._requests[request.number]
         assert isinstance(answer, kind), "hosts answer a request in its own kind"
@@ -322,7 +322,7 @@ class HostClient:
                 await followed.ask_to_open(link, next(self._numbers))
         except TimeoutError as error:
             followed.lose_link(link)
-            raise ObjectUnanswered from error
+            raise ObjectUnanswered(retry_after_s=1) from error
         except (LinkLost, RequestFailed):
             self._directory.forget(followed.key, placement)
             raise
@@ -365,7 +365,7 @@ class HostClient:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 answer = await self._ask_until_answered(key, request)
         except TimeoutError as error:
-            raise ObjectUnanswered from error
+            raise ObjectUnanswered(retry_after_s=1) from error
         finally:
             del self._requests[request.number]
             self._waiting[key] -= 1

@@ -52,6 +52,7 @@ from serve_apps.live.chat_schemas import (
 )
 from serve_apps.live.lines import send_reaction
 from serve_apps.live.service import LiveNotFound
+from storage.database import WRITE_TIMEOUT_S
 
 Username = Annotated[str, Path(pattern="^[A-Za-z0-9_]{1,30}$", examples=["mallory"])]
 routes = Routes("/live/{live_id}", "live")
@@ -105,7 +106,7 @@ async def change_chat_rules(
         return RulesChange(asked.by, rules)
 
     await service.moderate(ports, user, live_id, "live.rules", make)
-    async with ports.database.transaction() as connection:
+    async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
         view = await service.view_chat(connection, user, live_id)
     return describe_full_rules(view.state.rules)
 

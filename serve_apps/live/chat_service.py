@@ -26,7 +26,7 @@ from serve_apps.access.identity import Identity
 from serve_apps.http.state import ApiPorts
 from serve_apps.live.service import get_live
 from storage.audit import AuditDraft, append_audit
-from storage.database import Connection
+from storage.database import WRITE_TIMEOUT_S, Connection
 from storage.lives import LiveRow
 from storage.room_rules import HeldRow, MemberRow, find_member, list_held, list_members
 from storage.rooms import RoomMessage, is_line_known
@@ -127,11 +127,11 @@ async def moderate(
 
     Raises LiveNotFound, what `make` raises, and the room's refusals.
     """
-    async with ports.database.transaction() as connection:
+    async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
         live = await get_live(connection, user, live_id)
         command = await make(Asked(connection, live, await _find_speaker(connection, user)))
     await ports.rooms.moderate(live_id, command)
-    async with ports.database.transaction() as connection:
+    async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
         draft = AuditDraft(
             make_id(), user.user_id, action, f"live:{live_id}", _describe_act(command)
         )
@@ -144,7 +144,7 @@ async def raid(ports: ApiPorts, user: Identity, live_id: uuid.UUID, target_id: u
     Raises LiveNotFound, RaidTargetUnfit, and the room's refusals. Either room may be told and the
     other not be reached: asked again within `RAID_ONCE_S`, each is told once.
     """
-    async with ports.database.transaction() as connection:
+    async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
         source = await get_live(connection, user, live_id)
         target = await get_live(connection, None, target_id)
         by = await _find_speaker(connection, user)

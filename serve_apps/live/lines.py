@@ -15,6 +15,7 @@ from kit.errors import AppError, Conflict, MalformedRequest, NotAuthenticated, R
 from serve_apps.access.identity import Identity
 from serve_apps.http.state import ApiPorts
 from serve_apps.live.service import get_live
+from storage.database import WRITE_TIMEOUT_S
 from storage.follows import list_follow_pairs
 from storage.users import find_user
 
@@ -48,7 +49,7 @@ async def write_line(
 
     Raises LiveNotFound, LineRefused or Unavailable's kinds.
     """
-    async with ports.database.transaction() as connection:
+    async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
         live = await get_live(connection, writer, live_id)
         user = await find_user(connection, writer.user_id)
         pair = (writer.user_id, live.owner_id)
@@ -71,7 +72,7 @@ async def send_reaction(
 
     Raises LiveNotFound or Unavailable's kinds.
     """
-    async with ports.database.transaction() as connection:
+    async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
         await get_live(connection, sender, live_id)
     speaker = Speaker(sender.user_id, sender.username, sender.username, str(sender.role))
     await ports.rooms.send_reaction_from_afar(live_id, speaker, reaction)

@@ -39,6 +39,7 @@ from serve_apps.live.schemas import (
     describe_live,
     describe_message,
 )
+from storage.database import WRITE_TIMEOUT_S
 from storage.lives import LiveRow
 from storage.viewers import read_viewer_counts
 
@@ -166,11 +167,11 @@ async def change_live(
 )
 async def delete_live(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> None:
     """Delete a live; its room ends it first, outside of any transaction of ours."""
-    async with ports.database.transaction() as connection:
+    async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
         live = await service.get_own_live(connection, user, live_id)
     if live.status != "ended":
         await ports.rooms.end_live(live_id)
-    async with ports.database.transaction() as connection:
+    async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
         await service.delete_live(connection, user, live_id)
 
 
@@ -211,7 +212,7 @@ async def join_live(
 )
 async def rotate_stream_key(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> StreamKeyBody:
     """Replace the stream key; then the room cuts whoever publishes with the old one."""
-    async with ports.database.transaction() as connection:
+    async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
         stream_key = await service.rotate_key(connection, user, live_id)
     await ports.rooms.cut_publisher(live_id)
     addresses = service.make_addresses(ports.settings, live_id, "")
@@ -229,11 +230,11 @@ async def rotate_stream_key(live_id: uuid.UUID, user: CurrentUser, ports: Ports)
 )
 async def end_live(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> LiveBody:
     """End a live; its room writes the end, outside of any transaction of ours."""
-    async with ports.database.transaction() as connection:
+    async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
         live = await service.get_own_live(connection, user, live_id)
     if live.status != "ended":
         await ports.rooms.end_live(live_id)
-    async with ports.database.transaction() as connection:
+    async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
         live = await service.get_own_live(connection, user, live_id)
         edge_url = await choose_edge(connection, ports.settings)
     return await _describe_one(ports, live, edge_url)

@@ -1,4 +1,4 @@
-"""A door in front of a server: shut it, and for its clients the server is away."""
+"""A door in front of a server: shut it, and the server is away; or let it carry nothing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ class Gate:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._port = 0
+        self.carries = asyncio.Event()
+        """Cleared: what is sent stays on the way, and nobody hears that."""
+        self.carries.set()
 
     @property
     def dsn(self) -> str:
@@ -49,6 +52,7 @@ class Gate:
         self._writers.add(writer)
         with suppress(OSError):
             while data := await reader.read(65536):
+                await self.carries.wait()
                 writer.write(data)
                 await writer.drain()
         self._writers.discard(writer)

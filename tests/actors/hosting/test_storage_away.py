@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import uuid
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,67 +22,23 @@ from storage.hosts import list_live_hosts
 from storage.placements import ROOM
 from tests.actors.hosting.stage import NODE, Heard, make_speaker, run_client, run_host
 from tests.actors.hosting.test_host import Cast, read_rows
+from tests.storage.gate import Gate
 from tests.storage.live_rows import create_room_row, create_user_row
 from tests.storage.waiting import wait_until
 
 pytestmark = pytest.mark.db
 
 
-class Cable:
-    """A way to PostgreSQL that can be cut and mended, or carry nothing for a while."""
-
-    def __init__(self, dsn: str) -> None:
-        self._parts = urlsplit(dsn)
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-        self.port = 0
-        self.carries = asyncio.Event()
-        """Cleared: what is sent stays on the way, and nobody hears that."""
-        self.carries.set()
-
-    @property
-    def dsn(self) -> str:
-        """The address at this end."""
-        name = self._parts.netloc.rpartition("@")[0]
-        return self._parts._replace(netloc=f"{name}@127.0.0.1:{self.port}").geturl()
-
-    async def mend(self) -> None:
-        """Let connections through."""
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def cut(self) -> None:
-        """End all connections and refuse others."""
-        assert self._server is not None
-        self._server.close()
-        for writer in list(self._writers):
-            writer.transport.abort()
-        await asyncio.sleep(0)
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there = await asyncio.open_connection(self._parts.hostname, self._parts.port)
-        self._writers |= {writer, there[1]}
-        with contextlib.suppress(OSError):
-            await asyncio.gather(self._pump(reader, there[1]), self._pump(there[0], writer))
-        self._writers -= {writer, there[1]}
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(1 << 16):
-            await self.carries.wait()
-            writer.write(data)
-        writer.close()
-
-
 @pytest.fixture
-async def cable(database_dsn: str) -> AsyncIterator[Cable]:
-    lent = Cable(database_dsn)
-    await lent.mend()
+async def cable(database_dsn: str) -> AsyncIterator[Gate]:
+    lent = Gate(database_dsn)
+    await lent.open()
     yield lent
-    await lent.cut()
+    await lent.shut()
 
 
 @pytest.fixture
-def cabled(settings: Settings, cable: Cable) -> Settings:
+def cabled(settings: Settings, cable: Gate) -> Settings:
     return dataclasses.replace(
         settings,
         database=DatabaseSettings(url=cable.dsn, wait_s=0.5),
@@ -99,13 +54,13 @@ async def cast(database: Database) -> Cast:
 
 
 async def test_lines_are_refused_while_storage_is_away_and_typing_is_not(
-    cabled: Settings, cable: Cable, database: Database, cast: Cast
+    cabled: Settings, cable: Gate, database: Database, cast: Cast
 ) -> None:
     heard = Heard()
     async with run_host(cabled) as host, run_client(cabled, heard) as client:
         client.open_room(cast.room_id)
         await cast.say(client, "before")
-        await cable.cut()
+        await cable.shut()
         with contextlib.suppress(TimeoutError, RequestFailed):
             await asyncio.wait_for(cast.say(client, "lost"), 0.5)
         with pytest.raises(RequestFailed) as refused:
@@ -114,7 +69,7 @@ async def test_lines_are_refused_while_storage_is_away_and_typing_is_not(
         assert refused.value.refusal.retryable
         client.send_typing(cast.room_id, make_speaker(cast.user_id))
         await wait_until(lambda: any(kind == "typing" for kind, _ in heard.shown))
-        await cable.mend()
+        await cable.open()
         await _say_until_stored(cast, client, "after")
         assert host.describe()["health"] == "ok"
         async with database.connection() as connection:
@@ -138,7 +93,7 @@ async def _say_until_stored(cast: Cast, client: object, name: str) -> None:
 
 
 async def test_senders_hear_of_a_silent_database_within_its_deadline_and_repeat_once(
-    cabled: Settings, cable: Cable, database: Database, cast: Cast
+    cabled: Settings, cable: Gate, database: Database, cast: Cast
 ) -> None:
     """They were held until the deadline of their request: eight seconds."""
     heard, loop = Heard(), asyncio.get_running_loop()
@@ -167,7 +122,7 @@ async def test_senders_hear_of_a_silent_database_within_its_deadline_and_repeat_
 
 
 async def test_connections_that_die_while_writing_lose_and_double_nothing(
-    cabled: Settings, cable: Cable, database: Database, cast: Cast
+    cabled: Settings, cable: Gate, database: Database, cast: Cast
 ) -> None:
     heard, acknowledged, stop = Heard(), {}, False
     async with run_host(cabled), run_client(cabled, heard) as client:
@@ -191,9 +146,9 @@ async def test_connections_that_die_while_writing_lose_and_double_nothing(
         for _ in range(5):
             count = len(acknowledged)
             await wait_until(lambda count=count: len(acknowledged) > count + 12)
-            await cable.cut()
+            await cable.shut()
             await asyncio.sleep(0.05)
-            await cable.mend()
+            await cable.open()
         count = len(acknowledged)
         await wait_until(lambda: len(acknowledged) > count + 12)
         stop = True

@@ -12,9 +12,10 @@ import pytest
 from kit.settings import LimitSettings
 from serve_apps.api.app import build_app
 from serve_apps.http.state import ApiPorts
-from storage.database import Database
+from storage.database import COMMAND_TIMEOUT_S, Database, PoolOptions
 from tests.actors.hosting.stage import run_client, run_host
 from tests.serve_apps.api_client import Person, make_client, register
+from tests.storage.gate import Gate
 
 pytestmark = pytest.mark.db
 
@@ -73,3 +74,34 @@ async def test_without_hosts_the_sender_is_told_to_try_again(ada: Person) -> Non
     path = await announce(ada)
     answer = await ada.call("POST", path, json={"client_id": "c", "text": "hello"})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+
+
+async def test_a_room_asked_while_the_database_is_silent_says_so_before_a_query_would(
+    ports: ApiPorts, database_dsn: str
+) -> None:
+    """They waited for eight to ten seconds; a socket hears it after three."""
+    gate = Gate(database_dsn)
+    await gate.open()
+    gated = Database(gate.dsn, PoolOptions(size=8))
+    await gated.open()
+    async with run_host(ports.settings), run_client(ports.settings, name="api-0", role="api") as it:
+        app = build_app(dataclasses.replace(ports, database=gated, rooms=it))
+        async with make_client(app) as client:
+            ada, bob = await register(client, "ada"), await register(client, "bob")
+            path = await announce(ada)
+            line = {"client_id": "c1", "text": "hello"}
+            gate.carries.clear()
+            began_s = asyncio.get_running_loop().time()
+            answers = await asyncio.gather(
+                bob.call("POST", path, json=line),
+                bob.call("POST", path.replace("messages", "reactions"), json={"reaction": "🔥"}),
+                ada.call("POST", path.replace("messages", "bans"), json={"username": bob.username}),
+            )
+            assert asyncio.get_running_loop().time() - began_s < COMMAND_TIMEOUT_S - 2
+            assert [answer.status_code for answer in answers] == [503, 503, 503]
+            assert all(answer.headers["Retry-After"] for answer in answers)
+            gate.carries.set()
+            assert (await bob.post(path, line, status=201))["offset"] == 1
+        app.state.passwords.close()
+    await gated.close()
+    await gate.shut()
