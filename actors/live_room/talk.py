@@ -285,7 +285,11 @@ class Talk:
         viewers: int,
     ) -> list[Effect]:
         """Say something in the room's name; a repeat is answered as it stands."""
-        sender = (command.by.user_id, command.client_id)
+        if isinstance(command, RaidStart):
+            check_rank(self._scene(self._plan(log)).rank(command.by), Rank.OWNER)
+        # A raid is the room's, whoever of those who may repeats it; `by` tells who asked first.
+        author_id = command.by.user_id if isinstance(command, Announce) else self._owner_id
+        sender = (author_id, command.client_id)
         repeated = log.find_answer(sender, requester)
         if repeated is not None:
             return repeated
@@ -301,7 +305,6 @@ class Talk:
                 },
             )
         elif isinstance(command, RaidStart):
-            check_rank(self._scene(self._plan(log)).rank(command.by), Rank.OWNER)
             kind, body = kinds.RAID, {"target": command.target, "viewers": viewers, "by": by}
         else:
             check_rank(self._scene(self._plan(log)).rank(command.by), Rank.MODERATOR)

@@ -149,7 +149,7 @@ async def raid(ports: ApiPorts, user: Identity, live_id: uuid.UUID, target_id: u
         target = await get_live(connection, None, target_id)
         by = await _find_speaker(connection, user)
         client_id = await name_raid(
-            connection, (source.id, target.id), user.user_id, ports.clock.now()
+            connection, (source.id, target.id), source.owner_id, ports.clock.now()
         )
     if target.id == source.id or target.status != "live" or target.visibility != "public":
         raise RaidTargetUnfit
@@ -160,7 +160,7 @@ async def raid(ports: ApiPorts, user: Identity, live_id: uuid.UUID, target_id: u
 
 
 async def name_raid(
-    connection: Connection, way: tuple[uuid.UUID, uuid.UUID], user_id: uuid.UUID, now: datetime
+    connection: Connection, way: tuple[uuid.UUID, uuid.UUID], owner_id: uuid.UUID, now: datetime
 ) -> str:
     """Return the id under which both rooms know a raid, the same for whoever repeats it soon.
 
@@ -172,7 +172,7 @@ async def name_raid(
         str(uuid.uuid5(source_id, f"raid {target_id} {number}")) for number in (period, period - 1)
     )
     since = now - timedelta(seconds=RAID_ONCE_S)
-    return before if await is_line_known(connection, (source_id, user_id, before), since) else name
+    return before if await is_line_known(connection, (source_id, owner_id, before), since) else name
 
 
 async def find_person(connection: Connection, username: str) -> Speaker:
