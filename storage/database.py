@@ -17,16 +17,19 @@ import msgspec
 import orjson
 
 from kit.errors import Unavailable
+from kit.logs import get_log
 from kit.metrics import DB_POOL_TIMEOUTS
 
 Connection: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
 Row = asyncpg.Record
 T = TypeVar("T")
+log = get_log("database")
 
 COMMAND_TIMEOUT_S = 10.0
 WRITE_TIMEOUT_S = 3.0
 """Of a tick of a host: longer than `lock_timeout`, so that a lock that is not got says so itself;
 whoever waits for an answer hears of silence after this."""
+FOLLOW_EVERY_S = 1.0
 LOST_CONNECTION = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -214,6 +217,31 @@ class Database:
             await connection.close(timeout=2.0)
 
         return stop
+
+    async def follow(
+        self, channel: str, hear: Callable[[str], None], load: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Call `hear(payload)` at each NOTIFY, and `load()` at once and each second.
+
+        Until cancelled; PostgreSQL may go away and come back. `load` reads what a lost notice would
+        have told.
+        """
+        stop: Callable[[], Awaitable[None]] | None = None
+        try:
+            while True:
+                try:
+                    if stop is None:
+                        stop = await self.listen(channel, hear)
+                    await load()
+                except (Unavailable, *LOST_CONNECTION) as error:
+                    log.info("database.not_followed", channel=channel, kind=type(error).__name__)
+                    if stop is not None:
+                        await stop()
+                    stop = None
+                await asyncio.sleep(FOLLOW_EVERY_S)
+        finally:
+            if stop is not None:
+                await stop()
 
 
 async def prepare_connection(connection: Connection) -> None:

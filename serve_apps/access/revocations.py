@@ -6,17 +6,12 @@ request. Notices arrive by NOTIFY; a poll each second finds what a lost notice w
 
 from __future__ import annotations
 
-import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-from kit.errors import Unavailable
-from kit.logs import get_log
-from storage.database import LOST_CONNECTION, Database
+from storage.database import Database
 from storage.sessions import REVOKED_CHANNEL, list_revoked_sessions
 
-POLL_EVERY_S = 1.0
-log = get_log("access.revocations")
 RevokedCall = Callable[[uuid.UUID], None]
 
 
@@ -56,22 +51,7 @@ class RevocationBook:
 
     async def run(self) -> None:
         """Follow revocations until cancelled; survives PostgreSQL going away and coming back."""
-        stop: Callable[[], Awaitable[None]] | None = None
-        try:
-            while True:
-                try:
-                    if stop is None:
-                        stop = await self._database.listen(REVOKED_CHANNEL, self._hear)
-                    await self.load()
-                except (Unavailable, *LOST_CONNECTION) as error:
-                    log.info("revocations.unreachable", kind=type(error).__name__)
-                    if stop is not None:
-                        await stop()
-                    stop = None
-                await asyncio.sleep(POLL_EVERY_S)
-        finally:
-            if stop is not None:
-                await stop()
+        await self._database.follow(REVOKED_CHANNEL, self._hear, self.load)
 
     def _hear(self, payload: str) -> None:
         self.note(uuid.UUID(payload))

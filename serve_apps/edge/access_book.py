@@ -7,18 +7,14 @@ shows them to people is told once per change and looks again who may stay.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-from kit.errors import Unavailable
-from kit.logs import get_log
 from serve_apps.edge.socket_words import ChannelKind, ChannelName
 from storage.access_changes import CHANNEL, AccessChange, list_access_changes, read_notice
-from storage.database import LOST_CONNECTION, Database
+from storage.database import Database
 
-POLL_EVERY_S = 1.0
 WINDOW_S = 60.0
 """How far back the poll looks: longer than any transaction and any short outage of the poll."""
-log = get_log("edge.access")
 ChangedCall = Callable[[ChannelName], None]
 
 
@@ -29,7 +25,7 @@ class AccessBook:
         self._database = database
         self._versions: dict[ChannelName, int] = {}
         self._listeners: list[ChangedCall] = []
-        self._missed_since_s = 0.0
+        self._loaded_at_s = 0.0
         self.changes = 0
 
     def on_changed(self, call: ChangedCall) -> None:
@@ -51,12 +47,12 @@ class AccessBook:
 
     async def load(self) -> None:
         """Read the recent changes; the book forgets those that are older."""
-        loop = asyncio.get_running_loop()
-        window_s = WINDOW_S + (loop.time() - self._missed_since_s if self._missed_since_s else 0.0)
+        now_s = asyncio.get_running_loop().time()
+        window_s = WINDOW_S + (now_s - self._loaded_at_s if self._loaded_at_s else 0.0)
         known = set(self._versions)
         async with self._database.connection() as connection:
             changes = await list_access_changes(connection, window_s)
-        self._missed_since_s = 0.0
+        self._loaded_at_s = now_s
         found = {_name(change): change.version for change in changes}
         for channel, version in found.items():
             self.note(channel, version)
@@ -65,24 +61,7 @@ class AccessBook:
 
     async def run(self) -> None:
         """Follow changes until cancelled; survives PostgreSQL going away and coming back."""
-        stop: Callable[[], Awaitable[None]] | None = None
-        loop = asyncio.get_running_loop()
-        try:
-            while True:
-                try:
-                    if stop is None:
-                        stop = await self._database.listen(CHANNEL, self._hear)
-                    await self.load()
-                except (Unavailable, *LOST_CONNECTION) as error:
-                    log.info("access.unreachable", kind=type(error).__name__)
-                    self._missed_since_s = self._missed_since_s or loop.time()
-                    if stop is not None:
-                        await stop()
-                    stop = None
-                await asyncio.sleep(POLL_EVERY_S)
-        finally:
-            if stop is not None:
-                await stop()
+        await self._database.follow(CHANNEL, self._hear, self.load)
 
     def _hear(self, payload: str) -> None:
         change = read_notice(payload)
