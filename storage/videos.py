@@ -18,6 +18,7 @@ from storage.database import Connection, read_row, read_rows
 COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.error_code,
     v.error_message, v.visibility, v.access_version, v.duration_ms, v.width, v.height,
     v.source_key, v.thumbnail_key, v.playable_at, v.created_at,
+    v.tags, v.category, v.language, v.chapters,
     u.username AS owner_username, u.display_name AS owner_display_name,
     EXISTS (SELECT 1 FROM recordings r WHERE r.video_id = v.id) AS is_recording"""
 FROM_LIVING = "videos v JOIN users u ON u.id = v.owner_id AND u.deleted_at IS NULL"
@@ -51,6 +52,10 @@ class Video(msgspec.Struct, frozen=True):
     owner_display_name: str
     is_recording: bool
     """It is segments of a live: there is no plan, no manifest and no file to download."""
+    tags: list[str]
+    category: str | None
+    language: str | None
+    chapters: list[dict[str, Any]] | None
 
 
 class NewVideo(msgspec.Struct, frozen=True):
@@ -115,17 +120,35 @@ async def list_videos(connection: Connection, video_ids: Sequence[uuid.UUID]) ->
     return read_rows(Video, rows)
 
 
+class VideoFilter(msgspec.Struct, frozen=True):
+    """What listed videos have in common; None: anything."""
+
+    tag: str | None = None
+    category: str | None = None
+
+
+ANY_VIDEO = VideoFilter()
+
+
 async def list_public_videos(
-    connection: Connection, *, before: uuid.UUID | None, limit: int
+    connection: Connection,
+    *,
+    before: uuid.UUID | None,
+    limit: int,
+    wanted: VideoFilter = ANY_VIDEO,
 ) -> list[Video]:
     """Return ready public videos, newest first, older than `before`."""
     rows = await connection.fetch(
         f"""SELECT {COLUMNS} FROM {FROM_LIVING}
              WHERE v.status = 'ready' AND v.visibility = 'public' AND v.deleted_at IS NULL
                AND ($1::uuid IS NULL OR v.id < $1)
+               AND ($3::text IS NULL OR v.tags @> ARRAY[$3])
+               AND ($4::text IS NULL OR v.category = $4)
              ORDER BY v.id DESC LIMIT $2""",  # noqa: S608 - constants
         before,
         limit,
+        wanted.tag,
+        wanted.category,
     )
     return read_rows(Video, rows)
 

@@ -36,6 +36,7 @@ from serve_apps.posts.routes import routes as posts_routes
 from serve_apps.realtime.routes import routes as realtime_routes
 from serve_apps.users.routes import routes as users_routes
 from serve_apps.videos.history_routes import routes as history_routes
+from serve_apps.videos.playlist_routes import routes as playlist_routes
 from serve_apps.videos.routes import routes as videos_routes
 from serve_apps.videos.thumbnail_routes import routes as video_thumbnail_routes
 from storage.rates import RateBook
@@ -49,6 +50,7 @@ FEATURES = (
     videos_routes,
     history_routes,
     video_thumbnail_routes,
+    playlist_routes,
     live_routes,
     live_chat_routes,
     live_clip_routes,

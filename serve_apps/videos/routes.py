@@ -9,7 +9,7 @@ from fastapi import Query
 from fastapi.responses import Response
 
 from kit.cursors import CursorMalformed
-from kit.errors import PermissionDenied
+from kit.errors import NotAuthenticated, PermissionDenied
 from serve_apps.access.identity import Identity
 from serve_apps.access.permissions import Permission
 from serve_apps.access.playback import PlaybackTerms, choose_edge
@@ -19,7 +19,9 @@ from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.outside.guard import AddressRefused
 from serve_apps.videos import importing, processing_rules, service
+from serve_apps.videos.chapters import ChaptersMalformed
 from serve_apps.videos.history_service import find_resume
+from serve_apps.videos.labels import TAG_CHARS_MAX, Category, change_labels
 from serve_apps.videos.playback import build_playback
 from serve_apps.videos.schemas import (
     CreatedVideoBody,
@@ -31,9 +33,10 @@ from serve_apps.videos.schemas import (
     describe_created,
     describe_detail,
     describe_video,
+    read_labels,
 )
 from storage.database import Connection
-from storage.videos import Video
+from storage.videos import Video, VideoFilter
 
 routes = Routes("/videos", "videos")
 
@@ -99,11 +102,14 @@ async def list_videos(
     ports: Ports,
     connection: Transaction,
     owner: Annotated[Literal["me"] | None, Query()] = None,
+    tag: Annotated[str | None, Query(max_length=TAG_CHARS_MAX, examples=["harbour"])] = None,
+    category: Annotated[Category | None, Query()] = None,
 ) -> ItemPage[VideoBody]:
     """List videos."""
     page = await service.list_videos(
         connection,
-        service.check_owner_filter(owner, viewer),
+        _read_owner(owner, viewer),
+        wanted=VideoFilter(tag, category),
         cursor=query.cursor,
         limit=query.limit,
     )
@@ -133,8 +139,8 @@ async def get_video(
     "/{video_id}",
     permission=Permission.OWNER,
     rate=RateTier.STANDARD,
-    summary="Change the title, the description or who may see your video.",
-    errors=(service.VideoNotFound, PermissionDenied),
+    summary="Change what is said about your video, or who may see it.",
+    errors=(service.VideoNotFound, PermissionDenied, ChaptersMalformed),
 )
 async def change_video(
     video_id: uuid.UUID,
@@ -144,6 +150,7 @@ async def change_video(
     connection: Transaction,
 ) -> VideoDetailBody:
     """Change a video."""
+    await change_labels(connection, user, video_id, read_labels(body))
     change = service.VideoChange(body.title, body.description, body.visibility)
     video = await service.change_video(connection, user, video_id, change)
     return await show_video(connection, ports, user, video)
@@ -214,3 +221,12 @@ async def make_terms(
     """Say where, and under which right, a viewer plays."""
     edge_url = await choose_edge(connection, ports.settings)
     return PlaybackTerms(ports.settings.auth, edge_url, viewer, ports.clock.now())
+
+
+def _read_owner(owner: str | None, caller: Identity | None) -> Identity | None:
+    """Return whose videos a list is about: the caller for "me", None for everyone's."""
+    if owner is None:
+        return None
+    if caller is None:
+        raise NotAuthenticated
+    return caller

@@ -7,10 +7,20 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+import msgspec
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from kit.clock import format_time
 from serve_apps.access.visibility import Visibility
+from serve_apps.videos.chapters import CHAPTERS_MAX, Chapter, list_chapters
+from serve_apps.videos.chapters import TITLE_CHARS_MAX as CHAPTER_CHARS_MAX
+from serve_apps.videos.labels import (
+    TAG_CHARS_MAX,
+    TAGS_MAX,
+    Category,
+    LabelChange,
+    clean_tags,
+)
 from serve_apps.videos.playback import Playback
 from serve_apps.videos.service import CreatedVideo, OpenUpload
 from storage.videos import Video
@@ -24,6 +34,14 @@ Title = Annotated[
 ]
 Description = Annotated[str, StringConstraints(max_length=DESCRIPTION_CHARS_MAX)]
 Filename = Annotated[str, StringConstraints(min_length=1, max_length=FILENAME_CHARS_MAX)]
+Tags = Annotated[
+    list[Annotated[str, StringConstraints(max_length=TAG_CHARS_MAX)]],
+    AfterValidator(clean_tags),
+    Field(max_length=TAGS_MAX),
+]
+Language = Annotated[
+    str, StringConstraints(max_length=35, pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+]
 Status = Literal["uploading", "queued", "processing", "ready", "failed"]
 
 EXAMPLE_ID = "01980f5f-1111-7d3e-9f10-2b6f0c9a4d12"
@@ -33,6 +51,7 @@ EXAMPLE_UPLOAD: dict[str, JsonValue] = {
     "size_bytes": 48_211_004,
     "expires_at": "2026-01-02T12:00:00.000Z",
 }
+EXAMPLE_CHAPTER: dict[str, JsonValue] = {"start_ms": 0, "title": "The old crane"}
 EXAMPLE_VIDEO: dict[str, JsonValue] = {
     "id": EXAMPLE_ID,
     "title": "Sunrise over the harbour",
@@ -49,6 +68,9 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
     "duration_ms": 95_000,
     "width": 1920,
     "height": 1080,
+    "tags": ["harbour", "sunrise"],
+    "category": "nature",
+    "language": "en",
     "created_at": "2026-01-01T12:00:00.000Z",
     "playback": {
         "hls": f"http://localhost:8001/v/{EXAMPLE_ID}/master.m3u8",
@@ -59,6 +81,17 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
         "download": f"http://localhost:8001/v/{EXAMPLE_ID}/download/best.mp4",
     },
 }
+
+
+class ChapterBody(BaseModel):
+    """A named part; it ends where the next begins."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE_CHAPTER]})
+
+    start_ms: int = Field(ge=0, le=1 << 40)
+    title: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=CHAPTER_CHARS_MAX)
+    ]
 
 
 class VideoRequest(BaseModel):
@@ -115,6 +148,18 @@ class VideoChangeRequest(BaseModel):
     title: Title | None = None
     description: Description | None = None
     visibility: Visibility | None = None
+    tags: Tags | None = None
+    category: Category | Literal[""] | None = Field(
+        default=None, description="An empty text takes it away."
+    )
+    language: Language | Literal[""] | None = Field(
+        default=None, description="What is spoken, as BCP 47 (`en`, `pt-BR`); empty: not said."
+    )
+    chapters: list[ChapterBody] | None = Field(
+        default=None,
+        max_length=CHAPTERS_MAX,
+        description="Your own chapters; an empty list: as the description lists them.",
+    )
 
 
 class UploadBody(BaseModel):
@@ -186,6 +231,9 @@ class VideoBody(BaseModel):
     duration_ms: int | None
     width: int | None
     height: int | None
+    tags: list[str]
+    category: Category | None
+    language: str | None
     created_at: str
     playback: PlaybackBody | None
 
@@ -194,7 +242,16 @@ class VideoDetailBody(VideoBody):
     """One video by itself."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{**EXAMPLE_VIDEO, "upload": None, "resume_ms": 61_500}]}
+        json_schema_extra={
+            "examples": [
+                {
+                    **EXAMPLE_VIDEO,
+                    "upload": None,
+                    "resume_ms": 61_500,
+                    "chapters": [EXAMPLE_CHAPTER],
+                }
+            ]
+        }
     )
 
     upload: UploadBody | None = Field(
@@ -202,6 +259,9 @@ class VideoDetailBody(VideoBody):
     )
     resume_ms: int | None = Field(
         description="Where you go on watching, 0 from the start; null when you are not logged in."
+    )
+    chapters: list[ChapterBody] = Field(
+        description="The owner's own, else those that the description lists."
     )
 
 
@@ -222,8 +282,26 @@ def describe_detail(
 ) -> VideoDetailBody:
     """Write a video with its unfinished upload and where its viewer goes on."""
     described = None if upload is None else _describe_upload(upload)
+    own = msgspec.convert(video.chapters or [], list[Chapter])
+    chapters = list_chapters(own, video.description, video.duration_ms)
     return VideoDetailBody(
-        **dict(describe_video(video, playback)), upload=described, resume_ms=resume_ms
+        **dict(describe_video(video, playback)),
+        upload=described,
+        resume_ms=resume_ms,
+        chapters=[ChapterBody(start_ms=it.start_ms, title=it.title) for it in chapters],
+    )
+
+
+def read_labels(body: VideoChangeRequest) -> LabelChange:
+    """Read what changes about a video's labels."""
+    chapters = body.chapters
+    return LabelChange(
+        tags=None if body.tags is None else tuple(body.tags),
+        category=body.category,
+        language=body.language,
+        chapters=None
+        if chapters is None
+        else tuple(Chapter(chapter.start_ms, chapter.title) for chapter in chapters),
     )
 
 
@@ -249,6 +327,9 @@ def describe_video(video: Video, playback: Playback | None) -> VideoBody:
             "duration_ms": video.duration_ms,
             "width": video.width,
             "height": video.height,
+            "tags": video.tags,
+            "category": video.category,
+            "language": video.language,
             "created_at": _write_time(video.created_at),
             "playback": None if playback is None else asdict(playback),
         }

@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 
 from kit.cursors import Page, cut_page, read_id_cursor
-from kit.errors import AppError, NotAuthenticated, NotFound, PermissionDenied
+from kit.errors import AppError, NotFound, PermissionDenied
 from kit.events import EventName
 from kit.ids import make_id
 from kit.settings import Settings, UploadSettings
@@ -268,12 +268,19 @@ async def find_open_upload(
 
 
 async def list_videos(
-    connection: Connection, owner: Identity | None, *, cursor: str | None, limit: int
+    connection: Connection,
+    owner: Identity | None,
+    *,
+    wanted: videos.VideoFilter,
+    cursor: str | None,
+    limit: int,
 ) -> Page[videos.Video]:
     """Return all of the owner's videos, or for None the public ready ones; newest first."""
     before = read_id_cursor(cursor)
     if owner is None:
-        found = await videos.list_public_videos(connection, before=before, limit=limit + 1)
+        found = await videos.list_public_videos(
+            connection, before=before, limit=limit + 1, wanted=wanted
+        )
     else:
         found = await videos.list_owned_videos(
             connection, owner.user_id, visibilities=None, before=before, limit=limit + 1
@@ -348,12 +355,3 @@ async def _announce_deletion(
     await append_event(
         connection, EventName.VIDEO_DELETED, subject_id=video_id, actor_id=actor_id, data={}
     )
-
-
-def check_owner_filter(owner: str | None, caller: Identity | None) -> Identity | None:
-    """Return whose videos a list is about: the caller for "me", None for everyone's."""
-    if owner is None:
-        return None
-    if caller is None:
-        raise NotAuthenticated
-    return caller

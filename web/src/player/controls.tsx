@@ -2,6 +2,8 @@
 import { useId, useState } from "preact/hooks";
 import { Icon } from "../kit/icons";
 import { formatDuration } from "../kit/words";
+import type { Chapter } from "../videos/shapes";
+import { ChapterMarks, findChapter } from "./chapters";
 import type { EngineState, PlayerEngine } from "./engine";
 import type { PlayerCommand } from "./keys";
 import type { Media } from "./media";
@@ -14,12 +16,14 @@ interface ControlsProps {
   video: { current: HTMLVideoElement | null };
   run: (command: PlayerCommand) => void;
   pictures: Tile[];
+  chapters: readonly Chapter[];
 }
 
-export function Controls({ media, engine, state, video, run, pictures }: ControlsProps) {
+export function Controls({ media, engine, state, video, run, pictures, chapters }: ControlsProps) {
+  const chapter = findChapter(chapters, media.timeS);
   return (
     <div class="player-controls">
-      <Scrubber media={media} video={video} pictures={pictures} />
+      <Scrubber media={media} video={video} pictures={pictures} chapters={chapters} />
       <div class="player-row">
         <button
           type="button"
@@ -34,7 +38,7 @@ export function Controls({ media, engine, state, video, run, pictures }: Control
           {formatDuration(media.timeS)} <span aria-hidden="true">/</span>
           <span class="visually-hidden"> of </span> {formatDuration(media.durationS)}
         </span>
-        <span class="grow" />
+        <span class="player-chapter data grow clip">{chapter?.title}</span>
         <Quality engine={engine} state={state} />
         <button type="button" class="icon-button" aria-label="Full screen" onClick={() => run({ kind: "full" })}>
           <Icon name="full" />
@@ -44,9 +48,12 @@ export function Controls({ media, engine, state, video, run, pictures }: Control
   );
 }
 
-function Scrubber({ media, video, pictures }: Pick<ControlsProps, "media" | "video" | "pictures">) {
+type ScrubberProps = Pick<ControlsProps, "media" | "video" | "pictures" | "chapters">;
+
+function Scrubber({ media, video, pictures, chapters }: ScrubberProps) {
   const [pointed, setPointed] = useState<number | null>(null);
   const share = media.durationS > 0 ? media.timeS / media.durationS : 0;
+  const chapter = findChapter(chapters, media.timeS);
   const buffered = media.durationS > 0 ? media.bufferedS / media.durationS : 0;
   const point = (event: PointerEvent) => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
@@ -55,13 +62,14 @@ function Scrubber({ media, video, pictures }: Pick<ControlsProps, "media" | "vid
   return (
     <div class="scrubber-line" onPointerMove={point} onPointerLeave={() => setPointed(null)}>
       {pointed !== null && media.durationS > 0 && (
-        <Glimpse share={pointed} atS={pointed * media.durationS} tile={findTile(pictures, pointed * media.durationS)} />
+        <Glimpse share={pointed} atS={pointed * media.durationS} tile={findTile(pictures, pointed * media.durationS)} chapter={findChapter(chapters, pointed * media.durationS)} />
       )}
+      <ChapterMarks chapters={chapters} durationS={media.durationS} />
       <input
         type="range"
         class="scrubber"
         aria-label="Position"
-        aria-valuetext={`${formatDuration(media.timeS)} of ${formatDuration(media.durationS)}`}
+        aria-valuetext={`${formatDuration(media.timeS)} of ${formatDuration(media.durationS)}${chapter ? `, ${chapter.title}` : ""}`}
         min={0}
         max={media.durationS || 1}
         step={0.1}
@@ -77,7 +85,14 @@ function Scrubber({ media, video, pictures }: Pick<ControlsProps, "media" | "vid
 }
 
 /** What is to be seen where the pointer is on the line. */
-function Glimpse({ share, atS, tile }: { share: number; atS: number; tile: Tile | null }) {
+interface GlimpseProps {
+  share: number;
+  atS: number;
+  tile: Tile | null;
+  chapter: Chapter | null;
+}
+
+function Glimpse({ share, atS, tile, chapter }: GlimpseProps) {
   return (
     <div class="glimpse" style={{ "--at": `${share * 100}%` }} aria-hidden="true" data-testid="glimpse">
       {tile && (
@@ -91,6 +106,7 @@ function Glimpse({ share, atS, tile }: { share: number; atS: number; tile: Tile 
           }}
         />
       )}
+      {chapter && <span class="glimpse-chapter data clip">{chapter.title}</span>}
       <span class="data">{formatDuration(atS)}</span>
     </div>
   );

@@ -9,11 +9,17 @@ import { Store, useStore } from "../kit/store";
 import { Controls } from "./controls";
 import { PlayerEngine, type EngineState } from "./engine";
 import { decideCommand, type PlayerCommand } from "./keys";
+import type { Chapter } from "../videos/shapes";
 import { useMedia, type Media } from "./media";
 import { usePosition, type TellPosition } from "./position";
 import { useStoryboard } from "./storyboard";
 import { Waveform } from "./waveform";
 import "./player.css";
+
+/** What a page may ask of its player. */
+export interface PlayerHandle {
+  seek: (toS: number) => void;
+}
 
 export interface PlayerProps {
   source: string;
@@ -30,6 +36,13 @@ export interface PlayerProps {
   startS?: number;
   /** Hears where the viewer is. */
   onPosition?: TellPosition | undefined;
+  chapters?: readonly Chapter[] | undefined;
+  /** Lets the page seek. */
+  handle?: { current: PlayerHandle | null };
+  /** Begins by itself, where the browser lets it. */
+  autoplay?: boolean;
+  /** Called at the end. */
+  onEnded?: (() => void) | undefined;
 }
 
 const CONTROLS_SHOWN_MS = 2_600;
@@ -42,6 +55,7 @@ export function Player(props: PlayerProps) {
   const root = useRef<HTMLDivElement>(null);
   const engine = useEngine(video, props);
   usePosition(video, props.onPosition);
+  useHandle(video, props);
   useMoreQualities(engine, isComplete);
   const pictures = useStoryboard(storyboard ?? null);
   const state = useStore(engine?.state ?? NO_ENGINE);
@@ -62,6 +76,8 @@ export function Player(props: PlayerProps) {
         ref={video}
         data-testid="player-video"
         playsInline
+        autoplay={props.autoplay ?? false}
+        onEnded={() => props.onEnded?.()}
         preload="metadata"
         poster={poster ?? undefined}
         tabIndex={0}
@@ -76,7 +92,7 @@ export function Player(props: PlayerProps) {
         <>
           <Overlay media={media} onPlay={() => run({ kind: "toggle" })} />
           <FromTheStart media={media} startS={startS} onStart={() => run({ kind: "jump", share: 0 })} />
-          <Controls media={media} engine={engine} state={state} video={video} run={run} pictures={pictures} />
+          <Controls media={media} engine={engine} state={state} video={video} run={run} pictures={pictures} chapters={props.chapters ?? []} />
         </>
       )}
     </div>
@@ -101,6 +117,23 @@ function useEngine(
     return () => next.destroy();
   }, [source]);
   return engine;
+}
+
+function useHandle(video: { current: HTMLVideoElement | null }, { handle }: PlayerProps): void {
+  useEffect(() => {
+    if (!handle) return undefined;
+    handle.current = {
+      seek: (toS) => {
+        if (!video.current) return;
+        video.current.currentTime = toS;
+        void video.current.play().catch(() => undefined);
+        video.current.focus({ preventScroll: true });
+      },
+    };
+    return () => {
+      handle.current = null;
+    };
+  }, [handle]);
 }
 
 function useMoreQualities(engine: PlayerEngine | null, isComplete: boolean): void {

@@ -15,6 +15,7 @@ import { Tabs } from "../kit/tabs";
 import { formatCount } from "../kit/words";
 import { ContinueWatching } from "../history/continue_watching";
 import { Upcoming } from "../live/upcoming";
+import { PlaylistList } from "../playlists/list";
 import { FeedList } from "../posts/feed_list";
 import type { Post } from "../posts/shapes";
 import { PresenceDot } from "../presence/dot";
@@ -161,18 +162,23 @@ function PeopleDialog({ username, side, onClose }: { username: string; side: Sid
 }
 
 function ProfileWorks({ username }: { username: string }) {
-  const [shown, setShown] = useState<"posts" | "videos">("posts");
+  const [shown, setShown] = useState<"posts" | "videos" | "playlists">("posts");
   return (
     <Tabs
       label="What they made"
       tabs={[
         { value: "posts", label: "Posts" },
         { value: "videos", label: "Videos" },
+        { value: "playlists", label: "Playlists" },
       ]}
       value={shown}
       onChange={setShown}
     >
-      {shown === "posts" ? <ProfilePosts username={username} /> : <ProfileVideos username={username} />}
+      {shown === "posts" && <ProfilePosts username={username} />}
+      {shown === "videos" && <ProfileVideos username={username} />}
+      {shown === "playlists" && (
+        <PlaylistList path={`/users/${username}/playlists`} empty={`Public playlists of @${username} appear here.`} />
+      )}
     </Tabs>
   );
 }

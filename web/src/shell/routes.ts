@@ -25,6 +25,7 @@ export const ROUTES: readonly Route[] = [
   { pattern: "/explore", load: () => import("../explore/page") },
   { pattern: "/watch/{video}", load: () => import("../videos/watch_page"), immersive: true },
   { pattern: "/library", load: () => import("../history/library_page"), member: true },
+  { pattern: "/playlist/{playlist}", load: () => import("../playlists/page") },
   { pattern: "/live", load: () => import("../live/list_page") },
   { pattern: "/live/{id}", load: () => import("../live/watch_page"), immersive: true },
   { pattern: "/studio", load: () => import("../studio/page"), member: true },

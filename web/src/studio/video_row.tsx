@@ -12,6 +12,7 @@ import { VideoFrame } from "../videos/frame";
 import { ProgressBar } from "../videos/progress";
 import { describePace, describeStatus, type Video } from "../videos/shapes";
 import { PictureDialog } from "./picture_dialog";
+import { LabelsButton } from "./labels_dialog";
 import { VisibilityField } from "./upload_form";
 
 type Opened = "edit" | "picture" | "delete";
@@ -61,6 +62,7 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
         <RowState video={video} />
       </div>
       <RowWork video={video} onChange={apply} />
+      <LabelsButton video={video} onSaved={apply} />
       <RowButtons title={video.title} onOpen={setOpen} />
       {open === "edit" && <EditDialog video={video} onSaved={apply} onClose={close} />}
       {open === "picture" && <PictureDialog video={video} onSaved={apply} onClose={close} />}

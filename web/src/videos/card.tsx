@@ -10,10 +10,12 @@ interface VideoCardProps {
   compact?: boolean;
   /** How much of it was watched, 0 to 1. */
   watched?: number;
+  /** The playlist that goes on playing behind it. */
+  list?: string;
 }
 
-export function VideoCard({ video, compact = false, watched }: VideoCardProps) {
-  const href = `/watch/${video.id}`;
+export function VideoCard({ video, compact = false, watched, list }: VideoCardProps) {
+  const href = `/watch/${video.id}${list ? `?list=${list}` : ""}`;
   return (
     <article class={compact ? "video-card compact" : "video-card"} data-testid="video-card">
       <a href={href} tabIndex={-1} aria-hidden="true">

@@ -7,6 +7,12 @@ export type Visibility = "public" | "unlisted" | "followers" | "private";
 
 export type Author = Person;
 
+/** A named part; it ends where the next begins. */
+export interface Chapter {
+  start_ms: number;
+  title: string;
+}
+
 export interface Video {
   id: string;
   title: string;
@@ -24,6 +30,9 @@ export interface Video {
   duration_ms: number | null;
   width: number | null;
   height: number | null;
+  tags: string[];
+  category: string | null;
+  language: string | null;
   created_at: string;
   playback: {
     hls: string | null;
@@ -37,6 +46,7 @@ export interface Video {
   upload?: { url: string } | null;
   /** Where one goes on watching; only when a video is looked at by itself. */
   resume_ms?: number | null;
+  chapters?: Chapter[];
 }
 
 export const VISIBILITIES: readonly { value: Visibility; label: string; hint: string }[] = [

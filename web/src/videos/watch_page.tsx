@@ -1,22 +1,25 @@
 /** Watching a video: the picture first, then what it is and whose, then what to watch next. */
-import { useCallback } from "preact/hooks";
+import { useCallback, useRef, useState } from "preact/hooks";
 import { api, type Page } from "../kit/api";
 import { Avatar, nameOf } from "../kit/avatar";
 import { ApiError } from "../kit/errors";
 import { Icon } from "../kit/icons";
 import { useLoad } from "../kit/load";
 import { Ago, RichText } from "../kit/prose";
-import { useTitle } from "../kit/router";
+import { navigate, useTitle } from "../kit/router";
 import { currentUser } from "../kit/session";
 import { shareAddress } from "../kit/share";
 import { Failure, Skeleton } from "../kit/states";
 import { useStore } from "../kit/store";
 import { tellPosition } from "../history/history";
 import { preloadEngine } from "../player/engine";
-import { Player } from "../player/player";
+import { Player, type PlayerHandle } from "../player/player";
+import { QueueList } from "../playlists/queue";
+import { SaveButton } from "../playlists/save_button";
 import { FollowButton } from "../profile/follow_button";
 import type { PageProps } from "../shell/routes";
 import { VideoCard } from "./card";
+import { ChapterList } from "./chapter_list";
 import { useVideoProgress } from "./follow_progress";
 import { MoreToCome, ProgressPanel } from "./progress";
 import { isPlayable, type Video } from "./shapes";
@@ -26,7 +29,10 @@ const NEXT_COUNT = 12;
 
 preloadEngine();
 
-export default function WatchPage({ parameters }: PageProps) {
+export default function WatchPage({ parameters, search }: PageProps) {
+  const listId = search.get("list");
+  const [next, setNext] = useState<Video | null>(null);
+  const player = useRef<PlayerHandle | null>(null);
   const id = parameters["video"] ?? "";
   const video = useLoad<Video>(id, (signal) => api.get<Video>(`/videos/${id}`, { signal }));
   useTitle(video.data?.title ?? null);
@@ -34,9 +40,12 @@ export default function WatchPage({ parameters }: PageProps) {
   if (video.error !== null && video.data === null) return <Missing error={video.error} onRetry={video.reload} />;
   return (
     <div class="page watch">
-      <div class="watch-picture">{video.data ? <Picture video={video.data} /> : <div class="player" />}</div>
-      <div class="stack">{video.data ? <About video={video.data} /> : <Skeleton shape="line" />}</div>
-      <Next id={id} />
+      <div class="watch-picture">{video.data ? <Picture video={video.data} player={player} listId={listId} next={next} /> : <div class="player" />}</div>
+      <div class="stack">{video.data ? <About video={video.data} player={player} /> : <Skeleton shape="line" />}</div>
+      <div class="stack loose watch-side">
+        {listId && <QueueList listId={listId} videoId={id} onNext={setNext} />}
+        <Next id={id} />
+      </div>
     </div>
   );
 }
@@ -55,7 +64,14 @@ function Missing({ error, onRetry }: { error: unknown; onRetry: () => void }) {
   );
 }
 
-function Picture({ video }: { video: Video }) {
+interface PictureProps {
+  video: Video;
+  player: { current: PlayerHandle | null };
+  listId: string | null;
+  next: Video | null;
+}
+
+function Picture({ video, player, listId, next }: PictureProps) {
   const me = useStore(currentUser);
   const renew = useCallback(
     async () => (await api.get<Video>(`/videos/${video.id}`)).playback?.hls ?? null,
@@ -73,6 +89,10 @@ function Picture({ video }: { video: Video }) {
         waveform={video.playback?.waveform}
         isComplete={isComplete}
         renew={renew}
+        chapters={video.chapters}
+        handle={player}
+        autoplay={listId !== null}
+        onEnded={() => next && navigate(`/watch/${next.id}?list=${listId ?? ""}`)}
         startS={(video.resume_ms ?? 0) / 1000}
         onPosition={me ? (positionS) => tellPosition(video.id, positionS) : undefined}
       />
@@ -81,7 +101,7 @@ function Picture({ video }: { video: Video }) {
   );
 }
 
-function About({ video }: { video: Video }) {
+function About({ video, player }: { video: Video; player: { current: PlayerHandle | null } }) {
   const me = useStore(currentUser);
   return (
     <>
@@ -104,6 +124,7 @@ function About({ video }: { video: Video }) {
                 <Icon name="download" size={18} /> <span class="wide-label">Download</span>
               </a>
             )}
+            <SaveButton videoId={video.id} />
             <button type="button" class="button small" onClick={() => shareAddress(video.title)}>
               <Icon name="share" size={18} /> <span class="wide-label">Share</span>
             </button>
@@ -120,8 +141,24 @@ function About({ video }: { video: Video }) {
             <RichText text={video.description} />
           </p>
         )}
+        <Labels video={video} />
+        <ChapterList chapters={video.chapters ?? []} player={player} />
       </div>
     </>
+  );
+}
+
+function Labels({ video }: { video: Video }) {
+  if (video.tags.length === 0 && !video.category) return null;
+  return (
+    <p class="row tight" data-testid="labels">
+      {video.category && <span class="chip">{video.category}</span>}
+      {video.tags.map((tag) => (
+        <span key={tag} class="chip">
+          #{tag}
+        </span>
+      ))}
+    </p>
   );
 }
 
