@@ -1,7 +1,7 @@
 """DTLS-SRTP (RFC 5764): our certificate, and our side of one handshake per session.
 
 Called by `server` on the event loop. A whole handshake costs this side about 0.4 ms
-(benchmarks/sfu_fanout), so it runs there and needs no thread; `server` limits their rate.
+(benchmarks/sfu_fanout), so it needs no thread; `server` limits their rate and share of a turn.
 Sends nothing itself: what must go out is returned, already cut into datagrams.
 """
 

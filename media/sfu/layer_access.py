@@ -5,7 +5,6 @@ The part of `server.Sfu` behind the layers of a WHEP session.
 
 from __future__ import annotations
 
-import abc
 from dataclasses import dataclass
 
 from media.sfu.errors import LayerUnknown, SessionEnded
@@ -25,10 +24,6 @@ class LayerChoice:
 
 class LayerAccess(RoomAccess):
     """Layers by session; none where the publisher sends one encoding alone."""
-
-    @abc.abstractmethod
-    def _find_viewer(self, session_id: str) -> ViewerSession | None:
-        """Return the viewer with this id."""
 
     def get_layers(self, session_id: str) -> LayerChoice:
         """Return what a viewer may choose from; raises SessionEnded."""
@@ -53,7 +48,7 @@ class LayerAccess(RoomAccess):
         return self.get_layers(session_id)
 
     def _get_viewer(self, session_id: str) -> ViewerSession:
-        viewer = self._find_viewer(session_id)
-        if viewer is None:
+        session = self._sessions.get(session_id)
+        if not isinstance(session, ViewerSession):
             raise SessionEnded
-        return viewer
+        return session

@@ -1,23 +1,31 @@
 """What others in this process may do with a room: listen to it, ask what it carries.
 
-The part of `server.Sfu` that needs no session.
+The part of `server.Sfu` that makes and ends no session.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from media.sfu.options import SessionFact
 from media.sfu.room import SfuRoom
 from media.sfu.sdp import OfferedCodec
+from media.sfu.session import LocalPublisher, PeerSession
 from media.sfu.taps import RoomListener
 
 
 class RoomAccess:
-    """All rooms of a plane, by id."""
+    """All rooms and sessions of a plane, by id."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._rooms: dict[str, SfuRoom] = {}
+        self._sessions: dict[str, PeerSession | LocalPublisher] = {}
+
+    def list_sessions(self) -> tuple[SessionFact, ...]:
+        """Return every session, oldest first."""
+        now_s = self._now()
+        return tuple(session.describe(now_s) for session in self._sessions.values())
 
     def add_listener(self, room_id: str, listener: RoomListener) -> bool:
         """Tell a listener what the room takes from its publishers; False when there is no room.

@@ -20,10 +20,11 @@ from media.sfu.dtls import DtlsIdentity, DtlsSrtpPeer, DtlsState
 from media.sfu.egress_probe import choose_egress
 from media.sfu.errors import RoomFull, RoomNotLive, SessionEnded, SfuFull
 from media.sfu.frame_hold import FrameHold
+from media.sfu.handshake_turns import HandshakeTurns
 from media.sfu.handshakes import Handshakes
 from media.sfu.ice import IceLite
 from media.sfu.layer_access import LayerAccess
-from media.sfu.options import SessionAnswer, SessionFact, SfuEvents, SfuOptions, SfuStats
+from media.sfu.options import SessionAnswer, SfuEvents, SfuOptions, SfuStats
 from media.sfu.room import SfuRoom
 from media.sfu.rtp import is_rtcp
 from media.sfu.sdp import Offer, OfferedCodec, parse_offer
@@ -58,12 +59,13 @@ class Sfu(LayerAccess):
         self._ice = IceLite()
         self._mux = UdpMux(self, self._now, options.stun_per_source_per_s)
         self._egress = choose_egress(self._mux, self._mux, self._now, options.egress)
-        self._sessions: dict[str, PeerSession | LocalPublisher] = {}
         self._touched: set[SfuRoom] = set()
         self._hold = FrameHold(self._now, self._mux.run_later)
         self._handshakes = Handshakes(
             options.handshakes_per_s, options.handshakes_per_source_per_s, self._now()
         )
+        run_next_turn = self._mux.run_next_turn
+        self._shaking = HandshakeTurns(self._advance_dtls, run_next_turn, self._now)
         self._ticking: asyncio.Task[None] | None = None
 
     # For the edge
@@ -169,11 +171,6 @@ class Sfu(LayerAccess):
             return None
         return build_restart(session, self._describe_transport(session))
 
-    def list_sessions(self) -> tuple[SessionFact, ...]:
-        """Return every session, oldest first."""
-        now_s = self._now()
-        return tuple(session.describe(now_s) for session in self._sessions.values())
-
     def stats(self) -> SfuStats:
         """Return the counts of every room and of the whole."""
         return SfuStats(
@@ -212,7 +209,12 @@ class Sfu(LayerAccess):
         session = self._find_session(source)
         if session is None or not self._may_shake_hands(session, source):
             self._mux.datagrams_refused += 1
-            return
+        elif session.srtp is not None:
+            self._advance_dtls(session, datagram)
+        elif not self._shaking.add(session, datagram):
+            self._mux.datagrams_refused += 1
+
+    def _advance_dtls(self, session: PeerSession, datagram: bytes) -> None:
         session.send(session.dtls.receive(datagram))
         state = session.dtls.state
         if state is DtlsState.CONNECTED and session.srtp is None:
@@ -348,10 +350,6 @@ class Sfu(LayerAccess):
         session_id = self._ice.find_session(source)
         session = None if session_id is None else self._sessions[session_id]
         return session if isinstance(session, PeerSession) else None
-
-    def _find_viewer(self, session_id: str) -> ViewerSession | None:
-        session = self._sessions.get(session_id)
-        return session if isinstance(session, ViewerSession) else None
 
     def _may_shake_hands(self, session: PeerSession, source: Address) -> bool:
         """Tell whether a handshake may start now; one that has started may go on."""
