@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from storage.database import Connection, read_row, read_rows
+from storage.subtitles import AS_JSON, Subtitles
 
 COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.error_code,
     v.error_message, v.visibility, v.access_version, v.duration_ms, v.width, v.height,
@@ -87,6 +88,7 @@ class PlaybackRecord(msgspec.Struct, frozen=True):
     thumbnail_key: str | None
     playable_at: datetime | None
     is_gone: bool
+    subtitles: tuple[Subtitles, ...]
 
 
 async def insert_video(connection: Connection, video: NewVideo) -> None:
@@ -387,11 +389,11 @@ async def requeue_video(connection: Connection, video_id: uuid.UUID) -> bool:
 async def find_playback(connection: Connection, video_id: uuid.UUID) -> PlaybackRecord | None:
     """Return what decides about playback, also of a deleted video."""
     row = await connection.fetchrow(
-        """SELECT v.id, v.owner_id, v.status, v.visibility, v.access_version, v.thumbnail_key,
-                  v.playable_at,
+        f"""SELECT v.id, v.owner_id, v.status, v.visibility, v.access_version, v.thumbnail_key,
+                  v.playable_at, {AS_JSON} AS subtitles,
                   v.deleted_at IS NOT NULL OR u.deleted_at IS NOT NULL AS is_gone
              FROM videos v JOIN users u ON u.id = v.owner_id
-            WHERE v.id = $1""",
+            WHERE v.id = $1""",  # noqa: S608 - constants
         video_id,
     )
     return None if row is None else read_row(PlaybackRecord, row)

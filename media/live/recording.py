@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from media.live.fragments import AUDIO, VIDEO
 from media.vod.hls import Track, build_master_playlist, build_media_playlist
-from media.vod.publish import Publication
+from media.vod.publish import Publication, list_files, write_subtitles
 from media.vod.records import (
     AUDIO_TRACK,
     MASTER_NAME,
@@ -24,12 +24,15 @@ from media.vod.records import (
 )
 from media.vod.webvtt import build_storyboard_track
 from storage.live_segments import StoredSegment, StoredTrack, make_live_key, make_segment_name
+from storage.subtitles import Subtitles
 
 NAMES = {VIDEO: VIDEO, AUDIO: AUDIO_TRACK}
 
 
 def publish_recording(
-    rows: Sequence[StoredSegment], storyboard: StoryboardRecord | None = None
+    rows: Sequence[StoredSegment],
+    storyboard: StoryboardRecord | None = None,
+    texts: Sequence[Subtitles] = (),
 ) -> Publication:
     """Name what there is; a part of a track ends where the live was interrupted or changed."""
     present = [row for row in rows if row.tracks]
@@ -43,12 +46,14 @@ def publish_recording(
         for name, track in tracks.items()
     }
     picture, sound = tracks[NAMES[VIDEO]], tracks[NAMES[AUDIO]]
-    files[MASTER_NAME] = build_master_playlist([picture], sound, None).encode()
-    if storyboard is None:
-        return Publication(tracks, files, keys=keys)
+    files[MASTER_NAME] = build_master_playlist([picture], sound, None, texts).encode()
     duration_s = Fraction(measure_duration_ms(rows), 1000)
+    written = write_subtitles(texts, duration_s).items()
+    files |= {name: text.encode() for name, text in written}
+    if storyboard is None:
+        return Publication(tracks, files, texts=list_files(texts), keys=keys)
     files[STORYBOARD_NAME] = build_storyboard_track(storyboard, duration_s).encode()
-    return Publication(tracks, files, storyboard.sheets, keys=keys)
+    return Publication(tracks, files, storyboard.sheets, texts=list_files(texts), keys=keys)
 
 
 def measure_duration_ms(rows: Sequence[StoredSegment]) -> int:

@@ -7,25 +7,40 @@ any path. The pictures for scrubbing follow DASH-IF IOP part 6, thumbnail tiles.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from media.vod.hls import Track
-from media.vod.records import StoryboardRecord
+from media.vod.records import SUBTITLES, StoryboardRecord
+from storage.subtitles import Subtitles
 
 NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
 PROFILE = "urn:mpeg:dash:profile:isoff-live:2011"
 CHANNELS_SCHEME = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 TILES_SCHEME = "http://dashif.org/guidelines/thumbnail_tile"
+ROLE_SCHEME = "urn:mpeg:dash:role:2011"
 BUFFER_S_MIN = 4
+TEXTS_FROM = 3
+"""Numbers of the sets before are taken by picture, sound and tiles."""
+TEXT_BPS = 256
+"""What a player should expect; nothing depends on it."""
 JPEG_BITS_PER_TILE = 40_000
 """What a player should expect of one picture; nothing depends on it."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is shown beside picture and sound."""
+
+    storyboard: StoryboardRecord | None
+    texts: Sequence[Subtitles] = ()
 
 
 def build_manifest(
     rungs: Sequence[Track],
     audio: Track | None,
-    storyboard: StoryboardRecord | None,
+    beside: Beside,
     *,
     fps: Fraction,
     are_aligned: bool,
@@ -48,8 +63,10 @@ def build_manifest(
         _add_pictures(period, pictures, fps, are_aligned=are_aligned)
     if audio is not None and _has_one_init(audio):
         _add_sound(period, audio)
-    if storyboard is not None:
-        _add_tiles(period, storyboard)
+    if beside.storyboard is not None:
+        _add_tiles(period, beside.storyboard)
+    for number, each in enumerate(beside.texts):
+        _add_text(period, str(TEXTS_FROM + number), each)
     indent(manifest)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(manifest, encoding="unicode")}\n'
 
@@ -115,6 +132,18 @@ def _add_tiles(period: Element, storyboard: StoryboardRecord) -> None:
     )
     layout = f"{storyboard.columns}x{storyboard.rows}"
     SubElement(sheet, "EssentialProperty", {"schemeIdUri": TILES_SCHEME, "value": layout})
+
+
+def _add_text(period: Element, number: str, texts: Subtitles) -> None:
+    attributes = {"contentType": "text", "mimeType": "text/vtt", "lang": texts.language}
+    group = SubElement(period, "AdaptationSet", {"id": number, **attributes})
+    SubElement(group, "Role", {"schemeIdUri": ROLE_SCHEME, "value": "subtitle"})
+    SubElement(group, "Label").text = texts.label
+    bandwidth = str(TEXT_BPS)
+    text = SubElement(
+        group, "Representation", {"id": f"{SUBTITLES}-{texts.language}", "bandwidth": bandwidth}
+    )
+    SubElement(text, "BaseURL").text = f"{SUBTITLES}/{texts.file}"
 
 
 def _add_set(period: Element, number: str, kind: str, attributes: dict[str, str]) -> Element:

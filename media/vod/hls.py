@@ -14,12 +14,15 @@ from itertools import pairwise
 
 from media.vod.records import (
     AUDIO_TRACK,
+    SUBTITLES,
     SegmentRecord,
     TrackRecord,
     keys_playlist_name,
     playlist_name,
     segment_name,
+    subtitles_playlist_name,
 )
+from storage.subtitles import Subtitles
 
 VERSION = 7
 AUDIO_GROUP = "sound"
@@ -145,7 +148,27 @@ def _list_segments(track: Track, describe: Callable[[SegmentRecord], list[str]])
             yield f"{track.name}/{segment_name(segment.number)}"
 
 
-def build_master_playlist(rungs: Sequence[Track], audio: Track | None, fps: Fraction | None) -> str:
+def build_subtitles_playlist(texts: Subtitles, duration_s: Fraction) -> str:
+    """The playlist of one language: a single WebVTT file as long as the video."""
+    lines = [
+        "#EXTM3U",
+        f"#EXT-X-VERSION:{VERSION}",
+        f"#EXT-X-TARGETDURATION:{max(1, math.ceil(duration_s))}",
+        "#EXT-X-MEDIA-SEQUENCE:0",
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+        f"#EXTINF:{float(duration_s):.6f},",
+        f"{SUBTITLES}/{texts.file}",
+        "#EXT-X-ENDLIST",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def build_master_playlist(
+    rungs: Sequence[Track],
+    audio: Track | None,
+    fps: Fraction | None,
+    texts: Sequence[Subtitles] = (),
+) -> str:
     """The list of variants, smallest first, each with the sound added to its bandwidth.
 
     Sound without a picture is a variant itself.
@@ -157,6 +180,8 @@ def build_master_playlist(rungs: Sequence[Track], audio: Track | None, fps: Frac
             f'AUTOSELECT=YES,CHANNELS="{audio.parts[0].channels}",'
             f'URI="{playlist_name(AUDIO_TRACK)}"'
         )
+    lines += [_describe_text(each) for each in texts]
+    reads = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
     for rung in sorted(rungs, key=lambda track: track.pixels):
         first = rung.parts[0]
         codecs = ",".join([first.codec, *([audio.parts[0].codec] if audio else [])])
@@ -167,6 +192,7 @@ def build_master_playlist(rungs: Sequence[Track], audio: Track | None, fps: Frac
             f"RESOLUTION={first.width}x{first.height}",
             *([f"FRAME-RATE={float(fps):.3f}"] if fps else []),
             *([f'AUDIO="{AUDIO_GROUP}"'] if audio else []),
+            *reads,
             "CLOSED-CAPTIONS=NONE",
         ]
         lines += [
@@ -174,9 +200,19 @@ def build_master_playlist(rungs: Sequence[Track], audio: Track | None, fps: Frac
             playlist_name(rung.name),
         ]
     if audio and not rungs:
-        lines[3:] = [_describe_sound(audio), playlist_name(AUDIO_TRACK)]
+        lines[3:4] = []  # the group of sounds belongs to pictures
+        lines += [",".join([_describe_sound(audio), *reads]), playlist_name(AUDIO_TRACK)]
     lines += [_describe_keys(rung) for rung in rungs if rung.is_whole and rung.has_keys]
     return "\n".join(lines) + "\n"
+
+
+def _describe_text(texts: Subtitles) -> str:
+    kind = "" if texts.origin == "uploaded" else " (automatic)"
+    return (
+        f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{SUBTITLES}",NAME="{texts.label}{kind}",'
+        f'LANGUAGE="{texts.language}",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO,'
+        f'URI="{subtitles_playlist_name(texts.language)}"'
+    )
 
 
 def _describe_sound(audio: Track) -> str:

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from media.vod.dash import build_manifest
+from media.vod.dash import Beside, build_manifest
 from media.vod.hls import (
     Track,
     build_keys_playlist,
     build_master_playlist,
     build_media_playlist,
+    build_subtitles_playlist,
     join_track,
 )
 from media.vod.plan import (
@@ -39,8 +40,10 @@ from media.vod.records import (
     TrackRecord,
     keys_playlist_name,
     playlist_name,
+    subtitles_playlist_name,
 )
 from media.vod.webvtt import build_storyboard_track
+from storage.subtitles import Subtitles
 
 AUDIO_SLACK = Fraction(2 * AUDIO_FRAME_SAMPLES, AUDIO_RATE_HZ)
 """How much longer than the picture's a segment of sound may be."""
@@ -56,6 +59,8 @@ class Publication:
     """How many sheets the storyboard has."""
     candidates: int = 0
     """How many pictures the owner may choose from."""
+    texts: frozenset[str] = frozenset()
+    """Files of subtitles."""
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     """Where the bytes of a track's file are that do not lie in the video's own folder."""
 
@@ -76,7 +81,9 @@ class Publication:
         return sum(len(track.segments) for track in self.tracks.values())
 
 
-def publish(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> Publication:
+def publish(
+    plan: TranscodePlan, records: Mapping[str, TaskRecord], texts: Sequence[Subtitles] = ()
+) -> Publication:
     """Name all there is, from finished tasks by task id; CPU time by length."""
     tracks = decide_tracks(plan, records)
     audio = tracks.get(AUDIO_TRACK)
@@ -85,7 +92,8 @@ def publish(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> Publicati
         return Publication()
     storyboard = next((found for r in records.values() if (found := r.storyboard)), None)
     files = _write_playlists(plan, tracks)
-    files[MASTER_NAME] = build_master_playlist(rungs, audio, plan.grid.fps)
+    files[MASTER_NAME] = build_master_playlist(rungs, audio, plan.grid.fps, texts)
+    files |= write_subtitles(texts, plan.grid.duration_s)
     peaks = next((found for r in records.values() if (found := r.peaks)), ())
     if peaks:
         files[WAVEFORM_NAME] = build_waveform(peaks, plan.grid.duration_s)
@@ -93,12 +101,30 @@ def publish(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> Publicati
         files[STORYBOARD_NAME] = build_storyboard_track(storyboard, plan.grid.duration_s)
     if all(task.task_id in records for task in plan.tasks):
         files[MANIFEST_NAME] = build_manifest(
-            rungs, audio, storyboard, fps=plan.grid.fps, are_aligned=plan.copied is None
+            rungs,
+            audio,
+            Beside(storyboard, texts),
+            fps=plan.grid.fps,
+            are_aligned=plan.copied is None,
         )
     coded = {name: text.encode() for name, text in files.items()}
     pictures = next((found for r in records.values() if (found := r.images)), ())
     sheets = 0 if storyboard is None else storyboard.sheets
-    return Publication(tracks, coded, sheets, max(0, len(pictures) - 1))
+    candidates = max(0, len(pictures) - 1)
+    return Publication(tracks, coded, sheets, candidates, list_files(texts))
+
+
+def write_subtitles(texts: Sequence[Subtitles], duration_s: Fraction) -> dict[str, str]:
+    """The playlist of every language."""
+    return {
+        subtitles_playlist_name(each.language): build_subtitles_playlist(each, duration_s)
+        for each in texts
+    }
+
+
+def list_files(texts: Sequence[Subtitles]) -> frozenset[str]:
+    """Names of the objects that hold the texts."""
+    return frozenset(each.file for each in texts)
 
 
 def build_waveform(peaks: Sequence[int], duration_s: Fraction) -> str:

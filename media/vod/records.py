@@ -20,6 +20,7 @@ STORYBOARD_NAME = "storyboard.vtt"
 WAVEFORM_NAME = "waveform.json"
 THUMBNAIL_NAME = "thumbnail.jpg"
 THUMBNAILS = "thumbnails"
+SUBTITLES = "subtitles"
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,16 @@ def keys_playlist_name(track: str) -> str:
 def thumbnail_key(video_id: str) -> str:
     """Key of the chosen thumbnail."""
     return f"{video_prefix(video_id)}/{THUMBNAIL_NAME}"
+
+
+def subtitles_key(video_id: str, file: str) -> str:
+    """Key of one language's text."""
+    return f"{video_prefix(video_id)}/{SUBTITLES}/{file}"
+
+
+def subtitles_playlist_name(language: str) -> str:
+    """The playlist of one language's text, beside the master playlist."""
+    return f"{SUBTITLES}-{language}.m3u8"
 
 
 def own_thumbnail_key(video_id: str, name: str) -> str:

@@ -38,6 +38,7 @@ from serve_apps.users.routes import routes as users_routes
 from serve_apps.videos.history_routes import routes as history_routes
 from serve_apps.videos.playlist_routes import routes as playlist_routes
 from serve_apps.videos.routes import routes as videos_routes
+from serve_apps.videos.subtitle_routes import routes as subtitle_routes
 from serve_apps.videos.thumbnail_routes import routes as video_thumbnail_routes
 from storage.rates import RateBook
 
@@ -51,6 +52,7 @@ FEATURES = (
     history_routes,
     video_thumbnail_routes,
     playlist_routes,
+    subtitle_routes,
     live_routes,
     live_chat_routes,
     live_clip_routes,

@@ -20,12 +20,14 @@ from kit.settings import Settings
 from media.vod.records import (
     AUDIO_TRACK,
     STORYBOARD,
+    SUBTITLES,
     THUMBNAILS,
     candidate_key,
     candidate_name,
     segment_name,
     storyboard_key,
     storyboard_name,
+    subtitles_key,
     track_key,
 )
 from serve_apps.access.grants import Grant, read_grant
@@ -135,13 +137,20 @@ class _PlaybackServer:
             )
         if folder in (STORYBOARD, THUMBNAILS):
             return await self._send_picture(request, entry, record)
+        if folder == SUBTITLES and name in entry.publication.texts:
+            key = subtitles_key(str(record.id), name)
+            return await self._send(request, key, TEXT_TYPES["vtt"])
         track = entry.publication.tracks.get(folder)
         if track is None or not _is_listed(name, entry, track.name):
             raise VideoUnknown
         kind = AUDIO_TYPE if track.name == AUDIO_TRACK else VIDEO_TYPE
+        kept = entry.publication.keys.get((track.name, name))
+        key = kept or track_key(str(record.id), track.name, name)
+        return await self._send(request, key, kind)
+
+    async def _send(self, request: web.Request, key: str, kind: str) -> web.StreamResponse:
+        """Send an object that never changes."""
         headers: dict[str, str] = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: IMMUTABLE}
-        key = entry.publication.keys.get((track.name, name))
-        key = key or track_key(str(record.id), track.name, name)
         return await send_object(request, self._ports.objects, key, headers)
 
     async def _send_picture(
@@ -158,8 +167,7 @@ class _PlaybackServer:
             key = candidate_key(str(record.id), number)
         if not is_there:
             raise VideoUnknown
-        headers: dict[str, str] = {hdrs.CONTENT_TYPE: "image/jpeg", hdrs.CACHE_CONTROL: IMMUTABLE}
-        return await send_object(request, self._ports.objects, key, headers)
+        return await self._send(request, key, "image/jpeg")
 
     async def _open(self, request: web.Request) -> tuple[CatalogEntry, PlaybackRecord]:
         """Return the video of the address; raises VideoUnknown, VideoGone, or why it is refused."""

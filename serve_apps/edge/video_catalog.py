@@ -26,6 +26,7 @@ from media.vod.records import TaskRecord
 from storage.database import Database
 from storage.live_segments import StoredSegment, list_segments
 from storage.recordings import find_recording
+from storage.subtitles import Subtitles
 from storage.video_chunks import list_results
 from storage.videos import PlaybackRecord, find_plan, find_playback
 
@@ -98,18 +99,19 @@ class VideoCatalog:
             if record is None or record.is_gone or record.playable_at is None:
                 return CatalogEntry(0.0, record, Publication())
             was_ready = known and known.record and known.record.status == "ready"
-            # A recording is ready before it has its pictures.
-            has_same = known and known.record and known.record.thumbnail_key == record.thumbnail_key
-            if known is not None and was_ready and has_same:
+            if known is not None and was_ready and _has_same(known.record, record):
                 return CatalogEntry(0.0, record, known.publication)
             recorded = await find_recording(connection, video_id)
             rows = [] if recorded is None else await list_segments(connection, recorded)
             plan = await find_plan(connection, video_id)
             results = await list_results(connection, video_id)
+        texts = record.subtitles
         if recorded is not None:
-            return CatalogEntry(0.0, record, await asyncio.to_thread(read_recording, rows, results))
+            found = await asyncio.to_thread(read_recording, rows, results, texts)
+            return CatalogEntry(0.0, record, found)
         assert plan is not None, "a playable video has its plan"
-        return CatalogEntry(0.0, record, await asyncio.to_thread(read_publication, plan, results))
+        found = await asyncio.to_thread(read_publication, plan, results, texts)
+        return CatalogEntry(0.0, record, found)
 
     def _keep(self, video_id: uuid.UUID, entry: CatalogEntry) -> None:
         self._drop(video_id)
@@ -126,15 +128,27 @@ class VideoCatalog:
             self._segments -= entry.publication.segments
 
 
-def read_recording(rows: Sequence[StoredSegment], results: list[object]) -> Publication:
+def _has_same(known: PlaybackRecord | None, record: PlaybackRecord) -> bool:
+    """Say whether nothing changed that a ready video can still get: pictures and subtitles."""
+    if known is None:
+        return False
+    before, now = (known.thumbnail_key, known.subtitles), (record.thumbnail_key, record.subtitles)
+    return before == now
+
+
+def read_recording(
+    rows: Sequence[StoredSegment], results: list[object], texts: Sequence[Subtitles]
+) -> Publication:
     """Work out what segments of a live, and the pictures made of them, let people watch."""
     records = [msgspec.convert(result, TaskRecord) for result in results]
     storyboard = next((found for record in records if (found := record.storyboard)), None)
-    return publish_recording(rows, storyboard)
+    return publish_recording(rows, storyboard, texts)
 
 
-def read_publication(plan: dict[str, object], results: list[object]) -> Publication:
+def read_publication(
+    plan: dict[str, object], results: list[object], texts: Sequence[Subtitles] = ()
+) -> Publication:
     """Work out what the rows' JSON lets people watch; CPU time by length."""
     records = [msgspec.convert(result, TaskRecord) for result in results]
     by_task = {record.task_id: record for record in records}
-    return publish(decode_json(orjson.dumps(plan), TranscodePlan), by_task)
+    return publish(decode_json(orjson.dumps(plan), TranscodePlan), by_task, texts)

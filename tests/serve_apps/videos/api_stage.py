@@ -20,6 +20,7 @@ from serve_apps.access.tokens import issue_access_token
 from serve_apps.http.errors import install_errors
 from serve_apps.http.state import ApiPorts
 from serve_apps.videos.routes import routes
+from serve_apps.videos.subtitle_routes import routes as subtitle_routes
 from serve_apps.videos.thumbnail_routes import routes as thumbnail_routes
 from storage import videos
 from storage.rates import RateBook
@@ -81,7 +82,7 @@ async def serve_videos(world: VideoWorld) -> AsyncIterator[Api]:
     app.state.rates = RateBook(world.cache, clock)
     app.state.revocations = RevocationBook(world.database, small.auth.access_ttl_s)
     install_errors(app)
-    for each in (routes, thumbnail_routes):
+    for each in (routes, thumbnail_routes, subtitle_routes):
         each.install(app, "/v1")
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:

@@ -4,6 +4,7 @@ import { Icon } from "../kit/icons";
 import { formatDuration } from "../kit/words";
 import type { Chapter } from "../videos/shapes";
 import { ChapterMarks, findChapter } from "./chapters";
+import { Captions } from "./captions";
 import type { EngineState, PlayerEngine } from "./engine";
 import type { PlayerCommand } from "./keys";
 import type { Media } from "./media";
@@ -39,6 +40,7 @@ export function Controls({ media, engine, state, video, run, pictures, chapters 
           <span class="visually-hidden"> of </span> {formatDuration(media.durationS)}
         </span>
         <span class="player-chapter data grow clip">{chapter?.title}</span>
+        <Captions engine={engine} state={state} />
         <Quality engine={engine} state={state} />
         <button type="button" class="icon-button" aria-label="Full screen" onClick={() => run({ kind: "full" })}>
           <Icon name="full" />

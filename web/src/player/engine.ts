@@ -14,6 +14,9 @@ export interface QualityLevel {
 
 export interface EngineState {
   levels: QualityLevel[];
+  /** What can be read along, and which of it is; -1 is none. */
+  languages: QualityLevel[];
+  language: number;
   /** -1 chooses by itself. */
   chosen: number;
   playing: number;
@@ -29,6 +32,14 @@ export interface EngineOptions {
 }
 
 const RECOVERIES_MAX = 3;
+export const AT_REST: EngineState = {
+  levels: [],
+  languages: [],
+  language: -1,
+  chosen: -1,
+  playing: -1,
+  error: null,
+};
 
 /** Starts loading hls.js while the page still asks the API for the address. */
 export function preloadEngine(): void {
@@ -36,7 +47,7 @@ export function preloadEngine(): void {
 }
 
 export class PlayerEngine {
-  readonly state = new Store<EngineState>({ levels: [], chosen: -1, playing: -1, error: null });
+  readonly state = new Store<EngineState>(AT_REST);
   readonly #video: HTMLVideoElement;
   readonly #renew: (() => Promise<string | null>) | null;
   #source: string;
@@ -96,6 +107,10 @@ export class PlayerEngine {
       }));
       this.#change({ levels, error: null });
     });
+    hls.on(Events.SUBTITLE_TRACKS_UPDATED, (_, { subtitleTracks }) => {
+      this.#change({ languages: subtitleTracks.map(({ name }, index) => ({ index, label: name })) });
+      hls.subtitleTrack = this.state.get().language;
+    });
     hls.on(Events.LEVEL_SWITCHED, (_, { level }) => this.#change({ playing: level }));
     hls.on(Events.FRAG_BUFFERED, () => {
       this.#recoveries = 0;
@@ -149,6 +164,12 @@ export class PlayerEngine {
     void this.load().then(() => {
       if (wasPlaying) void this.#video.play().catch(() => undefined);
     });
+  }
+
+  /** Shows a language's captions; -1 shows none. */
+  readAlong(index: number): void {
+    if (this.#hls) this.#hls.subtitleTrack = index;
+    this.#change({ language: index });
   }
 
   choose(index: number): void {

@@ -7,7 +7,7 @@ import { Icon } from "../kit/icons";
 import { Bars } from "../kit/states";
 import { Store, useStore } from "../kit/store";
 import { Controls } from "./controls";
-import { PlayerEngine, type EngineState } from "./engine";
+import { AT_REST, PlayerEngine, type EngineState } from "./engine";
 import { decideCommand, type PlayerCommand } from "./keys";
 import type { Chapter } from "../videos/shapes";
 import { useMedia, type Media } from "./media";
@@ -47,7 +47,7 @@ export interface PlayerProps {
 
 const CONTROLS_SHOWN_MS = 2_600;
 const FROM_START_S = 8;
-const NO_ENGINE = new Store<EngineState>({ levels: [], chosen: -1, playing: -1, error: null });
+const NO_ENGINE = new Store<EngineState>(AT_REST);
 
 export function Player(props: PlayerProps) {
   const { title, poster, storyboard, waveform, isComplete = true, startS = 0 } = props;

@@ -6,6 +6,7 @@ import { describeError } from "../kit/errors";
 import { useLoad } from "../kit/load";
 import { Failure, Skeleton } from "../kit/states";
 import type { Video } from "../videos/shapes";
+import "./subtitles_dialog.css";
 import "./picture_dialog.css";
 
 interface Found {
@@ -86,7 +87,7 @@ export function PictureDialog({ video, onSaved, onClose }: PictureDialogProps) {
         <div class="row dialog-actions">
           <input
             id={fileId}
-            class="visually-hidden"
+            class="visually-hidden file-behind"
             type="file"
             accept="image/jpeg,image/png,image/webp"
             disabled={isBusy}

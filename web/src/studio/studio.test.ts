@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { describeMediaError } from "./camera";
 import { fitInside } from "./picture_dialog";
+import { decodeText, nameLanguage } from "./subtitles_dialog";
 import { nameFromFile } from "./upload_form";
 import { fingerprintOf, UploadMemory } from "./upload_memory";
 import { describeRest, UploadPace } from "./upload_pace";
@@ -62,4 +63,14 @@ test("the speed is that of the last ten seconds, and the rest takes as long as i
 test("a picture is sent no larger than the server keeps it", () => {
   expect(fitInside(4000, 3000)).toEqual({ width: 1280, height: 960 });
   expect(fitInside(640, 480)).toEqual({ width: 640, height: 480 });
+});
+
+test("subtitles are read as UTF-8, or as older tools wrote them", () => {
+  expect(decodeText(new TextEncoder().encode("Grüße").buffer as ArrayBuffer)).toBe("Grüße");
+  expect(decodeText(new Uint8Array([0x47, 0x72, 0xfc, 0xdf, 0x65]).buffer)).toBe("Grüße");
+});
+
+test("a language is named in itself", () => {
+  expect(nameLanguage("de")).toBe("Deutsch");
+  expect(nameLanguage("fr")).toBe("Français");
 });

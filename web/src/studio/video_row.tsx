@@ -13,9 +13,10 @@ import { ProgressBar } from "../videos/progress";
 import { describePace, describeStatus, type Video } from "../videos/shapes";
 import { PictureDialog } from "./picture_dialog";
 import { LabelsButton } from "./labels_dialog";
+import { SubtitlesDialog } from "./subtitles_dialog";
 import { VisibilityField } from "./upload_form";
 
-type Opened = "edit" | "picture" | "delete";
+type Opened = "edit" | "picture" | "subtitles" | "delete";
 
 interface VideoRowProps {
   video: Video;
@@ -66,6 +67,7 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
       <RowButtons title={video.title} onOpen={setOpen} />
       {open === "edit" && <EditDialog video={video} onSaved={apply} onClose={close} />}
       {open === "picture" && <PictureDialog video={video} onSaved={apply} onClose={close} />}
+      {open === "subtitles" && <SubtitlesDialog video={video} onClose={close} />}
       {open === "delete" && (
         <Confirm
           title={`Delete “${video.title}”?`}
@@ -106,6 +108,9 @@ function RowButtons({ title, onOpen }: { title: string; onOpen: (open: Opened) =
     <div class="row tight row-buttons">
       <button type="button" class="icon-button" aria-label={`Picture of ${title}`} onClick={() => onOpen("picture")}>
         <Icon name="camera" size={20} />
+      </button>
+      <button type="button" class="icon-button" aria-label={`Subtitles of ${title}`} onClick={() => onOpen("subtitles")}>
+        <Icon name="captions" size={20} />
       </button>
       <button type="button" class="icon-button" aria-label={`Edit ${title}`} onClick={() => onOpen("edit")}>
         <Icon name="edit" size={20} />

@@ -1,0 +1,93 @@
+"""Rules about subtitles: the owner writes, replaces and removes a language; whoever watches reads.
+
+Routes call it; so will whatever writes captions by itself: `keep_subtitles` with the origin
+"automatic" is its door, and never replaces what a person wrote. The text is an object, stored
+before the row that names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+
+from kit.errors import AppError, NotFound
+from media.vod.records import subtitles_key
+from media.vod.subtitles import parse_subtitles, write_webvtt
+from serve_apps.access.identity import Identity
+from serve_apps.videos.service import get_own_video
+from storage import subtitles
+from storage.database import Connection, Database
+from storage.objects import ObjectStore
+from storage.subtitles import Subtitles
+
+LANGUAGES_MAX = 40
+
+
+class SubtitlesNotFound(NotFound):
+    """The video has no subtitles in this language."""
+
+    code, message = "subtitles_not_found", "There are no subtitles in this language."
+
+
+class TooManyLanguages(AppError):
+    """The video has as many languages as it may."""
+
+    code, status = "too_many_languages", 409
+    message = "This video has subtitles in as many languages as it may; remove one first."
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A language as it was sent, not yet read."""
+
+    language: str
+    label: str
+    text: str
+    origin: str = "uploaded"
+
+
+async def write_subtitles(
+    database: Database, objects: ObjectStore, caller: Identity, video_id: uuid.UUID, draft: Draft
+) -> None:
+    """Read what the owner sent and keep it; raises SubtitlesMalformed, TooManyLanguages, others."""
+    async with database.transaction() as connection:
+        await get_own_video(connection, caller, video_id)
+    await keep_subtitles(database, objects, video_id, draft)
+
+
+async def keep_subtitles(
+    database: Database, objects: ObjectStore, video_id: uuid.UUID, draft: Draft
+) -> bool:
+    """Keep a language; False when it is automatic and a person wrote one before."""
+    data = write_webvtt(parse_subtitles(draft.text)).encode()
+    file = f"{draft.language}-{hashlib.sha256(data).hexdigest()[:12]}.vtt"
+    await objects.put(subtitles_key(str(video_id), file), data)
+    made = Subtitles(draft.language, draft.label, draft.origin, file)
+    async with database.transaction() as connection:
+        before = await _find_files(connection, video_id)
+        if draft.language not in before and len(before) >= LANGUAGES_MAX:
+            raise TooManyLanguages(languages_max=LANGUAGES_MAX)
+        is_kept = await subtitles.put_subtitles(connection, video_id, made)
+    replaced = before.get(draft.language, file)
+    for unused in {file, replaced} - {file if is_kept else replaced}:
+        await objects.delete(subtitles_key(str(video_id), unused))
+    return is_kept
+
+
+async def remove_subtitles(
+    database: Database, objects: ObjectStore, caller: Identity, video_id: uuid.UUID, language: str
+) -> None:
+    """Remove a language; raises SubtitlesNotFound beside `get_own_video`'s."""
+    async with database.transaction() as connection:
+        await get_own_video(connection, caller, video_id)
+        before = await _find_files(connection, video_id)
+        if not await subtitles.remove_subtitles(connection, video_id, language):
+            raise SubtitlesNotFound
+    await objects.delete(subtitles_key(str(video_id), before[language]))
+
+
+async def _find_files(connection: Connection, video_id: uuid.UUID) -> dict[str, str]:
+    """Return the object's name by language."""
+    found = await subtitles.list_subtitles(connection, video_id)
+    return {each.language: each.file for each in found}

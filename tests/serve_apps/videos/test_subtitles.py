@@ -1,0 +1,112 @@
+"""Subtitles: the owner writes a language, players find it in HLS and DASH, nobody else writes."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from kit.clock import SystemClock
+from serve_apps.videos.jobs import process_video
+from serve_apps.videos.subtitles import Draft, keep_subtitles
+from tests.serve_apps.edge.playback_client import serve_playback
+from tests.serve_apps.videos.api_stage import Api
+from tests.serve_apps.videos.inline_media import InlineMedia
+from tests.serve_apps.videos.video_world import job_payload
+
+pytestmark = pytest.mark.media
+
+SRT = "1\n00:00:01,000 --> 00:00:02,000\n{}\n"
+ENGLISH = {"label": "English", "text": SRT.format("Good <i>morning</i>")}
+
+
+async def list_objects(api: Api, video_id: uuid.UUID) -> list[str]:
+    found = await api.world.objects.list(f"videos/{video_id}/subtitles")
+    return [entry.key.rpartition("/")[2] for entry in found]
+
+
+async def test_a_player_finds_the_languages_of_a_video(api: Api, clip: bytes):
+    ada = await api.add_person()
+    video_id = await api.world.upload(clip, owner_id=ada.id)
+    world, base = api.world, f"/v/{video_id}"
+    await process_video(world.ports(InlineMedia(world.objects)), job_payload(video_id))
+    answer = await ada.call("PUT", f"/{video_id}/subtitles/en", ENGLISH)
+    (item,) = answer.json()["items"]
+    assert (item["language"], item["label"], item["origin"]) == ("en", "English", "uploaded")
+    german = {"label": "Deutsch", "text": SRT.format("Guten Morgen")}
+    await ada.call("PUT", f"/{video_id}/subtitles/de-AT", german)
+    file = item["url"].rpartition("/")[2]
+    async with serve_playback(
+        world.settings, world.database, world.objects, SystemClock()
+    ) as player:
+        master = (await player.get(f"{base}/master.m3u8")).text
+        assert 'NAME="Deutsch",LANGUAGE="de-AT"' in master
+        variants = [line for line in master.splitlines() if line.startswith("#EXT-X-STREAM-INF")]
+        assert all('SUBTITLES="subtitles"' in line for line in variants)
+        assert f"subtitles/{file}" in (await player.get(f"{base}/subtitles-en.m3u8")).text
+        text = await player.get(f"{base}/subtitles/{file}")
+        assert text.headers["Content-Type"].startswith("text/vtt")
+        assert text.text.endswith("00:00:01.000 --> 00:00:02.000\nGood <i>morning</i>\n")
+        manifest = (await player.get(f"{base}/manifest.mpd")).text
+        assert f"<BaseURL>subtitles/{file}</BaseURL>" in manifest
+        assert (await player.get(f"{base}/subtitles/en-000000000000.vtt")).status == 404
+
+
+async def test_a_language_is_replaced_and_removed_with_its_bytes(api: Api):
+    ada = await api.add_person()
+    video_id = await api.add_ready_video(ada)
+    path = f"/{video_id}/subtitles"
+    await ada.call("PUT", f"{path}/en", ENGLISH)
+    first = await list_objects(api, video_id)
+    await ada.call("PUT", f"{path}/en", {"label": "English", "text": SRT.format("Hello")})
+    second = await list_objects(api, video_id)
+    assert len(second) == 1
+    assert first != second
+    assert (await ada.call("DELETE", f"{path}/en")).status_code == 204
+    assert await list_objects(api, video_id) == []
+    assert (await ada.call("DELETE", f"{path}/en")).status_code == 404
+    assert (await ada.call("GET", path)).json() == {"items": []}
+
+
+async def test_captions_made_by_themselves_never_replace_a_persons(api: Api):
+    ada = await api.add_person()
+    video_id = await api.add_ready_video(ada)
+    world = api.world
+    draft = Draft("en", "English", SRT.format("Guessed"), origin="automatic")
+    assert await keep_subtitles(world.database, world.objects, video_id, draft)
+    items = (await ada.call("GET", f"/{video_id}/subtitles")).json()["items"]
+    assert items[0]["origin"] == "automatic"
+    await ada.call("PUT", f"/{video_id}/subtitles/en", ENGLISH)
+    assert not await keep_subtitles(world.database, world.objects, video_id, draft)
+    items = (await ada.call("GET", f"/{video_id}/subtitles")).json()["items"]
+    assert items[0]["origin"] == "uploaded"
+    assert await list_objects(api, video_id) == [items[0]["url"].rpartition("/")[2]]
+
+
+@pytest.mark.parametrize(
+    ("language", "body", "status"),
+    [
+        ("en", {"label": "English", "text": "Once upon a time"}, 422),
+        ("en", {"label": 'Eng"lish', "text": ENGLISH["text"]}, 422),
+        ("english", ENGLISH, 422),
+        ("en_us", ENGLISH, 422),
+        ("en", {"label": "English"}, 422),
+    ],
+)
+async def test_what_is_no_subtitles_is_refused(api: Api, language: str, body: object, status: int):
+    ada = await api.add_person()
+    video_id = await api.add_ready_video(ada)
+    answer = await ada.call("PUT", f"/{video_id}/subtitles/{language}", body)
+    assert answer.status_code == status
+    assert await list_objects(api, video_id) == []
+
+
+async def test_another_person_reads_but_does_not_write(api: Api):
+    ada, eve = await api.add_person(), await api.add_person()
+    video_id = await api.add_ready_video(ada)
+    await ada.call("PUT", f"/{video_id}/subtitles/en", ENGLISH)
+    assert len((await eve.call("GET", f"/{video_id}/subtitles")).json()["items"]) == 1
+    assert (await eve.call("PUT", f"/{video_id}/subtitles/fr", ENGLISH)).status_code == 403
+    assert (await eve.call("DELETE", f"/{video_id}/subtitles/en")).status_code == 403
+    hidden = await api.add_ready_video(ada, "private")
+    assert (await eve.call("GET", f"/{hidden}/subtitles")).status_code == 404
