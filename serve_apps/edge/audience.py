@@ -29,9 +29,8 @@ from storage.users import list_presence_audiences
 from storage.videos import find_video
 
 ACCESS_FRESH_S = 1.0
-EVERYONE = "everyone"
 SEEN_BY = {
-    EVERYONE: Visibility.PUBLIC,
+    "everyone": Visibility.PUBLIC,
     "followers": Visibility.FOLLOWERS,
     "nobody": Visibility.PRIVATE,
 }
@@ -60,8 +59,7 @@ class Audience:
         self._presences = BatchedReads(self._read_presences, clock, ACCESS_FRESH_S)
         self._posts = BatchedReads(self._read_posts, clock, ACCESS_FRESH_S)
         self._follows = BatchedReads(self._read_follows, clock, ACCESS_FRESH_S)
-        # A live may have changed because somebody follows its owner no more.
-        ports.changed.on_changed(lambda _channel: self._follows.forget_all())
+        ports.changed.on_changed(self._note_changed)
 
     @property
     def changes(self) -> int:
@@ -100,14 +98,6 @@ class Audience:
             raise NotFound
         return live
 
-    async def list_discreet(self, user_ids: list[uuid.UUID]) -> set[uuid.UUID]:
-        """Return which of these people do not show everybody whether they are there."""
-        try:
-            chosen = await self._read_presences(user_ids)
-        except LOST_CONNECTION as error:
-            raise DatabaseBusy(retry_after_s=1) from error
-        return {user_id for user_id in user_ids if chosen.get(user_id) != EVERYONE}
-
     async def find_membership(self, room_id: uuid.UUID, user_id: uuid.UUID) -> Membership:
         """Return what a person is to the live's owner; nobody can subscribe yet."""
         try:
@@ -134,6 +124,12 @@ class Audience:
                 return await get_person(connection, user_id)
         except LOST_CONNECTION as error:
             raise DatabaseBusy(retry_after_s=1) from error
+
+    def _note_changed(self, channel: ChannelName) -> None:
+        """Somebody may follow nobody any more (a live tells it, too), or be seen by others."""
+        self._follows.forget_all()
+        if channel.kind is ChannelKind.USER:
+            self._presences.forget_all()
 
     async def _check_presence(self, user_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:
         chosen = await self._presences.get(user_id)

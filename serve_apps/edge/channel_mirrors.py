@@ -15,7 +15,9 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from actors.hosting.client import HostClient
 from actors.hosting.core import ObjectKey
+from actors.hosting.followed import RequestFailed
 from actors.hosting.messages import EntryLine, Opened
+from actors.hosting.supervision import ObjectFailing
 from kit.errors import Unavailable
 from kit.metrics import SOCKET_DELIVERIES, SOCKET_RESUMES
 from serve_apps.edge.channel_pages import ChannelPages, Line
@@ -67,7 +69,6 @@ class ChannelMirror:
         self._ring: deque[Line] = deque(maxlen=RING_MAX)
         self._pages = ChannelPages(self._read_older)
         self._latest: dict[str, bytes] = {}
-        self._opened = asyncio.Event()
 
     # What the host says
 
@@ -79,7 +80,6 @@ class ChannelMirror:
         self.epoch, self.head = opened.epoch, opened.head
         self._ring.clear()
         self._pages.clear()
-        self._opened.set()
         if not is_first:
             for socket in list(self.followers):
                 self.send_reload(socket)
@@ -109,14 +109,6 @@ class ChannelMirror:
         SOCKET_DELIVERIES.labels("ephemeral").inc(len(self.followers))
 
     # Followers
-
-    async def wait_opened(self) -> None:
-        """Return once the channel was open; raises ChannelNotReached when that takes too long."""
-        try:
-            async with asyncio.timeout(self.OPEN_TIMEOUT_S):
-                await self._opened.wait()
-        except TimeoutError as error:
-            raise ChannelNotReached(retry_after_s=1) from error
 
     def decide_start(self, since: Position | None) -> tuple[int, bool]:
         """Return the offset to continue after, and whether that is the client's own."""
@@ -248,6 +240,28 @@ class MirrorShelf(Generic[Mirror]):
             self._hosts.follow(key)
         mirror.holds += 1
         return mirror
+
+    async def wait_opened(self, mirror: Mirror) -> None:
+        """Return once a held channel was open.
+
+        Raises ChannelNotReached when that takes too long, and at once when its object is broken.
+        """
+        try:
+            async with asyncio.timeout(mirror.OPEN_TIMEOUT_S):
+                while not mirror.epoch:
+                    await self._hear_answer(mirror.key)
+        except TimeoutError as error:
+            raise ChannelNotReached(retry_after_s=1) from error
+
+    async def _hear_answer(self, key: ObjectKey) -> None:
+        followed = self._hosts.find_followed(key)
+        assert followed is not None, "whoever waits for a channel holds it"
+        try:
+            await followed.wait_open()
+        except RequestFailed as failure:
+            if failure.refusal.code == ObjectFailing.code:
+                raise ChannelNotReached(retry_after_s=1) from failure
+            # Anything else, storage that is away for instance, may pass before our patience does.
 
     def release(self, object_id: uuid.UUID) -> None:
         """Give up one hold; the last one closes the channel here."""

@@ -51,7 +51,6 @@ from serve_apps.edge.logins import LoginPorts, Logins
 from serve_apps.edge.media_sessions import MediaSessions
 from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
 from serve_apps.edge.player_checks import PlayerChecks
-from serve_apps.edge.presence_checks import CHECK_EVERY_S, PresenceChecks
 from serve_apps.edge.relays import RelayPorts, Relays, make_edge_peer
 from serve_apps.edge.room_mirrors import RoomMirror, RoomMirrors
 from serve_apps.edge.rtmp import RtmpFront, RtmpPorts
@@ -91,7 +90,6 @@ class UploadRules:
 class EdgePace:
     """How often an edge looks after people; tests have less patience."""
 
-    presence_check_every_s: float = CHECK_EVERY_S
     activity_every_s: float = ACTIVITY_EVERY_S
     hls_leave_after_s: float = LEAVE_AFTER_S
 
@@ -159,7 +157,6 @@ class EdgeServer:
                 ("edge-access", self._access.run()),
                 ("edge-players", self._players.run()),
                 ("edge-hls-audience", self._hls_audience.run()),
-                ("edge-presence", self._presence.run()),
                 ("edge-tidy", self._tidy()),
                 ("edge-collector", keep_tidy()),
             )
@@ -294,8 +291,6 @@ class EdgeServer:
     def _compose_checks(self) -> None:
         """Have those let go who may not follow something any more, or whose login ended."""
         pace, clock = self._ports.pace, self._ports.clock
-        every_s = pace.presence_check_every_s
-        self._presence = PresenceChecks(self._users, self._audience, self._sockets.recheck, every_s)
         self._hls_audience = HlsAudience(
             self._rooms, clock.monotonic_s, leave_after_s=pace.hls_leave_after_s
         )

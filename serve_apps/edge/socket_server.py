@@ -122,7 +122,8 @@ class SocketServer:
     def recheck_channel(self, channel: ChannelName) -> None:
         """A live or post was hidden, shown or deleted: let those go who may not see it any more.
 
-        Of a person who stopped following somebody everything is looked at.
+        Of a person who stopped following somebody, or is shown to others than before, everything is
+        looked at, and who sees whether they are there.
         """
         if channel.kind is ChannelKind.USER:
             self._recheck_person(channel.id)
@@ -139,6 +140,9 @@ class SocketServer:
                 self._own(conversation.recheck([channel]), "socket-recheck")
 
     def _recheck_person(self, user_id: uuid.UUID) -> None:
+        person = self._talk.users.find(user_id)
+        if person is not None:
+            self.recheck(person.watchers, ChannelName(ChannelKind.PRESENCE, user_id))
         for socket, conversation in list(self._open.items()):
             if socket.member is not None and socket.member.identity.user_id == user_id:
                 channels = [read_channel(name) for name in socket.channels]

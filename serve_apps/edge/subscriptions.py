@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -16,7 +17,7 @@ from actors.live_room.messages import Way
 from kit.errors import AppError
 from kit.logs import get_log
 from serve_apps.edge.audience import Audience
-from serve_apps.edge.channel_mirrors import ChannelMirror
+from serve_apps.edge.channel_mirrors import ChannelMirror, MirrorShelf
 from serve_apps.edge.ephemeral import EphemeralChannels
 from serve_apps.edge.followers import Follower
 from serve_apps.edge.logins import Logins
@@ -179,10 +180,12 @@ class Subscriptions:
 
     async def _hold(self, channel: ChannelName) -> ChannelMirror:
         """Hold a durable channel, once per connection, and wait until it is open."""
-        shelf = self._ports.rooms if channel.kind is ChannelKind.ROOM else self._ports.users
-        mirror = shelf.hold(channel.id)
+        shelf: MirrorShelf[Any] = (
+            self._ports.rooms if channel.kind is ChannelKind.ROOM else self._ports.users
+        )
+        mirror: ChannelMirror = shelf.hold(channel.id)
         try:
-            await mirror.wait_opened()
+            await shelf.wait_opened(mirror)
         except BaseException:
             shelf.release(channel.id)
             raise

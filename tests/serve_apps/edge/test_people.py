@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from actors.hosting.core import Core, CoreTerms, Loaded
 from actors.hosting.messages import API
 from actors.live_room.kind import ROOM_KIND
 from actors.user_session.client import UserClient
@@ -20,6 +21,7 @@ from actors.user_session.kind import USER_KIND, make_session
 from kit.ids import make_id
 from kit.settings import Settings
 from serve_apps.edge.server import EdgePace, EdgeServer
+from serve_apps.edge.user_mirrors import UserMirror
 from storage.cache import Cache
 from storage.database import Database
 from storage.objects import ObjectStore
@@ -113,7 +115,7 @@ async def hasty(
 ) -> AsyncIterator[Stage]:
     """Lend a stage where people are away or offline as soon as the test says."""
     session = partial(make_session, **request.param)
-    pace = EdgePace(presence_check_every_s=0.1, activity_every_s=0.1)
+    pace = EdgePace(activity_every_s=0.1)
     async with (
         run_host(settings, kinds=(ROOM_KIND, replace(USER_KIND, make_core=session))),
         run_edges(settings, database, objects, pace) as lent,
@@ -289,9 +291,7 @@ async def test_presence_is_for_whom_the_person_chose(
     assert seen == [stranger, bob, ada]
 
 
-@pytest.mark.parametrize("hasty", [{}], indirect=True)
-async def test_who_hides_is_not_shown_to_those_any_more_who_see_them(hasty: Stage) -> None:
-    stage = hasty
+async def test_who_hides_is_not_shown_to_those_any_more_who_see_them(stage: Stage) -> None:
     async with (
         stage.visit(0, stage.ada, stage.channel) as ada,
         stage.visit(1, stage.bob, stage.presence) as bob,
@@ -320,6 +320,26 @@ async def test_a_follower_sees_the_presence_that_is_for_followers(stage: Stage) 
         stage.visit(1, stage.bob, stage.presence) as bob,
     ):
         await bob.wait(lambda: presences(bob)[-1:] == ["online"])
+
+
+def break_session(_loaded: Loaded, _terms: CoreTerms) -> Core:
+    raise ValueError("this session cannot be made")
+
+
+async def test_whoever_follows_what_is_broken_hears_it_at_once(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> None:
+    """They waited as long as a channel may take to open: three seconds, and thirty for a person."""
+    kinds = (ROOM_KIND, replace(USER_KIND, make_core=break_session))
+    async with (
+        run_host(settings, kinds=kinds),
+        run_edges(settings, database, objects) as stage,
+        connect(stage.edges[0]) as ada,
+    ):
+        await ada.authenticate(stage.ada)
+        began_s = asyncio.get_running_loop().time()
+        assert (await ada.subscribe(stage.channel))["error"] == "channel_not_reached"
+        assert asyncio.get_running_loop().time() - began_s < UserMirror.OPEN_TIMEOUT_S / 2
 
 
 async def test_nobody_else_follows_a_persons_own_channel(stage: Stage) -> None:
