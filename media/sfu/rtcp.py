@@ -125,19 +125,19 @@ def build_nack(media_ssrc: int, seqs: Sequence[int]) -> bytes:
             pairs.append([seq, 0])
     body = struct.pack("!LL", OWN_SSRC, media_ssrc)
     body += b"".join(struct.pack("!HH", first, mask) for first, mask in pairs)
-    return _build_empty_report() + pack_rtcp_packet(RTPFB, RTCP_RTPFB_NACK, body)
+    return build_empty_report() + pack_rtcp_packet(RTPFB, RTCP_RTPFB_NACK, body)
 
 
 def build_arrival_feedback(fci: bytes) -> bytes:
     """Tell when packets came; `fci` is made by `arrivals`."""
     body = struct.pack("!LL", OWN_SSRC, 0) + fci
-    return _build_empty_report() + pack_rtcp_packet(RTPFB, TRANSPORT_FEEDBACK, body)
+    return build_empty_report() + pack_rtcp_packet(RTPFB, TRANSPORT_FEEDBACK, body)
 
 
 def build_pli(media_ssrc: int) -> bytes:
     """Ask for a keyframe (RFC 4585 §6.3.1)."""
     pli = RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=OWN_SSRC, media_ssrc=media_ssrc)
-    return _build_empty_report() + bytes(pli)
+    return build_empty_report() + bytes(pli)
 
 
 def build_receiver_report(
@@ -177,5 +177,6 @@ def build_sender_report(report: SenderReport, counts: tuple[int, int], cname: st
     )
 
 
-def _build_empty_report() -> bytes:
+def build_empty_report() -> bytes:
+    """Write a receiver report of nothing, with which every compound packet begins."""
     return bytes(RtcpRrPacket(ssrc=OWN_SSRC))

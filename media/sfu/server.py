@@ -23,6 +23,7 @@ from media.sfu.frame_hold import FrameHold
 from media.sfu.handshake_turns import HandshakeTurns
 from media.sfu.handshakes import Handshakes
 from media.sfu.ice import IceLite
+from media.sfu.keepalive import KeepAlive
 from media.sfu.layer_access import LayerAccess
 from media.sfu.options import SessionAnswer, SfuEvents, SfuOptions, SfuStats
 from media.sfu.room import SfuRoom
@@ -66,6 +67,7 @@ class Sfu(LayerAccess):
         )
         run_next_turn = self._mux.run_next_turn
         self._shaking = HandshakeTurns(self._advance_dtls, run_next_turn, self._now)
+        self._keepalive = KeepAlive()
         self._ticking: asyncio.Task[None] | None = None
 
     # For the edge
@@ -374,6 +376,7 @@ class Sfu(LayerAccess):
                     self._end(session, "timeout")
             elif now_s - session.heard_at_s > self._options.idle_timeout_s:
                 self._end(session, "timeout")
+        self._keepalive.run(self._sessions.values(), now_s)
         for room in list(self._rooms.values()):
             room.send_feedback(now_s)
             room.measure_rates(now_s)

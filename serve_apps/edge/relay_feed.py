@@ -51,6 +51,12 @@ TRIES_MAX = 12
 log = get_log("edge.relays")
 
 
+class SourceAway(Unavailable):
+    """The live is on air, and the edge where it comes in is not known at this moment."""
+
+    code, message = "source_away", "The live comes in at another place in a moment."
+
+
 @dataclass(frozen=True)
 class Source:
     """A live's publisher, by its session at the origin, and the origin's place."""
@@ -78,7 +84,7 @@ class FeedPorts:
     plane: FeedPlane
     clock: Clock
     find_source: Callable[[uuid.UUID], Awaitable[Source | None]]
-    """Names where a live comes in; None while it does nowhere. Raises Unavailable."""
+    """Names where a live comes in; None while nobody sends. Raises SourceAway, Unavailable."""
     count_outs: Callable[[str], int]
     """Says how many edges have a room from this one."""
     end_outs: Callable[[str], None]
@@ -117,7 +123,10 @@ class Feed:
         return now_s - self._used_at_s < IDLE_S
 
     async def wait(self) -> None:
-        """Return once packets come, or the next attempt failed; raises why, or TimeoutError."""
+        """Return once packets come; raises why they cannot, or TimeoutError.
+
+        Who asks while the live moves from edge to edge waits until it is there.
+        """
         async with asyncio.timeout(BRING_S):
             while not self.relay.is_running:
                 await self._told.wait()
@@ -128,7 +137,7 @@ class Feed:
         """Have the live over this link until it is over or nobody wants it."""
         if not link.is_open:
             return
-        self.link, self.elsewhere, self.refusal = link, [], RoomNotLive()
+        self.link, self.elsewhere, self.refusal = link, [], None
         self._turn.clear()
         try:
             self._send(RelayWanted(self.room_id, source.publisher, me))
@@ -176,8 +185,8 @@ class Feed:
             self.break_off("elsewhere")
         else:
             assert isinstance(message, RelayEnded), "the link takes no other types"
-            is_odd = message.code == PicturesOutOfOrder.code
-            self.refusal = PicturesOutOfOrder() if is_odd else RoomNotLive()
+            if message.code == PicturesOutOfOrder.code:
+                self.refusal = PicturesOutOfOrder()
             self.break_off("publisher_gone")
 
     def look(self) -> None:
@@ -264,17 +273,19 @@ class RelayFeeds:
 
         Raises RoomNotLive, why WebRTC cannot show it, or SfuFull.
         """
-        feed = self._feeds.get(str(room_id))
+        key, plane = str(room_id), self._ports.plane
+        feed = self._feeds.get(key)
         if feed is not None:
             feed.touch()
-        if self._ports.plane.get_codecs(str(room_id)):
+        if plane.get_codecs(key):
             return
         if feed is None and len(self._feeds) >= FEEDS_MAX:
             raise SfuFull
         try:
             await self._open(room_id).wait()
-        except TimeoutError as error:
-            raise RoomNotLive(retry_after_s=1) from error
+        except (TimeoutError, RoomNotLive) as error:
+            if not plane.get_codecs(key):  # else its publisher came to this edge meanwhile
+                raise RoomNotLive(retry_after_s=1) from error
 
     async def close(self) -> None:
         """End every feed and link."""
@@ -327,9 +338,8 @@ class RelayFeeds:
                         feed.refuse(RoomNotLive())
                     else:
                         await self._follow(feed, source)
-                except Unavailable as error:  # a link or the database; nobody can tell now
+                except Unavailable as error:  # a link or the database; it may come in a moment
                     log.info("relay.unreachable", code=error.code)
-                    feed.refuse(RoomNotLive())
                 await asyncio.sleep(LOOK_EVERY_S)
         finally:
             feed.end()

@@ -91,7 +91,7 @@ class Relays:
         return relayed or self._ports.plane.get_publisher_id(room_id)
 
     async def _find_source(self, room_id: uuid.UUID) -> Source | None:
-        """Read where a live comes in; None when nowhere, or here, or at an edge that tells not."""
+        """Read where a live comes in; None when nobody sends. Raises SourceAway, DatabaseBusy."""
         try:
             async with self._ports.database.connection() as connection:
                 live = await find_origin(connection, room_id)

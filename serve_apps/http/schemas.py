@@ -66,6 +66,14 @@ def read_page_query(
 
 
 PageRequest = Annotated[PageQuery, Depends(read_page_query)]
+AvoidedEdge = Annotated[
+    str,
+    Query(
+        max_length=200,
+        description="Address of an edge that just failed: another one is named, if there is one.",
+        examples=["http://localhost:8001"],
+    ),
+]
 
 
 def describe_person(card: UserCard) -> PersonBody:

@@ -6,27 +6,19 @@ They answer 307 with a single-use ticket, because clients drop `Authorization` a
 from __future__ import annotations
 
 import uuid
-from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
+from serve_apps.http.schemas import AvoidedEdge
 from serve_apps.http.state import OptionalUser, Ports, Transaction
 from serve_apps.live import service
 
 entry_routes = Routes("", "live")
 BEARER = "bearer "
-AvoidedEdge = Annotated[
-    str,
-    Query(
-        max_length=200,
-        description="Address of an edge that just failed: another one is named, if there is one.",
-        examples=["http://localhost:8001"],
-    ),
-]
 
 
 @entry_routes.post(

@@ -15,11 +15,10 @@ from serve_apps.access.permissions import Permission
 from serve_apps.access.playback import choose_edge
 from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
-from serve_apps.http.schemas import ItemPage, PageRequest
+from serve_apps.http.schemas import AvoidedEdge, ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.live import schedule, service
 from serve_apps.live.chat_service import find_revealed
-from serve_apps.live.entry_routes import AvoidedEdge
 from serve_apps.live.lines import LineRefused, write_line
 from serve_apps.live.schemas import (
     EXAMPLE_ENDED,

@@ -25,9 +25,9 @@ from kit.ids import make_id, make_token
 from kit.settings import Settings
 from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
 from serve_apps.access.identity import Identity
+from serve_apps.access.placing import decide_ingest, decide_watch, list_usable
 from serve_apps.access.playback import PlaybackTerms, make_live_base, make_socket_url
 from serve_apps.access.visibility import can_view
-from serve_apps.live.placing import decide_ingest, decide_watch, list_usable
 from storage import lives as storage_lives
 from storage.database import Connection
 from storage.edges import EdgeEntry, find_edge, list_live_edges

@@ -6,9 +6,11 @@ from pydantic import BaseModel, Field
 
 from kit.errors import Unavailable
 from serve_apps.access.permissions import Permission
+from serve_apps.access.placing import list_usable
 from serve_apps.access.playback import make_socket_url
 from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
+from serve_apps.http.schemas import AvoidedEdge
 from serve_apps.http.state import Transaction
 from storage.edges import list_live_edges
 
@@ -34,9 +36,9 @@ class RealtimeBody(BaseModel):
     summary="Get the address of a WebSocket for live updates.",
     errors=(NoSocket,),
 )
-async def get_realtime(connection: Transaction) -> RealtimeBody:
-    """Choose the least loaded edge."""
+async def get_realtime(connection: Transaction, avoid: AvoidedEdge = "") -> RealtimeBody:
+    """Choose the least loaded edge, not one that just failed."""
     edges = await list_live_edges(connection)
     if not edges:
         raise NoSocket(retry_after_s=2)
-    return RealtimeBody(socket=make_socket_url(edges[0].url))
+    return RealtimeBody(socket=make_socket_url(list_usable(edges, avoid)[0].url))

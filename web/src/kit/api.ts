@@ -50,7 +50,7 @@ async function call<T>(method: string, path: string, body: unknown, options: Cal
 
 export const api = {
   get: <T>(path: string, options?: CallOptions) => call<T>("GET", path, undefined, options),
-  post: <T>(path: string, body?: unknown) => call<T>("POST", path, body),
+  post: <T>(path: string, body?: unknown, options?: CallOptions) => call<T>("POST", path, body, options),
   put: <T>(path: string, body: unknown, options?: CallOptions) => call<T>("PUT", path, body, options),
   patch: <T>(path: string, body: unknown) => call<T>("PATCH", path, body),
   delete: <T = void>(path: string) => call<T>("DELETE", path, undefined),

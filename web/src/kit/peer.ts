@@ -10,9 +10,12 @@ const GATHER_MS = 1_500;
 const EXCHANGE_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const DISCONNECTED_GRACE_MS = 2_000;
+const SILENCE_CHECK_MS = 200;
 
 export interface PeerRequest {
   url: string;
+  /** The edge that just failed: the API shall name another one. */
+  avoid?: string | null;
   token: string | null;
   /** Adds tracks or transceivers before the offer is made. */
   prepare: (connection: RTCPeerConnection) => void;
@@ -23,10 +26,41 @@ export interface Peer {
   connection: RTCPeerConnection;
   /** Where the session's encodings are listed and chosen; null where the server has no such address. */
   layers: string | null;
+  /** The edge that holds the session: `http://host:port`. */
+  edge: string | null;
   /** Settles once, when the connection is gone for good. */
   lost: Promise<void>;
   /** Closes; unless the edge ended the session itself, tells it so (DELETE on the session). */
   close: (goodbye?: boolean) => void;
+}
+
+/** An address of the API's, asked not to name the edge that just failed. */
+export function addAvoid(url: string, avoid: string | null | undefined): string {
+  return avoid ? `${url}${url.includes("?") ? "&" : "?"}avoid=${encodeURIComponent(avoid)}` : url;
+}
+
+/** Whether nothing at all came for `ms`; ends with false when the signal says so. Checks often. */
+export async function waitSilent(connection: RTCPeerConnection, ms: number, signal: AbortSignal): Promise<boolean> {
+  let bytes = -1;
+  let movedAtMs = performance.now();
+  while (!signal.aborted && connection.connectionState !== "closed") {
+    const now = await countReceivedBytes(connection);
+    if (now !== bytes) {
+      bytes = now;
+      movedAtMs = performance.now();
+    } else if (performance.now() - movedAtMs >= ms) return true;
+    await waitMs(SILENCE_CHECK_MS, signal);
+  }
+  return false;
+}
+
+/** Settles once anything comes from the edge. */
+export async function waitMoved(connection: RTCPeerConnection, signal: AbortSignal): Promise<void> {
+  const bytes = await countReceivedBytes(connection);
+  while (!signal.aborted) {
+    await waitMs(SILENCE_CHECK_MS, signal);
+    if ((await countReceivedBytes(connection)) !== bytes) return;
+  }
 }
 
 /** Bytes that came from the edge since the connection began, control packets included. */
@@ -73,7 +107,9 @@ export async function openPeer(request: PeerRequest): Promise<Peer> {
     close();
     throw error instanceof ApiError ? error : new ApiError("webrtc_failed", 0, describeFailure(error));
   }
-  return { connection, layers, lost: waitLost(connection, AbortSignal.any([request.signal, gone.signal])), close };
+  const edge = resource ? new URL(resource).origin : null;
+  const lost = waitLost(connection, AbortSignal.any([request.signal, gone.signal]));
+  return { connection, layers, edge, lost, close };
 }
 
 function describeFailure(error: unknown): string {
@@ -103,7 +139,7 @@ async function exchange(request: PeerRequest, offer: string): Promise<Answer> {
   let response: Response;
   try {
     // fetch follows the API's 307 to the edge by itself and keeps method and body.
-    response = await fetch(request.url, { method: "POST", headers, body: offer, signal });
+    response = await fetch(addAvoid(request.url, request.avoid), { method: "POST", headers, body: offer, signal });
   } catch {
     throw new ApiError("edge_unreachable", 0, "The media server cannot be reached.");
   }

@@ -9,8 +9,8 @@ import { EventStreamWire } from "./event_stream";
 import { currentUser, getAccessToken, refreshAccessToken } from "./session";
 import { PageSocket, type ChannelHandlers } from "./socket";
 
-async function locateSocket(): Promise<string> {
-  const answer = await api.get<{ socket: string }>("/realtime");
+async function locateSocket(avoid: string | null): Promise<string> {
+  const answer = await api.get<{ socket: string }>("/realtime", { query: { avoid } });
   if (!answer.socket) throw new ApiError("no_edge", 503, "No edge is available right now.");
   return answer.socket;
 }

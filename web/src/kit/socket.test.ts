@@ -34,6 +34,7 @@ let servers: PlayedServer[] = [];
 let streams: PlayedServer[] = [];
 let tokens: (string | null)[] = [];
 let renewals: boolean[] = [];
+let avoided: (string | null)[] = [];
 let revoked = 0;
 
 const settle = () => vi.advanceTimersByTimeAsync(0);
@@ -41,7 +42,10 @@ const last = () => servers.at(-1) as PlayedServer;
 
 function makeSocket(): PageSocket {
   return new PageSocket({
-    locate: () => Promise.resolve("ws://edge/ws"),
+    locate: (avoid) => {
+      avoided.push(avoid);
+      return Promise.resolve("ws://edge/ws");
+    },
     token: (renew) => {
       renewals.push(renew);
       return Promise.resolve(tokens.length > 1 ? (tokens.shift() ?? null) : (tokens[0] ?? null));
@@ -81,6 +85,7 @@ beforeEach(() => {
   streams = [];
   tokens = ["T1"];
   renewals = [];
+  avoided = [];
   revoked = 0;
 });
 afterEach(() => vi.useRealTimers());
@@ -203,6 +208,19 @@ describe("where no socket can be opened", () => {
     last().accept();
     last().say({ type: "authenticated", user: {} });
     expect([socket.state.get(), socket.way.get()]).toEqual(["open", "socket"]);
+  });
+
+  test("an edge whose socket broke off is not asked for again, until another one took over", async () => {
+    const socket = makeSocket();
+    socket.subscribe("room:1", { onEvent: () => undefined });
+    for (const code of [1006, 1012]) {
+      await settle();
+      last().accept();
+      last().say({ type: "authenticated" });
+      last().close(code);
+      await vi.advanceTimersByTimeAsync(500);
+    }
+    expect(avoided).toEqual([null, "http://edge", null]);
   });
 
   test("a socket that was open before is tried again as a socket", async () => {

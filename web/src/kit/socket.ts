@@ -35,7 +35,8 @@ export interface ChannelHandlers {
 }
 
 export interface SocketPorts {
-  locate: () => Promise<string>;
+  /** Asks for an address; `avoid` is the edge whose socket just broke off, if one did. */
+  locate: (avoid: string | null) => Promise<string>;
   /** The access token; `renew` asks for another than the one that was just refused. */
   token: (renew: boolean) => Promise<string | null>;
   /** The server ended the login behind this socket. */
@@ -60,6 +61,8 @@ const GATHER_MS = 40;
 const AGAIN_MS = 2_000;
 const CHANNELS_PER_FRAME = 50;
 const SESSION_REVOKED = 4501;
+/** The connection ended without a goodbye: the edge may be dead. */
+const BROKEN_OFF = 1006;
 const PENDING_MAX = 50;
 /**
  * So many sockets in a row that never opened send the next attempt another way. A browser does not tell a network
@@ -85,6 +88,7 @@ export class PageSocket {
   #run = 0;
   #attempt = 0;
   #urlHint: string | null = null;
+  #avoid: string | null = null;
   /** Asked for on this connection. */
   readonly #followed = new Set<string>();
   readonly #wished = new Set<string>();
@@ -202,7 +206,7 @@ export class PageSocket {
     this.state.set("connecting");
     try {
       const [url, token] = await Promise.all([
-        this.#urlHint ?? this.#ports.locate(),
+        this.#urlHint ?? this.#ports.locate(this.#avoid),
         this.#ports.token(this.#tokenRefused),
       ]);
       if (run !== this.#run) return;
@@ -210,7 +214,7 @@ export class PageSocket {
       this.#tokenRefused = false;
       this.way.set(this.#decideWay());
       const open = this.way.get() === "stream" ? this.#ports.openStream : this.#ports.open;
-      this.#listen(open(url), run, token);
+      this.#listen(open(url), run, token, findEdge(url));
     } catch {
       if (run === this.#run) this.#retry();
     }
@@ -227,7 +231,7 @@ export class PageSocket {
     return Date.now() < this.#streamUntilMs ? "stream" : "socket";
   }
 
-  #listen(socket: Wire, run: number, token: string | null): void {
+  #listen(socket: Wire, run: number, token: string | null, edge: string): void {
     this.#socket = socket;
     let hasOpened = false;
     this.#later(HANDSHAKE_TIMEOUT_MS, () => socket.close());
@@ -249,6 +253,7 @@ export class PageSocket {
       this.#socket = null;
       if (!hasOpened && this.way.get() === "socket") this.#unopened += 1;
       clearTimeout(this.#timer);
+      if (event.code === BROKEN_OFF) this.#avoid = edge;
       if (decideReconnect(event.code)) return this.#retry();
       this.state.set("refused");
       if (event.code === SESSION_REVOKED) this.#ports.onRevoked();
@@ -266,6 +271,7 @@ export class PageSocket {
   #opened(): void {
     clearTimeout(this.#timer);
     this.#attempt = 0;
+    this.#avoid = null;
     this.state.set("open");
     this.#followed.clear();
     this.#confirmed.clear();
@@ -352,6 +358,11 @@ export class PageSocket {
     this.#tokenRefused = true;
     this.#socket?.close();
   }
+}
+
+/** The edge behind a socket's address, as the API names it. */
+function findEdge(url: string): string {
+  return new URL(url.replace(/^ws/, "http")).origin;
 }
 
 function write(words: Words): string {

@@ -1,10 +1,11 @@
 /**
- * Watching by WHEP: keeps a room's picture on screen. Connects while the room is live, notices a
- * stream that stopped without a word, and comes back by itself when the room says live again.
+ * Watching by WHEP: keeps a room's picture on screen. Connects while the room is live, takes a second without any
+ * packet for the death of the edge and joins at another one, notices a stream that stopped without a word, and comes
+ * back by itself when the room says live again.
  */
 import { decideDelay, waitMs } from "./backoff";
 import type { ApiError } from "./errors";
-import { openPeer, preferCodec, type Peer } from "./peer";
+import { openPeer, preferCodec, waitMoved, waitSilent, type Peer } from "./peer";
 import { Store } from "./store";
 
 export type WatchPhase = "waiting" | "connecting" | "playing" | "reconnecting" | "failed" | "stopped";
@@ -29,6 +30,14 @@ const FINAL_STATUSES = new Set([400, 403, 404, 410]);
 export const NOT_FOR_WEBRTC = "b_frames";
 const STALL_MS = 3_000;
 const CHECK_MS = 750;
+/** An edge says something three times a second, also in a room that is silent. */
+const SILENT_MS = 1_000;
+/** The socket to an edge closed without a word: its silence needs no second to be believed. */
+const DOUBT_MS = 500;
+/** A picture that stands still longer than this, while another edge is asked, is said to be lost. */
+const PATIENCE_MS = 2_000;
+
+type Fate = "lost" | "silent";
 
 export class WhepViewer {
   readonly state = new Store<WatchState>({ phase: "waiting", error: null });
@@ -37,6 +46,8 @@ export class WhepViewer {
   #isLive = false;
   #peer: Peer | null = null;
   #wake: AbortController = new AbortController();
+  #doubt: AbortController = new AbortController();
+  #avoid: string | null = null;
 
   constructor(request: WatchRequest) {
     this.#request = request;
@@ -46,6 +57,11 @@ export class WhepViewer {
   setLive(isLive: boolean): void {
     this.#isLive = isLive;
     if (isLive) this.#wake.abort();
+  }
+
+  /** Something else says that the edge is gone: see whether it still sends. */
+  doubt(): void {
+    this.#doubt.abort();
   }
 
   stop(): void {
@@ -66,16 +82,17 @@ export class WhepViewer {
       }
       this.state.set({ phase: hadPicture ? "reconnecting" : "connecting", error: null });
       try {
-        const peer = await this.#connect();
-        this.#peer = peer;
-        this.state.set({ phase: "playing", error: null });
-        this.#request.onLayers(peer.layers);
+        let peer: Peer | null = await this.#connect(this.#avoid, signal);
         hadPicture = true;
         attempt = -1;
-        await Promise.race([peer.lost, this.#waitStalled(peer)]);
+        while (peer) {
+          this.#peer = peer;
+          this.state.set({ phase: "playing", error: null });
+          this.#request.onLayers(peer.layers);
+          peer = await this.#keep(peer);
+        }
         this.#peer = null;
         this.#request.onLayers(null);
-        peer.close();
       } catch (error) {
         const failure = error as ApiError;
         if (signal.aborted) return;
@@ -112,12 +129,62 @@ export class WhepViewer {
     while (!signal.aborted) await waitMs(60_000, signal);
   }
 
-  async #connect(): Promise<Peer> {
+  /** Watches over a session until it is over; resolves with the one elsewhere that took its place, if any. */
+  async #keep(peer: Peer): Promise<Peer | null> {
+    for (;;) {
+      const fate = await this.#awaitFate(peer);
+      this.#avoid = fate === "silent" ? peer.edge : null;
+      const next = fate === "silent" && this.#isLive ? await this.#replace(peer) : null;
+      if (next === peer) {
+        this.#avoid = null;
+        continue;
+      }
+      peer.close(fate !== "silent");
+      return next;
+    }
+  }
+
+  async #awaitFate(peer: Peer): Promise<Fate> {
+    const over = new AbortController();
+    const doubt = (this.#doubt = new AbortController());
+    const signal = AbortSignal.any([over.signal, this.#stopping.signal]);
+    const silent = (ms: number) => waitSilent(peer.connection, ms, signal).then((is): Fate => (is ? "silent" : "lost"));
+    // Of a doubt that proves wrong nothing is heard: the edge sent something, and the watch goes on.
+    const doubted = new Promise<Fate>((resolve) => {
+      doubt.signal.addEventListener("abort", () => {
+        const soon = AbortSignal.any([signal, AbortSignal.timeout(2 * DOUBT_MS + CHECK_MS)]);
+        void waitSilent(peer.connection, DOUBT_MS, soon).then((is) => is && resolve("silent"));
+      });
+    });
+    const lost = Promise.race([peer.lost, this.#waitStalled(peer, signal)]).then((): Fate => "lost");
+    const fate = await Promise.race([lost, silent(SILENT_MS), doubted]);
+    over.abort();
+    return fate;
+  }
+
+  /** Joins at another edge while the silent session stays open: it may only have been busy. */
+  async #replace(peer: Peer): Promise<Peer | null> {
+    const over = new AbortController();
+    const signal = AbortSignal.any([over.signal, this.#stopping.signal]);
+    const opening = this.#connect(peer.edge, signal).catch(() => null);
+    const patience = setTimeout(() => this.state.set({ phase: "reconnecting", error: null }), PATIENCE_MS);
+    const first = await Promise.race([opening, waitMoved(peer.connection, signal).then(() => peer)]);
+    clearTimeout(patience);
+    if (first === peer) {
+      over.abort();
+      this.state.set({ phase: "playing", error: null });
+      void opening.then((late) => late?.close());
+    }
+    return first;
+  }
+
+  async #connect(avoid: string | null, signal: AbortSignal): Promise<Peer> {
     const stream = new MediaStream();
     const peer = await openPeer({
       url: this.#request.url,
+      avoid,
       token: await this.#request.token(),
-      signal: this.#stopping.signal,
+      signal,
       prepare: (connection) => {
         const video = connection.addTransceiver("video", { direction: "recvonly" });
         preferCodec(video, "video/H264", "receive");
@@ -125,13 +192,14 @@ export class WhepViewer {
         connection.ontrack = (event) => stream.addTrack(event.track);
       },
     });
+    if (signal.aborted) return peer;
+    this.#avoid = null;
     this.#request.onStream(stream);
     return peer;
   }
 
   /** Settles when nothing arrived for a while although the room is live. */
-  async #waitStalled(peer: Peer): Promise<void> {
-    const signal = this.#stopping.signal;
+  async #waitStalled(peer: Peer, signal: AbortSignal): Promise<void> {
     let bytes = -1;
     let movedAtMs = performance.now();
     while (!signal.aborted && peer.connection.connectionState !== "closed") {

@@ -5,7 +5,7 @@
 import { decideDelay, waitMs } from "./backoff";
 import { decideEncodings } from "./encodings";
 import { ApiError } from "./errors";
-import { countReceivedBytes, openPeer, preferCodec, type Peer } from "./peer";
+import { countReceivedBytes, openPeer, preferCodec, waitMoved, waitSilent, type Peer } from "./peer";
 import { Store } from "./store";
 
 export type PublishPhase = "idle" | "connecting" | "live" | "reconnecting" | "failed" | "ended";
@@ -34,6 +34,9 @@ export interface PublishRequest {
 
 const BACKOFF = { firstMs: 400, maxMs: 8_000 };
 const SILENCE_MS = 1_500;
+/** Who sends hears of it several times a second: after this long without, the edge is asked whether it lives. */
+const DOUBT_MS = 1_000;
+const HEALTH_TIMEOUT_MS = 4_000;
 const GIVE_UP_AFTER_MS = 120_000;
 const FINAL_STATUSES = new Set([400, 401, 403, 404, 410]);
 
@@ -43,6 +46,7 @@ export class WhipPublisher {
   readonly #stopping = new AbortController();
   #peer: Peer | null = null;
   #hurry: AbortController | null = null;
+  #avoid: string | null = null;
   #lastBytes: { bytes: number; atMs: number } | null = null;
 
   constructor(request: PublishRequest) {
@@ -57,6 +61,7 @@ export class WhipPublisher {
       try {
         this.#peer = await openPeer({
           url: this.#request.url,
+          avoid: this.#avoid,
           token: this.#request.streamKey,
           prepare: (connection) => this.#prepare(connection),
           signal: this.#stopping.signal,
@@ -72,11 +77,37 @@ export class WhipPublisher {
       }
       this.state.set({ phase: "live", error: null });
       attempt = -1;
-      await this.#peer.lost;
-      this.#peer.close();
+      this.#avoid = null;
+      const isDead = await this.#awaitLoss(this.#peer);
+      // A dead edge cannot be told goodbye, and is not to be asked again.
+      if (isDead) this.#avoid = this.#peer.edge;
+      this.#peer.close(!isDead);
       lostAtMs = performance.now();
     }
     this.#finish(null);
+  }
+
+  /** Settles when the session is over: true when its edge is dead. */
+  async #awaitLoss(peer: Peer): Promise<boolean> {
+    const over = new AbortController();
+    const signal = AbortSignal.any([over.signal, this.#stopping.signal]);
+    const isDead = await Promise.race([peer.lost.then(() => false), this.#awaitDeath(peer, signal)]);
+    over.abort();
+    return isDead;
+  }
+
+  /** Settles with true when the edge is silent and does not answer; one that is busy gets time. */
+  async #awaitDeath(peer: Peer, signal: AbortSignal): Promise<boolean> {
+    while (peer.edge && (await waitSilent(peer.connection, DOUBT_MS, signal))) {
+      const timely = AbortSignal.any([signal, AbortSignal.timeout(HEALTH_TIMEOUT_MS)]);
+      const moved = waitMoved(peer.connection, timely).then(() => !timely.aborted);
+      const answered = fetch(`${peer.edge}/health`, { mode: "no-cors", cache: "no-store", signal: timely }).then(
+        () => moved,
+        () => false,
+      );
+      if (!(await Promise.race([moved, answered])) && !signal.aborted) return true;
+    }
+    return new Promise(() => undefined);
   }
 
   #finish(error: ApiError | null): void {

@@ -27,7 +27,7 @@ const AUTH_STATUSES = [401, 403];
 export class HlsWay {
   readonly state = new Store<HlsState>(AT_REST);
   readonly #video: HTMLVideoElement;
-  readonly #address: () => Promise<string | null>;
+  readonly #address: (avoid: string | null) => Promise<string | null>;
   readonly #gone = new AbortController();
   #hls: Hls | null = null;
   /** Where to go once something is loaded; null: to the live end. */
@@ -36,8 +36,8 @@ export class HlsWay {
   #isLive = true;
   #jumpedMs = Number.NEGATIVE_INFINITY;
 
-  /** `address` asks where the live is played now. */
-  constructor(video: HTMLVideoElement, address: () => Promise<string | null>) {
+  /** `address` asks where the live is played now, not at an edge that just failed. */
+  constructor(video: HTMLVideoElement, address: (avoid: string | null) => Promise<string | null>) {
     this.#video = video;
     this.#address = address;
   }
@@ -47,12 +47,14 @@ export class HlsWay {
     this.#isLive = !behindS;
     const { default: HlsClass } = await import("hls.js");
     void this.#measure();
+    let failed: string | null = null;
     while (!this.#gone.signal.aborted) {
-      const address = await this.#address().catch(() => null);
+      const address: string | null = await this.#address(failed).catch(() => null);
       if (this.#gone.signal.aborted) return;
       if (address) {
         if (!HlsClass.isSupported()) return this.#playNatively(address);
         await this.#play(HlsClass, address);
+        failed = new URL(address).origin;
       }
       await waitMs(RETRY_MS, this.#gone.signal);
     }

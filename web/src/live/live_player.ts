@@ -28,7 +28,7 @@ export interface PlayerRequest {
   whep: string;
   token: () => Promise<string | null>;
   /** Where the live is played by HLS now; null when it is not. */
-  hls: () => Promise<string | null>;
+  hls: (avoid: string | null) => Promise<string | null>;
   /** How long the live has been on air, in seconds. */
   elapsedS: () => number;
 }
@@ -71,6 +71,11 @@ export class LivePlayer {
       this.#look();
       await waitMs(LOOK_MS, this.#stopping.signal);
     }
+  }
+
+  /** The socket broke off: the edge behind both may be dead. */
+  doubt(): void {
+    this.#viewer?.doubt();
   }
 
   /** What the room says. */

@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Icon } from "../kit/icons";
+import { socket } from "../kit/realtime";
 import { getAccessToken } from "../kit/session";
 import { Bars } from "../kit/states";
 import { Store, useStore } from "../kit/store";
@@ -95,13 +96,18 @@ function usePlayer(video: { current: HTMLVideoElement | null }, props: LiveVideo
       video: video.current,
       whep,
       token: getAccessToken,
-      hls: async () => (await api.post<JoinAnswer>(`/live/${liveId}/join`)).playback.hls,
+      hls: async (avoid) =>
+        (await api.post<JoinAnswer>(`/live/${liveId}/join`, undefined, { query: { avoid } })).playback.hls,
       elapsedS: () => Math.max(0, (Date.now() - began.current) / 1000),
     });
     setPlayer(next);
     next.setLive(status === "live");
     void next.start();
-    return () => next.stop();
+    const unfollow = socket.state.subscribe(() => socket.state.get() === "waiting" && next.doubt());
+    return () => {
+      unfollow();
+      next.stop();
+    };
   }, [liveId, whep, round]);
   useEffect(() => {
     if (status === "ended") player?.stop();

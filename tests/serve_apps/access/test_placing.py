@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serve_apps.live.placing import decide_ingest, decide_watch
+from serve_apps.access.placing import decide_ingest, decide_watch
 from storage.edges import EdgeEntry
 
 pytestmark = pytest.mark.unit

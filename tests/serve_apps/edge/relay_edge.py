@@ -1,0 +1,62 @@
+"""One edge's relays around a forwarding plane, without the rest of an edge."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+from actors.hosting.messages import EDGE
+from actors.link.frames import LinkPeer
+from actors.link.secure import LinkKeys
+from actors.link.transport import LinkTransport
+from kit.clock import SystemClock
+from media.relay.messages import RelayPlace
+from media.sfu.options import SfuOptions
+from media.sfu.server import Sfu
+from serve_apps.edge.relay_feed import FeedPorts, RelayFeeds, Source
+from serve_apps.edge.relay_source import RelaySource
+from tests.media.sfu.stage import EventLog
+
+HERE = "127.0.0.1"
+OPTIONS = SfuOptions(bind_host=HERE, port=0)
+
+
+class RelayEdge:
+    """A plane with its relays; `sources` says where lives come in."""
+
+    def __init__(self, folder: Path, name: str, way: str) -> None:
+        keys = LinkKeys.within(folder / "keys") if way == "tls" else None
+        run = folder / (name if way == "tls" else "run")  # another folder is another machine
+        self.transport = LinkTransport(run, "benchmark", keys, HERE if keys else "")
+        self.me = LinkPeer(EDGE, name, 1)
+        self.sfu = Sfu(OPTIONS, SystemClock(), EventLog())
+        self.source = RelaySource(self.sfu, self._find_publisher)
+        self.sources: dict[uuid.UUID, Source] = {}
+        ports = FeedPorts(
+            plane=self.sfu,
+            clock=SystemClock(),
+            find_source=self._find_source,
+            count_outs=self.source.count,
+            end_outs=self.source.end,
+            begin_outs=self.source.begin,
+        )
+        self.feeds = RelayFeeds(ports, self.transport)
+
+    async def start(self) -> RelayPlace:
+        """Open everything."""
+        await self.sfu.start()
+        place = await self.source.start(self.transport, self.me)
+        self.feeds.use(self.me, place)
+        return place
+
+    async def close(self) -> None:
+        """End everything."""
+        await self.feeds.close()
+        await self.source.close()
+        await self.sfu.close()
+
+    def _find_publisher(self, room_id: str) -> str | None:
+        return self.feeds.find_publisher(room_id) or self.sfu.get_publisher_id(room_id)
+
+    async def _find_source(self, room_id: uuid.UUID) -> Source | None:
+        return self.sources.get(room_id)

@@ -1,0 +1,109 @@
+"""Relays over real links: who may have a live, and how it reaches more edges than one feeds."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from pathlib import Path
+
+import pytest
+
+from kit.ids import make_id
+from media.relay.messages import RelayEnded, RelayPlace, RelayWanted
+from media.sfu.sdp import OfferedCodec
+from serve_apps.edge.relay_feed import Source
+from serve_apps.edge.relay_source import OUTS_PER_ROOM_MAX
+from tests.media.sfu.packets import VP8_DELTA, VP8_KEY, make_rtp
+from tests.serve_apps.edge.relay_edge import RelayEdge
+from tests.storage.waiting import wait_until
+
+pytestmark = pytest.mark.media
+
+DEADLINE_S = 60
+VP8 = {"video": OfferedCodec(96, "VP8", 90000, None, (), frozenset())}
+
+
+def count_packets(edge: RelayEdge) -> int:
+    return sum(room.packets_in for room in edge.sfu.stats().rooms)
+
+
+async def test_a_live_reaches_more_edges_than_one_edge_feeds(home: Path) -> None:
+    room_id = make_id()
+    edges = [RelayEdge(home, f"edge-{number}", "unix") for number in range(7)]
+    places = [await edge.start() for edge in edges]
+    origin, others = edges[0], edges[1:]
+    session = origin.sfu.publish_local(str(room_id), VP8)
+    sent = 0
+
+    def send(count: int) -> int:
+        nonlocal sent
+        for _ in range(count):
+            start = VP8_DELTA if sent else VP8_KEY
+            origin.sfu.feed(session, [make_rtp(sent, sent * 3000, start, marker_and_type=0xE0)])
+            sent += 1
+        return sent
+
+    send(5)
+    for edge in others:
+        edge.sources[room_id] = Source(session.session_id, places[0])
+        await edge.feeds.bring(room_id)
+    assert len(origin.source) == OUTS_PER_ROOM_MAX
+    assert sum(len(edge.source) for edge in others) == len(others) - OUTS_PER_ROOM_MAX
+    send(20)
+    await wait_until(lambda: {count_packets(edge) for edge in others} == {25}, DEADLINE_S)
+    # An edge in the middle goes: those behind it have the live from elsewhere.
+    middle = next(edge for edge in others if len(edge.source))
+    await middle.close()
+    rest = [edge for edge in others if edge is not middle]
+    for edge in rest:
+        await edge.feeds.bring(room_id)
+    before = [count_packets(edge) for edge in rest]
+    send(10)
+    await wait_until(
+        lambda: all(
+            count_packets(edge) >= had + 10 for edge, had in zip(rest, before, strict=True)
+        ),
+        DEADLINE_S,
+    )
+    for edge in (*rest, origin):
+        await edge.close()
+
+
+async def test_only_who_names_the_present_publisher_is_given_its_packets(home: Path) -> None:
+    room_id = make_id()
+    origin, other = RelayEdge(home, "edge-0", "unix"), RelayEdge(home, "edge-1", "unix")
+    place, mine = await origin.start(), await other.start()
+    origin.sfu.publish_local(str(room_id), VP8)
+    heard: asyncio.Queue[object] = asyncio.Queue()
+    link = await other.transport.open(
+        place.address, (other.me, origin.me), RelayEnded, QueueOwner(heard)
+    )
+    for wanted in (
+        RelayWanted(room_id, "another session", mine),
+        RelayWanted(make_id(), "", RelayPlace("edge-1", 1, "")),
+    ):
+        link.send(wanted)
+        assert await asyncio.wait_for(heard.get(), DEADLINE_S) == RelayEnded(wanted.room_id)
+    assert len(origin.source) == 0
+    # A host's or anybody's other messages end the link.
+    link.send(RelayEnded(uuid.UUID(int=0)))
+    await wait_until(lambda: not link.is_open, DEADLINE_S)
+    await other.close()
+    await origin.close()
+
+
+class QueueOwner:
+    """Puts what a link brings into a queue."""
+
+    def __init__(self, heard: asyncio.Queue[object]) -> None:
+        self._heard = heard
+
+    def on_link_open(self, link: object) -> None:
+        """Nothing to do."""
+
+    def on_link_messages(self, link: object, messages: list[object]) -> None:
+        for message in messages:
+            self._heard.put_nowait(message)
+
+    def on_link_lost(self, link: object, reason: str) -> None:
+        """Nothing to do."""

@@ -1,0 +1,147 @@
+/** Both WebRTC clients when the edge behind them dies, against a browser and edges played by the test. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { WhepViewer } from "./whep";
+import { WhipPublisher } from "./whip";
+
+const EDGES = ["http://edge-0", "http://edge-1"] as const;
+let dead: Set<string>;
+let asked: string[];
+let peers: PlayedPeer[];
+let busy: boolean;
+
+/** A connection to the edge that answered last; bytes come while that edge lives. */
+class PlayedPeer extends EventTarget {
+  connectionState = "new";
+  iceGatheringState = "complete";
+  localDescription = { sdp: "offer" };
+  edge = "";
+  bytes = 0;
+  constructor() {
+    super();
+    peers.push(this);
+  }
+  addTransceiver = () => ({});
+  createOffer = () => Promise.resolve({});
+  setLocalDescription = () => Promise.resolve();
+  setRemoteDescription = (answer: { sdp: string }) => {
+    this.edge = answer.sdp;
+    this.connectionState = "connected";
+    return Promise.resolve();
+  };
+  getStats = () => {
+    if (!dead.has(this.edge) && !busy) this.bytes += 100;
+    const { bytes } = this;
+    return Promise.resolve(
+      new Map([
+        ["T", { type: "transport", bytesReceived: bytes }],
+        ["V", { type: "inbound-rtp", bytesReceived: bytes }],
+      ]),
+    );
+  };
+  close = () => {
+    this.connectionState = "closed";
+  };
+}
+
+function playFetch(url: string): Promise<unknown> {
+  asked.push(url);
+  const edge = EDGES.find((known) => url.startsWith(known));
+  if (edge) return dead.has(edge) ? Promise.reject(new TypeError("refused")) : Promise.resolve({});
+  const avoid = new URL(url).searchParams.get("avoid");
+  const chosen = EDGES.find((known) => known !== avoid) ?? EDGES[0];
+  if (dead.has(chosen)) return Promise.reject(new TypeError("refused"));
+  const headers = new Headers({ location: `${chosen}/sessions/${peers.length}` });
+  return Promise.resolve({ status: 201, url: chosen, headers, text: () => Promise.resolve(chosen) });
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  [dead, asked, peers, busy] = [new Set(), [], [], false];
+  vi.stubGlobal("RTCPeerConnection", PlayedPeer);
+  vi.stubGlobal("MediaStream", class {});
+  vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => null });
+  vi.stubGlobal("fetch", playFetch);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+function watch(): { viewer: WhepViewer; streams: unknown[] } {
+  const streams: unknown[] = [];
+  const viewer = new WhepViewer({
+    url: "http://api/whep/1",
+    token: () => Promise.resolve(null),
+    onStream: (stream) => streams.push(stream),
+    onLayers: () => undefined,
+  });
+  viewer.setLive(true);
+  void viewer.start();
+  return { viewer, streams };
+}
+
+describe("a viewer", () => {
+  test("whose edge died plays from another one within two seconds, and never said that it was lost", async () => {
+    const { viewer, streams } = watch();
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(peers.map((peer) => peer.edge)).toEqual([EDGES[0]]);
+    dead.add(EDGES[0]);
+    const phases: string[] = [];
+    viewer.state.subscribe(() => phases.push(viewer.state.get().phase));
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(peers.map((peer) => [peer.edge, peer.connectionState])).toEqual([
+      [EDGES[0], "closed"],
+      [EDGES[1], "connected"],
+    ]);
+    expect(asked.at(-1)).toBe(`http://api/whep/1?avoid=${encodeURIComponent(EDGES[0])}`);
+    expect(streams).toHaveLength(2);
+    expect(new Set(phases)).toEqual(new Set(["playing"]));
+    viewer.stop();
+  });
+
+  test("leaves sooner when its socket broke off, too", async () => {
+    const { viewer } = watch();
+    await vi.advanceTimersByTimeAsync(2_000);
+    dead.add(EDGES[0]);
+    viewer.doubt();
+    await vi.advanceTimersByTimeAsync(800);
+    expect(peers.at(-1)).toMatchObject({ edge: EDGES[1], connectionState: "connected" });
+    viewer.stop();
+  });
+
+  test("stays at an edge that was only busy for a moment", async () => {
+    const { viewer, streams } = watch();
+    await vi.advanceTimersByTimeAsync(2_000);
+    busy = true;
+    dead.add(EDGES[1]);
+    await vi.advanceTimersByTimeAsync(900);
+    busy = false;
+    viewer.doubt();
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(viewer.state.get().phase).toBe("playing");
+    expect(peers[0]?.connectionState).toBe("connected");
+    expect(streams).toHaveLength(1);
+    viewer.stop();
+  });
+});
+
+describe("the studio", () => {
+  test("publishes again at another edge when its own is silent and answers no more", async () => {
+    const stream = { getTracks: () => [] } as unknown as MediaStream;
+    const request = { url: "http://api/whip", streamKey: "k", stream, videoBitrateBps: 1, sendsSeveral: false };
+    const publisher = new WhipPublisher(request);
+    void publisher.start();
+    await vi.advanceTimersByTimeAsync(3_000);
+    busy = true; // says nothing for a while, and answers
+    await vi.advanceTimersByTimeAsync(2_500);
+    busy = false;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(peers).toHaveLength(1);
+    dead.add(EDGES[0]);
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect(publisher.state.get().phase).toBe("live");
+    expect(peers.map((peer) => peer.edge)).toEqual([EDGES[0], EDGES[1]]);
+    publisher.stop();
+  });
+});
