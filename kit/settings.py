@@ -65,7 +65,9 @@ class EdgeSettings:
     public_host: str = option("localhost", "Host name clients use to reach an edge.")
     port: int = option(8001, "HTTP port of edge 0; edge n adds 10 n.")
     udp_port: int = option(8002, "WebRTC port of edge 0; edge n adds 10 n.")
-    public_ips: tuple[str, ...] = option((), "ICE candidates; empty: the default route's address.")
+    public_ips: tuple[str, ...] = option(
+        (), "ICE candidates, IPv4 or IPv6; empty: the default route's address."
+    )
     sockets_max: int = option(20_000, "Open WebSockets per edge; beyond it: 503.")
     handshakes_per_s_max: int = option(500, "WebSocket admissions per second and edge.")
     loop_lag_max_ms: int = option(50, "An event loop later than this admits nobody for a second.")

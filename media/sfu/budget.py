@@ -6,6 +6,8 @@ argument.
 
 from __future__ import annotations
 
+import functools
+import ipaddress
 from collections import OrderedDict
 
 
@@ -33,7 +35,10 @@ class Budget:
 
 
 class SourceBudgets:
-    """One `Budget` per source host; the source unheard for longest is forgotten when full."""
+    """One `Budget` per source host; the source unheard for longest is forgotten when full.
+
+    Whoever has one IPv6 address has its /64 (RFC 6177): that is one source.
+    """
 
     def __init__(self, rate_per_s: float, burst: float, sources_max: int = 4096) -> None:
         self._rate_per_s = rate_per_s
@@ -43,6 +48,8 @@ class SourceBudgets:
 
     def spend(self, source: str, now_s: float) -> bool:
         """Take one token of `source`; False when it has none left."""
+        if ":" in source:
+            source = name_network(source)
         budget = self._budgets.get(source)
         if budget is None:
             if len(self._budgets) >= self._sources_max:
@@ -54,3 +61,13 @@ class SourceBudgets:
 
     def __len__(self) -> int:
         return len(self._budgets)
+
+
+@functools.lru_cache(maxsize=1024)
+def name_network(ip: str) -> str:
+    """Return the /64 of an IPv6 address; IPv4 seen through an IPv6 socket stays one address."""
+    try:
+        address = ipaddress.IPv6Address(ip.partition("%")[0])
+    except ValueError:
+        return ip
+    return ip if address.ipv4_mapped is not None else str(int(address) >> 64)

@@ -27,10 +27,11 @@ class PacketFact:
 class SfuOptions:
     """Addresses and limits of one forwarding plane; `port` 0 takes any free one.
 
+    `bind_host` empty: every address, of IPv6 as well as IPv4 once a candidate is of IPv6.
     `egress` is "auto" (the best of the others that works here), "gso", "sendmmsg" or "sendto".
     """
 
-    bind_host: str = "0.0.0.0"  # noqa: S104 - media must be reachable on every candidate address
+    bind_host: str = ""
     port: int = 8002
     candidate_ips: tuple[str, ...] = ("127.0.0.1",)
     rooms_max: int = 100

@@ -40,7 +40,7 @@ from media.sfu.session import (
 )
 from media.sfu.stun import Address
 from media.sfu.trickle import IceRestart, apply_fragment, build_restart, describe_section, make_etag
-from media.sfu.udp import UdpMux
+from media.sfu.udp import UdpMux, choose_host
 
 TICK_S = 0.05
 FULL_RETRY_S = 5
@@ -74,7 +74,8 @@ class Sfu(LayerAccess):
 
     async def start(self) -> None:
         """Bind the port and start working; raises OSError when the port is taken."""
-        self._mux.open(self._options.bind_host, self._options.port)
+        options = self._options
+        self._mux.open(options.bind_host or choose_host(options.candidate_ips), options.port)
         self._ticking = asyncio.create_task(self._run_ticks(), name="sfu-ticks")
         self._ticking.add_done_callback(_report_end)
         log.info("sfu.started", port=self._mux.port, egress=self._egress.name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from media.sfu.budget import SourceBudgets
@@ -145,6 +145,11 @@ class UdpMux:
             self._handler.on_stun(datagram, source)
         else:
             self.datagrams_refused += 1
+
+
+def choose_host(candidate_ips: Sequence[str]) -> str:
+    """Return what to bind so that peers reach every candidate: both families by one IPv6 socket."""
+    return "::" if any(":" in ip for ip in candidate_ips) else "0.0.0.0"  # noqa: S104
 
 
 def _bind_socket(host: str, port: int) -> socket.socket:

@@ -36,3 +36,13 @@ def test_the_table_of_sources_is_bounded_and_forgets_the_quietest() -> None:
         budgets.spend(f"s{number}", 0.0)
         assert not budgets.spend("busy", 0.0)
     assert len(budgets) == 3
+
+
+def test_all_addresses_of_one_ipv6_network_are_one_source() -> None:
+    budgets = SourceBudgets(1.0, 1.0)
+    assert budgets.spend("2001:db8::1", 0.0)
+    assert not budgets.spend("2001:db8::ffff:2", 0.0)
+    assert budgets.spend("2001:db8:0:1::1", 0.0)
+    assert budgets.spend("::ffff:192.0.2.1", 0.0)
+    assert budgets.spend("::ffff:192.0.2.2", 0.0)
+    assert budgets.spend("no address:", 0.0)

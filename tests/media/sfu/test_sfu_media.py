@@ -324,6 +324,34 @@ async def test_tampered_media_from_a_known_address_goes_nowhere(stage: Stage) ->
     assert stage.facts == []
 
 
+async def test_ipv6_and_ipv4_meet_on_the_one_port() -> None:
+    try:
+        options = replace(LOOPBACK, bind_host="", candidate_ips=("::1", "127.0.0.1"))
+        stage = await start_stage(options)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    publisher, viewer = RtcPeer(("VP8",), "sendonly"), RtcPeer(("VP8",))
+    stage.peers += [publisher, viewer]
+    offered = stage.sfu.publish("r", publisher.offer)
+    await publisher.connect(offered.sdp.replace(" ::1 ", " 127.0.0.1 "))
+    await wait_until(lambda: stage.is_connected(offered.session_id))
+    answer = stage.sfu.watch("r", viewer.offer)
+    assert f" ::1 {stage.sfu.port} typ host" in answer.sdp
+    await viewer.connect(answer.sdp)
+    await wait_until(lambda: stage.is_connected(answer.session_id))
+    assert viewer.credentials.address[0] == "::1"
+    assert publisher.credentials.address[0] == "127.0.0.1"
+    await send(publisher, FrameSource("VP8"), 10)
+    await wait_until(lambda: len(viewer.rtp) >= 10)
+    publisher.rtcp.clear()
+    viewer.send_rtcp(bytes(RtcpPsfbPacket(fmt=1, ssrc=1, media_ssrc=viewer.ssrcs["video"])))
+    await wait_until(
+        lambda: any(f.keyframe_ssrcs == [0x1000] for f in map(parse_rtcp, publisher.rtcp) if f)
+    )
+    assert viewer.undecryptable == 0
+    await stage.close()
+
+
 async def test_limits_are_kept(small_stage: Stage) -> None:
     stage = small_stage
     with pytest.raises(RoomNotLive) as refusal:
