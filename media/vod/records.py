@@ -80,6 +80,8 @@ class TaskRecord:
     decode_errors: int = 0
     """Packets the decoder refused; what they should have shown is the frame before."""
     storyboard: StoryboardRecord | None = None
+    gain_db: float = 0.0
+    """How far the sound was turned up, from its loudness."""
     peaks: tuple[int, ...] = ()
     """The loudest of each of so many equal pieces of a sound, 0 to 100."""
 

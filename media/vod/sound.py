@@ -24,17 +24,21 @@ from media.vod.records import AUDIO_FRAME_SAMPLES, AUDIO_RATE_HZ
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
+    from av.filter.context import FilterContext
 
 GAP_S_MIN = 0.05
 """Smaller jumps of the timestamps are rounding; larger ones are filled or cut."""
+PEAK_MAX = 0.89
+"""-1 dBFS: what the AAC encoder adds does not clip."""
 SILENCE_SAMPLES = AUDIO_RATE_HZ
 
 
 class SoundLine:
     """Turns decoded frames, with their gaps, into frames of 1024 samples without any."""
 
-    def __init__(self, total_samples: int) -> None:
+    def __init__(self, total_samples: int, gain_db: float = 0.0) -> None:
         self._total = total_samples
+        self._gain_db = gain_db
         self._fifo = AudioFifo()
         self._written = 0
         self._graph: av.filter.Graph | None = None
@@ -77,9 +81,18 @@ class SoundLine:
                 f"{AUDIO_RATE_HZ}:async=1:min_hard_comp={GAP_S_MIN}:first_pts={self._written}",
             ),
             graph.add("aformat", "sample_fmts=fltp:channel_layouts=stereo"),
+            *self._list_gain(graph),
             graph.add("abuffersink"),
         ).configure()
         self._graph, self._shape = graph, shape
+
+    def _list_gain(self, graph: av.filter.Graph) -> Iterator[FilterContext]:
+        """Filters that make it louder or quieter; what is made louder is kept from clipping."""
+        if self._gain_db:
+            yield graph.add("volume", f"{self._gain_db}dB")
+        if self._gain_db > 0:
+            yield graph.add("alimiter", f"limit={PEAK_MAX}:attack=5:release=50:level=0:latency=1")
+            yield graph.add("aformat", "sample_fmts=fltp")  # it works in double precision
 
     def _drain(self) -> Iterator[AudioFrame]:
         """Flush the resampler, at the end or before another format."""
@@ -117,7 +130,7 @@ def iter_sound(
     """Decode all of the stream through the line; `origin_s` is zero in the source's clock."""
     tally = DecodeTally()
     next_start = 0
-    for frame in _iter_decoded(container, stream, tally):
+    for frame in iter_decoded(container, stream, tally):
         if frame.pts is not None and frame.time_base:
             moment_s = frame.pts * frame.time_base - origin_s
             next_start = round(moment_s * frame.sample_rate)
@@ -127,9 +140,10 @@ def iter_sound(
     yield from line.finish()
 
 
-def _iter_decoded(
+def iter_decoded(
     container: InputContainer, stream: AudioStream, tally: DecodeTally
 ) -> Iterator[AudioFrame]:
+    """Decode on from where the container stands; damaged packets are counted and left out."""
     packets = container.demux(stream)
     while True:
         try:

@@ -21,6 +21,7 @@ from media.vod.encoders import (
 from media.vod.frames import DecodeTally, FrameScaler, get_video_stream, iter_grid_frames
 from media.vod.ladder import Rung
 from media.vod.ledger import find_record, keep_record
+from media.vod.loudness import find_gain_db
 from media.vod.plan import AudioJob, ChunkJob, CopyJob
 from media.vod.records import (
     AUDIO_RATE_HZ,
@@ -116,9 +117,10 @@ def iter_audio(job: AudioJob, store: ObjectStore) -> Steps[TaskRecord]:
         channels=AUDIO_CHANNELS,
     )
     track = TrackWriter(store, job.video_id, template)
-    line = SoundLine(round(job.grid.duration_s * AUDIO_RATE_HZ))
     origin_s = Fraction(job.grid.origin_us, 1_000_000)
     with fetch_source(job.source_key, store) as path, open_media(path) as container:
+        gain_db = find_gain_db(job, path, store)
+        line = SoundLine(round(job.grid.duration_s * AUDIO_RATE_HZ), gain_db)
         stream = cast("AudioStream", container.streams[job.audio.stream_index])
         for frame in iter_sound(container, stream, line, origin_s):
             for segment in encoder.encode(frame):
@@ -130,7 +132,7 @@ def iter_audio(job: AudioJob, store: ObjectStore) -> Steps[TaskRecord]:
             track.add(encoder.finish())
     yield Progress(job.task_id, job.segments, job.segments)
     made = track.finish(encoder.init_segment)
-    return keep_record(job.video_id, TaskRecord(job.task_id, (made,)), store)
+    return keep_record(job.video_id, TaskRecord(job.task_id, (made,), gain_db=gain_db), store)
 
 
 def iter_copy(job: CopyJob, store: ObjectStore) -> Steps[TaskRecord]:
