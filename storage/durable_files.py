@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -34,7 +35,7 @@ class DurableFile:
         self._file = self._staged.open("xb")
         return self
 
-    def write(self, data: bytes, /) -> int:
+    def write(self, data: bytes | bytearray, /) -> int:
         """Append bytes."""
         return self._file.write(data)
 
@@ -76,14 +77,17 @@ class DurableFile:
             self.was_absent = False
 
 
-def write_file(root: Path, key: str, data: bytes, *, if_absent: bool) -> bool:
+def write_file(
+    root: Path, key: str, chunks: Iterable[bytes | bytearray], *, if_absent: bool
+) -> bool:
     """Write `root/key` durably; False when `if_absent` and it was there (then it is durable)."""
     if if_absent and (root / key).exists():
         # Its writer may have died between the link and these.
         _fsync_folders(root, (root / key).parent)
         return False
     with DurableFile(root, key, if_absent=if_absent) as sink:
-        sink.write(data)
+        for chunk in chunks:
+            sink.write(chunk)
     return sink.was_absent
 
 

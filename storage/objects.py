@@ -88,6 +88,10 @@ class JoinedObject:
     sha256: str
 
 
+Chunk = bytes | bytearray
+"""A part of what is stored, as it came."""
+
+
 class ByteSink(Protocol):
     """Where a writer's bytes go until they are committed."""
 
@@ -134,14 +138,21 @@ class ObjectStore:
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def put_sync(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
-        """Store `data` durably; False when `if_absent` and the key was taken (nothing changed)."""
+    def put_sync(self, key: str, data: bytes | Sequence[Chunk], *, if_absent: bool = False) -> bool:
+        """Store `data` durably, bytes or the chunks they came in.
+
+        False when `if_absent` and the key was taken (nothing changed).
+        """
         check_key(key)
         if self._root is not None:
-            return write_file(self._root, key, data, if_absent=if_absent)
-        return _put_remote(self._backend, key, data, if_absent=if_absent)
+            chunks = (data,) if isinstance(data, bytes) else data
+            return write_file(self._root, key, chunks, if_absent=if_absent)
+        whole = data if isinstance(data, bytes) else b"".join(data)
+        return _put_remote(self._backend, key, whole, if_absent=if_absent)
 
-    async def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
+    async def put(
+        self, key: str, data: bytes | Sequence[Chunk], *, if_absent: bool = False
+    ) -> bool:
         """Like `put_sync`, off the event loop."""
         return await asyncio.to_thread(self.put_sync, key, data, if_absent=if_absent)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import ClientError, StreamReader
@@ -21,8 +21,9 @@ from kit.logs import get_log
 from kit.metrics import UPLOAD_BYTES
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
+from serve_apps.edge.upload_piece import Piece
 from storage.database import Connection, Database
-from storage.objects import ObjectStore
+from storage.objects import Chunk, ObjectStore
 from storage.uploads import (
     NewFile,
     Upload,
@@ -161,29 +162,26 @@ class UploadWriter:
 
     async def _receive(self, body: Body, digest: hashlib._Hash | None) -> bool:
         """Read to the end in pieces, storing each; False when the connection broke."""
-        buffer = bytearray()
+        piece = Piece(self._ports.settings.uploads.piece_bytes)
         received_bytes = 0
-        piece_bytes = self._ports.settings.uploads.piece_bytes
         stalled = broken = False
         try:
             while data := await self._read(body.content):
                 received_bytes += len(data)
                 if received_bytes > self._room_bytes:
                     raise UploadTooLong(size_bytes=self._upload.size_bytes)
-                buffer += data
                 if digest is not None:
                     digest.update(data)
-                while len(buffer) >= piece_bytes:
-                    await self._store(bytes(buffer[:piece_bytes]), hold_back=digest is not None)
-                    del buffer[:piece_bytes]
+                for whole in piece.add(data):
+                    await self._store(whole, hold_back=digest is not None)
         except TimeoutError:
             stalled = True
         except (ConnectionError, ClientError):
             broken = True
         if body.size_bytes is not None and received_bytes < body.size_bytes and not stalled:
             broken = True
-        if buffer and not (digest is not None and (stalled or broken)):
-            await self._store(bytes(buffer), hold_back=digest is not None)
+        if piece.chunks and not (digest is not None and (stalled or broken)):
+            await self._store(piece.chunks, hold_back=digest is not None)
         if stalled:
             raise UploadStalled(offset_bytes=self.offset_bytes)
         return not broken
@@ -210,8 +208,8 @@ class UploadWriter:
             raise UploadLocked(retry_after_s=1)
         self._renewed_s = self._ports.clock.monotonic_s()
 
-    async def _store(self, piece: bytes, *, hold_back: bool) -> None:
-        part = UploadPart(self._stored_to, len(piece))
+    async def _store(self, piece: Sequence[Chunk], *, hold_back: bool) -> None:
+        part = UploadPart(self._stored_to, sum(map(len, piece)))
         key = make_part_key(self._upload.id, part.offset_bytes)
         if not await self._ports.objects.put(key, piece, if_absent=True):
             # Left by a request that died between object and row: no row names it, the lock is ours.
