@@ -37,7 +37,8 @@ async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
             run_bare(folder) as (address, pid),
             aiohttp.ClientSession() as http,
         ):
-            film = await make_film(folder / "film.mp4", form.choose(FILM_S, FILM_SHORT_S))
+            size = "1920x1080" if form is Form.FULL else "426x240"
+            film = await make_film(folder / "film.mp4", size, form.choose(FILM_S, FILM_SHORT_S))
             segments = await publish(http, product, film.read_bytes())
             for number, url in enumerate(segments):
                 async with http.get(url) as answer:
@@ -55,11 +56,11 @@ async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
             yield {"socialflow": from_us, "aiohttp": from_bare}
 
 
-async def make_film(path: Path, length_s: int) -> Path:
-    """Make a film that the product shows as it is: 1080p H.264 of about 6 Mbit/s, and AAC."""
+async def make_film(path: Path, size: str, length_s: int) -> Path:
+    """Make a film that the product shows as it is: H.264 of about 6 Mbit/s, and AAC."""
     words = [
         *("ffmpeg", "-v", "error", "-f", "lavfi"),
-        *("-i", f"testsrc2=size=1920x1080:rate=30:duration={length_s},noise=alls=12:allf=t"),
+        *("-i", f"testsrc2=size={size}:rate=30:duration={length_s},noise=alls=12:allf=t"),
         *("-f", "lavfi", "-i", f"sine=frequency=440:duration={length_s}"),
         *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "60"),
         *("-sc_threshold", "0", "-b:v", "6M", "-maxrate", "6M", "-bufsize", "6M"),

@@ -51,6 +51,22 @@ test("history goes below what is there, oldest first, each line once", () => {
   expect(ids(applyHistory(lines, [message("m3", 3), message("m2", 2), message("m1", 1)]))).toEqual(["m1", "m2", "m3"]);
 });
 
+test("a line of ours that history has is sent and in its place, though no event told of it", () => {
+  const acknowledged = applyOwn([own("c1")], "c1", { id: "m1" });
+  const lines = applyMessage(acknowledged, message("m2", 2));
+  expect(ids(lines)).toEqual(["m2", "m1"]);
+  const settled = applyHistory(lines, [message("m2", 2), message("m1", 1)]);
+  expect(settled.map(({ id, state }) => [id, state])).toEqual([["m1", "sent"], ["m2", "sent"]]);
+});
+
+test("history may have a line of ours before its acknowledgement", () => {
+  const byName = applyHistory([own("c1")], [message("m1", 1, "c1")]);
+  expect(ids(byName)).toEqual(["m1"]);
+  const unnamed = applyHistory([own("c1")], [message("m1", 1)]);
+  expect(ids(unnamed)).toEqual(["m1", "c1"]);
+  expect(ids(applyOwn(unnamed, "c1", { id: "m1" }))).toEqual(["m1"]);
+});
+
 test("a failed line stays and can be sent again", () => {
   const failed = applyOwn([own("c1")], "c1", { state: "failed", problem: "Away." });
   expect(failed[0]).toMatchObject({ state: "failed", problem: "Away." });

@@ -111,27 +111,41 @@ export function applyMessage(lines: readonly ChatLine[], message: ChatMessage): 
   return keepPendingLast([...rest, { ...message, state: "sent" as const }]);
 }
 
-/** History under what is already there, oldest first; `held` are lines of ours that nobody let through yet. */
+/**
+ * History under what is already there, oldest first. A line of ours in it has arrived, though the
+ * channel began after it; `held` are lines of ours that nobody let through yet.
+ */
 export function applyHistory(
   lines: readonly ChatLine[],
   history: readonly ChatMessage[],
   held: readonly ChatLine[] = [],
 ): ChatLine[] {
-  const known = new Set(lines.map((line) => line.id));
-  const sending = new Set(lines.map((line) => line.client_id));
-  const waiting = held.filter((line) => !known.has(line.id) && !sending.has(line.client_id));
+  const told = new Set(history.map((message) => message.id));
+  const toldClients = new Set(history.map((message) => message.client_id));
+  const sent = lines.filter((line) => line.state === "sent");
+  const pending = lines.filter(
+    (line) =>
+      line.state !== "sent" &&
+      !told.has(line.id) &&
+      !(line.client_id !== null && toldClients.has(line.client_id)),
+  );
+  const known = new Set(sent.map((line) => line.id));
   const older = history
     .filter((message) => !known.has(message.id))
     .map((message) => ({ ...message, state: "sent" as const }));
-  const sent = [...older, ...lines.filter((line) => line.state === "sent")].sort((a, b) =>
+  const sending = new Set(pending.map((line) => line.client_id));
+  const waiting = held.filter((line) => !sending.has(line.client_id) && !pending.some(({ id }) => id === line.id));
+  const all = [...older, ...sent].sort((a, b) =>
     a.created_at < b.created_at ? -1 : a.created_at > b.created_at ? 1 : 0,
   );
-  return keepPendingLast([...sent, ...waiting, ...lines.filter((line) => line.state !== "sent")]);
+  return keepPendingLast([...all, ...waiting, ...pending]);
 }
 
-/** Changes our own line that is still on its way. */
+/** Changes our own line that is still on its way; gone when it turns out to be one that is shown. */
 export function applyOwn(lines: readonly ChatLine[], clientId: string, change: Partial<ChatLine>): ChatLine[] {
-  return lines.map((line) => (line.client_id === clientId && line.state !== "sent" ? { ...line, ...change } : line));
+  const isOurs = (line: ChatLine) => line.client_id === clientId && line.state !== "sent";
+  if (lines.some((line) => line.state === "sent" && line.id === change.id)) return lines.filter((line) => !isOurs(line));
+  return lines.map((line) => (isOurs(line) ? { ...line, ...change } : line));
 }
 
 function keepPendingLast(lines: ChatLine[]): ChatLine[] {
