@@ -12,6 +12,7 @@ from types import MappingProxyType
 from actors.job_runner.ports import JobHandler, JobSpec, Listener
 from actors.job_runner.shell import JobRunnerShell
 from serve_apps.api import deployment
+from serve_apps.comments import jobs as comments
 from serve_apps.edge.server import UploadRules
 from serve_apps.edge.shell import EdgeShell
 from serve_apps.hosting import Host
@@ -28,7 +29,7 @@ HANDLERS: Mapping[str, JobHandler | JobSpec] = MappingProxyType(
 """Every job of every feature, by name."""
 
 LISTENERS: Mapping[str, Listener] = MappingProxyType(
-    {**live.LISTENERS, **posts.LISTENERS, **users.LISTENERS}
+    {**live.LISTENERS, **posts.LISTENERS, **comments.LISTENERS, **users.LISTENERS}
 )
 """Every listener of the outbox, by name."""
 

@@ -1,7 +1,7 @@
-"""Whose eyes a live or a post was hidden from, or shown to: heard by NOTIFY, found by a poll.
+"""Whose eyes something was hidden from, or shown to: heard by NOTIFY, found by a poll.
 
-Triggers on `lives`, `posts`, `follows` and `users` raise a version and tell it under the name of
-the channel that the change concerns: `user` is whoever stopped following somebody, or chose anew
+Triggers on `lives`, `posts`, `videos`, `follows` and `users` raise a version and tell it under the
+name of the channel that the change concerns: `user` is whoever stopped following somebody, or chose anew
 who sees whether they are there. Edges listen.
 """
 
@@ -18,7 +18,7 @@ CHANNEL = "access_changes"
 
 
 class AccessChange(msgspec.Struct, frozen=True):
-    """A thing (`room`, `post`) or a person (`user`), and the version of who sees what."""
+    """A thing (`room`, `post`, `video`) or a person (`user`), and the version of who sees what."""
 
     kind: str
     id: uuid.UUID
@@ -32,6 +32,8 @@ async def list_access_changes(connection: Connection, within_s: float) -> list[A
         SELECT 'room' AS kind, id, access_version AS version FROM lives
         WHERE access_changed_at > clock_timestamp() - $1 * interval '1 second'
         UNION ALL SELECT 'post', id, access_version FROM posts
+        WHERE access_changed_at > clock_timestamp() - $1 * interval '1 second'
+        UNION ALL SELECT 'video', id, access_version FROM videos
         WHERE access_changed_at > clock_timestamp() - $1 * interval '1 second'
         UNION ALL SELECT 'user', id, access_version FROM users
         WHERE access_changed_at > clock_timestamp() - $1 * interval '1 second'

@@ -20,6 +20,7 @@ from serve_apps.admin.routes import routes as admin_routes
 from serve_apps.api.documentation import install_documentation
 from serve_apps.api.documentation import routes as documentation_routes
 from serve_apps.api.page import PageFiles, find_page_folder
+from serve_apps.comments.routes import routes as comments_routes
 from serve_apps.feed.routes import person_routes
 from serve_apps.feed.routes import routes as feed_routes
 from serve_apps.health.routes import routes as health_routes
@@ -46,6 +47,7 @@ FEATURES = (
     accounts_routes,
     users_routes,
     posts_routes,
+    comments_routes,
     feed_routes,
     person_routes,
     videos_routes,

@@ -26,7 +26,7 @@ from storage.follows import list_follow_pairs
 from storage.lives import LiveAccess, list_live_accesses
 from storage.posts import PostHead, list_post_heads
 from storage.users import list_presence_audiences
-from storage.videos import find_video
+from storage.videos import Video, list_videos
 
 ACCESS_FRESH_S = 1.0
 SEEN_BY = {
@@ -37,7 +37,7 @@ SEEN_BY = {
 """What people choose for their presence, as a visibility."""
 
 
-T = TypeVar("T", LiveAccess, PostHead)
+T = TypeVar("T", LiveAccess, PostHead, Video)
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Audience:
         self._lives = BatchedReads(self._read_lives, clock, ACCESS_FRESH_S)
         self._presences = BatchedReads(self._read_presences, clock, ACCESS_FRESH_S)
         self._posts = BatchedReads(self._read_posts, clock, ACCESS_FRESH_S)
+        self._videos = BatchedReads(self._read_videos, clock, ACCESS_FRESH_S)
         self._follows = BatchedReads(self._read_follows, clock, ACCESS_FRESH_S)
         ports.changed.on_changed(self._note_changed)
 
@@ -144,10 +145,10 @@ class Audience:
         await self._check_sight(head.visibility, head.author_id, viewer_id)
 
     async def _check_video(self, video_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:
-        async with self._ports.database.connection() as connection:
-            video = await find_video(connection, video_id)
-        if video is None or video.owner_id != viewer_id:
+        video = await self._get_present(self._videos, ChannelName(ChannelKind.VIDEO, video_id))
+        if video is None:
             raise NotFound
+        await self._check_sight(video.visibility, video.owner_id, viewer_id)
 
     async def _check_sight(
         self, visibility: str, owner_id: uuid.UUID, viewer_id: uuid.UUID | None
@@ -185,6 +186,10 @@ class Audience:
     async def _read_posts(self, post_ids: list[uuid.UUID]) -> dict[uuid.UUID, PostHead]:
         async with self._ports.database.connection() as connection:
             return {head.id: head for head in await list_post_heads(connection, post_ids)}
+
+    async def _read_videos(self, video_ids: list[uuid.UUID]) -> dict[uuid.UUID, Video]:
+        async with self._ports.database.connection() as connection:
+            return {video.id: video for video in await list_videos(connection, video_ids)}
 
     async def _read_follows(
         self, pairs: list[tuple[uuid.UUID, uuid.UUID]]

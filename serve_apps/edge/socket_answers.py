@@ -100,17 +100,23 @@ class PostCounters(Shape, frozen=True):
 
 
 class PostComment(Shape, frozen=True):
-    """A comment was written."""
+    """A comment below a post or a video, as it was written or as it is now."""
 
     id: str
-    post_id: str
+    post_id: str | None
+    video_id: str | None
+    parent_id: str | None
     author: Person
     text: str
     created_at: str
+    edited_at: str | None
+    pinned: bool
+    likes: int
+    replies: int
 
 
 class PostCommentDeleted(Shape, frozen=True):
-    """A comment was taken down."""
+    """A comment was taken down, with the replies to it."""
 
     id: str
 
@@ -147,6 +153,7 @@ EVENTS: dict[str, type[Shape]] = {
     **USER_EVENTS,
     "post_counters": PostCounters,
     "post_comment": PostComment,
+    "post_comment_changed": PostComment,
     "post_comment_deleted": PostCommentDeleted,
     "video_progress": VideoProgress,
     "feed_hint": FeedHint,

@@ -120,14 +120,14 @@ class SocketServer:
                 socket.close(CloseCode.SESSION_REVOKED)
 
     def recheck_channel(self, channel: ChannelName) -> None:
-        """A live or post was hidden, shown or deleted: let those go who may not see it any more.
+        """Something was hidden, shown or deleted: let those go who may not see it any more.
 
         Of a person who stopped following somebody, or is shown to others than before, everything is
         looked at, and who sees whether they are there.
         """
         if channel.kind is ChannelKind.USER:
             self._recheck_person(channel.id)
-        elif channel.kind is ChannelKind.POST:
+        elif channel.kind in (ChannelKind.POST, ChannelKind.VIDEO):
             self.recheck(self._talk.ephemeral.list_followers(str(channel)), channel)
         else:
             self.recheck(self._open, channel)

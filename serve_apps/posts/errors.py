@@ -17,12 +17,6 @@ class AuthorNotFound(NotFound):
     code, message = "user_not_found", "There is nobody with this name."
 
 
-class CommentNotFound(NotFound):
-    """No such comment, or not for this viewer."""
-
-    code, message = "comment_not_found", "There is no such comment."
-
-
 class PostEmpty(MalformedRequest):
     """Neither text nor a video."""
 
@@ -45,10 +39,3 @@ class NotYourPost(PermissionDenied):
     """Only its author or a moderator deletes a post."""
 
     code, message = "not_your_post", "Only its author may delete this post."
-
-
-class NotYourComment(PermissionDenied):
-    """Only its author, the post's author or a moderator deletes a comment."""
-
-    code = "not_your_comment"
-    message = "Only its author or the author of the post may delete this comment."

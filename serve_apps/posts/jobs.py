@@ -13,7 +13,6 @@ import msgspec
 
 from actors.job_runner.ports import JobPorts, Listener
 from kit.events import Event, EventName
-from serve_apps.posts.schemas import describe_comment
 from storage.comments import find_comment
 from storage.counters import recount_post, recount_user
 from storage.posts import PostHead, find_post_head
@@ -58,23 +57,17 @@ async def withdraw_post(ports: JobPorts, event: Event) -> None:
 
 
 async def count_likes(ports: JobPorts, event: Event) -> None:
-    """Count a post's likes and comments again and tell those who look at it."""
+    """Count a post's likes and comments again and tell those who look at it.
+
+    A comment below a video is none of a post's.
+    """
     async with ports.database.transaction() as connection:
         counters = await recount_post(connection, event.subject_id)
-        comment = None
-        if event.name is EventName.POST_COMMENTED:
-            comment = await find_comment(connection, uuid.UUID(event.data["comment_id"]))
     if counters is None:
         return
     channel = f"post:{event.subject_id}"
     numbers = {"likes": counters.likes, "comments": counters.comments}
     await ports.cache.publish(channel, "post_counters", numbers)
-    if comment is not None:
-        body = describe_comment(comment).model_dump(mode="json")
-        await ports.cache.publish(channel, "post_comment", body)
-    if event.name is EventName.COMMENT_DELETED:
-        gone = {"id": event.data["comment_id"]}
-        await ports.cache.publish(channel, "post_comment_deleted", gone)
 
 
 async def count_posts(ports: JobPorts, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""Routes of posts: write, look, delete; likes; comments; a person's posts."""
+"""Routes of posts: write, look, delete; likes; a person's posts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import Path, Response
 
 from kit.cursors import CursorMalformed
-from kit.ids import make_id
 from serve_apps.access.identity import Identity
 from serve_apps.access.permissions import Permission
 from serve_apps.access.playback import PlaybackTerms, choose_edge
@@ -19,15 +18,11 @@ from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Tr
 from serve_apps.posts import errors, service
 from serve_apps.posts.schemas import (
     EXAMPLE_ID,
-    CommentBody,
-    CommentRequest,
     LikeBody,
     PostBody,
     PostRequest,
-    describe_comment,
     describe_post,
 )
-from storage.comments import CommentDraft
 from storage.database import Connection
 from storage.posts import PostRow
 
@@ -113,62 +108,6 @@ async def unlike_post(post_id: uuid.UUID, user: CurrentUser, connection: Transac
     """Take a like back."""
     await service.unlike_post(connection, user, post_id)
     return LikeBody(post_id=post_id, liked=False)
-
-
-@routes.get(
-    "/posts/{post_id}/comments",
-    permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
-    summary="List a post's comments, newest first.",
-    errors=(errors.PostNotFound, CursorMalformed),
-)
-async def list_comments(
-    post_id: uuid.UUID, viewer: OptionalUser, query: PageRequest, connection: Transaction
-) -> ItemPage[CommentBody]:
-    """List comments."""
-    part = service.read_slice(query.cursor, query.limit)
-    page = await service.list_comments(connection, viewer, post_id, part)
-    return ItemPage(
-        items=[describe_comment(row) for row in page.items], next_cursor=page.next_cursor
-    )
-
-
-@routes.post(
-    "/posts/{post_id}/comments",
-    permission=Permission.USER,
-    rate=RateTier.STANDARD,
-    summary="Comment on a post. Takes Idempotency-Key.",
-    status=201,
-    repeatable=True,
-    errors=(errors.PostNotFound, errors.TextTooLong),
-)
-async def add_comment(
-    post_id: uuid.UUID,
-    body: CommentRequest,
-    user: CurrentUser,
-    ports: Ports,
-    connection: Transaction,
-) -> CommentBody:
-    """Write a comment."""
-    draft = CommentDraft(make_id(), post_id, user.user_id, body.text, ports.clock.now())
-    row = await service.add_comment(connection, user, draft, ports.settings.limits)
-    return describe_comment(row)
-
-
-@routes.delete(
-    "/comments/{comment_id}",
-    permission=Permission.OWNER,
-    rate=RateTier.STANDARD,
-    summary="Delete your comment, or any below your post.",
-    status=204,
-    response_class=Response,
-    errors=(errors.CommentNotFound, errors.PostNotFound, errors.NotYourComment),
-)
-async def delete_comment(
-    comment_id: uuid.UUID, user: CurrentUser, ports: Ports, connection: Transaction
-) -> None:
-    """Delete a comment."""
-    await service.delete_comment(connection, user, comment_id, ports.clock.now())
 
 
 @routes.get(

@@ -10,7 +10,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from kit.clock import format_time
 from serve_apps.http.schemas import PersonBody
 from serve_apps.posts.service import PostView, VideoView
-from storage.comments import CommentRow
 
 TEXT_CHARS_MAX = 50_000  # the site's own, lower limits are settings; this only bounds the work
 VIDEOS_MAX = 4
@@ -54,16 +53,6 @@ class PostRequest(BaseModel):
         list[uuid.UUID], AfterValidator(_check_distinct), Field(max_length=VIDEOS_MAX)
     ] = []
     visibility: PostVisibility = "public"
-
-
-class CommentRequest(BaseModel):
-    """A new comment."""
-
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"text": "How beautiful!"}]}
-    )
-
-    text: Annotated[Text, Field(min_length=1)]
 
 
 class PostPlayback(BaseModel):
@@ -142,30 +131,6 @@ class LikeBody(BaseModel):
     liked: bool
 
 
-class CommentBody(BaseModel):
-    """A comment below a post."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "01980f60-3333-7d3e-9f10-2b6f0c9a4d14",
-                    "post_id": EXAMPLE_ID,
-                    "author": EXAMPLE_PERSON,
-                    "text": "How beautiful!",
-                    "created_at": "2026-01-01T12:01:00.000Z",
-                }
-            ]
-        }
-    )
-
-    id: uuid.UUID
-    post_id: uuid.UUID
-    author: PersonBody
-    text: str
-    created_at: str
-
-
 def describe_post(view: PostView) -> PostBody:
     """Write a post as an answer."""
     post = view.post
@@ -184,21 +149,6 @@ def describe_post(view: PostView) -> PostBody:
             "counters": {"likes": post.likes, "comments": post.comments},
             "liked": post.is_liked,
         }
-    )
-
-
-def describe_comment(comment: CommentRow) -> CommentBody:
-    """Write a comment as an answer."""
-    return CommentBody(
-        id=comment.id,
-        post_id=comment.post_id,
-        author=PersonBody(
-            id=comment.author_id,
-            username=comment.author_username,
-            display_name=comment.author_display_name,
-        ),
-        text=comment.text,
-        created_at=format_time(comment.created_at),
     )
 
 

@@ -1,4 +1,4 @@
-"""Rules of posts, likes and comments: what may be written, and who sees what. Never commits.
+"""Rules of posts and likes: what may be written, and who sees what. Never commits.
 
 Every change writes its event in the same transaction; counters and followers' timelines follow
 through `jobs.py`. What a caller may not see does not exist for them.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 from kit.cursors import Page, cut_page, make_moment_key, read_moment_cursor
 from kit.events import EventName
@@ -20,23 +19,19 @@ from serve_apps.access.playback import PlaybackTerms, make_video_base
 from serve_apps.access.visibility import can_view
 from serve_apps.posts.errors import (
     AuthorNotFound,
-    CommentNotFound,
-    NotYourComment,
     NotYourPost,
     PostEmpty,
     PostNotFound,
     PostVideoNotFound,
     TextTooLong,
 )
-from storage import comments, likes, posts, timelines
-from storage.comments import CommentDraft, CommentRow
+from storage import likes, posts, timelines
 from storage.database import Connection
 from storage.events import append_event
 from storage.follows import is_following, list_followed
 from storage.posts import PostDraft, PostHead, PostRow, PostSlice, PostVideo
 from storage.users import find_card
 
-Row = TypeVar("Row", PostRow, CommentRow)
 MODERATING = (Role.MODERATOR, Role.ADMIN)
 
 
@@ -155,57 +150,6 @@ async def unlike_post(connection: Connection, caller: Identity, post_id: uuid.UU
         )
 
 
-async def add_comment(
-    connection: Connection, author: Identity, draft: CommentDraft, limits: LimitSettings
-) -> CommentRow:
-    """Write a comment; raises PostNotFound, TextTooLong."""
-    if len(draft.text) > limits.comment_chars_max:
-        raise TextTooLong(chars_max=limits.comment_chars_max)
-    await check_post_visible(connection, author, draft.post_id)
-    await comments.insert_comment(connection, draft)
-    await append_event(
-        connection,
-        EventName.POST_COMMENTED,
-        subject_id=draft.post_id,
-        actor_id=author.user_id,
-        data={"comment_id": str(draft.id)},
-    )
-    row = await comments.find_comment(connection, draft.id)
-    if row is None:
-        raise CommentNotFound
-    return row
-
-
-async def delete_comment(
-    connection: Connection, caller: Identity, comment_id: uuid.UUID, now: datetime
-) -> None:
-    """Delete a comment; raises CommentNotFound, NotYourComment."""
-    comment = await comments.find_comment(connection, comment_id)
-    if comment is None:
-        raise CommentNotFound
-    post = await check_post_visible(connection, caller, comment.post_id)
-    is_theirs = caller.user_id in (comment.author_id, post.author_id)
-    if not is_theirs and caller.role not in MODERATING:
-        raise NotYourComment
-    if await comments.delete_comment(connection, comment_id, now):
-        await append_event(
-            connection,
-            EventName.COMMENT_DELETED,
-            subject_id=comment.post_id,
-            actor_id=caller.user_id,
-            data={"comment_id": str(comment_id)},
-        )
-
-
-async def list_comments(
-    connection: Connection, viewer: Identity | None, post_id: uuid.UUID, part: PostSlice
-) -> Page[CommentRow]:
-    """List a post's comments, newest first; raises PostNotFound."""
-    await check_post_visible(connection, viewer, post_id)
-    found = await comments.list_comments(connection, post_id, ask_one_more(part))
-    return cut_posts(found, part.limit)
-
-
 async def list_author_posts(
     connection: Connection, viewer: Identity | None, username: str, part: PostSlice
 ) -> Page[PostRow]:
@@ -247,8 +191,8 @@ def ask_one_more(part: PostSlice) -> PostSlice:
     return PostSlice(part.limit + 1, part.created_before, part.id_before)
 
 
-def cut_posts(found: list[Row], limit: int) -> Page[Row]:
-    """Cut one page of posts or comments from a list that was asked for one more."""
+def cut_posts(found: list[PostRow], limit: int) -> Page[PostRow]:
+    """Cut one page of posts from a list that was asked for one more."""
     return cut_page(found, limit, lambda row: make_moment_key(row.created_at, row.id))
 
 

@@ -14,6 +14,7 @@ from actors.hosting.messages import ObjectFacts, Stored
 from actors.job_runner.ports import JobPorts, Listener
 from actors.live_room.entries import Speaker
 from actors.live_room.messages import Membership
+from serve_apps.comments.jobs import LISTENERS as COMMENT_LISTENERS
 from serve_apps.http.state import ApiPorts
 from serve_apps.live.jobs import LISTENERS as LIVE_LISTENERS
 from serve_apps.posts.jobs import LISTENERS as POST_LISTENERS
@@ -23,7 +24,12 @@ from storage.hosts import HostEntry
 from tests.actors.user_session.people import HeardPeople
 
 PASSWORD = "correct horse battery"
-LISTENERS: dict[str, Listener] = {**LIVE_LISTENERS, **POST_LISTENERS, **USER_LISTENERS}
+LISTENERS: dict[str, Listener] = {
+    **LIVE_LISTENERS,
+    **POST_LISTENERS,
+    **COMMENT_LISTENERS,
+    **USER_LISTENERS,
+}
 
 
 class RoomsWithoutLives:

@@ -340,16 +340,22 @@ export interface PostCounters {
   comments: number;
 }
 
-/** A comment was written. */
+/** A comment below a post or a video, as it was written or as it is now. */
 export interface PostComment {
   id: string;
-  post_id: string;
+  post_id: string | null;
+  video_id: string | null;
+  parent_id: string | null;
   author: Person;
   text: string;
   created_at: string;
+  edited_at: string | null;
+  pinned: boolean;
+  likes: number;
+  replies: number;
 }
 
-/** A comment was taken down. */
+/** A comment was taken down, with the replies to it. */
 export interface PostCommentDeleted {
   id: string;
 }
@@ -422,6 +428,7 @@ export interface EventData {
   presence: PresenceShown;
   post_counters: PostCounters;
   post_comment: PostComment;
+  post_comment_changed: PostComment;
   post_comment_deleted: PostCommentDeleted;
   video_progress: VideoProgress;
   feed_hint: FeedHint;

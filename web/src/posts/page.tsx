@@ -1,4 +1,5 @@
 /** One post with its comments. */
+import { Comments } from "../comments/comments";
 import { api } from "../kit/api";
 import { nameOf } from "../kit/avatar";
 import { ApiError } from "../kit/errors";
@@ -7,7 +8,6 @@ import { navigate, useTitle } from "../kit/router";
 import { Failure, Skeleton } from "../kit/states";
 import type { PageProps } from "../shell/routes";
 import { PostCard } from "./card";
-import { Comments } from "./comments";
 import type { Post } from "./shapes";
 
 export default function PostPage({ parameters }: PageProps) {
@@ -33,7 +33,7 @@ export default function PostPage({ parameters }: PageProps) {
       {post.data ? (
         <>
           <PostCard post={post.data} isAlone onDeleted={() => navigate("/", true)} />
-          <Comments postId={id} />
+          <Comments place={{ kind: "post", id, ownerId: post.data.author.id }} />
         </>
       ) : (
         <Skeleton shape="post" />

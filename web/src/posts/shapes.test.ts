@@ -1,6 +1,6 @@
-/** Likes and comments before the server has answered. */
+/** Likes before the server has answered. */
 import { expect, test } from "vitest";
-import { applyComment, applyLike, type Post, type PostComment } from "./shapes";
+import { applyLike, type Post } from "./shapes";
 
 const author = { id: "u1", username: "ada", display_name: "" };
 const post: Post = {
@@ -13,7 +13,6 @@ const post: Post = {
   counters: { likes: 2, comments: 0 },
   liked: false,
 };
-const comment: PostComment = { id: "c1", post_id: "p1", author, text: "", created_at: "" };
 
 test("a like counts once and its withdrawal takes it back", () => {
   const liked = applyLike(post, true);
@@ -24,10 +23,4 @@ test("a like counts once and its withdrawal takes it back", () => {
 
 test("a count never falls below zero", () => {
   expect(applyLike({ ...post, liked: true, counters: { likes: 0, comments: 0 } }, false).counters.likes).toBe(0);
-});
-
-test("a comment that is heard twice stands once, newest first", () => {
-  const second = { ...comment, id: "c2" };
-  const comments = applyComment(applyComment([comment], second), comment);
-  expect(comments.map((known) => known.id)).toEqual(["c2", "c1"]);
 });

@@ -1,8 +1,6 @@
-/** Posts and comments as the API gives them, and what live events do to them. Pure. */
-import type { PostComment, PostCounters } from "../kit/messages";
+/** Posts as the API gives them, and what live events do to them. Pure. */
+import type { PostCounters } from "../kit/messages";
 import type { Author, VideoStatus } from "../videos/shapes";
-
-export type { PostComment } from "../kit/messages";
 
 export interface PostVideo {
   id: string;
@@ -27,16 +25,10 @@ export interface Post {
 }
 
 export const POST_TEXT_MAX = 5_000;
-export const COMMENT_TEXT_MAX = 2_000;
 
 /** The post after our own like or its withdrawal, before the server has answered. */
 export function applyLike(post: Post, liked: boolean): Post {
   if (post.liked === liked) return post;
   const likes = Math.max(0, post.counters.likes + (liked ? 1 : -1));
   return { ...post, liked, counters: { ...post.counters, likes } };
-}
-
-/** The comments with one more, newest first, each once. */
-export function applyComment(comments: readonly PostComment[], comment: PostComment): PostComment[] {
-  return comments.some((known) => known.id === comment.id) ? [...comments] : [comment, ...comments];
 }

@@ -1,5 +1,6 @@
 /** Watching a video: the picture first, then what it is and whose, then what to watch next. */
 import { useCallback, useRef, useState } from "preact/hooks";
+import { Comments } from "../comments/comments";
 import { api, type Page } from "../kit/api";
 import { Avatar, nameOf } from "../kit/avatar";
 import { ApiError } from "../kit/errors";
@@ -40,8 +41,17 @@ export default function WatchPage({ parameters, search }: PageProps) {
   if (video.error !== null && video.data === null) return <Missing error={video.error} onRetry={video.reload} />;
   return (
     <div class="page watch">
-      <div class="watch-picture">{video.data ? <Picture video={video.data} player={player} listId={listId} next={next} /> : <div class="player" />}</div>
-      <div class="stack">{video.data ? <About video={video.data} player={player} /> : <Skeleton shape="line" />}</div>
+      <div class="watch-picture">
+        {video.data ? (
+          <Picture video={video.data} player={player} listId={listId} next={next} />
+        ) : (
+          <div class="player" />
+        )}
+      </div>
+      <div class="stack loose">
+        <div class="stack">{video.data ? <About video={video.data} player={player} /> : <Skeleton shape="line" />}</div>
+        {video.data && <Comments place={{ kind: "video", id, ownerId: video.data.owner.id }} />}
+      </div>
       <div class="stack loose watch-side">
         {listId && <QueueList listId={listId} videoId={id} onNext={setNext} />}
         <Next id={id} />

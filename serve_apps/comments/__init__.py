@@ -1,0 +1,1 @@
+"""Comments below posts and videos, and what follows them."""
