@@ -1,8 +1,8 @@
 """Whose eyes something was hidden from, or shown to: heard by NOTIFY, found by a poll.
 
 Triggers on `lives`, `posts`, `videos`, `follows` and `users` raise a version and tell it under the
-name of the channel that the change concerns: `user` is whoever stopped following somebody, or chose anew
-who sees whether they are there. Edges listen.
+name of the channel that the change concerns: `user` is whoever stopped following somebody, or chose
+anew who sees whether they are there. Edges listen.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from storage.subtitles import AS_JSON, Subtitles
 COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.error_code,
     v.error_message, v.visibility, v.access_version, v.duration_ms, v.width, v.height,
     v.source_key, v.thumbnail_key, v.playable_at, v.created_at,
-    v.tags, v.category, v.language, v.chapters,
+    v.tags, v.category, v.language, v.chapters, v.views,
     u.username AS owner_username, u.display_name AS owner_display_name,
     EXISTS (SELECT 1 FROM recordings r WHERE r.video_id = v.id) AS is_recording"""
 FROM_LIVING = "videos v JOIN users u ON u.id = v.owner_id AND u.deleted_at IS NULL"
@@ -57,6 +57,7 @@ class Video(msgspec.Struct, frozen=True):
     category: str | None
     language: str | None
     chapters: list[dict[str, Any]] | None
+    views: int
 
 
 class NewVideo(msgspec.Struct, frozen=True):

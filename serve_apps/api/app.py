@@ -41,6 +41,7 @@ from serve_apps.videos.playlist_routes import routes as playlist_routes
 from serve_apps.videos.routes import routes as videos_routes
 from serve_apps.videos.subtitle_routes import routes as subtitle_routes
 from serve_apps.videos.thumbnail_routes import routes as video_thumbnail_routes
+from serve_apps.videos.viewing_routes import routes as viewing_routes
 from storage.rates import RateBook
 
 FEATURES = (
@@ -55,6 +56,7 @@ FEATURES = (
     video_thumbnail_routes,
     playlist_routes,
     subtitle_routes,
+    viewing_routes,
     live_routes,
     live_chat_routes,
     live_clip_routes,

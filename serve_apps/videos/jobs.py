@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from datetime import timedelta
 from types import MappingProxyType
 
 import msgspec
@@ -38,7 +39,8 @@ from serve_apps.videos.service import (
     expire_upload,
 )
 from serve_apps.videos.transcoding import TranscodeFailed, Transcoding
-from storage import uploads, videos
+from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
+from storage import uploads, videos, watch_sessions
 from storage.events import append_event
 
 log = get_log("videos")
@@ -107,6 +109,15 @@ async def collect_part(ports: JobPorts, payload: bytes) -> None:
     await ports.objects.delete_prefix(uploads.make_parts_prefix(upload_id))
 
 
+async def sum_up_day(ports: JobPorts, payload: bytes) -> None:
+    """Count a day of a video again; sessions that are summed up for good are removed."""
+    job = msgspec.json.decode(payload, type=SumUpJob)
+    async with ports.database.transaction() as connection:
+        await watch_sessions.sum_up_day(connection, job.video_id, job.day)
+        kept_since = ports.clock.now().date() - timedelta(days=watch_sessions.KEPT_DAYS)
+        await watch_sessions.remove_old_sessions(connection, kept_since)
+
+
 async def _finish(ports: JobPorts, video_id: uuid.UUID) -> None:
     async with ports.database.transaction() as connection:
         if not await videos.finish_video(connection, video_id):
@@ -150,6 +161,7 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         PROCESS_JOB: JobSpec(process_video, concurrency_max=4, give_up=give_up_video),
         EXPIRE_JOB: JobSpec(expire_video, concurrency_max=2),
         PURGE_JOB: JobSpec(purge_video, concurrency_max=2),
+        SUM_UP_JOB: JobSpec(sum_up_day, concurrency_max=2),
         COLLECT_JOB: JobSpec(collect_part, concurrency_max=2),
         IMPORT_JOB: JobSpec(import_video, concurrency_max=4, give_up=give_up_import),
     }

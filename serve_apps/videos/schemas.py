@@ -71,6 +71,7 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
     "tags": ["harbour", "sunrise"],
     "category": "nature",
     "language": "en",
+    "views": 128,
     "created_at": "2026-01-01T12:00:00.000Z",
     "playback": {
         "hls": f"http://localhost:8001/v/{EXAMPLE_ID}/master.m3u8",
@@ -234,6 +235,7 @@ class VideoBody(BaseModel):
     tags: list[str]
     category: Category | None
     language: str | None
+    views: int = Field(description="Follows within two minutes; see `POST /watch` for the rules.")
     created_at: str
     playback: PlaybackBody | None
 
@@ -330,6 +332,7 @@ def describe_video(video: Video, playback: Playback | None) -> VideoBody:
             "tags": video.tags,
             "category": video.category,
             "language": video.language,
+            "views": video.views,
             "created_at": _write_time(video.created_at),
             "playback": None if playback is None else asdict(playback),
         }

@@ -123,9 +123,9 @@ async def register(client: httpx.AsyncClient, username: str) -> Person:
     return Person(client, body["user"]["id"], username, body["access_token"], body["refresh_token"])
 
 
-async def deliver_all(ports: ApiPorts, people: HeardPeople | None = None) -> int:
-    """Hand every due event to its listeners, as the runner would; return how many deliveries."""
-    job_ports = JobPorts(
+def make_job_ports(ports: ApiPorts, people: HeardPeople | None = None) -> JobPorts:
+    """Return what handlers of jobs and events get, on the API's own ports."""
+    return JobPorts(
         settings=ports.settings,
         database=ports.database,
         cache=ports.cache,
@@ -134,6 +134,11 @@ async def deliver_all(ports: ApiPorts, people: HeardPeople | None = None) -> int
         clock=ports.clock,
         people=people or HeardPeople(),
     )
+
+
+async def deliver_all(ports: ApiPorts, people: HeardPeople | None = None) -> int:
+    """Hand every due event to its listeners, as the runner would; return how many deliveries."""
+    job_ports = make_job_ports(ports, people)
     handled = 0
     for name, listener in LISTENERS.items():
         async with ports.database.transaction() as connection:

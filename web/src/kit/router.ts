@@ -40,12 +40,20 @@ function readLocation(): Location {
   return { path: window.location.pathname, search: window.location.search };
 }
 
+/** Where one was before the present page; null on the first one. */
+let cameFrom: string | null = null;
+
+export function previousPath(): string | null {
+  return cameFrom;
+}
+
 export const location = new Store<Location>(readLocation());
 
 /** Goes to an inner address; the page begins at its top, `replace` leaves no step back. */
 export function navigate(href: string, replace = false): void {
   const url = new URL(href, window.location.href);
   if (url.href !== window.location.href) {
+    cameFrom = window.location.pathname;
     window.history[replace ? "replaceState" : "pushState"](null, "", url.href);
   }
   location.set(readLocation());

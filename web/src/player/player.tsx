@@ -6,6 +6,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Icon } from "../kit/icons";
 import { Bars } from "../kit/states";
 import { Store, useStore } from "../kit/store";
+import { useBeacon, type TellSession } from "./beacon";
 import { Controls } from "./controls";
 import { AT_REST, PlayerEngine, type EngineState } from "./engine";
 import { decideCommand, type PlayerCommand } from "./keys";
@@ -36,6 +37,8 @@ export interface PlayerProps {
   startS?: number;
   /** Hears where the viewer is. */
   onPosition?: TellPosition | undefined;
+  /** Hears how the session stands. */
+  onSession?: TellSession | undefined;
   chapters?: readonly Chapter[] | undefined;
   /** Lets the page seek. */
   handle?: { current: PlayerHandle | null };
@@ -55,6 +58,7 @@ export function Player(props: PlayerProps) {
   const root = useRef<HTMLDivElement>(null);
   const engine = useEngine(video, props);
   usePosition(video, props.onPosition);
+  useBeacon(video, engine, props.onSession);
   useHandle(video, props);
   useMoreQualities(engine, isComplete);
   const pictures = useStoryboard(storyboard ?? null);

@@ -29,6 +29,7 @@ export const ROUTES: readonly Route[] = [
   { pattern: "/live", load: () => import("../live/list_page") },
   { pattern: "/live/{id}", load: () => import("../live/watch_page"), immersive: true },
   { pattern: "/studio", load: () => import("../studio/page"), member: true },
+  { pattern: "/studio/video/{video}", load: () => import("../studio/analytics_page"), member: true },
   { pattern: "/studio/live", load: () => import("../studio/live_page"), member: true, immersive: true },
   { pattern: "/post/{id}", load: () => import("../posts/page") },
   { pattern: "/u/{username}", load: () => import("../profile/page") },

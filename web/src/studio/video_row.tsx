@@ -63,6 +63,9 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
         <RowState video={video} />
       </div>
       <RowWork video={video} onChange={apply} />
+      <a class="icon-button" href={`/studio/video/${video.id}`} aria-label={`Numbers of ${video.title}`}>
+        <Icon name="chart" size={20} />
+      </a>
       <LabelsButton video={video} onSaved={apply} />
       <RowButtons title={video.title} onOpen={setOpen} />
       {open === "edit" && <EditDialog video={video} onSaved={apply} onClose={close} />}

@@ -33,6 +33,7 @@ export interface Video {
   tags: string[];
   category: string | null;
   language: string | null;
+  views: number;
   created_at: string;
   playback: {
     hls: string | null;

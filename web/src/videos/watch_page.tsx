@@ -7,12 +7,13 @@ import { ApiError } from "../kit/errors";
 import { Icon } from "../kit/icons";
 import { useLoad } from "../kit/load";
 import { Ago, RichText } from "../kit/prose";
-import { navigate, useTitle } from "../kit/router";
+import { navigate, previousPath, useTitle } from "../kit/router";
 import { currentUser } from "../kit/session";
 import { shareAddress } from "../kit/share";
 import { Failure, Skeleton } from "../kit/states";
 import { useStore } from "../kit/store";
 import { tellPosition } from "../history/history";
+import { formatNoun } from "../kit/words";
 import { preloadEngine } from "../player/engine";
 import { Player, type PlayerHandle } from "../player/player";
 import { QueueList } from "../playlists/queue";
@@ -23,6 +24,7 @@ import { VideoCard } from "./card";
 import { ChapterList } from "./chapter_list";
 import { useVideoProgress } from "./follow_progress";
 import { MoreToCome, ProgressPanel } from "./progress";
+import { nameSource, tellWatching } from "./watching";
 import { isPlayable, type Video } from "./shapes";
 import "./watch_page.css";
 
@@ -83,6 +85,7 @@ interface PictureProps {
 
 function Picture({ video, player, listId, next }: PictureProps) {
   const me = useStore(currentUser);
+  const source = useRef(nameSource(previousPath(), document.referrer, listId)).current;
   const renew = useCallback(
     async () => (await api.get<Video>(`/videos/${video.id}`)).playback?.hls ?? null,
     [video.id],
@@ -100,6 +103,7 @@ function Picture({ video, player, listId, next }: PictureProps) {
         isComplete={isComplete}
         renew={renew}
         chapters={video.chapters}
+        onSession={(report) => tellWatching(video.id, report, source)}
         handle={player}
         autoplay={listId !== null}
         onEnded={() => next && navigate(`/watch/${next.id}?list=${listId ?? ""}`)}
@@ -143,7 +147,7 @@ function About({ video, player }: { video: Video; player: { current: PlayerHandl
       </div>
       <div class="watch-words">
         <p class="data muted">
-          <Ago at={video.created_at} />
+          {formatNoun(video.views, "view")} <span aria-hidden="true">/</span> <Ago at={video.created_at} />
           {video.visibility !== "public" && <span class="chip">{video.visibility}</span>}
         </p>
         {video.description && (

@@ -1,0 +1,72 @@
+"""Routes of watching: players tell of themselves, owners read the numbers."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+from fastapi import Query, Request
+
+from kit.errors import PermissionDenied
+from serve_apps.access.permissions import Permission
+from serve_apps.access.rates import RateTier
+from serve_apps.http.routes import Routes
+from serve_apps.http.state import CurrentUser, OptionalUser, Ports, Transaction, get_address
+from serve_apps.videos import viewing_service as service
+from serve_apps.videos.service import VideoNotFound
+from serve_apps.videos.viewing_rules import Browser
+from serve_apps.videos.viewing_schemas import (
+    AnalyticsBody,
+    WatchBody,
+    WatchRequest,
+    describe_analytics,
+    read_told,
+)
+
+routes = Routes("/videos", "analytics")
+DAYS_MAX = 366
+
+
+@routes.post(
+    "/{video_id}/watch",
+    permission=Permission.PUBLIC,
+    rate=RateTier.WATCH,
+    summary="Tell how a player's session stands; half of the video or 30 seconds make it a view.",
+    errors=(VideoNotFound,),
+)
+async def note_watching(
+    video_id: uuid.UUID,
+    body: WatchRequest,
+    request: Request,
+    viewer: OptionalUser,
+    ports: Ports,
+    connection: Transaction,
+) -> WatchBody:
+    """Take a beacon."""
+    browser = Browser(
+        viewer.user_id if viewer else None,
+        get_address(request),
+        request.headers.get("user-agent", ""),
+    )
+    sender = (browser, ports.settings.auth, ports.clock.now())
+    is_view = await service.note_watching(connection, viewer, video_id, read_told(body), sender)
+    return WatchBody(view=is_view)
+
+
+@routes.get(
+    "/{video_id}/analytics",
+    permission=Permission.OWNER,
+    rate=RateTier.STANDARD,
+    summary="Read your video's views, watch time, retention, sources, devices and experience.",
+    errors=(VideoNotFound, PermissionDenied),
+)
+async def get_analytics(
+    video_id: uuid.UUID,
+    user: CurrentUser,
+    ports: Ports,
+    connection: Transaction,
+    days: Annotated[int, Query(ge=1, le=DAYS_MAX, description="Up to today, in UTC.")] = 28,
+) -> AnalyticsBody:
+    """Read the numbers."""
+    now = ports.clock.now()
+    return describe_analytics(await service.read_analytics(connection, user, video_id, days, now))

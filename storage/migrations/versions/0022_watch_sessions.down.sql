@@ -1,0 +1,2 @@
+ALTER TABLE videos DROP COLUMN views;
+DROP TABLE video_days, watch_sessions;

@@ -1,0 +1,139 @@
+"""Views and analytics over the API: told by players, summed up by day, read by the owner."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from kit.clock import ManualClock
+from serve_apps.http.state import ApiPorts
+from serve_apps.videos.jobs import sum_up_day
+from serve_apps.videos.viewing_service import SumUpJob
+from storage.jobs import count_jobs
+from tests.serve_apps.api_client import Person, make_job_ports
+from tests.storage.video_rows import create_ready_video
+
+pytestmark = pytest.mark.db
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+
+
+@pytest.fixture
+async def video(ada: Person, ports: ApiPorts) -> str:
+    """Lend a video of ada's, a hundred seconds long."""
+    async with ports.database.transaction() as connection:
+        return str(await create_ready_video(connection, uuid.UUID(ada.id)))
+
+
+async def tell(person: Person | httpx.AsyncClient, video: str, **told: Any) -> bool:
+    """Send a beacon as a player does; says whether it is a view."""
+    agent = {"User-Agent": told.pop("agent", FIREFOX)}
+    body = {"session": str(uuid.uuid4()), "watched_ms": 0, "parts": [], **told}
+    path = f"/v1/videos/{video}/watch"
+    if isinstance(person, Person):
+        answer = await person.call("POST", path, json=body, headers=agent)
+    else:
+        answer = await person.post(path, json=body, headers=agent)
+    assert answer.status_code == 200, answer.text
+    return bool(answer.json()["view"])
+
+
+async def sum_up(ports: ApiPorts, video: str) -> None:
+    payload = msgspec.json.encode(SumUpJob(uuid.UUID(video), ports.clock.now().date()))
+    for _ in range(2):
+        await sum_up_day(make_job_ports(ports), payload)
+
+
+async def test_a_view_takes_half_a_minute_and_does_not_repeat_within_half_an_hour(
+    client: httpx.AsyncClient,
+    ada: Person,
+    bob: Person,
+    video: str,
+    ports: ApiPorts,
+    clock: ManualClock,
+):
+    for person, agent in ((ada, FIREFOX), (bob, "Googlebot/2.1"), (bob, "")):
+        unseen = str(uuid.uuid4())
+        await tell(person, video, session=unseen, agent=agent)
+        clock.advance(60)
+        assert not await tell(person, video, session=unseen, watched_ms=60_000, agent=agent)
+    session = str(uuid.uuid4())
+    assert not await tell(client, video, session=session, watched_ms=10_000)
+    assert not await tell(client, video, session=session, watched_ms=90_000)
+    clock.advance(20)
+    assert await tell(client, video, session=session, watched_ms=30_000)
+    assert await tell(client, video, session=session, watched_ms=31_000)
+    again = str(uuid.uuid4())
+    for wait_s, expected in ((0, False), (20, False), (1_800, True)):
+        clock.advance(wait_s)
+        assert await tell(client, video, session=again, watched_ms=30_000) is expected
+    await sum_up(ports, video)
+    seen = (await client.get(f"/v1/videos/{video}")).json()
+    assert seen["views"] == 2
+
+
+async def test_the_owner_reads_what_players_told(
+    client: httpx.AsyncClient,
+    ada: Person,
+    bob: Person,
+    video: str,
+    ports: ApiPorts,
+    clock: ManualClock,
+):
+    ids = [str(uuid.uuid4()) for _ in range(2)]
+    qoe = {"start_ms": 500, "stalls": 2, "stalled_ms": 3_000, "switches": 1}
+    for person, session, source in (
+        (bob, ids[0], "home"),
+        (client, ids[1], "direct"),
+    ):
+        await tell(person, video, session=session, source=source)
+    clock.advance(30)
+    for _ in range(2):
+        await tell(bob, video, session=ids[0], watched_ms=30_000, parts=[0, 1], **qoe)
+    await tell(bob, video, session=ids[0], watched_ms=5_000, parts=[2])
+    await tell(client, video, session=ids[1], watched_ms=30_000, parts=[0], start_ms=700)
+    async with ports.database.connection() as connection:
+        assert (await count_jobs(connection)).queued == 1, "one job per minute"
+    await sum_up(ports, video)
+    found = await ada.get(f"/v1/videos/{video}/analytics", params={"days": 2})
+    assert (found["views"], found["sessions"], found["watched_ms"]) == (2, 2, 60_000)
+    assert [day["views"] for day in found["days"]] == [0, 2]
+    assert found["retention"][:4] == [1.0, 0.5, 0.5, 0.0]
+    assert len(found["retention"]) == 100
+    assert (found["sources"], found["devices"]) == ({"home": 1, "direct": 1}, {"computer": 2})
+    assert (found["watching_now"], found["countries"]) == (2, None)
+    assert found["experience"] == {
+        "start_ms": 600,
+        "stalled_share": 0.05,
+        "stalls": 1.0,
+        "switches": 0.5,
+    }
+    clock.advance(31)
+    assert (await ada.get(f"/v1/videos/{video}/analytics"))["watching_now"] == 0
+    refused = await bob.call("GET", f"/v1/videos/{video}/analytics")
+    assert (refused.status_code, refused.json()["error"]) == (403, "permission_denied")
+
+
+async def test_what_no_player_says_is_refused(bob: Person, ada: Person, ports: ApiPorts):
+    async with ports.database.transaction() as connection:
+        owner = uuid.UUID(ada.id)
+        hidden = await create_ready_video(connection, owner, visibility="private")
+        shown = await create_ready_video(connection, owner)
+    good = {"session": str(uuid.uuid4()), "watched_ms": 1, "parts": [5]}
+    answer = await bob.call("POST", f"/v1/videos/{hidden}/watch", json=good)
+    assert (answer.status_code, answer.json()["error"]) == (404, "video_not_found")
+    for change in (
+        {"parts": [100]},
+        {"parts": [1] * 101},
+        {"watched_ms": -1},
+        {"watched_ms": 1 << 40},
+        {"source": "elsewhere"},
+        {"stalls": 1 << 40},
+        {"session": "x"},
+    ):
+        answer = await bob.call("POST", f"/v1/videos/{shown}/watch", json=good | change)
+        assert answer.status_code == 422, change
