@@ -35,7 +35,7 @@ interface TextFieldProps extends Omit<FieldProps, "children"> {
   value: string;
   onChange: (value: string) => void;
   testId?: string;
-  type?: "text" | "email";
+  type?: "text" | "email" | "url";
   autocomplete?: "username" | "email" | "name" | "off";
   /** False for names that are not words. */
   isProse?: boolean;

@@ -6,6 +6,7 @@ import { useTitle } from "../kit/router";
 import { Empty, Failure, ListEnd, Skeleton } from "../kit/states";
 import { useStore } from "../kit/store";
 import type { Video } from "../videos/shapes";
+import { ImportForm } from "./import_form";
 import { UploadForm } from "./upload_form";
 import { UploadRow } from "./upload_row";
 import { uploads } from "./uploads";
@@ -30,7 +31,10 @@ export default function StudioPage() {
           <Icon name="live" size={20} /> Go live
         </a>
       </header>
-      <UploadForm onStarted={() => undefined} />
+      <div class="stack studio-ways">
+        <UploadForm onStarted={() => undefined} />
+        <ImportForm onStarted={pages.reload} />
+      </div>
       <section class="stack" aria-labelledby="mine">
         <h2 id="mine">My videos</h2>
         <ul class="studio-rows">

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { describeMediaError } from "./camera";
 import { fitInside } from "./picture_dialog";
 import { decodeText, nameLanguage } from "./subtitles_dialog";
+import { nameFromAddress } from "./import_form";
 import { nameFromFile } from "./upload_form";
 import { fingerprintOf, UploadMemory } from "./upload_memory";
 import { describeRest, UploadPace } from "./upload_pace";
@@ -73,4 +74,10 @@ test("subtitles are read as UTF-8, or as older tools wrote them", () => {
 test("a language is named in itself", () => {
   expect(nameLanguage("de")).toBe("Deutsch");
   expect(nameLanguage("fr")).toBe("Français");
+});
+
+test("an import is named after the last part of its address", () => {
+  expect(nameFromAddress("https://example.org/a/my%20film_1.mp4?x=1")).toBe("my film 1");
+  expect(nameFromAddress("https://example.org/100%.mp4")).toBe("100%");
+  expect(nameFromAddress("no address")).toBe("");
 });

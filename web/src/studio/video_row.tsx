@@ -130,7 +130,7 @@ function RowState({ video }: { video: Video }) {
     return <p class="problem">{video.error?.message ?? "The file could not be read."}</p>;
   }
   if (video.status === "uploading") {
-    return <p class="data muted">Not all of it has arrived. Choose the same file again to go on where it stopped.</p>;
+    return <p class="data muted">Not all of it has arrived. What you were sending goes on when you choose the same file again.</p>;
   }
   if (isOnItsWay(video)) {
     return (
