@@ -16,7 +16,7 @@ import aiohttp
 
 from kit.clock import SystemClock
 from kit.settings import Settings
-from media.sfu.rtcp import parse_rtcp
+from media.sfu.rtcp import SenderReport, build_sender_report, parse_rtcp
 from media.sfu.rtp import parse_rtp
 from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
 from serve_apps.edge.server import EdgeServer
@@ -50,6 +50,17 @@ class Publisher:
             self.peer.send_rtp(packet)
             self.sent.append(payload)
 
+    def send_sound(self, count: int) -> None:
+        """Send frames of sound."""
+        for number in range(count):
+            payload = b"sound" + bytes([number])
+            self.peer.send_rtp(make_rtp(number, 960 * number, payload, marker_and_type=111, ssrc=8))
+
+    def send_report(self, ntp_timestamp: int) -> None:
+        """Say what the clock showed at the pictures' timestamp 0."""
+        report = SenderReport(7, ntp_timestamp, 0)
+        self.peer.send_rtcp(build_sender_report(report, (1, 1), "camera"))
+
     async def run(self, period_s: float = 0.02) -> None:
         """Send until cancelled, a keyframe whenever one is wanted."""
         self.send(is_key=True)
@@ -76,15 +87,26 @@ async def sending(publisher: Publisher) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def read_video(viewer: RtcPeer) -> list[bytes]:
+def read_video(viewer: RtcPeer, payload_type: int = 96) -> list[bytes]:
     """Return the payloads that a viewer got, in the order of their numbers, none twice."""
     found = {}
     for packet in viewer.rtp:
         fields = parse_rtp(packet)
         assert fields is not None
-        if fields.payload_type == 96:
+        if fields.payload_type == payload_type:
             found[fields.seq] = fields.payload
     return [found[seq] for seq in sorted(found)]
+
+
+def read_sound(viewer: RtcPeer) -> list[bytes]:
+    """Return the sound that a viewer got, likewise."""
+    return read_video(viewer, 111)
+
+
+def read_clocks(viewer: RtcPeer) -> set[int]:
+    """Return the times of the publisher's clock that a viewer was told."""
+    facts = [parse_rtcp(packet) for packet in viewer.rtcp]
+    return {report.ntp_timestamp for fact in facts if fact for report in fact.sender_reports}
 
 
 @dataclass

@@ -16,7 +16,15 @@ from storage.database import Database
 from storage.objects import ObjectStore
 from tests.actors.hosting.stage import run_host
 from tests.serve_apps.edge.edge_stage import run_edge, use_free_ports
-from tests.serve_apps.edge.relay_stage import Site, find_url, read_video, run_child_edge, sending
+from tests.serve_apps.edge.relay_stage import (
+    Site,
+    find_url,
+    read_clocks,
+    read_sound,
+    read_video,
+    run_child_edge,
+    sending,
+)
 from tests.storage.waiting import wait_until
 
 pytestmark = pytest.mark.media
@@ -61,6 +69,11 @@ async def test_another_edge_shows_the_publishers_packets_unchanged(stage: Stage)
     publisher.send(60)
     await wait_until(lambda: len(read_video(viewer)) == 80, DEADLINE_S)
     assert read_video(viewer) == publisher.sent
+    publisher.send_sound(20)
+    publisher.send_report(7 << 32)
+    await wait_until(lambda: len(read_sound(viewer)) == 20, DEADLINE_S)
+    assert read_sound(viewer) == [b"sound" + bytes([number]) for number in range(20)]
+    await wait_until(lambda: read_clocks(viewer) == {7 << 32}, DEADLINE_S)
     # The next one is served from this edge's own cache.
     late = await site.watch(stage.two, room_id)
     await wait_until(lambda: read_video(late) == publisher.sent, DEADLINE_S)
