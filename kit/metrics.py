@@ -38,6 +38,9 @@ SOCKETS_REFUSED = Counter(
 HLS_VIEWERS_UNCOUNTED = Counter(
     "socialflow_hls_viewers_uncounted_total", "Players by HLS beyond what an edge counts."
 )
+WATCH_REPORTS = Counter(
+    "socialflow_watch_reports_total", "What players told of watching lives.", ["outcome"]
+)
 SOCKETS_SLOW = Gauge("socialflow_sockets_slow", "Connections that do not read fast enough.")
 SOCKETS_HELD_BACK = Counter(
     "socialflow_sockets_held_back_total", "Times a slow connection's events began to wait."

@@ -18,7 +18,7 @@ from actors.hosting.log import Log
 from kit.clock import Clock
 from kit.settings import LimitSettings
 from storage.cache import Cache
-from storage.database import Connection
+from storage.database import Connection, Database
 
 HostRef = tuple[str, int]
 """A host's id and incarnation."""
@@ -146,6 +146,9 @@ class HostView:
     clock: Clock
     list_cores: Callable[[str], list[Core]]
     """The running objects of a kind."""
+    database: Database
+    find_host: Callable[[], HostRef | None]
+    """The present incarnation, under which alone it may write; None between two of them."""
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,11 @@ class Host:
             raise ObjectMoved
         await self._mover.move_to(hosted, target)
 
+    @property
+    def ref(self) -> HostRef:
+        """Under which this incarnation writes."""
+        return self._host
+
     def list_cores(self, kind: str) -> list[Core]:
         """Return the running objects of a kind."""
         return self._roster.list_cores(kind)

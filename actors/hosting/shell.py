@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from actors.hosting.core import Core, HostView, Kind
+from actors.hosting.core import Core, HostRef, HostView, Kind
 from actors.hosting.host import Host
 from actors.hosting.ports import HostPace, HostPorts
 from actors.hosting.postgres import PostgresStore
@@ -77,7 +77,7 @@ class HostShell:
             await database.close()
             raise
         await self._cache.open()
-        view = HostView(self._cache, SystemClock(), self._list_cores)
+        view = HostView(self._cache, SystemClock(), self._list_cores, database, self._find_host)
         self._tasks = [
             asyncio.create_task(self._keep(), name="host-keeper"),
             asyncio.create_task(keep_tidy(), name="host-collector"),
@@ -113,6 +113,9 @@ class HostShell:
 
     def _list_cores(self, kind: str) -> list[Core]:
         return [] if self._host is None else self._host.list_cores(kind)
+
+    def _find_host(self) -> HostRef | None:
+        return None if self._host is None else self._host.ref
 
     async def _begin(self) -> None:
         assert self._database is not None, "start() opens it"

@@ -7,9 +7,10 @@ import uuid
 from actors.hosting.client import HostClient
 from actors.hosting.core import ObjectKey
 from actors.hosting.followed import RequestFailed
-from actors.hosting.messages import Done, EntryLine, ObjectFacts, Stored
+from actors.hosting.messages import Answered, Done, EntryLine, ObjectFacts, Stored
 from actors.live_room import members, moderation, rules
 from actors.live_room.entries import ChatLineEmpty, ChatLineTooLong, ClientIdInvalid, Speaker
+from actors.live_room.health import HealthAsk, HealthShown, IngestReport
 from actors.live_room.messages import (
     Announce,
     ChatSend,
@@ -24,12 +25,15 @@ from actors.live_room.messages import (
     TypingSend,
     ViewersReport,
 )
+from actors.live_room.quality import QualityReport
 from kit.errors import AppError
 from storage.hosts import HostEntry
 from storage.placements import ROOM
 
 VIEWERS = "viewers"
 PUBLISHER = "publisher"
+QUALITY = "quality"
+INGEST = "ingest"
 Moderating = moderation.Command | Announce | RaidStart | RaidArrive
 MODERATION_REFUSALS: tuple[type[AppError], ...] = (
     members.RankTooLow,
@@ -101,6 +105,12 @@ class RoomClient:
         """End the session of whoever publishes; returns once its edge was told."""
         await self._hosts.ask(ObjectKey(ROOM, room_id), PublisherCut(), Done)
 
+    async def ask_health(self, room_id: uuid.UUID) -> HealthShown:
+        """Return how a live goes now. Raises RequestFailed or ObjectUnanswered."""
+        answered = await self._hosts.ask(ObjectKey(ROOM, room_id), HealthAsk(), Answered)
+        assert isinstance(answered.answer, HealthShown), "rooms answer so"
+        return answered.answer
+
     async def move_room(self, room_id: uuid.UUID, host_id: str) -> None:
         """Have the room's owner hand it to another host; returns once it has."""
         await self._hosts.move_object(ObjectKey(ROOM, room_id), host_id)
@@ -137,6 +147,18 @@ class RoomClient:
         if room is not None:
             room.keep_told(VIEWERS, whole, change)
 
+    def report_quality(self, room_id: uuid.UUID, report: QualityReport) -> None:
+        """Say how watching an opened room goes here."""
+        room = self._hosts.find_followed(ObjectKey(ROOM, room_id))
+        if room is not None:
+            room.keep_told(QUALITY, report)
+
+    def report_ingest(self, room_id: uuid.UUID, report: IngestReport) -> None:
+        """Say what the publisher of an opened room sends."""
+        room = self._hosts.find_followed(ObjectKey(ROOM, room_id))
+        if room is not None:
+            room.keep_told(INGEST, report)
+
     def report_publisher(self, room_id: uuid.UUID, publisher: PublisherUp) -> None:
         """Say that media enters an opened room here."""
         room = self._hosts.find_followed(ObjectKey(ROOM, room_id))
@@ -151,4 +173,5 @@ class RoomClient:
         standing = room.find_told(PUBLISHER)
         if standing is not None and standing.session_id == session_id:
             room.drop_told(PUBLISHER)
+            room.drop_told(INGEST)
         room.tell(PublisherDown(session_id, reason))

@@ -10,8 +10,8 @@ from functools import partial
 from actors.hosting.core import CoreTerms, HostRef, Kind, KindStore, Loaded, TickOutcome
 from actors.hosting.entries import Batch, Entry, Known, Repeats
 from actors.hosting.messages import API, EDGE
+from actors.live_room.boards import run_room_boards
 from actors.live_room.chat_state import ChatState, StoredRoom, read_held
-from actors.live_room.counts import run_count_board
 from actors.live_room.entries import (
     Change,
     Patience,
@@ -20,6 +20,7 @@ from actors.live_room.entries import (
     Speaker,
     describe_entry,
 )
+from actors.live_room.health import HealthAsk, HealthShown, IngestReport
 from actors.live_room.members import MEMBERS_MAX, Member
 from actors.live_room.messages import (
     Announce,
@@ -40,6 +41,7 @@ from actors.live_room.messages import (
     TypingSend,
     ViewersReport,
 )
+from actors.live_room.quality import QualityReport
 from actors.live_room.review import ModerationPort
 from actors.live_room.room import Room
 from actors.live_room.rules import read_rules
@@ -206,8 +208,17 @@ def _write_change(room_id: uuid.UUID, change: Change) -> StatusChange:
 
 
 MODERATING = (LineDelete, LinePin, MemberChange, RulesChange, HeldDecide, Announce)
-WATCHING = (ChatSend, TypingSend, ReactionSend, ViewersReport, PublisherUp, PublisherDown)
-RUNNING = (ChatSend, ReactionSend, PublisherCut, LiveEnd, RaidStart, RaidArrive)
+WATCHING = (
+    ChatSend,
+    TypingSend,
+    ReactionSend,
+    ViewersReport,
+    QualityReport,
+    PublisherUp,
+    PublisherDown,
+    IngestReport,
+)
+RUNNING = (ChatSend, ReactionSend, PublisherCut, LiveEnd, RaidStart, RaidArrive, HealthAsk)
 
 
 def make_room_kind(moderation: ModerationPort | None = None) -> Kind:
@@ -219,6 +230,7 @@ def make_room_kind(moderation: ModerationPort | None = None) -> Kind:
         commands={EDGE: (*WATCHING, *MODERATING), API: (*RUNNING, *MODERATING)},
         durable=(ChatSend, RaidStart, RaidArrive, *MODERATING),
         signals=(SessionEnd,),
+        answers=(HealthShown,),
         store=KindStore(
             load=load_room,
             write=write_rooms,
@@ -226,7 +238,7 @@ def make_room_kind(moderation: ModerationPort | None = None) -> Kind:
             list_unowned=list_unowned_rooms,
         ),
         consult=moderation,
-        run_beside=run_count_board,
+        run_beside=run_room_boards,
     )
 
 

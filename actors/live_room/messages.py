@@ -97,6 +97,8 @@ class ViewersReport(Message, frozen=True):
     people: dict[Way, bytes] = msgspec.field(default_factory=dict)
     gone: bytes = b""
     is_whole: bool = True
+    visitors: bytes = b""
+    """Marks of strangers who came since the last report (`visitors.py`), one after another."""
 
 
 class PublisherUp(Message, frozen=True):

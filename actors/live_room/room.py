@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from actors.hosting.effects import Effect, Finish, Requester, Show, Signal
+from actors.hosting.effects import Answer, Effect, Finish, Requester, Show, Signal
 from actors.hosting.entries import Entry
 from actors.hosting.log import Draft, Log
-from actors.live_room.chat_state import ChatState
+from actors.live_room.chat_state import CHAT_MESSAGE, ChatState
 from actors.live_room.entries import Change, Origin, RoomFacts, RoomStatus, RoomTerms
+from actors.live_room.health import Health, HealthAsk, IngestReport
 from actors.live_room.messages import (
     LiveEnd,
     PublisherCut,
@@ -23,11 +24,13 @@ from actors.live_room.messages import (
     SessionEnd,
     ViewersReport,
 )
+from actors.live_room.quality import QualityReport
 from actors.live_room.talk import TALK_COMMANDS, Talk
 from actors.live_room.viewers import Viewers
 from kit.events import EventName
 
 COUNT_EVERY_S = 1.0
+ON_AIR = (RoomStatus.LIVE, RoomStatus.INTERRUPTED)
 
 
 class Room:
@@ -52,6 +55,8 @@ class Room:
         self._terms = terms
         self.talk = Talk(facts, chat or ChatState(), history, terms)
         self._viewers = Viewers(facts.owner_id)
+        self.health = Health(facts.id, facts.owner_id, terms.clock, terms.make_id)
+        self.health.set_on_air(is_on_air=self.status in ON_AIR)
         self._shown: tuple[dict[str, int], int] | None = None
         self._count_due_s = 0.0
         now_s = terms.clock.monotonic_s()
@@ -74,7 +79,13 @@ class Room:
     def due_s(self) -> float | None:
         """When something is due: interrupting, ending, showing counts or reactions."""
         counts_due_s = self._count_due_s if self._shown != self._present else None
-        due_s = (self._interrupt_due_s, self._end_due_s, counts_due_s, self.talk.due_s)
+        due_s = (
+            self._interrupt_due_s,
+            self._end_due_s,
+            counts_due_s,
+            self.talk.due_s,
+            self.health.due_s,
+        )
         return min((time_s for time_s in due_s if time_s is not None), default=None)
 
     @property
@@ -114,13 +125,29 @@ class Room:
             return self.lose_publisher(link, command.session_id, command.reason)
         if isinstance(command, PublisherCut):
             return self.cut_publisher(requester)
+        if isinstance(command, HealthAsk):
+            return [Answer(requester, self.health.show(str(self.status)))]
+        if isinstance(command, QualityReport):
+            self.health.report_quality(link, command)
+            return []
+        if isinstance(command, IngestReport):
+            return self.report_ingest(link, command)
         assert isinstance(command, LiveEnd), "the kind's commands are all handled here"
         return self.end(command.reason, requester)
 
     def report_viewers(self, link: str, report: ViewersReport) -> list[Effect]:
         """Take who watches at an edge."""
         self._viewers.report(link, report)
+        self.health.meet(report)
+        self.health.note_viewers(self._viewers.ways)
         self._viewers_peak = max(self._viewers_peak, self.audience)
+        return []
+
+    def report_ingest(self, link: str, report: IngestReport) -> list[Effect]:
+        """Take what the present publisher sends; of another it says nothing."""
+        origin = self._origin
+        if origin is not None and (origin.link, origin.session_id) == (link, report.session_id):
+            self.health.report_ingest(report)
         return []
 
     def connect_publisher(self, origin: Origin) -> list[Effect]:
@@ -150,6 +177,7 @@ class Room:
         if origin is None or (origin.link, origin.session_id) != (link, session_id):
             return []
         self._origin = None
+        self.health.report_ingest(None)
         if self._planned == RoomStatus.LIVE:
             self._interrupt(reason)
         return []
@@ -162,8 +190,11 @@ class Room:
     def forget_link(self, link: str) -> list[Effect]:
         """An edge is out of reach: its viewers do not count, its publisher gets a grace."""
         self._viewers.forget(link)
+        self.health.forget(link)
+        self.health.note_viewers(self._viewers.ways)
         if self._origin is not None and self._origin.link == link:
             self._origin = None
+            self.health.report_ingest(None)
             now_s = self._terms.clock.monotonic_s()
             self._interrupt_due_s = now_s + self._terms.patience.origin_grace_s
         return []
@@ -195,6 +226,7 @@ class Room:
         if self._end_due_s is not None and now_s >= self._end_due_s:
             self._end_due_s = None
             self.end("publisher_gone")
+        self.health.pass_time()
         effects = self.talk.pass_time()
         if self._shown == self._present or now_s < self._count_due_s:
             return effects
@@ -217,6 +249,9 @@ class Room:
     def _take_stored(self, entry: Entry, change: Change | None) -> list[Effect]:
         if entry.kind == "state":
             self.status = RoomStatus(entry.body["status"])
+            self.health.set_on_air(is_on_air=self.status in ON_AIR)
+        elif entry.kind == CHAT_MESSAGE:
+            self.health.note_line()
         if change is not None:
             self._origin_stored = change.origin
         return self.talk.take_stored(self.log, entry)

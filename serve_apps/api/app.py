@@ -31,6 +31,7 @@ from serve_apps.http.state import ApiPorts
 from serve_apps.live.chat_routes import routes as live_chat_routes
 from serve_apps.live.clip_routes import routes as live_clip_routes
 from serve_apps.live.entry_routes import entry_routes as live_entry_routes
+from serve_apps.live.health_routes import routes as live_health_routes
 from serve_apps.live.routes import routes as live_routes
 from serve_apps.notices.routes import routes as notices_routes
 from serve_apps.posts.routes import routes as posts_routes
@@ -60,6 +61,7 @@ FEATURES = (
     live_routes,
     live_chat_routes,
     live_clip_routes,
+    live_health_routes,
     realtime_routes,
     notices_routes,
     admin_routes,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from actors.live_room.health import IngestReport
 from kit.logs import get_log
 from kit.metrics import LIVE_PACKETS_LOST
 from media.live.fragments import VIDEO
@@ -24,6 +25,7 @@ from media.live.source import RtpSource
 from media.live.stored import build_window, decide_gap, list_stored
 from media.live.window import LiveWindow, PublisherSink
 from media.sfu.sdp import OfferedCodec
+from serve_apps.edge.ingest_meter import IngestMeter
 from serve_apps.edge.segment_writer import SegmentWriter, WriterPorts
 from storage.live_segments import StoredSegment
 
@@ -42,12 +44,14 @@ class WaitingSamples:
     """Keeps a publisher's first frames until there is a packager to take them."""
 
     def __init__(self) -> None:
+        self.meter = IngestMeter()
         self._packager: Packager | None = None
         self._samples: list[VideoSample | AudioSample] = []
         self._bytes = 0
 
     def add_video(self, sample: VideoSample) -> None:
         """Take a picture."""
+        self.meter.add_video(sample)
         if self._packager is not None:
             self._packager.add_video(sample)
         else:
@@ -55,6 +59,7 @@ class WaitingSamples:
 
     def add_audio(self, sample: AudioSample) -> None:
         """Take a frame of sound."""
+        self.meter.add_audio(sample)
         if self._packager is not None:
             self._packager.add_audio(sample)
         else:
@@ -143,12 +148,21 @@ class Broadcast:
             publisher.started_at = self._ports.clock.now()
         lost = publisher.source.packets_lost
         publisher.source.add_packets(kind, packets, now_s)
-        LIVE_PACKETS_LOST.inc(publisher.source.packets_lost - lost)
+        lost = publisher.source.packets_lost - lost
+        LIVE_PACKETS_LOST.inc(lost)
+        publisher.waiting.meter.add_packets(lost=lost, received=len(packets))
 
     def apply_report(self, kind: str, ntp_timestamp: int, timestamp: int) -> None:
         """Take a sender report."""
         if self._publisher is not None and self._publisher.source is not None:
             self._publisher.source.apply_report(kind, ntp_timestamp, timestamp)
+
+    def measure_ingest(self, now_s: float) -> IngestReport | None:
+        """Return what its publisher sent since this was last asked; None: there is none."""
+        publisher = self._publisher
+        if publisher is None:
+            return None
+        return publisher.waiting.meter.take(publisher.session_id, now_s)
 
     def end(self) -> None:
         """The publisher is gone: what is open ends here."""
@@ -351,6 +365,9 @@ class Broadcasts:
     def _get_plane(self) -> PacketSource:
         assert self._plane is not None, "use() comes first"
         return self._plane
+
+    def __iter__(self) -> Iterator[Broadcast]:
+        return iter(list(self._rooms.values()))
 
     def find(self, room_id: uuid.UUID) -> Broadcast | None:
         """Return a room that comes in here, or did a moment ago."""

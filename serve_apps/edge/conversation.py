@@ -32,6 +32,8 @@ from serve_apps.edge.socket_words import (
     Subscribe,
     TooManyChannels,
     Unsubscribe,
+    WatchReport,
+    Words,
     read_channel,
     read_words,
 )
@@ -74,24 +76,29 @@ class Conversation:
             self.socket.close(CloseCode.TOO_FAST)
             return
         try:
-            words = read_words(text)
-            if isinstance(words, (*SPOKEN, Active)):
-                self._subscriptions.note_activity(time.monotonic())
-            if isinstance(words, SPOKEN):
-                self._speech.hear(words)
-            elif isinstance(words, Away):
-                self._subscriptions.note_attention(is_attended=False)
-            elif isinstance(words, Subscribe):
-                await self.subscribe(words)
-            elif isinstance(words, Unsubscribe):
-                self._unsubscribe(words)
-            elif isinstance(words, Authenticate):
-                await self._authenticate(words)
-            elif isinstance(words, Ping):
-                self.socket.answer(write_json({"type": "pong"}))
+            await self._act(read_words(text))
         except AppError as error:
             self.socket.answer(write_error(error))
             self._count_malformed(error)
+
+    async def _act(self, words: Words) -> None:
+        """Do what one frame says; raises what refuses it."""
+        if isinstance(words, (*SPOKEN, Active)):
+            self._subscriptions.note_activity(time.monotonic())
+        if isinstance(words, SPOKEN):
+            self._speech.hear(words)
+        elif isinstance(words, Away):
+            self._subscriptions.note_attention(is_attended=False)
+        elif isinstance(words, Subscribe):
+            await self.subscribe(words)
+        elif isinstance(words, Unsubscribe):
+            self._unsubscribe(words)
+        elif isinstance(words, Authenticate):
+            await self._authenticate(words)
+        elif isinstance(words, WatchReport):
+            self._subscriptions.note_watching(words)
+        elif isinstance(words, Ping):
+            self.socket.answer(write_json({"type": "pong"}))
 
     @property
     def is_idle(self) -> bool:

@@ -23,6 +23,7 @@ from serve_apps.edge.socket_words import (
     read_channel,
 )
 from serve_apps.edge.subscriptions import TalkPorts
+from serve_apps.edge.visits import mark_visit
 
 log = get_log("edge")
 
@@ -84,6 +85,7 @@ class EventServer:
             return response
         stream = EventStream(request.transport)
         stream.limit_kernel_memory()
+        stream.visitor = mark_visit(caller, request.headers.get(hdrs.USER_AGENT, ""))
         stream.member = member
         conversation = Conversation(stream, self._talk)
         self._sockets.welcome(stream, conversation, caller)

@@ -56,6 +56,8 @@ class Follower(ABC):
     """Durable channels whose events wait, and the last offset that was sent."""
     skipped: list[str] = field(default_factory=list)
     """Ephemeral channels whose state was not shown; the latest is, once the follower has read."""
+    visitor: bytes = b""
+    """Tells this stranger from others (`visits.py`)."""
     opened_at_s: float = field(default_factory=time.monotonic)
     _closing: asyncio.Task[None] | None = None
 

@@ -8,7 +8,6 @@ any other player. What a CDN answers is not seen here.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from actors.live_room.messages import Way
 from kit.metrics import HLS_VIEWERS_UNCOUNTED
 from media.live.fragments import TARGET_DURATION_S
 from serve_apps.edge.room_mirrors import RoomMirrors
+from serve_apps.edge.visits import mark_visit
 
 LEAVE_AFTER_S = 4.0 * TARGET_DURATION_S
 """Longer than a blocking reload may wait."""
@@ -25,7 +25,6 @@ SWEEP_EVERY_S = 1.0
 PLAYERS_MAX = 20_000
 STRANGERS_PER_CALLER_MAX = 50
 """Browsers of one address that count: more are made up."""
-MARK_BYTES = 8
 
 
 class HlsPlayer(NamedTuple):
@@ -43,8 +42,7 @@ def make_player(
     """Return who asks; of a person, where they ask from does not matter."""
     if user_id is not None:
         return HlsPlayer(room_id, user_id, "", b"")
-    mark = hashlib.blake2b(agent.encode(errors="replace"), digest_size=MARK_BYTES).digest()
-    return HlsPlayer(room_id, None, caller, mark)
+    return HlsPlayer(room_id, None, caller, mark_visit(caller, agent))
 
 
 class HlsAudience:
@@ -76,7 +74,8 @@ class HlsAudience:
                 return
             if player.user_id is None:
                 self._strangers[player.room_id, player.caller] += 1
-            self._rooms.hold(player.room_id).count_watcher(player.user_id, Way.HLS, +1)
+            mirror = self._rooms.hold(player.room_id)
+            mirror.count_watcher(player.user_id, Way.HLS, +1, player.mark)
         self._asked_s[player] = self._now_s()
         self._asked_s.move_to_end(player)
 

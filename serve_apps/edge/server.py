@@ -44,6 +44,7 @@ from serve_apps.edge.ephemeral import EphemeralChannels
 from serve_apps.edge.event_server import EventServer
 from serve_apps.edge.hls_audience import LEAVE_AFTER_S, HlsAudience
 from serve_apps.edge.ice_servers import IceServers
+from serve_apps.edge.ingest_watch import IngestWatch
 from serve_apps.edge.live_hls import LiveHlsPorts, add_live_routes
 from serve_apps.edge.live_shelf import LiveShelf
 from serve_apps.edge.liveness import EdgeVitals, Heartbeat, LoopWatch
@@ -157,6 +158,7 @@ class EdgeServer:
                 ("edge-access", self._access.run()),
                 ("edge-players", self._players.run()),
                 ("edge-hls-audience", self._hls_audience.run()),
+                ("edge-ingest", self._ingest.run()),
                 ("edge-tidy", self._tidy()),
                 ("edge-collector", keep_tidy()),
             )
@@ -291,6 +293,9 @@ class EdgeServer:
     def _compose_checks(self) -> None:
         """Have those let go who may not follow something any more, or whose login ended."""
         pace, clock = self._ports.pace, self._ports.clock
+        self._ingest = IngestWatch(
+            self._broadcasts, RoomClient(self._hosts).report_ingest, clock.monotonic_s
+        )
         self._hls_audience = HlsAudience(
             self._rooms, clock.monotonic_s, leave_after_s=pace.hls_leave_after_s
         )

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMsgType, hdrs, web
 
 from kit.clock import Clock
 from kit.errors import AppError
@@ -35,6 +35,7 @@ from serve_apps.edge.socket_words import (
 from serve_apps.edge.sockets import Socket
 from serve_apps.edge.strict_websocket import StrictWebSocket
 from serve_apps.edge.subscriptions import TalkPorts
+from serve_apps.edge.visits import mark_visit
 
 log = get_log("edge")
 
@@ -76,6 +77,7 @@ class SocketServer:
             return response
         socket = Socket(response, transport)
         socket.limit_kernel_memory()
+        socket.visitor = mark_visit(caller, request.headers.get(hdrs.USER_AGENT, ""))
         conversation = Conversation(socket, self._talk)
         self.welcome(socket, conversation, caller)
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import uuid
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -107,6 +108,24 @@ class Reaction(msgspec.Struct, frozen=True, tag="react"):
     reaction: str
 
 
+class WatchReport(msgspec.Struct, frozen=True, tag="watch_report"):
+    """How watching a room went for this client's player since its last report."""
+
+    room: str
+    way: Literal["webrtc", "hls"]
+    span_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)]
+    freezes: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
+    stalled_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 0
+    lost: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    received: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    """Packets; both 0 where there are none to count."""
+    latency_ms: Annotated[int, msgspec.Meta(ge=0, le=600_000)] | None = None
+    """None: unknown, or watching what is past."""
+    join_ms: Annotated[int, msgspec.Meta(ge=0, le=600_000)] | None = None
+    """From asking to the first picture."""
+    rung: Annotated[str, msgspec.Meta(pattern="^[a-z0-9_]{0,12}$")] = ""
+
+
 class ModerateAct(enum.StrEnum):
     """What a moderator does."""
 
@@ -153,6 +172,7 @@ Words = (
     | Typing
     | Reaction
     | Moderate
+    | WatchReport
     | Ping
     | Active
     | Away

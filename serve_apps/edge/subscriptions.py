@@ -23,7 +23,13 @@ from serve_apps.edge.followers import Follower
 from serve_apps.edge.logins import Logins
 from serve_apps.edge.room_mirrors import RoomMirrors
 from serve_apps.edge.socket_answers import ChannelState
-from serve_apps.edge.socket_words import ChannelKind, ChannelName, Position
+from serve_apps.edge.socket_words import (
+    ChannelKind,
+    ChannelName,
+    Position,
+    WatchReport,
+    read_room,
+)
 from serve_apps.edge.user_mirrors import UserMirror, UserMirrors
 
 log = get_log("edge")
@@ -119,6 +125,7 @@ class Subscriptions:
                 self.rooms.remove(channel.id)
             if room is not None:
                 room.detach(self._socket)
+                room.forget_reporter(self._socket)
                 room.count_watcher(self._user_id, Way.CHAT, -1)
                 self._ports.rooms.release(channel.id)
             return
@@ -141,6 +148,13 @@ class Subscriptions:
             if mirror is not None:
                 mirror.count_watcher(None, Way.CHAT, -1)
                 mirror.count_watcher(user_id, Way.CHAT, +1)
+
+    def note_watching(self, report: WatchReport) -> None:
+        """Take how watching goes, of a room that is followed; raises ChannelUnknown."""
+        room_id = read_room(report.room)
+        mirror = self._ports.rooms.find(room_id) if room_id in self.rooms else None
+        if mirror is not None:
+            mirror.take_watch_report(self._socket, report)
 
     def note_activity(self, now_s: float) -> None:
         """The person at the other end did something."""
@@ -200,7 +214,7 @@ class Subscriptions:
         else:
             room = self._ports.rooms.find(channel.id)
             assert room is not None, "held above"
-            room.count_watcher(self._user_id, Way.CHAT, +1)
+            room.count_watcher(self._user_id, Way.CHAT, +1, self._socket.visitor)
             self.rooms.append(channel.id)
         return mirror
 

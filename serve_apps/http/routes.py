@@ -44,7 +44,8 @@ RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 class RouteOptions(TypedDict, total=False):
     """What a route may add: `repeatable` accepts Idempotency-Key; `errors` are documented.
 
-    `example` is what the route answers, where the schema's own example would mislead.
+    `example` is what the route answers, where the schema's own example would mislead; `media_type`
+    says what that is where it is no JSON.
     """
 
     status: int
@@ -54,6 +55,7 @@ class RouteOptions(TypedDict, total=False):
     response_class: type[Response]
     response_model: Any
     example: Any
+    media_type: str
 
 
 @dataclass(frozen=True)
@@ -240,5 +242,7 @@ def _describe_answers(spec: RouteSpec, status: int) -> dict[int | str, dict[str,
     is_counted = spec.terms.rate is not RateTier.NONE
     found = describe_refusals(list_refusals(spec.terms.permission, own, is_counted=is_counted))
     if "example" in options:
-        found[status] = {"content": {"application/json": {"example": options["example"]}}}
+        kind = options.get("media_type", "application/json")
+        schema = {} if kind == "application/json" else {"schema": {"type": "string"}}
+        found[status] = {"content": {kind: {**schema, "example": options["example"]}}}
     return found

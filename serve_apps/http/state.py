@@ -18,6 +18,7 @@ from actors.feed_ranker.client import NewestFirst, RankContext, Ranked
 from actors.feed_ranker.messages import Candidate
 from actors.hosting.messages import ObjectFacts, Stored
 from actors.live_room.entries import Speaker
+from actors.live_room.health import HealthShown
 from actors.live_room.messages import Membership
 from kit.clock import Clock
 from kit.errors import NotAuthenticated, Unavailable
@@ -36,6 +37,10 @@ class RoomCommands(Protocol):
 
     async def cut_publisher(self, room_id: uuid.UUID) -> None:
         """End the session of whoever publishes."""
+        ...
+
+    async def ask_health(self, room_id: uuid.UUID) -> HealthShown:
+        """Return how a live goes; raises RequestFailed or Unavailable's kinds."""
         ...
 
     async def end_live(self, room_id: uuid.UUID) -> None:

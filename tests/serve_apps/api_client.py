@@ -13,6 +13,7 @@ from actors.hosting.directory import HostsAway
 from actors.hosting.messages import ObjectFacts, Stored
 from actors.job_runner.ports import JobPorts, Listener
 from actors.live_room.entries import Speaker
+from actors.live_room.health import HealthShown
 from actors.live_room.messages import Membership
 from serve_apps.comments.jobs import LISTENERS as COMMENT_LISTENERS
 from serve_apps.http.state import ApiPorts
@@ -43,6 +44,10 @@ class RoomsWithoutLives:
     async def end_live(self, room_id: uuid.UUID) -> None:
         """Remember the room."""
         self.ended.append(room_id)
+
+    async def ask_health(self, _room_id: uuid.UUID) -> HealthShown:
+        """Refuse: nobody owns the room."""
+        raise HostsAway(retry_after_s=1)
 
     async def cut_publisher(self, room_id: uuid.UUID) -> None:
         """Remember the room."""

@@ -103,7 +103,7 @@ async def run_host(
         ),
     )
     await host.start()
-    view = HostView(cache, SystemClock(), host.list_cores)
+    view = HostView(cache, SystemClock(), host.list_cores, database, lambda: host.ref)
     beside = [asyncio.create_task(k.run_beside(view)) for k in kinds if k.run_beside is not None]
     try:
         yield host

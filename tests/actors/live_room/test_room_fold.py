@@ -14,6 +14,7 @@ from actors.hosting.effects import Effect, Publish, Requester, Show, StorageAway
 from actors.hosting.entries import Entry
 from actors.live_room.chat_state import ChatState
 from actors.live_room.events import ROOM_EVENTS
+from actors.live_room.health import HealthAsk, IngestReport
 from actors.live_room.kind import ROOM_KIND
 from actors.live_room.messages import (
     Announce,
@@ -34,6 +35,7 @@ from actors.live_room.messages import (
     ViewersReport,
     Way,
 )
+from actors.live_room.quality import QualityReport
 from actors.live_room.reactions import REACTIONS
 from kit.clock import ManualClock
 from tests.actors.live_room.chat_stage import BOB, CYD, ROOM_ID, ChatStage
@@ -46,6 +48,9 @@ OF_THE_CHAT = {Announce, ChatSend, HeldDecide, LineDelete, LinePin, MemberChange
 }
 """What `test_chat_fold.py` asks of a room."""
 OF_THE_ROOM = {
+    HealthAsk,
+    IngestReport,
+    QualityReport,
     LiveEnd,
     PublisherCut,
     PublisherDown,
@@ -72,6 +77,9 @@ COMMANDS = st.one_of(
     st.builds(ReactionSend, st.sampled_from([BOB, CYD]), st.sampled_from(REACTIONS)),
     st.builds(TypingSend, st.just(BOB)),
     st.just(LiveEnd("done")),
+    st.just(HealthAsk()),
+    st.builds(IngestReport, SESSIONS, st.just(1), st.just(1.0), st.none()),
+    st.just(QualityReport({Way.HLS: 1})),
     st.just(PublisherCut()),
 )
 STEPS = st.lists(

@@ -62,6 +62,21 @@ export interface Moderate {
   reason?: string;
 }
 
+/** How watching a room went for this client's player since its last report. */
+export interface WatchReport {
+  type: "watch_report";
+  room: string;
+  way: "hls" | "webrtc";
+  span_ms: number;
+  freezes?: number;
+  stalled_ms?: number;
+  lost?: number;
+  received?: number;
+  latency_ms?: number | null;
+  join_ms?: number | null;
+  rung?: string;
+}
+
 /** Ask whether anybody is there, where a client cannot send the protocol's own ping. */
 export interface Ping {
   type: "ping";
@@ -391,6 +406,7 @@ export type Words =
   | Typing
   | Reaction
   | Moderate
+  | WatchReport
   | Ping
   | Active
   | Away;

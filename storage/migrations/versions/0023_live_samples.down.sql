@@ -1,0 +1,2 @@
+DROP TABLE live_visitors;
+DROP TABLE live_samples;

@@ -1,0 +1,101 @@
+"""What players say of watching: bounded, each for itself, and what is sent is measured."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import cast
+
+import pytest
+
+from actors.live_room.messages import Way
+from media.live.packets import OPUS_FORMAT
+from media.live.samples import AudioSample, VideoFormat, VideoSample
+from serve_apps.edge.followers import Follower
+from serve_apps.edge.ingest_meter import IngestMeter
+from serve_apps.edge.quality_book import FORGOTTEN_AFTER_S, OTHER_RUNG, RUNGS_MAX, QualityBook
+from serve_apps.edge.socket_words import FrameMalformed, WatchReport, read_words
+from serve_apps.edge.visits import mark_visit, salt_visit
+
+pytestmark = pytest.mark.unit
+
+ROOM = str(uuid.UUID(int=1))
+SPOKEN = {"type": "watch_report", "room": ROOM, "way": "hls", "span_ms": 10_000}
+
+
+def make_follower() -> Follower:
+    return cast(Follower, object())
+
+
+def make_report(**fields: object) -> WatchReport:
+    words = read_words(json.dumps(SPOKEN | fields))
+    assert isinstance(words, WatchReport)
+    return words
+
+
+def test_each_connection_has_one_voice_and_is_not_heard_more_often() -> None:
+    book, bob, cyd = QualityBook(), make_follower(), make_follower()
+    for second in range(8):
+        book.take(bob, make_report(freezes=second), second)
+    book.take(cyd, make_report(way="webrtc", stalled_ms=500, latency_ms=140), 7)
+    summed = book.sum_up(8)
+    assert summed.players == {Way.HLS: 1, Way.WEBRTC: 1}
+    assert (summed.freezes, summed.suffering, summed.stalled_ms) == (4, 1, 500)
+    assert sum(summed.latencies) == 1
+    book.forget(cyd)
+    assert book.sum_up(9).players == {Way.HLS: 1}
+    assert book.sum_up(5 + FORGOTTEN_AFTER_S).players == {}
+    assert len(book) == 0
+
+
+def test_names_of_rungs_are_few_whatever_players_say() -> None:
+    book = QualityBook()
+    for number in range(50):
+        book.take(make_follower(), make_report(rung=f"r{number}"), 0)
+    rungs = book.sum_up(1).rungs
+    assert len(rungs) == RUNGS_MAX + 1
+    assert rungs[OTHER_RUNG] == 50 - RUNGS_MAX
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"span_ms": 0},
+        {"span_ms": 10**9},
+        {"stalled_ms": -1},
+        {"freezes": 10**6},
+        {"latency_ms": 10**7},
+        {"way": "chat"},
+        {"rung": "x" * 13},
+        {"rung": "<b>"},
+        {"lost": 1.5},
+    ],
+)
+def test_what_no_player_measures_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(FrameMalformed):
+        make_report(**fields)
+
+
+def test_what_a_publisher_sends_is_measured_between_two_looks() -> None:
+    meter, picture = IngestMeter(), VideoFormat(64, 64, b"")
+    assert meter.take("s1", 10.0) is None
+    for number in range(60):
+        ticks = number * 3000
+        meter.add_video(VideoSample(picture, bytes(900), ticks, ticks, number % 30 == 0))
+    meter.add_audio(AudioSample(OPUS_FORMAT, bytes(1000), 0, 960))
+    meter.add_packets(lost=1, received=99)
+    report = meter.take("s1", 12.0)
+    assert report is not None
+    assert (report.bitrate_bps, report.frames_per_s, report.keyframe_ms) == (220_000, 30.0, 1000)
+    assert (report.packets_lost, report.packets_received) == (1, 99)
+    again = meter.take("s1", 14.0)
+    assert again is not None
+    assert (again.bitrate_bps, again.packets_lost) == (0, 0)
+
+
+def test_a_strangers_mark_is_another_in_every_room() -> None:
+    mark = mark_visit("192.0.2.1", "Firefox")
+    assert mark == mark_visit("192.0.2.1", "Firefox") != mark_visit("192.0.2.1", "Chrome")
+    one, other = (salt_visit(uuid.UUID(int=number), mark) for number in (1, 2))
+    assert len({mark, one, other}) == 3
+    assert salt_visit(uuid.UUID(int=1), b"") == b""
