@@ -28,6 +28,7 @@ from serve_apps.http.bodies import BodyLimit
 from serve_apps.http.errors import install_errors
 from serve_apps.http.frame import RequestFrame
 from serve_apps.http.state import ApiPorts
+from serve_apps.live.calendar_routes import routes as live_calendar_routes
 from serve_apps.live.chat_routes import routes as live_chat_routes
 from serve_apps.live.clip_routes import routes as live_clip_routes
 from serve_apps.live.entry_routes import entry_routes as live_entry_routes
@@ -61,6 +62,7 @@ FEATURES = (
     live_routes,
     live_chat_routes,
     live_clip_routes,
+    live_calendar_routes,
     live_health_routes,
     realtime_routes,
     notices_routes,

@@ -162,6 +162,11 @@ export class PageSocket {
     if (this.state.get() === "open") this.#send({ type: "react", room, reaction });
   }
 
+  /** How watching goes; nothing answers it, and without a connection it is lost. */
+  sendWatchReport(report: Extract<Words, { type: "watch_report" }>): void {
+    if (this.state.get() === "open") this.#send(report);
+  }
+
   /** Says that somebody is at the page, or that it was left; a fresh connection is told again. */
   noteAttention(isAttended: boolean): void {
     this.#isAttended = isAttended;

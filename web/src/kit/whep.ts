@@ -121,6 +121,17 @@ export class WhepViewer {
     return waitingS + roundTripS / 2;
   }
 
+  /** Packets of the picture since the connection began; null while there is none. */
+  async readPackets(): Promise<{ lost: number; received: number } | null> {
+    if (!this.#peer) return null;
+    let packets: { lost: number; received: number } | null = null;
+    (await this.#peer.connection.getStats()).forEach((report: Record<string, unknown>) => {
+      if (report["type"] !== "inbound-rtp" || report["kind"] !== "video") return;
+      packets = { lost: Number(report["packetsLost"] ?? 0), received: Number(report["packetsReceived"] ?? 0) };
+    });
+    return packets;
+  }
+
   /** Waits for `ms`, or without end, until the room says live or the viewer leaves. */
   async #sleep(ms: number | null): Promise<void> {
     this.#wake = new AbortController();

@@ -93,6 +93,11 @@ export class LivePlayer {
     this.#hls?.stop();
   }
 
+  /** Packets of the present connection; null where there are none to count. */
+  async readPackets(): Promise<{ lost: number; received: number } | null> {
+    return this.state.get().way === "webrtc" ? ((await this.#viewer?.readPackets()) ?? null) : null;
+  }
+
   /** Goes to so many seconds before the live end; 0 is live again. */
   seekBehind(behindS: number): void {
     if (behindS <= 0) return this.goLive();

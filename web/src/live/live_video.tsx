@@ -11,6 +11,7 @@ import { Countdown } from "./countdown";
 import { LiveControls } from "./live_controls";
 import { LivePlayer, type PlayerState } from "./live_player";
 import type { JoinAnswer, LiveStatus } from "./shapes";
+import { useWatchReports } from "./watch_reports";
 import "./live_video.css";
 
 interface LiveVideoProps {
@@ -43,6 +44,7 @@ export function LiveVideo(props: LiveVideoProps) {
   const video = useRef<HTMLVideoElement>(null);
   const [isMuted, setMuted] = useState(false);
   const { player, state, again } = usePlayer(video, props);
+  useWatchReports(props.liveId, video, player, status === "live");
   const isShown = state.phase === "playing" && status !== "ended";
   return (
     <div

@@ -142,6 +142,11 @@ function OnAir({ joined: { live, join } }: { joined: Joined }) {
               </button>
             )}
             {me && isOnAir(room) && <ClipButton liveId={live.id} />}
+            {room.status === "scheduled" && live.visibility !== "private" && live.visibility !== "followers" && (
+              <a class="button small" href={`/v1/live/${live.id}/calendar.ics`} download="live.ics" data-testid="add-to-calendar">
+                <Icon name="clock" size={18} /> Add to calendar
+              </a>
+            )}
             <button type="button" class="button small" onClick={() => shareAddress(live.title)}>
               <Icon name="share" size={18} /> <span class="wide-label">Share</span>
             </button>

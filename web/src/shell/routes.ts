@@ -28,6 +28,7 @@ export const ROUTES: readonly Route[] = [
   { pattern: "/playlist/{playlist}", load: () => import("../playlists/page") },
   { pattern: "/live", load: () => import("../live/list_page") },
   { pattern: "/live/{id}", load: () => import("../live/watch_page"), immersive: true },
+  { pattern: "/studio/live/{id}", load: () => import("../studio/live_analytics_page"), member: true },
   { pattern: "/studio", load: () => import("../studio/page"), member: true },
   { pattern: "/studio/video/{video}", load: () => import("../studio/analytics_page"), member: true },
   { pattern: "/studio/live", load: () => import("../studio/live_page"), member: true, immersive: true },

@@ -16,6 +16,7 @@ import { Upcoming } from "../live/upcoming";
 import { BroadcastStats } from "./broadcast_stats";
 import { useCamera, useGrantedCamera, type Camera } from "./camera";
 import { EndedPanel, GoLivePanel, type BroadcastActions, type Draft } from "./go_live_panel";
+import { HealthPanel } from "./health_panel";
 import { leaveAir, onAir, type OnAir } from "./on_air";
 import { DeviceChoice, Preview } from "./preview";
 import { sendsSeveral } from "./qualities";
@@ -68,6 +69,7 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
             />
             <DeviceChoice camera={camera} />
             {mine && <BroadcastStats publisher={mine.publisher} />}
+            {room && (state.status === "live" || state.status === "interrupted") && <HealthPanel liveId={room.live.id} />}
             {room && <Desk roomId={room.live.id} rank="owner" rules={chat.rules} socketUrl={room.socketUrl} />}
           </>
         )}

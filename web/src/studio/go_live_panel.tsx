@@ -254,6 +254,9 @@ export function EndedPanel({ live }: { live: Live }) {
             Watch the recording
           </a>
         )}
+        <a class="button" href={`/studio/live/${live.id}`} data-testid="open-analytics">
+          How it went
+        </a>
         <a class="button" href="/studio">
           Back to the studio
         </a>

@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import { WatchMeter, type WatchFacts, type WatchLook } from "./watch_meter";
+
+const LOOK: WatchLook = { nowMs: 0, way: "webrtc", positionS: 0, shouldPlay: true, latencyS: 0.12, packets: null };
+
+/** Looks twice a second; `moves` says whether the picture moved since the look before. */
+function watch(meter: WatchMeter, moves: boolean[], more: Partial<WatchLook> = {}): WatchFacts[] {
+  const reports: WatchFacts[] = [];
+  let positionS = 0;
+  [true, ...moves].forEach((isMoving, index) => {
+    if (isMoving && index > 0) positionS += 0.5;
+    const packets = { lost: index, received: 100 * index };
+    const report = meter.look({ ...LOOK, nowMs: index * 500, positionS, packets, ...more });
+    if (report) reports.push(report);
+  });
+  return reports;
+}
+
+const times = (count: number, value: boolean) => Array.from({ length: count }, () => value);
+
+test("a smooth picture is reported every ten seconds with its packets", () => {
+  const [report] = watch(new WatchMeter(), times(20, true));
+  expect(report).toEqual({
+    way: "webrtc",
+    span_ms: 10_000,
+    freezes: 0,
+    stalled_ms: 0,
+    lost: 20,
+    received: 2000,
+    latency_ms: 120,
+    join_ms: 500,
+  });
+});
+
+test("waiting for the first picture is joining, not standing still", () => {
+  const [report] = watch(new WatchMeter(), [...times(5, false), ...times(20, true)]);
+  expect(report?.join_ms).toBe(3000);
+  expect(report?.freezes).toBe(0);
+});
+
+test("a picture that stands still is one freeze however long, and another the next time", () => {
+  const moves = [...times(4, true), ...times(3, false), ...times(4, true), false, ...times(8, true)];
+  const [report] = watch(new WatchMeter(), moves);
+  expect(report?.freezes).toBe(2);
+  expect(report?.stalled_ms).toBe(2000);
+});
+
+test("who pauses does not suffer, and a page that slept says nothing", () => {
+  const meter = new WatchMeter();
+  expect(watch(meter, times(40, false), { shouldPlay: false })).toEqual([]);
+  meter.look({ ...LOOK, nowMs: 100_000 });
+  expect(meter.look({ ...LOOK, nowMs: 160_000, positionS: 60 })).toBeNull();
+});

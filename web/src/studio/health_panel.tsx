@@ -1,0 +1,80 @@
+/** How the live goes, for whoever sends: what comes in, who watches by which way, and who suffers. */
+import { useEffect, useState } from "preact/hooks";
+import { api } from "../kit/api";
+import { formatBitrate } from "../kit/words";
+import { Chart } from "./chart";
+import { formatDelay, formatShare, listViewerLines, type LiveHealth } from "./health_shapes";
+import { PointsTable } from "./points_table";
+
+const EVERY_MS = 5_000;
+
+export function HealthPanel({ liveId }: { liveId: string }) {
+  const health = useHealth(liveId);
+  if (!health) return null;
+  const { ingest, quality, points } = health;
+  const told = Object.values(quality.players).reduce((sum, count) => sum + count, 0);
+  const figures: [string, string][] = [
+    ["Comes in", ingest ? formatBitrate(ingest.bitrate_bps) : "nothing"],
+    ["Frames", ingest ? `${ingest.frames_per_s.toFixed(0)} fps` : "none"],
+    ["Keyframes", ingest?.keyframe_ms ? `every ${(ingest.keyframe_ms / 1000).toFixed(1)} s` : "unknown"],
+    ["Lost on the way in", ingest ? (ingest.packet_loss === null ? "none (RTMP)" : formatShare(ingest.packet_loss)) : "unknown"],
+    ["Viewers who suffer", told > 0 ? `${formatShare(quality.suffering)} of ${told}` : "unknown"],
+    ["Lost on the way out", formatShare(quality.loss)],
+    ["Delay", formatDelay(quality.latency_ms)],
+    ["Visitors so far", String(health.visitors)],
+  ];
+  const times = points.map((point) => point.at);
+  return (
+    <section class="stack" aria-labelledby="health-title" data-testid="health-panel">
+      <h2 id="health-title">How it goes</h2>
+      <dl class="figures">
+        {figures.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {points.length > 1 && (
+        <>
+          <div class="charts">
+            <Chart
+              title="Bitrate in"
+              times={times}
+              lines={[{ name: "Bitrate in", values: points.map((point) => point.bitrate_bps) }]}
+              format={formatBitrate}
+            />
+            <Chart title="Viewers" times={times} lines={listViewerLines(points)} format={(value) => value.toFixed(0)} />
+            <Chart
+              title="Viewers who suffer"
+              times={times}
+              lines={[{ name: "Viewers who suffer", values: points.map((point) => point.suffering) }]}
+              format={formatShare}
+            />
+          </div>
+          <PointsTable points={points} caption="The last ten minutes" />
+        </>
+      )}
+    </section>
+  );
+}
+
+/** Asked again and again; what could not be had leaves the last answer standing. */
+function useHealth(liveId: string): LiveHealth | null {
+  const [health, setHealth] = useState<LiveHealth | null>(null);
+  useEffect(() => {
+    const gone = new AbortController();
+    const ask = () =>
+      void api
+        .get<LiveHealth>(`/live/${liveId}/health`, { signal: gone.signal })
+        .then(setHealth)
+        .catch(() => undefined);
+    ask();
+    const timer = setInterval(ask, EVERY_MS);
+    return () => {
+      gone.abort();
+      clearInterval(timer);
+    };
+  }, [liveId]);
+  return health;
+}

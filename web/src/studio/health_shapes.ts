@@ -1,0 +1,77 @@
+/** How a live goes and went, as the API says it, and as lines of a chart. Pure. */
+import type { Line } from "./chart";
+
+export interface LivePoint {
+  at: string;
+  span_s: number;
+  viewers: number;
+  webrtc: number;
+  hls: number;
+  chat: number;
+  lines: number;
+  suffering: number | null;
+  stalled: number | null;
+  loss: number | null;
+  latency_ms: number | null;
+  join_ms: number | null;
+  bitrate_bps: number | null;
+  frames_per_s: number | null;
+  keyframe_ms: number | null;
+  packet_loss: number | null;
+}
+
+export interface LiveHealth {
+  status: string;
+  ways: { webrtc: number; hls: number; chat: number };
+  visitors: number;
+  ingest: {
+    bitrate_bps: number;
+    frames_per_s: number;
+    keyframe_ms: number | null;
+    packet_loss: number | null;
+  } | null;
+  quality: {
+    players: Record<string, number>;
+    suffering: number | null;
+    freezes: number;
+    stalled: number | null;
+    loss: number | null;
+    latency_ms: number | null;
+    latency_p95_ms: number | null;
+    join_p95_ms: number | null;
+  };
+  points: LivePoint[];
+}
+
+export interface LiveAnalytics {
+  live_id: string;
+  title: string;
+  started_at: string | null;
+  ended_at: string | null;
+  viewers_peak: number;
+  visitors: number;
+  watched_s: { webrtc: number; hls: number };
+  lines: number;
+  points: LivePoint[];
+}
+
+export function formatShare(share: number | null): string {
+  if (share === null) return "unknown";
+  return share > 0 && share < 0.001 ? "< 0.1 %" : `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+}
+
+/** A bound that a delay lies below. */
+export function formatDelay(ms: number | null): string {
+  if (ms === null) return "unknown";
+  return ms < 1_000 ? `≤ ${ms} ms` : `≤ ${(ms / 1_000).toFixed(1)} s`;
+}
+
+export const perMinute = (point: LivePoint): number => (point.span_s > 0 ? (point.lines * 60) / point.span_s : 0);
+
+export function listViewerLines(points: LivePoint[]): Line[] {
+  return [
+    { name: "All", values: points.map((point) => point.viewers) },
+    { name: "WebRTC", values: points.map((point) => point.webrtc) },
+    { name: "HLS", values: points.map((point) => point.hls) },
+  ];
+}
