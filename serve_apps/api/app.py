@@ -34,6 +34,7 @@ from serve_apps.live.clip_routes import routes as live_clip_routes
 from serve_apps.live.entry_routes import entry_routes as live_entry_routes
 from serve_apps.live.health_routes import routes as live_health_routes
 from serve_apps.live.routes import routes as live_routes
+from serve_apps.live.takedown_routes import routes as live_takedown_routes
 from serve_apps.notices.routes import routes as notices_routes
 from serve_apps.posts.routes import routes as posts_routes
 from serve_apps.realtime.routes import routes as realtime_routes
@@ -64,6 +65,7 @@ FEATURES = (
     live_clip_routes,
     live_calendar_routes,
     live_health_routes,
+    live_takedown_routes,
     realtime_routes,
     notices_routes,
     admin_routes,
