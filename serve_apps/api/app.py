@@ -20,6 +20,7 @@ from serve_apps.admin.routes import routes as admin_routes
 from serve_apps.api.documentation import install_documentation
 from serve_apps.api.documentation import routes as documentation_routes
 from serve_apps.api.page import PageFiles, find_page_folder
+from serve_apps.api.sharing import routes as sharing_routes
 from serve_apps.comments.routes import routes as comments_routes
 from serve_apps.feed.routes import person_routes
 from serve_apps.feed.routes import routes as feed_routes
@@ -41,6 +42,7 @@ from serve_apps.realtime.routes import routes as realtime_routes
 from serve_apps.users.routes import routes as users_routes
 from serve_apps.videos.history_routes import routes as history_routes
 from serve_apps.videos.playlist_routes import routes as playlist_routes
+from serve_apps.videos.related_routes import routes as related_routes
 from serve_apps.videos.routes import routes as videos_routes
 from serve_apps.videos.subtitle_routes import routes as subtitle_routes
 from serve_apps.videos.thumbnail_routes import routes as video_thumbnail_routes
@@ -60,6 +62,7 @@ FEATURES = (
     playlist_routes,
     subtitle_routes,
     viewing_routes,
+    related_routes,
     live_routes,
     live_chat_routes,
     live_clip_routes,
@@ -70,7 +73,7 @@ FEATURES = (
     notices_routes,
     admin_routes,
 )
-ROOT_FEATURES = (health_routes, documentation_routes, live_entry_routes)
+ROOT_FEATURES = (health_routes, documentation_routes, live_entry_routes, sharing_routes)
 EXPOSED_HEADERS = (
     "Location",
     "Link",

@@ -65,13 +65,22 @@ class PageFiles:
         wants_page = not path or "text/html" in Headers(scope=scope).get("accept", "")
         if path.partition("/")[0] in API_WORDS or not wants_page:
             raise HTTPException(404)
+        index = self._find_index(scope)
+        return index if isinstance(index, Response) else _send_file(index, "index.html")
+
+    def open_index(self, scope: Scope) -> str | Response:
+        """Return the page's text for a route that adds to its head, or what stands in its way."""
+        index = self._find_index(scope)
+        return index if isinstance(index, Response) else index.read_text("utf-8")
+
+    def _find_index(self, scope: Scope) -> Path | Response:
         url = URL(scope=scope)
         if url.hostname in NUMERIC_HOSTS:
             return RedirectResponse(str(url.replace(hostname="localhost")), 307)
         index = self._find_file("index.html")
         if index is None:
             return Response(NOT_BUILT, 503, media_type="text/html", headers={"Retry-After": "5"})
-        return _send_file(index, "index.html")
+        return index
 
     def _find_file(self, path: str) -> Path | None:
         """Return the file below the folder, None when there is none or it would lead outside."""

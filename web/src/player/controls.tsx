@@ -6,7 +6,7 @@ import type { Chapter } from "../videos/shapes";
 import { ChapterMarks, findChapter } from "./chapters";
 import { Captions } from "./captions";
 import type { EngineState, PlayerEngine } from "./engine";
-import type { PlayerCommand } from "./keys";
+import { SPEEDS, type PlayerCommand } from "./keys";
 import type { Media } from "./media";
 import { findTile, type Tile } from "./storyboard";
 
@@ -18,9 +18,10 @@ interface ControlsProps {
   run: (command: PlayerCommand) => void;
   pictures: Tile[];
   chapters: readonly Chapter[];
+  hasTheatre: boolean;
 }
 
-export function Controls({ media, engine, state, video, run, pictures, chapters }: ControlsProps) {
+export function Controls({ media, engine, state, video, run, pictures, chapters, hasTheatre }: ControlsProps) {
   const chapter = findChapter(chapters, media.timeS);
   return (
     <div class="player-controls">
@@ -41,7 +42,9 @@ export function Controls({ media, engine, state, video, run, pictures, chapters 
         </span>
         <span class="player-chapter data grow clip">{chapter?.title}</span>
         <Captions engine={engine} state={state} />
+        <Speed media={media} video={video} />
         <Quality engine={engine} state={state} />
+        <ViewButtons hasTheatre={hasTheatre} run={run} />
         <button type="button" class="icon-button" aria-label="Full screen" onClick={() => run({ kind: "full" })}>
           <Icon name="full" />
         </button>
@@ -143,6 +146,59 @@ function Volume({ media, video, run }: Pick<ControlsProps, "media" | "video" | "
         }}
       />
     </span>
+  );
+}
+
+function Speed({ media, video }: Pick<ControlsProps, "media" | "video">) {
+  const id = useId();
+  return (
+    <span class="player-quality">
+      <label class="visually-hidden" for={id}>
+        Speed
+      </label>
+      <select
+        id={id}
+        value={String(media.speed)}
+        data-testid="speed"
+        onChange={(event) => {
+          if (video.current) video.current.playbackRate = Number(event.currentTarget.value);
+        }}
+      >
+        {SPEEDS.map((speed) => (
+          <option key={speed} value={String(speed)}>
+            {speed}×
+          </option>
+        ))}
+      </select>
+    </span>
+  );
+}
+
+function ViewButtons({ hasTheatre, run }: Pick<ControlsProps, "hasTheatre" | "run">) {
+  return (
+    <>
+      {document.pictureInPictureEnabled && (
+        <button
+          type="button"
+          class="icon-button player-wide"
+          aria-label="Picture in picture"
+          onClick={() => run({ kind: "inset" })}
+        >
+          <Icon name="inset" />
+        </button>
+      )}
+      {hasTheatre && (
+        <button
+          type="button"
+          class="icon-button player-wide"
+          aria-label="Theatre"
+          data-testid="theatre"
+          onClick={() => run({ kind: "theatre" })}
+        >
+          <Icon name="theatre" />
+        </button>
+      )}
+    </>
   );
 }
 

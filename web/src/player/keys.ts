@@ -6,6 +6,9 @@ export type PlayerCommand =
   | { kind: "volume"; by: number }
   | { kind: "mute" }
   | { kind: "full" }
+  | { kind: "theatre" }
+  | { kind: "inset" }
+  | { kind: "speed"; steps: 1 | -1 }
   | { kind: "jump"; share: number };
 
 const COMMANDS: Record<string, PlayerCommand> = {
@@ -19,9 +22,21 @@ const COMMANDS: Record<string, PlayerCommand> = {
   ArrowDown: { kind: "volume", by: -0.1 },
   m: { kind: "mute" },
   f: { kind: "full" },
+  t: { kind: "theatre" },
+  i: { kind: "inset" },
+  ">": { kind: "speed", steps: 1 },
+  "<": { kind: "speed", steps: -1 },
   Home: { kind: "jump", share: 0 },
   End: { kind: "jump", share: 1 },
 };
+
+export const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2] as const;
+
+/** The speed so many steps away, within the list. */
+export function stepSpeed(speed: number, steps: number): number {
+  const index = SPEEDS.findIndex((known) => known >= speed);
+  return SPEEDS[Math.max(0, Math.min(SPEEDS.length - 1, index + steps))] ?? 1;
+}
 
 /** Null when the key is not ours. `role` is what has the focus: controls keep the keys they use themselves. */
 export function decideCommand(key: string, role: "player" | "slider" | "button" | "page"): PlayerCommand | null {

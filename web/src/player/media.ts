@@ -10,6 +10,8 @@ export interface Media {
   timeS: number;
   durationS: number;
   bufferedS: number;
+  speed: number;
+  hasEnded: boolean;
 }
 
 const AT_REST: Media = {
@@ -21,6 +23,8 @@ const AT_REST: Media = {
   timeS: 0,
   durationS: 0,
   bufferedS: 0,
+  speed: 1,
+  hasEnded: false,
 };
 
 const EVENTS = [
@@ -34,6 +38,7 @@ const EVENTS = [
   "durationchange",
   "progress",
   "volumechange",
+  "ratechange",
   "ended",
   "loadedmetadata",
   "canplay",
@@ -54,6 +59,8 @@ function readMedia(video: HTMLVideoElement): Media {
     timeS: video.currentTime,
     durationS: Number.isFinite(video.duration) ? video.duration : 0,
     bufferedS,
+    speed: video.playbackRate,
+    hasEnded: video.ended,
   };
 }
 

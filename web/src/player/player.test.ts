@@ -1,7 +1,7 @@
 /** Keys and grants of the player. */
 import { expect, test } from "vitest";
 import { rewriteGrant } from "./grant";
-import { decideCommand } from "./keys";
+import { decideCommand, stepSpeed } from "./keys";
 import { findTile, readTiles } from "./storyboard";
 import { thinPeaks } from "./waveform";
 
@@ -27,8 +27,14 @@ test.each([
   ["ArrowUp", "page", null],
   ["ArrowUp", "player", { kind: "volume", by: 0.1 }],
   ["f", "slider", { kind: "full" }],
+  ["t", "page", { kind: "theatre" }],
+  [">", "page", { kind: "speed", steps: 1 }],
   ["Tab", "player", null],
 ] as const)("key %j on the %s", (key, role, command) => expect(decideCommand(key, role)).toEqual(command));
+
+test("speeds stay within the list", () => {
+  expect([stepSpeed(1, 1), stepSpeed(2, 1), stepSpeed(0.25, -1)]).toEqual([1.25, 2, 0.25]);
+});
 
 test("a moment has the picture that its cue names, relative to the track", () => {
   const text =

@@ -2,6 +2,7 @@
  * The player of stored videos: picture, controls, keyboard, quality, errors. Give it an HLS address;
  * `renew` is asked for a fresh one when the right to watch ran out.
  */
+import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Icon } from "../kit/icons";
 import { Bars } from "../kit/states";
@@ -9,7 +10,7 @@ import { Store, useStore } from "../kit/store";
 import { useBeacon, type TellSession } from "./beacon";
 import { Controls } from "./controls";
 import { AT_REST, PlayerEngine, type EngineState } from "./engine";
-import { decideCommand, type PlayerCommand } from "./keys";
+import { decideCommand, stepSpeed, type PlayerCommand } from "./keys";
 import type { Chapter } from "../videos/shapes";
 import { useMedia, type Media } from "./media";
 import { usePosition, type TellPosition } from "./position";
@@ -20,6 +21,7 @@ import "./player.css";
 /** What a page may ask of its player. */
 export interface PlayerHandle {
   seek: (toS: number) => void;
+  position: () => number;
 }
 
 export interface PlayerProps {
@@ -44,6 +46,10 @@ export interface PlayerProps {
   handle?: { current: PlayerHandle | null };
   /** Begins by itself, where the browser lets it. */
   autoplay?: boolean;
+  /** Makes the picture as wide as the window, or as it was. */
+  onTheatre?: (() => void) | undefined;
+  /** Shown over the picture at the end. */
+  endScreen?: ComponentChildren;
   /** Called at the end. */
   onEnded?: (() => void) | undefined;
 }
@@ -54,6 +60,8 @@ const NO_ENGINE = new Store<EngineState>(AT_REST);
 
 export function Player(props: PlayerProps) {
   const { title, poster, storyboard, waveform, isComplete = true, startS = 0 } = props;
+  const latest = useRef(props);
+  latest.current = props;
   const video = useRef<HTMLVideoElement>(null);
   const root = useRef<HTMLDivElement>(null);
   const engine = useEngine(video, props);
@@ -65,7 +73,10 @@ export function Player(props: PlayerProps) {
   const state = useStore(engine?.state ?? NO_ENGINE);
   const media = useMedia(video);
   const { isAwake, wake } = useAwake(media.isPlaying);
-  const run = useMemo(() => (command: PlayerCommand) => applyCommand(command, video.current, root.current), []);
+  const run = useMemo(() => (command: PlayerCommand) => {
+    if (command.kind === "theatre") latest.current.onTheatre?.();
+    else applyCommand(command, video.current, root.current);
+  }, []);
   useKeys(root, run, wake);
   return (
     <div
@@ -95,8 +106,9 @@ export function Player(props: PlayerProps) {
       ) : (
         <>
           <Overlay media={media} onPlay={() => run({ kind: "toggle" })} />
+          {media.hasEnded && props.endScreen}
           <FromTheStart media={media} startS={startS} onStart={() => run({ kind: "jump", share: 0 })} />
-          <Controls media={media} engine={engine} state={state} video={video} run={run} pictures={pictures} chapters={props.chapters ?? []} />
+          <Controls media={media} engine={engine} state={state} video={video} run={run} pictures={pictures} chapters={props.chapters ?? []} hasTheatre={props.onTheatre !== undefined} />
         </>
       )}
     </div>
@@ -127,6 +139,7 @@ function useHandle(video: { current: HTMLVideoElement | null }, { handle }: Play
   useEffect(() => {
     if (!handle) return undefined;
     handle.current = {
+      position: () => video.current?.currentTime ?? 0,
       seek: (toS) => {
         if (!video.current) return;
         video.current.currentTime = toS;
@@ -194,7 +207,9 @@ function useKeys(
   }, []);
 }
 
-function applyCommand(command: PlayerCommand, video: HTMLVideoElement | null, root: HTMLDivElement | null): void {
+type OwnCommand = Exclude<PlayerCommand, { kind: "theatre" }>;
+
+function applyCommand(command: OwnCommand, video: HTMLVideoElement | null, root: HTMLDivElement | null): void {
   if (!video) return;
   switch (command.kind) {
     case "toggle":
@@ -213,6 +228,13 @@ function applyCommand(command: PlayerCommand, video: HTMLVideoElement | null, ro
       return;
     case "mute":
       video.muted = !video.muted;
+      return;
+    case "speed":
+      video.playbackRate = stepSpeed(video.playbackRate, command.steps);
+      return;
+    case "inset":
+      if (document.pictureInPictureElement) void document.exitPictureInPicture();
+      else void video.requestPictureInPicture?.().catch(() => undefined);
       return;
     case "full":
       if (document.fullscreenElement) void document.exitFullscreen();

@@ -32,6 +32,13 @@ export function App() {
   const { shown, failed, loading } = useShownPage();
   const main = useRef<HTMLElement>(null);
   useFocusOnArrival(main, location.get().path, shown?.path);
+  if (shown?.route.isBare && !failed) {
+    return (
+      <main id="main" ref={main} tabIndex={-1}>
+        <shown.Page key={shown.path} parameters={shown.parameters} search={new URLSearchParams(shown.search)} />
+      </main>
+    );
+  }
   return (
     <div class={shown?.route.immersive ? "shell immersive" : "shell"}>
       <a class="skip" href="#main">

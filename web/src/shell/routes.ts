@@ -16,6 +16,8 @@ export interface Route {
   member?: boolean;
   /** The picture is the page: the rail steps back to icons. */
   immersive?: boolean;
+  /** Stands in a frame of another site: nothing is around it. */
+  isBare?: boolean;
 }
 
 const NOT_FOUND: Route = { pattern: "*", load: () => import("./not_found") };
@@ -24,6 +26,7 @@ export const ROUTES: readonly Route[] = [
   { pattern: "/", load: () => import("../home/page") },
   { pattern: "/explore", load: () => import("../explore/page") },
   { pattern: "/watch/{video}", load: () => import("../videos/watch_page"), immersive: true },
+  { pattern: "/embed/{video}", load: () => import("../videos/embed_page"), isBare: true },
   { pattern: "/library", load: () => import("../history/library_page"), member: true },
   { pattern: "/playlist/{playlist}", load: () => import("../playlists/page") },
   { pattern: "/live", load: () => import("../live/list_page") },

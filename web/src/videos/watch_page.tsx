@@ -1,15 +1,14 @@
 /** Watching a video: the picture first, then what it is and whose, then what to watch next. */
 import { useCallback, useRef, useState } from "preact/hooks";
 import { Comments } from "../comments/comments";
-import { api, type Page } from "../kit/api";
+import { api } from "../kit/api";
 import { Avatar, nameOf } from "../kit/avatar";
 import { ApiError } from "../kit/errors";
 import { Icon } from "../kit/icons";
-import { useLoad } from "../kit/load";
+import { useLoad, type Loaded } from "../kit/load";
 import { Ago, RichText } from "../kit/prose";
 import { navigate, previousPath, useTitle } from "../kit/router";
 import { currentUser } from "../kit/session";
-import { shareAddress } from "../kit/share";
 import { Failure, Skeleton } from "../kit/states";
 import { useStore } from "../kit/store";
 import { tellPosition } from "../history/history";
@@ -22,6 +21,9 @@ import { FollowButton } from "../profile/follow_button";
 import type { PageProps } from "../shell/routes";
 import { VideoCard } from "./card";
 import { ChapterList } from "./chapter_list";
+import { EndScreen } from "./end_screen";
+import { readStart } from "./links";
+import { ShareButton } from "./share_button";
 import { useVideoProgress } from "./follow_progress";
 import { MoreToCome, ProgressPanel } from "./progress";
 import { nameSource, tellWatching } from "./watching";
@@ -30,22 +32,36 @@ import "./watch_page.css";
 
 const NEXT_COUNT = 12;
 
+interface Related {
+  items: Video[];
+}
+
 preloadEngine();
 
 export default function WatchPage({ parameters, search }: PageProps) {
   const listId = search.get("list");
   const [next, setNext] = useState<Video | null>(null);
+  const [isTheatre, setTheatre] = useState(false);
   const player = useRef<PlayerHandle | null>(null);
   const id = parameters["video"] ?? "";
+  const related = useRelated(id);
   const video = useLoad<Video>(id, (signal) => api.get<Video>(`/videos/${id}`, { signal }));
   useTitle(video.data?.title ?? null);
   useVideoProgress(video.data, (change) => video.change((known) => ({ ...known, ...change })), video.reload);
   if (video.error !== null && video.data === null) return <Missing error={video.error} onRetry={video.reload} />;
   return (
-    <div class="page watch">
+    <div class={isTheatre ? "page watch theatre" : "page watch"}>
       <div class="watch-picture">
         {video.data ? (
-          <Picture video={video.data} player={player} listId={listId} next={next} />
+          <Picture
+            video={video.data}
+            player={player}
+            listId={listId}
+            next={next}
+            askedS={readStart(search.get("t"))}
+            related={related.data?.items ?? []}
+            onTheatre={() => setTheatre(!isTheatre)}
+          />
         ) : (
           <div class="player" />
         )}
@@ -56,7 +72,7 @@ export default function WatchPage({ parameters, search }: PageProps) {
       </div>
       <div class="stack loose watch-side">
         {listId && <QueueList listId={listId} videoId={id} onNext={setNext} />}
-        <Next id={id} />
+        <Next related={related} />
       </div>
     </div>
   );
@@ -81,9 +97,13 @@ interface PictureProps {
   player: { current: PlayerHandle | null };
   listId: string | null;
   next: Video | null;
+  /** The moment that the address asks for. */
+  askedS: number | null;
+  related: readonly Video[];
+  onTheatre: () => void;
 }
 
-function Picture({ video, player, listId, next }: PictureProps) {
+function Picture({ video, player, listId, next, askedS, related, onTheatre }: PictureProps) {
   const me = useStore(currentUser);
   const source = useRef(nameSource(previousPath(), document.referrer, listId)).current;
   const renew = useCallback(
@@ -107,7 +127,11 @@ function Picture({ video, player, listId, next }: PictureProps) {
         handle={player}
         autoplay={listId !== null}
         onEnded={() => next && navigate(`/watch/${next.id}?list=${listId ?? ""}`)}
-        startS={(video.resume_ms ?? 0) / 1000}
+        startS={askedS ?? (video.resume_ms ?? 0) / 1000}
+        onTheatre={onTheatre}
+        endScreen={
+          <EndScreen videos={next ? [next] : related} list={next ? listId : null} onAgain={() => player.current?.seek(0)} />
+        }
         onPosition={me ? (positionS) => tellPosition(video.id, positionS) : undefined}
       />
       {!isComplete && <MoreToCome video={video} />}
@@ -139,9 +163,7 @@ function About({ video, player }: { video: Video; player: { current: PlayerHandl
               </a>
             )}
             <SaveButton videoId={video.id} />
-            <button type="button" class="button small" onClick={() => shareAddress(video.title)}>
-              <Icon name="share" size={18} /> <span class="wide-label">Share</span>
-            </button>
+            <ShareButton video={video} player={player} />
           </div>
         </div>
       </div>
@@ -176,16 +198,19 @@ function Labels({ video }: { video: Video }) {
   );
 }
 
-function Next({ id }: { id: string }) {
-  const videos = useLoad<Page<Video>>("next", (signal) =>
-    api.get<Page<Video>>("/videos", { query: { limit: NEXT_COUNT }, signal }),
+function useRelated(id: string): Loaded<Related> {
+  return useLoad<Related>(`related ${id}`, (signal) =>
+    api.get<Related>(`/videos/${id}/related`, { query: { limit: NEXT_COUNT }, signal }),
   );
-  const items = videos.data?.items.filter((video) => video.id !== id) ?? [];
-  if (videos.error !== null || (videos.data && items.length === 0)) return null;
+}
+
+function Next({ related }: { related: Loaded<Related> }) {
+  const items = related.data?.items ?? [];
+  if (related.error !== null || (related.data && items.length === 0)) return null;
   return (
     <aside class="stack watch-next" aria-label="More videos">
       <h2>Watch next</h2>
-      {videos.data ? (
+      {related.data ? (
         items.map((video) => <VideoCard key={video.id} video={video} compact />)
       ) : (
         <Skeleton shape="row" count={3} />

@@ -1,0 +1,68 @@
+/** Shares a video: its address, from this moment if wanted, and the code that shows it on another site. */
+import { useState } from "preact/hooks";
+import { Dialog } from "../kit/dialog";
+import { Field } from "../kit/field";
+import { Icon } from "../kit/icons";
+import { copyText, shareAddress } from "../kit/share";
+import { formatDuration } from "../kit/words";
+import type { PlayerHandle } from "../player/player";
+import { writeEmbed, writeLink } from "./links";
+import type { Video } from "./shapes";
+
+interface ShareButtonProps {
+  video: Pick<Video, "id" | "title">;
+  player: { current: PlayerHandle | null };
+}
+
+export function ShareButton({ video, player }: ShareButtonProps) {
+  const [atS, setAtS] = useState<number | null>(null);
+  return (
+    <>
+      <button
+        type="button"
+        class="button small"
+        data-testid="share"
+        onClick={() => setAtS(Math.floor(player.current?.position() ?? 0))}
+      >
+        <Icon name="share" size={18} /> <span class="wide-label">Share</span>
+      </button>
+      {atS !== null && <ShareDialog video={video} atS={atS} onClose={() => setAtS(null)} />}
+    </>
+  );
+}
+
+interface ShareDialogProps {
+  video: Pick<Video, "id" | "title">;
+  atS: number;
+  onClose: () => void;
+}
+
+function ShareDialog({ video, atS, onClose }: ShareDialogProps) {
+  const [isFrom, setFrom] = useState(false);
+  const startS = isFrom ? atS : 0;
+  const origin = window.location.origin;
+  const embed = writeEmbed(origin, video.id, startS);
+  const link = writeLink(video.id, startS);
+  return (
+    <Dialog title="Share" onClose={onClose}>
+      <Field label="Link">
+        {(props) => <input {...props} class="input" readOnly value={origin + link} data-testid="share-link" />}
+      </Field>
+      <label class="row tight">
+        <input type="checkbox" checked={isFrom} disabled={atS === 0} onChange={() => setFrom(!isFrom)} />
+        Start at {formatDuration(atS)}
+      </label>
+      <Field label="Code for another site">
+        {(props) => <textarea {...props} class="input" rows={3} readOnly value={embed} />}
+      </Field>
+      <div class="row dialog-actions">
+        <button type="button" class="button" onClick={() => copyText(embed, "Code copied.")}>
+          Copy code
+        </button>
+        <button type="button" class="button primary" onClick={() => shareAddress(video.title, link)}>
+          Share link
+        </button>
+      </div>
+    </Dialog>
+  );
+}
