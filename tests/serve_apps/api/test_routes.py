@@ -33,7 +33,7 @@ def list_operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]
 def fill_path(path: str) -> str:
     """Put something readable into every parameter of a path."""
     path = re.sub(r"\{(\w+_id|room)\}", SOME_ID, path)
-    path = path.replace("{username}", "ada").replace("{host}", "host-0")
+    path = path.replace("{username}", "ada").replace("{host}", "host-0").replace("{language}", "en")
     assert "{" not in path, f"say here what to put into {path}"
     return path
 
