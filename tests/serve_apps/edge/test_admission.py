@@ -21,6 +21,7 @@ from storage.follows import add_follow, remove_follow
 from storage.lives import change_live, delete_live
 from storage.objects import ObjectStore
 from storage.posts import PostDraft, delete_post, insert_post
+from storage.videos import change_video
 from tests.actors.hosting.stage import run_host
 from tests.serve_apps.edge.edge_stage import (
     Guest,
@@ -31,6 +32,7 @@ from tests.serve_apps.edge.edge_stage import (
     use_free_ports,
 )
 from tests.storage.live_rows import create_room_row
+from tests.storage.video_rows import create_ready_video
 
 pytestmark = pytest.mark.db
 
@@ -145,7 +147,7 @@ async def test_a_live_that_is_hidden_lets_go_of_who_may_not_see_it(
         assert owner.errors[0]["error"] == "not_found"
 
 
-async def test_a_post_that_is_hidden_or_deleted_lets_go_of_who_may_not_see_it(
+async def test_a_post_or_video_that_is_hidden_or_deleted_lets_go_of_who_may_not_see_it(
     settings: Settings, database: Database, objects: ObjectStore
 ) -> None:
     settings = use_free_ports(settings)
@@ -156,11 +158,13 @@ async def test_a_post_that_is_hidden_or_deleted_lets_go_of_who_may_not_see_it(
     async with database.connection() as connection:
         for draft in drafts:
             await insert_post(connection, draft)
+        video_id = await create_ready_video(connection, ada.user_id)
+    video = f"video:{video_id}"
     hidden, deleted = [f"post:{draft.id}" for draft in drafts]
     async with run_edge(settings, objects) as edge, connect(edge) as owner, connect(edge) as viewer:
         for talker, guest in ((owner, ada), (viewer, bob)):
             await talker.authenticate(guest)
-            for channel in (hidden, deleted):
+            for channel in (hidden, deleted, video):
                 assert await talker.subscribe(channel) == {"recovered": True}
         async with database.connection() as connection:
             await connection.execute(
@@ -173,8 +177,16 @@ async def test_a_post_that_is_hidden_or_deleted_lets_go_of_who_may_not_see_it(
             await delete_post(connection, drafts[1].id, now)
         await viewer.wait(lambda: len(viewer.errors) == 2)
         await owner.wait(lambda: bool(owner.errors))
+        async with database.connection() as connection:
+            await change_video(
+                connection, video_id, title=None, description=None, visibility="private"
+            )
+        await viewer.wait(lambda: len(viewer.errors) == 3)
         told = [[(e["channel"], e["error"]) for e in talker.errors] for talker in (viewer, owner)]
-        assert told == [[(hidden, "not_found"), (deleted, "not_found")], [(deleted, "not_found")]]
+        assert told == [
+            [(hidden, "not_found"), (deleted, "not_found"), (video, "not_found")],
+            [(deleted, "not_found")],
+        ]
         assert (await viewer.subscribe(hidden))["error"] == "not_found"
         assert await owner.subscribe(hidden) == {"recovered": True}
 
