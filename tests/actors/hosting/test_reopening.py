@@ -27,7 +27,8 @@ from tests.actors.hosting.stage import (
     run_host,
     run_host_client,
 )
-from tests.actors.hosting.test_storage_away import Cable, cable
+from tests.actors.hosting.test_storage_away import cable
+from tests.storage.gate import Gate
 from tests.storage.live_rows import create_room_row, create_user_row
 from tests.storage.waiting import wait_until
 
@@ -120,7 +121,7 @@ async def test_what_a_follower_said_before_it_opened_again_does_not_stand(
 
 
 async def test_followers_leave_a_host_that_is_cut_off_from_storage_alone(
-    settings: Settings, database: Database, cable: Cable, user_id: uuid.UUID
+    settings: Settings, database: Database, cable: Gate, user_id: uuid.UUID
 ) -> None:
     """The next owner's lines were stored, and whoever followed the former one saw none of them."""
     quick = HostSettings(lease_ttl_s=2.0, renew_every_s=0.2)
@@ -135,7 +136,7 @@ async def test_followers_leave_a_host_that_is_cut_off_from_storage_alone(
         client.open_room(room_id)
         await wait_until(lambda: len(heard.opened) == 1)
         async with run_host(settings, "host-1"):
-            await cable.cut()
+            await cable.shut()
             await wait_until(lambda: len(heard.opened) == 2, 60)
             async with database.connection() as connection:
                 placement = await find_placement(connection, ROOM, room_id)
