@@ -70,6 +70,7 @@ class Hosted:
 
     def __post_init__(self) -> None:
         self.key = ObjectKey(self.kind.name, self.core.id)
+        self.epoch = str(self.core.epoch)
 
     def admit(self, link: HostLink, number: int, missed: list[Entry] | None) -> None:
         """Begin telling a peer of the object: first what it missed (None: it must begin anew)."""
@@ -79,7 +80,7 @@ class Hosted:
             Opened(
                 number=number,
                 key=self.key,
-                epoch=str(core.epoch),
+                epoch=self.epoch,
                 head=core.log.head,
                 facts=core.describe(),
                 missed=self._write_lines(missed or []),
@@ -94,7 +95,7 @@ class Hosted:
         core = self.core
         return ObjectFacts(
             id=core.id,
-            epoch=str(core.epoch),
+            epoch=self.epoch,
             head=core.log.head,
             followers=len(self.followers),
             mailbox=core.log.depth,
@@ -119,9 +120,8 @@ class Hosted:
         self, link: HostLink | None, request_id: int, effect: Acknowledge | Finish | Answer | Refuse
     ) -> None:
         if isinstance(effect, Acknowledge):
-            epoch = str(self.core.epoch)
             entry_id = str(effect.entry_id)
-            send_to(link, Stored(request_id, entry_id, epoch, effect.seq, effect.kind))
+            send_to(link, Stored(request_id, entry_id, self.epoch, effect.seq, effect.kind))
         elif isinstance(effect, Finish):
             send_to(link, Done(request_id))
         elif isinstance(effect, Answer):
@@ -140,10 +140,10 @@ class Hosted:
 
     async def _find_missed(self, store: HostStore, ask: Open) -> tuple[str, list[Entry] | None]:
         """Return what a peer missed, and where that was found; nothing is awaited afterwards."""
-        core, log = self.core, self.core.log
+        log = self.core.log
         if ask.epoch is None:
             return "fresh", []
-        if ask.epoch != str(core.epoch) or ask.seq > log.head:
+        if ask.epoch != self.epoch or ask.seq > log.head:
             return "reload", None
         entries = log.find_entries_after(ask.seq)
         if entries is not None:

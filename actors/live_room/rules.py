@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import msgspec
@@ -70,7 +70,7 @@ def write_rules(rules: RoomRules) -> dict[str, Any]:
 
 def describe_rules(rules: RoomRules) -> dict[str, Any]:
     """Write rules as everybody may see them: without the words."""
-    return {name: value for name, value in asdict(rules).items() if name not in WORD_LISTS}
+    return {name: getattr(rules, name) for name in OPEN_RULES}
 
 
 def clean_rules(rules: RoomRules, *, has_subscriptions: bool) -> RoomRules:
@@ -122,6 +122,7 @@ class WordFilter:
 
 
 WORD_LISTS = ("blocked_words", "held_words")
+OPEN_RULES = tuple(rule.name for rule in fields(RoomRules) if rule.name not in WORD_LISTS)
 
 
 def _clean_words(words: tuple[str, ...]) -> tuple[str, ...]:

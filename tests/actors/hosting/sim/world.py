@@ -27,6 +27,8 @@ from tests.actors.hosting.sim.site import Parts, Process, Site
 SETTLE_MAX_S = 30.0
 """How long after the last fault everything must be answered and visible."""
 LOOK_EVERY_S = 0.25
+CLIENTS_START_S = 0.2
+"""Before the last hosts, and after the first: where nobody is yet they ask and ask."""
 PARTS = Parts()
 Work = Callable[[Process], Awaitable[None]]
 
@@ -59,7 +61,7 @@ class World:
         for number, start_s in enumerate(plan.starts_s):
             timeline.at(start_s, self.site.start_host, f"host-{number}")
         for name in plan.clients:
-            timeline.at(0.0, self.site.start_client, name)
+            timeline.at(CLIENTS_START_S, self.site.start_client, name)
         for line in plan.lines:
             timeline.at(line.at_s, self._ask, line.client, lambda p, i=line: ask(self, p, i))
         for show in plan.publications:
