@@ -1,7 +1,8 @@
 """The runtime's storage in PostgreSQL: leases and placements, and each kind's own rows.
 
 Made by shells, edges and the API around their pool. No rules and no SQL here. A connection that
-dies ends as DatabaseBusy, or as WriteOutcomeUnknown where something may have been written.
+dies, or a lock that is not got, ends as DatabaseBusy, or as WriteOutcomeUnknown where something
+may have been written.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from actors.hosting.log import HISTORY_MAX
 from storage import hosts, placements
 from storage.database import (
     LOST_CONNECTION,
+    NOT_NOW,
     Connection,
     Database,
     DatabaseBusy,
@@ -148,7 +150,7 @@ class PostgresStore:
         try:
             async with self._take_turn(kind), self._database.connection() as connection:
                 yield connection
-        except LOST_CONNECTION as error:
+        except (*LOST_CONNECTION, *NOT_NOW) as error:
             raise DatabaseBusy(retry_after_s=1) from error
 
     @asynccontextmanager
