@@ -195,8 +195,7 @@ class RtcPeer(asyncio.DatagramProtocol):
     async def connect(self, answer: str, timeout_s: float = 5.0) -> None:
         """Run ICE and DTLS against an answer."""
         self.apply_answer(answer)
-        loop = asyncio.get_running_loop()
-        await loop.create_datagram_endpoint(lambda: self, remote_addr=self.credentials.address)
+        await self.open_transport()
         async with asyncio.timeout(timeout_s):
             while not self._proven.is_set():
                 self.check()
@@ -207,6 +206,11 @@ class RtcPeer(asyncio.DatagramProtocol):
                 self._send(self.dtls.retransmit() if not self.dtls.is_connected else [])
         assert self.dtls.server_fingerprint == self.credentials.remote_fingerprint
         self._consent = asyncio.create_task(self._keep_consent())
+
+    async def open_transport(self) -> None:
+        """Open a socket towards the answer's address."""
+        loop = asyncio.get_running_loop()
+        await loop.create_datagram_endpoint(lambda: self, remote_addr=self.credentials.address)
 
     def apply_answer(self, answer: str) -> None:
         """Read credentials, address and SSRCs from the answer."""

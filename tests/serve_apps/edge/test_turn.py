@@ -1,0 +1,90 @@
+"""Who is let no UDP out watches through a TURN server, with the credentials an edge hands out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+from aioice.turn import TurnTransport, create_turn_endpoint
+
+from serve_apps.edge.ice_servers import IceServers
+from tests.media.sfu.peer import RtcPeer
+from tests.media.sfu.stage import FrameSource, start_stage, wait_until
+from tests.serve_apps.edge.turn_relay import run_turn_relay
+
+pytestmark = pytest.mark.media
+
+SECRET = "shared with the server"
+PATIENCE_S = 60.0
+
+
+class Relayed:
+    """A TURN allocation as a transport to one address."""
+
+    def __init__(self, transport: TurnTransport, address: tuple[str, int]) -> None:
+        self._transport = transport
+        self._address = address
+        self._is_closed = False
+
+    def sendto(self, datagram: bytes) -> None:
+        """Send through the server."""
+        self._transport.sendto(datagram, self._address)
+
+    def is_closing(self) -> bool:
+        """Tell whether nothing is sent any more."""
+        return self._is_closed
+
+    def close(self) -> None:
+        """Give the allocation back."""
+        self._is_closed = True
+        self._transport.close()
+
+
+class RelayedPeer(RtcPeer):
+    """A peer that speaks TCP with a TURN server and nothing else."""
+
+    def __init__(self, port: int, name: str, credential: str) -> None:
+        super().__init__(("VP8",))
+        self._server = ("127.0.0.1", port)
+        self._name, self._credential = name, credential
+
+    async def open_transport(self) -> None:
+        """Allocate an address at the server."""
+        await create_turn_endpoint(
+            lambda: self, self._server, self._name, self._credential, transport="tcp"
+        )
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send to the edge through the server from now on."""
+        relayed = Relayed(cast(TurnTransport, transport), self.credentials.address)
+        super().connection_made(cast(asyncio.BaseTransport, relayed))
+
+
+async def test_a_viewer_behind_a_turn_server_gets_every_packet() -> None:
+    stage = await start_stage()
+    async with run_turn_relay(SECRET) as relay:
+        url = f"turn:127.0.0.1:{relay.port}?transport=tcp"
+        (link,) = IceServers([url], SECRET).list_links("viewer", datetime.now(UTC))
+        found = re.search(r'username="([^"]*)"; credential="([^"]*)"', link)
+        assert found is not None
+        viewer = RelayedPeer(relay.port, found[1], found[2])
+        publisher, _ = await stage.publish(("VP8",))
+        stage.peers.append(viewer)
+        answer = stage.sfu.watch("r", viewer.offer)
+        await viewer.connect(answer.sdp, timeout_s=PATIENCE_S)
+        await wait_until(lambda: stage.is_connected(answer.session_id), PATIENCE_S)
+        frames = FrameSource("VP8")
+        sent = 0
+        for _ in range(10):
+            for packet in frames.make_frame():
+                publisher.send_rtp(packet)
+                sent += 1
+            await asyncio.sleep(0.01)
+        await wait_until(lambda: len(viewer.rtp) >= sent, PATIENCE_S)
+        assert (len(viewer.rtp), viewer.undecryptable) == (sent, 0)
+        assert relay.refused == 1  # the first request, which asks for the realm
+        viewer.close()
+    await stage.close()
