@@ -26,7 +26,14 @@ export function Upcoming({ title, owner, empty, address = (live) => `/live/${liv
   if (pages.items.length === 0 && empty === undefined) return null;
   return (
     <section class="stack" aria-label={title} data-testid="upcoming">
-      <h2>{title}</h2>
+      <div class="row spread">
+        <h2>{title}</h2>
+        {owner && pages.items.some((live) => live.visibility === "public") && (
+          <a class="data" href={`/v1/users/${owner}/lives.ics`} data-testid="subscribe-calendar">
+            Subscribe by calendar
+          </a>
+        )}
+      </div>
       {pages.error !== null && pages.items.length === 0 && <Failure error={pages.error} onRetry={pages.reload} />}
       {pages.loading && pages.items.length === 0 && <Skeleton shape="line" count={2} />}
       {!pages.loading && pages.error === null && pages.items.length === 0 && <p class="muted">{empty}</p>}

@@ -69,6 +69,7 @@ function Report({ went }: { went: LiveAnalytics }) {
         </Empty>
       ) : (
         <>
+          <h2>Over time</h2>
           <div class="charts">
             <Chart title="Viewers" times={times} lines={listViewerLines(points)} format={(value) => value.toFixed(0)} />
             <Chart
