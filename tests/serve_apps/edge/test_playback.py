@@ -16,11 +16,22 @@ from kit.ids import make_id
 from kit.settings import Settings
 from media.vod.info import AudioInfo, MediaInfo, VideoInfo, encode_json
 from media.vod.plan import PlanTask, TranscodePlan, plan_video
-from media.vod.records import SegmentRecord, TaskRecord, TrackRecord, segment_name, track_key
+from media.vod.records import (
+    SegmentRecord,
+    StoryboardRecord,
+    TaskRecord,
+    TrackRecord,
+    segment_name,
+    storyboard_key,
+    storyboard_name,
+    subtitles_key,
+    track_key,
+)
 from serve_apps.access.grants import Grant, issue_grant
 from storage import video_chunks, videos
 from storage.database import Database, PoolOptions
 from storage.objects import ObjectStore
+from storage.subtitles import Subtitles, put_subtitles
 from tests.serve_apps.edge.playback_client import Player, serve_playback
 from tests.storage.gate import Gate
 from tests.storage.video_rows import create_owner, create_video_row
@@ -45,6 +56,11 @@ PICTURE = VideoInfo(
 )
 
 
+NAMED = re.compile(r'URI="([^"]+)"|^([^#\s:]+\.\w+)(?:#\S*)?$', re.MULTILINE)
+PICTURES = StoryboardRecord(160, 90, 2, 2, 2000, 6)
+WORDS = Subtitles("en", "English", "uploaded", "en-1.vtt")
+
+
 @dataclass
 class World:
     """A player, and what it plays from."""
@@ -54,6 +70,17 @@ class World:
     database: Database
     objects: ObjectStore
     clock: ManualClock
+
+    async def list_files(self, video_id: uuid.UUID) -> list[str]:
+        """Return every file of a video that its playlists and its tracks of pictures name."""
+        base = f"{self.grant(video_id)}/v/{video_id}/"
+        tails = ["master.m3u8", "manifest.mpd", "storyboard.vtt", "thumbnail.jpg"]
+        for tail in tails:
+            if tail.endswith(("m3u8", "storyboard.vtt")):
+                text = (await self.player.get(base + tail)).text
+                named = NAMED.findall(text)
+                tails += [name for pair in named for name in pair if name and name not in tails]
+        return tails
 
     def grant(self, video_id: uuid.UUID, access_version: int = 1, **more: uuid.UUID) -> str:
         expires_at_s = self.clock.now().timestamp() + 600
@@ -72,7 +99,11 @@ async def world(
 def make_record(plan: TranscodePlan, task: PlanTask) -> TaskRecord:
     """What the task would have recorded: segments of two bytes each."""
     if task.kind == "thumbnails":
-        return TaskRecord(task.task_id, images=(f"videos/{plan.video_id}/thumbnail.jpg",))
+        return TaskRecord(
+            task.task_id,
+            images=(f"videos/{plan.video_id}/thumbnail.jpg",),
+            storyboard=PICTURES,
+        )
     names, numbers = ["audio"], range(plan.grid.segments)
     if task.kind == "chunk":
         group = next(group for group in plan.groups if group.name == task.group)
@@ -119,7 +150,11 @@ async def add_video(
         await videos.set_thumbnail(connection, video_id, f"videos/{video_id}/thumbnail.jpg")
         if lacks is None:
             await videos.finish_video(connection, video_id)
+            await put_subtitles(connection, video_id, WORDS)
     await world.objects.put(f"videos/{video_id}/thumbnail.jpg", b"\xff\xd8picture")
+    await world.objects.put(subtitles_key(str(video_id), WORDS.file), b"WEBVTT\n")
+    for number in range(PICTURES.sheets):
+        await world.objects.put(storyboard_key(str(video_id), storyboard_name(number)), b"sheet")
     for track in ("audio", "240p", "320p"):
         await world.objects.put(track_key(str(video_id), track, "init.mp4"), b"init" * 100)
         for number in range(plan.grid.segments):
@@ -254,12 +289,20 @@ async def test_a_deleted_video_is_gone_within_a_second(world: World):
 async def test_a_video_that_is_not_open_needs_a_grant_for_itself(world: World, visibility: str):
     video_id = await add_video(world, visibility=visibility)
     other_id = await add_video(world)
-    for tail in ("master.m3u8", "320p/00000.m4s", "thumbnail.jpg"):
+    for name in ("best", "240p"):
+        path = f"/v/{video_id}/download/{name}.mp4"
+        for way in ("", world.grant(other_id), "/t/forged"):
+            assert (await world.player.get(way + path)).status == 403
+    tails = await world.list_files(video_id)
+    assert {"subtitles/en-1.vtt", "storyboard/00001.jpg", "320p/00000.m4s"} <= set(tails)
+    kinds = {tail.rpartition(".")[2] for tail in tails}
+    assert kinds == {"m3u8", "mpd", "m4s", "mp4", "vtt", "jpg"}, "every kind of file is walked"
+    for tail in tails:
         path = f"/v/{video_id}/{tail}"
         assert (await world.player.get(path)).status == 403
         assert (await world.player.get(world.grant(other_id) + path)).status == 403
         assert (await world.player.get(f"/t/forged{path}")).status == 403
-        assert (await world.player.get(world.grant(video_id) + path)).status == 200
+        assert (await world.player.get(world.grant(video_id) + path)).status == 200, tail
     renditions = await world.player.list_renditions(
         f"{world.grant(video_id)}/v/{video_id}/master.m3u8"
     )
