@@ -1,4 +1,5 @@
 /** One of one's own videos: its state, and editing, posting or deleting it. */
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Confirm, Dialog } from "../kit/dialog";
@@ -63,11 +64,12 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
         <RowState video={video} />
       </div>
       <RowWork video={video} onChange={apply} />
-      <a class="icon-button" href={`/studio/video/${video.id}`} aria-label={`Numbers of ${video.title}`}>
-        <Icon name="chart" size={20} />
-      </a>
-      <LabelsButton video={video} onSaved={apply} />
-      <RowButtons title={video.title} onOpen={setOpen} />
+      <RowButtons title={video.title} onOpen={setOpen}>
+        <a class="icon-button" href={`/studio/video/${video.id}`} aria-label={`Numbers of ${video.title}`}>
+          <Icon name="chart" size={20} />
+        </a>
+        <LabelsButton video={video} onSaved={apply} />
+      </RowButtons>
       {open === "edit" && <EditDialog video={video} onSaved={apply} onClose={close} />}
       {open === "picture" && <PictureDialog video={video} onSaved={apply} onClose={close} />}
       {open === "subtitles" && <SubtitlesDialog video={video} onClose={close} />}
@@ -106,9 +108,16 @@ function RowWork({ video, onChange }: { video: Video; onChange: (part: Partial<V
   );
 }
 
-function RowButtons({ title, onOpen }: { title: string; onOpen: (open: Opened) => void }) {
+interface RowButtonsProps {
+  title: string;
+  onOpen: (open: Opened) => void;
+  children: ComponentChildren;
+}
+
+function RowButtons({ title, onOpen, children }: RowButtonsProps) {
   return (
-    <div class="row tight row-buttons">
+    <div class="row-buttons">
+      {children}
       <button type="button" class="icon-button" aria-label={`Picture of ${title}`} onClick={() => onOpen("picture")}>
         <Icon name="camera" size={20} />
       </button>
