@@ -53,7 +53,7 @@ class SlowSocket:
         server = route.connect_to_server()
 
         def pass_on(message: str | bytes) -> None:
-            if self._holds and "subscribe" in str(message):
+            if self._holds and '"subscribe"' in str(message):
                 self._held.append((server, message))
             else:
                 server.send(message)
@@ -113,9 +113,15 @@ def check_rules_and_review(host: Page, guest: Page) -> None:
     save_rules(host)
     expect(guest.get_by_test_id("chat-hint")).to_have_count(0)
     second = say(guest, "another promo", "held")
+    # What is decided between the history and the subscription is not lost on the page.
+    socket = SlowSocket(guest)
     guest.reload()
     expect(second).to_have_attribute("data-state", "held", timeout=PATIENCE_MS)
-    open_side(host, "Held").get_by_test_id("held-refuse").click()
+    socket.wait()
+    desk = open_side(host, "Held")
+    desk.get_by_test_id("held-refuse").click()
+    expect(desk.get_by_text("Nothing waits")).to_be_visible()
+    socket.release()
     expect(second).to_have_attribute("data-state", "failed", timeout=PATIENCE_MS)
     expect(second).to_contain_text("Refused by a moderator")
 

@@ -50,9 +50,12 @@ export function useRoomChat(roomId: string | null, me: SessionUser | null, socke
   const slowModeS = useRef(0);
   slowModeS.current = rules.rules?.slow_mode_s ?? 0;
   const hasAsked = useRef(false);
+  const linesNow = useRef(lines);
+  linesNow.current = lines;
   const load = useCallback(async () => {
     if (roomId === null) return;
     hasAsked.current = true;
+    const shown = new Set(linesNow.current.map((line) => line.id));
     try {
       const page = await api.get<Page<unknown>>(`/live/${roomId}/messages`, {
         query: { limit: HISTORY_COUNT },
@@ -60,7 +63,9 @@ export function useRoomChat(roomId: string | null, me: SessionUser | null, socke
       const history = page.items.map(readMessage).filter((message): message is ChatMessage => message !== null);
       if (!alive.current) return;
       const held = page.items.map((item) => readOwnHeld(item, myId)).filter((line): line is ChatLine => line !== null);
-      setLines((known) => applyHistory(known, history, held.reverse()));
+      const isWhole = page.items.length < HISTORY_COUNT;
+      const since = isWhole ? "" : (history.at(-1)?.created_at ?? new Date().toISOString());
+      setLines((known) => applyHistory(known, history, held.reverse(), { shown, since }));
       setRules((known) => applyNotices(known, page.items as ChannelEvent[], Date.now()));
       setHistoryError(null);
     } catch (error) {

@@ -67,6 +67,18 @@ test("history may have a line of ours before its acknowledgement", () => {
   expect(ids(applyOwn(unnamed, "c1", { id: "m1" }))).toEqual(["m1"]);
 });
 
+test("what was refused or deleted before the channel was ours is known from history", () => {
+  const waiting: ChatLine = { ...own("c1", "held"), id: "h1" };
+  const shown = [...applyMessage(applyMessage([], message("m1", 1)), message("m2", 2)), waiting];
+  const asked = { shown: new Set(["m1", "m2", "h1"]), since: "2026-05-01T12:00:02Z" };
+  const told = applyHistory(shown, [message("m3", 3)], [], asked);
+  // m1 is older than what was asked for; m2 was deleted; the held line was refused.
+  expect(told.map(({ id, state }) => [id, state])).toEqual([["m1", "sent"], ["m3", "sent"], ["h1", "failed"]]);
+  expect(applyHistory(shown, [message("m2", 2)], [waiting], asked)).toEqual(shown);
+  // What came while history was on its way is no part of its verdict.
+  expect(applyHistory(shown, [], [], { shown: new Set<string>(), since: "" })).toEqual(shown);
+});
+
 test("a failed line stays and can be sent again", () => {
   const failed = applyOwn([own("c1")], "c1", { state: "failed", problem: "Away." });
   expect(failed[0]).toMatchObject({ state: "failed", problem: "Away." });

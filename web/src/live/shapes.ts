@@ -93,12 +93,16 @@ export function applyDeleted(lines: readonly ChatLine[], messageId: string): Cha
   return lines.filter((line) => line.id !== messageId);
 }
 
+const REFUSED = {
+  state: "failed" as const,
+  problem: "Refused by a moderator; nobody else saw it.",
+  retryable: false,
+};
+
 /** A moderator did not let our held line through; nobody else ever saw it. */
 export function applyHeldRefused(lines: readonly ChatLine[], heldId: string): ChatLine[] {
   return lines.map((line) =>
-    line.id === heldId && line.state === "held"
-      ? { ...line, state: "failed" as const, problem: "Refused by a moderator; nobody else saw it.", retryable: false }
-      : line,
+    line.id === heldId && line.state === "held" ? { ...line, ...REFUSED } : line,
   );
 }
 
@@ -111,24 +115,37 @@ export function applyMessage(lines: readonly ChatLine[], message: ChatMessage): 
   return keepPendingLast([...rest, { ...message, state: "sent" as const }]);
 }
 
+/** What history was asked for: lines shown at that moment that are no longer in it are gone. */
+export interface HistoryScope {
+  /** Ids of the lines that were shown when it was asked. */
+  shown: ReadonlySet<string>;
+  /** It holds everything since then (ISO moment). */
+  since: string;
+}
+
+const NOTHING_ASKED: HistoryScope = { shown: new Set(), since: "" };
+
 /**
- * History under what is already there, oldest first. A line of ours in it has arrived, though the
- * channel began after it; `held` are lines of ours that nobody let through yet.
+ * History under what is already there, oldest first. What happened before the channel was ours is
+ * known from it alone: a line of ours in it has arrived, one that was held and is not in it was
+ * refused, another one was deleted. `held` are lines of ours that nobody let through yet.
  */
 export function applyHistory(
   lines: readonly ChatLine[],
   history: readonly ChatMessage[],
   held: readonly ChatLine[] = [],
+  scope: HistoryScope = NOTHING_ASKED,
 ): ChatLine[] {
-  const told = new Set(history.map((message) => message.id));
+  const told = new Set([...history, ...held].map((line) => line.id));
   const toldClients = new Set(history.map((message) => message.client_id));
-  const sent = lines.filter((line) => line.state === "sent");
-  const pending = lines.filter(
-    (line) =>
-      line.state !== "sent" &&
-      !told.has(line.id) &&
-      !(line.client_id !== null && toldClients.has(line.client_id)),
-  );
+  const isGone = (line: ChatLine) =>
+    scope.shown.has(line.id) && line.created_at >= scope.since && !told.has(line.id);
+  const hasArrived = (line: ChatLine) =>
+    (line.state !== "held" && told.has(line.id)) || (line.client_id !== null && toldClients.has(line.client_id));
+  const sent = lines.filter((line) => line.state === "sent" && !isGone(line));
+  const pending = lines
+    .filter((line) => line.state !== "sent" && !hasArrived(line))
+    .map((line) => (line.state === "held" && isGone(line) ? { ...line, ...REFUSED } : line));
   const known = new Set(sent.map((line) => line.id));
   const older = history
     .filter((message) => !known.has(message.id))
