@@ -35,7 +35,9 @@ class Rooms:
     def release(self, _room_id: uuid.UUID) -> None:
         self.holds -= 1
 
-    def count_watcher(self, user_id: uuid.UUID | None, way: Way, change: int) -> None:
+    def count_watcher(
+        self, user_id: uuid.UUID | None, way: Way, change: int, visitor: bytes = b""
+    ) -> None:
         assert way is Way.HLS
         self.watchers[user_id] += change
 
