@@ -58,20 +58,27 @@ READ_CLOCK = """
 """
 
 
-# The API's answers about one live tell of the time before its start, and reach the page only after
-# it has shown that the live is on air.
+# The API's answers from before a live's start reach the page only after it has shown that the live
+# is on air; the camera waits until one was asked for.
 LATE_ANSWERS = """
 window.lateAnswers = [];
+let hasAsked = false;
+const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
 const fetchNow = window.fetch;
 window.fetch = async (...words) => {
-  const answer = await fetchNow(...words);
   const request = new Request(...words);
+  if (request.method === 'POST' && request.url.includes('/whip')) while (!hasAsked) await pause();
+  const answer = await fetchNow(...words);
   if (request.method !== 'GET' || !/\\/v1\\/live\\/[0-9a-f-]{36}$/.test(request.url)) return answer;
-  const early = {...await answer.json(), status: 'created', started_at: null};
-  const shown = () => document.querySelector('[data-testid="live-status"]')?.dataset.status;
-  while (shown() !== 'live') await new Promise((resolve) => setTimeout(resolve, 50));
-  setTimeout(() => window.lateAnswers.push(early.status), 500);
-  return new Response(JSON.stringify(early), {status: answer.status, headers: answer.headers});
+  const early = await answer.json();
+  const {status, headers} = answer;
+  if (early.status === 'created') {
+    hasAsked = true;
+    const shown = () => document.querySelector('[data-testid="live-status"]')?.dataset.status;
+    while (shown() !== 'live') await pause();
+    setTimeout(() => window.lateAnswers.push(early.status), 500);
+  }
+  return new Response(JSON.stringify(early), {status, headers});
 };
 """
 

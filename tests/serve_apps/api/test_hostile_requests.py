@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import httpx
 import pytest
@@ -94,7 +95,8 @@ async def test_cursors_that_no_list_gave_out_are_refused_or_answered(
             continue
         path = where.partition(" ")[2]
         path = path.replace("{live_id}", live["id"]).replace("{post_id}", post["id"])
-        served = 404 if "{host}" in path else 200  # no host runs here
+        # Of hosts, videos, comments and playlists there is none here.
+        served = 404 if set(re.findall(r"{(\w+)}", path)) - {"username"} else 200
         for cursor in HOSTILE_CURSORS:
             answer = await ada.client.get(
                 fill_path(path), params={"cursor": cursor}, headers=headers
