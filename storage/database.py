@@ -200,11 +200,14 @@ class Database:
                 raise DatabaseBusy(retry_after_s=2) from error
 
     async def listen(
-        self, channel: str, wake: Callable[[str], None]
+        self,
+        channel: str,
+        wake: Callable[[str], None],
+        lose: Callable[[], None] = lambda: None,
     ) -> Callable[[], Awaitable[None]]:
         """Call `wake(payload)` at each NOTIFY on `channel`; return the function that stops it.
 
-        A lost connection ends the notices silently: listeners also poll.
+        A lost connection ends the notices, and `lose()` is called: listeners also poll.
         """
         connection = await asyncpg.connect(
             self._dsn, timeout=self._options.wait_s, command_timeout=COMMAND_TIMEOUT_S
@@ -212,6 +215,7 @@ class Database:
         await connection.add_listener(
             channel, lambda _connection, _pid, _channel, payload: wake(str(payload))
         )
+        connection.add_termination_listener(lambda _connection: lose())
 
         async def stop() -> None:
             await connection.close(timeout=2.0)
@@ -223,24 +227,28 @@ class Database:
     ) -> None:
         """Call `hear(payload)` at each NOTIFY, and `load()` at once and each second.
 
-        Until cancelled; PostgreSQL may go away and come back. `load` reads what a lost notice would
-        have told.
+        Until cancelled; PostgreSQL may go away and come back, or be too slow at times. `load` reads
+        what a lost notice would have told.
         """
+        lost = asyncio.Event()
         stop: Callable[[], Awaitable[None]] | None = None
         try:
             while True:
                 try:
+                    if lost.is_set():
+                        stop = None
                     if stop is None:
-                        stop = await self.listen(channel, hear)
+                        lost.clear()
+                        stop = await self.listen(channel, hear, lost.set)
                     await load()
-                except (Unavailable, *LOST_CONNECTION) as error:
+                except (Unavailable, *LOST_CONNECTION, *NOT_NOW) as error:
                     log.info("database.not_followed", channel=channel, kind=type(error).__name__)
-                    if stop is not None:
-                        await stop()
-                    stop = None
+                except Exception:
+                    # Nobody waits for this loop: it must not end with what it could not read once.
+                    log.exception("database.not_followed", channel=channel)
                 await asyncio.sleep(FOLLOW_EVERY_S)
         finally:
-            if stop is not None:
+            if stop is not None and not lost.is_set():
                 await stop()
 
 

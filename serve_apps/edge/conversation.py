@@ -45,6 +45,7 @@ log = get_log("edge")
 MALFORMED_MAX = 10
 WORDS_PER_S = 50.0
 WORDS_BURST = 150.0
+RECHECK_PAUSE_S = 1.0
 
 
 class Conversation:
@@ -225,15 +226,22 @@ class Conversation:
     async def recheck(self, channels: Iterable[ChannelName]) -> None:
         """Let go of channels that this client may not follow any more, and say so."""
         for channel in channels:
-            name = str(channel)
+            await self._recheck_until_told(channel)
+
+    async def _recheck_until_told(self, channel: ChannelName) -> None:
+        """Look again while nobody can tell, as long as the client follows the channel."""
+        name = str(channel)
+        while name in self.socket.channels:
             try:
                 await self._ports.audience.check_channel(channel, self._viewer_id)
             except Unavailable:
-                continue  # nobody can tell now; the next change or reconnect asks again
+                await asyncio.sleep(RECHECK_PAUSE_S)
+                continue
             except AppError as error:
                 if name in self.socket.channels:
                     self._subscriptions.drop(channel)
                     self.socket.answer(write_error(error, channel=name))
+            return
 
     def _unsubscribe(self, words: Unsubscribe) -> None:
         dropped = []

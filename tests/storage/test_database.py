@@ -6,6 +6,7 @@ import time
 import uuid
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 import storage
@@ -121,3 +122,40 @@ async def test_a_row_that_somebody_else_holds_too_long_is_busy_not_broken(databa
         await connection.execute("UPDATE users SET bio = 'a' WHERE id = $1", row[0])
         with pytest.raises(DatabaseBusy):
             await wait_for_the_lock(database, row[0])
+
+
+async def test_following_goes_on_after_a_slow_statement_a_fault_and_a_lost_connection(
+    database: Database,
+):
+    heard: list[str] = []
+    faults: list[Exception] = [asyncpg.QueryCanceledError("too slow"), ValueError("odd")]
+
+    async def load() -> None:
+        if faults:
+            raise faults.pop()
+
+    async def tell(word: str) -> None:
+        """Say a word until it is heard: nobody may listen yet."""
+        async with asyncio.timeout(60):
+            while word not in heard:
+                async with database.connection() as connection:
+                    await connection.execute("SELECT pg_notify('talk', $1)", word)
+                await asyncio.sleep(0.1)
+
+    following = asyncio.create_task(database.follow("talk", heard.append, load))
+    try:
+        async with asyncio.timeout(60):
+            while faults:
+                await asyncio.sleep(0.05)
+        await tell("still there")
+        async with database.connection() as connection:
+            ended = await connection.fetchval(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE query LIKE 'LISTEN%talk%'"
+            )
+        assert ended == 1
+        await tell("there again")
+        assert not following.done()
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)

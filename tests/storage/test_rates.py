@@ -37,7 +37,7 @@ async def test_keys_are_counted_apart(book: RateBook):
 
 
 async def test_the_longest_refusal_speaks_and_a_refused_call_counts_nowhere(book: RateBook):
-    limits = (RateLimit(100, 60), RateLimit(2, 3600))
+    limits = (RateLimit(100, 43_200), RateLimit(2, 86_400))
     for _ in range(2):
         assert (await book.count("ada", limits)).admitted
     for _ in range(50):

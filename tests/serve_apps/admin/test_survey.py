@@ -143,7 +143,10 @@ async def test_a_drained_host_hands_its_rooms_over_and_comes_back(
 ):
     live = await bob.post("/v1/live", {"title": "Night drive"}, status=201)
     room_id, heard = uuid.UUID(live["id"]), Heard()
-    shells = [HostShell(name, KINDS, settings) for name in ("host-0", "host-1")]
+    # A busy machine takes its time to connect; who waits for a host may.
+    patient = dataclasses.replace(settings.database, wait_s=30.0)
+    unhurried = dataclasses.replace(settings, database=patient)
+    shells = [HostShell(name, KINDS, unhurried) for name in ("host-0", "host-1")]
     await asyncio.gather(*(shell.start() for shell in shells))
     hosts = HostsAtHand(host_0=shells[0], host_1=shells[1])
     commanding = build_app(dataclasses.replace(ports, hosts=hosts))
