@@ -16,6 +16,7 @@ from benchmarks.bare_bytes import run_bare
 from benchmarks.frame import Answer, Form, Sides
 from benchmarks.meters import CpuMeter, list_product_processes
 from benchmarks.products import Products
+from benchmarks.tus import HEADERS, announce
 from tests.e2e.load import call, register
 from tests.product import Product
 
@@ -24,7 +25,6 @@ BYTES, BYTES_SHORT = 2_000_000_000, 20_000_000
 VIEWERS = 4
 PATIENCE_S = 120
 CPU, SPEED = "server_cpu_s_per_gb", "mb_per_s"
-TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
 
 
 @asynccontextmanager
@@ -74,18 +74,16 @@ async def make_film(path: Path, size: str, length_s: int) -> Path:
 async def publish(http: aiohttp.ClientSession, product: Product, film: bytes) -> list[str]:
     """Upload the film; return the segments of its largest rung once all of them are there."""
     owner = await register(http, product.url)
-    announced = {"title": "Bytes", "filename": "film.mp4", "size_bytes": len(film)}
-    videos = f"{product.url}/v1/videos"
-    status, video = await call(http, "POST", videos, json=announced, headers=owner.headers)
-    assert status == 201, video
-    headers = owner.headers | TUS | {"Upload-Offset": "0"}
+    video = await announce(http, product, owner, len(film))
+    headers = owner.headers | HEADERS | {"Upload-Offset": "0"}
     async with http.patch(video["upload"]["url"], data=film, headers=headers) as answer:
         assert answer.status == 204, await answer.text()
     async with asyncio.timeout(PATIENCE_S):
         while video["status"] != "ready":
             assert video["status"] != "failed", video
             await asyncio.sleep(0.5)
-            _, video = await call(http, "GET", f"{videos}/{video['id']}", headers=owner.headers)
+            place = f"{product.url}/v1/videos/{video['id']}"
+            _, video = await call(http, "GET", place, headers=owner.headers)
     async with http.get(video["playback"]["hls"]) as answer:
         master, text = str(answer.url), await answer.text()
     track = max(_list_tracks(text), key=lambda item: item[0])[1]

@@ -17,13 +17,13 @@ from benchmarks.bare_bytes import run_bare
 from benchmarks.frame import Answer, Form, Sides
 from benchmarks.meters import CpuMeter, list_product_processes
 from benchmarks.products import Products
-from tests.e2e.load import Account, call, register
+from benchmarks.tus import HEADERS, announce
+from tests.e2e.load import Account, register
 from tests.product import Product
 
 BODY_BYTES = 8 << 20
 BODIES, BODIES_SHORT = 25, 3
 CPU, SPEED = "server_cpu_s_per_gb", "mb_per_s"
-TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=120)
 
 
@@ -58,12 +58,8 @@ async def upload_to_us(
 ) -> Answer:
     """Upload all of a file but its last byte, then give it up: nothing is processed afterwards."""
     sent_bytes = count * BODY_BYTES
-    announced = {"title": "Bytes", "filename": "b.mp4", "size_bytes": sent_bytes + 1}
-    status, video = await call(
-        http, "POST", f"{product.url}/v1/videos", json=announced, headers=owner.headers
-    )
-    assert status == 201, video
-    address, headers = video["upload"]["url"], owner.headers | TUS
+    video = await announce(http, product, owner, sent_bytes + 1)
+    address, headers = video["upload"]["url"], owner.headers | HEADERS
     processes = list_product_processes(product)
     parts = {name: processes[name] for name in ("edge", "postgres")}
     answer = await measure(http, address, headers, parts, count)

@@ -179,7 +179,8 @@ class Conversation:
         for channel in admitted:
             await self._subscriptions.follow(channel)
         if self._ports.audience.changes != changes:
-            await self.recheck(admitted)
+            for channel in admitted:
+                await self._look(channel)  # once: the client's next words wait here
 
     def _check_space(self) -> None:
         """Raise TooManyChannels when the client follows, or is about to, as many as it may."""
@@ -224,24 +225,30 @@ class Conversation:
         return channel
 
     async def recheck(self, channels: Iterable[ChannelName]) -> None:
-        """Let go of channels that this client may not follow any more, and say so."""
-        for channel in channels:
-            await self._recheck_until_told(channel)
+        """Let go of channels that this client may not follow any more, and say so.
 
-    async def _recheck_until_told(self, channel: ChannelName) -> None:
-        """Look again while nobody can tell, as long as the client follows the channel."""
-        name = str(channel)
-        while name in self.socket.channels:
-            try:
-                await self._ports.audience.check_channel(channel, self._viewer_id)
-            except Unavailable:
+        Looks again while nobody can tell, so nothing else of the connection may wait for it.
+        """
+        unsure = list(channels)
+        while unsure:
+            unsure = [channel for channel in unsure if not await self._look(channel)]
+            if unsure:
                 await asyncio.sleep(RECHECK_PAUSE_S)
-                continue
-            except AppError as error:
-                if name in self.socket.channels:
-                    self._subscriptions.drop(channel)
-                    self.socket.answer(write_error(error, channel=name))
-            return
+
+    async def _look(self, channel: ChannelName) -> bool:
+        """Let go of a channel if need be; False when nobody can tell now."""
+        name = str(channel)
+        if name not in self.socket.channels:
+            return True
+        try:
+            await self._ports.audience.check_channel(channel, self._viewer_id)
+        except Unavailable:
+            return False
+        except AppError as error:
+            if name in self.socket.channels:
+                self._subscriptions.drop(channel)
+                self.socket.answer(write_error(error, channel=name))
+        return True
 
     def _unsubscribe(self, words: Unsubscribe) -> None:
         dropped = []
