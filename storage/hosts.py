@@ -3,6 +3,9 @@
 Hosts renew their own row; edges, the API and other hosts fence. Every expiry is judged by the
 database's clock. Fencing is always safe: durable writes take a share lock on this row, so a fence
 waits for a write in flight and refuses every later one.
+
+A missed renewal may be the database's fault: it was away, or silent. So nobody is late unless some
+host has renewed steadily for a while, which a silence interrupts for all of them alike.
 """
 
 from __future__ import annotations
@@ -51,7 +54,8 @@ async def register_host(connection: Connection, host_id: str, *, node: str, ttl_
                     clock_timestamp() + make_interval(secs => $3))
             ON CONFLICT (id) DO UPDATE SET
                 incarnation = nextval('incarnations'), state = 'draining', node = excluded.node,
-                address = '', expires_at = excluded.expires_at, started_at = now()
+                address = '', expires_at = excluded.expires_at, started_at = now(),
+                steady_since = clock_timestamp()
             RETURNING incarnation
             """,
             host_id,
@@ -78,12 +82,19 @@ async def announce_host(
 async def renew_host(connection: Connection, host_id: str, incarnation: int, ttl_s: float) -> bool:
     """Extend the lease, even a lapsed one nobody fenced; False: this incarnation is over.
 
-    Waits for the host's own writes in flight, whose share lock this update conflicts with.
+    Waits for the host's own writes in flight, whose share lock this update conflicts with. A
+    renewal with less than half of the lease left is a gap: the host is steady from now on only.
     """
     return await _touch(
         connection,
-        "UPDATE hosts SET expires_at = clock_timestamp() + make_interval(secs => $3) "
-        "WHERE id = $1 AND incarnation = $2 AND state <> 'fenced' RETURNING 1",
+        """
+        UPDATE hosts SET
+            expires_at = clock_timestamp() + make_interval(secs => $3),
+            steady_since = CASE
+                WHEN expires_at < clock_timestamp() + make_interval(secs => $3 / 2)
+                THEN clock_timestamp() ELSE steady_since END
+        WHERE id = $1 AND incarnation = $2 AND state <> 'fenced' RETURNING 1
+        """,
         host_id,
         incarnation,
         ttl_s,
@@ -118,7 +129,7 @@ async def fence_late_host(
     """End this incarnation if it has missed renewals; True when it is over, by us or before.
 
     For whoever cannot reach the host and does not know on whose side the fault is. As with expiry,
-    nobody is late right after PostgreSQL started.
+    another host must have renewed meanwhile, and steadily for twice as long.
     """
     with asking_again():
         is_alive: bool = await connection.fetchval(
@@ -127,7 +138,10 @@ async def fence_late_host(
                 UPDATE hosts SET state = 'fenced'
                 WHERE id = $1 AND incarnation = $2 AND state <> 'fenced'
                   AND expires_at < clock_timestamp() + make_interval(secs => $3)
-                  AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => 2 * $3)
+                  AND EXISTS (
+                    SELECT 1 FROM hosts steady WHERE steady.state <> 'fenced'
+                    AND steady.expires_at >= clock_timestamp() + make_interval(secs => $3)
+                    AND steady.steady_since <= clock_timestamp() - make_interval(secs => 2 * $3))
                 RETURNING id)
             SELECT EXISTS (
                 SELECT 1 FROM hosts h WHERE h.id = $1 AND h.incarnation = $2
@@ -143,14 +157,17 @@ async def fence_late_host(
 async def fence_expired_hosts(connection: Connection, ttl_s: float) -> list[str]:
     """Fence hosts whose lease lapsed; return their ids.
 
-    For one TTL after PostgreSQL started nobody is fenced: hosts could not renew while it was away.
+    For one TTL after PostgreSQL was away or silent nobody is: no host has been steady for so long.
     """
     with asking_again():
         rows = await connection.fetch(
             """
             UPDATE hosts SET state = 'fenced'
             WHERE state <> 'fenced' AND expires_at < clock_timestamp()
-              AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)
+              AND EXISTS (
+                SELECT 1 FROM hosts steady WHERE steady.state <> 'fenced'
+                AND steady.expires_at > clock_timestamp()
+                AND steady.steady_since <= clock_timestamp() - make_interval(secs => $1))
             RETURNING id
             """,
             ttl_s,

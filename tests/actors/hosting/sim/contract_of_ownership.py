@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tests.actors.hosting.sim.store_stage import (
     GRACE_S,
     Case,
@@ -62,7 +64,7 @@ async def a_draining_host_keeps_its_lease_and_its_rooms(stage: StoreStage) -> No
     assert (await cast.write(cast.a, cast.line(0, 1, "x"))).fenced == frozenset()
 
 
-async def only_lapsed_hosts_are_swept_and_none_soon_after_a_start(stage: StoreStage) -> None:
+async def only_lapsed_hosts_are_swept_and_none_before_another_was_steady(stage: StoreStage) -> None:
     store = stage.store
     await start_host(store, "lapsed", ttl_s=-1)
     await start_host(store, "alive")
@@ -74,7 +76,9 @@ async def only_lapsed_hosts_are_swept_and_none_soon_after_a_start(stage: StoreSt
 async def only_a_host_that_missed_renewals_is_fenced_as_late(stage: StoreStage) -> None:
     store = stage.store
     alive, late = await start_host(store, "alive"), await start_host(store, "late", ttl_s=-1)
-    assert not await store.fence_late(late, GRACE_S)  # nobody is, soon after a start
+    assert not await store.fence_late(
+        late, GRACE_S
+    )  # nobody is, before another was steady for so long
     assert not await store.fence_late(alive, 0.0)
     assert await store.fence_late(late, 0.0)
     assert await store.fence_late(late, 0.0)
@@ -84,6 +88,23 @@ async def only_a_host_that_missed_renewals_is_fenced_as_late(stage: StoreStage) 
     assert await store.fence_late(late, 0.0)
     assert not await store.fence_late(again, 0.0)
     assert await store.renew(again, 30)
+
+
+async def a_silence_of_the_database_makes_nobody_late(stage: StoreStage) -> None:
+    store, ttl_s = stage.store, 1.0
+    first, second = (
+        await start_host(store, "a", ttl_s=ttl_s),
+        await start_host(store, "b", ttl_s=ttl_s),
+    )
+    await asyncio.sleep(1.5 * ttl_s)  # nobody could renew
+    assert await store.renew(first, ttl_s)
+    assert await store.fence_expired(ttl_s) == []
+    assert not await store.fence_late(second, ttl_s / 2)
+    for _ in range(6):
+        await asyncio.sleep(ttl_s / 5)
+        assert await store.renew(first, ttl_s)
+    assert await store.fence_expired(ttl_s) == ["b"]
+    assert not await store.renew(second, ttl_s)
 
 
 async def the_emptiest_host_comes_first(stage: StoreStage) -> None:
@@ -203,8 +224,9 @@ OWNERSHIP: list[Case] = [
     a_fenced_host_is_over_for_good,
     a_lapsed_host_may_still_renew,
     a_draining_host_keeps_its_lease_and_its_rooms,
-    only_lapsed_hosts_are_swept_and_none_soon_after_a_start,
+    only_lapsed_hosts_are_swept_and_none_before_another_was_steady,
     only_a_host_that_missed_renewals_is_fenced_as_late,
+    a_silence_of_the_database_makes_nobody_late,
     the_emptiest_host_comes_first,
     a_living_owner_is_not_replaced,
     a_lapsed_owner_is_kept_until_it_is_fenced,

@@ -52,7 +52,6 @@ class Engine:
 
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
-        self.started_at_s = timeline.now_s
         self.on_the_way = 0
         """Statements and reads that were sent and have not arrived."""
         self._locks: dict[object, RowLock] = {}
@@ -71,8 +70,7 @@ class Engine:
         return bool(self.on_the_way or self._calls)
 
     def restart(self) -> None:
-        """Lose what was not committed, as a crash does; hosts get a TTL of grace from here."""
-        self.started_at_s = self.timeline.now_s
+        """Lose what was not committed, as a crash does."""
         for call in list(self._calls):
             self._finish(call, None, ConnectionResetError("the server restarted"))
         self._locks.clear()

@@ -12,6 +12,7 @@ import itertools
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from actors.hosting.core import HostRef, ObjectKey, TickOutcome
@@ -31,6 +32,7 @@ class HostRow:
     incarnation: int
     node: str
     expires_at_s: float
+    steady_since_s: float
     state: str = "draining"
     address: str = ""
 
@@ -98,29 +100,41 @@ class Server(Engine):
         before = self.hosts.get(host_id)
         if before is not None and before.state != "fenced":
             self.witness.on_host((host_id, before.incarnation), "fenced")
-        self.hosts[host_id] = HostRow(host_id, self._incarnations, node, expires_at_s)
+        self.hosts[host_id] = HostRow(
+            host_id, self._incarnations, node, expires_at_s, self.timeline.now_s
+        )
         self.witness.on_host((host_id, self._incarnations), "draining")
         return self._incarnations
 
     def announce_host(self, host: HostRef, address: str, work_s: float = 0) -> Statement:
-        return self._touch(host, work_s, state="live", address=address)
+        def announce(row: HostRow) -> None:
+            row.state, row.address = "live", address
+
+        return self._touch(host, work_s, announce)
 
     def renew_host(self, host: HostRef, ttl_s: float, work_s: float = 0) -> Statement:
-        return self._touch(host, work_s, expires_at_s=self.timeline.now_s + ttl_s)
+        expires_at_s = self.timeline.now_s + ttl_s
+
+        def renew(row: HostRow) -> None:
+            if row.expires_at_s < self.timeline.now_s + ttl_s / 2:
+                row.steady_since_s = self.timeline.now_s
+            row.expires_at_s = expires_at_s
+
+        return self._touch(host, work_s, renew)
 
     def drain_host(self, host: HostRef, work_s: float = 0) -> Statement:
-        return self._touch(host, work_s, only={"live"}, state="draining")
+        return self._touch(host, work_s, partial(_set_state, "draining"), only={"live"})
 
     def fence_host(self, host: HostRef, work_s: float = 0) -> Statement:
-        return self._touch(host, work_s, state="fenced")
+        return self._touch(host, work_s, partial(_set_state, "fenced"))
 
     def _touch(
         self,
         host: HostRef,
         work_s: float,
+        change: Callable[[HostRow], None],
         *,
         only: Iterable[str] = ("live", "draining"),
-        **new: Any,
     ) -> Statement:
         yield ("exclusive", host[0])
         row = self.hosts.get(host[0])
@@ -128,8 +142,7 @@ class Server(Engine):
             return False
         yield work_s
         state = row.state
-        for name, value in new.items():
-            setattr(row, name, value)
+        change(row)
         if row.state != state:
             self.witness.on_host(host, row.state)
         return True
@@ -139,14 +152,14 @@ class Server(Engine):
         row, now_s = self.hosts.get(host[0]), self.timeline.now_s
         if row is None or row.incarnation != host[1] or row.state == "fenced":
             return True
-        if row.expires_at_s >= now_s + left_s or self.started_at_s >= now_s - 2 * left_s:
+        if row.expires_at_s >= now_s + left_s or not self._is_any_steady(2 * left_s, left_s):
             return False
         row.state = "fenced"
         self.witness.on_host(host, "fenced")
         return True
 
     def fence_expired_hosts(self, ttl_s: float) -> Statement:
-        if self.started_at_s >= self.timeline.now_s - ttl_s:
+        if not self._is_any_steady(ttl_s):
             return []
         fenced = []
         for host_id in [row.id for row in self.hosts.values() if self._is_expired(row)]:
@@ -158,6 +171,16 @@ class Server(Engine):
             row.state = "fenced"
             self.witness.on_host((row.id, row.incarnation), "fenced", was_expired=True)
         return [row.id for row in fenced]
+
+    def _is_any_steady(self, for_s: float, left_s: float = 0.0) -> bool:
+        """Whether some host has renewed without a gap for so long, and has so much lease left."""
+        now_s = self.timeline.now_s
+        return any(
+            row.state != "fenced"
+            and row.expires_at_s >= now_s + left_s
+            and row.steady_since_s <= now_s - for_s
+            for row in self.hosts.values()
+        )
 
     def _is_expired(self, row: HostRow) -> bool:
         return row.state != "fenced" and row.expires_at_s < self.timeline.now_s
@@ -340,6 +363,10 @@ class Server(Engine):
 
 def _host_of(row: HostRow) -> HostRef:
     return (row.id, row.incarnation)
+
+
+def _set_state(state: str, row: HostRow) -> None:
+    row.state = state
 
 
 def _seq_of(entry: Entry) -> int:

@@ -130,7 +130,6 @@ class Site:
         self.timeline = Timeline(plan.seed)
         self.history = history
         self.server = parts.server(self.timeline, history)
-        self.server.started_at_s = -1e9
         self.network = Network(self.timeline)
         self.hosts: dict[str, Process] = {}
         self.clients: dict[str, Process] = {}
