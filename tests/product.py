@@ -25,7 +25,7 @@ from cluster.home import Home
 from cluster.port_holders import is_free
 from cluster.processes import end_processes, list_marked, wait_gone
 from cluster.records import Record, find_start_ticks, make_record
-from cluster.status import PartStatus, read_status
+from cluster.status import PartStatus, ProductStatus, read_status
 from cluster.topology import EDGE_PORT_STEP, PortNeed
 from kit.settings import SETTINGS_VARIABLE, Settings, copy_environment, load_settings
 from storage.embedded.ports import get_free_port
@@ -172,10 +172,13 @@ class Product:
         """Return `socialflow status --json`."""
         return dict(json.loads(self.run("status", "--json").stdout))
 
+    def look(self) -> ProductStatus:
+        """Return what `status` finds, without its process and its measuring over time."""
+        return read_status(self.place, sample_s=0.0)
+
     def find_part(self, part: str) -> PartStatus | None:
         """Return a part as `status` finds it, without measuring; "api", "edge-0", "postgres" …"""
-        rows = read_status(self.place, sample_s=0.0).parts
-        return next((row for row in rows if row.name == part), None)
+        return next((row for row in self.look().parts if row.name == part), None)
 
     def pids(self, part: str) -> list[int]:
         """Return the processes of a part."""
@@ -191,7 +194,7 @@ class Product:
     def list_processes(self) -> list[Record]:
         """List every process of the product, the supervisor and the servers included."""
         found = {record.pid: record for record in list_marked(self.place.running_settings_file)}
-        for row in read_status(self.place, sample_s=0.0).parts:
+        for row in self.look().parts:
             for pid in row.pids:
                 record = make_record(row.name, pid)
                 if record is not None:
@@ -242,7 +245,7 @@ def await_true(check: Callable[[], bool], what: str, *, timeout_s: float = 30.0)
     end = time.monotonic() + timeout_s
     while not check():
         assert time.monotonic() < end, f"not within {timeout_s:g} s: {what}"
-        time.sleep(0.1)
+        time.sleep(0.25)
 
 
 def await_gone(records: list[Record], *, timeout_s: float = 10.0) -> list[Record]:

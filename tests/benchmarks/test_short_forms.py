@@ -1,41 +1,20 @@
 """Every benchmark in its 30-second form: it runs, its sides do the same work, goals are judged."""
 
-from collections.abc import Iterator
 from typing import NoReturn
 
 import pytest
 
 from benchmarks.__main__ import list_questions
 from benchmarks.frame import Form, Question, ask, report
-from benchmarks.products import Products, share
-from tests.product import Product
+from benchmarks.products import Products
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.beside, pytest.mark.timeout(300)]
 
 QUESTIONS = [one for one in list_questions().values() if not one.is_costly]
 OF_PRODUCTS = [one for one in QUESTIONS if one.needs_product]
 OF_PARTS = [one for one in QUESTIONS if not one.needs_product]
-OPTIONS = {
-    "edge_count": "2",
-    "limits_rates_enabled": "false",
-    "limits_chat_per_10_s_max": "1000000",
-}
 
 
-@pytest.fixture(scope="module")
-def products() -> Iterator[Products]:
-    """Share one product: each question starts its own where numbers are recorded."""
-    running = Product.start(None, **OPTIONS)
-    yield share(running, OPTIONS)
-    running.stop()
-
-
-@pytest.mark.parametrize("question", OF_PRODUCTS, ids=lambda one: one.name)
-async def test_a_benchmark_answers_its_question(question: Question, products: Products):
-    await check_answers(question, products)
-
-
-@pytest.mark.beside
 @pytest.mark.parametrize("question", OF_PARTS, ids=lambda one: one.name)
 async def test_a_benchmark_without_a_product_answers_its_question(question: Question):
     await check_answers(question, lend_nothing)

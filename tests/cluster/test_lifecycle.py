@@ -1,7 +1,8 @@
-"""One product through its life: up, joined, wounded, taken over, down, in this order."""
+"""One product through its life, in this order: up, joined, wounded, taken over, killed, down."""
 
 import json
 import os
+import signal
 import socket
 import ssl
 import stat
@@ -11,19 +12,21 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from cluster.records import signal_record
 from storage.embedded.ports import is_port_free
-from tests.product import Product, await_gone, await_true
+from tests.product import Product, await_gone, await_true, is_running
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 PARTS = {"supervisor", "crew", "postgres", "cache", "ray-store", "ray-control", "ray-node"}
+PASSWORD = "correct horse battery staple"
 ACTORS = {"host-0", "host-1", "runner", "edge-0", "api"}
 
 
 @pytest.fixture(scope="module")
 def product() -> Iterator[Product]:
     """Lend one running product to the whole module."""
-    lent = Product.start()
+    lent = Product.start(cluster_stuck_after_s="8")
     yield lent
     lent.stop()
 
@@ -126,7 +129,7 @@ def test_whatever_is_killed_comes_back(product: Product):
     for part, pid in killed.items():
         assert product.await_new(part, pid) != pid
     await_true(lambda: answers(f"{product.url}/health"), "the API answers again")
-    await_true(lambda: product.status()["state"] == "running", "the product runs")
+    await_true(lambda: product.look().state == "running", "the product runs")
     faults = {fault["part"] for fault in product.status()["faults"]}
     assert faults >= {"postgres", "cache"}
 
@@ -150,6 +153,48 @@ def test_the_product_outlives_its_supervisor_and_up_takes_it_over(product: Produ
     assert list_lasting(product) == before
     killed = product.kill("cache")
     assert product.await_new("cache", killed) != killed
+
+
+def post(product: Product, path: str, body: dict[str, str]) -> int:
+    request = urllib.request.Request(
+        f"{product.url}{path}",
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+        method="POST",
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return int(response.status)
+
+
+def make_account(name: str) -> dict[str, str]:
+    return {"username": name, "email": f"{name}@example.org", "password": PASSWORD}
+
+
+def test_a_lost_ray_node_brings_everything_on_it_back(product: Product):
+    before = {part: product.pids(part) for part in ("host-0", "edge-0", "runner", "api")}
+    killed = product.kill("ray-node")
+    product.await_new("ray-node", killed)
+    for part, pids in before.items():
+        product.await_new(part, pids[0], timeout_s=90.0)
+    assert post(product, "/v1/auth/register", make_account("ada")) in {200, 201}
+
+
+def test_an_actor_that_hangs_is_ended_and_made_anew(product: Product):
+    stuck = product.kill("host-1", signal.SIGSTOP)
+    assert product.await_new("host-1", stuck) != stuck
+    assert not is_running(stuck)
+
+
+def test_killing_every_process_loses_no_row(product: Product):
+    assert post(product, "/v1/auth/register", make_account("grace")) in {200, 201}
+    everything = product.list_processes()
+    for record in everything:
+        signal_record(record, signal.SIGKILL)
+    assert await_gone(everything) == []
+    product.up()
+    for name in ("ada", "grace"):
+        answer = post(product, "/v1/auth/login", {"login": name, "password": PASSWORD})
+        assert answer == 200
 
 
 def test_down_from_another_terminal_ends_every_process(product: Product):

@@ -59,12 +59,12 @@ def people(head: Product) -> list[Account]:
 
 def get_nodes(product: Product) -> dict[str, bool]:
     """Return which nodes `status` shows, and whether each lives."""
-    return {node["name"]: node["is_alive"] for node in product.status()["facts"]["nodes"]}
+    return {node["name"]: node["is_alive"] for node in product.look().facts["nodes"]}
 
 
 def list_healthy(product: Product) -> set[str]:
     """Return the names of the parts that are well."""
-    return {part["name"] for part in product.status()["parts"] if part["health"] == "healthy"}
+    return {part.name for part in product.look().parts if part.health == "healthy"}
 
 
 def count_media_slots(product: Product) -> int:
@@ -289,7 +289,7 @@ async def test_a_node_that_goes_down_leaves_in_order_and_can_be_forgotten(
     assert await_gone(everything, timeout_s=30) == []
     await check_nothing_lost(head, room, load, [])
     await_true(
-        lambda: {part["health"] for part in head.status()["parts"]} == {"healthy"},
+        lambda: {part.health for part in head.look().parts} == {"healthy"},
         "the head carries on with what is left",
     )
     await_true(lambda: not get_nodes(head)["b"], "the head knows that it left")

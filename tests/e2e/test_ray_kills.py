@@ -12,8 +12,7 @@ import time
 import aiohttp
 import pytest
 
-from tests.e2e.load import ChatLoad, Viewer, wait_for_in_flight
-from tests.e2e.test_bare_head import GAP_MAX_S, watch_pauses
+from tests.e2e.load import GAP_MAX_S, ChatLoad, Viewer, wait_for_in_flight, watch_pauses
 from tests.e2e.test_kills import find_host, open_room
 from tests.e2e.test_nodes import DEADLINE_S, await_more, check_nothing_lost
 from tests.product import Product, await_true, is_running
@@ -77,7 +76,7 @@ async def test_a_killed_ray_node_brings_chat_and_sockets_back(product: Product):
     assert caught >= 10
     await asyncio.to_thread(
         await_true,
-        lambda: {part["health"] for part in product.status()["parts"]} == {"healthy"},
+        lambda: {part.health for part in product.look().parts} == {"healthy"},
         "every part is back",
         timeout_s=DEADLINE_S,
     )

@@ -8,17 +8,21 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.product import Product
+from cluster.records import RecordShelf, make_record
+from cluster.status import DEMO
+from tests.product import Product, await_gone, await_true
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = re.findall(r"(?:`|^)make ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
 START_S = 150
+STOPPED_IN_ORDER = ["Edges", "API", "Job runner", "Room hosts", "Ray", "Valkey", "PostgreSQL"]
 
 
 def make(*words: str) -> list[str]:
@@ -37,6 +41,19 @@ def product() -> Iterator[Product]:
     chosen = Product.prepare()
     yield chosen
     chosen.stop()
+
+
+@contextmanager
+def stand_in_for_demo(product: Product) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process in place of the live that `seed` leaves on air."""
+    with subprocess.Popen(["sleep", "600"]) as demo:
+        record = make_record(DEMO, demo.pid)
+        assert record is not None
+        RecordShelf(product.place.run).write(record)
+        try:
+            yield demo
+        finally:
+            demo.kill()
 
 
 def test_make_up_runs_in_the_terminal_until_ctrl_c(product: Product, tmp_path: Path):
@@ -70,6 +87,16 @@ def test_make_up_runs_in_the_terminal_until_ctrl_c(product: Product, tmp_path: P
         check=True,
     )
     assert "PostgreSQL" in status.stdout
-    os.killpg(process.pid, signal.SIGINT)
-    process.wait(timeout=60)
+    with stand_in_for_demo(product) as demo:
+        everything = product.list_processes()
+        shown = len(output.read_text())
+        # A terminal sends the signal to its whole foreground group: ours must hold nobody else.
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=60)
+        await_true(lambda: await_gone(everything) == [], "everything has ended")
+        assert demo.wait(timeout=60) == -signal.SIGTERM
+    said = output.read_text()[shown:]
+    places = [said.index(f"✓ {title}") for title in STOPPED_IN_ORDER]
+    assert places == sorted(places)
+    assert "Stopped." in said
     assert product.status()["state"] == "stopped"

@@ -59,7 +59,7 @@ async def asking(url: str) -> AsyncIterator[Asking]:
                     met.answers.append(time.monotonic())
                 except httpx.HTTPError as error:
                     met.failures.append((time.monotonic(), repr(error)))
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.1)
 
     tasks = [asyncio.create_task(ask()) for _ in range(2)]
     yield met

@@ -129,12 +129,10 @@ async def test_a_live_that_is_hidden_lets_go_of_who_may_not_see_it(
             await talker.wait(lambda talker=talker: talker.offsets(channel) == [1])
         async with database.connection() as connection:
             await change_live(connection, room_id, title="Mine", visibility="private")
-        started_s = time.monotonic()
         for talker in (viewer, stranger):
             await talker.wait(lambda talker=talker: bool(talker.errors))
             refusal = talker.errors[0]
             assert (refusal["channel"], refusal["error"]) == (channel, "not_found")
-        assert time.monotonic() - started_s < 1.0
         await owner.chat(room_id, "after")
         await owner.wait(lambda: owner.offsets(channel) == [1, 2])
         assert (await viewer.subscribe(channel))["error"] == "not_found"
@@ -169,9 +167,7 @@ async def test_a_post_or_video_that_is_hidden_or_deleted_lets_go_of_who_may_not_
             await connection.execute(
                 "UPDATE posts SET visibility = 'private' WHERE id = $1", drafts[0].id
             )
-        started_s = time.monotonic()
         await viewer.wait(lambda: bool(viewer.errors))
-        assert time.monotonic() - started_s < 1.0
         async with database.connection() as connection:
             await delete_post(connection, drafts[1].id, now)
         await viewer.wait(lambda: len(viewer.errors) == 2)
@@ -211,9 +207,7 @@ async def test_who_stops_following_lets_go_of_what_is_for_followers(
             assert await viewer.subscribe(channel) == {"recovered": True}
         async with database.connection() as connection:
             await remove_follow(connection, bob.user_id, ada.user_id)
-        started_s = time.monotonic()
         await viewer.wait(lambda: bool(viewer.errors))
-        assert time.monotonic() - started_s < 1.0
         await viewer.ask(type="ping")
         assert [(e["channel"], e["error"]) for e in viewer.errors] == [(hidden, "not_found")]
 

@@ -38,7 +38,7 @@ async def kill_worker_of(task_name: str) -> None:
                         return
                 except psutil.NoSuchProcess:
                     continue
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
 
 async def test_a_killed_media_worker_costs_one_piece_one_more_try(

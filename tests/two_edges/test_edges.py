@@ -6,12 +6,10 @@ import resource
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import aiohttp
 import pytest
 
-from tests.e2e.conftest import OPTIONS
 from tests.e2e.load import ChatLoad, Viewer, call, register, wait_for_in_flight
 from tests.e2e.test_kills import open_room, read_lines
 from tests.product import Product
@@ -21,14 +19,6 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 SOCKETS = 500
 SOCKETS_PER_PERSON = 50
 DEADLINE_S = 60
-
-
-@pytest.fixture(scope="module")
-def product() -> Iterator[Product]:
-    """Lend a product with two edges."""
-    running = Product.start(edge_count="2", **OPTIONS)
-    yield running
-    running.stop()
 
 
 @pytest.fixture(scope="module", autouse=True)

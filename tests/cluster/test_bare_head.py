@@ -10,7 +10,15 @@ import aiohttp
 import pytest
 
 from tests.e2e.conftest import OPTIONS
-from tests.e2e.load import ChatLoad, Viewer, call, register, wait_for_in_flight
+from tests.e2e.load import (
+    GAP_MAX_S,
+    ChatLoad,
+    Viewer,
+    call,
+    register,
+    wait_for_in_flight,
+    watch_pauses,
+)
 from tests.e2e.test_kills import open_room
 from tests.e2e.test_nodes import SECOND, await_more, check_nothing_lost, get_nodes, socket_at
 from tests.product import Product, await_true
@@ -31,7 +39,6 @@ FULL = {
     "cluster_runners": "1",
     "cluster_media_workers": "1",
 }
-GAP_MAX_S = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +57,6 @@ def worker(head: Product) -> Iterator[Product]:
     member.join(head.invite("worker", SECOND))
     yield member
     member.stop()
-
-
-async def watch_pauses(load: ChatLoad, pauses: list[float]) -> None:
-    """Note how long each stretch without an acknowledgement lasts."""
-    seen, since = len(load.acknowledged), time.monotonic()
-    while True:
-        await asyncio.sleep(0.02)
-        if len(load.acknowledged) != seen:
-            pauses.append(time.monotonic() - since)
-            seen, since = len(load.acknowledged), time.monotonic()
 
 
 async def test_the_head_carries_nothing(head: Product, worker: Product):
@@ -128,8 +125,8 @@ async def test_a_head_that_was_stopped_and_started_finds_its_worker_again(
     started = time.monotonic()
 
     def is_whole() -> bool:
-        parts = {part["health"] for part in worker.status()["parts"]}
-        return parts == {"healthy"} and get_nodes(head).get("worker", False)
+        health = {part.health for part in worker.look().parts}
+        return health == {"healthy"} and get_nodes(head).get("worker", False)
 
     await asyncio.to_thread(await_true, is_whole, "the worker is back", timeout_s=90)
     print(f"\nthe worker is back {time.monotonic() - started:.1f} s after the head")

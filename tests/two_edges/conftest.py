@@ -1,0 +1,20 @@
+"""One product with two edges for the files in this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.conftest import OPTIONS
+from tests.product import Product
+
+TWO_EDGES = {**OPTIONS, "edge_count": "2", "limits_chat_per_10_s_max": "1000000"}
+
+
+@pytest.fixture(scope="package")
+def product() -> Iterator[Product]:
+    """Lend a product with two edges."""
+    running = Product.start(**TWO_EDGES)
+    yield running
+    running.stop()
