@@ -240,7 +240,7 @@ class ProductFailed(AssertionError):
     """The product did not come up; the text holds what it said and its logs."""
 
 
-def await_true(check: Callable[[], bool], what: str, *, timeout_s: float = 30.0) -> None:
+def await_true(check: Callable[[], bool], what: str, *, timeout_s: float = 60.0) -> None:
     """Ask until the check holds; fails the test when it does not in time."""
     end = time.monotonic() + timeout_s
     while not check():
@@ -248,7 +248,7 @@ def await_true(check: Callable[[], bool], what: str, *, timeout_s: float = 30.0)
         time.sleep(0.25)
 
 
-def await_gone(records: list[Record], *, timeout_s: float = 10.0) -> list[Record]:
+def await_gone(records: list[Record], *, timeout_s: float = 60.0) -> list[Record]:
     """Wait for processes to end; return those still there."""
     return wait_gone(records, timeout_s=timeout_s)
 

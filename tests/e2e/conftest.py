@@ -39,6 +39,18 @@ PATIENCE_MS = 60_000
 ONE_PICTURE = """
 try { localStorage['studio-several'] ??= 'no'; } catch { /* a blank page has no storage */ }
 """
+# Journeys need a moving picture, not a large one: encoding is what costs a browser test most.
+SMALL_CAMERA = """
+{
+  const devices = navigator.mediaDevices;
+  const open = devices?.getUserMedia.bind(devices);
+  const small = { width: 640, height: 360, frameRate: 10 };
+  if (devices) devices.getUserMedia = (wanted) => open(
+    wanted?.video && !globalThis.wantsLargeCamera
+      ? { ...wanted, video: { ...(wanted.video === true ? {} : wanted.video), ...small } }
+      : wanted);
+}
+"""
 FAILED = pytest.StashKey[bool]()
 expect.set_options(timeout=PATIENCE_MS)
 OPTIONS = {
@@ -111,7 +123,7 @@ def open_page(chromium: Browser, contexts: list[BrowserContext], product: Produc
     def open_fresh(path: str = "/", init_script: str = "") -> Page:
         context = chromium.new_context(viewport={"width": 1280, "height": 800})
         context.grant_permissions(["camera", "microphone"], origin=product.url)
-        context.add_init_script(ONE_PICTURE)
+        context.add_init_script(ONE_PICTURE + SMALL_CAMERA)
         if init_script:
             context.add_init_script(init_script)
         contexts.append(context)

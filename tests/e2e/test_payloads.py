@@ -20,6 +20,7 @@ OpenPage = Callable[..., Page]
 ENOUGH = {"video": 90, "audio": 150}
 UINT32 = 1 << 32
 
+LARGE_CAMERA = "globalThis.wantsLargeCamera = true;"
 # H.264 is hashed by NAL unit: a sender may write start codes of three bytes, receivers write four.
 TAP = """
 const source = `
@@ -99,7 +100,7 @@ def find_run(sent: Tapped, seen: Tapped) -> int:
 
 
 def test_two_viewers_decrypt_the_frames_that_the_camera_sent(open_page: OpenPage, product: Product):
-    streamer = open_page("/register", init_script=TAP)
+    streamer = open_page("/register", init_script=LARGE_CAMERA + TAP)
     fill_registration(streamer)
     address = go_live(streamer, product, f"Payloads {make_name()}")
     viewers = [open_page(address, init_script=TAP) for _ in range(2)]

@@ -33,7 +33,7 @@ async def publish_until_heard(
     cache: Cache, heard: list[Ephemeral], channel: str, kind: str = "feed_hint"
 ) -> None:
     """Publish until the bus has heard the channel: subscribing takes a round trip."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not any(message.channel == channel for message in heard):
             await cache.publish(channel, kind, {"n": 1})
             await asyncio.sleep(0.02)

@@ -81,7 +81,7 @@ async def test_writing_an_event_wakes_listeners_at_commit(database: Database):
     woken = asyncio.Event()
     stop = await database.listen(events.EVENTS_CHANNEL, lambda _payload: woken.set())
     await write(database)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await woken.wait()
     await stop()
 

@@ -26,7 +26,7 @@ async def empty_dsn(postgres: PostgresServer) -> AsyncIterator[str]:
     await run_statement(postgres, f'CREATE DATABASE "{name}" OWNER socialflow')
     for extension in ("pg_trgm", "citext"):
         address = postgres.admin_dsn.rsplit("/", 1)[0] + f"/{name}"
-        connection = await asyncpg.connect(address, timeout=10)
+        connection = await asyncpg.connect(address, timeout=60)
         await connection.execute(f"CREATE EXTENSION IF NOT EXISTS {extension}")
         await connection.close()
     yield postgres.dsn.rsplit("/", 1)[0] + f"/{name}"
@@ -34,7 +34,7 @@ async def empty_dsn(postgres: PostgresServer) -> AsyncIterator[str]:
 
 
 async def list_tables(dsn: str) -> set[str]:
-    connection = await asyncpg.connect(dsn, timeout=10)
+    connection = await asyncpg.connect(dsn, timeout=60)
     try:
         rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         return {row["tablename"] for row in rows} - {"alembic_version"}
@@ -43,7 +43,7 @@ async def list_tables(dsn: str) -> set[str]:
 
 
 async def write_person(dsn: str) -> uuid.UUID:
-    connection = await asyncpg.connect(dsn, timeout=10)
+    connection = await asyncpg.connect(dsn, timeout=60)
     try:
         person = uuid.uuid4()
         await connection.execute(
@@ -76,7 +76,7 @@ async def test_each_step_goes_down_and_up_again_with_people_kept(empty_dsn: str,
     before = REVISIONS[REVISIONS.index(revision) - 1]
     assert await migrate(empty_dsn, before) == before
     assert await migrate(empty_dsn) == find_head()
-    connection = await asyncpg.connect(empty_dsn, timeout=10)
+    connection = await asyncpg.connect(empty_dsn, timeout=60)
     try:
         assert await connection.fetchval("SELECT count(*) FROM users WHERE id = $1", person) == 1
     finally:
@@ -84,7 +84,7 @@ async def test_each_step_goes_down_and_up_again_with_people_kept(empty_dsn: str,
 
 
 async def test_every_foreign_key_states_what_a_deletion_does(database_dsn: str):
-    connection = await asyncpg.connect(database_dsn, timeout=10)
+    connection = await asyncpg.connect(database_dsn, timeout=60)
     try:
         rows = await connection.fetch(
             "SELECT conname, conrelid::regclass::text AS place FROM pg_constraint"

@@ -59,7 +59,7 @@ async def deliver(
     await wait_until(lambda: len(delivery.wakes) == len(listeners))
     yield delivery
     delivery.stop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await task
 
 

@@ -192,7 +192,7 @@ class RtcPeer(asyncio.DatagramProtocol):
         self._in: Session | None = None
         self._consent: asyncio.Task[None] | None = None
 
-    async def connect(self, answer: str, timeout_s: float = 5.0) -> None:
+    async def connect(self, answer: str, timeout_s: float = 60.0) -> None:
         """Run ICE and DTLS against an answer."""
         self.apply_answer(answer)
         await self.open_transport()

@@ -104,7 +104,7 @@ async def start_stage(options: SfuOptions = LOOPBACK) -> Stage:
     return Stage(sfu, clock, log, facts)
 
 
-async def wait_until(is_true: Callable[[], bool], timeout_s: float = 5.0) -> None:
+async def wait_until(is_true: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Wait for something the plane does; fails when it does not come."""
     async with asyncio.timeout(timeout_s):
         while not is_true():

@@ -131,7 +131,7 @@ class Talker:
         else:
             self.answers.append(frame)
 
-    async def wait(self, is_so: Any, timeout_s: float = 6.0) -> None:
+    async def wait(self, is_so: Any, timeout_s: float = 60.0) -> None:
         """Wait until something holds about what was heard."""
         async with asyncio.timeout(timeout_s), self._heard:
             await self._heard.wait_for(is_so)

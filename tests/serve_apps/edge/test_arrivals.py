@@ -43,7 +43,7 @@ async def test_a_storm_is_let_in_at_the_stated_rate(
         took_s = asyncio.get_running_loop().time() - started_s
         assert set(outcomes) == {(101, None), (503, "1")}
         assert RATE <= outcomes[101, None] <= RATE * (1 + took_s) + 1
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await arrive(edge))[0] != 101:
                 await asyncio.sleep(0.1)
 

@@ -320,7 +320,7 @@ async def test_a_kill_of_the_host_loses_no_ban_no_pin_and_no_held_line(
             await first.kill()
             assert (await refuse(talker, stage, "late"))["error"] == "room_banned"
             await stage.command(HeldDecide(stage.owner, uuid.UUID(held["message_id"]), True))
-            await ada.wait(lambda: ada.lines(stage.channel) == ["pin me", "maybe"], timeout_s=20)
+            await ada.wait(lambda: ada.lines(stage.channel) == ["pin me", "maybe"])
             assert ada.offsets(stage.channel) == list(range(1, 7))
             async with connect(edge) as late:
                 await late.subscribe(stage.channel)

@@ -68,7 +68,7 @@ async def stage(
 
 async def wait_for_beat(database: Database) -> None:
     """Return once the edge has said that it takes clients."""
-    async with asyncio.timeout(10), database.connection() as connection:
+    async with asyncio.timeout(60), database.connection() as connection:
         while not await list_live_edges(connection):
             await asyncio.sleep(0.02)
 

@@ -186,7 +186,7 @@ async def test_ephemeral_channels_carry_the_latest_state(
         await bob.authenticate(stage.bob)
         await bob.subscribe(channel)
         hint = {"post_id": str(stage.room_id), "author_id": str(stage.ada.user_id)}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while bob.latest("feed_hint") is None:
                 await cache.publish(channel, "feed_hint", hint)
                 await asyncio.sleep(0.05)

@@ -49,7 +49,7 @@ def server(root: Path) -> PostgresServer:
 
 
 async def _fetch_value(dsn: str, query: str) -> object:
-    connection = await asyncpg.connect(dsn, timeout=10)
+    connection = await asyncpg.connect(dsn, timeout=60)
     try:
         return await connection.fetchval(query)
     finally:

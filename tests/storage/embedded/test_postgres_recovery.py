@@ -34,7 +34,7 @@ DEADLINE_S = 20.0
 
 async def _write_until_killed(server: PostgresServer, first: int, acknowledged: list[int]) -> None:
     try:
-        connection = await asyncpg.connect(server.dsn, timeout=10)
+        connection = await asyncpg.connect(server.dsn, timeout=60)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return  # killed before it had begun
     try:
