@@ -1,6 +1,6 @@
 """What jobs and event listeners are given, and the shapes they have.
 
-Features write handlers against these; `serve_apps/wiring.py` alone composes them; `runner.py` runs
+Features write handlers against these; `serve_apps/runners.py` alone composes them; `runner.py` runs
 them. Handlers run at least once: each is safe to repeat.
 """
 

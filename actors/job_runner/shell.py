@@ -1,6 +1,6 @@
 """The job runner as a process: opens the ports, starts the runner, says how it is, drains it.
 
-A plain class; `cluster/` wraps a subclass from `serve_apps/wiring.py` as the named Ray actor
+A plain class; `cluster/` wraps a subclass from `serve_apps/runners.py` as the named Ray actor
 `runner`. Nothing is passed to it but what every process reads from the settings file.
 """
 

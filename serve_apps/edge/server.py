@@ -79,7 +79,7 @@ KINDS = (ROOM_KIND, USER_KIND)
 
 @dataclass(frozen=True)
 class UploadRules:
-    """What the product does when an upload ends; composed in `serve_apps/wiring.py`."""
+    """What the product does when an upload ends; composed in `serve_apps/edges.py`."""
 
     open: OpenFile
     declare: DeclareSize

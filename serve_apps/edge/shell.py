@@ -1,6 +1,6 @@
 """An edge as a process: loads the settings, opens the ports, starts the server, says how it is.
 
-A plain class; `cluster/` wraps a subclass from `serve_apps/wiring.py`, which adds the upload
+A plain class; `cluster/` wraps a subclass from `serve_apps/edges.py`, which adds the upload
 rules, as the named Ray actor `edge-{slot}`. Nothing secret is passed to it.
 """
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from fastapi import FastAPI, Request, Response
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIRouter
+from starlette.routing import BaseRoute
 
 from kit.errors import AppError
 from serve_apps.access.permissions import Permission
@@ -86,6 +87,7 @@ class Routes:
         self.prefix = prefix
         self.tag = tag
         self.specs: list[RouteSpec] = []
+        self._made: dict[str, list[BaseRoute]] = {}
 
     def get(
         self,
@@ -160,9 +162,13 @@ class Routes:
         return self._keep("OPTIONS", path, RouteTerms(permission, rate, summary), options)
 
     def install(self, app: FastAPI, base: str = "") -> None:
-        """Add every declared route to the app below `base`."""
-        for spec in self.specs:
-            _install_route(app, base + self.prefix, spec)
+        """Add every declared route to the app below `base`.
+
+        Routes keep nothing of an app, and making one costs milliseconds: apps share them.
+        """
+        made = self._made.setdefault(base, [])
+        made += [_make_route(base + self.prefix, spec) for spec in self.specs[len(made) :]]
+        app.router.routes.extend(made)
 
     def _keep(
         self, method: str, path: str, terms: RouteTerms, options: RouteOptions
@@ -201,7 +207,7 @@ def find_spec(route: object) -> RouteSpec | None:
     return getattr(route, "spec", None)
 
 
-def _install_route(app: FastAPI, base: str, spec: RouteSpec) -> None:
+def _make_route(base: str, spec: RouteSpec) -> BaseRoute:
     # FastAPI builds the handler inside the route's constructor, so the spec is a class attribute.
     kind = type("GuardedRoute", (GuardedRoute,), {"spec": spec})
     options = spec.options
@@ -213,7 +219,8 @@ def _install_route(app: FastAPI, base: str, spec: RouteSpec) -> None:
         extra["response_model"] = options["response_model"]
     if "response_class" in options:
         extra["response_class"] = options["response_class"]
-    app.router.add_api_route(
+    router = APIRouter()
+    router.add_api_route(
         base + spec.path,
         spec.handler,
         methods=[spec.method],
@@ -227,6 +234,8 @@ def _install_route(app: FastAPI, base: str, spec: RouteSpec) -> None:
         openapi_extra={"security": security, **_describe_repeats(spec)},
         **extra,
     )
+    (route,) = router.routes
+    return route
 
 
 def _describe_repeats(spec: RouteSpec) -> dict[str, Any]:

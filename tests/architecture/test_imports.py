@@ -34,6 +34,7 @@ FAULTS = [
     ("aiortc-door", "media/vod/ladder.py", "import aiortc"),
     ("models-door", "serve_apps/posts/service.py", "import torch"),
     ("hosts-stay-light", "actors/hosting/shell.py", "import aiohttp"),
+    ("edges-stay-light", "serve_apps/edges.py", "import actors.job_runner.ports"),
     ("edge", "serve_apps/edge/server.py", "import serve_apps.posts.service"),
     ("features", "serve_apps/posts/service.py", "import serve_apps.videos.service"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cluster.seed.world import DEMO_OWNER
+from cluster.status import DEMO
 from tests.e2e.people import fill_registration, log_in
 from tests.product import ROOT, Product, await_true
 
@@ -69,7 +71,8 @@ def get(product: Product, path: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def world(small_world: str, product: Product) -> World:
+def world(small_world: str, product: Product) -> Iterator[World]:
+    """Name what the pages show; the demo, which costs a tenth of a core, ends with this file."""
     await_true(lambda: bool(get(product, "/live")["items"]), "the demo is on air")
     talked = (p for p in get(product, "/feed/explore?limit=100")["items"] if p["videos"])
     post = next(p for p in talked if p["counters"]["comments"])
@@ -84,7 +87,8 @@ def world(small_world: str, product: Product) -> World:
         "post": post["id"],
         "video": post["videos"][0]["id"],
     }
-    return World(product, names)
+    yield World(product, names)
+    product.kill(DEMO, signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")

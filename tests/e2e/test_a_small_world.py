@@ -1,4 +1,7 @@
-"""`socialflow seed` on a running product: people, posts, films that play, and a live on air."""
+"""`socialflow seed` on a running product: people, posts, films that play, and a live on air.
+
+The file's name comes before that of test_accessibility.py, which ends the live.
+"""
 
 import json
 import subprocess

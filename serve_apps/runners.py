@@ -1,0 +1,34 @@
+"""The job runner class with all features' handlers, apart from the wiring of the rest.
+
+A runner's process imports this module and nothing of the API, the edge or Serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from actors.job_runner.ports import JobHandler, JobSpec, Listener
+from actors.job_runner.shell import JobRunnerShell
+from serve_apps.comments import jobs as comments
+from serve_apps.live import jobs as live
+from serve_apps.posts import jobs as posts
+from serve_apps.users import jobs as users
+from serve_apps.videos import jobs as videos
+
+HANDLERS: Mapping[str, JobHandler | JobSpec] = MappingProxyType(
+    {**live.HANDLERS, **videos.HANDLERS}
+)
+"""Every job of every feature, by name."""
+
+LISTENERS: Mapping[str, Listener] = MappingProxyType(
+    {**live.LISTENERS, **posts.LISTENERS, **comments.LISTENERS, **users.LISTENERS}
+)
+"""Every listener of the outbox, by name."""
+
+
+class Runner(JobRunnerShell):
+    """The job runner with all features' handlers."""
+
+    def __init__(self) -> None:
+        super().__init__(HANDLERS, LISTENERS)
