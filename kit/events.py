@@ -32,6 +32,8 @@ class EventName(enum.StrEnum):
     VIDEO_FAILED = "video.failed"
     VIDEO_DELETED = "video.deleted"
     VIDEO_COMMENTED = "video.commented"
+    VIDEO_LIKED = "video.liked"
+    VIDEO_UNLIKED = "video.unliked"
     STREAM_CREATED = "stream.created"
     STREAM_STARTED = "stream.started"
     STREAM_ENDED = "stream.ended"

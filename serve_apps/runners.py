@@ -15,6 +15,7 @@ from serve_apps.live import jobs as live
 from serve_apps.posts import jobs as posts
 from serve_apps.users import jobs as users
 from serve_apps.videos import jobs as videos
+from serve_apps.videos import telling
 
 HANDLERS: Mapping[str, JobHandler | JobSpec] = MappingProxyType(
     {**live.HANDLERS, **videos.HANDLERS}
@@ -22,7 +23,13 @@ HANDLERS: Mapping[str, JobHandler | JobSpec] = MappingProxyType(
 """Every job of every feature, by name."""
 
 LISTENERS: Mapping[str, Listener] = MappingProxyType(
-    {**live.LISTENERS, **posts.LISTENERS, **comments.LISTENERS, **users.LISTENERS}
+    {
+        **live.LISTENERS,
+        **posts.LISTENERS,
+        **comments.LISTENERS,
+        **users.LISTENERS,
+        **telling.LISTENERS,
+    }
 )
 """Every listener of the outbox, by name."""
 

@@ -1,7 +1,7 @@
 """Rows of `videos`: what people uploaded and how far its processing has come.
 
-The videos feature, its jobs and the edge's playback call it. A deleted video is invisible to
-every reader here except `find_playback`, which says that it is gone.
+The videos feature and its jobs call it. A deleted video is invisible to every reader here;
+`video_playback.py` says that it is gone.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from typing import Any
 import msgspec
 
 from storage.database import Connection, read_row, read_rows
-from storage.subtitles import AS_JSON, Subtitles
 
 COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.error_code,
     v.error_message, v.visibility, v.access_version, v.duration_ms, v.width, v.height,
     v.source_key, v.thumbnail_key, v.playable_at, v.created_at,
-    v.tags, v.category, v.language, v.chapters, v.views,
+    v.tags, v.category, v.language, v.chapters, v.views, v.likes,
     u.username AS owner_username, u.display_name AS owner_display_name,
     EXISTS (SELECT 1 FROM recordings r WHERE r.video_id = v.id) AS is_recording"""
 FROM_LIVING = "videos v JOIN users u ON u.id = v.owner_id AND u.deleted_at IS NULL"
@@ -58,6 +57,7 @@ class Video(msgspec.Struct, frozen=True):
     language: str | None
     chapters: list[dict[str, Any]] | None
     views: int
+    likes: int
 
 
 class NewVideo(msgspec.Struct, frozen=True):
@@ -76,20 +76,6 @@ class VideoSource(msgspec.Struct, frozen=True):
     key: str
     sha256: bytes
     size_bytes: int
-
-
-class PlaybackRecord(msgspec.Struct, frozen=True):
-    """What decides whether and how a video plays; `is_gone` also when its owner is deleted."""
-
-    id: uuid.UUID
-    owner_id: uuid.UUID
-    status: str
-    visibility: str
-    access_version: int
-    thumbnail_key: str | None
-    playable_at: datetime | None
-    is_gone: bool
-    subtitles: tuple[Subtitles, ...]
 
 
 async def insert_video(connection: Connection, video: NewVideo) -> None:
@@ -385,16 +371,3 @@ async def requeue_video(connection: Connection, video_id: uuid.UUID) -> bool:
         video_id,
     )
     return result == "UPDATE 1"
-
-
-async def find_playback(connection: Connection, video_id: uuid.UUID) -> PlaybackRecord | None:
-    """Return what decides about playback, also of a deleted video."""
-    row = await connection.fetchrow(
-        f"""SELECT v.id, v.owner_id, v.status, v.visibility, v.access_version, v.thumbnail_key,
-                  v.playable_at, {AS_JSON} AS subtitles,
-                  v.deleted_at IS NOT NULL OR u.deleted_at IS NOT NULL AS is_gone
-             FROM videos v JOIN users u ON u.id = v.owner_id
-            WHERE v.id = $1""",  # noqa: S608 - constants
-        video_id,
-    )
-    return None if row is None else read_row(PlaybackRecord, row)

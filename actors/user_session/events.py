@@ -19,6 +19,7 @@ class Notification(Shape, frozen=True):
     created_at: str
     user: Person
     post_id: str | UnsetType = UNSET
+    video_id: str | UnsetType = UNSET
     comment_id: str | UnsetType = UNSET
     text: str | UnsetType = UNSET
     live_id: str | UnsetType = UNSET

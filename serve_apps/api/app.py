@@ -41,6 +41,7 @@ from serve_apps.posts.routes import routes as posts_routes
 from serve_apps.realtime.routes import routes as realtime_routes
 from serve_apps.users.routes import routes as users_routes
 from serve_apps.videos.history_routes import routes as history_routes
+from serve_apps.videos.liking_routes import routes as video_liking_routes
 from serve_apps.videos.playlist_routes import routes as playlist_routes
 from serve_apps.videos.related_routes import routes as related_routes
 from serve_apps.videos.routes import routes as videos_routes
@@ -59,6 +60,7 @@ FEATURES = (
     videos_routes,
     history_routes,
     video_thumbnail_routes,
+    video_liking_routes,
     playlist_routes,
     subtitle_routes,
     viewing_routes,

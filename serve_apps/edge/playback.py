@@ -48,7 +48,7 @@ from serve_apps.edge.refusals import Handler, build_refusal
 from serve_apps.edge.video_catalog import CatalogEntry, VideoCatalog, VideoUnknown
 from storage.database import Database
 from storage.objects import ObjectStore
-from storage.videos import PlaybackRecord
+from storage.video_playback import PlaybackRecord
 
 PICTURE = "public, max-age=300"
 TEXT_TYPES = {

@@ -99,6 +99,12 @@ class PostCounters(Shape, frozen=True):
     comments: int
 
 
+class VideoCounters(Shape, frozen=True):
+    """A video's counts as they are now."""
+
+    likes: int
+
+
 class PostComment(Shape, frozen=True):
     """A comment below a post or a video, as it was written or as it is now."""
 
@@ -155,6 +161,7 @@ EVENTS: dict[str, type[Shape]] = {
     "post_comment": PostComment,
     "post_comment_changed": PostComment,
     "post_comment_deleted": PostCommentDeleted,
+    "video_counters": VideoCounters,
     "video_progress": VideoProgress,
     "feed_hint": FeedHint,
 }

@@ -28,6 +28,7 @@ class NoticeBody(BaseModel):
                     "created_at": "2026-01-01T12:00:00.000Z",
                     "user": {"id": EXAMPLE_ID, "username": "ada", "display_name": "Ada"},
                     "post_id": EXAMPLE_ID,
+                    "video_id": None,
                     "comment_id": EXAMPLE_ID,
                     "text": "Well said.",
                     "live_id": None,
@@ -43,6 +44,7 @@ class NoticeBody(BaseModel):
     created_at: str
     user: PersonBody
     post_id: uuid.UUID | None = None
+    video_id: uuid.UUID | None = None
     comment_id: uuid.UUID | None = None
     text: str | None = None
     live_id: uuid.UUID | None = None

@@ -42,6 +42,7 @@ from serve_apps.videos.transcoding import TranscodeFailed, Transcoding
 from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
 from storage import uploads, videos, watch_sessions
 from storage.events import append_event
+from storage.video_playback import find_playback
 
 log = get_log("videos")
 
@@ -84,7 +85,7 @@ async def purge_video(ports: JobPorts, payload: bytes) -> None:
     """Remove a deleted video's bytes, then its rows."""
     video_id = _read_id(payload)
     async with ports.database.transaction() as connection:
-        record = await videos.find_playback(connection, video_id)
+        record = await find_playback(connection, video_id)
         upload = await uploads.find_upload_of_video(connection, video_id)
     if record is None or not record.is_gone:
         return

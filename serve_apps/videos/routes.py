@@ -18,13 +18,14 @@ from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.outside.guard import AddressRefused
-from serve_apps.videos import importing, processing_rules, service
+from serve_apps.videos import importing, liking, processing_rules, service
 from serve_apps.videos.chapters import ChaptersMalformed
 from serve_apps.videos.history_service import find_resume
 from serve_apps.videos.labels import TAG_CHARS_MAX, Category, change_labels
 from serve_apps.videos.playback import build_playback
 from serve_apps.videos.schemas import (
     CreatedVideoBody,
+    Mine,
     VideoBody,
     VideoChangeRequest,
     VideoDetailBody,
@@ -212,7 +213,8 @@ async def show_video(
     terms = await make_terms(connection, ports, viewer)
     upload = await service.find_open_upload(connection, video, terms)
     resume_ms = await find_resume(connection, viewer, video.id)
-    return describe_detail(video, build_playback(video, terms), upload, resume_ms)
+    mine = Mine(resume_ms, await liking.find_liked(connection, viewer, video.id))
+    return describe_detail(video, build_playback(video, terms), upload, mine)
 
 
 async def make_terms(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -72,6 +72,7 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
     "category": "nature",
     "language": "en",
     "views": 128,
+    "likes": 12,
     "created_at": "2026-01-01T12:00:00.000Z",
     "playback": {
         "hls": f"http://localhost:8001/v/{EXAMPLE_ID}/master.m3u8",
@@ -236,6 +237,7 @@ class VideoBody(BaseModel):
     category: Category | None
     language: str | None
     views: int = Field(description="Follows within two minutes; see `POST /watch` for the rules.")
+    likes: int
     created_at: str
     playback: PlaybackBody | None
 
@@ -250,6 +252,7 @@ class VideoDetailBody(VideoBody):
                     **EXAMPLE_VIDEO,
                     "upload": None,
                     "resume_ms": 61_500,
+                    "liked": True,
                     "chapters": [EXAMPLE_CHAPTER],
                 }
             ]
@@ -262,9 +265,18 @@ class VideoDetailBody(VideoBody):
     resume_ms: int | None = Field(
         description="Where you go on watching, 0 from the start; null when you are not logged in."
     )
+    liked: bool | None = Field(description="Whether you like it; null when you are not logged in.")
     chapters: list[ChapterBody] = Field(
         description="The owner's own, else those that the description lists."
     )
+
+
+@dataclass(frozen=True)
+class Mine:
+    """Where a viewer goes on in a video, and whether they like it; None for a stranger."""
+
+    resume_ms: int | None
+    is_liked: bool | None
 
 
 def describe_created(created: CreatedVideo) -> CreatedVideoBody:
@@ -280,16 +292,17 @@ def describe_detail(
     video: Video,
     playback: Playback | None,
     upload: OpenUpload | None,
-    resume_ms: int | None,
+    mine: Mine,
 ) -> VideoDetailBody:
-    """Write a video with its unfinished upload and where its viewer goes on."""
+    """Write a video with its unfinished upload and what its viewer has to do with it."""
     described = None if upload is None else _describe_upload(upload)
     own = msgspec.convert(video.chapters or [], list[Chapter])
     chapters = list_chapters(own, video.description, video.duration_ms)
     return VideoDetailBody(
         **dict(describe_video(video, playback)),
         upload=described,
-        resume_ms=resume_ms,
+        resume_ms=mine.resume_ms,
+        liked=mine.is_liked,
         chapters=[ChapterBody(start_ms=it.start_ms, title=it.title) for it in chapters],
     )
 
@@ -333,6 +346,7 @@ def describe_video(video: Video, playback: Playback | None) -> VideoBody:
             "category": video.category,
             "language": video.language,
             "views": video.views,
+            "likes": video.likes,
             "created_at": _write_time(video.created_at),
             "playback": None if playback is None else asdict(playback),
         }

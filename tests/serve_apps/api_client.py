@@ -11,26 +11,17 @@ from fastapi import FastAPI
 
 from actors.hosting.directory import HostsAway
 from actors.hosting.messages import ObjectFacts, Stored
-from actors.job_runner.ports import JobPorts, Listener
+from actors.job_runner.ports import JobPorts
 from actors.live_room.entries import Speaker
 from actors.live_room.health import HealthShown
 from actors.live_room.messages import Membership
-from serve_apps.comments.jobs import LISTENERS as COMMENT_LISTENERS
 from serve_apps.http.state import ApiPorts
-from serve_apps.live.jobs import LISTENERS as LIVE_LISTENERS
-from serve_apps.posts.jobs import LISTENERS as POST_LISTENERS
-from serve_apps.users.jobs import LISTENERS as USER_LISTENERS
+from serve_apps.runners import LISTENERS
 from storage.events import claim_deliveries, mark_delivered, register_listeners
 from storage.hosts import HostEntry
 from tests.actors.user_session.people import HeardPeople
 
 PASSWORD = "correct horse battery"
-LISTENERS: dict[str, Listener] = {
-    **LIVE_LISTENERS,
-    **POST_LISTENERS,
-    **COMMENT_LISTENERS,
-    **USER_LISTENERS,
-}
 
 
 class RoomsWithoutLives:

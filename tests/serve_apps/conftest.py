@@ -25,6 +25,9 @@ from tests.serve_apps.api_client import (
     register,
     register_all_listeners,
 )
+from tests.serve_apps.hearing import hear
+
+__all__ = ["hear"]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from storage import videos
 from storage.database import Database
+from storage.video_playback import find_playback
 from tests.storage.video_rows import create_owner, create_video_row
 
 pytestmark = pytest.mark.db
@@ -88,12 +89,12 @@ async def test_a_deleted_video_is_gone_for_every_reader_but_playback(database: D
             connection, owner_id, visibilities=None, before=None, limit=10
         )
         assert owned == []
-        record = await videos.find_playback(connection, video_id)
+        record = await find_playback(connection, video_id)
         assert record is not None
         assert record.is_gone
         assert record.access_version == 2
         assert await videos.remove_deleted_video(connection, video_id)
-        assert await videos.find_playback(connection, video_id) is None
+        assert await find_playback(connection, video_id) is None
 
 
 async def test_lists_page_backwards_and_show_strangers_only_what_is_ready_and_open(

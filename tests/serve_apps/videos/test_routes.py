@@ -9,9 +9,10 @@ import pytest
 
 from serve_apps.access.identity import Role
 from serve_apps.videos.jobs import expire_video, purge_video
-from storage import uploads, videos
+from storage import uploads
 from storage.follows import add_follow
 from storage.jobs import count_jobs
+from storage.video_playback import find_playback
 from tests.serve_apps.videos.api_stage import Api
 from tests.serve_apps.videos.inline_media import InlineMedia
 from tests.serve_apps.videos.video_world import job_payload
@@ -173,7 +174,7 @@ async def test_a_deleted_video_disappears_at_once_and_its_bytes_when_purged(api:
         await purge_video(ports, job_payload(video_id))
     assert not await api.world.objects.exists(f"videos/{video_id}/source")
     async with api.world.database.connection() as connection:
-        assert await videos.find_playback(connection, video_id) is None
+        assert await find_playback(connection, video_id) is None
 
 
 async def test_deleting_a_video_ends_its_unfinished_upload(api: Api):

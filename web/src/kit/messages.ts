@@ -331,6 +331,7 @@ export interface Notification {
   created_at: string;
   user: Person;
   post_id?: string;
+  video_id?: string;
   comment_id?: string;
   text?: string;
   live_id?: string;
@@ -373,6 +374,11 @@ export interface PostComment {
 /** A comment was taken down, with the replies to it. */
 export interface PostCommentDeleted {
   id: string;
+}
+
+/** A video's counts as they are now. */
+export interface VideoCounters {
+  likes: number;
 }
 
 /** Why a video did not come through. */
@@ -446,6 +452,7 @@ export interface EventData {
   post_comment: PostComment;
   post_comment_changed: PostComment;
   post_comment_deleted: PostCommentDeleted;
+  video_counters: VideoCounters;
   video_progress: VideoProgress;
   feed_hint: FeedHint;
 }

@@ -53,15 +53,19 @@ test("each kind says what happened and leads there", () => {
   const kinds = [
     like,
     { ...like, kind: "comment" },
+    { ...like, post_id: null, video_id: "v1" },
+    { ...like, kind: "comment", post_id: null, video_id: "v1" },
     { ...like, kind: "follow", post_id: null },
     { ...like, kind: "live", post_id: null, live_id: "l1" },
   ];
   expect(kinds.map(describeNotice)).toEqual([
     "likes your post",
     "wrote a comment on your post",
+    "likes your video",
+    "wrote a comment on your video",
     "follows you",
     "is live",
   ]);
-  expect(kinds.map(findPlace)).toEqual(["/post/p1", "/post/p1", "/u/bob", "/live/l1"]);
+  expect(kinds.map(findPlace)).toEqual(["/post/p1", "/post/p1", "/watch/v1", "/watch/v1", "/u/bob", "/live/l1"]);
   expect(sayNotice(like)).toBe("Bob likes your post");
 });

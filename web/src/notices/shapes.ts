@@ -51,9 +51,9 @@ export function describeNotice(notice: Notice): string {
     case "follow":
       return "follows you";
     case "like":
-      return "likes your post";
+      return notice.video_id ? "likes your video" : "likes your post";
     case "comment":
-      return "wrote a comment on your post";
+      return notice.video_id ? "wrote a comment on your video" : "wrote a comment on your post";
     case "live":
       return "is live";
     default:
@@ -69,6 +69,7 @@ export function sayNotice(notice: Notice): string {
 /** Where a notice leads. */
 export function findPlace(notice: Notice): string {
   if (notice.live_id) return `/live/${notice.live_id}`;
+  if (notice.video_id) return `/watch/${notice.video_id}`;
   if (notice.post_id) return `/post/${notice.post_id}`;
   return `/u/${notice.user.username}`;
 }

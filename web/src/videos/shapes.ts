@@ -34,6 +34,7 @@ export interface Video {
   category: string | null;
   language: string | null;
   views: number;
+  likes: number;
   created_at: string;
   playback: {
     hls: string | null;
@@ -47,6 +48,8 @@ export interface Video {
   upload?: { url: string } | null;
   /** Where one goes on watching; only when a video is looked at by itself. */
   resume_ms?: number | null;
+  /** Whether one likes it; null for a stranger. Only when it is looked at by itself. */
+  liked?: boolean | null;
   chapters?: Chapter[];
 }
 

@@ -22,6 +22,7 @@ import type { PageProps } from "../shell/routes";
 import { VideoCard } from "./card";
 import { ChapterList } from "./chapter_list";
 import { EndScreen } from "./end_screen";
+import { LikeButton } from "./like_button";
 import { readStart } from "./links";
 import { ShareButton } from "./share_button";
 import { useVideoProgress } from "./follow_progress";
@@ -162,6 +163,7 @@ function About({ video, player }: { video: Video; player: { current: PlayerHandl
                 <Icon name="download" size={18} /> <span class="wide-label">Download</span>
               </a>
             )}
+            <LikeButton video={video} />
             <SaveButton videoId={video.id} />
             <ShareButton video={video} player={player} />
           </div>

@@ -1,4 +1,4 @@
-"""Hears what is told on the ephemeral bus."""
+"""A fixture that hears what is told on the ephemeral bus."""
 
 from __future__ import annotations
 

@@ -1,0 +1,2 @@
+ALTER TABLE videos DROP COLUMN likes;
+DROP TABLE video_likes;

@@ -1,0 +1,38 @@
+"""What decides whether and how a video plays, as the edge and the jobs read it."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+import msgspec
+
+from storage.database import Connection, read_row
+from storage.subtitles import AS_JSON, Subtitles
+
+
+class PlaybackRecord(msgspec.Struct, frozen=True):
+    """What decides whether and how a video plays; `is_gone` also when its owner is deleted."""
+
+    id: uuid.UUID
+    owner_id: uuid.UUID
+    status: str
+    visibility: str
+    access_version: int
+    thumbnail_key: str | None
+    playable_at: datetime | None
+    is_gone: bool
+    subtitles: tuple[Subtitles, ...]
+
+
+async def find_playback(connection: Connection, video_id: uuid.UUID) -> PlaybackRecord | None:
+    """Return what decides about playback, also of a deleted video."""
+    row = await connection.fetchrow(
+        f"""SELECT v.id, v.owner_id, v.status, v.visibility, v.access_version, v.thumbnail_key,
+                  v.playable_at, {AS_JSON} AS subtitles,
+                  v.deleted_at IS NOT NULL OR u.deleted_at IS NOT NULL AS is_gone
+             FROM videos v JOIN users u ON u.id = v.owner_id
+            WHERE v.id = $1""",  # noqa: S608 - constants
+        video_id,
+    )
+    return None if row is None else read_row(PlaybackRecord, row)
