@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Query, Request, Response
 
 from kit.errors import PermissionDenied
 from serve_apps.access.permissions import Permission
@@ -22,9 +22,13 @@ from serve_apps.videos.viewing_schemas import (
     describe_analytics,
     read_told,
 )
+from serve_apps.videos.viewing_table import FIELDS, write_table
 
 routes = Routes("/videos", "analytics")
 DAYS_MAX = 366
+CSV_TYPE = "text/csv"
+EXAMPLE_TABLE = ",".join(FIELDS) + "\r\nday,2026-01-01,12,900.0\r\nretention,0 %,1.0,\r\n…\r\n"
+Days = Annotated[int, Query(ge=1, le=DAYS_MAX, description="Up to today, in UTC.")]
 
 
 @routes.post(
@@ -65,8 +69,29 @@ async def get_analytics(
     user: CurrentUser,
     ports: Ports,
     connection: Transaction,
-    days: Annotated[int, Query(ge=1, le=DAYS_MAX, description="Up to today, in UTC.")] = 28,
+    days: Days = 28,
 ) -> AnalyticsBody:
     """Read the numbers."""
     now = ports.clock.now()
     return describe_analytics(await service.read_analytics(connection, user, video_id, days, now))
+
+
+@routes.get(
+    "/{video_id}/analytics.csv",
+    permission=Permission.OWNER,
+    rate=RateTier.STANDARD,
+    summary="The same as a table.",
+    response_class=Response,
+    media_type=CSV_TYPE,
+    example=EXAMPLE_TABLE,
+    errors=(VideoNotFound, PermissionDenied),
+)
+async def get_analytics_table(
+    video_id: uuid.UUID, user: CurrentUser, ports: Ports, connection: Transaction, days: Days = 28
+) -> Response:
+    """Read the numbers, as CSV."""
+    now = ports.clock.now()
+    found = await service.read_analytics(connection, user, video_id, days, now)
+    headers = {"Content-Disposition": f'attachment; filename="video-{video_id}.csv"'}
+    table = write_table(describe_analytics(found))
+    return Response(table, media_type=CSV_TYPE, headers=headers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import uuid
 from typing import Any
 
@@ -112,10 +114,17 @@ async def test_the_owner_reads_what_players_told(
         "stalls": 1.0,
         "switches": 0.5,
     }
+    table = await ada.call("GET", f"/v1/videos/{video}/analytics.csv", params={"days": 2})
+    assert table.headers["Content-Type"].startswith("text/csv")
+    rows = [tuple(row.values()) for row in csv.DictReader(io.StringIO(table.text))]
+    assert [row[2:] for row in rows[:2]] == [("0", "0.0"), ("2", "60.0")]
+    assert rows[2:4] == [("retention", "0 %", "1.0", ""), ("retention", "1 %", "0.5", "")]
+    assert rows[-1] == ("device", "computer", "2", "")
     clock.advance(31)
     assert (await ada.get(f"/v1/videos/{video}/analytics"))["watching_now"] == 0
-    refused = await bob.call("GET", f"/v1/videos/{video}/analytics")
-    assert (refused.status_code, refused.json()["error"]) == (403, "permission_denied")
+    for name in ("analytics", "analytics.csv"):
+        refused = await bob.call("GET", f"/v1/videos/{video}/{name}")
+        assert (refused.status_code, refused.json()["error"]) == (403, "permission_denied")
 
 
 async def test_what_no_player_says_is_refused(bob: Person, ada: Person, ports: ApiPorts):

@@ -1,4 +1,4 @@
-/** A video's numbers as the API gives them, as points of charts and as CSV. Pure. */
+/** A video's numbers as the API gives them, as points of charts. Pure. */
 import type { ChartPoint } from "../kit/chart";
 
 export interface Analytics {
@@ -25,14 +25,4 @@ export function listViews(found: Analytics): ChartPoint[] {
 
 export function listMinutes(found: Analytics): ChartPoint[] {
   return found.days.map((day) => ({ label: day.day, value: Math.round(day.watched_ms / 6_000) / 10 }));
-}
-
-/** Days, retention, sources and devices as one table (RFC 4180): what, which, views or share, watched seconds. */
-export function writeCsv(found: Analytics): string {
-  const rows: (string | number)[][] = [["kind", "name", "value", "watched_s"]];
-  for (const day of found.days) rows.push(["day", day.day, day.views, day.watched_ms / 1000]);
-  found.retention.forEach((share, part) => rows.push(["retention", `${part} %`, share, ""]));
-  for (const [name, count] of Object.entries(found.sources)) rows.push(["source", name, count, ""]);
-  for (const [name, count] of Object.entries(found.devices)) rows.push(["device", name, count, ""]);
-  return rows.map((row) => row.join(",")).join("\r\n") + "\r\n";
 }

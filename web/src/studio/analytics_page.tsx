@@ -5,11 +5,12 @@ import { Chart } from "../kit/chart";
 import { Icon } from "../kit/icons";
 import { useLoad } from "../kit/load";
 import { useTitle } from "../kit/router";
+import { saveTable } from "../kit/save_table";
 import { Failure, Skeleton } from "../kit/states";
 import { formatCount, formatDuration } from "../kit/words";
 import type { PageProps } from "../shell/routes";
 import type { Video } from "../videos/shapes";
-import { listMinutes, listRetention, listViews, writeCsv, type Analytics } from "./analytics";
+import { listMinutes, listRetention, listViews, type Analytics } from "./analytics";
 import "./analytics_page.css";
 
 const RANGES = [7, 28, 90, 365] as const;
@@ -47,25 +48,20 @@ export default function AnalyticsPage({ parameters }: PageProps) {
               ))}
             </select>
           </label>
-          {found.data && (
-            <button type="button" class="button" onClick={() => found.data && saveCsv(id, found.data)}>
-              <Icon name="download" size={18} /> CSV
-            </button>
-          )}
+          <button
+            type="button"
+            class="button"
+            data-testid="analytics-csv"
+            onClick={() => void saveTable(`/videos/${id}/analytics.csv?days=${days}`, `video-${id}.csv`)}
+          >
+            <Icon name="download" size={18} /> CSV
+          </button>
         </div>
       </header>
       {found.error !== null && !found.data && <Failure error={found.error} onRetry={found.reload} />}
       {found.data ? <Numbers found={found.data} /> : found.error === null && <Skeleton shape="line" count={4} />}
     </div>
   );
-}
-
-function saveCsv(id: string, found: Analytics): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([writeCsv(found)], { type: "text/csv" }));
-  link.download = `${id}.csv`;
-  link.click();
-  URL.revokeObjectURL(link.href);
 }
 
 function Numbers({ found }: { found: Analytics }) {

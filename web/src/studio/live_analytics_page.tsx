@@ -3,9 +3,8 @@ import { api } from "../kit/api";
 import { Icon } from "../kit/icons";
 import { useLoad } from "../kit/load";
 import { useTitle } from "../kit/router";
-import { getAccessToken } from "../kit/session";
+import { saveTable } from "../kit/save_table";
 import { Empty, Failure, Skeleton } from "../kit/states";
-import { showError } from "../kit/toasts";
 import { formatBitrate, formatDuration } from "../kit/words";
 import type { PageProps } from "../shell/routes";
 import { Chart } from "./chart";
@@ -51,7 +50,7 @@ function Report({ went }: { went: LiveAnalytics }) {
     <div class="page stack" data-testid="live-analytics">
       <header class="page-head full">
         <h1>{went.title}</h1>
-        <button type="button" class="button" data-testid="analytics-csv" onClick={() => void saveTable(went.live_id)}>
+        <button type="button" class="button" data-testid="analytics-csv" onClick={() => void saveTable(`/live/${went.live_id}/analytics.csv`, `live-${went.live_id}.csv`)}>
           <Icon name="copy" size={20} /> Save as CSV
         </button>
       </header>
@@ -96,22 +95,4 @@ function Report({ went }: { went: LiveAnalytics }) {
       )}
     </div>
   );
-}
-
-/** The table is its owner's alone, so that a plain link would not do. */
-async function saveTable(liveId: string): Promise<void> {
-  try {
-    const token = await getAccessToken();
-    const answer = await fetch(`/v1/live/${liveId}/analytics.csv`, {
-      headers: token ? { Authorization: `Bearer ${token}` } : {},
-    });
-    if (!answer.ok) throw new Error("The table could not be had.");
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await answer.blob());
-    link.download = `live-${liveId}.csv`;
-    link.click();
-    URL.revokeObjectURL(link.href);
-  } catch (error) {
-    showError(error);
-  }
 }
