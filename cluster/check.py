@@ -8,13 +8,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from cluster.suite import ROOT, Share
+
 BIN = Path(sys.executable).parent
+UNIT = Share("unit tests", frozenset({"unit"}))
 CHECKS = {
     "lint": [str(BIN / "ruff"), "check", "--quiet", "."],
     "format": [str(BIN / "ruff"), "format", "--check", "--quiet", "."],
     "types": [str(BIN / "mypy")],
-    "unit": [sys.executable, "-m", "pytest", "-q", "-m", "unit"],
+    "unit": [sys.executable, "-m", "pytest", "-q", *UNIT.list_files()],
 }
 TIMEOUT_S = 300
 

@@ -9,26 +9,55 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARES = {
-    "tests that start products": "(ray or browser) and not beside",
-    "tests of media": "media or beside",
-    "tests of rules and rows": "not (ray or browser or media)",
-}
+MARKS = re.compile(r"^pytestmark = (.+?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+MARK = re.compile(r"\bmark\.(\w+)")
+
+
+@dataclass(frozen=True)
+class Share:
+    """The files that bear any of some marks (of all, where none is named) and none of others."""
+
+    title: str
+    some: frozenset[str]
+    none: frozenset[str] = frozenset()
+
+    def list_files(self) -> list[str]:
+        """Return its test files: a share need not load those of the others."""
+        files = sorted(path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py"))
+        return [str(path) for path in files if self._has(read_marks((ROOT / path).read_text()))]
+
+    def _has(self, marks: frozenset[str]) -> bool:
+        return (not self.some or bool(self.some & marks)) and not self.none & marks
+
+
+SHARES = (
+    Share("tests that start products", frozenset({"ray", "browser"}), frozenset({"beside"})),
+    Share("tests of media", frozenset({"media", "beside"})),
+    Share("tests of rules and rows", frozenset(), frozenset({"ray", "browser", "media"})),
+)
 """Every test is in one of them; the first one's output is shown at once."""
 PASSED, NO_TESTS = 0, 5
 """Exit statuses of pytest."""
 REASON_LINES_MAX = 12
 QUIET_NICENESS = 3
 """Of what runs beside products: those answer people, so they come first on a busy machine."""
+
+
+def read_marks(source: str) -> frozenset[str]:
+    """Return the marks that a test file gives to all its tests; `tests/architecture` has it so."""
+    found = MARKS.search(source)
+    return frozenset(MARK.findall(found.group(1))) if found else frozenset()
 
 
 def start(arguments: list[str], output: IO[bytes] | None) -> subprocess.Popen[bytes]:
@@ -43,14 +72,14 @@ def run_side_by_side(arguments: list[str]) -> list[int]:
         reports = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         outputs: dict[str, IO[bytes]] = {}
         running = []
-        for title, expression in SHARES.items():
+        for share in SHARES:
             if running:
-                outputs[title] = stack.enter_context(tempfile.TemporaryFile())
+                outputs[share.title] = stack.enter_context(tempfile.TemporaryFile())
             # Each remembers its own failures for --last-failed.
-            own = ["-m", expression, "-o", f"cache_dir=.pytest_cache/{len(running)}"]
+            own = ["-o", f"cache_dir=.pytest_cache/{len(running)}"]
             own.append(f"--junitxml={reports / str(len(running))}.xml")
-            running.append(start([*own, *arguments], outputs.get(title)))
-            if title in outputs:
+            running.append(start([*own, *arguments, *share.list_files()], outputs.get(share.title)))
+            if share.title in outputs:
                 os.setpriority(os.PRIO_PROCESS, running[-1].pid, QUIET_NICENESS)
         statuses = wait(running)
         sys.stdout.flush()
@@ -83,6 +112,11 @@ def wait(processes: list[subprocess.Popen[bytes]]) -> list[int]:
         return [process.wait() for process in processes]
 
 
+def is_test(word: str) -> bool:
+    """Say whether an argument names tests; what follows `--deselect` is left out of the suite."""
+    return not word.startswith("-") and (ROOT / word.partition("::")[0]).exists()
+
+
 def judge(statuses: list[int]) -> int:
     """Return one exit status: an empty share is fine beside one that ran something."""
     failed = [status for status in statuses if status not in {PASSED, NO_TESTS}]
@@ -90,9 +124,9 @@ def judge(statuses: list[int]) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the suite; whoever chooses tests by marker gets one process."""
+    """Run the suite; whoever chooses tests by marker or name gets one process."""
     began_s = time.monotonic()
-    if any(word.startswith("-m") for word in arguments):
+    if any(word.startswith("-m") or is_test(word) for word in arguments):
         return start(arguments, None).wait()
     status = judge(run_side_by_side(arguments))
     sys.stdout.write(f"All shares ended after {time.monotonic() - began_s:.0f} s.\n")

@@ -1,9 +1,10 @@
 """The shares of the suite hold every test once, and are one verdict that names what failed."""
 
-import pytest
-from _pytest.mark.expression import Expression
+from collections import Counter
 
-from cluster.suite import SHARES, judge, list_failures
+import pytest
+
+from cluster.suite import ROOT, SHARES, is_test, judge, list_failures, read_marks
 
 pytestmark = pytest.mark.unit
 
@@ -24,18 +25,41 @@ def test_a_failure_counts_and_a_share_without_tests_does_not(statuses: list[int]
     assert judge(statuses) == verdict
 
 
-@pytest.mark.parametrize("category", ["unit", "long", "db", "ray", "media", "browser", "gpu"])
-@pytest.mark.parametrize("beside", [set(), {"beside"}])
-def test_every_test_is_in_one_share(category: str, beside: set[str]):
-    marks = {category, *beside}
-    if category not in {"ray", "browser"}:
-        marks = {category}
-    shares = [
-        title
-        for title, expression in SHARES.items()
-        if Expression.compile(expression).evaluate(lambda name, **_: name in marks)
-    ]
-    assert len(shares) == 1
+def test_every_test_file_is_in_one_share():
+    counted = Counter(file for share in SHARES for file in share.list_files())
+    wanted = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests").rglob("test_*.py"))]
+    assert counted == Counter(wanted)
+
+
+@pytest.mark.parametrize(
+    ("source", "marks"),
+    [
+        ("pytestmark = pytest.mark.unit\n", {"unit"}),
+        ("pytestmark = [pytest.mark.ray, pytest.mark.beside]\n", {"ray", "beside"}),
+        (
+            "pytestmark = [\n    pytest.mark.db,\n    pytest.mark.timeout(9),\n]\n\n\n"
+            "@pytest.mark.other\ndef test_it(): ...\n",
+            {"db", "timeout"},
+        ),
+        ("def test_it(): ...\n", set()),
+    ],
+)
+def test_the_marks_of_a_file_are_read_from_its_text(source: str, marks: set[str]):
+    assert read_marks(source) == marks
+
+
+@pytest.mark.parametrize(
+    ("word", "is_one"),
+    [
+        ("tests/cluster/test_suite.py", True),
+        ("tests/cluster/test_suite.py::test_it", True),
+        ("tests/nowhere.py", False),
+        ("--deselect=tests/cluster/test_suite.py", False),
+        ("-q", False),
+    ],
+)
+def test_an_argument_that_names_tests_is_known(word: str, is_one: bool):
+    assert is_test(word) is is_one
 
 
 def test_what_failed_is_named_with_its_reason():
