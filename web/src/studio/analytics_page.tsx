@@ -48,14 +48,16 @@ export default function AnalyticsPage({ parameters }: PageProps) {
               ))}
             </select>
           </label>
-          <button
-            type="button"
-            class="button"
-            data-testid="analytics-csv"
-            onClick={() => void saveTable(`/videos/${id}/analytics.csv?days=${days}`, `video-${id}.csv`)}
-          >
-            <Icon name="download" size={18} /> CSV
-          </button>
+          {found.data && (
+            <button
+              type="button"
+              class="button"
+              data-testid="analytics-csv"
+              onClick={() => void saveTable(`/videos/${id}/analytics.csv?days=${days}`, `video-${id}.csv`)}
+            >
+              <Icon name="download" size={18} /> CSV
+            </button>
+          )}
         </div>
       </header>
       {found.error !== null && !found.data && <Failure error={found.error} onRetry={found.reload} />}
