@@ -198,8 +198,10 @@ def _check_port(need: PortNeed, home: Home) -> Finding:
         return Finding(name, Verdict.GOOD, f"free, for {need.what} at {need.host}")
     holder = find_holder(need)
     if holder is not None and holder.pid is not None and _is_ours(holder.pid, home):
-        return Finding(name, Verdict.GOOD, f"ours (process {holder.pid}), {need.what}")
-    found = f"taken by {holder or 'another program'}, for {need.what}"
+        return Finding(
+            name, Verdict.GOOD, f"ours (process {holder.pid}), {need.what} at {need.host}"
+        )
+    found = f"taken by {holder or 'another program'}, for {need.what} at {need.host}"
     return Finding(name, Verdict.BAD, found, "Stop it, or choose another port: socialflow settings")
 
 
