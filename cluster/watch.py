@@ -36,6 +36,7 @@ PAUSE_MAX_S = 30.0
 HINDERED_PAUSE_S = 5.0
 CALM_AFTER_S = 60.0
 REVIVALS_MAX = 2  # attempts to bring Ray back with its state before it begins with nothing
+STAYED_AFTER_S = 5.0  # a state that cannot be read ends Ray sooner
 
 log = get_log("cluster.watch")
 
@@ -57,6 +58,31 @@ class Pause:
         return min(wait_s, PAUSE_MAX_S)
 
 
+@dataclass
+class Revivals:
+    """How often Ray was brought back with its state and did not stay; later kills do not count."""
+
+    failures: int = 0
+    back_at_s: float | None = None
+
+    def begin(self, now_s: float) -> bool:
+        """Note that Ray is gone; returns whether to leave its state and begin with nothing."""
+        if self.back_at_s is not None:
+            self.failures = 0 if now_s - self.back_at_s > STAYED_AFTER_S else self.failures + 1
+        self.back_at_s = None
+        if self.failures < REVIVALS_MAX:
+            return False
+        self.failures = 0
+        return True
+
+    def end(self, now_s: float, *, is_back: bool) -> None:
+        """Note how an attempt ended."""
+        if is_back:
+            self.back_at_s = now_s
+        else:
+            self.failures += 1
+
+
 class Watch:
     """Looks at every process four times a second and mends what ended, each thing by itself."""
 
@@ -64,6 +90,7 @@ class Watch:
         self._site = site
         self._pauses: dict[str, Pause] = {}
         self._mending: dict[str, asyncio.Task[None]] = {}
+        self._revivals = Revivals()
 
     async def run(self) -> None:
         """Watch until cancelled; repairs under way are then cancelled as well."""
@@ -184,13 +211,18 @@ class Watch:
         await site.close_crew()
         context = site.ray_context
         namespace = await asyncio.to_thread(find_namespace, context)
-        if self._pauses["ray"].failures > REVIVALS_MAX:
+        if self._revivals.begin(time.monotonic()):
             site.say_fault(NODE, "Ray did not come back with its state and begins anew")
             namespace = None
             await asyncio.to_thread(end_ray, context, grace_s=0.0)
             await asyncio.to_thread(site.servers.empty_store)
             site.take_server(STORE, await asyncio.to_thread(site.servers.start, STORE))
-        await self._start_ray(lambda: start_ray(context, site.store, namespace=namespace))
+        is_back = False
+        try:
+            await self._start_ray(lambda: start_ray(context, site.store, namespace=namespace))
+            is_back = True
+        finally:
+            self._revivals.end(time.monotonic(), is_back=is_back)
 
     async def _start_ray(self, start: Callable[[], RayRunning]) -> None:
         """Start Ray while the next crew's process reads its code in, then let that begin."""
