@@ -316,7 +316,8 @@ def _await_ready(
             found.append(postmaster)
         return bool(found) or process.poll() is not None
 
-    if not await_true(is_settled, timeout_s=timeout_s):
+    # Who gives no time does not look either, however quick the server was.
+    if timeout_s <= 0 or not await_true(is_settled, timeout_s=timeout_s):
         raise ServerStillStarting(
             f"PostgreSQL {process.pid} in {folder.root} is not ready after {timeout_s:g} s; it "
             "goes on, and the next start joins it.",
