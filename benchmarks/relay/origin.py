@@ -23,6 +23,7 @@ LIVES = 12
 FPS = 30
 PACKETS_PER_FRAME = 10
 PAYLOAD_BYTES = 1040
+QUIET_S = 0.3
 VP8 = OfferedCodec(96, "VP8", 90000, None, (), frozenset())
 LIFE = datetime.timedelta(days=1)
 
@@ -97,10 +98,21 @@ async def relay(way: str, seconds: float) -> Answer:
         return answer
 
 
+async def settle(child: Child) -> dict[str, float]:
+    """Return what the receiver counts once nothing is on its way to it any more."""
+    known: dict[str, float] = await child.ask({})
+    while True:
+        await asyncio.sleep(QUIET_S)
+        answer: dict[str, float] = await child.ask({})
+        if answer["packets"] == known["packets"]:
+            return answer
+        known = answer
+
+
 async def measure(studio: Studio, child: Child, seconds: float, alone_s: float) -> Answer:
     """Send with relays and put the figures together."""
     await studio.send(0.5)
-    before = await child.ask({})
+    before = await settle(child)
     relayed_s = await studio.send(seconds)
     wanted = LIVES * PACKETS_PER_FRAME * round(seconds * FPS)
     after = await child.ask({"packets": before["packets"] + wanted})
