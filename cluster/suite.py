@@ -113,7 +113,7 @@ def wait(processes: list[subprocess.Popen[bytes]]) -> list[int]:
 
 
 def is_test(word: str) -> bool:
-    """Say whether an argument names tests; what follows `--deselect` is left out of the suite."""
+    """Say whether an argument names tests to run; `--deselect=NAME` names one to leave out."""
     return not word.startswith("-") and (ROOT / word.partition("::")[0]).exists()
 
 

@@ -6,10 +6,8 @@ to a curve that a chart can show.
 
 from __future__ import annotations
 
-import csv
-import io
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -74,12 +72,9 @@ def decide_step(length: timedelta) -> timedelta:
     return every * -(-samples // POINTS_MAX)
 
 
-def write_csv(samples: Sequence[LiveSample]) -> str:
-    """Write samples as a table (RFC 4180), the times in UTC; what is unknown is empty."""
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(CSV_FIELDS)
+def list_rows(samples: Sequence[LiveSample]) -> Iterator[Sequence[object]]:
+    """Give samples as rows of a table, the titles first, the times in UTC."""
+    yield CSV_FIELDS
     for sample in samples:
         fields = [getattr(sample, name) for name in CSV_FIELDS[1:]]
-        table.writerow([format_time(sample.at), *fields])
-    return text.getvalue()
+        yield [format_time(sample.at), *fields]

@@ -11,8 +11,9 @@ from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
 from serve_apps.http.state import CurrentUser, Ports, Transaction
+from serve_apps.http.tables import CSV_TYPE, answer_table
 from serve_apps.live import service
-from serve_apps.live.analytics import CSV_FIELDS, read_analytics, write_csv
+from serve_apps.live.analytics import CSV_FIELDS, list_rows, read_analytics
 from serve_apps.live.health_schemas import (
     AnalyticsBody,
     HealthBody,
@@ -22,8 +23,6 @@ from serve_apps.live.health_schemas import (
 
 routes = Routes("/live/{live_id}", "live")
 EXAMPLE_TABLE = ",".join(CSV_FIELDS) + "\r\n2026-01-01T21:12:40.000Z,10000,5,3,1,1,…\r\n"
-
-CSV_TYPE = "text/csv"
 
 
 @routes.get(
@@ -71,5 +70,4 @@ async def get_live_analytics_table(
 ) -> Response:
     """See how a live went, as CSV."""
     analytics = await read_analytics(connection, user, live_id)
-    headers = {"Content-Disposition": f'attachment; filename="live-{live_id}.csv"'}
-    return Response(write_csv(analytics.samples), media_type=CSV_TYPE, headers=headers)
+    return answer_table(f"live-{live_id}", list_rows(analytics.samples))

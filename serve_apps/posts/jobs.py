@@ -9,19 +9,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
-import msgspec
-
 from actors.job_runner.ports import JobPorts, Listener
 from kit.events import Event, EventName
-from storage.comments import find_comment
+from serve_apps.reactions import tell_owner
 from storage.counters import recount_post, recount_user
 from storage.posts import PostHead, find_post_head
 from storage.timelines import fan_out_batch, remove_post_batch
-from storage.users import list_cards
 
 BATCH_READERS = 500
 HINTS_MAX = 1_000
-EXCERPT_CHARS = 200
 
 
 async def fan_out_post(ports: JobPorts, event: Event) -> None:
@@ -80,25 +76,11 @@ async def count_posts(ports: JobPorts, event: Event) -> None:
 
 
 async def tell_author(ports: JobPorts, event: Event) -> None:
-    """Tell an author of a like or a comment by somebody else; a like is told of once a month."""
+    """Tell an author of a like or a comment by somebody else."""
     async with ports.database.connection() as connection:
         post = await find_post_head(connection, event.subject_id)
-        if post is None or event.actor_id is None or event.actor_id == post.author_id:
-            return
-        cards = await list_cards(connection, [event.actor_id, post.author_id])
-        comment = None
-        if event.name is EventName.POST_COMMENTED:
-            comment = await find_comment(connection, uuid.UUID(event.data["comment_id"]))
-    actor = cards.get(event.actor_id)
-    if actor is None or post.author_id not in cards:
-        return
-    data = {"post_id": str(post.id), "user": msgspec.to_builtins(actor)}
-    if event.name is EventName.POST_LIKED:
-        notice_id = uuid.uuid5(post.id, f"like {event.actor_id}")
-        await ports.people.deliver(post.author_id, notice_id, "like", data)
-    elif comment is not None:
-        data |= {"comment_id": str(comment.id), "text": comment.text[:EXCERPT_CHARS]}
-        await ports.people.deliver(post.author_id, event.id, "comment", data)
+    if post is not None:
+        await tell_owner(ports, event, post.author_id, {"post_id": str(post.id)})
 
 
 LISTENERS: Mapping[str, Listener] = {

@@ -12,6 +12,7 @@ from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
 from serve_apps.http.state import CurrentUser, OptionalUser, Ports, Transaction, get_address
+from serve_apps.http.tables import CSV_TYPE, answer_table
 from serve_apps.videos import viewing_service as service
 from serve_apps.videos.service import VideoNotFound
 from serve_apps.videos.viewing_rules import Browser
@@ -22,11 +23,10 @@ from serve_apps.videos.viewing_schemas import (
     describe_analytics,
     read_told,
 )
-from serve_apps.videos.viewing_table import FIELDS, write_table
+from serve_apps.videos.viewing_table import FIELDS, list_rows
 
 routes = Routes("/videos", "analytics")
 DAYS_MAX = 366
-CSV_TYPE = "text/csv"
 EXAMPLE_TABLE = ",".join(FIELDS) + "\r\nday,2026-01-01,12,900.0\r\nretention,0 %,1.0,\r\n…\r\n"
 Days = Annotated[int, Query(ge=1, le=DAYS_MAX, description="Up to today, in UTC.")]
 
@@ -92,6 +92,4 @@ async def get_analytics_table(
     """Read the numbers, as CSV."""
     now = ports.clock.now()
     found = await service.read_analytics(connection, user, video_id, days, now)
-    headers = {"Content-Disposition": f'attachment; filename="video-{video_id}.csv"'}
-    table = write_table(describe_analytics(found))
-    return Response(table, media_type=CSV_TYPE, headers=headers)
+    return answer_table(f"video-{video_id}", list_rows(describe_analytics(found)))
