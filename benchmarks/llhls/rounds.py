@@ -145,7 +145,7 @@ async def measure_watched(product: Product, seconds: float) -> Answer:
         async with publish_at(f"{product.url}/whip", key) as publisher:
             publisher.speed, publisher.picture_bytes = 1, PICTURE_BYTES
             address = f"{product.url}/live/{live['id']}/index.m3u8"
-            master = await _await_master(http, address)
+            master = await await_master(http, address)
             await asyncio.sleep(2)
             watcher = Watcher(http, master)
             meter = CpuMeter({"edge": list_product_processes(product)["edge"]})
@@ -165,7 +165,7 @@ async def measure_watched(product: Product, seconds: float) -> Answer:
     )
 
 
-async def _await_master(http: aiohttp.ClientSession, address: str) -> str:
+async def await_master(http: aiohttp.ClientSession, address: str) -> str:
     """Return the edge's address of the list of variants once it plays."""
     async with asyncio.timeout(60):
         while True:

@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 
+PASSWORD = "correct horse 7"
 REQUEST_TIMEOUT_S = 8.0
 RETRY_S = 0.2
 GAP_MAX_S = 5.0
@@ -52,7 +53,7 @@ async def call(
 async def register(session: aiohttp.ClientSession, url: str, name: str = "") -> Account:
     """Create an account with a fresh name."""
     username = f"{name or 'p'}_{uuid.uuid4().hex[:10]}"
-    body = {"username": username, "email": f"{username}@example.com", "password": "correct horse 7"}
+    body = {"username": username, "email": f"{username}@example.com", "password": PASSWORD}
     status, answer = await call(session, "POST", f"{url}/v1/auth/register", json=body)
     assert status == 201, answer
     return Account(answer["user"]["id"], username, answer["access_token"])
@@ -195,7 +196,7 @@ class Viewer:
 
 @dataclass
 class ChatLoad:
-    """Writers of chat lines: each its own person, socket and unbroken row of lines.
+    """Writers of chat lines: each its own person, socket and row of lines, `pause_s` between them.
 
     `refused` counts the failures of which the product told: an error that may be tried again.
     """
@@ -203,6 +204,7 @@ class ChatLoad:
     socket_url: str
     room: str
     people: list[Account]
+    pause_s: float = 0.0
     acknowledged: dict[str, int] = field(default_factory=dict)  # text -> offset
     failures: int = 0
     refused: int = 0
@@ -262,6 +264,7 @@ class ChatLoad:
                     self.acknowledged[text] = answer["offset"]
                     self._pending.discard(text)
                     text = None
+                    await asyncio.sleep(self.pause_s)
                 else:
                     assert answer["retryable"], answer
                     self.failures += 1

@@ -1,0 +1,1 @@
+"""What a live keeps: memory and descriptors while viewers come and go for an hour."""
