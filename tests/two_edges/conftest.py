@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import OPTIONS
+from tests.e2e.conftest import OPTIONS, chromium, contexts, open_page, playwright
 from tests.product import Product
+
+__all__ = ["chromium", "contexts", "open_page", "playwright"]
 
 TWO_EDGES = {**OPTIONS, "edge_count": "2", "limits_chat_per_10_s_max": "1000000"}
 
