@@ -1,0 +1,1 @@
+"""How long a live's picture stands still in Chromium when an edge dies."""
