@@ -30,7 +30,9 @@ NOTE_PICTURES = """
 LONGEST_GAP_MS = """
 () => Math.max(...window.shownAtMs.slice(1).map((at, before) => at - window.shownAtMs[before]))
 """
-COUNT_SINCE = "since => window.shownAtMs.filter((at) => at > since).length"
+SHOWN_SINCE = """
+([since, least]) => window.shownAtMs.filter((at) => at > since).length > least
+"""
 
 
 class Sessions:
@@ -128,12 +130,12 @@ class TwoEdges:
 
     def _kill(self, slot: int) -> int:
         for page in (self.near, self.far):
-            page.wait_for_function("window.shownAtMs.length > 0")
+            page.wait_for_function("() => window.shownAtMs.length > 0")
             page.evaluate("window.shownAtMs = window.shownAtMs.slice(-1)")
         return self._product.kill(f"edge-{slot}")
 
     def _await_pictures(self, page: Page) -> float:
         since = int(page.evaluate("Date.now()"))
-        page.wait_for_function(f"({COUNT_SINCE})({since}) > {PICTURES_MIN}")
+        page.wait_for_function(SHOWN_SINCE, arg=[since, PICTURES_MIN])
         expect(page.locator(".live-video")).to_have_attribute("data-way", "webrtc")
         return float(page.evaluate(LONGEST_GAP_MS))
