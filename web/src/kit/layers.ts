@@ -43,6 +43,6 @@ export function sendLayer(address: string, encodingId: string | null, signal: Ab
 }
 
 /** "720p": the shorter side, which is how people name a picture's quality. */
-export function nameLayer(layer: Layer): string {
+export function nameLayer(layer: { width: number; height: number }): string {
   return `${Math.min(layer.width, layer.height)}p`;
 }

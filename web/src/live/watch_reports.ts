@@ -1,5 +1,6 @@
 /** Tells the room how watching goes, for the streamer's eyes: looks at the player twice a second, speaks rarely. */
 import { useEffect } from "preact/hooks";
+import { nameLayer } from "../kit/layers";
 import { socket } from "../kit/realtime";
 import type { LivePlayer } from "./live_player";
 import { WatchMeter } from "./watch_meter";
@@ -27,9 +28,15 @@ export function useWatchReports(
         latencyS: behindS < LIVE_WITHIN_S ? latencyS : null,
         packets,
       });
-      if (report) socket.sendWatchReport({ type: "watch_report", room: liveId, rung: "", ...report });
+      if (!report) return;
+      socket.sendWatchReport({ type: "watch_report", room: liveId, rung: nameShown(video.current), ...report });
     };
     const timer = setInterval(() => void look(), LOOK_MS);
     return () => clearInterval(timer);
   }, [liveId, player, isOnAir]);
+}
+
+/** The quality that is on screen now; empty before the first picture. */
+export function nameShown(video: Pick<HTMLVideoElement, "videoWidth" | "videoHeight"> | null): string {
+  return video && video.videoWidth > 0 ? nameLayer({ width: video.videoWidth, height: video.videoHeight }) : "";
 }

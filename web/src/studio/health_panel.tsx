@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { formatBitrate } from "../kit/words";
 import { Chart } from "./chart";
-import { formatDelay, formatShare, listViewerLines, type LiveHealth } from "./health_shapes";
+import { formatDelay, formatRungs, formatShare, listViewerLines, type LiveHealth } from "./health_shapes";
 import { PointsTable } from "./points_table";
 
 const EVERY_MS = 5_000;
@@ -21,6 +21,7 @@ export function HealthPanel({ liveId }: { liveId: string }) {
     ["Viewers who suffer", told > 0 ? `${formatShare(quality.suffering)} of ${told}` : "unknown"],
     ["Lost on the way out", formatShare(quality.loss)],
     ["Delay", formatDelay(quality.latency_ms)],
+    ["Qualities watched", formatRungs(quality.rungs)],
     ["Visitors so far", String(health.visitors)],
   ];
   const times = points.map((point) => point.at);

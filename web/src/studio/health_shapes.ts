@@ -39,6 +39,7 @@ export interface LiveHealth {
     latency_ms: number | null;
     latency_p95_ms: number | null;
     join_p95_ms: number | null;
+    rungs: Record<string, number>;
   };
   points: LivePoint[];
 }
@@ -64,6 +65,13 @@ export function formatShare(share: number | null): string {
 export function formatDelay(ms: number | null): string {
   if (ms === null) return "unknown";
   return ms < 1_000 ? `≤ ${ms} ms` : `≤ ${(ms / 1_000).toFixed(1)} s`;
+}
+
+/** "720p: 3, 360p: 1", best first; what has no number in its name comes last. */
+export function formatRungs(rungs: Record<string, number>): string {
+  const rank = (name: string) => parseInt(name, 10) || 0;
+  const names = Object.keys(rungs).sort((a, b) => rank(b) - rank(a) || a.localeCompare(b));
+  return names.length > 0 ? names.map((name) => `${name}: ${rungs[name]}`).join(", ") : "unknown";
 }
 
 export const perMinute = (point: LivePoint): number => (point.span_s > 0 ? (point.lines * 60) / point.span_s : 0);
