@@ -22,7 +22,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks.sfu_peers.load import FPS, LOADS, WARM_UP_S, Load
+from benchmarks.sfu_peers.load import ALL_LOADS, FPS, WARM_UP_S, Load
 from media.sfu.stun import build_binding_response
 from tests.media.sfu.packets import make_rtp
 from tests.media.sfu.peer import RtcPeer
@@ -122,10 +122,12 @@ def make_packets(load: Load) -> Iterator[list[bytes]]:
     """Yield a frame's packets after another, a keyframe every two seconds."""
     seq = frame = 0
     while True:
-        first = b"\x67" if frame % KEYFRAME_FRAMES == 0 else b"\x41"
+        is_key = frame % KEYFRAME_FRAMES == 0
+        first = b"\x67" if is_key else b"\x41"
+        count = (is_key and load.keyframe_packets) or load.frame_packets
         packets = []
-        for number in range(load.frame_packets):
-            marker = 0x80 if number == load.frame_packets - 1 else 0
+        for number in range(count):
+            marker = 0x80 if number == count - 1 else 0
             payload = first + bytes(load.payload_bytes - 1)
             packets.append(
                 make_rtp(seq, frame * 3000, payload, marker_and_type=marker | PAYLOAD_TYPE)
@@ -197,7 +199,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("viewers", type=int)
     parser.add_argument("seconds", type=float)
-    parser.add_argument("load", choices=LOADS)
+    parser.add_argument("load", choices=ALL_LOADS)
     parser.add_argument("feed_port", type=int)
     flags = parser.parse_args()
-    uvloop.run(run(flags.viewers, flags.seconds, LOADS[flags.load], flags.feed_port))
+    uvloop.run(run(flags.viewers, flags.seconds, ALL_LOADS[flags.load], flags.feed_port))

@@ -27,8 +27,17 @@ class Server:
     reply: Callable[[Word], Awaitable[Word]]
 
 
-async def run_audience(server: Server, load: str, viewers: int, seconds: float) -> Answer:
-    """Let the audience join and watch; CPU is user plus system time of the server's process."""
+async def run_audience(
+    server: Server,
+    load: str,
+    viewers: int,
+    seconds: float,
+    note: Callable[[str], None] = lambda _word: None,
+) -> Answer:
+    """Let the audience join and watch; CPU is user plus system time of the server's process.
+
+    `note` is told when all have joined, when measuring begins and when everything was sent.
+    """
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.sfu_peers.audience"),
         *(str(viewers), str(seconds), load, str(server.feed_port)),
@@ -43,10 +52,13 @@ async def run_audience(server: Server, load: str, viewers: int, seconds: float) 
         word = json.loads(await child.stdout.readline())
         reply: Word = {}
         if "joined" in word:
+            note("joined")
             joined = Sample.take(server.pid)
         elif "ready" in word:
+            note("ready")
             ready = Sample.take(server.pid)
         elif "sent" in word:
+            note("sent")
             ended = Sample.take(server.pid)
             break
         else:

@@ -15,6 +15,8 @@ class Load:
     frame_packets: int
     payload_bytes: int
     is_paced: bool
+    keyframe_packets: int = 0
+    """0: a keyframe is as large as any other frame."""
 
     @property
     def bitrate_bps(self) -> int:
@@ -28,3 +30,5 @@ LOADS = {
     "1.0 Mbit/s bursty": Load(4, 1030, is_paced=False),
     "1.0 Mbit/s paced": Load(4, 1030, is_paced=True),
 }
+LARGE_KEYFRAMES = "large keyframes"
+ALL_LOADS = {**LOADS, LARGE_KEYFRAMES: Load(2, 1030, is_paced=False, keyframe_packets=60)}
