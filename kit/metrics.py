@@ -122,6 +122,12 @@ RELAY_PACKETS_DROPPED = Counter(
 RELAYS_LOST = Counter(
     "socialflow_relays_lost_total", "Relays that ended while watched, by why.", ["reason"]
 )
+HLS_RELAY_ANSWERS = Counter(
+    "socialflow_hls_relay_answers_total",
+    "HLS of lives that come in at other edges, by where the answer came from.",
+    ["source"],
+)
+HLS_RELAY_BYTES = Counter("socialflow_hls_relay_bytes_total", "What was fetched for it.")
 LIVE_PACKETS_LOST = Counter(
     "socialflow_live_packets_lost_total", "Packets that never came to what HLS is made of."
 )
