@@ -36,6 +36,7 @@ WARM_SHARE = 1 / 6
 PICTURE_BYTES = 5_000
 ENDED_TIMEOUT_S = 60.0
 ENTER_TIMEOUT_S = 60.0
+ASK_AGAIN = (409, 503)
 OPTIONS = {
     "limits_rates_enabled": "false",
     # An edge that is out of breath turns viewers away; here they share its machine.
@@ -97,18 +98,26 @@ class Audience:
         """Let viewers in, one after another; they share an account."""
         account = await register(self.http, self.product.url)
         for _ in range(count):
-            guest = Guest(("H264", "opus"))
-            headers = {"Content-Type": "application/sdp", **account.headers}
-            url = f"{self.product.url}/whep/{self.live_id}"
             async with asyncio.timeout(ENTER_TIMEOUT_S):
-                async with self.http.post(url, data=guest.offer, headers=headers) as answer:
-                    assert answer.status == 201, await answer.text()
-                    await guest.connect(await answer.text())
-                session_url = urljoin(str(answer.url), answer.headers["Location"])
+                guest, session_url = await self._enter(account)
                 socket = Viewer("", self.live_id, account, api_url=self.product.url)
                 await socket.start()
             self.seats.append(Seat(guest, session_url, socket))
             self.came += 1
+
+    async def _enter(self, account: Account) -> tuple[Guest, str]:
+        """Watch; whoever is told to ask again does."""
+        headers = {"Content-Type": "application/sdp", **account.headers}
+        while True:
+            guest = Guest(("H264", "opus"))
+            async with self.http.post(
+                f"{self.product.url}/whep/{self.live_id}", data=guest.offer, headers=headers
+            ) as answer:
+                if answer.status == 201:
+                    await guest.connect(await answer.text())
+                    return guest, urljoin(str(answer.url), answer.headers["Location"])
+                assert answer.status in ASK_AGAIN, await answer.text()
+            await asyncio.sleep(1.0)
 
     async def leave(self, count: int) -> None:
         """Let those leave who have been there longest."""
