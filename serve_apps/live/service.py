@@ -30,7 +30,7 @@ from serve_apps.access.playback import PlaybackTerms, make_live_base, make_socke
 from serve_apps.access.visibility import can_view
 from storage import lives as storage_lives
 from storage.database import Connection
-from storage.edges import EdgeEntry, find_edge, list_live_edges
+from storage.edges import EdgeEntry, list_live_edges
 from storage.events import append_event
 from storage.lives import (
     LiveDraft,
@@ -323,13 +323,13 @@ async def make_whep_redirect(
 async def make_hls_address(
     connection: Connection, settings: Settings, live: LiveRow, watcher: Watcher
 ) -> str:
-    """Return where this viewer plays a live by HLS: the edge where it comes in, else any.
+    """Return where this viewer plays a live by HLS, by the same choice as for WebRTC.
 
     The right to see a live that is not public is part of the address. Raises NoEdge.
     """
-    edge = await _find_origin(connection, live)
-    if edge is None or edge.url == watcher.avoid:
-        edge = await choose_edge(connection, watcher.avoid)
+    is_on_air = live.status in ("live", "interrupted") and live.origin is not None
+    origin_url = str(live.origin["edge"]) if is_on_air and live.origin is not None else None
+    edge = decide_watch(await _list_edges(connection), origin_url, watcher.avoid)
     terms = PlaybackTerms(settings.auth, edge.url.rstrip("/"), watcher.viewer, watcher.now)
     base = make_live_base(
         terms, live.id, visibility=live.visibility, access_version=live.access_version
@@ -361,15 +361,6 @@ async def _list_edges(connection: Connection) -> list[EdgeEntry]:
     if not edges:
         raise NoEdge(retry_after_s=2)
     return edges
-
-
-async def _find_origin(connection: Connection, live: LiveRow) -> EdgeEntry | None:
-    origin = live.origin
-    if live.status not in ("live", "interrupted") or origin is None:
-        return None
-    return await find_edge(
-        connection, str(origin["node"]), int(origin["slot"]), int(origin["incarnation"])
-    )
 
 
 def _read_start_key(live: LiveRow) -> tuple[str, str]:

@@ -151,6 +151,8 @@ async def test_a_publisher_comes_back_to_the_edge_it_left(
             await renew_edge(connection, edge, state="live", load=load, ttl_s=60)
         answer = await client.post(f"/whep/{live['id']}")
         assert answer.headers["Location"].startswith(f"{url}/whep/")
+        answer = await client.get(f"/live/{live['id']}/index.m3u8")
+        assert answer.headers["Location"].startswith(f"{url}/live/")
     answer = await client.post(f"/whep/{live['id']}", params={"avoid": EDGE_URL})
     assert answer.headers["Location"].startswith("http://localhost:8011/whep/")
     answer = await client.post(f"/v1/live/{live['id']}/join", params={"avoid": EDGE_URL})
