@@ -35,7 +35,7 @@ from tests.serve_apps.videos.video_world import VideoWorld, job_payload
 
 pytestmark = pytest.mark.media
 
-EVENTS_OF_A_GOOD_LIFE = ["video.uploaded", "video.processing", "video.processed"]
+EVENTS_OF_A_GOOD_LIFE = ["video.uploaded", "video.processing", "video.processed", "video.published"]
 FAST = RunnerOptions(poll_every_s=0.2, heartbeat_timeout_s=2.0, retry_first_s=0.1)
 
 

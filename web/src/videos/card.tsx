@@ -2,6 +2,7 @@
 import { Avatar, nameOf } from "../kit/avatar";
 import { Ago } from "../kit/prose";
 import { VideoFrame } from "./frame";
+import { listedAt } from "./publication";
 import type { Video } from "./shapes";
 import "./card.css";
 
@@ -34,7 +35,7 @@ export function VideoCard({ video, compact = false, watched, list }: VideoCardPr
               {nameOf(video.owner)}
             </a>
             <span aria-hidden="true"> / </span>
-            <Ago at={video.created_at} />
+            <Ago at={listedAt(video)} />
           </p>
         </div>
       </div>
