@@ -18,7 +18,7 @@ from storage.database import Connection, read_row, read_rows
 COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.error_code,
     v.error_message, v.visibility, v.access_version, v.duration_ms, v.width, v.height,
     v.source_key, v.thumbnail_key, v.playable_at, v.created_at,
-    v.published_at, v.publish_at, v.publish_as,
+    v.published_at, v.publish_at, v.publish_as, v.has_preview,
     v.tags, v.category, v.language, v.chapters, v.views, v.likes,
     u.username AS owner_username, u.display_name AS owner_display_name,
     EXISTS (SELECT 1 FROM recordings r WHERE r.video_id = v.id) AS is_recording"""
@@ -55,6 +55,8 @@ class Video(msgspec.Struct, frozen=True):
     publish_at: datetime | None
     """When it becomes `publish_as`; it is private until then."""
     publish_as: str | None
+    has_preview: bool
+    """There are a few seconds of it that cards play."""
     owner_username: str
     owner_display_name: str
     is_recording: bool
@@ -266,6 +268,13 @@ async def set_thumbnail(connection: Connection, video_id: uuid.UUID, key: str) -
             WHERE id = $1 AND thumbnail_key IS NULL""",
         video_id,
         key,
+    )
+
+
+async def set_preview(connection: Connection, video_id: uuid.UUID) -> None:
+    """Remember that there is a preview."""
+    await connection.execute(
+        "UPDATE videos SET has_preview = true, updated_at = now() WHERE id = $1", video_id
     )
 
 

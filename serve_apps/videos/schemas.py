@@ -57,6 +57,7 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
         "hls": f"http://localhost:8001/v/{EXAMPLE_ID}/master.m3u8",
         "dash": f"http://localhost:8001/v/{EXAMPLE_ID}/manifest.mpd",
         "thumbnail": f"http://localhost:8001/v/{EXAMPLE_ID}/thumbnail.jpg",
+        "preview": f"http://localhost:8001/v/{EXAMPLE_ID}/preview.mp4",
         "storyboard": f"http://localhost:8001/v/{EXAMPLE_ID}/storyboard.vtt",
         "waveform": None,
         "download": f"http://localhost:8001/v/{EXAMPLE_ID}/download/best.mp4",
@@ -119,6 +120,7 @@ class PlaybackBody(BaseModel):
     hls: str
     dash: str | None = Field(description="Once the video is ready.")
     thumbnail: str | None
+    preview: str | None = Field(description="About three silent seconds as MP4, to play in a loop.")
     storyboard: str | None = Field(description="WebVTT of small pictures for scrubbing.")
     waveform: str | None = Field(
         description="Of sound without a picture: `duration_ms` and `peaks` of 0 to 100 as JSON."

@@ -21,6 +21,7 @@ from media.vod.records import (
     StoryboardRecord,
     TaskRecord,
     TrackRecord,
+    preview_key,
     segment_name,
     storyboard_key,
     storyboard_name,
@@ -337,21 +338,27 @@ async def test_a_video_that_waits_for_its_time_plays_for_grants_alone_and_then_f
     world: World,
 ):
     video_id = await add_video(world)
-    segment = f"/v/{video_id}/320p/00000.m4s"
-    assert (await world.player.get(segment)).status == 200
+    assert (await world.player.get(f"/v/{video_id}/preview.mp4")).status == 404
+    await world.objects.put(preview_key(str(video_id)), b"three seconds")
+    async with world.database.transaction() as connection:
+        await videos.set_preview(connection, video_id)
+    paths = [f"/v/{video_id}/{name}" for name in ("320p/00000.m4s", "preview.mp4")]
+
+    async def ask(way: str = "") -> set[int]:
+        world.clock.advance(1.1)
+        return {(await world.player.get(way + path)).status for path in paths}
+
+    assert await ask() == {200}
     async with world.database.transaction() as connection:
         at = await connection.fetchval("SELECT now() + interval '1 hour'")
         await schedule_video(connection, video_id, Publication(at, "public"))
-    world.clock.advance(1.1)
-    assert (await world.player.get(segment)).status == 403
-    for version, status in ((1, 403), (2, 200)):
-        grant = world.grant(video_id, access_version=version)
-        assert (await world.player.get(grant + segment)).status == status
+    assert await ask() == {403}
+    assert await ask(world.grant(video_id, access_version=1)) == {403}
+    assert await ask(world.grant(video_id, access_version=2)) == {200}
     async with world.database.transaction() as connection:
         await connection.execute("UPDATE videos SET publish_at = now()")
         assert await open_due_video(connection, video_id)
-    world.clock.advance(1.1)
-    assert (await world.player.get(segment)).status == 200
+    assert await ask() == {200}
 
 
 async def test_an_unlisted_video_plays_for_whoever_has_its_address(world: World):

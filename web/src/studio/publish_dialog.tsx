@@ -52,7 +52,7 @@ export function PublishDialog({ video, onSaved, onClose }: DialogProps) {
   };
   const isShown = chosen === null && video.visibility !== "private";
   return (
-    <Dialog title={`When is “${video.title}” published?`} onClose={onClose}>
+    <Dialog title="When is it published?" onClose={onClose}>
       <form
         class="stack"
         noValidate
@@ -61,6 +61,7 @@ export function PublishDialog({ video, onSaved, onClose }: DialogProps) {
           save();
         }}
       >
+        <p class="muted clip">{video.title}</p>
         <PublishTime value={text} problem={problem} onChange={setText} />
         <VisibilityField label="Who can watch from then on" isPublished value={visibility} onChange={setVisibility} />
         {isShown && <p class="muted">It can be watched now. With a time it is hidden until then.</p>}

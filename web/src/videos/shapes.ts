@@ -43,6 +43,8 @@ export interface Video {
   playback: {
     hls: string | null;
     thumbnail: string | null;
+    /** About three silent seconds, to play in a loop. */
+    preview?: string | null;
     storyboard?: string | null;
     /** Only of sound without a picture. */
     waveform?: string | null;
