@@ -29,6 +29,7 @@ class EventName(enum.StrEnum):
     VIDEO_UPLOADED = "video.uploaded"
     VIDEO_PROCESSING = "video.processing"
     VIDEO_PROCESSED = "video.processed"
+    VIDEO_PUBLISHED = "video.published"
     VIDEO_FAILED = "video.failed"
     VIDEO_DELETED = "video.deleted"
     VIDEO_COMMENTED = "video.commented"

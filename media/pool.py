@@ -21,6 +21,7 @@ from kit.errors import AppError
 from kit.logs import get_log
 from media.live.pictures import PICTURES_TASK, make_live_pictures
 from media.vod.assemble import assemble_source
+from media.vod.preview import make_preview
 from media.vod.probe import probe_source
 from media.vod.records import Progress
 from media.vod.storyboard import make_storyboard
@@ -78,6 +79,7 @@ MEDIA_TASKS: Mapping[str, Task] = {
     "probe": probe_source,
     "thumbnails": make_thumbnails,
     "storyboard": make_storyboard,
+    "preview": make_preview,
     PICTURES_TASK: make_live_pictures,
     "audio": iter_audio,
     "chunk": iter_chunk,

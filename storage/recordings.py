@@ -31,11 +31,15 @@ class RecordedVideo(msgspec.Struct, frozen=True):
 async def insert_recording(
     connection: Connection, video: RecordedVideo, segments: SegmentRange
 ) -> bool:
-    """Write the video and which segments it is, in a transaction; False when it is there."""
+    """Write the video and which segments it is, in a transaction; False when it is there.
+
+    Lists show it at once; followers were told of the live.
+    """
     done: str = await connection.execute(
         """INSERT INTO videos (id, owner_id, title, visibility, status, progress, duration_ms,
-                  width, height, playable_at)
-           VALUES ($1, $2, $3, $4, 'ready', 1, $5, $6, $7, now())
+                  width, height, playable_at, published_at)
+           VALUES ($1, $2, $3, $4, 'ready', 1, $5, $6, $7, now(),
+                   CASE WHEN $4 IN ('public', 'followers') THEN now() END)
            ON CONFLICT (id) DO NOTHING""",
         video.id,
         video.owner_id,

@@ -20,6 +20,7 @@ class PlaybackRecord(msgspec.Struct, frozen=True):
     visibility: str
     access_version: int
     thumbnail_key: str | None
+    has_preview: bool
     playable_at: datetime | None
     is_gone: bool
     subtitles: tuple[Subtitles, ...]
@@ -29,6 +30,7 @@ async def find_playback(connection: Connection, video_id: uuid.UUID) -> Playback
     """Return what decides about playback, also of a deleted video."""
     row = await connection.fetchrow(
         f"""SELECT v.id, v.owner_id, v.status, v.visibility, v.access_version, v.thumbnail_key,
+                  v.has_preview,
                   v.playable_at, {AS_JSON} AS subtitles,
                   v.deleted_at IS NOT NULL OR u.deleted_at IS NOT NULL AS is_gone
              FROM videos v JOIN users u ON u.id = v.owner_id

@@ -18,9 +18,11 @@ from storage.database import Connection, read_row, read_rows
 COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.error_code,
     v.error_message, v.visibility, v.access_version, v.duration_ms, v.width, v.height,
     v.source_key, v.thumbnail_key, v.playable_at, v.created_at,
+    v.published_at, v.publish_at, v.publish_as, v.has_preview,
     v.tags, v.category, v.language, v.chapters, v.views, v.likes,
     u.username AS owner_username, u.display_name AS owner_display_name,
     EXISTS (SELECT 1 FROM recordings r WHERE r.video_id = v.id) AS is_recording"""
+LISTED_AT = "coalesce(v.published_at, v.created_at)"
 FROM_LIVING = "videos v JOIN users u ON u.id = v.owner_id AND u.deleted_at IS NULL"
 # The rule of `access/visibility.py` for a list whose reader is $1 (NULL: anybody).
 VISIBLE_TO_VIEWER = """(v.visibility IN ('public', 'unlisted') OR v.owner_id = $1
@@ -48,6 +50,13 @@ class Video(msgspec.Struct, frozen=True):
     thumbnail_key: str | None
     playable_at: datetime | None
     created_at: datetime
+    published_at: datetime | None
+    """When lists first showed it."""
+    publish_at: datetime | None
+    """When it becomes `publish_as`; it is private until then."""
+    publish_as: str | None
+    has_preview: bool
+    """There are a few seconds of it that cards play."""
     owner_username: str
     owner_display_name: str
     is_recording: bool
@@ -58,6 +67,11 @@ class Video(msgspec.Struct, frozen=True):
     chapters: list[dict[str, Any]] | None
     views: int
     likes: int
+
+    @property
+    def listed_at(self) -> datetime:
+        """Where lists place it: at its publication, at its upload without one."""
+        return self.published_at or self.created_at
 
 
 class NewVideo(msgspec.Struct, frozen=True):
@@ -109,62 +123,6 @@ async def list_videos(connection: Connection, video_ids: Sequence[uuid.UUID]) ->
     return read_rows(Video, rows)
 
 
-class VideoFilter(msgspec.Struct, frozen=True):
-    """What listed videos have in common; None: anything."""
-
-    tag: str | None = None
-    category: str | None = None
-
-
-ANY_VIDEO = VideoFilter()
-
-
-async def list_public_videos(
-    connection: Connection,
-    *,
-    before: uuid.UUID | None,
-    limit: int,
-    wanted: VideoFilter = ANY_VIDEO,
-) -> list[Video]:
-    """Return ready public videos, newest first, older than `before`."""
-    rows = await connection.fetch(
-        f"""SELECT {COLUMNS} FROM {FROM_LIVING}
-             WHERE v.status = 'ready' AND v.visibility = 'public' AND v.deleted_at IS NULL
-               AND ($1::uuid IS NULL OR v.id < $1)
-               AND ($3::text IS NULL OR v.tags @> ARRAY[$3])
-               AND ($4::text IS NULL OR v.category = $4)
-             ORDER BY v.id DESC LIMIT $2""",  # noqa: S608 - constants
-        before,
-        limit,
-        wanted.tag,
-        wanted.category,
-    )
-    return read_rows(Video, rows)
-
-
-async def list_owned_videos(
-    connection: Connection,
-    owner_id: uuid.UUID,
-    *,
-    visibilities: Sequence[str] | None,
-    before: uuid.UUID | None,
-    limit: int,
-) -> list[Video]:
-    """Return a person's videos, newest first: all states for None, else ready ones so visible."""
-    rows = await connection.fetch(
-        f"""SELECT {COLUMNS} FROM {FROM_LIVING}
-             WHERE v.owner_id = $1 AND v.deleted_at IS NULL
-               AND ($2::text[] IS NULL OR (v.status = 'ready' AND v.visibility = ANY($2)))
-               AND ($3::uuid IS NULL OR v.id < $3)
-             ORDER BY v.id DESC LIMIT $4""",  # noqa: S608 - constants
-        owner_id,
-        None if visibilities is None else list(visibilities),
-        before,
-        limit,
-    )
-    return read_rows(Video, rows)
-
-
 async def change_video(
     connection: Connection,
     video_id: uuid.UUID,
@@ -172,9 +130,12 @@ async def change_video(
     title: str | None,
     description: str | None,
     visibility: str | None,
-) -> None:
-    """Change what is not None; another visibility ends every grant that was given."""
-    await connection.execute(
+) -> bool:
+    """Change what is not None; another visibility ends every grant that was given.
+
+    False, and nothing changed, when another is asked for one that waits for its publication.
+    """
+    result = await connection.execute(
         """UPDATE videos
               SET title = coalesce($2::text, title),
                   description = coalesce($3::text, description),
@@ -182,12 +143,14 @@ async def change_video(
                       + CASE WHEN coalesce($4::text, visibility) = visibility THEN 0 ELSE 1 END,
                   visibility = coalesce($4::text, visibility),
                   updated_at = now()
-            WHERE id = $1 AND deleted_at IS NULL""",
+            WHERE id = $1 AND deleted_at IS NULL
+              AND (publish_at IS NULL OR coalesce($4::text, visibility) = visibility)""",
         video_id,
         title,
         description,
         visibility,
     )
+    return result == "UPDATE 1"
 
 
 async def delete_video(connection: Connection, video_id: uuid.UUID) -> bool:
@@ -305,6 +268,13 @@ async def set_thumbnail(connection: Connection, video_id: uuid.UUID, key: str) -
             WHERE id = $1 AND thumbnail_key IS NULL""",
         video_id,
         key,
+    )
+
+
+async def set_preview(connection: Connection, video_id: uuid.UUID) -> None:
+    """Remember that there is a preview."""
+    await connection.execute(
+        "UPDATE videos SET has_preview = true, updated_at = now() WHERE id = $1", video_id
     )
 
 

@@ -68,9 +68,8 @@ class RungEncoder:
             f"annexb=0:open-gop=0:scenecut=0:keyint={2 * grid.segment_frames}:min-keyint=1"
             f":bframes={B_FRAMES}:b-pyramid=normal"
             ":sar=1:1:colorprim=bt709:transfer=bt709:colormatrix=bt709"
+            f"{avoid_avx512()}"
         )
-        if " avx2 " in _read_cpu_flags():
-            parameters += WITHOUT_AVX512
         codec.options = {
             "preset": PRESET,
             "crf": str(QUALITY_CRF),
@@ -204,6 +203,11 @@ class AudioEncoder:
         self._next_segment += 1
         self._base_ticks += segment.duration_ticks
         return segment
+
+
+def avoid_avx512() -> str:
+    """What x264's parameters end with where it may use AVX-512, see `WITHOUT_AVX512`."""
+    return WITHOUT_AVX512 if " avx2 " in _read_cpu_flags() else ""
 
 
 def _read_cpu_flags() -> str:

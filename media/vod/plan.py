@@ -100,7 +100,9 @@ class PlanTask:
     """One unit of work; `task_id` is unique within the video and names its record."""
 
     task_id: str
-    kind: Literal["audio", "thumbnails", "storyboard", "chunk", "copy", "cover", "waveform"]
+    kind: Literal[
+        "audio", "thumbnails", "storyboard", "preview", "chunk", "copy", "cover", "waveform"
+    ]
     """Also the name under which the media pool runs it."""
     group: str = ""
     chunk: int = 0
@@ -168,7 +170,7 @@ class AudioJob:
 
 @dataclass(frozen=True)
 class PictureJob:
-    """What the tasks "thumbnails" and "storyboard" are given."""
+    """What the tasks "thumbnails", "storyboard" and "preview" are given."""
 
     task_id: str
     video_id: str
@@ -246,14 +248,16 @@ def list_tasks(
         for chunk in chunks
     ]
     pictures = (PlanTask("thumbnails", "thumbnails"), PlanTask(STORYBOARD, STORYBOARD))
+    preview = PlanTask("preview", "preview")
     if not makes_sound:
-        return (*pieces[:1], *pictures, *pieces[1:])
+        return (*pieces[:1], *pictures, *pieces[1:], preview)
     *early, sound = list_sound(grid)
     if not early:
-        return (sound, *pieces[:1], *pictures, *pieces[1:])
+        return (sound, *pieces[:1], *pictures, *pieces[1:], preview)
     opening, more = early
     ahead = sum(chunk.first_segment + chunk.segments <= more.chunk for chunk in chunks)
-    return (opening, *pieces[:1], more, *pieces[1:ahead], sound, *pictures, *pieces[ahead:])
+    begun = (opening, *pieces[:1], more, *pieces[1:ahead], sound)
+    return (*begun, *pictures, *pieces[ahead:], preview)
 
 
 def list_sound(grid: FrameGrid) -> tuple[PlanTask, ...]:
@@ -322,7 +326,7 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
             plan.grid,
             plan.copied,
         )
-    if task.kind in ("thumbnails", STORYBOARD):
+    if task.kind in ("thumbnails", STORYBOARD, "preview"):
         return PictureJob(task_id, plan.video_id, plan.source_key, plan.info.video, plan.grid)
     return ChunkJob(
         task_id=task_id,

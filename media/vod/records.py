@@ -20,6 +20,7 @@ STORYBOARD_NAME = "storyboard.vtt"
 WAVEFORM_NAME = "waveform.json"
 THUMBNAIL_NAME = "thumbnail.jpg"
 THUMBNAILS = "thumbnails"
+PREVIEW_NAME = "preview.mp4"
 SUBTITLES = "subtitles"
 
 
@@ -84,6 +85,8 @@ class TaskRecord:
     """How far the sound was turned up, from its loudness."""
     peaks: tuple[int, ...] = ()
     """The loudest of each of so many equal pieces of a sound, 0 to 100."""
+    preview_bytes: int = 0
+    """Size of the preview; 0: there is none."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,11 @@ def keys_playlist_name(track: str) -> str:
 def thumbnail_key(video_id: str) -> str:
     """Key of the chosen thumbnail."""
     return f"{video_prefix(video_id)}/{THUMBNAIL_NAME}"
+
+
+def preview_key(video_id: str) -> str:
+    """Key of the few seconds that cards play."""
+    return f"{video_prefix(video_id)}/{PREVIEW_NAME}"
 
 
 def subtitles_key(video_id: str, file: str) -> str:

@@ -96,6 +96,11 @@ def judge_picture(picture: Picture) -> float:
     return light * (0.45 * sharpness + 0.35 * contrast + 0.2 * colour)
 
 
+def judge_frame(scaler: FrameScaler, frame: VideoFrame) -> float:
+    """As `judge_picture`, of a decoded frame."""
+    return judge_picture(_draw(scaler, frame))
+
+
 def encode_jpeg(picture: Picture) -> bytes:
     """JPEG of a BGR picture."""
     parameters = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
@@ -110,7 +115,7 @@ def _iter_candidates(container: InputContainer, job: PictureJob) -> Iterator[Can
     size = fit_inside(job.video.width, job.video.height, LONG_SIDE_MAX)
     scaler = FrameScaler(job.video, [size])
     seen: set[Fraction] = set()
-    for moment_s, frame in _iter_spread_keyframes(container, stream, job):
+    for moment_s, frame in iter_spread_keyframes(container, stream, job):
         if moment_s not in seen:
             seen.add(moment_s)
             yield _judge(moment_s, scaler, frame)
@@ -120,9 +125,10 @@ def _iter_candidates(container: InputContainer, job: PictureJob) -> Iterator[Can
                 yield _judge(moment_s, scaler, frame)
 
 
-def _iter_spread_keyframes(
+def iter_spread_keyframes(
     container: InputContainer, stream: VideoStream, job: PictureJob
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
+    """Keyframes near evenly spread moments, some of them perhaps twice; all frames after it."""
     stream.codec_context.skip_frame = "NONKEY"
     tally = DecodeTally()
     for number in range(MOMENTS):
@@ -151,5 +157,9 @@ def _iter_opening(
 
 
 def _judge(moment_s: Fraction, scaler: FrameScaler, frame: VideoFrame) -> Candidate:
-    picture = scaler.scale(frame)[0].to_ndarray(format="bgr24", src_colorspace="ITU709")
+    picture = _draw(scaler, frame)
     return Candidate(moment_s, picture, judge_picture(picture))
+
+
+def _draw(scaler: FrameScaler, frame: VideoFrame) -> Picture:
+    return scaler.scale(frame)[0].to_ndarray(format="bgr24", src_colorspace="ITU709")

@@ -97,7 +97,7 @@ def write_feed(site: str, channel: tuple[str, str], videos: list[Video]) -> str:
     items = "".join(
         f"<item><title>{_escape(it.title)}</title><link>{site}/watch/{it.id}</link>"
         f'<guid isPermaLink="true">{site}/watch/{it.id}</guid>'
-        f"<pubDate>{format_datetime(it.created_at, usegmt=True)}</pubDate>"
+        f"<pubDate>{format_datetime(it.listed_at, usegmt=True)}</pubDate>"
         f"<description>{_escape(it.description)}</description></item>"
         for it in videos
     )

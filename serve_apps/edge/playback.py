@@ -19,11 +19,13 @@ from kit.ids import parse_id
 from kit.settings import Settings
 from media.vod.records import (
     AUDIO_TRACK,
+    PREVIEW_NAME,
     STORYBOARD,
     SUBTITLES,
     THUMBNAILS,
     candidate_key,
     candidate_name,
+    preview_key,
     segment_name,
     storyboard_key,
     storyboard_name,
@@ -114,7 +116,7 @@ class _PlaybackServer:
         return run
 
     async def send_named(self, request: web.Request) -> web.StreamResponse:
-        """Send a playlist or the picture."""
+        """Send a playlist, the picture or the preview."""
         entry, record = await self._open(request)
         name = request.match_info["name"]
         if name == THUMBNAIL_NAME:
@@ -122,6 +124,10 @@ class _PlaybackServer:
                 raise VideoUnknown
             headers: dict[str, str] = {hdrs.CONTENT_TYPE: "image/jpeg", hdrs.CACHE_CONTROL: PICTURE}
             return await send_object(request, self._ports.objects, record.thumbnail_key, headers)
+        if name == PREVIEW_NAME:
+            if not record.has_preview:
+                raise VideoUnknown
+            return await self._send(request, preview_key(str(record.id)), VIDEO_TYPE)
         if name not in entry.publication.files:
             raise VideoUnknown
         kind = TEXT_TYPES[name.rpartition(".")[2]]

@@ -75,7 +75,7 @@ async def get_explore(
     "/{username}/videos",
     permission=Permission.PUBLIC,
     rate=RateTier.STANDARD,
-    summary="List a person's ready videos that you may see, newest first.",
+    summary="List a person's ready videos that you may see, last published first.",
     errors=(UserNotFound, CursorMalformed),
 )
 async def list_person_videos(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kit.cursors import Page, cut_page, read_id_cursor
+from kit.cursors import Page, cut_page, make_moment_key, read_moment_cursor
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import Visibility
 from serve_apps.posts.service import ask_one_more, cut_posts, read_slice
@@ -11,7 +11,8 @@ from storage import posts
 from storage.database import Connection
 from storage.follows import is_following
 from storage.posts import PostRow
-from storage.videos import Video, list_owned_videos
+from storage.video_lists import list_channel_videos
+from storage.videos import Video
 
 
 async def list_home(
@@ -39,14 +40,13 @@ async def list_person_videos(
     cursor: str | None,
     limit: int,
 ) -> Page[Video]:
-    """List a person's ready videos that the viewer may find, newest first."""
+    """List a person's ready videos that the viewer may find, last published first."""
     owner = await get_person(connection, username)
     shown = [Visibility.PUBLIC]
     if viewer is not None and viewer.user_id == owner.id:
         shown = list(Visibility)
     elif viewer is not None and await is_following(connection, viewer.user_id, owner.id):
         shown.append(Visibility.FOLLOWERS)
-    found = await list_owned_videos(
-        connection, owner.id, visibilities=shown, before=read_id_cursor(cursor), limit=limit + 1
-    )
-    return cut_page(found, limit, lambda video: (str(video.id),))
+    before = read_moment_cursor(cursor)
+    found = await list_channel_videos(connection, owner.id, shown, before=before, limit=limit + 1)
+    return cut_page(found, limit, lambda video: make_moment_key(video.listed_at, video.id))

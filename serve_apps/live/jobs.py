@@ -6,7 +6,6 @@ Handlers of outbox events and of jobs; each may run twice and does once what it 
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -19,9 +18,8 @@ from kit.logs import get_log
 from media.live.fragments import VIDEO
 from media.live.pictures import PICTURES_TASK, LivePictureJob, decide_moments_ms
 from media.vod.records import TaskRecord
-from serve_apps.access.visibility import Visibility
+from serve_apps import followers
 from serve_apps.live import recording
-from storage.follows import list_follower_ids
 from storage.live_segments import (
     delete_segments,
     has_open_origin,
@@ -37,23 +35,19 @@ from storage.videos import find_video, set_thumbnail
 
 log = get_log("live")
 
-TOLD_AT_ONCE = 50
-TOLD_MAX = 10_000
-"""Beyond, the list of running lives has to do: a notice each would take minutes."""
 PURGE_AFTER_S = 120
 """Players that seek back in a live that just ended may do so for a moment."""
 LAST_SEGMENT_WAIT_S = 6.0
 LAST_SEGMENT_POLL_S = 0.2
 VIDEO_GONE_AFTER_S = 30 * 86_400 + 3600
 """A deleted video's row goes after 30 days."""
-TOLD_OF = frozenset({Visibility.PUBLIC, Visibility.FOLLOWERS})
 
 
 async def tell_followers(ports: JobPorts, event: Event) -> None:
     """Tell the owner's followers that a live began, unless it is not for them or over again."""
     async with ports.database.connection() as connection:
         live = await find_live(connection, event.subject_id)
-    if live is None or live.visibility not in TOLD_OF or live.status == "ended":
+    if live is None or live.visibility not in followers.TOLD_OF or live.status == "ended":
         return
     owner = {
         "id": str(live.owner_id),
@@ -61,18 +55,7 @@ async def tell_followers(ports: JobPorts, event: Event) -> None:
         "display_name": live.owner_display_name,
     }
     data = {"live_id": str(live.id), "title": live.title, "user": owner}
-    after: uuid.UUID | None = None
-    for _ in range(TOLD_MAX // TOLD_AT_ONCE):
-        async with ports.database.connection() as connection:
-            readers = await list_follower_ids(
-                connection, live.owner_id, after=after, limit=TOLD_AT_ONCE
-            )
-        await asyncio.gather(
-            *(ports.people.deliver(reader, event.id, "live", data) for reader in readers)
-        )
-        if len(readers) < TOLD_AT_ONCE:
-            return
-        after = readers[-1]
+    await followers.tell_followers(ports, live.owner_id, followers.News(event.id, "live", data))
 
 
 async def keep_or_forget(ports: JobPorts, event: Event) -> None:

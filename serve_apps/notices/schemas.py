@@ -40,7 +40,7 @@ class NoticeBody(BaseModel):
 
     id: uuid.UUID
     offset: int = Field(description="Where it stands in the channel `user:{id}`.")
-    kind: Literal["follow", "like", "comment", "live"]
+    kind: Literal["follow", "like", "comment", "live", "video"]
     created_at: str
     user: PersonBody
     post_id: uuid.UUID | None = None

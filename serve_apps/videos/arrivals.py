@@ -1,12 +1,13 @@
 """Rules about files that clients announce by tus itself: whole ones, parts, and parts joined.
 
 Wiring lends it to the edge's upload server, which opens the transaction. What a client says about
-its file (title, filename, visibility) travels in Upload-Metadata.
+its file (title, filename, visibility, publish_at) travels in Upload-Metadata.
 """
 
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 
 from kit.errors import AppError
 from kit.ids import make_id
@@ -46,7 +47,8 @@ async def open_file(
 ) -> uuid.UUID:
     """Open an upload, with its video unless it is only a part; return the upload's id.
 
-    Raises VideoTooLarge, TooManyUploads, QuotaExceeded, UploadPartsMissing, UploadWordsInvalid.
+    Raises VideoTooLarge, TooManyUploads, QuotaExceeded, UploadPartsMissing, UploadWordsInvalid,
+    PublicationUnfit.
     """
     if file.is_partial:
         return await _open_part(connection, settings, owner, file)
@@ -104,6 +106,7 @@ def _read_order(file: uploads.NewFile, size_bytes: int | None) -> VideoOrder:
     visibility = words.get("visibility", Visibility.PUBLIC.value)
     if visibility not in {known.value for known in Visibility}:
         raise UploadWordsInvalid(visibility=visibility[:20])
+    publish_at = words.get("publish_at")
     return VideoOrder(
         title=_cut(words.get("title") or filename.rpartition(".")[0] or filename, TITLE_CHARS_MAX),
         filename=filename,
@@ -112,7 +115,19 @@ def _read_order(file: uploads.NewFile, size_bytes: int | None) -> VideoOrder:
         visibility=Visibility(visibility),
         metadata=file.metadata,
         concat=file.concat,
+        publish_at=None if publish_at is None else _read_time(publish_at),
     )
+
+
+def _read_time(text: str) -> datetime:
+    """Read RFC 3339 with its zone; raises UploadWordsInvalid."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise UploadWordsInvalid(publish_at=text[:40])
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise UploadWordsInvalid(publish_at=text[:40]) from error
 
 
 def _cut(text: str, chars_max: int) -> str:

@@ -29,6 +29,12 @@ from serve_apps.videos.preparing import (
     remove_parts,
 )
 from serve_apps.videos.progress import Standing, publish_status
+from serve_apps.videos.publishing import (
+    PUBLISH_JOB,
+    PublishJob,
+    publish_due,
+    tell_published,
+)
 from serve_apps.videos.service import (
     COLLECT_JOB,
     EXPIRE_JOB,
@@ -55,7 +61,7 @@ async def process_video(ports: JobPorts, payload: bytes) -> None:
         source_key = await make_source(ports, video)
         plan = await make_plan(ports, video, source_key)
         await Transcoding(ports, video, plan).run()
-        await _finish(ports, video_id)
+        await finish_processing(ports, video_id)
     except VideoVanished:
         log.info("video.nothing_to_process", video_id=str(video_id))
     except (MediaUnreadable, TranscodeFailed, VideoDuplicate) as error:
@@ -119,7 +125,16 @@ async def sum_up_day(ports: JobPorts, payload: bytes) -> None:
         await watch_sessions.remove_old_sessions(connection, kept_since)
 
 
-async def _finish(ports: JobPorts, video_id: uuid.UUID) -> None:
+async def publish_video(ports: JobPorts, payload: bytes) -> None:
+    """Publish a video whose time has come."""
+    video_id = msgspec.json.decode(payload, type=PublishJob).video_id
+    async with ports.database.transaction() as connection:
+        if await publish_due(connection, video_id):
+            log.info("video.published", video_id=str(video_id))
+
+
+async def finish_processing(ports: JobPorts, video_id: uuid.UUID) -> None:
+    """Make a video whose pieces are all there ready, and tell of it."""
     async with ports.database.transaction() as connection:
         if not await videos.finish_video(connection, video_id):
             return
@@ -131,6 +146,7 @@ async def _finish(ports: JobPorts, video_id: uuid.UUID) -> None:
             actor_id=None if video is None else video.owner_id,
             data={"duration_ms": None if video is None else video.duration_ms},
         )
+        await tell_published(connection, video_id)
     await publish_status(ports.cache, video_id, Standing("ready", 1.0))
     log.info("video.ready", video_id=str(video_id))
 
@@ -163,6 +179,7 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         EXPIRE_JOB: JobSpec(expire_video, concurrency_max=2),
         PURGE_JOB: JobSpec(purge_video, concurrency_max=2),
         SUM_UP_JOB: JobSpec(sum_up_day, concurrency_max=2),
+        PUBLISH_JOB: JobSpec(publish_video, concurrency_max=4),
         COLLECT_JOB: JobSpec(collect_part, concurrency_max=2),
         IMPORT_JOB: JobSpec(import_video, concurrency_max=4, give_up=give_up_import),
     }

@@ -18,6 +18,8 @@ class Playback:
     hls: str
     dash: str | None
     thumbnail: str | None
+    preview: str | None
+    """A few silent seconds as MP4."""
     storyboard: str | None
     """A WebVTT track of small pictures for scrubbing."""
     waveform: str | None
@@ -45,6 +47,7 @@ def build_playback(video: Video, terms: PlaybackTerms) -> Playback | None:
         hls=f"{base}/master.m3u8",
         dash=f"{base}/manifest.mpd" if is_made else None,
         thumbnail=_make_thumbnail_url(base, video.thumbnail_key),
+        preview=f"{base}/preview.mp4" if video.has_preview else None,
         storyboard=f"{base}/storyboard.vtt" if has_pictures and not is_sound else None,
         waveform=f"{base}/waveform.json" if is_sound else None,
         download=f"{base}/download/best.mp4" if is_made else None,

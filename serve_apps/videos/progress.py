@@ -19,6 +19,7 @@ WAVEFORM_PIXELS_PER_SEGMENT = 5_000
 THUMBNAILS_PIXELS = 100_000
 COPY_PIXELS_PER_SEGMENT = 2_000
 STORYBOARD_PIXELS_PER_SEGMENT = 5_000
+PREVIEW_PIXELS = 200_000
 PACE_AFTER_S = 2.0
 
 
@@ -119,6 +120,8 @@ def _weigh(plan: TranscodePlan, task: PlanTask) -> float:
         return float(WAVEFORM_PIXELS_PER_SEGMENT * plan.grid.segments)
     if task.kind in ("thumbnails", "cover"):
         return float(THUMBNAILS_PIXELS)
+    if task.kind == "preview":
+        return float(PREVIEW_PIXELS)
     if task.kind == "storyboard":
         return float(STORYBOARD_PIXELS_PER_SEGMENT * plan.grid.segments)
     if task.kind == "copy":

@@ -23,21 +23,25 @@ from serve_apps.videos.chapters import ChaptersMalformed
 from serve_apps.videos.history_service import find_resume
 from serve_apps.videos.labels import TAG_CHARS_MAX, Category, change_labels
 from serve_apps.videos.playback import build_playback
+from serve_apps.videos.publishing import PublicationUnfit, VideoScheduled
+from serve_apps.videos.request_schemas import (
+    VideoChangeRequest,
+    VideoImportRequest,
+    VideoRequest,
+    read_labels,
+)
 from serve_apps.videos.schemas import (
     CreatedVideoBody,
     Mine,
     VideoBody,
-    VideoChangeRequest,
     VideoDetailBody,
-    VideoImportRequest,
-    VideoRequest,
     describe_created,
     describe_detail,
     describe_video,
-    read_labels,
 )
 from storage.database import Connection
-from storage.videos import Video, VideoFilter
+from storage.video_lists import VideoFilter
+from storage.videos import Video
 
 routes = Routes("/videos", "videos")
 
@@ -49,7 +53,12 @@ routes = Routes("/videos", "videos")
     summary="Announce a video; the answer says where its bytes go (tus 1.0).",
     status=201,
     repeatable=True,
-    errors=(service.VideoTooLarge, service.TooManyUploads, service.QuotaExceeded),
+    errors=(
+        service.VideoTooLarge,
+        service.TooManyUploads,
+        service.QuotaExceeded,
+        PublicationUnfit,
+    ),
 )
 async def create_video(
     body: VideoRequest, user: CurrentUser, ports: Ports, connection: Transaction
@@ -61,6 +70,7 @@ async def create_video(
         size_bytes=body.size_bytes,
         description=body.description,
         visibility=body.visibility,
+        publish_at=body.publish_at,
     )
     return describe_created(await service.create_video(connection, ports.settings, user, order))
 
@@ -72,7 +82,7 @@ async def create_video(
     summary="Fetch a video from an address on the open internet.",
     status=202,
     repeatable=True,
-    errors=(AddressRefused, service.TooManyUploads, service.QuotaExceeded),
+    errors=(AddressRefused, service.TooManyUploads, service.QuotaExceeded, PublicationUnfit),
 )
 async def import_video(
     body: VideoImportRequest, user: CurrentUser, ports: Ports, connection: Transaction
@@ -84,6 +94,7 @@ async def import_video(
         size_bytes=None,
         description=body.description,
         visibility=body.visibility,
+        publish_at=body.publish_at,
     )
     video_id = await importing.open_import(connection, ports.settings, user, order, body.url)
     video = await service.get_video(connection, user, video_id)
@@ -94,7 +105,7 @@ async def import_video(
     "",
     permission=Permission.PUBLIC,
     rate=RateTier.STANDARD,
-    summary="List ready public videos, newest first; with owner=me all of your own.",
+    summary="List ready public videos, last published first; with owner=me all of your own.",
     errors=(CursorMalformed,),
 )
 async def list_videos(
@@ -141,7 +152,7 @@ async def get_video(
     permission=Permission.OWNER,
     rate=RateTier.STANDARD,
     summary="Change what is said about your video, or who may see it.",
-    errors=(service.VideoNotFound, PermissionDenied, ChaptersMalformed),
+    errors=(service.VideoNotFound, PermissionDenied, ChaptersMalformed, VideoScheduled),
 )
 async def change_video(
     video_id: uuid.UUID,

@@ -1,4 +1,4 @@
-"""What the videos API takes and gives, as documented in OpenAPI."""
+"""What the videos API gives, as documented in OpenAPI; `request_schemas.py` is what it takes."""
 
 from __future__ import annotations
 
@@ -8,40 +8,17 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from kit.clock import format_time
 from serve_apps.access.visibility import Visibility
-from serve_apps.videos.chapters import CHAPTERS_MAX, Chapter, list_chapters
 from serve_apps.videos.chapters import TITLE_CHARS_MAX as CHAPTER_CHARS_MAX
-from serve_apps.videos.labels import (
-    TAG_CHARS_MAX,
-    TAGS_MAX,
-    Category,
-    LabelChange,
-    clean_tags,
-)
+from serve_apps.videos.chapters import Chapter, list_chapters
+from serve_apps.videos.labels import Category
 from serve_apps.videos.playback import Playback
 from serve_apps.videos.service import CreatedVideo, OpenUpload
 from storage.videos import Video
 
-TITLE_CHARS_MAX = 200
-DESCRIPTION_CHARS_MAX = 5000
-FILENAME_CHARS_MAX = 255
-
-Title = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_CHARS_MAX)
-]
-Description = Annotated[str, StringConstraints(max_length=DESCRIPTION_CHARS_MAX)]
-Filename = Annotated[str, StringConstraints(min_length=1, max_length=FILENAME_CHARS_MAX)]
-Tags = Annotated[
-    list[Annotated[str, StringConstraints(max_length=TAG_CHARS_MAX)]],
-    AfterValidator(clean_tags),
-    Field(max_length=TAGS_MAX),
-]
-Language = Annotated[
-    str, StringConstraints(max_length=35, pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
-]
 Status = Literal["uploading", "queued", "processing", "ready", "failed"]
 
 EXAMPLE_ID = "01980f5f-1111-7d3e-9f10-2b6f0c9a4d12"
@@ -74,10 +51,13 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
     "views": 128,
     "likes": 12,
     "created_at": "2026-01-01T12:00:00.000Z",
+    "published_at": "2026-01-01T12:04:00.000Z",
+    "publication": None,
     "playback": {
         "hls": f"http://localhost:8001/v/{EXAMPLE_ID}/master.m3u8",
         "dash": f"http://localhost:8001/v/{EXAMPLE_ID}/manifest.mpd",
         "thumbnail": f"http://localhost:8001/v/{EXAMPLE_ID}/thumbnail.jpg",
+        "preview": f"http://localhost:8001/v/{EXAMPLE_ID}/preview.mp4",
         "storyboard": f"http://localhost:8001/v/{EXAMPLE_ID}/storyboard.vtt",
         "waveform": None,
         "download": f"http://localhost:8001/v/{EXAMPLE_ID}/download/best.mp4",
@@ -94,74 +74,6 @@ class ChapterBody(BaseModel):
     title: Annotated[
         str, StringConstraints(strip_whitespace=True, min_length=1, max_length=CHAPTER_CHARS_MAX)
     ]
-
-
-class VideoRequest(BaseModel):
-    """Announces a file; its bytes go to the address in the answer, by tus 1.0."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "title": "Sunrise over the harbour",
-                    "filename": "sunrise.mp4",
-                    "size_bytes": 48_211_004,
-                    "description": "Filmed from the old crane.",
-                    "visibility": "public",
-                }
-            ]
-        },
-    )
-
-    title: Title
-    filename: Filename
-    size_bytes: int = Field(gt=0, le=1 << 50, description="Size of the file in bytes.")
-    description: Description = ""
-    visibility: Visibility = Visibility.PUBLIC
-
-
-class VideoImportRequest(BaseModel):
-    """Names an address that a video is fetched from."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [{"url": "https://example.org/sunrise.mp4", "title": "Sunrise"}]
-        },
-    )
-
-    url: Annotated[str, StringConstraints(min_length=8, max_length=2048)]
-    title: Title
-    description: Description = ""
-    visibility: Visibility = Visibility.PUBLIC
-
-
-class VideoChangeRequest(BaseModel):
-    """Changes what is given and leaves the rest."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [{"title": "Sunrise, from the old crane", "visibility": "unlisted"}]
-        },
-    )
-
-    title: Title | None = None
-    description: Description | None = None
-    visibility: Visibility | None = None
-    tags: Tags | None = None
-    category: Category | Literal[""] | None = Field(
-        default=None, description="An empty text takes it away."
-    )
-    language: Language | Literal[""] | None = Field(
-        default=None, description="What is spoken, as BCP 47 (`en`, `pt-BR`); empty: not said."
-    )
-    chapters: list[ChapterBody] | None = Field(
-        default=None,
-        max_length=CHAPTERS_MAX,
-        description="Your own chapters; an empty list: as the description lists them.",
-    )
 
 
 class UploadBody(BaseModel):
@@ -208,6 +120,7 @@ class PlaybackBody(BaseModel):
     hls: str
     dash: str | None = Field(description="Once the video is ready.")
     thumbnail: str | None
+    preview: str | None = Field(description="About three silent seconds as MP4, to play in a loop.")
     storyboard: str | None = Field(description="WebVTT of small pictures for scrubbing.")
     waveform: str | None = Field(
         description="Of sound without a picture: `duration_ms` and `peaks` of 0 to 100 as JSON."
@@ -215,6 +128,13 @@ class PlaybackBody(BaseModel):
     download: str | None = Field(
         description="One MP4 file of the best quality; `best` may be a quality's name, as `720p`."
     )
+
+
+class PublicationBody(BaseModel):
+    """When a video will be published, and for whom it is from then on."""
+
+    at: str
+    visibility: Visibility
 
 
 class VideoBody(BaseModel):
@@ -239,6 +159,12 @@ class VideoBody(BaseModel):
     views: int = Field(description="Follows within two minutes; see `POST /watch` for the rules.")
     likes: int
     created_at: str
+    published_at: str | None = Field(
+        description="When lists first showed it, and where they place it."
+    )
+    publication: PublicationBody | None = Field(
+        description="While it waits for its time; its visibility is private until then."
+    )
     playback: PlaybackBody | None
 
 
@@ -307,19 +233,6 @@ def describe_detail(
     )
 
 
-def read_labels(body: VideoChangeRequest) -> LabelChange:
-    """Read what changes about a video's labels."""
-    chapters = body.chapters
-    return LabelChange(
-        tags=None if body.tags is None else tuple(body.tags),
-        category=body.category,
-        language=body.language,
-        chapters=None
-        if chapters is None
-        else tuple(Chapter(chapter.start_ms, chapter.title) for chapter in chapters),
-    )
-
-
 def describe_video(video: Video, playback: Playback | None) -> VideoBody:
     """Write a video as its answer."""
     error = None
@@ -348,9 +261,17 @@ def describe_video(video: Video, playback: Playback | None) -> VideoBody:
             "views": video.views,
             "likes": video.likes,
             "created_at": _write_time(video.created_at),
+            "published_at": None if video.published_at is None else _write_time(video.published_at),
+            "publication": _describe_publication(video),
             "playback": None if playback is None else asdict(playback),
         }
     )
+
+
+def _describe_publication(video: Video) -> dict[str, str | None] | None:
+    if video.publish_at is None:
+        return None
+    return {"at": _write_time(video.publish_at), "visibility": video.publish_as}
 
 
 def _describe_upload(upload: OpenUpload) -> UploadBody:

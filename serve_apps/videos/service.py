@@ -12,7 +12,7 @@ from datetime import datetime
 
 import msgspec
 
-from kit.cursors import Page, cut_page, read_id_cursor
+from kit.cursors import Page, cut_page, make_moment_key, read_id_cursor, read_moment_cursor
 from kit.errors import AppError, NotFound, PermissionDenied
 from kit.events import EventName
 from kit.ids import make_id
@@ -20,11 +20,17 @@ from kit.settings import Settings, UploadSettings
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.playback import PlaybackTerms, choose_edge
 from serve_apps.access.visibility import Visibility, can_view
-from storage import uploads, videos
+from serve_apps.videos.publishing import (
+    VideoScheduled,
+    schedule,
+    tell_published,
+)
+from storage import uploads, video_lists, videos
 from storage.database import Connection
 from storage.events import append_event
 from storage.follows import is_following
 from storage.jobs import enqueue_job
+from storage.publications import Publication
 
 PROCESS_JOB = "videos.process"
 EXPIRE_JOB = "videos.expire"
@@ -85,6 +91,8 @@ class VideoOrder:
     metadata: str = ""
     """Upload-Metadata and Upload-Concat of a file announced by tus itself."""
     concat: str = ""
+    publish_at: datetime | None = None
+    """When it becomes so visible; None: at once."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +152,7 @@ async def open_upload(
     limits = settings.uploads
     await check_room(connection, limits, owner.user_id, order.size_bytes)
     video_id, upload_id = make_id(), make_id()
-    await videos.insert_video(
-        connection,
-        videos.NewVideo(
-            video_id, owner.user_id, order.title, order.description, order.visibility.value
-        ),
-    )
+    await _insert_video(connection, owner, order, video_id)
     expires_at = await uploads.insert_upload(
         connection,
         uploads.NewUpload(
@@ -171,6 +174,19 @@ async def open_upload(
         delay_s=limits.expires_s + EXPIRE_MARGIN_S,
     )
     return video_id, upload_id, expires_at
+
+
+async def _insert_video(
+    connection: Connection, owner: Identity, order: VideoOrder, video_id: uuid.UUID
+) -> None:
+    """Write the row, private until its time when it has one."""
+    visibility = order.visibility.value
+    await videos.insert_video(
+        connection,
+        videos.NewVideo(video_id, owner.user_id, order.title, order.description, visibility),
+    )
+    if order.publish_at is not None:
+        await schedule(connection, video_id, Publication(order.publish_at, visibility))
 
 
 async def declare_size(
@@ -271,35 +287,38 @@ async def list_videos(
     connection: Connection,
     owner: Identity | None,
     *,
-    wanted: videos.VideoFilter,
+    wanted: video_lists.VideoFilter,
     cursor: str | None,
     limit: int,
 ) -> Page[videos.Video]:
-    """Return all of the owner's videos, or for None the public ready ones; newest first."""
-    before = read_id_cursor(cursor)
+    """Return all of the owner's videos by their upload, or for None public ones by publication."""
     if owner is None:
-        found = await videos.list_public_videos(
-            connection, before=before, limit=limit + 1, wanted=wanted
+        moment = read_moment_cursor(cursor)
+        found = await video_lists.list_public_videos(
+            connection, before=moment, limit=limit + 1, wanted=wanted
         )
-    else:
-        found = await videos.list_owned_videos(
-            connection, owner.user_id, visibilities=None, before=before, limit=limit + 1
-        )
+        return cut_page(found, limit, lambda video: make_moment_key(video.listed_at, video.id))
+    found = await video_lists.list_owned_videos(
+        connection, owner.user_id, before=read_id_cursor(cursor), limit=limit + 1
+    )
     return cut_page(found, limit, lambda video: (str(video.id),))
 
 
 async def change_video(
     connection: Connection, caller: Identity, video_id: uuid.UUID, change: VideoChange
 ) -> videos.Video:
-    """Change the caller's own video; raises VideoNotFound, PermissionDenied."""
+    """Change the caller's own video; raises VideoNotFound, PermissionDenied, VideoScheduled."""
     await get_own_video(connection, caller, video_id)
-    await videos.change_video(
+    is_changed = await videos.change_video(
         connection,
         video_id,
         title=change.title,
         description=change.description,
         visibility=None if change.visibility is None else change.visibility.value,
     )
+    if not is_changed:
+        raise VideoScheduled
+    await tell_published(connection, video_id)
     changed = await videos.find_video(connection, video_id)
     assert changed is not None, "the row was there in this very transaction"
     return changed

@@ -1,4 +1,4 @@
-"""Tells of likes and comments of a video: whoever looks at it the number, its owner by whom.
+"""Tells of a video: followers that it is published, who looks at it its likes, its owner by whom.
 
 Listeners of outbox events; each may run twice for one event and tells the same. What watchers are
 told travels by the ephemeral bus after the commit and may be lost.
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from actors.job_runner.ports import JobPorts, Listener
 from kit.events import Event, EventName
+from serve_apps.followers import TOLD_OF, News, tell_followers
 from serve_apps.reactions import tell_owner
 from storage.videos import find_video
 
@@ -31,6 +32,21 @@ async def tell_video_owner(ports: JobPorts, event: Event) -> None:
         await tell_owner(ports, event, video.owner_id, {"video_id": str(video.id)})
 
 
+async def tell_published(ports: JobPorts, event: Event) -> None:
+    """Tell the owner's followers of a video, unless it was hidden or deleted again."""
+    async with ports.database.connection() as connection:
+        video = await find_video(connection, event.subject_id)
+    if video is None or video.visibility not in TOLD_OF:
+        return
+    owner = {
+        "id": str(video.owner_id),
+        "username": video.owner_username,
+        "display_name": video.owner_display_name,
+    }
+    data = {"video_id": str(video.id), "title": video.title, "user": owner}
+    await tell_followers(ports, video.owner_id, News(event.id, "video", data))
+
+
 LISTENERS: Mapping[str, Listener] = {
     "videos.tell_watchers": Listener(
         frozenset({EventName.VIDEO_LIKED, EventName.VIDEO_UNLIKED}), tell_watchers
@@ -38,4 +54,5 @@ LISTENERS: Mapping[str, Listener] = {
     "videos.tell_owner": Listener(
         frozenset({EventName.VIDEO_LIKED, EventName.VIDEO_COMMENTED}), tell_video_owner
     ),
+    "videos.tell_followers": Listener(frozenset({EventName.VIDEO_PUBLISHED}), tell_published),
 }

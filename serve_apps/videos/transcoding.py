@@ -193,6 +193,8 @@ class Transcoding:
         )
         if record.images:
             await videos.set_thumbnail(connection, self._video_id, record.images[0])
+        if record.preview_bytes:
+            await videos.set_preview(connection, self._video_id)
         await videos.set_progress(
             connection,
             self._video_id,

@@ -79,6 +79,7 @@ def test_a_video_is_uploaded_watched_posted_and_seen_by_a_follower(
     follower.goto(f"{product.url}/u/{name}")
     follower.get_by_test_id("follow-button").click()
     expect(follower.get_by_test_id("follow-button")).to_have_attribute("aria-pressed", "true")
+    check_publication(author, follower, product, title)
 
     author.goto(product.url + "/")
     text = f"Look what I made {make_name()}"
@@ -95,6 +96,32 @@ def test_a_video_is_uploaded_watched_posted_and_seen_by_a_follower(
     expect(seen).to_contain_text(title)
     seen.get_by_test_id("like-button").click()
     expect(mine.get_by_test_id("like-count")).to_have_text("1")  # told by the socket, no reload
+
+
+def check_publication(author: Page, follower: Page, product: Product, title: str) -> None:
+    """Hide the video until a time, publish it now; then its card moves under a mouse."""
+    author.goto(product.url + "/studio")
+    row = author.get_by_test_id("video-card").filter(has_text=title)
+    row.get_by_test_id("publication").click()
+    author.get_by_test_id("publish-save").click()
+    expect(row.get_by_test_id("scheduled")).to_contain_text("Scheduled")
+    follower.reload()
+    follower.get_by_role("tab", name="Videos").click()
+    expect(follower.get_by_role("tabpanel", name="Videos")).to_contain_text("No videos")
+    row.get_by_test_id("publication").click()
+    author.get_by_test_id("publish-now").click()
+    expect(row.get_by_test_id("scheduled")).to_have_count(0)
+    follower.reload()
+    follower.get_by_role("tab", name="Videos").click()
+    shown = follower.get_by_test_id("video-card").filter(has_text=title)
+    expect(shown).to_be_visible()
+    expect(follower.get_by_test_id("preview")).to_have_count(0)
+    shown.hover()
+    moving = follower.get_by_test_id("preview")
+    expect(moving).to_have_class(re.compile("playing"))
+    await_true(lambda: moving.evaluate("v => v.currentTime") > 0, "the preview plays")
+    follower.mouse.move(0, 0)
+    expect(moving).to_have_count(0)
 
 
 def check_playback(page: Page, href: str | None, product: Product) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from kit.events import EventName
 from kit.ids import make_id
+from serve_apps.followers import TOLD_AT_ONCE
 from serve_apps.http.state import ApiPorts
-from serve_apps.live.jobs import TOLD_AT_ONCE
 from storage.events import append_event
 from tests.actors.user_session.people import HeardPeople
 from tests.serve_apps.api_client import Person, deliver_all, register_all_listeners

@@ -8,6 +8,7 @@ import pytest
 
 from storage import videos
 from storage.database import Database
+from storage.video_lists import list_channel_videos, list_owned_videos, list_public_videos
 from storage.video_playback import find_playback
 from tests.storage.video_rows import create_owner, create_video_row
 
@@ -85,9 +86,7 @@ async def test_a_deleted_video_is_gone_for_every_reader_but_playback(database: D
         assert not await videos.delete_video(connection, video_id)
         assert await videos.find_video(connection, video_id) is None
         assert await videos.list_videos(connection, [video_id]) == []
-        owned = await videos.list_owned_videos(
-            connection, owner_id, visibilities=None, before=None, limit=10
-        )
+        owned = await list_owned_videos(connection, owner_id, before=None, limit=10)
         assert owned == []
         record = await find_playback(connection, video_id)
         assert record is not None
@@ -110,14 +109,11 @@ async def test_lists_page_backwards_and_show_strangers_only_what_is_ready_and_op
             await videos.queue_video(connection, video_id)
             await videos.start_processing(connection, video_id)
             await videos.finish_video(connection, video_id)
-        newest = await videos.list_public_videos(connection, before=None, limit=1)
-        older = await videos.list_public_videos(connection, before=newest[0].id, limit=5)
-        owned = await videos.list_owned_videos(
-            connection, owner_id, visibilities=None, before=None, limit=10
-        )
-        shown = await videos.list_owned_videos(
-            connection, owner_id, visibilities=["public"], before=None, limit=10
-        )
+        newest = await list_public_videos(connection, before=None, limit=1)
+        last = (newest[0].listed_at, newest[0].id)
+        older = await list_public_videos(connection, before=last, limit=5)
+        owned = await list_owned_videos(connection, owner_id, before=None, limit=10)
+        shown = await list_channel_videos(connection, owner_id, ["public"], before=None, limit=10)
     assert [video.id for video in newest] == [made[2]]
     assert [video.id for video in older] == [made[0]]
     assert [video.id for video in owned] == made[::-1]

@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 
 from media.vod.hls import Track
 from media.vod.plan import PlanTask, TranscodePlan, get_job, plan_video
+from media.vod.preview import make_preview
 from media.vod.probe import probe_file
 from media.vod.publish import Publication, publish
 from media.vod.records import TaskRecord, segment_name, track_key, video_prefix
@@ -169,6 +170,7 @@ def run_task(plan: TranscodePlan, store: ObjectStore, task: PlanTask) -> TaskRec
         "cover": make_cover,
         "waveform": make_waveform,
         "storyboard": make_storyboard,
+        "preview": make_preview,
         "thumbnails": make_thumbnails,
     }
     return work[task.kind](get_job(plan, task.task_id), store)

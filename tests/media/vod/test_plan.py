@@ -139,7 +139,7 @@ def test_a_short_video_makes_its_sound_once():
     names = [task.task_id for task in plan(50, sound_s=50).tasks]
     assert names[:3] == ["audio", "first-00000", "thumbnails"]
     names = [task.task_id for task in plan(20, sound_s=20).tasks]
-    assert names == ["audio", "first-00000", "thumbnails", "storyboard", "rest-00000"]
+    assert names == ["audio", "first-00000", "thumbnails", "storyboard", "rest-00000", "preview"]
     assert "audio" not in [task.task_id for task in plan(200).tasks]
 
 
@@ -151,7 +151,7 @@ def test_a_silent_source_has_no_audio_task():
 def test_every_task_has_its_job_and_the_chunks_cover_every_frame():
     made = plan(150.5, 25, sound_s=150.5)
     jobs = [get_job(made, task.task_id) for task in made.tasks]
-    assert sum(isinstance(job, PictureJob) for job in jobs) == 2
+    assert sum(isinstance(job, PictureJob) for job in jobs) == 3
     assert sum(isinstance(job, AudioJob) for job in jobs) == 3
     for group in made.groups:
         chunks = [j for j in jobs if isinstance(j, ChunkJob) and j.rungs == group.rungs]

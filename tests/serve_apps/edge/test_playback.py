@@ -21,6 +21,7 @@ from media.vod.records import (
     StoryboardRecord,
     TaskRecord,
     TrackRecord,
+    preview_key,
     segment_name,
     storyboard_key,
     storyboard_name,
@@ -31,6 +32,7 @@ from serve_apps.access.grants import Grant, issue_grant
 from storage import video_chunks, videos
 from storage.database import Database, PoolOptions
 from storage.objects import ObjectStore
+from storage.publications import Publication, open_due_video, schedule_video
 from storage.subtitles import Subtitles, put_subtitles
 from tests.serve_apps.edge.playback_client import Player, serve_playback
 from tests.storage.gate import Gate
@@ -330,6 +332,33 @@ async def test_a_grant_ends_with_its_time_its_session_and_every_change_of_who_ma
     assert (await world.player.get(grant + path)).status == 200
     world.clock.advance(601)
     assert (await world.player.get(grant + path)).status == 403
+
+
+async def test_a_video_that_waits_for_its_time_plays_for_grants_alone_and_then_for_everybody(
+    world: World,
+):
+    video_id = await add_video(world)
+    assert (await world.player.get(f"/v/{video_id}/preview.mp4")).status == 404
+    await world.objects.put(preview_key(str(video_id)), b"three seconds")
+    async with world.database.transaction() as connection:
+        await videos.set_preview(connection, video_id)
+    paths = [f"/v/{video_id}/{name}" for name in ("320p/00000.m4s", "preview.mp4")]
+
+    async def ask(way: str = "") -> set[int]:
+        world.clock.advance(1.1)
+        return {(await world.player.get(way + path)).status for path in paths}
+
+    assert await ask() == {200}
+    async with world.database.transaction() as connection:
+        at = await connection.fetchval("SELECT now() + interval '1 hour'")
+        await schedule_video(connection, video_id, Publication(at, "public"))
+    assert await ask() == {403}
+    assert await ask(world.grant(video_id, access_version=1)) == {403}
+    assert await ask(world.grant(video_id, access_version=2)) == {200}
+    async with world.database.transaction() as connection:
+        await connection.execute("UPDATE videos SET publish_at = now()")
+        assert await open_due_video(connection, video_id)
+    assert await ask() == {200}
 
 
 async def test_an_unlisted_video_plays_for_whoever_has_its_address(world: World):

@@ -35,7 +35,7 @@ from tests.serve_apps.videos.video_world import VideoWorld, job_payload
 
 pytestmark = pytest.mark.media
 
-EVENTS_OF_A_GOOD_LIFE = ["video.uploaded", "video.processing", "video.processed"]
+EVENTS_OF_A_GOOD_LIFE = ["video.uploaded", "video.processing", "video.processed", "video.published"]
 FAST = RunnerOptions(poll_every_s=0.2, heartbeat_timeout_s=2.0, retry_first_s=0.1)
 
 
@@ -91,6 +91,8 @@ async def test_an_upload_becomes_a_video_whose_every_rendition_plays(
         thumbnail = await player.get(f"/v/{video_id}/thumbnail.jpg")
         await check_other_ways(player, f"/v/{video_id}", tmp_path)
         assert (await player.get(f"/v/{video_id}/thumbnails/0.jpg")).body[:2] == b"\xff\xd8"
+        preview = await player.get(f"/v/{video_id}/preview.mp4")
+        assert (preview.headers["content-type"], preview.body[4:8]) == ("video/mp4", b"ftyp")
         for name in ("99.jpg", "00.jpg", "0.png", "thumbnail.jpg"):
             assert (await player.get(f"/v/{video_id}/thumbnails/{name}")).status == 404
     assert thumbnail.headers["Content-Type"] == "image/jpeg"
@@ -220,6 +222,7 @@ async def test_a_lost_worker_costs_one_piece_one_more_try(world: VideoWorld, cli
     assert {chunk.name: chunk.attempts for chunk in await list_chunks(world, video_id)} == {
         "audio": 1,
         "first-00000": 1,
+        "preview": 0,
         "rest-00000": 1,
         "storyboard": 0,
         "thumbnails": 0,

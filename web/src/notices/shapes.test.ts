@@ -57,6 +57,7 @@ test("each kind says what happened and leads there", () => {
     { ...like, kind: "comment", post_id: null, video_id: "v1" },
     { ...like, kind: "follow", post_id: null },
     { ...like, kind: "live", post_id: null, live_id: "l1" },
+    { ...like, kind: "video", post_id: null, video_id: "v1", title: "A walk" },
   ];
   expect(kinds.map(describeNotice)).toEqual([
     "likes your post",
@@ -65,7 +66,8 @@ test("each kind says what happened and leads there", () => {
     "wrote a comment on your video",
     "follows you",
     "is live",
+    "published a video",
   ]);
-  expect(kinds.map(findPlace)).toEqual(["/post/p1", "/post/p1", "/watch/v1", "/watch/v1", "/u/bob", "/live/l1"]);
+  expect(kinds.map(findPlace)).toEqual(["/post/p1", "/post/p1", "/watch/v1", "/watch/v1", "/u/bob", "/live/l1", "/watch/v1"]);
   expect(sayNotice(like)).toBe("Bob likes your post");
 });

@@ -56,6 +56,8 @@ export function describeNotice(notice: Notice): string {
       return notice.video_id ? "wrote a comment on your video" : "wrote a comment on your post";
     case "live":
       return "is live";
+    case "video":
+      return "published a video";
     default:
       return "did something";
   }

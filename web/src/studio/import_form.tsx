@@ -4,7 +4,9 @@ import { api } from "../kit/api";
 import { describeError, findFieldError } from "../kit/errors";
 import { TextField } from "../kit/field";
 import { showToast } from "../kit/toasts";
+import { readPublishAt } from "../videos/publication";
 import type { Video, Visibility } from "../videos/shapes";
+import { PublishField } from "./publish_field";
 import { nameFromFile, VisibilityField } from "./upload_form";
 
 /** A title from the last part of an address; empty while it is none. */
@@ -22,16 +24,25 @@ export function ImportForm({ onStarted }: { onStarted: () => void }) {
   const [url, setUrl] = useState("");
   const [title, setTitle] = useState("");
   const [visibility, setVisibility] = useState<Visibility>("public");
+  const [later, setLater] = useState<string | null>(null);
+  const [timeProblem, setTimeProblem] = useState<string | null>(null);
   const [isBusy, setBusy] = useState(false);
   const [failure, setFailure] = useState<unknown>(null);
   const named = title.trim() || nameFromAddress(url.trim());
+  const changeLater = (text: string | null) => {
+    setLater(text);
+    setTimeProblem(null);
+  };
   const send = async () => {
+    const read = readPublishAt(visibility === "private" ? null : later, Date.now());
+    if ("problem" in read) return setTimeProblem(read.problem);
     setBusy(true);
     setFailure(null);
     try {
-      await api.post<Video>("/videos/import", { url: url.trim(), title: named, visibility });
+      await api.post<Video>("/videos/import", { url: url.trim(), title: named, visibility, publish_at: read.at });
       setUrl("");
       setTitle("");
+      changeLater(null);
       showToast("It is being fetched.");
       onStarted();
     } catch (error) {
@@ -68,6 +79,7 @@ export function ImportForm({ onStarted }: { onStarted: () => void }) {
           onChange={setTitle}
         />
         <VisibilityField value={visibility} onChange={setVisibility} />
+        {visibility !== "private" && <PublishField value={later} problem={timeProblem} onChange={changeLater} />}
         <button type="submit" class="button wide" disabled={named === "" || isBusy} data-testid="import-submit">
           {isBusy ? "Asking…" : "Import"}
         </button>

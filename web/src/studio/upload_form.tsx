@@ -4,7 +4,9 @@ import { describeError, findFieldError } from "../kit/errors";
 import { Field, TextField } from "../kit/field";
 import { Icon } from "../kit/icons";
 import { formatBytes } from "../kit/words";
+import { readPublishAt } from "../videos/publication";
 import { VISIBILITIES, type Visibility } from "../videos/shapes";
+import { PublishField } from "./publish_field";
 import { startBatch, startUpload } from "./uploads";
 
 const TITLE_MAX = 200;
@@ -23,6 +25,8 @@ export function UploadForm({ onStarted }: { onStarted: (videoId: string) => void
   const [files, setFiles] = useState<File[]>([]);
   const [title, setTitle] = useState("");
   const [visibility, setVisibility] = useState<Visibility>("public");
+  const [later, setLater] = useState<string | null>(null);
+  const [timeProblem, setTimeProblem] = useState<string | null>(null);
   const [isBusy, setBusy] = useState(false);
   const [failure, setFailure] = useState<unknown>(null);
   const file = files.length === 1 ? (files[0] ?? null) : null;
@@ -33,20 +37,29 @@ export function UploadForm({ onStarted }: { onStarted: (videoId: string) => void
     setFiles(next);
     setFailure(null);
   };
+  const changeLater = (text: string | null) => {
+    setLater(text);
+    setTimeProblem(null);
+  };
+  const empty = () => {
+    setFiles([]);
+    setTitle("");
+    changeLater(null);
+  };
   const send = async () => {
+    const read = readPublishAt(visibility === "private" ? null : later, Date.now());
+    if ("problem" in read) return setTimeProblem(read.problem);
+    const publishAt = read.at;
     if (files.length > 1) {
-      startBatch(files.map((each) => ({ file: each, title: nameFromFile(each.name), visibility })));
-      setFiles([]);
-      setTitle("");
-      return;
+      startBatch(files.map((each) => ({ file: each, title: nameFromFile(each.name), visibility, publishAt })));
+      return empty();
     }
     if (!file || isBusy) return;
     setBusy(true);
     setFailure(null);
     try {
-      onStarted(await startUpload({ file, title: title.trim() || nameFromFile(file.name), visibility }));
-      setFiles([]);
-      setTitle("");
+      onStarted(await startUpload({ file, title: title.trim() || nameFromFile(file.name), visibility, publishAt }));
+      empty();
     } catch (error) {
       setFailure(error);
     } finally {
@@ -78,6 +91,7 @@ export function UploadForm({ onStarted }: { onStarted: (videoId: string) => void
         />
       )}
       <VisibilityField value={visibility} onChange={setVisibility} />
+      {visibility !== "private" && <PublishField value={later} problem={timeProblem} onChange={changeLater} />}
       {failure !== null && !titleProblem && (
         <p class="problem" role="alert">
           {describeError(failure)}
@@ -139,9 +153,17 @@ function FileChoice({ files, onChoose }: { files: readonly File[]; onChoose: (fi
   );
 }
 
-export function VisibilityField({ value, onChange }: { value: Visibility; onChange: (next: Visibility) => void }) {
+interface VisibilityProps {
+  label?: string;
+  /** Leaves out what nobody else could watch. */
+  isPublished?: boolean;
+  value: Visibility;
+  onChange: (next: Visibility) => void;
+}
+
+export function VisibilityField({ label = "Who can watch", isPublished = false, value, onChange }: VisibilityProps) {
   return (
-    <Field label="Who can watch" hint={VISIBILITIES.find((known) => known.value === value)?.hint}>
+    <Field label={label} hint={VISIBILITIES.find((known) => known.value === value)?.hint}>
       {(props) => (
         <select
           {...props}
@@ -149,7 +171,7 @@ export function VisibilityField({ value, onChange }: { value: Visibility; onChan
           value={value}
           onChange={(event) => onChange(event.currentTarget.value as Visibility)}
         >
-          {VISIBILITIES.map((known) => (
+          {VISIBILITIES.filter((known) => !isPublished || known.value !== "private").map((known) => (
             <option key={known.value} value={known.value}>
               {known.label}
             </option>

@@ -34,6 +34,8 @@ export interface UploadChoice {
   file: File;
   title: string;
   visibility: Visibility;
+  /** When it becomes so visible; null: at once. */
+  publishAt: string | null;
 }
 
 const CHUNK_BYTES = 8 * 1024 * 1024;
@@ -53,11 +55,18 @@ function change(videoId: string, part: Partial<UploadItem>): void {
 
 /** Creates the video (or finds the unfinished one of the same file) and starts sending. Gives its id. */
 export async function startUpload(choice: UploadChoice): Promise<string> {
-  const { file, title, visibility } = choice;
+  const { file, title, visibility, publishAt } = choice;
   const fingerprint = fingerprintOf(file);
   const known = await findUnfinished(fingerprint);
   const created =
-    known ?? (await api.post<Created>("/videos", { title, filename: file.name, size_bytes: file.size, visibility }));
+    known ??
+    (await api.post<Created>("/videos", {
+      title,
+      filename: file.name,
+      size_bytes: file.size,
+      visibility,
+      publish_at: publishAt,
+    }));
   memory.keep(fingerprint, { videoId: created.id, url: created.upload.url });
   const item: UploadItem = {
     videoId: created.id,

@@ -1,6 +1,6 @@
 /** One of one's own videos: its state, and editing, posting or deleting it. */
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Confirm, Dialog } from "../kit/dialog";
 import { describeError } from "../kit/errors";
@@ -11,13 +11,16 @@ import { showError, showToast } from "../kit/toasts";
 import { isOnItsWay, useVideoProgress } from "../videos/follow_progress";
 import { VideoFrame } from "../videos/frame";
 import { ProgressBar } from "../videos/progress";
+import { waitMs } from "../videos/publication";
+import { SeenBy } from "../videos/seen_by";
 import { describePace, describeStatus, type Video } from "../videos/shapes";
 import { PictureDialog } from "./picture_dialog";
 import { LabelsButton } from "./labels_dialog";
+import { PublishDialog } from "./publish_dialog";
 import { SubtitlesDialog } from "./subtitles_dialog";
 import { VisibilityField } from "./upload_form";
 
-type Opened = "edit" | "picture" | "subtitles" | "delete";
+type Opened = "edit" | "publish" | "picture" | "subtitles" | "delete";
 
 interface VideoRowProps {
   video: Video;
@@ -33,6 +36,7 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
   useVideoProgress(video, apply, () => {
     api.get<Video>(`/videos/${video.id}`).then(apply, () => undefined);
   });
+  usePublication(video, apply);
   const remove = async () => {
     try {
       await api.delete(`/videos/${video.id}`);
@@ -58,8 +62,8 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
           <span class={CHIPS[video.status] ?? "chip busy"} data-testid="video-status" data-status={video.status}>
             {describeStatus(video)}
           </span>
-          {video.visibility !== "public" && <span class="chip">{video.visibility}</span>}
-          <Ago at={video.created_at} />
+          <SeenBy video={video} />
+          <Ago at={video.published_at ?? video.created_at} />
         </div>
         <RowState video={video} />
       </div>
@@ -71,6 +75,7 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
         <LabelsButton video={video} onSaved={apply} />
       </RowButtons>
       {open === "edit" && <EditDialog video={video} onSaved={apply} onClose={close} />}
+      {open === "publish" && <PublishDialog video={video} onSaved={apply} onClose={close} />}
       {open === "picture" && <PictureDialog video={video} onSaved={apply} onClose={close} />}
       {open === "subtitles" && <SubtitlesDialog video={video} onClose={close} />}
       {open === "delete" && (
@@ -84,6 +89,19 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
       )}
     </li>
   );
+}
+
+/** Asks again what became of a video whose time has come. */
+function usePublication(video: Video, onChange: (part: Partial<Video>) => void) {
+  const at = video.publication?.at;
+  const change = useRef(onChange);
+  change.current = onChange;
+  useEffect(() => {
+    if (at === undefined) return undefined;
+    const ask = () => api.get<Video>(`/videos/${video.id}`).then((found) => change.current(found), () => undefined);
+    const timer = setTimeout(() => void ask(), waitMs(at, Date.now()));
+    return () => clearTimeout(timer);
+  }, [video.id, at]);
 }
 
 /** Stops the work on a video, or has it tried again. */
@@ -118,6 +136,15 @@ function RowButtons({ title, onOpen, children }: RowButtonsProps) {
   return (
     <div class="row-buttons">
       {children}
+      <button
+        type="button"
+        class="icon-button"
+        aria-label={`Publication of ${title}`}
+        data-testid="publication"
+        onClick={() => onOpen("publish")}
+      >
+        <Icon name="clock" size={20} />
+      </button>
       <button type="button" class="icon-button" aria-label={`Picture of ${title}`} onClick={() => onOpen("picture")}>
         <Icon name="camera" size={20} />
       </button>
@@ -167,7 +194,8 @@ function EditDialog({ video, onSaved, onClose }: EditProps) {
   const save = async () => {
     setBusy(true);
     try {
-      onSaved(await api.patch<Video>(`/videos/${video.id}`, { title: title.trim(), description, visibility }));
+      const shown = video.publication ? {} : { visibility };
+      onSaved(await api.patch<Video>(`/videos/${video.id}`, { title: title.trim(), description, ...shown }));
       onClose();
     } catch (error) {
       setProblem(describeError(error));
@@ -195,7 +223,7 @@ function EditDialog({ video, onSaved, onClose }: EditProps) {
             />
           )}
         </Field>
-        <VisibilityField value={visibility} onChange={setVisibility} />
+        {!video.publication && <VisibilityField value={visibility} onChange={setVisibility} />}
         <div class="row dialog-actions">
           <button type="button" class="button" onClick={onClose}>
             Cancel

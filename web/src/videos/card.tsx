@@ -2,6 +2,9 @@
 import { Avatar, nameOf } from "../kit/avatar";
 import { Ago } from "../kit/prose";
 import { VideoFrame } from "./frame";
+import { listedAt } from "./publication";
+import { usePreview } from "./preview";
+import { SeenBy } from "./seen_by";
 import type { Video } from "./shapes";
 import "./card.css";
 
@@ -16,10 +19,11 @@ interface VideoCardProps {
 
 export function VideoCard({ video, compact = false, watched, list }: VideoCardProps) {
   const href = `/watch/${video.id}${list ? `?list=${list}` : ""}`;
+  const { shown, handlers } = usePreview(video.playback?.preview);
   return (
-    <article class={compact ? "video-card compact" : "video-card"} data-testid="video-card">
+    <article class={compact ? "video-card compact" : "video-card"} data-testid="video-card" {...handlers}>
       <a href={href} tabIndex={-1} aria-hidden="true">
-        <VideoFrame thumbnail={video.playback?.thumbnail} durationMs={video.duration_ms} watched={watched} />
+        <VideoFrame thumbnail={video.playback?.thumbnail} durationMs={video.duration_ms} watched={watched} preview={shown} />
       </a>
       <div class="video-card-words">
         {!compact && <Avatar user={video.owner} size={36} />}
@@ -34,7 +38,7 @@ export function VideoCard({ video, compact = false, watched, list }: VideoCardPr
               {nameOf(video.owner)}
             </a>
             <span aria-hidden="true"> / </span>
-            <Ago at={video.created_at} />
+            {video.publication ? <SeenBy video={video} /> : <Ago at={listedAt(video)} />}
           </p>
         </div>
       </div>

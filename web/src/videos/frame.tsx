@@ -9,11 +9,13 @@ interface FrameProps {
   durationMs?: number | null | undefined;
   /** How much of it was watched, 0 to 1. */
   watched?: number | undefined;
+  /** What plays in a loop over the still, while it does. */
+  preview?: string | null;
   /** Portrait sources stay whole between dark edges. */
   eager?: boolean;
 }
 
-export function VideoFrame({ thumbnail, durationMs, watched, eager = false }: FrameProps) {
+export function VideoFrame({ thumbnail, durationMs, watched, preview, eager = false }: FrameProps) {
   const [failed, setFailed] = useState(false);
   return (
     <span class="frame">
@@ -30,9 +32,30 @@ export function VideoFrame({ thumbnail, durationMs, watched, eager = false }: Fr
           <Bars />
         </span>
       )}
+      {preview && <Moving key={preview} source={preview} />}
       <span class="frame-marks" />
       {durationMs ? <span class="frame-time data">{formatDuration(durationMs / 1000)}</span> : null}
       {watched !== undefined && <span class="frame-watched" style={{ "--share": `${watched * 100}%` }} />}
     </span>
+  );
+}
+
+/** The still stays below until the first picture is there. */
+function Moving({ source }: { source: string }) {
+  const [isPlaying, setPlaying] = useState(false);
+  return (
+    <video
+      class={isPlaying ? "frame-moving playing" : "frame-moving"}
+      src={source}
+      autoplay
+      loop
+      muted
+      playsInline
+      disablePictureInPicture
+      tabIndex={-1}
+      aria-hidden="true"
+      data-testid="preview"
+      onPlaying={() => setPlaying(true)}
+    />
   );
 }

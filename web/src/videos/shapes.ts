@@ -36,9 +36,15 @@ export interface Video {
   views: number;
   likes: number;
   created_at: string;
+  /** When lists first showed it. */
+  published_at?: string | null;
+  /** While it waits for its time; it is private until then. */
+  publication?: { at: string; visibility: Visibility } | null;
   playback: {
     hls: string | null;
     thumbnail: string | null;
+    /** About three silent seconds, to play in a loop. */
+    preview?: string | null;
     storyboard?: string | null;
     /** Only of sound without a picture. */
     waveform?: string | null;

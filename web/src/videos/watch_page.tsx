@@ -27,6 +27,8 @@ import { readStart } from "./links";
 import { ShareButton } from "./share_button";
 import { useVideoProgress } from "./follow_progress";
 import { MoreToCome, ProgressPanel } from "./progress";
+import { listedAt } from "./publication";
+import { SeenBy } from "./seen_by";
 import { nameSource, tellWatching } from "./watching";
 import { isPlayable, type Video } from "./shapes";
 import "./watch_page.css";
@@ -171,8 +173,8 @@ function About({ video, player }: { video: Video; player: { current: PlayerHandl
       </div>
       <div class="watch-words">
         <p class="data muted">
-          {formatNoun(video.views, "view")} <span aria-hidden="true">/</span> <Ago at={video.created_at} />
-          {video.visibility !== "public" && <span class="chip">{video.visibility}</span>}
+          {formatNoun(video.views, "view")} <span aria-hidden="true">/</span> <Ago at={listedAt(video)} />
+          <SeenBy video={video} />
         </p>
         {video.description && (
           <p class="prose">

@@ -1,0 +1,16 @@
+"""Videos have a short silent preview."""
+
+from storage.migrations.plain_sql import run_sql
+
+revision = "0030_video_previews"
+down_revision = "0029_publication"
+
+
+def upgrade() -> None:
+    """Apply the step."""
+    run_sql("0030_video_previews.up.sql")
+
+
+def downgrade() -> None:
+    """Take the step back."""
+    run_sql("0030_video_previews.down.sql")

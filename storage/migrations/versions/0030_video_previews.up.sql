@@ -1,0 +1,1 @@
+ALTER TABLE videos ADD COLUMN has_preview boolean NOT NULL DEFAULT false;

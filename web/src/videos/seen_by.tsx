@@ -1,0 +1,16 @@
+/** Who can watch a video, unless it is everybody; of one that waits for its time, when that changes. */
+import { formatMoment } from "../live/schedule";
+import type { Video } from "./shapes";
+
+export function SeenBy({ video }: { video: Pick<Video, "visibility" | "publication"> }) {
+  if (video.publication) {
+    const { at, visibility } = video.publication;
+    return (
+      <span class="chip" data-testid="scheduled">
+        Scheduled <time dateTime={at}>{formatMoment(at)}</time>
+        {visibility === "public" ? "" : `, ${visibility}`}
+      </span>
+    );
+  }
+  return video.visibility === "public" ? null : <span class="chip">{video.visibility}</span>;
+}
