@@ -20,8 +20,9 @@ from pathlib import Path
 from benchmarks.frame import Answer, Form, Sides
 from benchmarks.products import Products
 from media.vod.encoders import AUDIO_BITRATE_BPS, BUFFER_S, PRESET, QUALITY_CRF
+from media.vod.grid import SEGMENT_S
 from media.vod.ladder import Rung
-from media.vod.plan import SEGMENT_S, TranscodePlan, plan_video
+from media.vod.plan import TranscodePlan, plan_video
 from media.vod.probe import probe_in_child
 from tests.media.vod.clips import run_ffmpeg
 

@@ -21,8 +21,8 @@ from media.cmaf import (
     avc_codec_name,
     build_init_segment,
 )
+from media.vod.grid import FrameGrid
 from media.vod.ladder import Rung
-from media.vod.plan import FrameGrid
 from media.vod.records import AUDIO_FRAME_SAMPLES, AUDIO_RATE_HZ
 from media.vod.track_writer import MadeSegment, make_segment
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from media.vod.dash import Beside, build_manifest
+from media.vod.grid import FrameGrid
 from media.vod.hls import (
     Track,
     build_keys_playlist,
@@ -21,13 +22,7 @@ from media.vod.hls import (
     build_subtitles_playlist,
     join_track,
 )
-from media.vod.plan import (
-    AUDIO_TASK,
-    COPY_TASK,
-    FrameGrid,
-    RungGroup,
-    TranscodePlan,
-)
+from media.vod.plan import AUDIO_TASK, COPY_TASK, RungGroup, TranscodePlan
 from media.vod.records import (
     AUDIO_FRAME_SAMPLES,
     AUDIO_RATE_HZ,

@@ -22,7 +22,6 @@ from media.vod.frames import DecodeTally, FrameScaler, get_video_stream, iter_gr
 from media.vod.ladder import Rung
 from media.vod.ledger import find_record, keep_record
 from media.vod.loudness import find_gain_db
-from media.vod.plan import AudioJob, ChunkJob, CopyJob
 from media.vod.records import (
     AUDIO_RATE_HZ,
     AUDIO_TRACK,
@@ -33,6 +32,7 @@ from media.vod.records import (
 )
 from media.vod.sound import SoundLine, iter_sound
 from media.vod.source import fetch_source, open_media
+from media.vod.task_jobs import AudioJob, ChunkJob, CopyJob
 from media.vod.track_writer import TrackWriter, make_segment
 from storage.objects import ObjectStore
 

@@ -21,9 +21,10 @@ from actors.job_runner.ports import JobPorts
 from kit.errors import AppError
 from kit.logs import get_log
 from media.vod.info import encode_json
-from media.vod.plan import PlanTask, TranscodePlan, get_job
+from media.vod.plan import PlanTask, TranscodePlan
 from media.vod.records import Progress, TaskRecord
 from media.vod.source import MediaUnreadable
+from media.vod.task_jobs import get_job
 from serve_apps.videos.preparing import VideoVanished
 from serve_apps.videos.progress import (
     PaceMeter,

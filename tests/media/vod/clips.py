@@ -13,11 +13,12 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from media.vod.hls import Track
-from media.vod.plan import PlanTask, TranscodePlan, get_job, plan_video
+from media.vod.plan import PlanTask, TranscodePlan, plan_video
 from media.vod.probe import probe_file
 from media.vod.publish import Publication, publish
 from media.vod.records import TaskRecord, segment_name, track_key, video_prefix
 from media.vod.storyboard import make_storyboard
+from media.vod.task_jobs import get_job
 from media.vod.thumbnails import make_thumbnails
 from media.vod.transcode import copy_source, transcode_audio, transcode_chunk
 from media.vod.waveform import make_cover, make_waveform

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from media.vod.loudness import Loudness, decide_gain_db, measure_loudness
-from media.vod.plan import AudioJob, get_job, plan_video
+from media.vod.plan import plan_video
 from media.vod.probe import probe_file
+from media.vod.task_jobs import AudioJob, get_job
 from storage.objects import ObjectStore
 from tests.media.vod.clips import SOURCE_KEY, run_ffmpeg, transcode
 

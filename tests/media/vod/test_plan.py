@@ -8,18 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media.vod.grid import decide_frame_rate, decide_grid
 from media.vod.info import decode_json, encode_json
-from media.vod.plan import (
-    AudioJob,
-    ChunkJob,
-    PictureJob,
-    TranscodePlan,
-    decide_chunks,
-    decide_frame_rate,
-    decide_grid,
-    get_job,
-    plan_video,
-)
+from media.vod.plan import TranscodePlan, decide_chunks, plan_video
+from media.vod.task_jobs import AudioJob, ChunkJob, PictureJob, get_job
 from tests.media.vod.sources import describe_source
 
 pytestmark = pytest.mark.unit

@@ -20,11 +20,12 @@ from media.pool import (
     task_key,
 )
 from media.vod.assemble import AssembleJob
-from media.vod.plan import get_job, plan_video
+from media.vod.plan import plan_video
 from media.vod.probe import ProbeJob
 from media.vod.publish import publish
 from media.vod.records import Progress, record_key
 from media.vod.source import MediaUnreadable
+from media.vod.task_jobs import get_job
 from storage.objects import ObjectStore
 from tests.media.vod.clips import (
     SOURCE_KEY,

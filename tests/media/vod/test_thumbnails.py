@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from media.vod.plan import PictureJob, get_job, plan_video
+from media.vod.plan import plan_video
 from media.vod.probe import probe_file
+from media.vod.task_jobs import PictureJob, get_job
 from media.vod.thumbnails import judge_picture, make_thumbnails
 from storage.objects import ObjectStore
 from tests.media.vod.clips import run_ffmpeg

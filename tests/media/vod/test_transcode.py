@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from media.vod.plan import get_job, plan_video
+from media.vod.plan import plan_video
 from media.vod.probe import probe_file
 from media.vod.records import Progress, record_key, segment_name, track_key
 from media.vod.source import MediaUnreadable
+from media.vod.task_jobs import get_job
 from media.vod.transcode import transcode_chunk
 from storage.objects import ObjectStore
 from tests.media.vod.clips import (
