@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
+from media.vod.ladder import name_quality
 from media.vod.records import (
-    AUDIO_TRACK,
     SUBTITLES,
     SegmentRecord,
     TrackRecord,
@@ -40,6 +40,16 @@ class Track:
     def name(self) -> str:
         """The rung's name, or "audio"."""
         return self.parts[0].track
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it is heard, not seen."""
+        return self.parts[0].channels > 0
+
+    @property
+    def quality(self) -> str:
+        """What people call its size, such as 720p."""
+        return name_quality(self.parts[0].width, self.parts[0].height)
 
     @property
     def pixels(self) -> int:
@@ -178,7 +188,7 @@ def build_master_playlist(
         lines.append(
             f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{AUDIO_GROUP}",NAME="main",DEFAULT=YES,'
             f'AUTOSELECT=YES,CHANNELS="{audio.parts[0].channels}",'
-            f'URI="{playlist_name(AUDIO_TRACK)}"'
+            f'URI="{playlist_name(audio.name)}"'
         )
     lines += [_describe_text(each) for each in texts]
     reads = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
@@ -201,7 +211,7 @@ def build_master_playlist(
         ]
     if audio and not rungs:
         lines[3:4] = []  # the group of sounds belongs to pictures
-        lines += [",".join([_describe_sound(audio), *reads]), playlist_name(AUDIO_TRACK)]
+        lines += [",".join([_describe_sound(audio), *reads]), playlist_name(audio.name)]
     lines += [_describe_keys(rung) for rung in rungs if rung.is_whole and rung.has_keys]
     return "\n".join(lines) + "\n"
 

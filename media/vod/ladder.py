@@ -35,13 +35,29 @@ class Rung:
     """One size of a video; `bitrate_bps` is the most it may take over two seconds."""
 
     name: str
+    """Of its track."""
     width: int
     height: int
     bitrate_bps: int
 
+    @property
+    def quality(self) -> str:
+        """What people call it."""
+        return name_quality(self.width, self.height)
+
+
+def name_quality(width: int, height: int) -> str:
+    """What people call a size: its shorter side, such as 720p."""
+    return f"{min(width, height)}p"
+
 
 def decide_ladder(
-    width: int, height: int, fps: float, source_bps: float | None = None
+    width: int,
+    height: int,
+    fps: float,
+    source_bps: float | None = None,
+    *,
+    short_side_max: int = SHORT_SIDE_MAX,
 ) -> tuple[Rung, ...]:
     """Rungs for a picture of this displayed size, smallest first; never empty.
 
@@ -49,7 +65,7 @@ def decide_ladder(
     its share of it by size.
     """
     short = min(width, height)
-    top = min(short, SHORT_SIDE_MAX)
+    top = min(short, short_side_max)
     shorts = [side for side in SHORT_SIDES if side * STEP_MIN <= top] + [top]
     rungs = [_build_rung(width, height, side, fps) for side in sorted(shorts)]
     if source_bps is None:
@@ -82,7 +98,7 @@ def _build_rung(width: int, height: int, short_side: int, fps: float) -> Rung:
     scaled_width = _even(width * short_side / short, width)
     scaled_height = _even(height * short_side / short, height)
     return Rung(
-        name=f"{min(scaled_width, scaled_height)}p",
+        name=name_quality(scaled_width, scaled_height),
         width=scaled_width,
         height=scaled_height,
         bitrate_bps=decide_bitrate_bps(scaled_width * scaled_height, fps),

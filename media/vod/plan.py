@@ -1,19 +1,21 @@
 """The plan of a transcode: a constant frame grid, four-second segments, chunks, and their order.
 
-Pure, and plain data that becomes JSON. Made once per video by the coordinator and stored; every
-chunk task works from it alone, so any chunk can be repeated anywhere with the same result.
+Pure, and plain data that becomes JSON. Made once per version of a video by the coordinator and
+stored; every chunk task works from it alone, so any chunk can be repeated anywhere with the same
+result. Names of tracks and tasks differ between versions, so that both can be there at once.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from media.vod.grid import FrameGrid, decide_grid
-from media.vod.info import MediaInfo
+from media.vod.info import MediaInfo, VideoInfo
 from media.vod.ladder import Rung, decide_ladder, decide_source_bps
-from media.vod.records import STORYBOARD
+from media.vod.recipe import Recipe, name_in_version
+from media.vod.records import AUDIO_TRACK, STORYBOARD
 
 CHUNK_SEGMENTS_MAX = 8
 OPENING_CHUNKS = (2, 4)
@@ -26,6 +28,8 @@ AUDIO_TASK = "audio"
 COPY_TASK = "copy"
 COVER_TASK = "cover"
 WAVEFORM_TASK = "waveform"
+VERSIONED_KINDS = ("audio", "chunk", "copy")
+"""Pictures and the waveform depend on the source alone: all versions share them."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,13 @@ class TranscodePlan:
     copied: Rung | None = None
     """The source's own picture, passed on by the task "copy" as it is."""
     copies_sound: bool = False
+    version: int = 1
+    recipe: Recipe = Recipe()
+
+    @property
+    def audio_track(self) -> str:
+        """Name of the sound's track."""
+        return name_in_version(self.version, AUDIO_TRACK)
 
     @property
     def has_audio(self) -> bool:
@@ -79,37 +90,89 @@ class TranscodePlan:
         return self.info.audio is not None
 
 
+@dataclass(frozen=True)
+class PlanOrder:
+    """Which version of which video is to be made of what, and how."""
+
+    video_id: str
+    source_key: str
+    recipe: Recipe = Recipe()
+    version: int = 1
+
+
 def plan_video(
-    info: MediaInfo,
-    *,
-    video_id: str,
-    source_key: str,
-    segments_max: int = CHUNK_SEGMENTS_MAX,
+    info: MediaInfo, order: PlanOrder, *, segments_max: int = CHUNK_SEGMENTS_MAX
 ) -> TranscodePlan:
     """Decide grid, chunks (of at most `segments_max`), rungs and order for one probed source."""
     grid = decide_grid(info)
     chunks = decide_chunks(grid.segments, segments_max)
-    if info.video is None:
-        tasks = list_sound_tasks(grid, has_cover=info.cover_index is not None)
-        return TranscodePlan(video_id, source_key, info, grid, chunks, (), tasks)
-    source_bps = decide_source_bps(info.video.codec, info.video.bit_rate_bps)
-    ladder = decide_ladder(info.video.width, info.video.height, float(grid.fps), source_bps)
-    copied = ladder[-1] if info.copyable else None
-    copies_sound = info.copyable is not None and info.copyable.sound
-    groups = decide_groups(ladder[:-1] if copied else ladder)
-    makes_sound = info.audio is not None and not copies_sound
-    tasks = list_tasks(grid, chunks, groups, makes_sound=makes_sound)
-    return TranscodePlan(
-        video_id=video_id,
-        source_key=source_key,
+    bare = TranscodePlan(
+        video_id=order.video_id,
+        source_key=order.source_key,
         info=info,
         grid=grid,
         chunks=chunks,
+        groups=(),
+        tasks=(),
+        version=order.version,
+        recipe=order.recipe,
+    )
+    if info.video is None:
+        tasks = list_sound_tasks(grid, has_cover=info.cover_index is not None)
+        return replace(bare, tasks=_name_tasks(tasks, order.version))
+    ladder = _plan_ladder(bare, info.video)
+    may_copy = info.copyable is not None and _is_whole_size(ladder[-1], info.video)
+    copied = ladder[-1] if may_copy else None
+    copies_sound = info.copyable is not None and may_copy and info.copyable.sound
+    groups = decide_groups(ladder[:-1] if copied else ladder)
+    makes_sound = info.audio is not None and not copies_sound
+    tasks = list_tasks(grid, chunks, groups, makes_sound=makes_sound)
+    if copied:
+        tasks = (PlanTask(COPY_TASK, "copy"), *tasks)
+    return replace(
+        bare,
         groups=groups,
-        tasks=(PlanTask(COPY_TASK, "copy"), *tasks) if copied else tasks,
+        tasks=_name_tasks(tasks, order.version),
         copied=copied,
         copies_sound=copies_sound,
     )
+
+
+def _plan_ladder(bare: TranscodePlan, video: VideoInfo) -> tuple[Rung, ...]:
+    """The rungs of a version, under the names of their tracks."""
+    source_bps = decide_source_bps(video.codec, video.bit_rate_bps)
+    ladder = decide_ladder(
+        video.width,
+        video.height,
+        float(bare.grid.fps),
+        source_bps,
+        short_side_max=bare.recipe.short_side_max,
+    )
+    return tuple(replace(it, name=name_in_version(bare.version, it.name)) for it in ladder)
+
+
+def _is_whole_size(rung: Rung, video: VideoInfo) -> bool:
+    return (rung.width, rung.height) == (video.width, video.height)
+
+
+def _name_tasks(tasks: tuple[PlanTask, ...], version: int) -> tuple[PlanTask, ...]:
+    return tuple(
+        replace(task, task_id=name_in_version(version, task.task_id))
+        if task.kind in VERSIONED_KINDS
+        else task
+        for task in tasks
+    )
+
+
+def list_tracks(plan: TranscodePlan) -> tuple[str, ...]:
+    """Names of all tracks of a version: the folders of its segments."""
+    rungs = [rung.name for group in plan.groups for rung in group.rungs]
+    return (*rungs, *([plan.copied.name] if plan.copied else []), plan.audio_track)
+
+
+def list_pieces(plan: TranscodePlan) -> tuple[str, ...]:
+    """Ids of the tasks that are of this version alone."""
+    return tuple(task.task_id for task in plan.tasks if task.kind in VERSIONED_KINDS)
 
 
 def list_tasks(

@@ -22,11 +22,10 @@ from media.vod.hls import (
     build_subtitles_playlist,
     join_track,
 )
-from media.vod.plan import AUDIO_TASK, COPY_TASK, RungGroup, TranscodePlan
+from media.vod.plan import RungGroup, TranscodePlan
 from media.vod.records import (
     AUDIO_FRAME_SAMPLES,
     AUDIO_RATE_HZ,
-    AUDIO_TRACK,
     MANIFEST_NAME,
     MASTER_NAME,
     STORYBOARD_NAME,
@@ -67,8 +66,13 @@ class Publication:
     @property
     def rungs(self) -> tuple[str, ...]:
         """Names of the rungs that are offered, smallest first."""
-        tracks = [track for name, track in self.tracks.items() if name != AUDIO_TRACK]
+        tracks = [track for track in self.tracks.values() if not track.is_sound]
         return tuple(track.name for track in sorted(tracks, key=lambda track: track.pixels))
+
+    @property
+    def sound(self) -> Track | None:
+        """The sound, if there is any."""
+        return next((track for track in self.tracks.values() if track.is_sound), None)
 
     @property
     def segments(self) -> int:
@@ -81,8 +85,8 @@ def publish(
 ) -> Publication:
     """Name all there is, from finished tasks by task id; CPU time by length."""
     tracks = decide_tracks(plan, records)
-    audio = tracks.get(AUDIO_TRACK)
-    rungs = [track for name, track in tracks.items() if name != AUDIO_TRACK]
+    audio = tracks.get(plan.audio_track)
+    rungs = [track for track in tracks.values() if not track.is_sound]
     if (not rungs and plan.info.video) or (audio is None and plan.has_audio):
         return Publication()
     storyboard = next((found for r in records.values() if (found := r.storyboard)), None)
@@ -140,13 +144,15 @@ def _write_playlists(plan: TranscodePlan, tracks: Mapping[str, Track]) -> dict[s
 
 def decide_tracks(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> dict[str, Track]:
     """Whole tracks, and of the sound and the smallest rung what is there without a gap."""
-    copies = records[COPY_TASK].tracks if COPY_TASK in records else ()
-    tracks = {part.track: join_track([part]) for part in copies}
+    copies = [task for task in plan.tasks if task.kind == "copy" and task.task_id in records]
+    tracks = {
+        part.track: join_track([part]) for task in copies for part in records[task.task_id].tracks
+    }
     sounds = [task for task in plan.tasks if task.kind == "audio" and task.task_id in records]
     if sounds:
-        longest = next((task for task in sounds if task.task_id == AUDIO_TASK), sounds[-1])
-        tracks[AUDIO_TRACK] = join_track(
-            records[longest.task_id].tracks, is_whole=longest.task_id == AUDIO_TASK
+        longest = next((task for task in sounds if not task.chunk), sounds[-1])
+        tracks[plan.audio_track] = join_track(
+            records[longest.task_id].tracks, is_whole=not longest.chunk
         )
     for group in plan.groups:
         parts = _list_parts(plan, group, records)

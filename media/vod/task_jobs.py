@@ -12,7 +12,7 @@ from media.vod.grid import FrameGrid
 from media.vod.info import AudioInfo, VideoInfo
 from media.vod.ladder import Rung
 from media.vod.plan import Chunk, TranscodePlan
-from media.vod.records import STORYBOARD
+from media.vod.records import AUDIO_TRACK, STORYBOARD
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class AudioJob:
     audio: AudioInfo
     grid: FrameGrid
     segments_max: int | None = None
+    track: str = AUDIO_TRACK
+    evens_loudness: bool = True
 
     @property
     def segments(self) -> int:
@@ -84,6 +86,7 @@ class CopyJob:
     audio: AudioInfo | None
     grid: FrameGrid
     rung: Rung
+    audio_track: str = AUDIO_TRACK
 
 
 Job = ChunkJob | AudioJob | PictureJob | CopyJob | CoverJob
@@ -103,6 +106,8 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
             plan.info.audio,
             plan.grid,
             task.chunk or None,
+            plan.audio_track,
+            plan.recipe.evens_loudness,
         )
     if task.kind == "cover":
         assert plan.info.cover_index is not None, "a cover was planned for a file without one"
@@ -118,6 +123,7 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
             plan.info.audio if plan.copies_sound else None,
             plan.grid,
             plan.copied,
+            plan.audio_track,
         )
     if task.kind in ("thumbnails", STORYBOARD):
         return PictureJob(task_id, plan.video_id, plan.source_key, plan.info.video, plan.grid)

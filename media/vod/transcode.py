@@ -24,7 +24,6 @@ from media.vod.ledger import find_record, keep_record
 from media.vod.loudness import find_gain_db
 from media.vod.records import (
     AUDIO_RATE_HZ,
-    AUDIO_TRACK,
     INIT_NAME,
     Progress,
     TaskRecord,
@@ -109,7 +108,7 @@ def iter_audio(job: AudioJob, store: ObjectStore) -> Steps[TaskRecord]:
         return done
     encoder = AudioEncoder(job.grid.segment_s)
     template = TrackRecord(
-        track=AUDIO_TRACK,
+        track=job.track,
         codec=AUDIO_CODEC_NAME,
         init_name=INIT_NAME,
         timescale=AUDIO_RATE_HZ,
@@ -119,7 +118,7 @@ def iter_audio(job: AudioJob, store: ObjectStore) -> Steps[TaskRecord]:
     track = TrackWriter(store, job.video_id, template)
     origin_s = Fraction(job.grid.origin_us, 1_000_000)
     with fetch_source(job.source_key, store) as path, open_media(path) as container:
-        gain_db = find_gain_db(job, path, store)
+        gain_db = find_gain_db(job, path, store) if job.evens_loudness else 0.0
         line = SoundLine(round(job.grid.duration_s * AUDIO_RATE_HZ), gain_db)
         stream = cast("AudioStream", container.streams[job.audio.stream_index])
         for frame in iter_sound(container, stream, line, origin_s):
@@ -144,8 +143,7 @@ def iter_copy(job: CopyJob, store: ObjectStore) -> Steps[TaskRecord]:
     with fetch_source(job.source_key, store) as path, open_media(path) as container:
         cutters = open_cutters(container, job.video, job.audio, origin_s)
         tracks = [
-            TrackWriter(store, job.video_id, template)
-            for template in describe_copies(cutters, job.rung, job.audio)
+            TrackWriter(store, job.video_id, template) for template in describe_copies(cutters, job)
         ]
         reported = 0
         for place, cut in iter_cuts(container, cutters):

@@ -92,9 +92,18 @@ class Standing:
 
 async def publish_status(cache: Cache, video_id: uuid.UUID, standing: Standing) -> None:
     """Tell who watches `video:{id}`; lost without harm when the bus is away."""
+    await _publish(cache, video_id, "video_progress", standing)
+
+
+async def publish_reencoding(cache: Cache, video_id: uuid.UUID, standing: Standing) -> None:
+    """Tell how far the next version of a video is that plays already."""
+    await _publish(cache, video_id, "video_reencoding", standing)
+
+
+async def _publish(cache: Cache, video_id: uuid.UUID, kind: str, standing: Standing) -> None:
     await cache.publish(
         f"video:{video_id}",
-        "video_progress",
+        kind,
         {
             "status": standing.status,
             "progress": round(standing.progress, 4),
@@ -109,7 +118,7 @@ async def publish_status(cache: Cache, video_id: uuid.UUID, standing: Standing) 
 def _find_largest_rung(plan: TranscodePlan, running: Set[str]) -> str | None:
     names = {task.group for task in plan.tasks if task.task_id in running}
     rungs = [rung for group in plan.groups if group.name in names for rung in group.rungs]
-    return max(rungs, key=lambda rung: rung.width * rung.height).name if rungs else None
+    return max(rungs, key=lambda rung: rung.width * rung.height).quality if rungs else None
 
 
 def _weigh(plan: TranscodePlan, task: PlanTask) -> float:

@@ -22,7 +22,9 @@ from serve_apps.videos.labels import (
     clean_tags,
 )
 from serve_apps.videos.playback import Playback
+from serve_apps.videos.reencoding_schemas import ReencodingBody, describe_reencoding
 from serve_apps.videos.service import CreatedVideo, OpenUpload
+from storage.video_versions import VideoVersion
 from storage.videos import Video
 
 TITLE_CHARS_MAX = 200
@@ -82,6 +84,7 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
         "waveform": None,
         "download": f"http://localhost:8001/v/{EXAMPLE_ID}/download/best.mp4",
     },
+    "reencoding": None,
 }
 
 
@@ -240,6 +243,9 @@ class VideoBody(BaseModel):
     likes: int
     created_at: str
     playback: PlaybackBody | None
+    reencoding: ReencodingBody | None = Field(
+        default=None, description="For its owner: another version in the making, or why it failed."
+    )
 
 
 class VideoDetailBody(VideoBody):
@@ -277,6 +283,8 @@ class Mine:
 
     resume_ms: int | None
     is_liked: bool | None
+    making: VideoVersion | None = None
+    """For its owner, another version in the making."""
 
 
 def describe_created(created: CreatedVideo) -> CreatedVideoBody:
@@ -299,7 +307,7 @@ def describe_detail(
     own = msgspec.convert(video.chapters or [], list[Chapter])
     chapters = list_chapters(own, video.description, video.duration_ms)
     return VideoDetailBody(
-        **dict(describe_video(video, playback)),
+        **dict(describe_video(video, playback, mine.making)),
         upload=described,
         resume_ms=mine.resume_ms,
         liked=mine.is_liked,
@@ -320,7 +328,9 @@ def read_labels(body: VideoChangeRequest) -> LabelChange:
     )
 
 
-def describe_video(video: Video, playback: Playback | None) -> VideoBody:
+def describe_video(
+    video: Video, playback: Playback | None, making: VideoVersion | None = None
+) -> VideoBody:
     """Write a video as its answer."""
     error = None
     if video.status == "failed":
@@ -349,6 +359,7 @@ def describe_video(video: Video, playback: Playback | None) -> VideoBody:
             "likes": video.likes,
             "created_at": _write_time(video.created_at),
             "playback": None if playback is None else asdict(playback),
+            "reencoding": describe_reencoding(making),
         }
     )
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from media.vod.grid import decide_frame_rate, decide_grid
 from media.vod.info import decode_json, encode_json
-from media.vod.plan import TranscodePlan, decide_chunks, plan_video
+from media.vod.plan import PlanOrder, TranscodePlan, decide_chunks, plan_video
 from media.vod.task_jobs import AudioJob, ChunkJob, PictureJob, get_job
 from tests.media.vod.sources import describe_source
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.unit
 
 def plan(length_s: float, fps: Fraction | int = 30, sound_s: float | None = None) -> TranscodePlan:
     info = describe_source(length_s, fps, sound_s=sound_s)
-    return plan_video(info, video_id="v", source_key="sources/v")
+    return plan_video(info, PlanOrder("v", "sources/v"))
 
 
 @pytest.mark.parametrize(

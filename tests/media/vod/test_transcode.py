@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from media.vod.plan import plan_video
+from media.vod.plan import PlanOrder, plan_video
 from media.vod.probe import probe_file
 from media.vod.records import Progress, record_key, segment_name, track_key
 from media.vod.source import MediaUnreadable
@@ -87,8 +87,7 @@ def test_the_bytes_do_not_depend_on_how_many_workers_share_the_tasks(tmp_path: P
         store.put_file_sync(SOURCE_KEY, tmp_path / "a.mp4")
         plan = plan_video(
             probe_file(tmp_path / "a.mp4"),
-            video_id=VIDEO_ID,
-            source_key=SOURCE_KEY,
+            PlanOrder(VIDEO_ID, SOURCE_KEY),
             segments_max=1,
         )
         # Another order for each, as free workers would take them.
