@@ -190,6 +190,9 @@ class ProcessingSettings:
 
     short_side_max: int = option(2160, "Largest size made, by the shorter side, such as 1080.")
     evens_loudness: bool = option(True, "Whether sound is made as loud as that of others.")
+    codecs: tuple[str, ...] = option(
+        (), "Of av1, vp9, hevc: what every video is made in beside H.264; each costs as much again."
+    )
     reencodings_per_user_max: int = option(
         5, "Videos of one user that are being made again at a time; beyond it: 429."
     )
@@ -200,6 +203,8 @@ class ProcessingSettings:
     def __post_init__(self) -> None:
         if self.short_side_max < 144:
             raise SettingsInvalid("processing.short_side_max is at least 144.")
+        if unknown := set(self.codecs) - {"av1", "vp9", "hevc"}:
+            raise SettingsInvalid(f"processing.codecs has av1, vp9 or hevc, not {unknown}.")
 
 
 @dataclass(frozen=True)

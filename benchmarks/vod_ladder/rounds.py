@@ -19,7 +19,8 @@ from pathlib import Path
 
 from benchmarks.frame import Answer, Form, Sides
 from benchmarks.products import Products
-from media.vod.encoders import AUDIO_BITRATE_BPS, BUFFER_S, PRESET, QUALITY_CRF
+from media.vod.codecs import BUFFER_S, PRESET, QUALITY_CRF
+from media.vod.encoders import AUDIO_BITRATE_BPS
 from media.vod.grid import SEGMENT_S
 from media.vod.ladder import Rung
 from media.vod.plan import PlanOrder, TranscodePlan, plan_video

@@ -26,6 +26,8 @@ HEADROOM = 1.25
 """A rung may take this much more than its share of the source's own rate."""
 GAINS = {"h264": 1.0, "mpeg4": 0.8, "mpeg2video": 0.6, "hevc": 1.7, "vp9": 1.6, "av1": 2.0}
 """How many bits H.264 needs for one of theirs, roughly; others tell nothing."""
+RATE_SHARES = {"av1": 0.7, "vp9": 0.8, "hevc": 0.75}
+"""The most a rung of another codec may take of what H.264's may: it must save bytes."""
 FAST_FPS = 35
 FAST_FACTOR = 1.5
 
@@ -39,6 +41,7 @@ class Rung:
     width: int
     height: int
     bitrate_bps: int
+    codec: str = "h264"
 
     @property
     def quality(self) -> str:
@@ -71,6 +74,20 @@ def decide_ladder(
     if source_bps is None:
         return tuple(rungs)
     return tuple(_cap(rung, source_bps, width * height) for rung in rungs)
+
+
+def repeat_ladder(ladder: tuple[Rung, ...], codec: str) -> tuple[Rung, ...]:
+    """The same sizes in another codec, for fewer bits."""
+    share = RATE_SHARES[codec]
+    return tuple(
+        replace(
+            rung,
+            name=f"{rung.name}-{codec}",
+            bitrate_bps=round(rung.bitrate_bps * share),
+            codec=codec,
+        )
+        for rung in ladder
+    )
 
 
 def decide_source_bps(codec: str, bit_rate_bps: int | None) -> float | None:

@@ -13,8 +13,8 @@ from typing import Literal
 
 from media.vod.grid import FrameGrid, decide_grid
 from media.vod.info import MediaInfo, VideoInfo
-from media.vod.ladder import Rung, decide_ladder, decide_source_bps
-from media.vod.recipe import Recipe, name_in_version
+from media.vod.ladder import Rung, decide_ladder, decide_source_bps, repeat_ladder
+from media.vod.recipe import OPUS_CODECS, Recipe, name_in_version
 from media.vod.records import AUDIO_TRACK, STORYBOARD
 
 CHUNK_SEGMENTS_MAX = 8
@@ -28,6 +28,10 @@ AUDIO_TASK = "audio"
 COPY_TASK = "copy"
 COVER_TASK = "cover"
 WAVEFORM_TASK = "waveform"
+OPUS = "opus"
+SMALL_SHORT_SIDE = 480
+"""Rungs of other codecs up to that are made from one decode; larger ones each for themselves, as
+their encoders take more memory than x264."""
 VERSIONED_KINDS = ("audio", "chunk", "copy")
 """Pictures and the waveform depend on the source alone: all versions share them."""
 
@@ -60,6 +64,11 @@ class PlanTask:
     chunk: int = 0
     """Which chunk; for sound, how many segments of its beginning, 0 being all."""
 
+    @property
+    def is_main_sound(self) -> bool:
+        """Whether it is of the sound that everyone can play."""
+        return self.kind == "audio" and not self.group
+
 
 @dataclass(frozen=True)
 class TranscodePlan:
@@ -83,6 +92,17 @@ class TranscodePlan:
     def audio_track(self) -> str:
         """Name of the sound's track."""
         return name_in_version(self.version, AUDIO_TRACK)
+
+    @property
+    def opus_track(self) -> str:
+        """Name of the sound's track beside AV1 and VP9."""
+        return f"{self.audio_track}-{OPUS}"
+
+    @property
+    def makes_opus(self) -> bool:
+        """Whether there is sound beside the picture of a codec that goes with Opus."""
+        has_both = self.info.audio is not None and self.info.video is not None
+        return has_both and any(codec in OPUS_CODECS for codec in self.recipe.codecs)
 
     @property
     def has_audio(self) -> bool:
@@ -127,11 +147,15 @@ def plan_video(
     groups = decide_groups(ladder[:-1] if copied else ladder)
     makes_sound = info.audio is not None and not copies_sound
     tasks = list_tasks(grid, chunks, groups, makes_sound=makes_sound)
+    others = decide_other_groups(ladder, order.recipe.codecs)
+    tasks += list_pieces_of(others, chunks)
     if copied:
         tasks = (PlanTask(COPY_TASK, "copy"), *tasks)
+    if bare.makes_opus:
+        tasks += (PlanTask(f"{AUDIO_TASK}-{OPUS}", "audio", OPUS),)
     return replace(
         bare,
-        groups=groups,
+        groups=groups + others,
         tasks=_name_tasks(tasks, order.version),
         copied=copied,
         copies_sound=copies_sound,
@@ -167,7 +191,8 @@ def _name_tasks(tasks: tuple[PlanTask, ...], version: int) -> tuple[PlanTask, ..
 def list_tracks(plan: TranscodePlan) -> tuple[str, ...]:
     """Names of all tracks of a version: the folders of its segments."""
     rungs = [rung.name for group in plan.groups for rung in group.rungs]
-    return (*rungs, *([plan.copied.name] if plan.copied else []), plan.audio_track)
+    copied = [plan.copied.name] if plan.copied else []
+    return (*rungs, *copied, plan.audio_track, plan.opus_track)
 
 
 def list_pieces(plan: TranscodePlan) -> tuple[str, ...]:
@@ -179,11 +204,7 @@ def list_tasks(
     grid: FrameGrid, chunks: tuple[Chunk, ...], groups: tuple[RungGroup, ...], *, makes_sound: bool
 ) -> tuple[PlanTask, ...]:
     """All that is encoded: what the first seconds need, what all needs, then what is finer."""
-    pieces = [
-        PlanTask(f"{group.name}-{chunk.index:05d}", "chunk", group.name, chunk.index)
-        for group in groups
-        for chunk in chunks
-    ]
+    pieces = list_pieces_of(groups, chunks)
     pictures = (PlanTask("thumbnails", "thumbnails"), PlanTask(STORYBOARD, STORYBOARD))
     if not makes_sound:
         return (*pieces[:1], *pictures, *pieces[1:])
@@ -193,6 +214,17 @@ def list_tasks(
     opening, more = early
     ahead = sum(chunk.first_segment + chunk.segments <= more.chunk for chunk in chunks)
     return (opening, *pieces[:1], more, *pieces[1:ahead], sound, *pictures, *pieces[ahead:])
+
+
+def list_pieces_of(
+    groups: tuple[RungGroup, ...], chunks: tuple[Chunk, ...]
+) -> tuple[PlanTask, ...]:
+    """Every chunk of every group."""
+    return tuple(
+        PlanTask(f"{group.name}-{chunk.index:05d}", "chunk", group.name, chunk.index)
+        for group in groups
+        for chunk in chunks
+    )
 
 
 def list_sound(grid: FrameGrid) -> tuple[PlanTask, ...]:
@@ -225,6 +257,18 @@ def decide_groups(ladder: tuple[Rung, ...]) -> tuple[RungGroup, ...]:
         "large": [rung for rung in ladder[1:] if _is_large(rung)],
     }
     return tuple(RungGroup(name, tuple(reversed(part))) for name, part in parts.items() if part)
+
+
+def decide_other_groups(ladder: tuple[Rung, ...], codecs: tuple[str, ...]) -> tuple[RungGroup, ...]:
+    """The whole ladder once more in each codec: small rungs together, larger ones alone."""
+    groups = []
+    for codec in codecs:
+        rungs = repeat_ladder(ladder, codec)
+        small = [it for it in rungs if min(it.width, it.height) <= SMALL_SHORT_SIDE]
+        if small:
+            groups.append(RungGroup(codec, tuple(reversed(small))))
+        groups += [RungGroup(it.name, (it,)) for it in rungs if it not in small]
+    return tuple(groups)
 
 
 def _is_large(rung: Rung) -> bool:

@@ -8,6 +8,7 @@ playlists of type EVENT that become VOD. It encodes nothing.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -22,7 +23,7 @@ from media.vod.hls import (
     build_subtitles_playlist,
     join_track,
 )
-from media.vod.plan import RungGroup, TranscodePlan
+from media.vod.plan import OPUS, RungGroup, TranscodePlan
 from media.vod.records import (
     AUDIO_FRAME_SAMPLES,
     AUDIO_RATE_HZ,
@@ -65,14 +66,15 @@ class Publication:
 
     @property
     def rungs(self) -> tuple[str, ...]:
-        """Names of the rungs that are offered, smallest first."""
-        tracks = [track for track in self.tracks.values() if not track.is_sound]
+        """Names of the rungs that every player can play, smallest first."""
+        tracks = [it for it in self.tracks.values() if not it.is_sound and not it.is_extra]
         return tuple(track.name for track in sorted(tracks, key=lambda track: track.pixels))
 
     @property
     def sound(self) -> Track | None:
-        """The sound, if there is any."""
-        return next((track for track in self.tracks.values() if track.is_sound), None)
+        """The sound, if there is any, that most players can play."""
+        sounds = [track for track in self.tracks.values() if track.is_sound]
+        return min(sounds, key=lambda track: track.is_extra, default=None)
 
     @property
     def segments(self) -> int:
@@ -86,12 +88,13 @@ def publish(
     """Name all there is, from finished tasks by task id; CPU time by length."""
     tracks = decide_tracks(plan, records)
     audio = tracks.get(plan.audio_track)
+    sounds = [track for track in tracks.values() if track.is_sound]
     rungs = [track for track in tracks.values() if not track.is_sound]
     if (not rungs and plan.info.video) or (audio is None and plan.has_audio):
         return Publication()
     storyboard = next((found for r in records.values() if (found := r.storyboard)), None)
     files = _write_playlists(plan, tracks)
-    files[MASTER_NAME] = build_master_playlist(rungs, audio, plan.grid.fps, texts)
+    files[MASTER_NAME] = build_master_playlist(rungs, sounds, plan.grid.fps, texts)
     files |= write_subtitles(texts, plan.grid.duration_s)
     peaks = next((found for r in records.values() if (found := r.peaks)), ())
     if peaks:
@@ -101,7 +104,7 @@ def publish(
     if all(task.task_id in records for task in plan.tasks):
         files[MANIFEST_NAME] = build_manifest(
             rungs,
-            audio,
+            sounds,
             Beside(storyboard, texts),
             fps=plan.grid.fps,
             are_aligned=plan.copied is None,
@@ -148,7 +151,7 @@ def decide_tracks(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> dic
     tracks = {
         part.track: join_track([part]) for task in copies for part in records[task.task_id].tracks
     }
-    sounds = [task for task in plan.tasks if task.kind == "audio" and task.task_id in records]
+    sounds = [task for task in plan.tasks if task.is_main_sound and task.task_id in records]
     if sounds:
         longest = next((task for task in sounds if not task.chunk), sounds[-1])
         tracks[plan.audio_track] = join_track(
@@ -161,7 +164,26 @@ def decide_tracks(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> dic
         for rung in reversed(group.rungs) if parts and (is_whole or may_grow) else ():
             found = [track for part in parts for track in part if track.track == rung.name]
             tracks[rung.name] = join_track(found, is_whole=is_whole)
-    return tracks
+    opus = next((it for it in plan.tasks if it.group == OPUS and it.task_id in records), None)
+    if opus is not None:
+        tracks[plan.opus_track] = join_track(records[opus.task_id].tracks)
+    return keep_lighter(tracks)
+
+
+def keep_lighter(tracks: Mapping[str, Track]) -> dict[str, Track]:
+    """Leave out pictures in other codecs that take no fewer bits than H.264's of their size."""
+    plain = {
+        track.pixels: track.average_bps
+        for track in tracks.values()
+        if not track.is_sound and not track.is_extra and track.is_whole
+    }
+    return {
+        name: track
+        for name, track in tracks.items()
+        if track.is_sound
+        or not track.is_extra
+        or track.average_bps < plain.get(track.pixels, math.inf)
+    }
 
 
 def decide_target_s(grid: FrameGrid) -> int:

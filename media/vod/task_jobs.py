@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from media.vod.grid import FrameGrid
 from media.vod.info import AudioInfo, VideoInfo
 from media.vod.ladder import Rung
-from media.vod.plan import Chunk, TranscodePlan
+from media.vod.plan import OPUS, Chunk, TranscodePlan
 from media.vod.records import AUDIO_TRACK, STORYBOARD
 
 
@@ -47,6 +47,7 @@ class AudioJob:
     segments_max: int | None = None
     track: str = AUDIO_TRACK
     evens_loudness: bool = True
+    codec: str = "aac"
 
     @property
     def segments(self) -> int:
@@ -106,8 +107,9 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
             plan.info.audio,
             plan.grid,
             task.chunk or None,
-            plan.audio_track,
+            plan.opus_track if task.group == OPUS else plan.audio_track,
             plan.recipe.evens_loudness,
+            task.group or "aac",
         )
     if task.kind == "cover":
         assert plan.info.cover_index is not None, "a cover was planned for a file without one"

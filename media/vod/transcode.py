@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from media.vod.copying import build_inits, describe_copies, iter_cuts, open_cutters
 from media.vod.encoders import (
     AUDIO_CHANNELS,
-    AUDIO_CODEC_NAME,
+    SOUND_CODECS,
     AudioEncoder,
     RungEncoder,
 )
@@ -73,10 +73,7 @@ def iter_chunk(job: ChunkJob, store: ObjectStore) -> Steps[TaskRecord]:
     tally = DecodeTally()
     scaler = FrameScaler(job.video, [(rung.width, rung.height) for rung in job.rungs])
     encoders = [RungEncoder(rung, job.grid, job.slots) for rung in job.rungs]
-    tracks = [
-        TrackWriter(store, job.video_id, _describe_rung(job, rung, encoder))
-        for rung, encoder in zip(job.rungs, encoders, strict=True)
-    ]
+    tracks = [TrackWriter(store, job.video_id, _describe_rung(job, rung)) for rung in job.rungs]
     reported = 0
     with fetch_source(job.source_key, store) as path, open_media(path) as container:
         stream = get_video_stream(container, job.video.stream_index)
@@ -93,10 +90,11 @@ def iter_chunk(job: ChunkJob, store: ObjectStore) -> Steps[TaskRecord]:
                 yield Progress(job.task_id, finished, job.chunk.segments)
     for encoder, track in zip(encoders, tracks, strict=True):
         track.add(encoder.finish())
-    made = tuple(
-        track.finish(encoder.init_segment) for track, encoder in zip(tracks, encoders, strict=True)
-    )
-    record = TaskRecord(job.task_id, tracks=made, decode_errors=tally.errors)
+    made = []
+    for encoder, track in zip(encoders, tracks, strict=True):
+        codec, init_segment = encoder.describe()
+        made.append(track.finish(init_segment, codec))
+    record = TaskRecord(job.task_id, tracks=tuple(made), decode_errors=tally.errors)
     yield Progress(job.task_id, job.chunk.segments, job.chunk.segments)
     return keep_record(job.video_id, record, store)
 
@@ -106,10 +104,11 @@ def iter_audio(job: AudioJob, store: ObjectStore) -> Steps[TaskRecord]:
     done = find_record(job.video_id, job.task_id, store)
     if done is not None:
         return done
-    encoder = AudioEncoder(job.grid.segment_s)
+    kind = SOUND_CODECS[job.codec]
+    encoder = AudioEncoder(job.grid.segment_s, kind)
     template = TrackRecord(
         track=job.track,
-        codec=AUDIO_CODEC_NAME,
+        codec=kind.name,
         init_name=INIT_NAME,
         timescale=AUDIO_RATE_HZ,
         segments=(),
@@ -162,10 +161,11 @@ def iter_copy(job: CopyJob, store: ObjectStore) -> Steps[TaskRecord]:
     return keep_record(job.video_id, TaskRecord(job.task_id, made), store)
 
 
-def _describe_rung(job: ChunkJob, rung: Rung, encoder: RungEncoder) -> TrackRecord:
+def _describe_rung(job: ChunkJob, rung: Rung) -> TrackRecord:
+    """The record of a track whose codec's name comes with its last segment."""
     return TrackRecord(
         track=rung.name,
-        codec=encoder.codec_name,
+        codec="",
         init_name=INIT_NAME,
         timescale=job.grid.timescale,
         segments=(),

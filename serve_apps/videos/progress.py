@@ -37,7 +37,7 @@ def decide_progress(shares: Mapping[str, float], fractions: Mapping[str, float])
 
 def list_opening_tasks(plan: TranscodePlan) -> frozenset[str]:
     """Return the tasks after which a video plays: its first sound and its first small pictures."""
-    sound = [task.task_id for task in plan.tasks if task.kind == "audio"]
+    sound = [task.task_id for task in plan.tasks if task.is_main_sound]
     pictures = [task.task_id for task in plan.tasks if task.kind in ("copy", "chunk")]
     return frozenset([*pictures[:1], *sound[:1]])
 
@@ -46,7 +46,7 @@ def list_next_tasks(plan: TranscodePlan) -> frozenset[str]:
     """Return the tasks after which all of it plays, in its smallest picture."""
     first = plan.groups[0].name if plan.groups else "copy"
     return frozenset(
-        task.task_id for task in plan.tasks if task.kind == "audio" or task.group == first
+        task.task_id for task in plan.tasks if task.is_main_sound or task.group == first
     )
 
 

@@ -7,16 +7,22 @@ import uuid
 import orjson
 
 from kit.errors import PermissionDenied
+from media.vod.codecs import find_missing
 from media.vod.info import decode_json
 from media.vod.ladder import SHORT_SIDES, STEP_MIN
 from media.vod.plan import TranscodePlan
-from media.vod.recipe import Recipe
+from media.vod.recipe import EXTRA_CODECS
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
 from serve_apps.http.state import CurrentUser, Ports, Transaction
 from serve_apps.videos import processing_rules, reencoding_rules, service
-from serve_apps.videos.recipes import make_site_recipe, read_recipe
+from serve_apps.videos.recipes import (
+    CodecUnavailable,
+    check_encoders,
+    make_site_recipe,
+    read_recipe,
+)
 from serve_apps.videos.reencoding_schemas import (
     RecipeBody,
     ReencodingChoiceBody,
@@ -51,10 +57,12 @@ async def show_choice(
     else:
         asked = await videos.find_recipe(connection, video_id)
         current = site if asked is None else read_recipe(asked)
+    missing = find_missing(EXTRA_CODECS)
     short = min(video.width or 0, video.height or 0)
     return ReencodingChoiceBody.model_validate(
         {
             "qualities": [f"{side}p" for side in SHORT_SIDES if side * STEP_MIN <= short],
+            "codecs": [codec for codec in EXTRA_CODECS if short and codec not in missing],
             "has_sound": has_sound,
             "current": describe_recipe(current),
             "site": describe_recipe(site),
@@ -71,6 +79,7 @@ async def show_choice(
     errors=(
         service.VideoNotFound,
         PermissionDenied,
+        CodecUnavailable,
         reencoding_rules.VideoHasNoSource,
         reencoding_rules.VideoInWork,
         reencoding_rules.ReencodingInWork,
@@ -86,7 +95,8 @@ async def reencode_video(
     connection: Transaction,
 ) -> VideoDetailBody:
     """Ask for another version."""
-    recipe: Recipe = read_body(body)
+    recipe = read_body(body)
+    check_encoders(recipe, find_missing(recipe.codecs))
     limits = ports.settings.processing
     video = await reencoding_rules.request_reencoding(connection, limits, user, video_id, recipe)
     await reencoding_rules.record_operator(connection, user, video, recipe, ports.clock.now())

@@ -7,12 +7,17 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from media.vod.ladder import SHORT_SIDE_MAX
-from media.vod.recipe import Recipe
+from media.vod.recipe import EXTRA_CODECS, Recipe
 from serve_apps.videos.recipes import read_recipe
 from storage.video_versions import VideoVersion
 
 Quality = Literal["2160p", "1440p", "1080p", "720p", "480p", "360p", "240p"]
-EXAMPLE_RECIPE: dict[str, JsonValue] = {"quality_max": "720p", "evens_loudness": True}
+Codec = Literal["av1", "vp9", "hevc"]
+EXAMPLE_RECIPE: dict[str, JsonValue] = {
+    "quality_max": "720p",
+    "evens_loudness": True,
+    "codecs": ["av1"],
+}
 
 
 class RecipeBody(BaseModel):
@@ -25,6 +30,11 @@ class RecipeBody(BaseModel):
     )
     evens_loudness: bool = Field(
         default=True, description="Whether sound is turned up or down to be as loud as others."
+    )
+    codecs: list[Codec] = Field(
+        default=[],
+        max_length=len(EXTRA_CODECS),
+        description="What it is made in beside H.264, for players that can play it.",
     )
 
 
@@ -45,15 +55,17 @@ class ReencodingChoiceBody(BaseModel):
             "examples": [
                 {
                     "qualities": ["720p", "480p", "360p", "240p"],
+                    "codecs": ["av1", "vp9", "hevc"],
                     "has_sound": True,
                     "current": EXAMPLE_RECIPE,
-                    "site": {"quality_max": None, "evens_loudness": True},
+                    "site": {"quality_max": None, "evens_loudness": True, "codecs": []},
                 }
             ]
         }
     )
 
     qualities: list[Quality] = Field(description="Sizes below the file's own; none for sound.")
+    codecs: list[Codec] = Field(description="Those this site has encoders for; none for sound.")
     has_sound: bool
     current: RecipeBody
     site: RecipeBody = Field(description="What is done where nobody chose.")
@@ -62,14 +74,19 @@ class ReencodingChoiceBody(BaseModel):
 def read_body(body: RecipeBody) -> Recipe:
     """Read what was asked for."""
     side = SHORT_SIDE_MAX if body.quality_max is None else int(body.quality_max.removesuffix("p"))
-    return Recipe(short_side_max=side, evens_loudness=body.evens_loudness)
+    codecs = tuple(codec for codec in EXTRA_CODECS if codec in body.codecs)
+    return Recipe(short_side_max=side, evens_loudness=body.evens_loudness, codecs=codecs)
 
 
 def describe_recipe(recipe: Recipe) -> RecipeBody:
     """Write a recipe as its answer."""
     quality = None if recipe.short_side_max >= SHORT_SIDE_MAX else f"{recipe.short_side_max}p"
     return RecipeBody.model_validate(
-        {"quality_max": quality, "evens_loudness": recipe.evens_loudness}
+        {
+            "quality_max": quality,
+            "evens_loudness": recipe.evens_loudness,
+            "codecs": list(recipe.codecs),
+        }
     )
 
 

@@ -10,8 +10,10 @@ import pytest
 
 from media.vod.info import encode_json
 from media.vod.plan import PlanOrder, plan_video
+from media.vod.recipe import Recipe
 from serve_apps.access.identity import Role
 from serve_apps.videos.jobs import expire_video, purge_video
+from serve_apps.videos.recipes import CodecUnavailable, check_encoders
 from storage import uploads, videos
 from storage.audit import list_audit
 from storage.follows import add_follow
@@ -277,3 +279,10 @@ async def test_what_has_no_file_or_is_in_work_is_not_made_again(api: Api):
     assert early.json()["error"] == "video_in_work"
     odd = await ada.call("POST", f"/{bare}/reencode", {"quality_max": "500p"})
     assert odd.status_code == 422
+
+
+def test_a_codec_without_its_encoder_is_refused():
+    recipe = Recipe(codecs=("av1", "hevc"))
+    check_encoders(recipe, {"vp9": "libvpx-vp9"})
+    with pytest.raises(CodecUnavailable):
+        check_encoders(recipe, {"av1": "libsvtav1"})

@@ -7,13 +7,22 @@ import { Field } from "../kit/field";
 import { Icon } from "../kit/icons";
 import { showError, showToast } from "../kit/toasts";
 import type { Recipe, Video } from "../videos/shapes";
+import "./reencode_dialog.css";
 
 interface Choice {
   qualities: string[];
+  /** Those the site has encoders for. */
+  codecs: string[];
   has_sound: boolean;
   current: Recipe;
   site: Recipe;
 }
+
+const CODEC_NAMES: Record<string, string> = {
+  av1: "AV1: fewest bytes, plays in current browsers",
+  vp9: "VP9: few bytes, plays in most browsers, takes longest to make",
+  hevc: "HEVC: few bytes, plays on Apple devices and many televisions",
+};
 
 interface ReencodeProps {
   video: Video;
@@ -90,6 +99,22 @@ function ReencodeDialog({ video, choice, onAsked, onClose }: ReencodeProps & { c
             )}
           </Field>
         )}
+        {choice.codecs.length > 0 && (
+          <fieldset class="codecs">
+            <legend>Other codecs, beside H.264 that plays everywhere</legend>
+            {choice.codecs.map((codec) => (
+              <label key={codec} class="row tight">
+                <input
+                  type="checkbox"
+                  checked={recipe.codecs.includes(codec)}
+                  data-testid={`reencode-${codec}`}
+                  onChange={(event) => setRecipe(withCodec(recipe, codec, event.currentTarget.checked))}
+                />
+                <span>{CODEC_NAMES[codec] ?? codec}</span>
+              </label>
+            ))}
+          </fieldset>
+        )}
         {choice.has_sound && (
           <label class="row tight">
             <input
@@ -117,4 +142,9 @@ function ReencodeDialog({ video, choice, onAsked, onClose }: ReencodeProps & { c
       </form>
     </Dialog>
   );
+}
+
+function withCodec(recipe: Recipe, codec: string, isWanted: boolean): Recipe {
+  const others = recipe.codecs.filter((known) => known !== codec);
+  return { ...recipe, codecs: isWanted ? [...others, codec] : others };
 }

@@ -18,6 +18,8 @@ export interface Recipe {
   /** Such as 720p; null: as large as the file. */
   quality_max: string | null;
   evens_loudness: boolean;
+  /** Beside H.264. */
+  codecs: string[];
 }
 
 /** The version in the making, or why the latest failed. */
