@@ -267,7 +267,7 @@ def decide_other_groups(ladder: tuple[Rung, ...], codecs: tuple[str, ...]) -> tu
         small = [it for it in rungs if min(it.width, it.height) <= SMALL_SHORT_SIDE]
         if small:
             groups.append(RungGroup(codec, tuple(reversed(small))))
-        groups += [RungGroup(it.name, (it,)) for it in rungs if it not in small]
+        groups += [RungGroup(f"{codec}-{it.quality}", (it,)) for it in rungs if it not in small]
     return tuple(groups)
 
 

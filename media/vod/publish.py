@@ -21,6 +21,7 @@ from media.vod.hls import (
     build_master_playlist,
     build_media_playlist,
     build_subtitles_playlist,
+    choose_sound,
     join_track,
 )
 from media.vod.plan import OPUS, RungGroup, TranscodePlan
@@ -88,8 +89,8 @@ def publish(
     """Name all there is, from finished tasks by task id; CPU time by length."""
     tracks = decide_tracks(plan, records)
     audio = tracks.get(plan.audio_track)
-    sounds = [track for track in tracks.values() if track.is_sound]
     rungs = [track for track in tracks.values() if not track.is_sound]
+    sounds = _choose_sounds(tracks, rungs)
     if (not rungs and plan.info.video) or (audio is None and plan.has_audio):
         return Publication()
     storyboard = next((found for r in records.values() if (found := r.storyboard)), None)
@@ -114,6 +115,15 @@ def publish(
     sheets = 0 if storyboard is None else storyboard.sheets
     candidates = max(0, len(pictures) - 1)
     return Publication(tracks, coded, sheets, candidates, list_files(texts))
+
+
+def _choose_sounds(tracks: Mapping[str, Track], rungs: Sequence[Track]) -> list[Track]:
+    """The sounds that some picture goes with; without pictures, the one there is."""
+    sounds = [track for track in tracks.values() if track.is_sound]
+    if not rungs:
+        return sounds[:1]
+    chosen = [choose_sound(rung, sounds) for rung in rungs]
+    return [sound for sound in sounds if sound in chosen]
 
 
 def write_subtitles(texts: Sequence[Subtitles], duration_s: Fraction) -> dict[str, str]:

@@ -75,8 +75,7 @@ def test_a_cover_that_is_no_picture_is_left_out(tmp_path: Path, made: Made):
 def test_long_sound_plays_before_all_of_it_is_made(made: Made):
     grid = plan_video(
         replace(made.plan.info, duration_s=600.0),
-        video_id="v",
-        source_key="s",
+        PlanOrder("v", "s"),
     ).grid
     names = [task.task_id for task in list_sound_tasks(grid, has_cover=False)]
     assert names == ["audio-opening", "audio-more", "audio", "waveform"]

@@ -68,7 +68,7 @@ function ReencodeDialog({ video, choice, onAsked, onClose }: ReencodeProps & { c
   return (
     <Dialog title="Make it again" onClose={onClose}>
       <form
-        class="stack"
+        class="stack reencode"
         onSubmit={(event) => {
           event.preventDefault();
           void ask();
@@ -100,7 +100,7 @@ function ReencodeDialog({ video, choice, onAsked, onClose }: ReencodeProps & { c
           </Field>
         )}
         {choice.codecs.length > 0 && (
-          <fieldset class="codecs">
+          <fieldset>
             <legend>Other codecs, beside H.264 that plays everywhere</legend>
             {choice.codecs.map((codec) => (
               <label key={codec} class="row tight">
