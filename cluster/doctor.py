@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import ctypes
 import importlib.metadata
+import json
 import os
 import resource
 import shutil
 import socket
 import struct
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -24,10 +26,12 @@ from cluster.home import Home
 from cluster.port_holders import find_holder, is_free
 from cluster.topology import PortNeed, list_ports
 from kit.settings import Settings
+from media.vod.recipe import EXTRA_CODECS
 
 DISK_MIN_GB, MEMORY_MIN_GB, SHARED_MIN_MB = 5.0, 3.0, 256
 FILES_MIN = 4096
 CLOCK_ERROR_MAX_S = 0.2
+ENCODERS_TIMEOUT_S = 30.0
 # struct timex of Linux on 64-bit machines: uint, 4 of padding, longs offset, freq, maxerror, …
 TIMEX_BYTES, TIMEX_MAXERROR_AT, TIMEX_STATUS_AT, STA_UNSYNC = 256, 24, 40, 0x40
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -63,6 +67,7 @@ def examine(home: Home, settings: Settings) -> list[Finding]:
         lambda: check_clock(measure_clock_error_s),
         lambda: check_route(settings, find_default_address()),
         lambda: check_public_url(settings),
+        lambda: check_encoders(settings.processing.codecs, find_missing_encoders()),
         lambda: check_program("ffmpeg", ("ffmpeg", "ffprobe"), "apt-get install ffmpeg"),
         lambda: check_program("Chromium", BROWSERS, "apt-get install chromium"),
     ]
@@ -158,6 +163,33 @@ def check_public_url(settings: Settings) -> Finding:
         return Finding("Public address", Verdict.NOTE, f"{url}, no edge.public_ips", cure)
     found = f"{url} (this machine only)" if is_local else url
     return Finding("Public address", Verdict.GOOD, found)
+
+
+def check_encoders(wanted: Sequence[str], missing: Mapping[str, str]) -> Finding:
+    """Say which codecs videos can be made in beside H.264; one the settings name must be here."""
+    here = [codec for codec in EXTRA_CODECS if codec not in missing]
+    found = f"H.264{''.join(f', {codec}' for codec in here)}"
+    lacking = [f"{codec} ({missing[codec]})" for codec in wanted if codec in missing]
+    if lacking:
+        text = f"no encoder for {', '.join(lacking)}"
+        cure = (
+            "Install an av with it, or take it out of processing.codecs; it is left out until then."
+        )
+        return Finding("Encoders", Verdict.NOTE, text, cure)
+    return Finding("Encoders", Verdict.GOOD, found)
+
+
+def find_missing_encoders() -> dict[str, str]:
+    """Return the codecs that cannot be made here with the encoder each lacks.
+
+    A process of its own looks: FFmpeg's libraries are too large to be kept by all who start us.
+    """
+    command = [sys.executable, "-m", "media.vod.codecs"]
+    answer = subprocess.run(command, capture_output=True, timeout=ENCODERS_TIMEOUT_S, check=False)  # noqa: S603 - our own module
+    if answer.returncode != 0:
+        return dict.fromkeys(EXTRA_CODECS, "av")
+    missing: dict[str, str] = json.loads(answer.stdout)
+    return missing
 
 
 def check_program(name: str, choices: tuple[str, ...], cure: str) -> Finding:

@@ -31,6 +31,7 @@ class EventName(enum.StrEnum):
     VIDEO_PROCESSED = "video.processed"
     VIDEO_PUBLISHED = "video.published"
     VIDEO_FAILED = "video.failed"
+    VIDEO_REENCODED = "video.reencoded"
     VIDEO_DELETED = "video.deleted"
     VIDEO_COMMENTED = "video.commented"
     VIDEO_LIKED = "video.liked"

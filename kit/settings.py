@@ -185,6 +185,29 @@ class UploadSettings:
 
 
 @dataclass(frozen=True)
+class ProcessingSettings:
+    """How uploaded videos are made; whoever has one made again may choose otherwise."""
+
+    short_side_max: int = option(2160, "Largest size made, by the shorter side, such as 1080.")
+    evens_loudness: bool = option(True, "Whether sound is made as loud as that of others.")
+    codecs: tuple[str, ...] = option(
+        (), "Of av1, vp9, hevc: what every video is made in beside H.264; each costs as much again."
+    )
+    reencodings_per_user_max: int = option(
+        5, "Videos of one user that are being made again at a time; beyond it: 429."
+    )
+    replaced_kept_s: int = option(
+        21_600, "A replaced version stays so long for players that began with it."
+    )
+
+    def __post_init__(self) -> None:
+        if self.short_side_max < 144:
+            raise SettingsInvalid("processing.short_side_max is at least 144.")
+        if unknown := set(self.codecs) - {"av1", "vp9", "hevc"}:
+            raise SettingsInvalid(f"processing.codecs has av1, vp9 or hevc, not {unknown}.")
+
+
+@dataclass(frozen=True)
 class LimitSettings:
     """Limits of rooms and text."""
 
@@ -236,6 +259,7 @@ class Settings:
     auth: AuthSettings = field(default_factory=AuthSettings)
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     uploads: UploadSettings = field(default_factory=UploadSettings)
+    processing: ProcessingSettings = field(default_factory=ProcessingSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
 
     @property

@@ -2,7 +2,8 @@
 
 Video on demand, live HLS and the recorder call it. It knows codecs only by their configuration
 boxes, does no I/O, and never looks into a sample. ISO/IEC 14496-12 (boxes), -14 (mp4a),
--15 (avc1); opus-codec.org "Encapsulation of Opus in ISO Base Media File Format" (Opus).
+-15 (avc1, hvc1); of av01 and vp09 see `codec_configs.py`; opus-codec.org "Encapsulation of Opus in
+ISO Base Media File Format" (Opus).
 """
 
 from __future__ import annotations
@@ -26,6 +27,13 @@ UNITY_MATRIX = _pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 LANGUAGE_UNDETERMINED = 0x55C4
 MOVIE_TIMESCALE = 1000
 OPUS_HEAD_BYTES_MIN = 19
+VIDEO_ENTRIES = {
+    "h264": (b"avc1", b"avcC"),
+    "hevc": (b"hvc1", b"hvcC"),
+    "vp9": (b"vp09", b"vpcC"),
+    "av1": (b"av01", b"av1C"),
+}
+"""Sample entry and configuration box of each codec."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ BT709 = Colour(1, 1, 1)
 
 @dataclass(frozen=True)
 class VideoTrack:
-    """A picture track; `config` is the avcC box's payload."""
+    """A picture track; `config` is the payload of its codec's configuration box."""
 
     timescale: int
     width: int
@@ -63,6 +71,7 @@ class VideoTrack:
     """Composition offset of the first frame, taken off again by an edit list."""
     colour: Colour | None = None
     """None leaves it to what the bitstream says."""
+    codec: Literal["h264", "hevc", "vp9", "av1"] = "h264"
 
 
 @dataclass(frozen=True)
@@ -202,15 +211,16 @@ def _sample_table(entry: bytes) -> bytes:
 
 def _video_entry(track: VideoTrack) -> bytes:
     resolution_72_dpi = 0x480000
+    entry, config = VIDEO_ENTRIES[track.codec]
     return _box(
-        b"avc1",
+        entry,
         bytes(6),
         _pack(">H", 1),
         bytes(16),
         _pack(">HHIIIH", track.width, track.height, resolution_72_dpi, resolution_72_dpi, 0, 1),
         bytes(32),
         _pack(">Hh", 24, -1),
-        _box(b"avcC", track.config),
+        _box(config, track.config),
         _colour_box(track.colour),
         _box(b"pasp", _pack(">II", 1, 1)),
     )

@@ -16,6 +16,7 @@ from serve_apps.posts import jobs as posts
 from serve_apps.users import jobs as users
 from serve_apps.videos import jobs as videos
 from serve_apps.videos import telling
+from serve_apps.videos.recipes import make_site_recipe
 
 HANDLERS: Mapping[str, JobHandler | JobSpec] = MappingProxyType(
     {**live.HANDLERS, **videos.HANDLERS}
@@ -39,3 +40,8 @@ class Runner(JobRunnerShell):
 
     def __init__(self) -> None:
         super().__init__(HANDLERS, LISTENERS)
+
+    async def start(self) -> None:
+        """Begin, and say in the log which codecs of the settings cannot be made."""
+        await super().start()
+        make_site_recipe(self._settings.processing)

@@ -98,12 +98,15 @@ async def renew_failed_chunks(connection: Connection, video_id: uuid.UUID) -> No
 
 
 async def start_chunk(connection: Connection, video_id: uuid.UUID, name: str) -> bool:
-    """Mark a piece as handed to a worker; False when it is done or the video not in work."""
+    """Mark a piece as handed to a worker; False when it is done or nothing of the video in work."""
     result = await connection.execute(
         """UPDATE video_chunks c SET state = 'running', updated_at = now()
              FROM videos v
             WHERE c.video_id = $1 AND c.name = $2 AND c.state IN ('pending', 'running')
-              AND v.id = c.video_id AND v.deleted_at IS NULL AND v.status = 'processing'""",
+              AND v.id = c.video_id AND v.deleted_at IS NULL
+              AND (v.status = 'processing' OR EXISTS (
+                  SELECT FROM video_versions m
+                   WHERE m.video_id = v.id AND m.state = 'processing'))""",
         video_id,
         name,
     )

@@ -24,6 +24,9 @@ class PlaybackRecord(msgspec.Struct, frozen=True):
     playable_at: datetime | None
     is_gone: bool
     subtitles: tuple[Subtitles, ...]
+    version: int
+    earlier: tuple[int, ...]
+    """Versions that were replaced, and whose bytes are still there."""
 
 
 async def find_playback(connection: Connection, video_id: uuid.UUID) -> PlaybackRecord | None:
@@ -32,6 +35,10 @@ async def find_playback(connection: Connection, video_id: uuid.UUID) -> Playback
         f"""SELECT v.id, v.owner_id, v.status, v.visibility, v.access_version, v.thumbnail_key,
                   v.has_preview,
                   v.playable_at, {AS_JSON} AS subtitles,
+                  v.version, ARRAY(
+                      SELECT m.version FROM video_versions m
+                       WHERE m.video_id = v.id AND m.state = 'replaced' ORDER BY m.version
+                  ) AS earlier,
                   v.deleted_at IS NOT NULL OR u.deleted_at IS NOT NULL AS is_gone
              FROM videos v JOIN users u ON u.id = v.owner_id
             WHERE v.id = $1""",  # noqa: S608 - constants

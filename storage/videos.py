@@ -19,7 +19,7 @@ COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.e
     v.error_message, v.visibility, v.access_version, v.duration_ms, v.width, v.height,
     v.source_key, v.thumbnail_key, v.playable_at, v.created_at,
     v.published_at, v.publish_at, v.publish_as, v.has_preview,
-    v.tags, v.category, v.language, v.chapters, v.views, v.likes,
+    v.tags, v.category, v.language, v.chapters, v.views, v.likes, v.version,
     u.username AS owner_username, u.display_name AS owner_display_name,
     EXISTS (SELECT 1 FROM recordings r WHERE r.video_id = v.id) AS is_recording"""
 LISTED_AT = "coalesce(v.published_at, v.created_at)"
@@ -67,6 +67,8 @@ class Video(msgspec.Struct, frozen=True):
     chapters: list[dict[str, Any]] | None
     views: int
     likes: int
+    version: int
+    """Which of its versions plays."""
 
     @property
     def listed_at(self) -> datetime:
@@ -235,6 +237,11 @@ async def find_plan(connection: Connection, video_id: uuid.UUID) -> dict[str, An
         "SELECT plan FROM videos WHERE id = $1", video_id
     )
     return plan
+
+
+async def find_recipe(connection: Connection, video_id: uuid.UUID) -> Any:
+    """Return what was asked for about how the video is made; None: the site's."""
+    return await connection.fetchval("SELECT recipe FROM videos WHERE id = $1", video_id)
 
 
 class Dimensions(msgspec.Struct, frozen=True):

@@ -55,6 +55,8 @@ class MediaRank(enum.IntEnum):
     """What those who watch already will come to soon."""
     MORE = 3
     """Everything that makes it better."""
+    AGAIN = 4
+    """Another version of what plays already."""
 
 
 @dataclass
@@ -142,15 +144,19 @@ class MediaQueue:
             self._give_place()
 
     def _make_way(self) -> None:
-        """Stop as many finer renditions as urgent tasks wait, those that began last first."""
+        """Stop as many finer renditions as urgent tasks wait.
+
+        Those of other versions go first, then those that began last.
+        """
         urgent = sum(
             ticket.rank <= MediaRank.FIRST and not turn.done() for ticket, turn in self._waiting
         )
         going = sum(ticket.is_giving_way for ticket in self._running)
-        for ticket in reversed(self._running):
+        later_first = self._running[::-1]
+        for ticket in sorted(later_first, key=lambda ticket: -ticket.rank):
             if going >= urgent:
                 return
-            if ticket.rank == MediaRank.MORE and not ticket.is_giving_way:
+            if ticket.rank >= MediaRank.MORE and not ticket.is_giving_way:
                 if ticket.preemptions >= PREEMPTIONS_MAX:
                     continue
                 ticket.is_giving_way = True

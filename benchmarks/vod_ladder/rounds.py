@@ -19,9 +19,11 @@ from pathlib import Path
 
 from benchmarks.frame import Answer, Form, Sides
 from benchmarks.products import Products
-from media.vod.encoders import AUDIO_BITRATE_BPS, BUFFER_S, PRESET, QUALITY_CRF
+from media.vod.codecs import BUFFER_S, PRESET, QUALITY_CRF
+from media.vod.encoders import AUDIO_BITRATE_BPS
+from media.vod.grid import SEGMENT_S
 from media.vod.ladder import Rung
-from media.vod.plan import SEGMENT_S, TranscodePlan, plan_video
+from media.vod.plan import PlanOrder, TranscodePlan, plan_video
 from media.vod.probe import probe_in_child
 from tests.media.vod.clips import run_ffmpeg
 
@@ -92,7 +94,7 @@ def make_source(path: Path, seconds: int, form: Form) -> None:
 def plan_source(path: Path) -> TranscodePlan:
     """Plan every rung, also where the source would do."""
     info = replace(probe_in_child(path), copyable=None)
-    return plan_video(info, video_id="v", source_key="source")
+    return plan_video(info, PlanOrder("v", "source"))
 
 
 async def measure(words: list[str], plan: TranscodePlan) -> Answer:

@@ -46,7 +46,7 @@ def publish_recording(
         for name, track in tracks.items()
     }
     picture, sound = tracks[NAMES[VIDEO]], tracks[NAMES[AUDIO]]
-    files[MASTER_NAME] = build_master_playlist([picture], sound, None, texts).encode()
+    files[MASTER_NAME] = build_master_playlist([picture], [sound], None, texts).encode()
     duration_s = Fraction(measure_duration_ms(rows), 1000)
     written = write_subtitles(texts, duration_s).items()
     files |= {name: text.encode() for name, text in written}

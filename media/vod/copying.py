@@ -24,10 +24,11 @@ from media.cmaf import (
     build_init_segment,
 )
 from media.vod.info import AudioInfo, CopyInfo, VideoInfo
-from media.vod.ladder import RATE_COPIED_MAX, SHORT_SIDE_COPIED_MAX, Rung, decide_bitrate_bps
+from media.vod.ladder import RATE_COPIED_MAX, SHORT_SIDE_COPIED_MAX, decide_bitrate_bps
 from media.vod.pictures import RANGE_FULL
-from media.vod.records import AUDIO_FRAME_SAMPLES, AUDIO_TRACK, INIT_NAME, TrackRecord
+from media.vod.records import AUDIO_FRAME_SAMPLES, INIT_NAME, TrackRecord
 from media.vod.source import open_media
+from media.vod.task_jobs import CopyJob
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -266,10 +267,9 @@ def open_cutters(
     return [*cutters, open_sound(container, audio, origin_s)] if audio else cutters
 
 
-def describe_copies(
-    cutters: list[Cutter], rung: Rung, audio: AudioInfo | None
-) -> tuple[TrackRecord, ...]:
+def describe_copies(cutters: list[Cutter], job: CopyJob) -> tuple[TrackRecord, ...]:
     """The records of the tracks, without their segments."""
+    rung, audio = job.rung, job.audio
     picture = TrackRecord(
         track=rung.name,
         codec=avc_codec_name(cutters[0].config),
@@ -282,7 +282,7 @@ def describe_copies(
     if audio is None:
         return (picture,)
     sound = TrackRecord(
-        track=AUDIO_TRACK,
+        track=job.audio_track,
         codec=SOUND_CODEC_NAME,
         init_name=INIT_NAME,
         timescale=cutters[1].timescale,

@@ -20,9 +20,18 @@ PROFILE = "urn:mpeg:dash:profile:isoff-live:2011"
 CHANNELS_SCHEME = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 TILES_SCHEME = "http://dashif.org/guidelines/thumbnail_tile"
 ROLE_SCHEME = "urn:mpeg:dash:role:2011"
+PICTURE_SETS = {
+    "avc1": ("0", "1"),
+    "hvc1": ("101", "2"),
+    "vp09": ("102", "3"),
+    "av01": ("103", "4"),
+}
+"""Number and selection priority of each codec's set, by what its name begins with."""
+SOUND_SETS = {"mp4a": ("1", "1"), "opus": ("104", "2")}
 BUFFER_S_MIN = 4
 TEXTS_FROM = 3
-"""Numbers of the sets before are taken by picture, sound and tiles."""
+"""Numbers of the sets before are taken by picture, sound and tiles; those of other codecs are above
+all languages'."""
 TEXT_BPS = 256
 """What a player should expect; nothing depends on it."""
 JPEG_BITS_PER_TILE = 40_000
@@ -39,14 +48,18 @@ class Beside:
 
 def build_manifest(
     rungs: Sequence[Track],
-    audio: Track | None,
+    sounds: Sequence[Track],
     beside: Beside,
     *,
     fps: Fraction,
     are_aligned: bool,
 ) -> str:
-    """The manifest; tracks whose parameters change midway have no place in one period."""
-    length_s = max(track.duration_s for track in [*rungs, *([audio] if audio else [])])
+    """The manifest; tracks whose parameters change midway have no place in one period.
+
+    `are_aligned` is about H.264, which may be the source's own; each codec is a set of its own, and
+    what takes fewer bits is to be preferred where it can be played.
+    """
+    length_s = max(track.duration_s for track in [*rungs, *sounds])
     manifest = Element(
         "MPD",
         {
@@ -58,11 +71,14 @@ def build_manifest(
         },
     )
     period = SubElement(manifest, "Period", {"id": "0", "start": "PT0S"})
-    pictures = [track for track in rungs if _has_one_init(track)]
-    if pictures:
-        _add_pictures(period, pictures, fps, are_aligned=are_aligned)
-    if audio is not None and _has_one_init(audio):
-        _add_sound(period, audio)
+    for family in PICTURE_SETS:
+        pictures = [it for it in rungs if it.family == family and _has_one_init(it)]
+        if pictures:
+            aligned = are_aligned or pictures[0].is_extra
+            _add_pictures(period, pictures, fps, are_aligned=aligned)
+    for sound in sounds:
+        if _has_one_init(sound):
+            _add_sound(period, sound)
     if beside.storyboard is not None:
         _add_tiles(period, beside.storyboard)
     for number, each in enumerate(beside.texts):
@@ -75,7 +91,9 @@ def _add_pictures(
     period: Element, rungs: Sequence[Track], fps: Fraction, *, are_aligned: bool
 ) -> None:
     aligned = "true" if are_aligned else "false"
-    group = _add_set(period, "0", "video", {"segmentAlignment": aligned, "startWithSAP": "1"})
+    number, priority = PICTURE_SETS[rungs[0].family]
+    attributes = {"segmentAlignment": aligned, "startWithSAP": "1", "selectionPriority": priority}
+    group = _add_set(period, number, "video", attributes)
     for track in sorted(rungs, key=lambda track: track.pixels):
         first = track.parts[0]
         attributes = {
@@ -91,8 +109,9 @@ def _add_pictures(
 
 
 def _add_sound(period: Element, audio: Track) -> None:
-    aligned = {"segmentAlignment": "true", "startWithSAP": "1"}
-    group = _add_set(period, "1", "audio", aligned)
+    number, priority = SOUND_SETS[audio.family]
+    attributes = {"segmentAlignment": "true", "startWithSAP": "1", "selectionPriority": priority}
+    group = _add_set(period, number, "audio", attributes)
     first = audio.parts[0]
     sound = SubElement(
         group,

@@ -1,14 +1,15 @@
 """Encoders of one track each: frames in, whole CMAF segments out.
 
-`transcode.py` drives them. Both use one thread and give the same bytes for the same input, so a
+`transcode.py` drives them. All use one thread and give the same bytes for the same input, so a
 repeated task repeats its output. They write nothing and know no keys.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 import av
 from av.video.frame import PictureType
@@ -18,11 +19,11 @@ from media.cmaf import (
     AudioTrack,
     Sample,
     VideoTrack,
-    avc_codec_name,
     build_init_segment,
 )
+from media.vod.codecs import GLOBAL_HEADER, PICTURE_CODECS, SOUND_ENCODER, open_encoder
+from media.vod.grid import FrameGrid
 from media.vod.ladder import Rung
-from media.vod.plan import FrameGrid
 from media.vod.records import AUDIO_FRAME_SAMPLES, AUDIO_RATE_HZ
 from media.vod.track_writer import MadeSegment, make_segment
 
@@ -32,66 +33,41 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.frame import VideoFrame
 
-GLOBAL_HEADER = 1 << 22
-"""AV_CODEC_FLAG_GLOBAL_HEADER: parameter sets go into the init segment."""
-PRESET = "veryfast"
-QUALITY_CRF = 23
-BUFFER_S = 2
-B_FRAMES = 3
-REORDER_FRAMES = 2
-"""How far B-frames, with a pyramid, move decoding ahead of showing."""
-WITHOUT_AVX512 = ":asm=AVX2"
-"""x264's AVX-512 code reads memory nobody wrote in its macroblock tree: every tenth run of the same
-chunk gave other bytes (seen with MALLOC_PERTURB_). AVX2 costs no measurable time more."""
-CPU_FLAGS_BYTES = 8192
 AUDIO_CHANNELS = 2
 AUDIO_BITRATE_BPS = 128_000
 AUDIO_CODEC_NAME = "mp4a.40.2"
+OPUS_BITRATE_BPS = 96_000
+"""Opus at 96 kbit/s is rated no worse than AAC at 128 (Hydrogenaudio's listening test of 2014)."""
+OPUS_FRAME_SAMPLES = 960
 
 
 class RungEncoder:
-    """H.264 of one rung, cut at every `segment_frames`-th slot by a forced IDR frame."""
+    """One rung, cut at every `segment_frames`-th slot by a forced keyframe of a closed GOP."""
 
     def __init__(self, rung: Rung, grid: FrameGrid, slots: range) -> None:
+        self._rung = rung
         self._grid = grid
         self._slots = slots
         self._packets: list[Packet[Stream]] = []
         self._next_segment = slots.start // grid.segment_frames
-        codec = av.CodecContext.create("libx264", "w")
-        codec.width, codec.height, codec.pix_fmt = rung.width, rung.height, "yuv420p"
-        codec.time_base = Fraction(1, grid.timescale)
-        codec.framerate = grid.fps
-        codec.flags |= GLOBAL_HEADER
-        codec.thread_count = 1
-        # The grid alone places keyframes: no scene cuts, no limit that could add one.
-        parameters = (
-            f"annexb=0:open-gop=0:scenecut=0:keyint={2 * grid.segment_frames}:min-keyint=1"
-            f":bframes={B_FRAMES}:b-pyramid=normal"
-            ":sar=1:1:colorprim=bt709:transfer=bt709:colormatrix=bt709"
-            f"{avoid_avx512()}"
+        self._codec = PICTURE_CODECS[rung.codec]
+        self._context = open_encoder(self._codec, rung, grid)
+        self._first = b""
+
+    def describe(self) -> tuple[str, bytes]:
+        """The CODECS name and the init segment; known once a segment was made."""
+        assert self._first, "some encoders settle what they write with the first frame"
+        config = self._codec.describe(self._context, self._first)
+        track = VideoTrack(
+            timescale=self._grid.timescale,
+            width=self._rung.width,
+            height=self._rung.height,
+            config=config.payload,
+            delay_ticks=self._codec.reorder_frames * self._grid.frame_ticks,
+            colour=BT709,
+            codec=cast("Literal['h264', 'hevc', 'vp9', 'av1']", self._rung.codec),
         )
-        codec.options = {
-            "preset": PRESET,
-            "crf": str(QUALITY_CRF),
-            "maxrate": str(rung.bitrate_bps),
-            "bufsize": str(BUFFER_S * rung.bitrate_bps),
-            "forced-idr": "1",
-            "x264-params": parameters,
-        }
-        codec.open()
-        assert codec.extradata, "x264 with global headers writes its parameter sets at once"
-        self._codec = codec
-        self.codec_name = avc_codec_name(codec.extradata)
-        self.init_segment = build_init_segment(
-            VideoTrack(
-                timescale=grid.timescale,
-                width=rung.width,
-                height=rung.height,
-                config=codec.extradata,
-                delay_ticks=REORDER_FRAMES * grid.frame_ticks,
-                colour=BT709,
-            )
-        )
+        return config.name, build_init_segment(track)
 
     def encode(self, frame: VideoFrame, slot: int) -> list[MadeSegment]:
         """Add the frame of one slot, in order; returns the segments that became complete."""
@@ -99,11 +75,11 @@ class RungEncoder:
         frame.time_base = Fraction(1, self._grid.timescale)
         is_first = slot % self._grid.segment_frames == 0
         frame.pict_type = PictureType.I if is_first else PictureType.NONE
-        return self._take(self._codec.encode(frame))
+        return self._take(self._context.encode(frame))
 
     def finish(self) -> list[MadeSegment]:
         """Flush; returns what was still open."""
-        segments = self._take(self._codec.encode(None))
+        segments = self._take(self._context.encode(None))
         return [*segments, self._cut()] if self._packets else segments
 
     def _take(self, packets: list[Packet[Stream]]) -> list[MadeSegment]:
@@ -124,11 +100,14 @@ class RungEncoder:
         assert shown == [(first + n) * ticks for n in range(count)], (
             f"segment {number} does not hold exactly its own frames"
         )
-        assert self._packets[0].pts == first * ticks, f"segment {number} does not start with IDR"
-        delay_ticks = REORDER_FRAMES * ticks
+        opening = self._packets[0]
+        assert opening.pts == first * ticks, f"segment {number} does not start with its first"
+        assert opening.is_keyframe, f"segment {number} does not start with a keyframe"
+        self._first = self._first or bytes(opening)
+        delay_ticks = self._codec.reorder_frames * ticks
         samples = [
             Sample(
-                data=bytes(packet),
+                data=self._codec.clean(bytes(packet)),
                 duration_ticks=ticks,
                 cts_offset_ticks=(packet.pts or 0) - decoded + delay_ticks,
                 is_key=packet.is_keyframe,
@@ -141,45 +120,66 @@ class RungEncoder:
         return make_segment(number, first * ticks, samples, is_video=True)
 
 
-class AudioEncoder:
-    """AAC-LC stereo at 48 kHz, cut at the picture's segment borders to the nearest AAC frame."""
+@dataclass(frozen=True)
+class SoundCodec:
+    """How sound is encoded: stereo at 48 kHz."""
 
-    def __init__(self, segment_s: Fraction) -> None:
+    codec: Literal["aac", "opus"]
+    encoder: str
+    name: str
+    """In CODECS attributes."""
+    bitrate_bps: int
+    frame_samples: int
+
+
+SOUND_CODECS: Mapping[str, SoundCodec] = {
+    "aac": SoundCodec("aac", "aac", AUDIO_CODEC_NAME, AUDIO_BITRATE_BPS, AUDIO_FRAME_SAMPLES),
+    "opus": SoundCodec("opus", SOUND_ENCODER, "opus", OPUS_BITRATE_BPS, OPUS_FRAME_SAMPLES),
+}
+
+
+class AudioEncoder:
+    """Sound, cut at the picture's segment borders to the nearest frame of its codec."""
+
+    def __init__(self, segment_s: Fraction, kind: SoundCodec = SOUND_CODECS["aac"]) -> None:
         self._segment_ticks = segment_s * AUDIO_RATE_HZ
+        self._kind = kind
         self._samples: list[Sample] = []
         self._next_segment = 0
-        self._frames_in = 0
+        self._samples_in = 0
         self._frames_out = 0
         self._base_ticks = 0
-        codec = av.CodecContext.create("aac", "w")
+        codec = av.CodecContext.create(kind.encoder, "w")
         codec.sample_rate = AUDIO_RATE_HZ
         codec.layout = "stereo"
-        codec.format = "fltp"
-        codec.bit_rate = AUDIO_BITRATE_BPS
+        codec.format = "fltp" if kind.codec == "aac" else "flt"
+        codec.bit_rate = kind.bitrate_bps
         codec.flags |= GLOBAL_HEADER
         codec.time_base = Fraction(1, AUDIO_RATE_HZ)
         codec.open()
-        assert codec.frame_size == AUDIO_FRAME_SAMPLES, "AAC-LC frames have 1024 samples"
-        assert codec.extradata, "AAC with global headers writes its configuration at once"
+        assert codec.frame_size == kind.frame_samples, "the encoder's frames have another length"
+        assert codec.extradata, "with global headers the configuration is written at once"
         self._codec = codec
+        config = bytes(codec.extradata)
+        # What only primes the decoder is hidden by the edit list: AAC's first packet, Opus' skip.
+        self._delay = AUDIO_FRAME_SAMPLES if kind.codec == "aac" else read_pre_skip(config)
         self.init_segment = build_init_segment(
             AudioTrack(
-                codec="aac",
+                codec=kind.codec,
                 timescale=AUDIO_RATE_HZ,
                 sample_rate_hz=AUDIO_RATE_HZ,
                 channels=AUDIO_CHANNELS,
-                config=codec.extradata,
-                bitrate_bps=AUDIO_BITRATE_BPS,
-                # The encoder's first packet only primes the decoder; the edit list hides it.
-                delay_ticks=AUDIO_FRAME_SAMPLES,
+                config=config,
+                bitrate_bps=kind.bitrate_bps,
+                delay_ticks=self._delay,
             )
         )
 
     def encode(self, frame: AudioFrame) -> list[MadeSegment]:
         """Add 1024 samples (fewer at the very end); returns the segments that became complete."""
-        frame.pts = self._frames_in * AUDIO_FRAME_SAMPLES
+        frame.pts = self._samples_in
         frame.time_base = Fraction(1, AUDIO_RATE_HZ)
-        self._frames_in += 1
+        self._samples_in += frame.samples
         return self._take(self._codec.encode(frame))
 
     def finish(self) -> list[MadeSegment]:
@@ -190,10 +190,10 @@ class AudioEncoder:
     def _take(self, packets: list[Packet[Stream]]) -> list[MadeSegment]:
         segments = []
         for packet in packets:
-            shown_ticks = (self._frames_out - 1) * AUDIO_FRAME_SAMPLES
+            shown_ticks = self._frames_out * self._kind.frame_samples - self._delay
             if self._samples and shown_ticks >= (self._next_segment + 1) * self._segment_ticks:
                 segments.append(self._cut())
-            self._samples.append(Sample(bytes(packet), AUDIO_FRAME_SAMPLES))
+            self._samples.append(Sample(bytes(packet), self._kind.frame_samples))
             self._frames_out += 1
         return segments
 
@@ -205,15 +205,6 @@ class AudioEncoder:
         return segment
 
 
-def avoid_avx512() -> str:
-    """What x264's parameters end with where it may use AVX-512, see `WITHOUT_AVX512`."""
-    return WITHOUT_AVX512 if " avx2 " in _read_cpu_flags() else ""
-
-
-def _read_cpu_flags() -> str:
-    """What Linux says of the first processor; nothing elsewhere, where x264 decides alone."""
-    try:
-        with Path("/proc/cpuinfo").open() as file:
-            return file.read(CPU_FLAGS_BYTES)
-    except OSError:
-        return ""
+def read_pre_skip(head: bytes) -> int:
+    """Samples before the first audible one, of an Opus identification header (RFC 7845 §5.1)."""
+    return int.from_bytes(head[10:12], "little")

@@ -18,8 +18,8 @@ import av.error
 import av.filter
 from av.stream import Discard
 
+from media.vod.grid import FrameGrid
 from media.vod.info import VideoInfo
-from media.vod.plan import FrameGrid
 from media.vod.source import MediaUnreadable
 from media.vod.tones import render_cube
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
+from media.vod.ladder import name_quality
 from media.vod.records import (
-    AUDIO_TRACK,
     SUBTITLES,
     SegmentRecord,
     TrackRecord,
@@ -26,6 +26,8 @@ from storage.subtitles import Subtitles
 
 VERSION = 7
 AUDIO_GROUP = "sound"
+OPUS_FAMILIES = ("av01", "vp09")
+"""Pictures that go with Opus where there is some: whoever plays them plays it."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,26 @@ class Track:
     def name(self) -> str:
         """The rung's name, or "audio"."""
         return self.parts[0].track
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it is heard, not seen."""
+        return self.parts[0].channels > 0
+
+    @property
+    def family(self) -> str:
+        """What its codec's name begins with, such as avc1."""
+        return self.parts[0].codec.partition(".")[0]
+
+    @property
+    def is_extra(self) -> bool:
+        """Whether it is beside what every player can play."""
+        return self.family in (*OPUS_FAMILIES, "hvc1", "opus")
+
+    @property
+    def quality(self) -> str:
+        """What people call its size, such as 720p."""
+        return name_quality(self.parts[0].width, self.parts[0].height)
 
     @property
     def pixels(self) -> int:
@@ -165,45 +187,66 @@ def build_subtitles_playlist(texts: Subtitles, duration_s: Fraction) -> str:
 
 def build_master_playlist(
     rungs: Sequence[Track],
-    audio: Track | None,
+    sounds: Sequence[Track],
     fps: Fraction | None,
     texts: Sequence[Subtitles] = (),
 ) -> str:
-    """The list of variants, smallest first, each with the sound added to its bandwidth.
+    """The list of variants, smallest first, each with its sound added to its bandwidth.
 
-    Sound without a picture is a variant itself.
+    Of one size H.264 comes first, as some players begin with the first they see. Sound without a
+    picture is a variant itself.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
-    if audio:
-        lines.append(
-            f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{AUDIO_GROUP}",NAME="main",DEFAULT=YES,'
-            f'AUTOSELECT=YES,CHANNELS="{audio.parts[0].channels}",'
-            f'URI="{playlist_name(AUDIO_TRACK)}"'
-        )
+    if rungs:
+        lines += [_describe_group(sound) for sound in sounds]
     lines += [_describe_text(each) for each in texts]
     reads = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
-    for rung in sorted(rungs, key=lambda track: track.pixels):
-        first = rung.parts[0]
-        codecs = ",".join([first.codec, *([audio.parts[0].codec] if audio else [])])
-        attributes = [
-            f"BANDWIDTH={rung.peak_bps + (audio.peak_bps if audio else 0)}",
-            f"AVERAGE-BANDWIDTH={rung.average_bps + (audio.average_bps if audio else 0)}",
-            f'CODECS="{codecs}"',
-            f"RESOLUTION={first.width}x{first.height}",
-            *([f"FRAME-RATE={float(fps):.3f}"] if fps else []),
-            *([f'AUDIO="{AUDIO_GROUP}"'] if audio else []),
-            *reads,
-            "CLOSED-CAPTIONS=NONE",
-        ]
+    for rung in sorted(rungs, key=lambda track: (track.pixels, track.is_extra)):
         lines += [
-            f"#EXT-X-STREAM-INF:{','.join(attributes)}",
+            _describe_rung(rung, choose_sound(rung, sounds), fps, reads),
             playlist_name(rung.name),
         ]
-    if audio and not rungs:
-        lines[3:4] = []  # the group of sounds belongs to pictures
-        lines += [",".join([_describe_sound(audio), *reads]), playlist_name(AUDIO_TRACK)]
+    if sounds and not rungs:
+        lines += [",".join([_describe_sound(sounds[0]), *reads]), playlist_name(sounds[0].name)]
     lines += [_describe_keys(rung) for rung in rungs if rung.is_whole and rung.has_keys]
     return "\n".join(lines) + "\n"
+
+
+def choose_sound(rung: Track, sounds: Sequence[Track]) -> Track | None:
+    """The sound that whoever plays this picture can play, for the fewest bits."""
+    plain = next((sound for sound in sounds if not sound.is_extra), None)
+    if rung.family not in OPUS_FAMILIES and plain is not None:
+        return plain
+    return next((sound for sound in sounds if sound.is_extra), plain)
+
+
+def _name_group(sound: Track) -> str:
+    return f"{AUDIO_GROUP}-{sound.family}" if sound.is_extra else AUDIO_GROUP
+
+
+def _describe_group(sound: Track) -> str:
+    return (
+        f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{_name_group(sound)}",NAME="main",DEFAULT=YES,'
+        f'AUTOSELECT=YES,CHANNELS="{sound.parts[0].channels}",URI="{playlist_name(sound.name)}"'
+    )
+
+
+def _describe_rung(
+    rung: Track, sound: Track | None, fps: Fraction | None, reads: Sequence[str]
+) -> str:
+    first = rung.parts[0]
+    codecs = ",".join([first.codec, *([sound.parts[0].codec] if sound else [])])
+    attributes = [
+        f"BANDWIDTH={rung.peak_bps + (sound.peak_bps if sound else 0)}",
+        f"AVERAGE-BANDWIDTH={rung.average_bps + (sound.average_bps if sound else 0)}",
+        f'CODECS="{codecs}"',
+        f"RESOLUTION={first.width}x{first.height}",
+        *([f"FRAME-RATE={float(fps):.3f}"] if fps else []),
+        *([f'AUDIO="{_name_group(sound)}"'] if sound else []),
+        *reads,
+        "CLOSED-CAPTIONS=NONE",
+    ]
+    return f"#EXT-X-STREAM-INF:{','.join(attributes)}"
 
 
 def _describe_text(texts: Subtitles) -> str:

@@ -26,6 +26,8 @@ HEADROOM = 1.25
 """A rung may take this much more than its share of the source's own rate."""
 GAINS = {"h264": 1.0, "mpeg4": 0.8, "mpeg2video": 0.6, "hevc": 1.7, "vp9": 1.6, "av1": 2.0}
 """How many bits H.264 needs for one of theirs, roughly; others tell nothing."""
+RATE_SHARES = {"av1": 0.7, "vp9": 0.8, "hevc": 0.75}
+"""The most a rung of another codec may take of what H.264's may: it must save bytes."""
 FAST_FPS = 35
 FAST_FACTOR = 1.5
 
@@ -35,13 +37,30 @@ class Rung:
     """One size of a video; `bitrate_bps` is the most it may take over two seconds."""
 
     name: str
+    """Of its track."""
     width: int
     height: int
     bitrate_bps: int
+    codec: str = "h264"
+
+    @property
+    def quality(self) -> str:
+        """What people call it."""
+        return name_quality(self.width, self.height)
+
+
+def name_quality(width: int, height: int) -> str:
+    """What people call a size: its shorter side, such as 720p."""
+    return f"{min(width, height)}p"
 
 
 def decide_ladder(
-    width: int, height: int, fps: float, source_bps: float | None = None
+    width: int,
+    height: int,
+    fps: float,
+    source_bps: float | None = None,
+    *,
+    short_side_max: int = SHORT_SIDE_MAX,
 ) -> tuple[Rung, ...]:
     """Rungs for a picture of this displayed size, smallest first; never empty.
 
@@ -49,12 +68,26 @@ def decide_ladder(
     its share of it by size.
     """
     short = min(width, height)
-    top = min(short, SHORT_SIDE_MAX)
+    top = min(short, short_side_max)
     shorts = [side for side in SHORT_SIDES if side * STEP_MIN <= top] + [top]
     rungs = [_build_rung(width, height, side, fps) for side in sorted(shorts)]
     if source_bps is None:
         return tuple(rungs)
     return tuple(_cap(rung, source_bps, width * height) for rung in rungs)
+
+
+def repeat_ladder(ladder: tuple[Rung, ...], codec: str) -> tuple[Rung, ...]:
+    """The same sizes in another codec, for fewer bits."""
+    share = RATE_SHARES[codec]
+    return tuple(
+        replace(
+            rung,
+            name=f"{rung.name}-{codec}",
+            bitrate_bps=round(rung.bitrate_bps * share),
+            codec=codec,
+        )
+        for rung in ladder
+    )
 
 
 def decide_source_bps(codec: str, bit_rate_bps: int | None) -> float | None:
@@ -82,7 +115,7 @@ def _build_rung(width: int, height: int, short_side: int, fps: float) -> Rung:
     scaled_width = _even(width * short_side / short, width)
     scaled_height = _even(height * short_side / short, height)
     return Rung(
-        name=f"{min(scaled_width, scaled_height)}p",
+        name=name_quality(scaled_width, scaled_height),
         width=scaled_width,
         height=scaled_height,
         bitrate_bps=decide_bitrate_bps(scaled_width * scaled_height, fps),

@@ -18,10 +18,10 @@ import av.filter
 
 from media.vod.frames import DecodeTally
 from media.vod.ledger import find_record, keep_record
-from media.vod.plan import AudioJob
 from media.vod.records import AUDIO_RATE_HZ, TaskRecord
 from media.vod.sound import iter_decoded
 from media.vod.source import open_media
+from media.vod.task_jobs import AudioJob
 from storage.objects import ObjectStore
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
-from media.vod.plan import USUAL_RATES
+from media.vod.grid import USUAL_RATES
 
 if TYPE_CHECKING:
     from av.sidedata.sidedata import SideData

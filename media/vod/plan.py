@@ -1,21 +1,22 @@
 """The plan of a transcode: a constant frame grid, four-second segments, chunks, and their order.
 
-Pure, and plain data that becomes JSON. Made once per video by the coordinator and stored; every
-chunk task works from it alone, so any chunk can be repeated anywhere with the same result.
+Pure, and plain data that becomes JSON. Made once per version of a video by the coordinator and
+stored; every chunk task works from it alone, so any chunk can be repeated anywhere with the same
+result. Names of tracks and tasks differ between versions, so that both can be there at once.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from media.vod.info import AudioInfo, MediaInfo, VideoInfo
-from media.vod.ladder import Rung, decide_ladder, decide_source_bps
-from media.vod.records import STORYBOARD
+from media.vod.grid import FrameGrid, decide_grid
+from media.vod.info import MediaInfo, VideoInfo
+from media.vod.ladder import Rung, decide_ladder, decide_source_bps, repeat_ladder
+from media.vod.recipe import OPUS_CODECS, Recipe, name_in_version
+from media.vod.records import AUDIO_TRACK, STORYBOARD
 
-SEGMENT_S = 4
 CHUNK_SEGMENTS_MAX = 8
 OPENING_CHUNKS = (2, 4)
 """Segments of a long video's first chunks: eight seconds play while the next are being made."""
@@ -25,57 +26,14 @@ beside one worker (an hour: about 80 s). It is made again, to the same bytes."""
 LARGE_SHORT_SIDE = 1080
 AUDIO_TASK = "audio"
 COPY_TASK = "copy"
-FPS_MAX = 60
-FPS_MIN = 5
-SOUND_GRID_FPS = Fraction(50)
-"""Sound alone has no frames; its length is counted in such steps."""
 COVER_TASK = "cover"
 WAVEFORM_TASK = "waveform"
-USUAL_RATES = tuple(
-    Fraction(rate)
-    for rate in ("24000/1001", "24", "25", "30000/1001", "30", "48", "50", "60000/1001", "60")
-)
-USUAL_TOLERANCE = Fraction(1, 2000)
-PADDING_S_MAX = 0.25
-TICKS_PER_S = 90_000
-TICKS_PER_S_MIN = 10_000
-
-
-@dataclass(frozen=True)
-class FrameGrid:
-    """Output frame i is shown at i / fps and lasts `frame_ticks` of `timescale`."""
-
-    fps: Fraction
-    timescale: int
-    frame_ticks: int
-    segment_frames: int
-    frames: int
-    origin_us: int
-    """The source's clock at frame 0, in microseconds."""
-
-    @property
-    def segments(self) -> int:
-        """How many segments the whole video has."""
-        return math.ceil(self.frames / self.segment_frames)
-
-    @property
-    def segment_s(self) -> Fraction:
-        """Length of every segment but the last, in seconds."""
-        return self.segment_frames / self.fps
-
-    @property
-    def duration_s(self) -> Fraction:
-        """Length of the whole video in seconds."""
-        return self.frames / self.fps
-
-    def slot_of(self, source_s: Fraction) -> int:
-        """The output frame nearest to a moment of the source's clock."""
-        since_origin_s = source_s - Fraction(self.origin_us, 1_000_000)
-        return math.floor(since_origin_s * self.fps + Fraction(1, 2))
-
-    def source_s_of(self, slot: int) -> Fraction:
-        """The moment of the source's clock that output frame `slot` shows."""
-        return slot / self.fps + Fraction(self.origin_us, 1_000_000)
+OPUS = "opus"
+SMALL_SHORT_SIDE = 480
+"""Rungs of other codecs up to that are made from one decode; larger ones each for themselves, as
+their encoders take more memory than x264."""
+VERSIONED_KINDS = ("audio", "chunk", "copy")
+"""Pictures and the waveform depend on the source alone: all versions share them."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +66,11 @@ class PlanTask:
     chunk: int = 0
     """Which chunk; for sound, how many segments of its beginning, 0 being all."""
 
+    @property
+    def is_main_sound(self) -> bool:
+        """Whether it is of the sound that everyone can play."""
+        return self.kind == "audio" and not self.group
+
 
 @dataclass(frozen=True)
 class TranscodePlan:
@@ -124,6 +87,24 @@ class TranscodePlan:
     copied: Rung | None = None
     """The source's own picture, passed on by the task "copy" as it is."""
     copies_sound: bool = False
+    version: int = 1
+    recipe: Recipe = Recipe()
+
+    @property
+    def audio_track(self) -> str:
+        """Name of the sound's track."""
+        return name_in_version(self.version, AUDIO_TRACK)
+
+    @property
+    def opus_track(self) -> str:
+        """Name of the sound's track beside AV1 and VP9."""
+        return f"{self.audio_track}-{OPUS}"
+
+    @property
+    def makes_opus(self) -> bool:
+        """Whether there is sound beside the picture of a codec that goes with Opus."""
+        has_both = self.info.audio is not None and self.info.video is not None
+        return has_both and any(codec in OPUS_CODECS for codec in self.recipe.codecs)
 
     @property
     def has_audio(self) -> bool:
@@ -132,121 +113,100 @@ class TranscodePlan:
 
 
 @dataclass(frozen=True)
-class ChunkJob:
-    """What a chunk task is given: some segments of some rungs (largest first)."""
+class PlanOrder:
+    """Which version of which video is to be made of what, and how."""
 
-    task_id: str
     video_id: str
     source_key: str
-    video: VideoInfo
-    grid: FrameGrid
-    chunk: Chunk
-    rungs: tuple[Rung, ...]
-
-    @property
-    def slots(self) -> range:
-        """The output frames of this chunk."""
-        start = self.chunk.first_segment * self.grid.segment_frames
-        stop = start + self.chunk.segments * self.grid.segment_frames
-        return range(start, min(stop, self.grid.frames))
-
-
-@dataclass(frozen=True)
-class AudioJob:
-    """What sound and waveform tasks are given: all of the sound, or its first segments."""
-
-    task_id: str
-    video_id: str
-    source_key: str
-    audio: AudioInfo
-    grid: FrameGrid
-    segments_max: int | None = None
-
-    @property
-    def segments(self) -> int:
-        """How many segments it makes."""
-        return min(self.grid.segments, self.segments_max or self.grid.segments)
-
-
-@dataclass(frozen=True)
-class PictureJob:
-    """What the tasks "thumbnails", "storyboard" and "preview" are given."""
-
-    task_id: str
-    video_id: str
-    source_key: str
-    video: VideoInfo
-    grid: FrameGrid
-
-
-@dataclass(frozen=True)
-class CoverJob:
-    """What the cover task is given: where the file has its picture."""
-
-    task_id: str
-    video_id: str
-    source_key: str
-    stream_index: int
-
-
-@dataclass(frozen=True)
-class CopyJob:
-    """What the copy task is given: the rung that is the source itself, perhaps with its sound."""
-
-    task_id: str
-    video_id: str
-    source_key: str
-    video: VideoInfo
-    audio: AudioInfo | None
-    grid: FrameGrid
-    rung: Rung
-
-
-Job = ChunkJob | AudioJob | PictureJob | CopyJob | CoverJob
+    recipe: Recipe = Recipe()
+    version: int = 1
 
 
 def plan_video(
-    info: MediaInfo,
-    *,
-    video_id: str,
-    source_key: str,
-    segments_max: int = CHUNK_SEGMENTS_MAX,
+    info: MediaInfo, order: PlanOrder, *, segments_max: int = CHUNK_SEGMENTS_MAX
 ) -> TranscodePlan:
     """Decide grid, chunks (of at most `segments_max`), rungs and order for one probed source."""
     grid = decide_grid(info)
     chunks = decide_chunks(grid.segments, segments_max)
-    if info.video is None:
-        tasks = list_sound_tasks(grid, has_cover=info.cover_index is not None)
-        return TranscodePlan(video_id, source_key, info, grid, chunks, (), tasks)
-    source_bps = decide_source_bps(info.video.codec, info.video.bit_rate_bps)
-    ladder = decide_ladder(info.video.width, info.video.height, float(grid.fps), source_bps)
-    copied = ladder[-1] if info.copyable else None
-    copies_sound = info.copyable is not None and info.copyable.sound
-    groups = decide_groups(ladder[:-1] if copied else ladder)
-    makes_sound = info.audio is not None and not copies_sound
-    tasks = list_tasks(grid, chunks, groups, makes_sound=makes_sound)
-    return TranscodePlan(
-        video_id=video_id,
-        source_key=source_key,
+    bare = TranscodePlan(
+        video_id=order.video_id,
+        source_key=order.source_key,
         info=info,
         grid=grid,
         chunks=chunks,
-        groups=groups,
-        tasks=(PlanTask(COPY_TASK, "copy"), *tasks) if copied else tasks,
+        groups=(),
+        tasks=(),
+        version=order.version,
+        recipe=order.recipe,
+    )
+    if info.video is None:
+        tasks = list_sound_tasks(grid, has_cover=info.cover_index is not None)
+        return replace(bare, tasks=_name_tasks(tasks, order.version))
+    ladder = _plan_ladder(bare, info.video)
+    may_copy = info.copyable is not None and _is_whole_size(ladder[-1], info.video)
+    copied = ladder[-1] if may_copy else None
+    copies_sound = info.copyable is not None and may_copy and info.copyable.sound
+    groups = decide_groups(ladder[:-1] if copied else ladder)
+    makes_sound = info.audio is not None and not copies_sound
+    tasks = list_tasks(grid, chunks, groups, makes_sound=makes_sound)
+    others = decide_other_groups(ladder, order.recipe.codecs)
+    tasks += list_pieces_of(others, chunks)
+    if copied:
+        tasks = (PlanTask(COPY_TASK, "copy"), *tasks)
+    if bare.makes_opus:
+        tasks += (PlanTask(f"{AUDIO_TASK}-{OPUS}", "audio", OPUS),)
+    return replace(
+        bare,
+        groups=groups + others,
+        tasks=_name_tasks(tasks, order.version),
         copied=copied,
         copies_sound=copies_sound,
     )
+
+
+def _plan_ladder(bare: TranscodePlan, video: VideoInfo) -> tuple[Rung, ...]:
+    """The rungs of a version, under the names of their tracks."""
+    source_bps = decide_source_bps(video.codec, video.bit_rate_bps)
+    ladder = decide_ladder(
+        video.width,
+        video.height,
+        float(bare.grid.fps),
+        source_bps,
+        short_side_max=bare.recipe.short_side_max,
+    )
+    return tuple(replace(it, name=name_in_version(bare.version, it.name)) for it in ladder)
+
+
+def _is_whole_size(rung: Rung, video: VideoInfo) -> bool:
+    return (rung.width, rung.height) == (video.width, video.height)
+
+
+def _name_tasks(tasks: tuple[PlanTask, ...], version: int) -> tuple[PlanTask, ...]:
+    return tuple(
+        replace(task, task_id=name_in_version(version, task.task_id))
+        if task.kind in VERSIONED_KINDS
+        else task
+        for task in tasks
+    )
+
+
+def list_tracks(plan: TranscodePlan) -> tuple[str, ...]:
+    """Names of all tracks of a version: the folders of its segments."""
+    rungs = [rung.name for group in plan.groups for rung in group.rungs]
+    copied = [plan.copied.name] if plan.copied else []
+    return (*rungs, *copied, plan.audio_track, plan.opus_track)
+
+
+def list_pieces(plan: TranscodePlan) -> tuple[str, ...]:
+    """Ids of the tasks that are of this version alone."""
+    return tuple(task.task_id for task in plan.tasks if task.kind in VERSIONED_KINDS)
 
 
 def list_tasks(
     grid: FrameGrid, chunks: tuple[Chunk, ...], groups: tuple[RungGroup, ...], *, makes_sound: bool
 ) -> tuple[PlanTask, ...]:
     """All that is encoded: what the first seconds need, what all needs, then what is finer."""
-    pieces = [
-        PlanTask(f"{group.name}-{chunk.index:05d}", "chunk", group.name, chunk.index)
-        for group in groups
-        for chunk in chunks
-    ]
+    pieces = list_pieces_of(groups, chunks)
     pictures = (PlanTask("thumbnails", "thumbnails"), PlanTask(STORYBOARD, STORYBOARD))
     preview = PlanTask("preview", "preview")
     if not makes_sound:
@@ -258,6 +218,17 @@ def list_tasks(
     ahead = sum(chunk.first_segment + chunk.segments <= more.chunk for chunk in chunks)
     begun = (opening, *pieces[:1], more, *pieces[1:ahead], sound)
     return (*begun, *pictures, *pieces[ahead:], preview)
+
+
+def list_pieces_of(
+    groups: tuple[RungGroup, ...], chunks: tuple[Chunk, ...]
+) -> tuple[PlanTask, ...]:
+    """Every chunk of every group."""
+    return tuple(
+        PlanTask(f"{group.name}-{chunk.index:05d}", "chunk", group.name, chunk.index)
+        for group in groups
+        for chunk in chunks
+    )
 
 
 def list_sound(grid: FrameGrid) -> tuple[PlanTask, ...]:
@@ -292,87 +263,20 @@ def decide_groups(ladder: tuple[Rung, ...]) -> tuple[RungGroup, ...]:
     return tuple(RungGroup(name, tuple(reversed(part))) for name, part in parts.items() if part)
 
 
+def decide_other_groups(ladder: tuple[Rung, ...], codecs: tuple[str, ...]) -> tuple[RungGroup, ...]:
+    """The whole ladder once more in each codec: small rungs together, larger ones alone."""
+    groups = []
+    for codec in codecs:
+        rungs = repeat_ladder(ladder, codec)
+        small = [it for it in rungs if min(it.width, it.height) <= SMALL_SHORT_SIDE]
+        if small:
+            groups.append(RungGroup(codec, tuple(reversed(small))))
+        groups += [RungGroup(f"{codec}-{it.quality}", (it,)) for it in rungs if it not in small]
+    return tuple(groups)
+
+
 def _is_large(rung: Rung) -> bool:
     return min(rung.width, rung.height) > LARGE_SHORT_SIDE
-
-
-def get_job(plan: TranscodePlan, task_id: str) -> Job:
-    """The payload of one task of the plan; raises KeyError."""
-    task = next((task for task in plan.tasks if task.task_id == task_id), None)
-    if task is None:
-        raise KeyError(task_id)
-    if task.kind in ("audio", "waveform"):
-        assert plan.info.audio is not None, "an audio task was planned for a silent source"
-        return AudioJob(
-            task_id,
-            plan.video_id,
-            plan.source_key,
-            plan.info.audio,
-            plan.grid,
-            task.chunk or None,
-        )
-    if task.kind == "cover":
-        assert plan.info.cover_index is not None, "a cover was planned for a file without one"
-        return CoverJob(task_id, plan.video_id, plan.source_key, plan.info.cover_index)
-    assert plan.info.video is not None, "pictures were planned for sound alone"
-    if task.kind == "copy":
-        assert plan.copied is not None, "a copy task was planned without a rung"
-        return CopyJob(
-            task_id,
-            plan.video_id,
-            plan.source_key,
-            plan.info.video,
-            plan.info.audio if plan.copies_sound else None,
-            plan.grid,
-            plan.copied,
-        )
-    if task.kind in ("thumbnails", STORYBOARD, "preview"):
-        return PictureJob(task_id, plan.video_id, plan.source_key, plan.info.video, plan.grid)
-    return ChunkJob(
-        task_id=task_id,
-        video_id=plan.video_id,
-        source_key=plan.source_key,
-        video=plan.info.video,
-        grid=plan.grid,
-        chunk=plan.chunks[task.chunk],
-        rungs=next(group.rungs for group in plan.groups if group.name == task.group),
-    )
-
-
-def decide_grid(info: MediaInfo) -> FrameGrid:
-    """A constant rate at most 60, with whole frames per segment and whole ticks per frame."""
-    fps = decide_frame_rate(info.video.fps) if info.video else SOUND_GRID_FPS
-    frame_ticks = TICKS_PER_S / fps
-    timescale = TICKS_PER_S
-    if frame_ticks.denominator != 1:
-        timescale = fps.numerator * math.ceil(TICKS_PER_S_MIN / fps.numerator)
-        frame_ticks = timescale / fps
-    return FrameGrid(
-        fps=fps,
-        timescale=timescale,
-        frame_ticks=int(frame_ticks),
-        segment_frames=round(SEGMENT_S * fps),
-        frames=max(1, round(_decide_length_s(info) * fps)),
-        origin_us=info.origin_us,
-    )
-
-
-def _decide_length_s(info: MediaInfo) -> Fraction:
-    """The picture's length; sound that goes on is followed, a codec's padding is not."""
-    has_more_sound = info.duration_s - info.picture_s > PADDING_S_MAX
-    length_s = info.duration_s if has_more_sound else info.picture_s
-    return Fraction(length_s).limit_denominator(1_000_000)
-
-
-def decide_frame_rate(source_fps: Fraction) -> Fraction:
-    """The source's rate, divided until it is at most 60; the usual rate when it is near one."""
-    # The tolerance keeps 60.01 from becoming 30.
-    divisor = math.ceil(source_fps / FPS_MAX * (1 - USUAL_TOLERANCE))
-    fps = max(source_fps / max(1, divisor), Fraction(FPS_MIN))
-    for rate in USUAL_RATES:
-        if abs(fps - rate) <= rate * USUAL_TOLERANCE:
-            return rate
-    return fps.limit_denominator(1001)
 
 
 def decide_chunks(segments: int, segments_max: int) -> tuple[Chunk, ...]:

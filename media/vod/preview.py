@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, cast
 import av
 import av.error
 
-from media.vod.encoders import avoid_avx512
+from media.vod.codecs import avoid_avx512
 from media.vod.frames import DecodeTally, FrameScaler, get_video_stream, iter_grid_frames
+from media.vod.grid import FrameGrid
 from media.vod.ladder import fit_inside
 from media.vod.ledger import find_record, keep_record
-from media.vod.plan import FrameGrid, PictureJob
 from media.vod.records import TaskRecord, preview_key
 from media.vod.source import MediaUnreadable, fetch_source, open_media
+from media.vod.task_jobs import PictureJob
 from media.vod.thumbnails import iter_spread_keyframes, judge_frame
 from storage.objects import ObjectStore
 

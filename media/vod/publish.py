@@ -8,30 +8,26 @@ playlists of type EVENT that become VOD. It encodes nothing.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from media.vod.dash import Beside, build_manifest
+from media.vod.grid import FrameGrid
 from media.vod.hls import (
     Track,
     build_keys_playlist,
     build_master_playlist,
     build_media_playlist,
     build_subtitles_playlist,
+    choose_sound,
     join_track,
 )
-from media.vod.plan import (
-    AUDIO_TASK,
-    COPY_TASK,
-    FrameGrid,
-    RungGroup,
-    TranscodePlan,
-)
+from media.vod.plan import OPUS, RungGroup, TranscodePlan
 from media.vod.records import (
     AUDIO_FRAME_SAMPLES,
     AUDIO_RATE_HZ,
-    AUDIO_TRACK,
     MANIFEST_NAME,
     MASTER_NAME,
     STORYBOARD_NAME,
@@ -71,9 +67,15 @@ class Publication:
 
     @property
     def rungs(self) -> tuple[str, ...]:
-        """Names of the rungs that are offered, smallest first."""
-        tracks = [track for name, track in self.tracks.items() if name != AUDIO_TRACK]
+        """Names of the rungs that every player can play, smallest first."""
+        tracks = [it for it in self.tracks.values() if not it.is_sound and not it.is_extra]
         return tuple(track.name for track in sorted(tracks, key=lambda track: track.pixels))
+
+    @property
+    def sound(self) -> Track | None:
+        """The sound, if there is any, that most players can play."""
+        sounds = [track for track in self.tracks.values() if track.is_sound]
+        return min(sounds, key=lambda track: track.is_extra, default=None)
 
     @property
     def segments(self) -> int:
@@ -86,13 +88,14 @@ def publish(
 ) -> Publication:
     """Name all there is, from finished tasks by task id; CPU time by length."""
     tracks = decide_tracks(plan, records)
-    audio = tracks.get(AUDIO_TRACK)
-    rungs = [track for name, track in tracks.items() if name != AUDIO_TRACK]
+    audio = tracks.get(plan.audio_track)
+    rungs = [track for track in tracks.values() if not track.is_sound]
+    sounds = _choose_sounds(tracks, rungs)
     if (not rungs and plan.info.video) or (audio is None and plan.has_audio):
         return Publication()
     storyboard = next((found for r in records.values() if (found := r.storyboard)), None)
     files = _write_playlists(plan, tracks)
-    files[MASTER_NAME] = build_master_playlist(rungs, audio, plan.grid.fps, texts)
+    files[MASTER_NAME] = build_master_playlist(rungs, sounds, plan.grid.fps, texts)
     files |= write_subtitles(texts, plan.grid.duration_s)
     peaks = next((found for r in records.values() if (found := r.peaks)), ())
     if peaks:
@@ -102,7 +105,7 @@ def publish(
     if all(task.task_id in records for task in plan.tasks):
         files[MANIFEST_NAME] = build_manifest(
             rungs,
-            audio,
+            sounds,
             Beside(storyboard, texts),
             fps=plan.grid.fps,
             are_aligned=plan.copied is None,
@@ -112,6 +115,15 @@ def publish(
     sheets = 0 if storyboard is None else storyboard.sheets
     candidates = max(0, len(pictures) - 1)
     return Publication(tracks, coded, sheets, candidates, list_files(texts))
+
+
+def _choose_sounds(tracks: Mapping[str, Track], rungs: Sequence[Track]) -> list[Track]:
+    """The sounds that some picture goes with; without pictures, the one there is."""
+    sounds = [track for track in tracks.values() if track.is_sound]
+    if not rungs:
+        return sounds[:1]
+    chosen = [choose_sound(rung, sounds) for rung in rungs]
+    return [sound for sound in sounds if sound in chosen]
 
 
 def write_subtitles(texts: Sequence[Subtitles], duration_s: Fraction) -> dict[str, str]:
@@ -145,13 +157,15 @@ def _write_playlists(plan: TranscodePlan, tracks: Mapping[str, Track]) -> dict[s
 
 def decide_tracks(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> dict[str, Track]:
     """Whole tracks, and of the sound and the smallest rung what is there without a gap."""
-    copies = records[COPY_TASK].tracks if COPY_TASK in records else ()
-    tracks = {part.track: join_track([part]) for part in copies}
-    sounds = [task for task in plan.tasks if task.kind == "audio" and task.task_id in records]
+    copies = [task for task in plan.tasks if task.kind == "copy" and task.task_id in records]
+    tracks = {
+        part.track: join_track([part]) for task in copies for part in records[task.task_id].tracks
+    }
+    sounds = [task for task in plan.tasks if task.is_main_sound and task.task_id in records]
     if sounds:
-        longest = next((task for task in sounds if task.task_id == AUDIO_TASK), sounds[-1])
-        tracks[AUDIO_TRACK] = join_track(
-            records[longest.task_id].tracks, is_whole=longest.task_id == AUDIO_TASK
+        longest = next((task for task in sounds if not task.chunk), sounds[-1])
+        tracks[plan.audio_track] = join_track(
+            records[longest.task_id].tracks, is_whole=not longest.chunk
         )
     for group in plan.groups:
         parts = _list_parts(plan, group, records)
@@ -160,7 +174,26 @@ def decide_tracks(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> dic
         for rung in reversed(group.rungs) if parts and (is_whole or may_grow) else ():
             found = [track for part in parts for track in part if track.track == rung.name]
             tracks[rung.name] = join_track(found, is_whole=is_whole)
-    return tracks
+    opus = next((it for it in plan.tasks if it.group == OPUS and it.task_id in records), None)
+    if opus is not None:
+        tracks[plan.opus_track] = join_track(records[opus.task_id].tracks)
+    return keep_lighter(tracks)
+
+
+def keep_lighter(tracks: Mapping[str, Track]) -> dict[str, Track]:
+    """Leave out pictures in other codecs that take no fewer bits than H.264's of their size."""
+    plain = {
+        track.pixels: track.average_bps
+        for track in tracks.values()
+        if not track.is_sound and not track.is_extra and track.is_whole
+    }
+    return {
+        name: track
+        for name, track in tracks.items()
+        if track.is_sound
+        or not track.is_extra
+        or track.average_bps < plain.get(track.pixels, math.inf)
+    }
 
 
 def decide_target_s(grid: FrameGrid) -> int:

@@ -25,9 +25,9 @@ from media.vod.frames import (
 )
 from media.vod.ladder import fit_inside
 from media.vod.ledger import find_record, keep_record
-from media.vod.plan import PictureJob
 from media.vod.records import TaskRecord, candidate_key, thumbnail_key
 from media.vod.source import MediaUnreadable, fetch_source, open_media
+from media.vod.task_jobs import PictureJob
 from storage.objects import ObjectStore
 
 if TYPE_CHECKING:

@@ -67,10 +67,15 @@ class TrackWriter:
                 )
             )
 
-    def finish(self, init_segment: bytes) -> TrackRecord:
-        """Write the init segment and describe the track."""
+    def finish(self, init_segment: bytes, codec: str | None = None) -> TrackRecord:
+        """Write the init segment and describe the track; `codec` as is known by now."""
         name = self._store_init(init_segment)
-        return replace(self.template, init_name=name, segments=tuple(self.segments))
+        return replace(
+            self.template,
+            codec=codec or self.template.codec,
+            init_name=name,
+            segments=tuple(self.segments),
+        )
 
     def _store_init(self, init_segment: bytes) -> str:
         """init.mp4, or a name by content when another build of the encoder wrote another one."""

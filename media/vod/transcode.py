@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from media.vod.copying import build_inits, describe_copies, iter_cuts, open_cutters
 from media.vod.encoders import (
     AUDIO_CHANNELS,
-    AUDIO_CODEC_NAME,
+    SOUND_CODECS,
     AudioEncoder,
     RungEncoder,
 )
@@ -22,10 +22,8 @@ from media.vod.frames import DecodeTally, FrameScaler, get_video_stream, iter_gr
 from media.vod.ladder import Rung
 from media.vod.ledger import find_record, keep_record
 from media.vod.loudness import find_gain_db
-from media.vod.plan import AudioJob, ChunkJob, CopyJob
 from media.vod.records import (
     AUDIO_RATE_HZ,
-    AUDIO_TRACK,
     INIT_NAME,
     Progress,
     TaskRecord,
@@ -33,6 +31,7 @@ from media.vod.records import (
 )
 from media.vod.sound import SoundLine, iter_sound
 from media.vod.source import fetch_source, open_media
+from media.vod.task_jobs import AudioJob, ChunkJob, CopyJob
 from media.vod.track_writer import TrackWriter, make_segment
 from storage.objects import ObjectStore
 
@@ -74,10 +73,7 @@ def iter_chunk(job: ChunkJob, store: ObjectStore) -> Steps[TaskRecord]:
     tally = DecodeTally()
     scaler = FrameScaler(job.video, [(rung.width, rung.height) for rung in job.rungs])
     encoders = [RungEncoder(rung, job.grid, job.slots) for rung in job.rungs]
-    tracks = [
-        TrackWriter(store, job.video_id, _describe_rung(job, rung, encoder))
-        for rung, encoder in zip(job.rungs, encoders, strict=True)
-    ]
+    tracks = [TrackWriter(store, job.video_id, _describe_rung(job, rung)) for rung in job.rungs]
     reported = 0
     with fetch_source(job.source_key, store) as path, open_media(path) as container:
         stream = get_video_stream(container, job.video.stream_index)
@@ -94,10 +90,11 @@ def iter_chunk(job: ChunkJob, store: ObjectStore) -> Steps[TaskRecord]:
                 yield Progress(job.task_id, finished, job.chunk.segments)
     for encoder, track in zip(encoders, tracks, strict=True):
         track.add(encoder.finish())
-    made = tuple(
-        track.finish(encoder.init_segment) for track, encoder in zip(tracks, encoders, strict=True)
-    )
-    record = TaskRecord(job.task_id, tracks=made, decode_errors=tally.errors)
+    made = []
+    for encoder, track in zip(encoders, tracks, strict=True):
+        codec, init_segment = encoder.describe()
+        made.append(track.finish(init_segment, codec))
+    record = TaskRecord(job.task_id, tracks=tuple(made), decode_errors=tally.errors)
     yield Progress(job.task_id, job.chunk.segments, job.chunk.segments)
     return keep_record(job.video_id, record, store)
 
@@ -107,10 +104,11 @@ def iter_audio(job: AudioJob, store: ObjectStore) -> Steps[TaskRecord]:
     done = find_record(job.video_id, job.task_id, store)
     if done is not None:
         return done
-    encoder = AudioEncoder(job.grid.segment_s)
+    kind = SOUND_CODECS[job.codec]
+    encoder = AudioEncoder(job.grid.segment_s, kind)
     template = TrackRecord(
-        track=AUDIO_TRACK,
-        codec=AUDIO_CODEC_NAME,
+        track=job.track,
+        codec=kind.name,
         init_name=INIT_NAME,
         timescale=AUDIO_RATE_HZ,
         segments=(),
@@ -119,7 +117,7 @@ def iter_audio(job: AudioJob, store: ObjectStore) -> Steps[TaskRecord]:
     track = TrackWriter(store, job.video_id, template)
     origin_s = Fraction(job.grid.origin_us, 1_000_000)
     with fetch_source(job.source_key, store) as path, open_media(path) as container:
-        gain_db = find_gain_db(job, path, store)
+        gain_db = find_gain_db(job, path, store) if job.evens_loudness else 0.0
         line = SoundLine(round(job.grid.duration_s * AUDIO_RATE_HZ), gain_db)
         stream = cast("AudioStream", container.streams[job.audio.stream_index])
         for frame in iter_sound(container, stream, line, origin_s):
@@ -144,8 +142,7 @@ def iter_copy(job: CopyJob, store: ObjectStore) -> Steps[TaskRecord]:
     with fetch_source(job.source_key, store) as path, open_media(path) as container:
         cutters = open_cutters(container, job.video, job.audio, origin_s)
         tracks = [
-            TrackWriter(store, job.video_id, template)
-            for template in describe_copies(cutters, job.rung, job.audio)
+            TrackWriter(store, job.video_id, template) for template in describe_copies(cutters, job)
         ]
         reported = 0
         for place, cut in iter_cuts(container, cutters):
@@ -164,10 +161,11 @@ def iter_copy(job: CopyJob, store: ObjectStore) -> Steps[TaskRecord]:
     return keep_record(job.video_id, TaskRecord(job.task_id, made), store)
 
 
-def _describe_rung(job: ChunkJob, rung: Rung, encoder: RungEncoder) -> TrackRecord:
+def _describe_rung(job: ChunkJob, rung: Rung) -> TrackRecord:
+    """The record of a track whose codec's name comes with its last segment."""
     return TrackRecord(
         track=rung.name,
-        codec=encoder.codec_name,
+        codec="",
         init_name=INIT_NAME,
         timescale=job.grid.timescale,
         segments=(),

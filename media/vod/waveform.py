@@ -15,10 +15,10 @@ import numpy as np
 from media.vod.frames import limit_decoder
 from media.vod.ladder import fit_inside
 from media.vod.ledger import find_record, keep_record
-from media.vod.plan import AudioJob, CoverJob
 from media.vod.records import AUDIO_RATE_HZ, TaskRecord, thumbnail_key
 from media.vod.sound import SoundLine, iter_sound
 from media.vod.source import fetch_source, open_media
+from media.vod.task_jobs import AudioJob, CoverJob
 from media.vod.thumbnails import LONG_SIDE_MAX, encode_jpeg
 from storage.objects import ObjectStore
 

@@ -44,6 +44,7 @@ from serve_apps.videos.history_routes import routes as history_routes
 from serve_apps.videos.liking_routes import routes as video_liking_routes
 from serve_apps.videos.playlist_routes import routes as playlist_routes
 from serve_apps.videos.publication_routes import routes as publication_routes
+from serve_apps.videos.reencoding_routes import routes as video_reencoding_routes
 from serve_apps.videos.related_routes import routes as related_routes
 from serve_apps.videos.routes import routes as videos_routes
 from serve_apps.videos.subtitle_routes import routes as subtitle_routes
@@ -60,6 +61,7 @@ FEATURES = (
     person_routes,
     videos_routes,
     history_routes,
+    video_reencoding_routes,
     video_thumbnail_routes,
     video_liking_routes,
     playlist_routes,

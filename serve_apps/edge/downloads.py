@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from media.vod.download import Download, Piece, adapt_segment, plan_download
 from media.vod.hls import Track
 from media.vod.publish import Publication
-from media.vod.records import AUDIO_TRACK, track_key
+from media.vod.records import track_key
 from serve_apps.edge.video_catalog import VideoUnknown
 from storage.objects import ObjectStore
 
@@ -54,18 +54,24 @@ async def _plan(
 ) -> Download:
     if not publication.is_playable or publication.keys:
         raise VideoUnknown  # segments of a live are several fragments each
-    wanted = name.removesuffix(SUFFIX)
-    best = publication.rungs[-1] if publication.rungs else AUDIO_TRACK
-    rung = publication.tracks.get(best if wanted == BEST else wanted)
-    if rung is None or (rung.name == AUDIO_TRACK != best) or not name.endswith(SUFFIX):
+    sound = publication.sound
+    rung = _find_rung(publication, name.removesuffix(SUFFIX))
+    if rung is None or not name.endswith(SUFFIX):
         raise VideoUnknown
-    sound = publication.tracks.get(AUDIO_TRACK)
     tracks = [rung] if sound in (None, rung) else [rung, sound]
     if not all(_is_one_piece(track) for track in tracks):
         raise VideoUnknown
     keys = [track_key(video_id, track.name, track.parts[0].init_name) for track in tracks]
     inits = [await objects.get(key) for key in keys]
     return plan_download(video_id, tracks, inits)
+
+
+def _find_rung(publication: Publication, wanted: str) -> Track | None:
+    """The picture of the wanted quality; of sound alone the sound itself, as the best."""
+    rungs = [publication.tracks[name] for name in publication.rungs]
+    if wanted == BEST:
+        return rungs[-1] if rungs else publication.sound
+    return next((rung for rung in rungs if rung.quality == wanted), None)
 
 
 def _is_one_piece(track: Track) -> bool:

@@ -17,8 +17,8 @@ from kit.clock import Clock
 from kit.errors import AppError
 from kit.ids import parse_id
 from kit.settings import Settings
+from media.vod.hls import Track
 from media.vod.records import (
-    AUDIO_TRACK,
     PREVIEW_NAME,
     STORYBOARD,
     SUBTITLES,
@@ -128,10 +128,10 @@ class _PlaybackServer:
             if not record.has_preview:
                 raise VideoUnknown
             return await self._send(request, preview_key(str(record.id)), VIDEO_TYPE)
-        if name not in entry.publication.files:
+        data = entry.find_file(name)
+        if data is None:
             raise VideoUnknown
-        kind = TEXT_TYPES[name.rpartition(".")[2]]
-        return send_text(request, kind, entry.publication.files[name])
+        return send_text(request, TEXT_TYPES[name.rpartition(".")[2]], data)
 
     async def send_media(self, request: web.Request) -> web.StreamResponse:
         """Send a segment or an init segment that a playlist names, a sheet, or all as one file."""
@@ -146,10 +146,10 @@ class _PlaybackServer:
         if folder == SUBTITLES and name in entry.publication.texts:
             key = subtitles_key(str(record.id), name)
             return await self._send(request, key, TEXT_TYPES["vtt"])
-        track = entry.publication.tracks.get(folder)
-        if track is None or not _is_listed(name, entry, track.name):
+        track = entry.find_track(folder)
+        if track is None or not _is_listed(name, track):
             raise VideoUnknown
-        kind = AUDIO_TYPE if track.name == AUDIO_TRACK else VIDEO_TYPE
+        kind = AUDIO_TYPE if track.is_sound else VIDEO_TYPE
         kept = entry.publication.keys.get((track.name, name))
         key = kept or track_key(str(record.id), track.name, name)
         return await self._send(request, key, kind)
@@ -199,9 +199,8 @@ class _PlaybackServer:
         return read_grant(auth.grant_public_key, text, self._ports.clock.now())
 
 
-def _is_listed(name: str, entry: CatalogEntry, track_name: str) -> bool:
+def _is_listed(name: str, track: Track) -> bool:
     """Say whether the track's records list this very file name."""
-    track = entry.publication.tracks[track_name]
     if any(part.init_name == name for part in track.parts):
         return True
     number = _read_number(name)

@@ -147,6 +147,17 @@ class VideoProgress(Shape, frozen=True):
     left_s: float | None = None
 
 
+class VideoReencoding(Shape, frozen=True):
+    """How far the next version of a video is that plays already; `ready`: it plays now."""
+
+    status: Literal["queued", "processing", "ready", "failed"]
+    progress: float
+    error: VideoFailure | None
+    quality: str | None = None
+    speed: float | None = None
+    left_s: float | None = None
+
+
 class FeedHint(Shape, frozen=True):
     """There is a newer post."""
 
@@ -163,6 +174,7 @@ EVENTS: dict[str, type[Shape]] = {
     "post_comment_deleted": PostCommentDeleted,
     "video_counters": VideoCounters,
     "video_progress": VideoProgress,
+    "video_reencoding": VideoReencoding,
     "feed_hint": FeedHint,
 }
 Answer = Authenticated | Unsubscribed | Ack | Done | Refusal | Reload | Pong | Closed

@@ -19,6 +19,7 @@ import orjson
 from kit.clock import Clock
 from kit.errors import NotFound, Unavailable
 from media.live.recording import publish_recording
+from media.vod.hls import Track
 from media.vod.info import decode_json
 from media.vod.plan import TranscodePlan
 from media.vod.publish import Publication, publish
@@ -29,6 +30,7 @@ from storage.recordings import find_recording
 from storage.subtitles import Subtitles
 from storage.video_chunks import list_results
 from storage.video_playback import PlaybackRecord, find_playback
+from storage.video_versions import list_replaced_plans
 from storage.videos import find_plan
 
 FRESH_S = 1.0
@@ -51,6 +53,23 @@ class CatalogEntry:
     read_s: float
     record: PlaybackRecord | None
     publication: Publication
+    earlier: tuple[Publication, ...] = ()
+    """Replaced versions, for players that began with them."""
+
+    @property
+    def segments(self) -> int:
+        """How many segments it names."""
+        return sum(each.segments for each in (self.publication, *self.earlier))
+
+    def find_file(self, name: str) -> bytes | None:
+        """Return a playlist; what several versions have, of the one that plays now."""
+        found = (each.files.get(name) for each in (self.publication, *self.earlier))
+        return next((data for data in found if data is not None), None)
+
+    def find_track(self, name: str) -> Track | None:
+        """Return a track of any version: names differ between them."""
+        found = (each.tracks.get(name) for each in (self.publication, *self.earlier))
+        return next((track for track in found if track is not None), None)
 
 
 class VideoCatalog:
@@ -101,23 +120,26 @@ class VideoCatalog:
                 return CatalogEntry(0.0, record, Publication())
             was_ready = known and known.record and known.record.status == "ready"
             if known is not None and was_ready and _has_same(known.record, record):
-                return CatalogEntry(0.0, record, known.publication)
+                return replace(known, record=record)
             recorded = await find_recording(connection, video_id)
             rows = [] if recorded is None else await list_segments(connection, recorded)
             plan = await find_plan(connection, video_id)
+            replaced = await list_replaced_plans(connection, video_id) if record.earlier else []
             results = await list_results(connection, video_id)
         texts = record.subtitles
         if recorded is not None:
             found = await asyncio.to_thread(read_recording, rows, results, texts)
             return CatalogEntry(0.0, record, found)
         assert plan is not None, "a playable video has its plan"
-        found = await asyncio.to_thread(read_publication, plan, results, texts)
-        return CatalogEntry(0.0, record, found)
+        found, *earlier = await asyncio.to_thread(
+            lambda: [read_publication(each, results, texts) for each in (plan, *replaced)]
+        )
+        return CatalogEntry(0.0, record, found, tuple(earlier))
 
     def _keep(self, video_id: uuid.UUID, entry: CatalogEntry) -> None:
         self._drop(video_id)
         self._entries[video_id] = entry
-        self._segments += entry.publication.segments
+        self._segments += entry.segments
         while len(self._entries) > ENTRIES_MAX or (
             self._segments > SEGMENTS_MAX and len(self._entries) > 1
         ):
@@ -126,15 +148,16 @@ class VideoCatalog:
     def _drop(self, video_id: uuid.UUID) -> None:
         entry = self._entries.pop(video_id, None)
         if entry is not None:
-            self._segments -= entry.publication.segments
+            self._segments -= entry.segments
 
 
 def _has_same(known: PlaybackRecord | None, record: PlaybackRecord) -> bool:
-    """Say whether nothing changed that a ready video can still get: pictures and subtitles."""
-    if known is None:
-        return False
-    before, now = (known.thumbnail_key, known.subtitles), (record.thumbnail_key, record.subtitles)
-    return before == now
+    """Say whether nothing changed that a ready video can still get: pictures, texts, a version."""
+    return known is not None and _list_changing(known) == _list_changing(record)
+
+
+def _list_changing(record: PlaybackRecord) -> tuple[object, ...]:
+    return record.thumbnail_key, record.subtitles, record.version, record.earlier
 
 
 def read_recording(

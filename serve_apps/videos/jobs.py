@@ -35,6 +35,7 @@ from serve_apps.videos.publishing import (
     publish_due,
     tell_published,
 )
+from serve_apps.videos.reencoding import REENCODING_HANDLERS
 from serve_apps.videos.service import (
     COLLECT_JOB,
     EXPIRE_JOB,
@@ -44,7 +45,7 @@ from serve_apps.videos.service import (
     VideoJob,
     expire_upload,
 )
-from serve_apps.videos.transcoding import TranscodeFailed, Transcoding
+from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed, Transcoding
 from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
 from storage import uploads, videos, watch_sessions
 from storage.events import append_event
@@ -60,7 +61,7 @@ async def process_video(ports: JobPorts, payload: bytes) -> None:
         video = await begin_processing(ports, video_id)
         source_key = await make_source(ports, video)
         plan = await make_plan(ports, video, source_key)
-        await Transcoding(ports, video, plan).run()
+        await Transcoding(ports, video, plan, FirstMaking(video_id)).run()
         await finish_processing(ports, video_id)
     except VideoVanished:
         log.info("video.nothing_to_process", video_id=str(video_id))
@@ -181,6 +182,7 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         SUM_UP_JOB: JobSpec(sum_up_day, concurrency_max=2),
         PUBLISH_JOB: JobSpec(publish_video, concurrency_max=4),
         COLLECT_JOB: JobSpec(collect_part, concurrency_max=2),
+        **REENCODING_HANDLERS,
         IMPORT_JOB: JobSpec(import_video, concurrency_max=4, give_up=give_up_import),
     }
 )

@@ -50,8 +50,13 @@ def build_playback(video: Video, terms: PlaybackTerms) -> Playback | None:
         preview=f"{base}/preview.mp4" if video.has_preview else None,
         storyboard=f"{base}/storyboard.vtt" if has_pictures and not is_sound else None,
         waveform=f"{base}/waveform.json" if is_sound else None,
-        download=f"{base}/download/best.mp4" if is_made else None,
+        download=f"{base}/download/best.mp4{_name_version(video)}" if is_made else None,
     )
+
+
+def _name_version(video: Video) -> str:
+    """Caches keep files by address: another version's is another address."""
+    return f"?v={video.version}" if video.version > 1 else ""
 
 
 def _make_thumbnail_url(base: str, key: str | None) -> str | None:

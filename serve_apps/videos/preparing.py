@@ -15,12 +15,14 @@ from kit.errors import AppError
 from kit.events import EventName
 from media.vod.assemble import AssembleJob
 from media.vod.info import MediaInfo, decode_json, encode_json
-from media.vod.plan import PlanTask, TranscodePlan, plan_video
+from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
 from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
 from serve_apps.videos.progress import Standing, publish_status
+from serve_apps.videos.recipes import make_site_recipe, read_recipe
 from storage import uploads, video_chunks, videos
+from storage.database import Connection
 from storage.events import append_event
 from storage.objects import JoinedObject
 
@@ -95,7 +97,10 @@ async def make_plan(ports: JobPorts, video: videos.Video, source_key: str) -> Tr
         rank=MediaRank.LOOK,
         owner=str(video.owner_id),
     )
-    plan = plan_video(info, video_id=str(video.id), source_key=source_key)
+    async with ports.database.transaction() as connection:
+        asked = await videos.find_recipe(connection, video.id)
+    recipe = make_site_recipe(ports.settings.processing) if asked is None else read_recipe(asked)
+    plan = plan_video(info, PlanOrder(str(video.id), source_key, recipe, video.version))
     dimensions = videos.Dimensions(
         round(plan.grid.duration_s * 1000),
         None if info.video is None else info.video.width,
@@ -103,12 +108,14 @@ async def make_plan(ports: JobPorts, video: videos.Video, source_key: str) -> Tr
     )
     async with ports.database.transaction() as connection:
         await videos.set_plan(connection, video.id, orjson.loads(encode_json(plan)), dimensions)
-        await video_chunks.insert_chunks(
-            connection,
-            video.id,
-            [_describe_task(task, position) for position, task in enumerate(plan.tasks)],
-        )
+        await insert_pieces(connection, video.id, plan)
     return plan
+
+
+async def insert_pieces(connection: Connection, video_id: uuid.UUID, plan: TranscodePlan) -> None:
+    """Write what is to be done; pictures that another version made are there already."""
+    pieces = [_describe_task(task, position) for position, task in enumerate(plan.tasks)]
+    await video_chunks.insert_chunks(connection, video_id, pieces)
 
 
 async def _assemble(

@@ -38,7 +38,7 @@ def decide_progress(shares: Mapping[str, float], fractions: Mapping[str, float])
 
 def list_opening_tasks(plan: TranscodePlan) -> frozenset[str]:
     """Return the tasks after which a video plays: its first sound and its first small pictures."""
-    sound = [task.task_id for task in plan.tasks if task.kind == "audio"]
+    sound = [task.task_id for task in plan.tasks if task.is_main_sound]
     pictures = [task.task_id for task in plan.tasks if task.kind in ("copy", "chunk")]
     return frozenset([*pictures[:1], *sound[:1]])
 
@@ -47,7 +47,7 @@ def list_next_tasks(plan: TranscodePlan) -> frozenset[str]:
     """Return the tasks after which all of it plays, in its smallest picture."""
     first = plan.groups[0].name if plan.groups else "copy"
     return frozenset(
-        task.task_id for task in plan.tasks if task.kind == "audio" or task.group == first
+        task.task_id for task in plan.tasks if task.is_main_sound or task.group == first
     )
 
 
@@ -93,9 +93,18 @@ class Standing:
 
 async def publish_status(cache: Cache, video_id: uuid.UUID, standing: Standing) -> None:
     """Tell who watches `video:{id}`; lost without harm when the bus is away."""
+    await _publish(cache, video_id, "video_progress", standing)
+
+
+async def publish_reencoding(cache: Cache, video_id: uuid.UUID, standing: Standing) -> None:
+    """Tell how far the next version of a video is that plays already."""
+    await _publish(cache, video_id, "video_reencoding", standing)
+
+
+async def _publish(cache: Cache, video_id: uuid.UUID, kind: str, standing: Standing) -> None:
     await cache.publish(
         f"video:{video_id}",
-        "video_progress",
+        kind,
         {
             "status": standing.status,
             "progress": round(standing.progress, 4),
@@ -110,7 +119,7 @@ async def publish_status(cache: Cache, video_id: uuid.UUID, standing: Standing) 
 def _find_largest_rung(plan: TranscodePlan, running: Set[str]) -> str | None:
     names = {task.group for task in plan.tasks if task.task_id in running}
     rungs = [rung for group in plan.groups if group.name in names for rung in group.rungs]
-    return max(rungs, key=lambda rung: rung.width * rung.height).name if rungs else None
+    return max(rungs, key=lambda rung: rung.width * rung.height).quality if rungs else None
 
 
 def _weigh(plan: TranscodePlan, task: PlanTask) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import Query
@@ -18,7 +19,7 @@ from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.outside.guard import AddressRefused
-from serve_apps.videos import importing, liking, processing_rules, service
+from serve_apps.videos import importing, liking, processing_rules, reencoding_rules, service
 from serve_apps.videos.chapters import ChaptersMalformed
 from serve_apps.videos.history_service import find_resume
 from serve_apps.videos.labels import TAG_CHARS_MAX, Category, change_labels
@@ -41,6 +42,7 @@ from serve_apps.videos.schemas import (
 )
 from storage.database import Connection
 from storage.video_lists import VideoFilter
+from storage.video_versions import VideoVersion, list_makings
 from storage.videos import Video
 
 routes = Routes("/videos", "videos")
@@ -126,8 +128,12 @@ async def list_videos(
         limit=query.limit,
     )
     terms = await make_terms(connection, ports, viewer)
+    makings = await _list_makings(connection, page.items) if owner == "me" else {}
     return ItemPage(
-        items=[describe_video(video, build_playback(video, terms)) for video in page.items],
+        items=[
+            describe_video(video, build_playback(video, terms), makings.get(video.id))
+            for video in page.items
+        ],
         next_cursor=page.next_cursor,
     )
 
@@ -186,14 +192,14 @@ async def delete_video(video_id: uuid.UUID, user: CurrentUser, connection: Trans
     "/{video_id}/cancel",
     permission=Permission.OWNER,
     rate=RateTier.STANDARD,
-    summary="Stop the processing of your video; what is made so far stays for another try.",
+    summary="Stop the work on your video; a version that plays already stays as it is.",
     errors=(service.VideoNotFound, PermissionDenied, processing_rules.VideoNotInWork),
 )
 async def cancel_processing(
     video_id: uuid.UUID, user: CurrentUser, ports: Ports, connection: Transaction
 ) -> VideoDetailBody:
     """Stop processing."""
-    video = await processing_rules.cancel_processing(connection, user, video_id)
+    video = await reencoding_rules.cancel_work(connection, user, video_id)
     return await show_video(connection, ports, user, video)
 
 
@@ -224,7 +230,10 @@ async def show_video(
     terms = await make_terms(connection, ports, viewer)
     upload = await service.find_open_upload(connection, video, terms)
     resume_ms = await find_resume(connection, viewer, video.id)
-    mine = Mine(resume_ms, await liking.find_liked(connection, viewer, video.id))
+    liked = await liking.find_liked(connection, viewer, video.id)
+    is_own = viewer is not None and viewer.user_id == video.owner_id
+    makings = await _list_makings(connection, [video]) if is_own else {}
+    mine = Mine(resume_ms, liked, makings.get(video.id))
     return describe_detail(video, build_playback(video, terms), upload, mine)
 
 
@@ -234,6 +243,14 @@ async def make_terms(
     """Say where, and under which right, a viewer plays."""
     edge_url = await choose_edge(connection, ports.settings)
     return PlaybackTerms(ports.settings.auth, edge_url, viewer, ports.clock.now())
+
+
+async def _list_makings(
+    connection: Connection, found: Sequence[Video]
+) -> dict[uuid.UUID, VideoVersion]:
+    """Return by video the versions in the making, or that failed."""
+    makings = await list_makings(connection, [video.id for video in found])
+    return {making.video_id: making for making in makings}
 
 
 def _read_owner(owner: str | None, caller: Identity | None) -> Identity | None:

@@ -16,7 +16,9 @@ from serve_apps.videos.chapters import TITLE_CHARS_MAX as CHAPTER_CHARS_MAX
 from serve_apps.videos.chapters import Chapter, list_chapters
 from serve_apps.videos.labels import Category
 from serve_apps.videos.playback import Playback
+from serve_apps.videos.reencoding_schemas import ReencodingBody, describe_reencoding
 from serve_apps.videos.service import CreatedVideo, OpenUpload
+from storage.video_versions import VideoVersion
 from storage.videos import Video
 
 Status = Literal["uploading", "queued", "processing", "ready", "failed"]
@@ -62,6 +64,7 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
         "waveform": None,
         "download": f"http://localhost:8001/v/{EXAMPLE_ID}/download/best.mp4",
     },
+    "reencoding": None,
 }
 
 
@@ -166,6 +169,9 @@ class VideoBody(BaseModel):
         description="While it waits for its time; its visibility is private until then."
     )
     playback: PlaybackBody | None
+    reencoding: ReencodingBody | None = Field(
+        default=None, description="For its owner: another version in the making, or why it failed."
+    )
 
 
 class VideoDetailBody(VideoBody):
@@ -203,6 +209,8 @@ class Mine:
 
     resume_ms: int | None
     is_liked: bool | None
+    making: VideoVersion | None = None
+    """For its owner, another version in the making."""
 
 
 def describe_created(created: CreatedVideo) -> CreatedVideoBody:
@@ -225,7 +233,7 @@ def describe_detail(
     own = msgspec.convert(video.chapters or [], list[Chapter])
     chapters = list_chapters(own, video.description, video.duration_ms)
     return VideoDetailBody(
-        **dict(describe_video(video, playback)),
+        **dict(describe_video(video, playback, mine.making)),
         upload=described,
         resume_ms=mine.resume_ms,
         liked=mine.is_liked,
@@ -233,7 +241,9 @@ def describe_detail(
     )
 
 
-def describe_video(video: Video, playback: Playback | None) -> VideoBody:
+def describe_video(
+    video: Video, playback: Playback | None, making: VideoVersion | None = None
+) -> VideoBody:
     """Write a video as its answer."""
     error = None
     if video.status == "failed":
@@ -264,6 +274,7 @@ def describe_video(video: Video, playback: Playback | None) -> VideoBody:
             "published_at": None if video.published_at is None else _write_time(video.published_at),
             "publication": _describe_publication(video),
             "playback": None if playback is None else asdict(playback),
+            "reencoding": describe_reencoding(making),
         }
     )
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 import orjson
@@ -21,9 +22,10 @@ from actors.job_runner.ports import JobPorts
 from kit.errors import AppError
 from kit.logs import get_log
 from media.vod.info import encode_json
-from media.vod.plan import PlanTask, TranscodePlan, get_job
+from media.vod.plan import PlanTask, TranscodePlan
 from media.vod.records import Progress, TaskRecord
 from media.vod.source import MediaUnreadable
+from media.vod.task_jobs import get_job
 from serve_apps.videos.preparing import VideoVanished
 from serve_apps.videos.progress import (
     PaceMeter,
@@ -56,11 +58,51 @@ class TranscodeFailed(AppError):
     code, status, message = "transcode_failed", 500, "The video could not be converted."
 
 
+class Making(Protocol):
+    """Where the state of what is being made is kept, and how soon the queue takes it."""
+
+    rank_min: MediaRank
+
+    async def save_progress(
+        self, connection: Connection, progress: float, *, is_playable: bool
+    ) -> bool:
+        """Remember how far it is (0 to 1); False when it is no longer wanted."""
+        ...
+
+    async def publish(self, ports: JobPorts, standing: Standing) -> None:
+        """Tell who follows it."""
+        ...
+
+
+class FirstMaking:
+    """A video nobody could watch before: its state is the video's own."""
+
+    rank_min = MediaRank.LOOK
+
+    def __init__(self, video_id: uuid.UUID) -> None:
+        self._video_id = video_id
+
+    async def save_progress(
+        self, connection: Connection, progress: float, *, is_playable: bool
+    ) -> bool:
+        """Remember how far it is, and since when it plays."""
+        return await videos.set_progress(
+            connection, self._video_id, progress, is_playable=is_playable
+        )
+
+    async def publish(self, ports: JobPorts, standing: Standing) -> None:
+        """Tell who waits for the video."""
+        await publish_status(ports.cache, self._video_id, standing)
+
+
 class Transcoding:
     """Runs what is left to do of one plan; made anew for every try of the job."""
 
-    def __init__(self, ports: JobPorts, video: videos.Video, plan: TranscodePlan) -> None:
+    def __init__(
+        self, ports: JobPorts, video: videos.Video, plan: TranscodePlan, making: Making
+    ) -> None:
         self._ports = ports
+        self._making = making
         self._video_id = video.id
         self._owner = str(video.owner_id)
         self._plan = plan
@@ -103,6 +145,8 @@ class Transcoding:
             await video_chunks.reset_running_chunks(connection, self._video_id)
             chunks = await video_chunks.list_chunks(connection, self._video_id)
         for chunk in chunks:
+            if chunk.name not in self._tasks:
+                continue  # of another version
             if chunk.state == "failed":
                 raise TranscodeFailed(piece=chunk.name)
             if chunk.state == "done":
@@ -156,11 +200,12 @@ class Transcoding:
                 return record
 
     def _decide_rank(self, task: PlanTask) -> MediaRank:
+        rank = MediaRank.MORE
         if task.task_id in self._opening:
-            return MediaRank.FIRST
-        if task.task_id in self._next or task.kind in PICTURE_KINDS:
-            return MediaRank.NEXT
-        return MediaRank.MORE
+            rank = MediaRank.FIRST
+        elif task.task_id in self._next or task.kind in PICTURE_KINDS:
+            rank = MediaRank.NEXT
+        return max(rank, self._making.rank_min)
 
     def _note_progress(self, progress: Progress) -> None:
         if progress.total > 0 and self._fractions.get(progress.task_id) != 1.0:
@@ -195,9 +240,8 @@ class Transcoding:
             await videos.set_thumbnail(connection, self._video_id, record.images[0])
         if record.preview_bytes:
             await videos.set_preview(connection, self._video_id)
-        await videos.set_progress(
+        await self._making.save_progress(
             connection,
-            self._video_id,
             self._measure(),
             is_playable=self._opening <= self._list_done() | {task.task_id},
         )
@@ -241,12 +285,12 @@ class Transcoding:
         progress = self._measure()
         pace = self._pace.measure(progress, self._running, self._ports.clock.monotonic_s())
         standing = Standing("processing", progress, pace=pace)
-        await publish_status(self._ports.cache, self._video_id, standing)
+        await self._making.publish(self._ports, standing)
         async with self._ports.database.transaction() as connection:
             # Again here: two pieces saved at once do not see each other above.
             is_playable = self._opening <= self._list_done()
-            is_wanted = await videos.set_progress(
-                connection, self._video_id, progress, is_playable=is_playable
+            is_wanted = await self._making.save_progress(
+                connection, progress, is_playable=is_playable
             )
         if not is_wanted:
             raise VideoVanished

@@ -8,6 +8,7 @@ from cluster.doctor import (
     Verdict,
     check_clock,
     check_disk,
+    check_encoders,
     check_open_files,
     check_program,
     check_public_url,
@@ -63,3 +64,9 @@ def test_this_machine_can_be_looked_at(tmp_path: Path):
     for found in (check_disk(tmp_path / "not" / "yet"), check_open_files(), check_shared_memory()):
         assert found.verdict in {Verdict.GOOD, Verdict.NOTE}
         assert bool(found.cure) == (found.verdict is Verdict.NOTE)
+
+
+def test_a_codec_of_the_settings_without_its_encoder_is_noted():
+    assert check_encoders(("vp9",), {"av1": "libsvtav1"}).verdict is Verdict.GOOD
+    found = check_encoders(("av1", "vp9"), {"av1": "libsvtav1"})
+    assert (found.verdict, found.found) == (Verdict.NOTE, "no encoder for av1 (libsvtav1)")

@@ -159,7 +159,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "-f",
             "lavfi",
             "-i",
-            "testsrc2=size=640x360:rate=25:duration=10",
+            "gradients=size=640x360:rate=25:duration=10:seed=7",
         ),
         *("-f", "lavfi", "-i", "sine=frequency=440:duration=10", "-c:v", "libx264"),
         *("-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest", str(path)),

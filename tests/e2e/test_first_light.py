@@ -74,6 +74,8 @@ def test_a_video_is_uploaded_watched_posted_and_seen_by_a_follower(
     )
     check_playback(author, card.get_by_role("link").first.get_attribute("href"), product)
 
+    check_another_version(author, title, product)
+
     follower = open_page("/register")
     fill_registration(follower)
     follower.goto(f"{product.url}/u/{name}")
@@ -122,6 +124,27 @@ def check_publication(author: Page, follower: Page, product: Product, title: str
     await_true(lambda: moving.evaluate("v => v.currentTime") > 0, "the preview plays")
     follower.mouse.move(0, 0)
     expect(moving).to_have_count(0)
+
+
+def check_another_version(page: Page, title: str, product: Product) -> None:
+    """Have the video made again in AV1, too; what is asked for next plays in it."""
+    page.goto(product.url + "/studio")
+    card = page.get_by_test_id("video-card").filter(has_text=title)
+    card.get_by_role("button", name=f"Make {title} again").click()
+    page.get_by_test_id("reencode-quality").select_option("240p")
+    page.get_by_test_id("reencode-av1").check()
+    page.get_by_test_id("reencode").click()
+    expect(card.get_by_test_id("another-version")).to_be_visible()
+    expect(card.get_by_test_id("another-version")).to_be_hidden(timeout=PROCESSING_MS)
+    expect(card.get_by_test_id("video-status")).to_have_text("Ready")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(product.url + (card.get_by_role("link").first.get_attribute("href") or ""))
+    video = page.get_by_test_id("player-video")
+    video.evaluate("v => { v.muted = true; return v.play(); }")
+    await_true(lambda: video.evaluate("v => v.currentTime") > 0.5, "the new version plays")
+    for folder in ("v2-240p-av1/", "v2-audio-opus/"):
+        assert any(folder in url for url in asked), f"nothing of {folder} was asked for"
 
 
 def check_playback(page: Page, href: str | None, product: Product) -> None:

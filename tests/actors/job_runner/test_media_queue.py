@@ -99,6 +99,21 @@ async def test_a_finer_rendition_gives_way_to_what_nobody_can_watch_without_and_
     assert pool.begun == ["a", "b", "first", "b"]
 
 
+async def test_another_version_gives_way_before_a_finer_rendition_that_began_later():
+    pool = Gatekeeper()
+    queue = MediaQueue(pool, 2)
+    again = asyncio.create_task(queue.run("again", None, rank=MediaRank.AGAIN))
+    await settle()
+    finer = asyncio.create_task(queue.run("finer", None, rank=MediaRank.MORE))
+    await settle()
+    urgent = asyncio.create_task(queue.run("urgent", None, rank=MediaRank.FIRST))
+    await settle()
+    assert set(pool.running) == {"finer", "urgent"}
+    await end_all(pool)
+    await asyncio.gather(again, finer, urgent)
+    assert pool.begun[-1] == "again"
+
+
 async def test_a_task_gives_way_only_so_often():
     pool = Gatekeeper()
     queue = MediaQueue(pool, 1)

@@ -13,12 +13,13 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from media.vod.hls import Track
-from media.vod.plan import PlanTask, TranscodePlan, get_job, plan_video
+from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.preview import make_preview
 from media.vod.probe import probe_file
 from media.vod.publish import Publication, publish
 from media.vod.records import TaskRecord, segment_name, track_key, video_prefix
 from media.vod.storyboard import make_storyboard
+from media.vod.task_jobs import get_job
 from media.vod.thumbnails import make_thumbnails
 from media.vod.transcode import copy_source, transcode_audio, transcode_chunk
 from media.vod.waveform import make_cover, make_waveform
@@ -150,9 +151,7 @@ def write_playlists(
 def transcode(path: Path, store: ObjectStore, segments_max: int = 8) -> Made:
     """Probe, plan and run every task of a clip in the plan's order."""
     store.put_file_sync(SOURCE_KEY, path)
-    plan = plan_video(
-        probe_file(path), video_id=VIDEO_ID, source_key=SOURCE_KEY, segments_max=segments_max
-    )
+    plan = plan_video(probe_file(path), PlanOrder(VIDEO_ID, SOURCE_KEY), segments_max=segments_max)
     return Made(plan, run_tasks(plan, store), store)
 
 

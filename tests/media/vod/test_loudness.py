@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from media.vod.loudness import Loudness, decide_gain_db, measure_loudness
-from media.vod.plan import AudioJob, get_job, plan_video
+from media.vod.plan import PlanOrder, plan_video
 from media.vod.probe import probe_file
+from media.vod.task_jobs import AudioJob, get_job
 from storage.objects import ObjectStore
 from tests.media.vod.clips import SOURCE_KEY, run_ffmpeg, transcode
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.media
 
 
 def make_job(path: Path) -> AudioJob:
-    job = get_job(plan_video(probe_file(path), video_id="v", source_key=SOURCE_KEY), "audio")
+    job = get_job(plan_video(probe_file(path), PlanOrder("v", SOURCE_KEY)), "audio")
     assert isinstance(job, AudioJob)
     return job
 

@@ -1,5 +1,6 @@
 """The plan covers every frame once, in whole segments, in an order that plays soon."""
 
+import json
 import math
 from dataclasses import replace
 from fractions import Fraction
@@ -8,18 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media.vod.grid import decide_frame_rate, decide_grid
 from media.vod.info import decode_json, encode_json
 from media.vod.plan import (
-    AudioJob,
-    ChunkJob,
-    PictureJob,
+    PlanOrder,
     TranscodePlan,
     decide_chunks,
-    decide_frame_rate,
-    decide_grid,
-    get_job,
+    list_tracks,
     plan_video,
 )
+from media.vod.recipe import Recipe
+from media.vod.task_jobs import AudioJob, ChunkJob, PictureJob, get_job
 from tests.media.vod.sources import describe_source
 
 pytestmark = pytest.mark.unit
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.unit
 
 def plan(length_s: float, fps: Fraction | int = 30, sound_s: float | None = None) -> TranscodePlan:
     info = describe_source(length_s, fps, sound_s=sound_s)
-    return plan_video(info, video_id="v", source_key="sources/v")
+    return plan_video(info, PlanOrder("v", "sources/v"))
 
 
 @pytest.mark.parametrize(
@@ -178,3 +178,25 @@ def test_two_hours_make_a_plan_that_fits_a_row():
     made = plan(7200, 60, sound_s=7200)
     assert len(made.chunks) == 2 + math.ceil((1800 - 6) / 8)
     assert len(encode_json(made)) < 200_000
+
+
+def test_another_version_shares_no_name_with_the_first_but_its_pictures():
+    info = describe_source(60.0, 30)
+    first = plan_video(info, PlanOrder("v", "s"))
+    second = plan_video(info, PlanOrder("v", "s", Recipe(480, codecs=("av1", "hevc")), version=2))
+    assert set(list_tracks(first)).isdisjoint(list_tracks(second))
+    shared = {task.task_id for task in first.tasks} & {task.task_id for task in second.tasks}
+    assert shared == {"thumbnails", "storyboard", "preview"}
+    assert {rung.quality for group in second.groups for rung in group.rungs} == {
+        "240p",
+        "360p",
+        "480p",
+    }
+    assert [group.name for group in second.groups] == ["first", "rest", "av1", "hevc"]
+
+
+def test_a_plan_from_before_versions_is_the_first_version_of_the_old_recipe():
+    stored = json.loads(encode_json(plan(20)))
+    del stored["version"], stored["recipe"]
+    read = decode_json(json.dumps(stored).encode(), TranscodePlan)
+    assert (read.version, read.recipe) == (1, Recipe())

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from media.vod.plan import get_job
 from media.vod.records import record_key
+from media.vod.task_jobs import get_job
 from media.vod.transcode import transcode_audio, transcode_chunk
 from storage.objects import ObjectStore
 from tests.media.vod.clips import VIDEO_ID, Made, run_ffmpeg, transcode, write_playlists

@@ -20,11 +20,12 @@ from media.pool import (
     task_key,
 )
 from media.vod.assemble import AssembleJob
-from media.vod.plan import get_job, plan_video
+from media.vod.plan import PlanOrder, plan_video
 from media.vod.probe import ProbeJob
 from media.vod.publish import publish
 from media.vod.records import Progress, record_key
 from media.vod.source import MediaUnreadable
+from media.vod.task_jobs import get_job
 from storage.objects import ObjectStore
 from tests.media.vod.clips import (
     SOURCE_KEY,
@@ -180,7 +181,7 @@ async def test_an_upload_goes_through_all_tasks_to_a_playable_video(
     assemble = AssembleJob(VIDEO_ID, keys, SOURCE_KEY, len(data))
     assert (await media_pool.run("assemble", assemble)).size_bytes == len(data)
     info = await media_pool.run("probe", ProbeJob(VIDEO_ID, SOURCE_KEY))
-    plan = plan_video(info, video_id=VIDEO_ID, source_key=SOURCE_KEY)
+    plan = plan_video(info, PlanOrder(VIDEO_ID, SOURCE_KEY))
     seen: list[Progress] = []
     records = {
         task.task_id: await media_pool.run(
@@ -206,7 +207,7 @@ async def test_a_running_chunk_can_be_cancelled(media_pool: MediaPool, tmp_path:
     clip = write_numbered(tmp_path / "clip.mp4", [Fraction(n, 30) for n in range(300)], shot)
     store.put_file_sync(SOURCE_KEY, clip)
     info = await media_pool.run("probe", ProbeJob(VIDEO_ID, SOURCE_KEY))
-    job = get_job(plan_video(info, video_id=VIDEO_ID, source_key=SOURCE_KEY), "rest-00000")
+    job = get_job(plan_video(info, PlanOrder(VIDEO_ID, SOURCE_KEY)), "rest-00000")
     started = asyncio.Event()
     running = asyncio.create_task(media_pool.run("chunk", job, on_progress=lambda _: started.set()))
     await started.wait()

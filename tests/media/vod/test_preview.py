@@ -9,10 +9,12 @@ import av
 import numpy as np
 import pytest
 
-from media.vod.plan import FrameGrid, PictureJob, get_job, plan_video
+from media.vod.grid import FrameGrid
+from media.vod.plan import PlanOrder, plan_video
 from media.vod.preview import Scene, choose_scenes, decide_slots, make_preview
 from media.vod.probe import probe_file
 from media.vod.records import TaskRecord
+from media.vod.task_jobs import PictureJob, get_job
 from storage.objects import ObjectStore
 from tests.media.vod.clips import run_ffmpeg
 
@@ -24,7 +26,7 @@ BYTES_MAX = 200_000
 
 def make(path: Path, store: ObjectStore) -> TaskRecord:
     store.put_file_sync("sources/v", path)
-    job = get_job(plan_video(probe_file(path), video_id="v", source_key="sources/v"), "preview")
+    job = get_job(plan_video(probe_file(path), PlanOrder("v", "sources/v")), "preview")
     assert isinstance(job, PictureJob)
     return make_preview(job, store)
 
@@ -81,9 +83,8 @@ def test_a_source_that_breaks_off_costs_the_preview_and_nothing_else(
     tmp_path: Path, objects: ObjectStore
 ):
     run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=160x90:r=10:d=2", *H264, tmp_path / "a.mp4")
-    job = get_job(
-        plan_video(probe_file(tmp_path / "a.mp4"), video_id="v", source_key="sources/v"), "preview"
-    )
+    plan = plan_video(probe_file(tmp_path / "a.mp4"), PlanOrder("v", "sources/v"))
+    job = get_job(plan, "preview")
     assert isinstance(job, PictureJob)
     objects.put_sync("sources/v", b"not a video at all")
     assert make_preview(job, objects) == TaskRecord("preview")

@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from media.vod.plan import get_job
 from media.vod.records import Progress, record_key
+from media.vod.task_jobs import get_job
 from media.vod.transcode import transcode_audio
 from storage.objects import ObjectStore
 from tests.media.vod.clips import (

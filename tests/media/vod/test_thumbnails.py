@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from media.vod.plan import PictureJob, get_job, plan_video
+from media.vod.plan import PlanOrder, plan_video
 from media.vod.probe import probe_file
+from media.vod.task_jobs import PictureJob, get_job
 from media.vod.thumbnails import judge_picture, make_thumbnails
 from storage.objects import ObjectStore
 from tests.media.vod.clips import run_ffmpeg
@@ -20,7 +21,7 @@ H264 = ("-c:v", "libx264", "-preset", "ultrafast")
 def make(path: Path, store: ObjectStore) -> tuple[np.ndarray, list[np.ndarray]]:
     """Run the task; the chosen picture and the candidates."""
     store.put_file_sync("sources/v", path)
-    plan = plan_video(probe_file(path), video_id="v", source_key="sources/v")
+    plan = plan_video(probe_file(path), PlanOrder("v", "sources/v"))
     job = get_job(plan, "thumbnails")
     assert isinstance(job, PictureJob)
     record = make_thumbnails(job, store)
@@ -80,7 +81,7 @@ def test_a_repeated_task_keeps_what_was_made(tmp_path: Path, objects: ObjectStor
     run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=160x90:r=5:d=1", *H264, tmp_path / "a.mp4")
     make(tmp_path / "a.mp4", objects)
     objects.put_sync("videos/v/thumbnail.jpg", b"the owner's own")
-    plan = plan_video(probe_file(tmp_path / "a.mp4"), video_id="v", source_key="sources/v")
+    plan = plan_video(probe_file(tmp_path / "a.mp4"), PlanOrder("v", "sources/v"))
     job = get_job(plan, "thumbnails")
     assert isinstance(job, PictureJob)
     make_thumbnails(job, objects)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from media.vod.plan import get_job, plan_video
+from media.vod.plan import PlanOrder, plan_video
 from media.vod.probe import probe_file
 from media.vod.records import Progress, record_key, segment_name, track_key
 from media.vod.source import MediaUnreadable
+from media.vod.task_jobs import get_job
 from media.vod.transcode import transcode_chunk
 from storage.objects import ObjectStore
 from tests.media.vod.clips import (
@@ -86,8 +87,7 @@ def test_the_bytes_do_not_depend_on_how_many_workers_share_the_tasks(tmp_path: P
         store.put_file_sync(SOURCE_KEY, tmp_path / "a.mp4")
         plan = plan_video(
             probe_file(tmp_path / "a.mp4"),
-            video_id=VIDEO_ID,
-            source_key=SOURCE_KEY,
+            PlanOrder(VIDEO_ID, SOURCE_KEY),
             segments_max=1,
         )
         # Another order for each, as free workers would take them.

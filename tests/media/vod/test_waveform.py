@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from media.vod.plan import list_sound_tasks, plan_video
+from media.vod.plan import PlanOrder, list_sound_tasks, plan_video
 from media.vod.probe import probe_file
 from media.vod.publish import publish
 from media.vod.waveform import decide_peaks
@@ -68,15 +68,14 @@ def test_a_cover_that_is_no_picture_is_left_out(tmp_path: Path, made: Made):
     (tmp_path / "a.mp3").write_bytes(data[:at] + b"XXXX" + data[at + 4 :])
     info = probe_file(tmp_path / "a.mp3")
     assert info.cover_index is None
-    plan = plan_video(info, video_id="v", source_key="s")
+    plan = plan_video(info, PlanOrder("v", "s"))
     assert [task.kind for task in plan.tasks] == ["audio", "waveform"]
 
 
 def test_long_sound_plays_before_all_of_it_is_made(made: Made):
     grid = plan_video(
         replace(made.plan.info, duration_s=600.0),
-        video_id="v",
-        source_key="s",
+        PlanOrder("v", "s"),
     ).grid
     names = [task.task_id for task in list_sound_tasks(grid, has_cover=False)]
     assert names == ["audio-opening", "audio-more", "audio", "waveform"]

@@ -15,7 +15,7 @@ from kit.clock import ManualClock
 from kit.ids import make_id
 from kit.settings import Settings
 from media.vod.info import AudioInfo, MediaInfo, VideoInfo, encode_json
-from media.vod.plan import PlanTask, TranscodePlan, plan_video
+from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.records import (
     SegmentRecord,
     StoryboardRecord,
@@ -132,7 +132,7 @@ async def add_video(
     async with world.database.transaction() as connection:
         owner_id = await create_owner(connection, f"u{uuid.uuid4().hex[:8]}")
         video_id = await create_video_row(connection, owner_id, visibility=visibility)
-        plan = plan_video(info, video_id=str(video_id), source_key="x")
+        plan = plan_video(info, PlanOrder(str(video_id), "x"))
         await videos.queue_video(connection, video_id)
         await videos.start_processing(connection, video_id)
         await videos.set_plan(

@@ -19,6 +19,7 @@ from serve_apps.access.revocations import RevocationBook
 from serve_apps.access.tokens import issue_access_token
 from serve_apps.http.errors import install_errors
 from serve_apps.http.state import ApiPorts
+from serve_apps.videos.reencoding_routes import routes as reencoding_routes
 from serve_apps.videos.routes import routes
 from serve_apps.videos.subtitle_routes import routes as subtitle_routes
 from serve_apps.videos.thumbnail_routes import routes as thumbnail_routes
@@ -82,7 +83,7 @@ async def serve_videos(world: VideoWorld) -> AsyncIterator[Api]:
     app.state.rates = RateBook(world.cache, clock)
     app.state.revocations = RevocationBook(world.database, small.auth.access_ttl_s)
     install_errors(app)
-    for each in (routes, thumbnail_routes, subtitle_routes):
+    for each in (routes, thumbnail_routes, subtitle_routes, reencoding_routes):
         each.install(app, "/v1")
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from media.vod.info import AudioInfo, MediaInfo, VideoInfo
-from media.vod.plan import TranscodePlan, plan_video
+from media.vod.plan import PlanOrder, TranscodePlan, plan_video
 from serve_apps.videos.progress import (
     PaceMeter,
     decide_progress,
@@ -38,7 +38,7 @@ def make_plan(*, has_sound: bool = True, side: int = 720, length_s: float = 60.0
     )
     sound = AudioInfo(1, "aac", 48_000, 2) if has_sound else None
     info = MediaInfo("mov", length_s, length_s, 0, 1000, picture, sound)
-    return plan_video(info, video_id="v", source_key="s")
+    return plan_video(info, PlanOrder("v", "s"))
 
 
 def test_the_shares_of_all_pieces_add_up_to_one():

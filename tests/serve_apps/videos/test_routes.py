@@ -5,15 +5,22 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+import orjson
 import pytest
 
+from media.vod.info import encode_json
+from media.vod.plan import PlanOrder, plan_video
+from media.vod.recipe import Recipe
 from serve_apps.access.identity import Role
 from serve_apps.videos.jobs import expire_video, purge_video
-from storage import uploads
+from serve_apps.videos.recipes import CodecUnavailable, check_encoders
+from storage import uploads, videos
+from storage.audit import list_audit
 from storage.follows import add_follow
 from storage.jobs import count_jobs
 from storage.video_playback import find_playback
-from tests.serve_apps.videos.api_stage import Api
+from tests.media.vod.sources import describe_source
+from tests.serve_apps.videos.api_stage import Api, Person
 from tests.serve_apps.videos.inline_media import InlineMedia
 from tests.serve_apps.videos.video_world import job_payload
 
@@ -205,3 +212,77 @@ async def test_an_upload_that_was_not_completed_in_time_fails_its_video(api: Api
     shown = (await ada.call("GET", f"/{video_id}")).json()
     assert (shown["status"], shown["error"]["code"]) == ("failed", "upload_expired")
     assert await api.world.objects.list("uploads") == []
+
+
+async def add_finished_video(api: Api, owner: Person) -> str:
+    """A ready video whose file and plan are there."""
+    video_id = await api.add_ready_video(owner)
+    info = describe_source(20.0, 30)
+    plan = plan_video(info, PlanOrder(str(video_id), "source"))
+    async with api.world.database.transaction() as connection:
+        await videos.set_source(connection, video_id, videos.VideoSource("source", b"x" * 32, 1))
+        dimensions = videos.Dimensions(20_000, 1280, 720)
+        await videos.set_plan(connection, video_id, orjson.loads(encode_json(plan)), dimensions)
+    return str(video_id)
+
+
+async def test_asking_twice_for_the_same_version_asks_once(api: Api):
+    ada = await api.add_person()
+    path = f"/{await add_finished_video(api, ada)}"
+    choice = (await ada.call("GET", f"{path}/reencode")).json()
+    assert choice["qualities"] == ["480p", "360p", "240p"]
+    asked = {"quality_max": "480p"}
+    for _time in range(2):
+        answer = await ada.call("POST", f"{path}/reencode", asked)
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["status"] == "ready"
+        assert answer.json()["reencoding"]["status"] == "queued"
+    async with api.world.database.connection() as connection:
+        assert (await count_jobs(connection)).queued == 1
+    other = await ada.call("POST", f"{path}/reencode", {"quality_max": "240p"})
+    assert (other.status_code, other.json()["error"]) == (409, "reencoding_in_work")
+    (listed,) = (await ada.call("GET", "?owner=me")).json()["items"]
+    assert listed["reencoding"]["recipe"]["quality_max"] == "480p"
+    assert (await ada.call("POST", f"{path}/cancel")).json()["reencoding"] is None
+
+
+async def test_only_owners_and_administrators_have_a_video_made_again(api: Api):
+    ada, bob = await api.add_person(), await api.add_person()
+    path = f"/{await add_finished_video(api, ada)}/reencode"
+    assert (await bob.call("POST", path, {})).status_code == 403
+    moderator = await api.add_person(Role.MODERATOR)
+    assert (await moderator.call("POST", path, {})).status_code == 403
+    admin = await api.add_person(Role.ADMIN)
+    assert (await admin.call("POST", path, {})).status_code == 202
+    async with api.world.database.connection() as connection:
+        (act,) = await list_audit(connection, before=None, limit=5)
+    assert (act.action, act.subject) == ("video.reencode", f"video:{path.split('/')[1]}")
+
+
+async def test_a_person_has_so_many_videos_made_again_at_a_time(api: Api):
+    ada = await api.add_person()
+    limit = api.world.settings.processing.reencodings_per_user_max
+    answers = [
+        await ada.call("POST", f"/{await add_finished_video(api, ada)}/reencode", {})
+        for _number in range(limit + 1)
+    ]
+    assert [answer.status_code for answer in answers] == [202] * limit + [429]
+
+
+async def test_what_has_no_file_or_is_in_work_is_not_made_again(api: Api):
+    ada = await api.add_person()
+    bare = await api.add_ready_video(ada)
+    refused = await ada.call("POST", f"/{bare}/reencode", {})
+    assert refused.json()["error"] == "video_has_no_source"
+    created = (await ada.call("POST", "", ORDER)).json()
+    early = await ada.call("POST", f"/{created['id']}/reencode", {})
+    assert early.json()["error"] == "video_in_work"
+    odd = await ada.call("POST", f"/{bare}/reencode", {"quality_max": "500p"})
+    assert odd.status_code == 422
+
+
+def test_a_codec_without_its_encoder_is_refused():
+    recipe = Recipe(codecs=("av1", "hevc"))
+    check_encoders(recipe, {"vp9": "libvpx-vp9"})
+    with pytest.raises(CodecUnavailable):
+        check_encoders(recipe, {"av1": "libsvtav1"})

@@ -397,6 +397,16 @@ export interface VideoProgress {
   left_s?: number | null;
 }
 
+/** How far the next version of a video is that plays already; `ready`: it plays now. */
+export interface VideoReencoding {
+  status: "failed" | "processing" | "queued" | "ready";
+  progress: number;
+  error: VideoFailure | null;
+  quality?: string | null;
+  speed?: number | null;
+  left_s?: number | null;
+}
+
 /** There is a newer post. */
 export interface FeedHint {
   post_id: string;
@@ -454,5 +464,6 @@ export interface EventData {
   post_comment_deleted: PostCommentDeleted;
   video_counters: VideoCounters;
   video_progress: VideoProgress;
+  video_reencoding: VideoReencoding;
   feed_hint: FeedHint;
 }

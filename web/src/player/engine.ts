@@ -6,11 +6,7 @@
 import type Hls from "hls.js";
 import { Store } from "../kit/store";
 import { rewriteGrant } from "./grant";
-
-export interface QualityLevel {
-  index: number;
-  label: string;
-}
+import { offerLevels, type QualityLevel } from "./quality";
 
 export interface EngineState {
   levels: QualityLevel[];
@@ -99,19 +95,17 @@ export class PlayerEngine {
   }
 
   #listen(hls: Hls, { Events, ErrorTypes }: typeof Hls): void {
+    let shown = new Map<number, number>();
     hls.on(Events.MANIFEST_PARSED, () => {
-      const pictures = hls.levels.every((level) => level.height > 0) ? hls.levels : [];
-      const levels = pictures.map((level, index) => ({
-        index,
-        label: `${Math.min(level.height, level.width)}p`,
-      }));
-      this.#change({ levels, error: null });
+      const offer = offerLevels(hls.levels);
+      shown = offer.shown;
+      this.#change({ levels: offer.levels, error: null });
     });
     hls.on(Events.SUBTITLE_TRACKS_UPDATED, (_, { subtitleTracks }) => {
       this.#change({ languages: subtitleTracks.map(({ name }, index) => ({ index, label: name })) });
       hls.subtitleTrack = this.state.get().language;
     });
-    hls.on(Events.LEVEL_SWITCHED, (_, { level }) => this.#change({ playing: level }));
+    hls.on(Events.LEVEL_SWITCHED, (_, { level }) => this.#change({ playing: shown.get(level) ?? level }));
     hls.on(Events.FRAG_BUFFERED, () => {
       this.#recoveries = 0;
     });

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { rewriteGrant } from "./grant";
 import { decideCommand, stepSpeed } from "./keys";
+import { offerLevels } from "./quality";
 import { findTile, readTiles } from "./storyboard";
 import { thinPeaks } from "./waveform";
 
@@ -59,4 +60,22 @@ test("a waveform keeps its loudest moments when it is thinned", () => {
   expect(thinPeaks([1, 9, 2, 3, 8, 1], 3)).toEqual([9, 3, 8]);
   expect(thinPeaks([5, 6], 200)).toEqual([5, 6]);
   expect(thinPeaks([])).toEqual([]);
+});
+
+test("of sizes that several codecs have, the lightest is offered and stands for all", () => {
+  const all = [
+    { width: 640, height: 360, bitrate: 500 },
+    { width: 640, height: 360, bitrate: 300 },
+    { width: 1280, height: 720, bitrate: 2000 },
+  ];
+  const { levels, shown } = offerLevels(all);
+  expect(levels).toEqual([
+    { index: 1, label: "360p" },
+    { index: 2, label: "720p" },
+  ]);
+  expect([...shown]).toEqual([
+    [0, 1],
+    [1, 1],
+    [2, 2],
+  ]);
 });

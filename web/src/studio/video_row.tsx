@@ -13,10 +13,11 @@ import { VideoFrame } from "../videos/frame";
 import { ProgressBar } from "../videos/progress";
 import { waitMs } from "../videos/publication";
 import { SeenBy } from "../videos/seen_by";
-import { describePace, describeStatus, type Video } from "../videos/shapes";
+import { describePace, describeStatus, isMadeAgain, type Reencoding, type Video } from "../videos/shapes";
 import { PictureDialog } from "./picture_dialog";
 import { LabelsButton } from "./labels_dialog";
 import { PublishDialog } from "./publish_dialog";
+import { ReencodeButton } from "./reencode_dialog";
 import { SubtitlesDialog } from "./subtitles_dialog";
 import { VisibilityField } from "./upload_form";
 
@@ -73,6 +74,7 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
           <Icon name="chart" size={20} />
         </a>
         <LabelsButton video={video} onSaved={apply} />
+        {(video.status === "ready" || video.status === "failed") && <ReencodeButton video={video} onAsked={apply} />}
       </RowButtons>
       {open === "edit" && <EditDialog video={video} onSaved={apply} onClose={close} />}
       {open === "publish" && <PublishDialog video={video} onSaved={apply} onClose={close} />}
@@ -107,7 +109,7 @@ function usePublication(video: Video, onChange: (part: Partial<Video>) => void) 
 /** Stops the work on a video, or has it tried again. */
 function RowWork({ video, onChange }: { video: Video; onChange: (part: Partial<Video>) => void }) {
   const [isBusy, setBusy] = useState(false);
-  const isInWork = video.status === "queued" || video.status === "processing";
+  const isInWork = video.status === "queued" || video.status === "processing" || isMadeAgain(video);
   const mayRetry = video.status === "failed" && video.error?.code !== "upload_expired";
   if (!isInWork && !mayRetry) return null;
   const act = async () => {
@@ -121,7 +123,7 @@ function RowWork({ video, onChange }: { video: Video; onChange: (part: Partial<V
   };
   return (
     <button type="button" class="button small" disabled={isBusy} onClick={act} data-testid="video-work">
-      {isInWork ? "Stop" : "Try again"}
+      {isInWork ? (isMadeAgain(video) ? "Stop the new version" : "Stop") : "Try again"}
     </button>
   );
 }
@@ -176,7 +178,24 @@ function RowState({ video }: { video: Video }) {
       </>
     );
   }
-  return null;
+  return video.reencoding ? <AnotherVersion title={video.title} reencoding={video.reencoding} /> : null;
+}
+
+/** How far the next version of a video is that plays, or why there is none. */
+function AnotherVersion({ title, reencoding }: { title: string; reencoding: Reencoding }) {
+  if (reencoding.status === "failed") {
+    return <p class="problem">A new version could not be made; the one before plays on. {reencoding.error}</p>;
+  }
+  const words = reencoding.status === "queued" ? "A new version waits for its turn" : "A new version is made";
+  return (
+    <div class="stack" data-testid="another-version">
+      <ProgressBar share={reencoding.progress} label={`New version of ${title}`} />
+      <p class="data muted">
+        {words}
+        {reencoding.status === "processing" && `: ${describePace(reencoding)}`}
+      </p>
+    </div>
+  );
 }
 
 interface EditProps {

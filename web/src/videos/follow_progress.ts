@@ -2,7 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { useChannel } from "../kit/realtime";
 import type { VideoProgress } from "../kit/messages";
-import type { Video } from "./shapes";
+import { isMadeAgain, type Video } from "./shapes";
 
 const ASK_MS = 10_000;
 
@@ -14,14 +14,19 @@ export function isOnItsWay(video: Pick<Video, "status">): boolean {
 /** `onChange` gets what changed; `onReload` is called when the whole video should be loaded again. */
 export function useVideoProgress(
   video: Video | null,
-  onChange: (change: VideoProgress) => void,
+  onChange: (change: VideoProgress | Pick<Video, "reencoding">) => void,
   onReload: () => void,
 ): void {
-  const follows = video !== null && isOnItsWay(video);
+  const follows = video !== null && (isOnItsWay(video) || isMadeAgain(video));
   const reload = useRef(onReload);
   reload.current = onReload;
   useChannel(follows ? `video:${video.id}` : null, {
     onEvent: (event) => {
+      if (event.type === "video_reencoding") {
+        const { status, error } = event.data;
+        if (status === "ready") return onReload();
+        return onChange({ reencoding: { ...event.data, status, error: error?.message ?? null } });
+      }
       if (event.type !== "video_progress") return;
       const { status, progress } = event.data;
       const mayPlayNow = !video?.playback?.hls && progress > 0;

@@ -13,6 +13,25 @@ export interface Chapter {
   title: string;
 }
 
+/** How a version of a video is made. */
+export interface Recipe {
+  /** Such as 720p; null: as large as the file. */
+  quality_max: string | null;
+  evens_loudness: boolean;
+  /** Beside H.264. */
+  codecs: string[];
+}
+
+/** The version in the making, or why the latest failed. */
+export interface Reencoding {
+  status: "queued" | "processing" | "failed";
+  progress: number;
+  error: string | null;
+  quality?: string | null;
+  speed?: number | null;
+  left_s?: number | null;
+}
+
 export interface Video {
   id: string;
   title: string;
@@ -50,6 +69,8 @@ export interface Video {
     waveform?: string | null;
     download?: string | null;
   } | null;
+  /** Only for its owner. */
+  reencoding?: Reencoding | null;
   /** Where the rest of an unfinished upload goes; only for its owner. */
   upload?: { url: string } | null;
   /** Where one goes on watching; only when a video is looked at by itself. */
@@ -87,6 +108,11 @@ const STATUS_WORDS: Record<VideoStatus, string> = {
   ready: "Ready",
   failed: "Failed",
 };
+
+/** Whether another version of a video that plays is being made. */
+export function isMadeAgain(video: Pick<Video, "reencoding">): boolean {
+  return video.reencoding != null && video.reencoding.status !== "failed";
+}
 
 export function describeStatus(video: Pick<Video, "status" | "progress">): string {
   const percent = Math.floor(video.progress * 100);

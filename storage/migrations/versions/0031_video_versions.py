@@ -1,0 +1,16 @@
+"""A video is made again in another version while the one before plays on."""
+
+from storage.migrations.plain_sql import run_sql
+
+revision = "0031_video_versions"
+down_revision = "0025_video_likes"
+
+
+def upgrade() -> None:
+    """Apply the step."""
+    run_sql("0031_video_versions.up.sql")
+
+
+def downgrade() -> None:
+    """Take the step back."""
+    run_sql("0031_video_versions.down.sql")
