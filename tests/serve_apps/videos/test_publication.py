@@ -15,10 +15,13 @@ import pytest
 from actors.job_runner.runner import JobRunner, RunnerOptions
 from kit.cursors import encode_cursor
 from kit.ids import make_id
+from serve_apps.access.identity import Identity, Role
 from serve_apps.http.state import ApiPorts
+from serve_apps.videos.arrivals import UploadWordsInvalid, open_file
 from serve_apps.videos.jobs import HANDLERS, finish_processing, publish_video
-from serve_apps.videos.publishing import PUBLISH_JOB, PublishJob
+from serve_apps.videos.publishing import PUBLISH_JOB, PublicationUnfit, PublishJob
 from storage import videos
+from storage.uploads import NewFile
 from tests.actors.user_session.people import HeardPeople
 from tests.serve_apps.api_client import Person, deliver_all, make_job_ports
 from tests.storage.video_rows import create_ready_video
@@ -239,6 +242,23 @@ async def test_a_time_that_does_not_fit_is_refused_and_changes_nothing(
         assert answer.status_code == 403
     unknown = await bob.call("PUT", f"/v1/videos/{make_id()}/publication", json={})
     assert unknown.status_code == 404
+
+
+async def test_a_file_announced_by_tus_says_its_time_in_its_metadata(ada: Person, ports: ApiPorts):
+    owner = Identity(uuid.UUID(ada.id), make_id(), "ada", Role.USER)
+    words = {"filename": "walk.mp4", "visibility": "followers", "publish_at": in_s(3600)}
+
+    async def announce(words: dict[str, str]) -> None:
+        async with ports.database.transaction() as connection:
+            await open_file(connection, ports.settings, owner, NewFile(100, "", words))
+
+    await announce(words)
+    (video,) = (await ada.get("/v1/videos", params={"owner": "me"}))["items"]
+    assert (video["visibility"], video["publication"]["visibility"]) == ("private", "followers")
+    refused = (("soon", UploadWordsInvalid), ("2026-12-01T10:00:00", UploadWordsInvalid))
+    for text, error in (*refused, (in_s(-1), PublicationUnfit)):
+        with pytest.raises(error):
+            await announce({**words, "publish_at": text})
 
 
 async def test_the_queue_publishes_within_seconds_after_its_time_and_not_before(
