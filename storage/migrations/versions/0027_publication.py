@@ -2,15 +2,15 @@
 
 from storage.migrations.plain_sql import run_sql
 
-revision = "0029_publication"
-down_revision = "0025_video_likes"
+revision = "0027_publication"
+down_revision = "0026_video_left_out"
 
 
 def upgrade() -> None:
     """Apply the step."""
-    run_sql("0029_publication.up.sql")
+    run_sql("0027_publication.up.sql")
 
 
 def downgrade() -> None:
     """Take the step back."""
-    run_sql("0029_publication.down.sql")
+    run_sql("0027_publication.down.sql")

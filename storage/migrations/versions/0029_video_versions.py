@@ -2,15 +2,15 @@
 
 from storage.migrations.plain_sql import run_sql
 
-revision = "0031_video_versions"
-down_revision = "0025_video_likes"
+revision = "0029_video_versions"
+down_revision = "0028_video_previews"
 
 
 def upgrade() -> None:
     """Apply the step."""
-    run_sql("0031_video_versions.up.sql")
+    run_sql("0029_video_versions.up.sql")
 
 
 def downgrade() -> None:
     """Take the step back."""
-    run_sql("0031_video_versions.down.sql")
+    run_sql("0029_video_versions.down.sql")

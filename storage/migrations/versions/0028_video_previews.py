@@ -2,15 +2,15 @@
 
 from storage.migrations.plain_sql import run_sql
 
-revision = "0030_video_previews"
-down_revision = "0029_publication"
+revision = "0028_video_previews"
+down_revision = "0027_publication"
 
 
 def upgrade() -> None:
     """Apply the step."""
-    run_sql("0030_video_previews.up.sql")
+    run_sql("0028_video_previews.up.sql")
 
 
 def downgrade() -> None:
     """Take the step back."""
-    run_sql("0030_video_previews.down.sql")
+    run_sql("0028_video_previews.down.sql")
