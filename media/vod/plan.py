@@ -100,7 +100,18 @@ class PlanTask:
     """One unit of work; `task_id` is unique within the video and names its record."""
 
     task_id: str
-    kind: Literal["audio", "thumbnails", "storyboard", "chunk", "copy", "cover", "waveform"]
+    kind: Literal[
+        "audio",
+        "thumbnails",
+        "storyboard",
+        "chunk",
+        "copy",
+        "cover",
+        "waveform",
+        "live_thumbnails",
+        "live_storyboard",
+        "live_join",
+    ]
     """Also the name under which the media pool runs it."""
     group: str = ""
     chunk: int = 0

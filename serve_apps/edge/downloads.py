@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import hdrs, web
 
+from media.live.joining import plan_joined
 from media.vod.download import Download, Piece, adapt_segment, plan_download
 from media.vod.hls import Track
 from media.vod.publish import Publication
@@ -52,20 +55,34 @@ async def send_download(
 async def _plan(
     objects: ObjectStore, video_id: str, publication: Publication, name: str
 ) -> Download:
-    if not publication.is_playable or publication.keys:
-        raise VideoUnknown  # segments of a live are several fragments each
+    if not publication.is_playable:
+        raise VideoUnknown
     wanted = name.removesuffix(SUFFIX)
     best = publication.rungs[-1] if publication.rungs else AUDIO_TRACK
     rung = publication.tracks.get(best if wanted == BEST else wanted)
     if rung is None or (rung.name == AUDIO_TRACK != best) or not name.endswith(SUFFIX):
         raise VideoUnknown
     sound = publication.tracks.get(AUDIO_TRACK)
+    if publication.keys:
+        return await _plan_recording(objects, publication, rung, sound)
     tracks = [rung] if sound in (None, rung) else [rung, sound]
     if not all(_is_one_piece(track) for track in tracks):
         raise VideoUnknown
     keys = [track_key(video_id, track.name, track.parts[0].init_name) for track in tracks]
     inits = [await objects.get(key) for key in keys]
     return plan_download(video_id, tracks, inits)
+
+
+async def _plan_recording(
+    objects: ObjectStore, publication: Publication, picture: Track, sound: Track | None
+) -> Download:
+    """Plan the one file of a recording, once its header is made."""
+    record = publication.joined
+    if record is None or sound is None:
+        raise VideoUnknown
+    header = await objects.get(record.header_key)
+    # A long live has tens of thousands of segments: the edge's loop would stand still.
+    return await asyncio.to_thread(plan_joined, picture, sound, record, header, publication.keys)
 
 
 def _is_one_piece(track: Track) -> bool:

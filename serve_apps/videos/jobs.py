@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from types import MappingProxyType
 
 import msgspec
@@ -17,6 +18,7 @@ from actors.job_runner.ports import JobPorts, JobSpec
 from kit.errors import AppError
 from kit.events import EventName
 from kit.logs import get_log
+from media.vod.plan import get_job
 from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
 from serve_apps.videos.importing import IMPORT_JOB, give_up_import, import_video
@@ -25,10 +27,16 @@ from serve_apps.videos.preparing import (
     VideoVanished,
     begin_processing,
     make_plan,
+    make_recording_plan,
     make_source,
     remove_parts,
 )
-from serve_apps.videos.progress import Standing, publish_status
+from serve_apps.videos.progress import (
+    Standing,
+    publish_status,
+    weigh_recording,
+    weigh_video,
+)
 from serve_apps.videos.service import (
     COLLECT_JOB,
     EXPIRE_JOB,
@@ -38,23 +46,23 @@ from serve_apps.videos.service import (
     VideoJob,
     expire_upload,
 )
-from serve_apps.videos.transcoding import TranscodeFailed, Transcoding
+from serve_apps.videos.transcoding import TranscodeFailed, Transcoding, Work
 from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
 from storage import uploads, videos, watch_sessions
 from storage.events import append_event
+from storage.recordings import PROCESS_RECORDED_JOB
 from storage.video_playback import find_playback
 
 log = get_log("videos")
 
 
 async def process_video(ports: JobPorts, payload: bytes) -> None:
-    """Turn an upload into something that plays, or say why not."""
+    """Make of an upload or a recording all that a video has, or say why not."""
     video_id = _read_id(payload)
     try:
         video = await begin_processing(ports, video_id)
-        source_key = await make_source(ports, video)
-        plan = await make_plan(ports, video, source_key)
-        await Transcoding(ports, video, plan).run()
+        work = await _prepare(ports, video)
+        await Transcoding(ports, video, work).run()
         await _finish(ports, video_id)
     except VideoVanished:
         log.info("video.nothing_to_process", video_id=str(video_id))
@@ -119,6 +127,16 @@ async def sum_up_day(ports: JobPorts, payload: bytes) -> None:
         await watch_sessions.remove_old_sessions(connection, kept_since)
 
 
+async def _prepare(ports: JobPorts, video: videos.Video) -> Work:
+    """Return what is to be done; raises MediaUnreadable, VideoDuplicate, VideoVanished."""
+    if video.is_recording:
+        recorded = await make_recording_plan(ports, video)
+        return Work(recorded.tasks, recorded.jobs.__getitem__, weigh_recording(recorded))
+    source_key = await make_source(ports, video)
+    plan = await make_plan(ports, video, source_key)
+    return Work(plan.tasks, partial(get_job, plan), weigh_video(plan))
+
+
 async def _finish(ports: JobPorts, video_id: uuid.UUID) -> None:
     async with ports.database.transaction() as connection:
         if not await videos.finish_video(connection, video_id):
@@ -160,6 +178,7 @@ def _read_id(payload: bytes) -> uuid.UUID:
 HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
     {
         PROCESS_JOB: JobSpec(process_video, concurrency_max=4, give_up=give_up_video),
+        PROCESS_RECORDED_JOB: JobSpec(process_video, concurrency_max=4, give_up=give_up_video),
         EXPIRE_JOB: JobSpec(expire_video, concurrency_max=2),
         PURGE_JOB: JobSpec(purge_video, concurrency_max=2),
         SUM_UP_JOB: JobSpec(sum_up_day, concurrency_max=2),

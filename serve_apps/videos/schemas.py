@@ -81,7 +81,9 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
         "storyboard": f"http://localhost:8001/v/{EXAMPLE_ID}/storyboard.vtt",
         "waveform": None,
         "download": f"http://localhost:8001/v/{EXAMPLE_ID}/download/best.mp4",
+        "left_out": [],
     },
+    "is_recording": False,
 }
 
 
@@ -202,6 +204,14 @@ class VideoErrorBody(BaseModel):
     message: str
 
 
+class LeftOutBody(BaseModel):
+    """What could not be made of a video, and why."""
+
+    what: Literal["download", "dash", "storyboard", "thumbnail"]
+    code: str
+    message: str
+
+
 class PlaybackBody(BaseModel):
     """Absolute addresses on an edge."""
 
@@ -214,6 +224,9 @@ class PlaybackBody(BaseModel):
     )
     download: str | None = Field(
         description="One MP4 file of the best quality; `best` may be a quality's name, as `720p`."
+    )
+    left_out: list[LeftOutBody] = Field(
+        description="What there will never be of a ready video, with the reasons."
     )
 
 
@@ -239,6 +252,7 @@ class VideoBody(BaseModel):
     views: int = Field(description="Follows within two minutes; see `POST /watch` for the rules.")
     likes: int
     created_at: str
+    is_recording: bool = Field(description="It is a live that was recorded, or a clip of one.")
     playback: PlaybackBody | None
 
 
@@ -348,6 +362,7 @@ def describe_video(video: Video, playback: Playback | None) -> VideoBody:
             "views": video.views,
             "likes": video.likes,
             "created_at": _write_time(video.created_at),
+            "is_recording": video.is_recording,
             "playback": None if playback is None else asdict(playback),
         }
     )

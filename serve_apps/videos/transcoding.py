@@ -1,17 +1,18 @@
-"""The coordinator of one video's transcoding: which piece runs next, what came of it.
+"""The coordinator of one video's pieces of work: which runs next, what came of it.
 
-The processing job runs one per video. Pieces and results are rows, so a restarted runner goes on
-where the last one was, and a lost worker costs one piece. Order, retries and progress are decided
-here; `MediaQueue` bounds how many pieces run at once over all videos.
+The processing jobs run one per video, uploaded or recorded. Pieces and results are rows, so a
+restarted runner goes on where the last one was, and a lost worker costs one piece. Order, retries
+and progress are decided here; `MediaQueue` bounds how many pieces run at once over all videos.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import orjson
@@ -21,18 +22,16 @@ from actors.job_runner.ports import JobPorts
 from kit.errors import AppError
 from kit.logs import get_log
 from media.vod.info import encode_json
-from media.vod.plan import PlanTask, TranscodePlan, get_job
+from media.vod.plan import PlanTask
 from media.vod.records import Progress, TaskRecord
 from media.vod.source import MediaUnreadable
 from serve_apps.videos.preparing import VideoVanished
 from serve_apps.videos.progress import (
     PaceMeter,
     Standing,
+    Workload,
     decide_progress,
-    list_next_tasks,
-    list_opening_tasks,
     publish_status,
-    weigh_tasks,
 )
 from storage import video_chunks, videos
 from storage.database import Connection
@@ -47,7 +46,18 @@ LOOK_EVERY_S = 2.0
 SAVE_PATIENCE_S = 120.0
 """How long a finished piece waits for the database to take its result."""
 SAVE_PAUSE_S = 0.5
-PICTURE_KINDS = ("thumbnails", "storyboard", "cover", "waveform")
+SOON_KINDS = frozenset(
+    {
+        "thumbnails",
+        "storyboard",
+        "cover",
+        "waveform",
+        "live_thumbnails",
+        "live_storyboard",
+        "live_join",
+    }
+)
+"""What is short and seen by everybody comes before finer pictures."""
 
 
 class TranscodeFailed(AppError):
@@ -56,18 +66,25 @@ class TranscodeFailed(AppError):
     code, status, message = "transcode_failed", 500, "The video could not be converted."
 
 
-class Transcoding:
-    """Runs what is left to do of one plan; made anew for every try of the job."""
+@dataclass(frozen=True)
+class Work:
+    """What is to be done of one video: its pieces, what each is given, what they weigh."""
 
-    def __init__(self, ports: JobPorts, video: videos.Video, plan: TranscodePlan) -> None:
+    tasks: Sequence[PlanTask]
+    get_job: Callable[[str], Any]
+    workload: Workload
+
+
+class Transcoding:
+    """Runs what is left to do of one video; made anew for every try of the job."""
+
+    def __init__(self, ports: JobPorts, video: videos.Video, work: Work) -> None:
         self._ports = ports
         self._video_id = video.id
         self._owner = str(video.owner_id)
-        self._plan = plan
-        self._tasks = {task.task_id: task for task in plan.tasks}
-        self._opening = list_opening_tasks(plan)
-        self._next = list_next_tasks(plan)
-        self._shares = weigh_tasks(plan)
+        self._todo = work
+        self._tasks = {task.task_id: task for task in work.tasks}
+        self._workload = work.workload
         self._fractions: dict[str, float] = {}
         self._running: set[str] = set()
         self._left: list[str] = []
@@ -76,7 +93,7 @@ class Transcoding:
     async def run(self) -> None:
         """Do all that is left; raises TranscodeFailed, MediaUnreadable, VideoVanished."""
         await self._load()
-        self._pace = PaceMeter(self._plan, self._measure(), self._ports.clock.monotonic_s())
+        self._pace = PaceMeter(self._workload, self._measure(), self._ports.clock.monotonic_s())
         try:
             async with asyncio.TaskGroup() as group:
                 reporter = group.create_task(self._report(), name="video-progress")
@@ -133,7 +150,7 @@ class Transcoding:
             try:
                 record: TaskRecord = await self._ports.media.run(
                     task.kind,
-                    get_job(self._plan, task.task_id),
+                    self._todo.get_job(task.task_id),
                     rank=rank,
                     owner=self._owner,
                     on_progress=self._note_progress,
@@ -156,9 +173,9 @@ class Transcoding:
                 return record
 
     def _decide_rank(self, task: PlanTask) -> MediaRank:
-        if task.task_id in self._opening:
+        if task.task_id in self._workload.opening:
             return MediaRank.FIRST
-        if task.task_id in self._next or task.kind in PICTURE_KINDS:
+        if task.task_id in self._workload.following or task.kind in SOON_KINDS:
             return MediaRank.NEXT
         return MediaRank.MORE
 
@@ -193,11 +210,13 @@ class Transcoding:
         )
         if record.images:
             await videos.set_thumbnail(connection, self._video_id, record.images[0])
+        if record.left_out:
+            await videos.note_left_out(connection, self._video_id, record.left_out)
         await videos.set_progress(
             connection,
             self._video_id,
             self._measure(),
-            is_playable=self._opening <= self._list_done() | {task.task_id},
+            is_playable=self._workload.opening <= self._list_done() | {task.task_id},
         )
 
     async def _keep_trying(self, save: Callable[[Connection], Awaitable[T]]) -> T:
@@ -218,7 +237,7 @@ class Transcoding:
         return {name for name, fraction in self._fractions.items() if fraction == 1.0}
 
     def _measure(self) -> float:
-        return decide_progress(self._shares, self._fractions)
+        return decide_progress(self._workload.shares, self._fractions)
 
     async def _report(self) -> None:
         """Publish and save the progress, at most twice a second; see if it is still wanted."""
@@ -242,7 +261,7 @@ class Transcoding:
         await publish_status(self._ports.cache, self._video_id, standing)
         async with self._ports.database.transaction() as connection:
             # Again here: two pieces saved at once do not see each other above.
-            is_playable = self._opening <= self._list_done()
+            is_playable = self._workload.opening <= self._list_done()
             is_wanted = await videos.set_progress(
                 connection, self._video_id, progress, is_playable=is_playable
             )
