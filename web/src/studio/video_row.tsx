@@ -149,7 +149,8 @@ function RowState({ video }: { video: Video }) {
       </>
     );
   }
-  return null;
+  const missing = video.playback?.left_out?.find((one) => one.what === "download");
+  return missing ? <p class="data muted">No file to download. {missing.message}</p> : null;
 }
 
 interface EditProps {

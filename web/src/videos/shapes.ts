@@ -36,6 +36,8 @@ export interface Video {
   views: number;
   likes: number;
   created_at: string;
+  /** It is a live that was recorded, or a clip of one. */
+  is_recording?: boolean;
   playback: {
     hls: string | null;
     thumbnail: string | null;
@@ -43,6 +45,8 @@ export interface Video {
     /** Only of sound without a picture. */
     waveform?: string | null;
     download?: string | null;
+    /** What there will never be of it, and why. */
+    left_out?: { what: string; code: string; message: string }[];
   } | null;
   /** Where the rest of an unfinished upload goes; only for its owner. */
   upload?: { url: string } | null;
@@ -60,9 +64,9 @@ export const VISIBILITIES: readonly { value: Visibility; label: string; hint: st
   { value: "private", label: "Private", hint: "Only you." },
 ];
 
-/** A video can be watched as soon as its first rung is there, before all of them are. */
-export function isPlayable(video: Pick<Video, "status" | "playback">): boolean {
-  return video.status !== "failed" && Boolean(video.playback?.hls);
+/** A video can be watched as soon as its first rung is there, before all of them are; a recording always. */
+export function isPlayable(video: Pick<Video, "playback">): boolean {
+  return Boolean(video.playback?.hls);
 }
 
 /** Percent, rung, speed and time left, as far as they are known. */
