@@ -27,6 +27,7 @@ class EventName(enum.StrEnum):
     COMMENT_CHANGED = "comment.changed"
     COMMENT_DELETED = "comment.deleted"
     VIDEO_UPLOADED = "video.uploaded"
+    VIDEO_RECORDED = "video.recorded"
     VIDEO_PROCESSING = "video.processing"
     VIDEO_PROCESSED = "video.processed"
     VIDEO_PUBLISHED = "video.published"

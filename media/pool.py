@@ -19,7 +19,8 @@ from ray.core.generated import gcs_pb2
 
 from kit.errors import AppError
 from kit.logs import get_log
-from media.live.pictures import PICTURES_TASK, make_live_pictures
+from media.live.joining import join_parts
+from media.live.pictures import make_live_storyboard, make_live_thumbnails
 from media.vod.assemble import assemble_source
 from media.vod.preview import make_preview
 from media.vod.probe import probe_source
@@ -80,7 +81,9 @@ MEDIA_TASKS: Mapping[str, Task] = {
     "thumbnails": make_thumbnails,
     "storyboard": make_storyboard,
     "preview": make_preview,
-    PICTURES_TASK: make_live_pictures,
+    "live_thumbnails": make_live_thumbnails,
+    "live_storyboard": make_live_storyboard,
+    "live_join": join_parts,
     "audio": iter_audio,
     "chunk": iter_chunk,
     "copy": iter_copy,

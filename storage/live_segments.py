@@ -29,6 +29,8 @@ class StoredTrack(msgspec.Struct, frozen=True):
     width: int = 0
     height: int = 0
     channels: int = 0
+    key_bytes: int = 0
+    """From its beginning to the end of its first frame, a keyframe; 0: another, or sound."""
 
 
 class StoredSegment(msgspec.Struct, frozen=True):

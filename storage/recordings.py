@@ -1,7 +1,7 @@
 """Rows of `recordings`: videos that are segments of a live, all of them or a clip.
 
 The live feature writes them, playback asks which segments a video is. The video's own row is one
-like any other that is ready; its bytes are the live's.
+like any other; its bytes are the live's.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ import msgspec
 from storage.database import Connection, read_rows
 from storage.live_segments import COLUMNS, SegmentRange, StoredSegment
 
+PROCESS_RECORDED_JOB = "videos.process_recorded"
+"""Makes what a recording lacks; queued with its row, handled by the videos feature. Apart from
+uploads: recordings play already and need seconds, and wait for no long transcode."""
+
 
 class RecordedVideo(msgspec.Struct, frozen=True):
-    """A video to be made of a live's segments; it is ready at once."""
+    """A video to be made of a live's segments; it plays at once and waits for what else it has."""
 
     id: uuid.UUID
     owner_id: uuid.UUID
@@ -38,7 +42,7 @@ async def insert_recording(
     done: str = await connection.execute(
         """INSERT INTO videos (id, owner_id, title, visibility, status, progress, duration_ms,
                   width, height, playable_at, published_at)
-           VALUES ($1, $2, $3, $4, 'ready', 1, $5, $6, $7, now(),
+           VALUES ($1, $2, $3, $4, 'queued', 0, $5, $6, $7, now(),
                    CASE WHEN $4 IN ('public', 'followers') THEN now() END)
            ON CONFLICT (id) DO NOTHING""",
         video.id,
@@ -83,12 +87,17 @@ async def is_over(connection: Connection, live_id: uuid.UUID) -> bool:
     return over
 
 
-async def list_unneeded(connection: Connection, live_id: uuid.UUID) -> Sequence[StoredSegment]:
-    """Return the segments of a live that no video names."""
+async def list_unneeded(
+    connection: Connection, live_id: uuid.UUID, *, deleted_for_s: float
+) -> Sequence[StoredSegment]:
+    """Return the segments of a live that no video names, or only such as are deleted for good."""
     rows = await connection.fetch(
         f"SELECT {COLUMNS} FROM live_segments s "  # noqa: S608 - constants
         "WHERE s.live_id = $1 AND NOT EXISTS (SELECT 1 FROM recordings r "
-        "WHERE r.live_id = $1 AND s.number BETWEEN r.first_number AND r.last_number)",
+        "JOIN videos v ON v.id = r.video_id "
+        "WHERE r.live_id = $1 AND s.number BETWEEN r.first_number AND r.last_number "
+        "AND (v.deleted_at IS NULL OR v.deleted_at > now() - make_interval(secs => $2)))",
         live_id,
+        deleted_for_s,
     )
     return read_rows(StoredSegment, rows)

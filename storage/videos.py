@@ -19,7 +19,7 @@ COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.e
     v.error_message, v.visibility, v.access_version, v.duration_ms, v.width, v.height,
     v.source_key, v.thumbnail_key, v.playable_at, v.created_at,
     v.published_at, v.publish_at, v.publish_as, v.has_preview,
-    v.tags, v.category, v.language, v.chapters, v.views, v.likes, v.version,
+    v.tags, v.category, v.language, v.chapters, v.views, v.likes, v.version, v.left_out,
     u.username AS owner_username, u.display_name AS owner_display_name,
     EXISTS (SELECT 1 FROM recordings r WHERE r.video_id = v.id) AS is_recording"""
 LISTED_AT = "coalesce(v.published_at, v.created_at)"
@@ -60,7 +60,7 @@ class Video(msgspec.Struct, frozen=True):
     owner_username: str
     owner_display_name: str
     is_recording: bool
-    """It is segments of a live: there is no plan, no manifest and no file to download."""
+    """It is segments of a live, which play at once; there is no source and no stored plan."""
     tags: list[str]
     category: str | None
     language: str | None
@@ -69,6 +69,8 @@ class Video(msgspec.Struct, frozen=True):
     likes: int
     version: int
     """Which of its versions plays."""
+    left_out: dict[str, str]
+    """What could not be made of it, and the reason's code."""
 
     @property
     def listed_at(self) -> datetime:
@@ -285,6 +287,17 @@ async def set_preview(connection: Connection, video_id: uuid.UUID) -> None:
     )
 
 
+async def note_left_out(
+    connection: Connection, video_id: uuid.UUID, left_out: dict[str, str]
+) -> None:
+    """Remember what could not be made, with the reasons, beside what was noted before."""
+    await connection.execute(
+        "UPDATE videos SET left_out = left_out || $2::jsonb, updated_at = now() WHERE id = $1",
+        video_id,
+        left_out,
+    )
+
+
 async def choose_thumbnail(connection: Connection, video_id: uuid.UUID, key: str) -> None:
     """Take the owner's choice of a picture."""
     await connection.execute(
@@ -323,10 +336,15 @@ async def finish_video(connection: Connection, video_id: uuid.UUID) -> bool:
 
 
 async def fail_video(connection: Connection, video_id: uuid.UUID, code: str, message: str) -> bool:
-    """End an unfinished video with the reason; False when it is finished or gone."""
+    """End an unfinished video with the reason; False when it is finished or gone.
+
+    A recording plays all the same: its segments are whole.
+    """
     result = await connection.execute(
         """UPDATE videos SET status = 'failed', error_code = $2, error_message = $3,
-                  playable_at = NULL, updated_at = now()
+                  playable_at = CASE WHEN EXISTS (SELECT 1 FROM recordings r WHERE r.video_id = $1)
+                                     THEN playable_at END,
+                  updated_at = now()
             WHERE id = $1 AND status IN ('uploading', 'queued', 'processing')
               AND deleted_at IS NULL""",
         video_id,
@@ -343,6 +361,7 @@ async def requeue_video(connection: Connection, video_id: uuid.UUID) -> bool:
                   updated_at = now()
             WHERE id = $1 AND status = 'failed' AND deleted_at IS NULL
               AND (source_key IS NOT NULL
+                   OR EXISTS (SELECT 1 FROM recordings r WHERE r.video_id = $1)
                    OR EXISTS (SELECT 1 FROM uploads u
                                WHERE u.video_id = $1 AND u.state = 'finished'))""",
         video_id,

@@ -60,6 +60,8 @@ class Part:
     duration_ticks: int
     is_independent: bool
     """It holds a keyframe, or sound."""
+    key_bytes: int = 0
+    """From its beginning to the end of its first picture, if that is a keyframe."""
 
 
 class FragmentSink(Protocol):

@@ -176,7 +176,10 @@ class Packager:
             samples, number=self._fragments, base_ticks=start_ticks, is_video=True
         )
         is_independent = any(sample.is_key for sample in samples)
-        self._sink.add_part(VIDEO, Part(data, end_ticks - start_ticks, is_independent))
+        later_bytes = sum(len(sample.data) for sample in samples[1:])
+        key_bytes = len(data) - later_bytes if samples[0].is_key else 0
+        part = Part(data, end_ticks - start_ticks, is_independent, key_bytes)
+        self._sink.add_part(VIDEO, part)
         self._samples = []
 
     def _to_sound(self, ticks: int) -> int:

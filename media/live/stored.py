@@ -36,6 +36,7 @@ def describe_segment(
             width=entry.init.width,
             height=entry.init.height,
             channels=entry.init.channels,
+            key_bytes=entry.key_bytes,
         )
     picture = window.find_entry(VIDEO, number)
     assert picture is not None, "every track has the segment"
@@ -82,6 +83,7 @@ def list_stored(
             )
             entry.duration_ticks = stored.duration_ticks
             entry.size_bytes = stored.size_bytes
+            entry.key_bytes = stored.key_bytes
             entry.is_whole = entry.is_stored = True
             window.add_stored(track, entry)
 

@@ -33,6 +33,8 @@ class Entry:
     is_discontinuous: bool
     duration_ticks: int = 0
     size_bytes: int = 0
+    key_bytes: int = 0
+    """Where its first picture ends, if that is a keyframe."""
     parts: list[Part] = field(default_factory=list)
     """Empty once its bytes are gone from memory."""
     is_whole: bool = False
@@ -154,6 +156,8 @@ class LiveWindow:
     def add_part(self, track: str, part: Part) -> None:
         """The open segment has one more part."""
         entry = self._get_open(track)
+        if not entry.parts:
+            entry.key_bytes = part.key_bytes
         entry.parts.append(part)
         entry.duration_ticks += part.duration_ticks
         entry.size_bytes += len(part.data)

@@ -1,7 +1,7 @@
 """The DASH manifest of a whole video, over the same segments as HLS (ISO/IEC 23009-1).
 
-Pure text. `publish.py` calls it once every track is there. Names are relative, so it works below
-any path. The pictures for scrubbing follow DASH-IF IOP part 6, thumbnail tiles.
+Pure text. Whoever publishes a video calls it once every track is there. Names are relative, so it
+works below any path. The pictures for scrubbing follow DASH-IF IOP part 6, thumbnail tiles.
 """
 
 from __future__ import annotations
@@ -46,6 +46,15 @@ class Beside:
     texts: Sequence[Subtitles] = ()
 
 
+@dataclass(frozen=True)
+class _Span:
+    """A period: from when on it plays, and what its media's clock shows then."""
+
+    number: int = 0
+    start_s: Fraction = Fraction(0)
+    clock_s: Fraction = Fraction(0)
+
+
 def build_manifest(
     rungs: Sequence[Track],
     sounds: Sequence[Track],
@@ -60,7 +69,41 @@ def build_manifest(
     what takes fewer bits is to be preferred where it can be played.
     """
     length_s = max(track.duration_s for track in [*rungs, *sounds])
-    manifest = Element(
+    manifest, span = _open_manifest(length_s), _Span()
+    period = SubElement(manifest, "Period", {"id": "0", "start": "PT0S"})
+    for family in PICTURE_SETS:
+        pictures = [it for it in rungs if it.family == family and _has_one_init(it)]
+        if pictures:
+            aligned = are_aligned or pictures[0].is_extra
+            _add_pictures(period, pictures, span, fps=fps, are_aligned=aligned)
+    for sound in sounds:
+        if _has_one_init(sound):
+            _add_sound(period, sound, span)
+    _add_beside(period, beside, span)
+    return _write(manifest)
+
+
+def build_parted_manifest(picture: Track, sound: Track, beside: Beside) -> str:
+    """The manifest of a recording: each part is a period, where it was interrupted or changed.
+
+    A period is as long as its picture; sound that outlasts it ends there.
+    """
+    manifest, start_s = _open_manifest(picture.duration_s), Fraction(0)
+    for number, (seen, heard) in enumerate(zip(picture.parts, sound.parts, strict=True)):
+        shown = Track((seen,))
+        clock_s = Fraction(seen.segments[0].start_ticks, seen.timescale)
+        span = _Span(number, start_s, clock_s)
+        times = {"start": _write_s(start_s), "duration": _write_s(shown.duration_s)}
+        period = SubElement(manifest, "Period", {"id": str(number), **times})
+        _add_pictures(period, [shown], span, fps=None, are_aligned=False)
+        _add_sound(period, Track((heard,)), span)
+        _add_beside(period, beside, span)
+        start_s += shown.duration_s
+    return _write(manifest)
+
+
+def _open_manifest(length_s: Fraction) -> Element:
+    return Element(
         "MPD",
         {
             "xmlns": NAMESPACE,
@@ -70,25 +113,33 @@ def build_manifest(
             "minBufferTime": f"PT{BUFFER_S_MIN}S",
         },
     )
-    period = SubElement(manifest, "Period", {"id": "0", "start": "PT0S"})
-    for family in PICTURE_SETS:
-        pictures = [it for it in rungs if it.family == family and _has_one_init(it)]
-        if pictures:
-            aligned = are_aligned or pictures[0].is_extra
-            _add_pictures(period, pictures, fps, are_aligned=aligned)
-    for sound in sounds:
-        if _has_one_init(sound):
-            _add_sound(period, sound)
-    if beside.storyboard is not None:
-        _add_tiles(period, beside.storyboard)
-    for number, each in enumerate(beside.texts):
-        _add_text(period, str(TEXTS_FROM + number), each)
+
+
+def _write(manifest: Element) -> str:
     indent(manifest)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(manifest, encoding="unicode")}\n'
 
 
+def _write_s(moment_s: Fraction) -> str:
+    """A duration, exact enough that periods meet within a tick."""
+    return f"PT{float(moment_s):.6f}S"
+
+
+def _add_beside(period: Element, beside: Beside, span: _Span) -> None:
+    """Pictures for scrubbing and texts: their files begin with the video, not with the period."""
+    if beside.storyboard is not None:
+        _add_tiles(period, beside.storyboard, span)
+    for number, each in enumerate(beside.texts):
+        _add_text(period, str(TEXTS_FROM + number), each, span)
+
+
 def _add_pictures(
-    period: Element, rungs: Sequence[Track], fps: Fraction, *, are_aligned: bool
+    period: Element,
+    rungs: Sequence[Track],
+    span: _Span,
+    *,
+    fps: Fraction | None,
+    are_aligned: bool,
 ) -> None:
     aligned = "true" if are_aligned else "false"
     number, priority = PICTURE_SETS[rungs[0].family]
@@ -103,12 +154,12 @@ def _add_pictures(
             "width": str(first.width),
             "height": str(first.height),
             "sar": "1:1",
-            "frameRate": f"{fps.numerator}/{fps.denominator}" if fps.denominator > 1 else str(fps),
+            **({"frameRate": str(fps)} if fps else {}),
         }
-        _add_timeline(SubElement(group, "Representation", attributes), track)
+        _add_timeline(SubElement(group, "Representation", attributes), track, span)
 
 
-def _add_sound(period: Element, audio: Track) -> None:
+def _add_sound(period: Element, audio: Track, span: _Span) -> None:
     number, priority = SOUND_SETS[audio.family]
     attributes = {"segmentAlignment": "true", "startWithSAP": "1", "selectionPriority": priority}
     group = _add_set(period, number, "audio", attributes)
@@ -125,16 +176,18 @@ def _add_sound(period: Element, audio: Track) -> None:
     )
     channels = {"schemeIdUri": CHANNELS_SCHEME, "value": str(first.channels)}
     SubElement(sound, "AudioChannelConfiguration", channels)
-    _add_timeline(sound, audio)
+    _add_timeline(sound, audio, span)
 
 
-def _add_tiles(period: Element, storyboard: StoryboardRecord) -> None:
+def _add_tiles(period: Element, storyboard: StoryboardRecord, span: _Span) -> None:
     tiles = storyboard.columns * storyboard.rows
     group = SubElement(period, "AdaptationSet", {"id": "2", "mimeType": "image/jpeg"})
     sheet_ms = storyboard.interval_ms * tiles
+    first, passed_ms = divmod(round(span.start_s * 1000), sheet_ms)
     template = {
         "media": "storyboard/$Number%05d$.jpg",
-        "startNumber": "0",
+        "startNumber": str(first),
+        **({"presentationTimeOffset": str(passed_ms)} if passed_ms else {}),
         "timescale": "1000",
         "duration": str(sheet_ms),
     }
@@ -153,7 +206,7 @@ def _add_tiles(period: Element, storyboard: StoryboardRecord) -> None:
     SubElement(sheet, "EssentialProperty", {"schemeIdUri": TILES_SCHEME, "value": layout})
 
 
-def _add_text(period: Element, number: str, texts: Subtitles) -> None:
+def _add_text(period: Element, number: str, texts: Subtitles, span: _Span) -> None:
     attributes = {"contentType": "text", "mimeType": "text/vtt", "lang": texts.language}
     group = SubElement(period, "AdaptationSet", {"id": number, **attributes})
     SubElement(group, "Role", {"schemeIdUri": ROLE_SCHEME, "value": "subtitle"})
@@ -163,6 +216,9 @@ def _add_text(period: Element, number: str, texts: Subtitles) -> None:
         group, "Representation", {"id": f"{SUBTITLES}-{texts.language}", "bandwidth": bandwidth}
     )
     SubElement(text, "BaseURL").text = f"{SUBTITLES}/{texts.file}"
+    if span.start_s:
+        passed = {"timescale": "1000", "presentationTimeOffset": str(round(span.start_s * 1000))}
+        SubElement(text, "SegmentBase", passed)
 
 
 def _add_set(period: Element, number: str, kind: str, attributes: dict[str, str]) -> Element:
@@ -170,16 +226,19 @@ def _add_set(period: Element, number: str, kind: str, attributes: dict[str, str]
     return SubElement(period, "AdaptationSet", {**plain, **attributes})
 
 
-def _add_timeline(representation: Element, track: Track) -> None:
+def _add_timeline(representation: Element, track: Track, span: _Span) -> None:
     """Numbered segments with their exact times; runs of the same length are written once."""
+    timescale = track.parts[0].timescale
+    clock_ticks = int(span.clock_s * timescale)
     template = SubElement(
         representation,
         "SegmentTemplate",
         {
-            "timescale": str(track.parts[0].timescale),
+            "timescale": str(timescale),
             "initialization": f"{track.name}/{track.parts[0].init_name}",
             "media": f"{track.name}/$Number%05d$.m4s",
-            "startNumber": "0",
+            "startNumber": str(track.segments[0].number),
+            **({"presentationTimeOffset": str(clock_ticks)} if clock_ticks else {}),
         },
     )
     timeline = SubElement(template, "SegmentTimeline")

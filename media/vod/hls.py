@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -81,8 +81,8 @@ class Track:
 
     @property
     def has_keys(self) -> bool:
-        """Whether every segment says where its first frame ends."""
-        return all(segment.key_bytes for segment in self.segments)
+        """Whether it says where keyframes end: one at least begins each part."""
+        return all(part.segments[0].key_bytes for part in self.parts)
 
     @property
     def target_s(self) -> int:
@@ -140,17 +140,33 @@ def build_media_playlist(track: Track, target_s: int) -> str:
 
 
 def build_keys_playlist(track: Track, target_s: int) -> str:
-    """The keyframe of every segment alone, for fast forward (RFC 8216 §4.3.3.6)."""
+    """The keyframe of every segment alone, for fast forward (RFC 8216 §4.3.3.6).
+
+    A segment that begins without one shows the keyframe before it.
+    """
+    shown = replace(track, parts=tuple(_keep_keys(part) for part in track.parts))
     lines = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{VERSION}",
-        f"#EXT-X-TARGETDURATION:{target_s}",
+        f"#EXT-X-TARGETDURATION:{max(target_s, shown.target_s)}",
         "#EXT-X-MEDIA-SEQUENCE:0",
         "#EXT-X-PLAYLIST-TYPE:VOD",
         "#EXT-X-I-FRAMES-ONLY",
     ]
-    lines += _list_segments(track, lambda segment: [f"#EXT-X-BYTERANGE:{segment.key_bytes}@0"])
+    lines += _list_segments(shown, lambda segment: [f"#EXT-X-BYTERANGE:{segment.key_bytes}@0"])
     return "\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n"
+
+
+def _keep_keys(part: TrackRecord) -> TrackRecord:
+    """Leave out the segments without a keyframe; those before them last so much longer."""
+    kept: list[SegmentRecord] = []
+    for segment in part.segments:
+        if segment.key_bytes or not kept:
+            kept.append(segment)
+        else:
+            longer = kept[-1].duration_ticks + segment.duration_ticks
+            kept[-1] = replace(kept[-1], duration_ticks=longer)
+    return replace(part, segments=tuple(kept))
 
 
 def _list_segments(track: Track, describe: Callable[[SegmentRecord], list[str]]) -> Iterator[str]:

@@ -59,7 +59,17 @@ class PlanTask:
 
     task_id: str
     kind: Literal[
-        "audio", "thumbnails", "storyboard", "preview", "chunk", "copy", "cover", "waveform"
+        "audio",
+        "thumbnails",
+        "storyboard",
+        "preview",
+        "chunk",
+        "copy",
+        "cover",
+        "waveform",
+        "live_thumbnails",
+        "live_storyboard",
+        "live_join",
     ]
     """Also the name under which the media pool runs it."""
     group: str = ""

@@ -32,6 +32,7 @@ from media.vod.records import (
     MASTER_NAME,
     STORYBOARD_NAME,
     WAVEFORM_NAME,
+    JoinRecord,
     TaskRecord,
     TrackRecord,
     keys_playlist_name,
@@ -59,6 +60,8 @@ class Publication:
     """Files of subtitles."""
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     """Where the bytes of a track's file are that do not lie in the video's own folder."""
+    joined: JoinRecord | None = None
+    """Of a recording: how its parts lie in one file."""
 
     @property
     def is_playable(self) -> bool:

@@ -7,7 +7,7 @@ playlists are made from records alone.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 AUDIO_TRACK = "audio"
 AUDIO_RATE_HZ = 48_000
@@ -71,6 +71,18 @@ class StoryboardRecord:
 
 
 @dataclass(frozen=True)
+class JoinRecord:
+    """How the parts of a recording lie in one MP4 file."""
+
+    header_key: str
+    """What the file begins with."""
+    formats: tuple[int, ...]
+    """Of each part: which of the header's descriptions its picture has, from 1."""
+    sets: tuple[str, ...]
+    """Of each description: its parameter sets as samples carry them, in hex; none for just one."""
+
+
+@dataclass(frozen=True)
 class TaskRecord:
     """A finished task; the coordinator stores nothing else about its output."""
 
@@ -87,6 +99,9 @@ class TaskRecord:
     """The loudest of each of so many equal pieces of a sound, 0 to 100."""
     preview_bytes: int = 0
     """Size of the preview; 0: there is none."""
+    joined: JoinRecord | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
+    """What could not be made, and the reason's code."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +171,11 @@ def subtitles_key(video_id: str, file: str) -> str:
 def subtitles_playlist_name(language: str) -> str:
     """The playlist of one language's text, beside the master playlist."""
     return f"{SUBTITLES}-{language}.m3u8"
+
+
+def header_key(video_id: str) -> str:
+    """Key of what a recording's one MP4 file begins with."""
+    return f"{video_prefix(video_id)}/download/header.mp4"
 
 
 def own_thumbnail_key(video_id: str, name: str) -> str:

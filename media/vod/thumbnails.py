@@ -7,7 +7,7 @@ neither black nor white. It decodes keyframes alone where it can.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -72,12 +72,20 @@ def make_thumbnails(job: PictureJob, store: ObjectStore) -> TaskRecord:
     if not candidates:
         raise MediaUnreadable("The picture cannot be decoded.")
     best = sorted(candidates, key=lambda candidate: candidate.score, reverse=True)
-    keys = [thumbnail_key(job.video_id)]
-    store.put_sync(keys[0], encode_jpeg(best[0].picture))
-    for index, candidate in enumerate(best[:CANDIDATES_KEPT]):
-        keys.append(candidate_key(job.video_id, index))
-        store.put_sync(keys[-1], encode_jpeg(candidate.picture))
-    return keep_record(job.video_id, TaskRecord(job.task_id, images=tuple(keys)), store)
+    keys = store_pictures(job.video_id, [candidate.picture for candidate in best], store)
+    return keep_record(job.video_id, TaskRecord(job.task_id, images=keys), store)
+
+
+def store_pictures(
+    video_id: str, pictures: Sequence[Picture], store: ObjectStore
+) -> tuple[str, ...]:
+    """Store the best of all, the first, and the few to choose from; return the keys."""
+    keys = [thumbnail_key(video_id)]
+    store.put_sync(keys[0], encode_jpeg(pictures[0]))
+    for index, picture in enumerate(pictures[:CANDIDATES_KEPT]):
+        keys.append(candidate_key(video_id, index))
+        store.put_sync(keys[-1], encode_jpeg(picture))
+    return tuple(keys)
 
 
 def judge_picture(picture: Picture) -> float:

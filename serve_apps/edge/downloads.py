@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import hdrs, web
 
+from media.live.joining import plan_joined
 from media.vod.download import Download, Piece, adapt_segment, plan_download
 from media.vod.hls import Track
 from media.vod.publish import Publication
@@ -52,12 +55,14 @@ async def send_download(
 async def _plan(
     objects: ObjectStore, video_id: str, publication: Publication, name: str
 ) -> Download:
-    if not publication.is_playable or publication.keys:
-        raise VideoUnknown  # segments of a live are several fragments each
+    if not publication.is_playable:
+        raise VideoUnknown
     sound = publication.sound
     rung = _find_rung(publication, name.removesuffix(SUFFIX))
     if rung is None or not name.endswith(SUFFIX):
         raise VideoUnknown
+    if publication.keys:
+        return await _plan_recording(objects, publication, rung, sound)
     tracks = [rung] if sound in (None, rung) else [rung, sound]
     if not all(_is_one_piece(track) for track in tracks):
         raise VideoUnknown
@@ -72,6 +77,18 @@ def _find_rung(publication: Publication, wanted: str) -> Track | None:
     if wanted == BEST:
         return rungs[-1] if rungs else publication.sound
     return next((rung for rung in rungs if rung.quality == wanted), None)
+
+
+async def _plan_recording(
+    objects: ObjectStore, publication: Publication, picture: Track, sound: Track | None
+) -> Download:
+    """Plan the one file of a recording, once its header is made."""
+    record = publication.joined
+    if record is None or sound is None:
+        raise VideoUnknown
+    header = await objects.get(record.header_key)
+    # A long live has tens of thousands of segments: the edge's loop would stand still.
+    return await asyncio.to_thread(plan_joined, picture, sound, record, header, publication.keys)
 
 
 def _is_one_piece(track: Track) -> bool:

@@ -53,6 +53,8 @@ class CatalogEntry:
     read_s: float
     record: PlaybackRecord | None
     publication: Publication
+    results: int = 0
+    """How many pieces of work it was made from."""
     earlier: tuple[Publication, ...] = ()
     """Replaced versions, for players that began with them."""
 
@@ -119,22 +121,24 @@ class VideoCatalog:
             if record is None or record.is_gone or record.playable_at is None:
                 return CatalogEntry(0.0, record, Publication())
             was_ready = known and known.record and known.record.status == "ready"
-            if known is not None and was_ready and _has_same(known.record, record):
+            if known is not None and was_ready and _is_kept(known, record):
+                return replace(known, record=record)
+            results = await list_results(connection, video_id)
+            if known is not None and known.results == len(results) and _is_kept(known, record):
                 return replace(known, record=record)
             recorded = await find_recording(connection, video_id)
             rows = [] if recorded is None else await list_segments(connection, recorded)
             plan = await find_plan(connection, video_id)
             replaced = await list_replaced_plans(connection, video_id) if record.earlier else []
-            results = await list_results(connection, video_id)
         texts = record.subtitles
         if recorded is not None:
             found = await asyncio.to_thread(read_recording, rows, results, texts)
-            return CatalogEntry(0.0, record, found)
+            return CatalogEntry(0.0, record, found, len(results))
         assert plan is not None, "a playable video has its plan"
         found, *earlier = await asyncio.to_thread(
             lambda: [read_publication(each, results, texts) for each in (plan, *replaced)]
         )
-        return CatalogEntry(0.0, record, found, tuple(earlier))
+        return CatalogEntry(0.0, record, found, len(results), tuple(earlier))
 
     def _keep(self, video_id: uuid.UUID, entry: CatalogEntry) -> None:
         self._drop(video_id)
@@ -151,9 +155,12 @@ class VideoCatalog:
             self._segments -= entry.segments
 
 
-def _has_same(known: PlaybackRecord | None, record: PlaybackRecord) -> bool:
-    """Say whether nothing changed that a ready video can still get: pictures, texts, a version."""
-    return known is not None and _list_changing(known) == _list_changing(record)
+def _is_kept(known: CatalogEntry, record: PlaybackRecord) -> bool:
+    """Say whether nothing changed but what pieces of work made: pictures, texts, the version."""
+    was = known.record
+    if was is None or was.is_gone or was.playable_at is None:
+        return False
+    return _list_changing(was) == _list_changing(record)
 
 
 def _list_changing(record: PlaybackRecord) -> tuple[object, ...]:
@@ -165,8 +172,7 @@ def read_recording(
 ) -> Publication:
     """Work out what segments of a live, and the pictures made of them, let people watch."""
     records = [msgspec.convert(result, TaskRecord) for result in results]
-    storyboard = next((found for record in records if (found := record.storyboard)), None)
-    return publish_recording(rows, storyboard, texts)
+    return publish_recording(rows, {record.task_id: record for record in records}, texts)
 
 
 def read_publication(

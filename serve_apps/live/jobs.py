@@ -11,27 +11,20 @@ from types import MappingProxyType
 
 import msgspec
 
-from actors.job_runner.media_queue import MediaRank
 from actors.job_runner.ports import JobPorts, JobSpec, Listener
 from kit.events import Event, EventName
 from kit.logs import get_log
-from media.live.fragments import VIDEO
-from media.live.pictures import PICTURES_TASK, LivePictureJob, decide_moments_ms
-from media.vod.records import TaskRecord
 from serve_apps import followers
 from serve_apps.live import recording
 from storage.live_segments import (
     delete_segments,
     has_open_origin,
-    list_segments,
     make_live_key,
     make_live_prefix,
     make_segment_name,
 )
 from storage.lives import find_live
 from storage.recordings import find_recording, is_over, list_unneeded
-from storage.video_chunks import NewChunk, finish_chunk, insert_chunks
-from storage.videos import find_video, set_thumbnail
 
 log = get_log("live")
 
@@ -39,8 +32,9 @@ PURGE_AFTER_S = 120
 """Players that seek back in a live that just ended may do so for a moment."""
 LAST_SEGMENT_WAIT_S = 6.0
 LAST_SEGMENT_POLL_S = 0.2
-VIDEO_GONE_AFTER_S = 30 * 86_400 + 3600
-"""A deleted video's row goes after 30 days."""
+VIDEO_KEPT_S = 30 * 86_400
+"""So long a deleted video keeps its bytes."""
+VIDEO_GONE_AFTER_S = VIDEO_KEPT_S + 3600
 
 
 async def tell_followers(ports: JobPorts, event: Event) -> None:
@@ -91,43 +85,13 @@ async def forget_with_video(ports: JobPorts, event: Event) -> None:
             )
 
 
-async def make_pictures(ports: JobPorts, payload: bytes) -> None:
-    """Make the thumbnail and the storyboard of a recording or clip."""
-    video_id = msgspec.json.decode(payload, type=recording.PictureJob).video_id
-    async with ports.database.connection() as connection:
-        wanted = await find_recording(connection, video_id)
-        video = await find_video(connection, video_id)
-        rows = [] if wanted is None else await list_segments(connection, wanted)
-    if video is None or not any(row.tracks for row in rows):
-        return
-    moments_ms = decide_moments_ms(video.duration_ms or 0)
-    job = LivePictureJob(
-        str(video_id),
-        video.width or 0,
-        video.height or 0,
-        moments_ms.step,
-        tuple(
-            (
-                make_live_key(row.live_id, row.origin_gen, VIDEO, row.tracks[VIDEO].init_name),
-                make_live_key(row.live_id, row.origin_gen, VIDEO, make_segment_name(row.number)),
-            )
-            for row in recording.list_at(rows, moments_ms)
-        ),
-    )
-    record: TaskRecord = await ports.media.run(PICTURES_TASK, job, rank=MediaRank.LOOK)
-    async with ports.database.transaction() as connection:
-        await insert_chunks(connection, video_id, [NewChunk(record.task_id, 0, {})])
-        await finish_chunk(connection, video_id, record.task_id, msgspec.to_builtins(record))
-        await set_thumbnail(connection, video_id, record.images[0])
-
-
 async def purge_segments(ports: JobPorts, payload: bytes) -> None:
     """Remove those segments of a live that is over which no video names, bytes first."""
     live_id = msgspec.json.decode(payload, type=recording.LiveJob).live_id
     async with ports.database.connection() as connection:
         if not await is_over(connection, live_id):
             return
-        unneeded = await list_unneeded(connection, live_id)
+        unneeded = await list_unneeded(connection, live_id, deleted_for_s=VIDEO_KEPT_S)
     for row in unneeded:
         name = make_segment_name(row.number)
         for track in row.tracks:
@@ -146,7 +110,6 @@ LISTENERS: Mapping[str, Listener] = {
 }
 HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
     {
-        recording.PICTURE_JOB: JobSpec(make_pictures, concurrency_max=2),
         recording.PURGE_JOB: JobSpec(purge_segments, concurrency_max=2),
     }
 )

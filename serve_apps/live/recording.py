@@ -1,13 +1,14 @@
 """What is left of a live: its recording when it ends, and clips of its last seconds.
 
-Both are videos that name stored segments; nothing is encoded again. Routes and jobs call it inside
-a transaction they opened.
+Both are videos that name stored segments; nothing is encoded again. They play at once; what else a
+video has is made by a job of the videos feature. Routes and jobs call it inside a transaction they
+opened.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -24,9 +25,8 @@ from storage.events import append_event
 from storage.jobs import enqueue_job
 from storage.live_segments import SegmentRange, StoredSegment, list_newest_segments, list_segments
 from storage.lives import LiveRow
-from storage.recordings import RecordedVideo, insert_recording
+from storage.recordings import PROCESS_RECORDED_JOB, RecordedVideo, insert_recording
 
-PICTURE_JOB = "live.picture"
 PURGE_JOB = "live.purge_segments"
 NUMBER_MAX = 2**31 - 1
 CLIP_S_MAX = 180
@@ -45,12 +45,6 @@ class ClipsOff(Conflict):
     """The live is not recorded: its owner alone may keep parts of it."""
 
     code, message = "clips_off", "This live is not recorded, and neither are clips of it."
-
-
-class PictureJob(msgspec.Struct, frozen=True):
-    """Payload of the job that makes a recording's picture."""
-
-    video_id: uuid.UUID
 
 
 class LiveJob(msgspec.Struct, frozen=True):
@@ -112,18 +106,6 @@ async def forget_segments(
     )
 
 
-def list_at(rows: Sequence[StoredSegment], moments_ms: Iterable[int]) -> list[StoredSegment]:
-    """Return the row that plays at each moment, gaps left out; moments rise."""
-    present = [row for row in rows if row.tracks]
-    found, position, end_ms = [], 0, present[0].duration_ms
-    for moment_ms in moments_ms:
-        while moment_ms >= end_ms and position + 1 < len(present):
-            position += 1
-            end_ms += present[position].duration_ms
-        found.append(present[position])
-    return found
-
-
 def _cut_end(rows: Sequence[StoredSegment], seconds: int) -> Sequence[StoredSegment]:
     """Return the last rows, oldest first, that together play for so long."""
     wanted_ms = seconds * 1000
@@ -154,19 +136,19 @@ def _describe_video(
 
 
 async def _keep(connection: Connection, video: RecordedVideo, segments: SegmentRange) -> None:
-    """Write the video, tell of it, and have its picture made."""
+    """Write the video, tell of it, and have the rest of it made."""
     if not await insert_recording(connection, video, segments):
         return
     await append_event(
         connection,
-        EventName.VIDEO_PROCESSED,
+        EventName.VIDEO_RECORDED,
         subject_id=video.id,
         actor_id=video.owner_id,
         data={"duration_ms": video.duration_ms, "live_id": str(segments.live_id)},
     )
     await enqueue_job(
         connection,
-        PICTURE_JOB,
-        PictureJob(video.id),
-        dedupe_key=f"{PICTURE_JOB}:{video.id}",
+        PROCESS_RECORDED_JOB,
+        {"video_id": video.id},
+        dedupe_key=f"{PROCESS_RECORDED_JOB}:{video.id}",
     )

@@ -25,10 +25,15 @@ from serve_apps.videos.preparing import (
     VideoVanished,
     begin_processing,
     make_plan,
+    make_recording_plan,
     make_source,
     remove_parts,
 )
-from serve_apps.videos.progress import Standing, publish_status
+from serve_apps.videos.progress import (
+    Standing,
+    publish_status,
+    weigh_recording,
+)
 from serve_apps.videos.publishing import (
     PUBLISH_JOB,
     PublishJob,
@@ -45,23 +50,23 @@ from serve_apps.videos.service import (
     VideoJob,
     expire_upload,
 )
-from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed, Transcoding
+from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed, Transcoding, Work, make_work
 from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
 from storage import uploads, videos, watch_sessions
 from storage.events import append_event
+from storage.recordings import PROCESS_RECORDED_JOB
 from storage.video_playback import find_playback
 
 log = get_log("videos")
 
 
 async def process_video(ports: JobPorts, payload: bytes) -> None:
-    """Turn an upload into something that plays, or say why not."""
+    """Make of an upload or a recording all that a video has, or say why not."""
     video_id = _read_id(payload)
     try:
         video = await begin_processing(ports, video_id)
-        source_key = await make_source(ports, video)
-        plan = await make_plan(ports, video, source_key)
-        await Transcoding(ports, video, plan, FirstMaking(video_id)).run()
+        work = await _prepare(ports, video)
+        await Transcoding(ports, video, work, FirstMaking(video_id)).run()
         await finish_processing(ports, video_id)
     except VideoVanished:
         log.info("video.nothing_to_process", video_id=str(video_id))
@@ -134,6 +139,15 @@ async def publish_video(ports: JobPorts, payload: bytes) -> None:
             log.info("video.published", video_id=str(video_id))
 
 
+async def _prepare(ports: JobPorts, video: videos.Video) -> Work:
+    """Return what is to be done; raises MediaUnreadable, VideoDuplicate, VideoVanished."""
+    if video.is_recording:
+        recorded = await make_recording_plan(ports, video)
+        return Work(recorded.tasks, recorded.jobs.__getitem__, weigh_recording(recorded))
+    source_key = await make_source(ports, video)
+    return make_work(await make_plan(ports, video, source_key))
+
+
 async def finish_processing(ports: JobPorts, video_id: uuid.UUID) -> None:
     """Make a video whose pieces are all there ready, and tell of it."""
     async with ports.database.transaction() as connection:
@@ -177,6 +191,7 @@ def _read_id(payload: bytes) -> uuid.UUID:
 HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
     {
         PROCESS_JOB: JobSpec(process_video, concurrency_max=4, give_up=give_up_video),
+        PROCESS_RECORDED_JOB: JobSpec(process_video, concurrency_max=4, give_up=give_up_video),
         EXPIRE_JOB: JobSpec(expire_video, concurrency_max=2),
         PURGE_JOB: JobSpec(purge_video, concurrency_max=2),
         SUM_UP_JOB: JobSpec(sum_up_day, concurrency_max=2),

@@ -10,6 +10,23 @@ from dataclasses import dataclass
 from serve_apps.access.playback import PlaybackTerms, make_video_base
 from storage.videos import Video
 
+REASONS = {
+    "sound_changed": "The sound was sent in another format midway, which one file cannot hold.",
+    "too_many_formats": "The picture changed too often for one file.",
+    "too_many_parts": "The broadcast was interrupted too often for one manifest.",
+    "picture_unreadable": "No picture of it could be decoded.",
+}
+"""What is left out of a video, in its owner's words, by code."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What could not be made of a video, and why."""
+
+    what: str
+    code: str
+    message: str
+
 
 @dataclass(frozen=True)
 class Playback:
@@ -26,6 +43,7 @@ class Playback:
     """Of sound alone: its peaks as JSON."""
     download: str | None
     """The best quality as one MP4 file."""
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def make_base(video: Video, terms: PlaybackTerms) -> str:
@@ -40,17 +58,24 @@ def build_playback(video: Video, terms: PlaybackTerms) -> Playback | None:
     if video.playable_at is None:
         return None
     base = make_base(video, terms)
-    is_made = video.status == "ready" and not video.is_recording
+    is_made = video.status == "ready"
     is_sound = is_made and video.width is None and video.duration_ms is not None
-    has_pictures = is_made or (video.is_recording and video.thumbnail_key is not None)
+
+    def offer(what: str, path: str) -> str | None:
+        return f"{base}/{path}" if is_made and what not in video.left_out else None
+
     return Playback(
         hls=f"{base}/master.m3u8",
-        dash=f"{base}/manifest.mpd" if is_made else None,
+        dash=offer("dash", "manifest.mpd"),
         thumbnail=_make_thumbnail_url(base, video.thumbnail_key),
         preview=f"{base}/preview.mp4" if video.has_preview else None,
-        storyboard=f"{base}/storyboard.vtt" if has_pictures and not is_sound else None,
+        storyboard=None if is_sound else offer("storyboard", "storyboard.vtt"),
         waveform=f"{base}/waveform.json" if is_sound else None,
-        download=f"{base}/download/best.mp4{_name_version(video)}" if is_made else None,
+        download=offer("download", f"download/best.mp4{_name_version(video)}"),
+        left_out=tuple(
+            LeftOut(what, code, REASONS.get(code, "It could not be made."))
+            for what, code in sorted(video.left_out.items())
+        ),
     )
 
 

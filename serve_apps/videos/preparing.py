@@ -1,11 +1,14 @@
 """From uploaded parts to a plan: begin, assemble and hash the source, probe it, write the pieces.
 
-Steps of the processing job. Each looks first whether a stopped runner did it already.
+Steps of the processing jobs; of a recording there is no source, only pieces. Each looks first
+whether a stopped runner did it already.
 """
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import Sequence
 
 import orjson
 
@@ -13,6 +16,7 @@ from actors.job_runner.media_queue import MediaRank
 from actors.job_runner.ports import JobPorts
 from kit.errors import AppError
 from kit.events import EventName
+from media.live.recording_plan import RecordingPlan, plan_recording
 from media.vod.assemble import AssembleJob
 from media.vod.info import MediaInfo, decode_json, encode_json
 from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
@@ -24,7 +28,9 @@ from serve_apps.videos.recipes import make_site_recipe, read_recipe
 from storage import uploads, video_chunks, videos
 from storage.database import Connection
 from storage.events import append_event
+from storage.live_segments import list_segments
 from storage.objects import JoinedObject
+from storage.recordings import find_recording
 
 
 class VideoVanished(AppError):
@@ -108,14 +114,29 @@ async def make_plan(ports: JobPorts, video: videos.Video, source_key: str) -> Tr
     )
     async with ports.database.transaction() as connection:
         await videos.set_plan(connection, video.id, orjson.loads(encode_json(plan)), dimensions)
-        await insert_pieces(connection, video.id, plan)
+        await insert_pieces(connection, video.id, plan.tasks)
     return plan
 
 
-async def insert_pieces(connection: Connection, video_id: uuid.UUID, plan: TranscodePlan) -> None:
+async def insert_pieces(
+    connection: Connection, video_id: uuid.UUID, tasks: Sequence[PlanTask]
+) -> None:
     """Write what is to be done; pictures that another version made are there already."""
-    pieces = [_describe_task(task, position) for position, task in enumerate(plan.tasks)]
+    pieces = [_describe_task(task, position) for position, task in enumerate(tasks)]
     await video_chunks.insert_chunks(connection, video_id, pieces)
+
+
+async def make_recording_plan(ports: JobPorts, video: videos.Video) -> RecordingPlan:
+    """Decide what a recording still needs and write it down. Raises MediaUnreadable."""
+    async with ports.database.transaction() as connection:
+        wanted = await find_recording(connection, video.id)
+        rows = [] if wanted is None else await list_segments(connection, wanted)
+    plan = await asyncio.to_thread(plan_recording, str(video.id), rows)
+    if plan is None:
+        raise MediaUnreadable("Nothing is left of the live it was made of.")
+    async with ports.database.transaction() as connection:
+        await insert_pieces(connection, video.id, plan.tasks)
+    return plan
 
 
 async def _assemble(

@@ -9,10 +9,9 @@ import uuid
 
 from kit.errors import AppError
 from serve_apps.access.identity import Identity
-from serve_apps.videos.service import PROCESS_JOB, VideoJob, get_own_video
+from serve_apps.videos.service import enqueue_processing, get_own_video
 from storage import video_chunks, videos
 from storage.database import Connection
-from storage.jobs import enqueue_job
 
 CANCELLED = "processing_cancelled"
 
@@ -52,11 +51,10 @@ async def retry_processing(
     connection: Connection, caller: Identity, video_id: uuid.UUID
 ) -> videos.Video:
     """Queue a failed video again; pieces that are done are not made again."""
-    await get_own_video(connection, caller, video_id)
+    video = await get_own_video(connection, caller, video_id)
     if not await videos.requeue_video(connection, video_id):
         raise VideoNotRetryable
     await video_chunks.renew_failed_chunks(connection, video_id)
-    key = f"{PROCESS_JOB}:{video_id}"
-    if not await enqueue_job(connection, PROCESS_JOB, VideoJob(video_id), dedupe_key=key):
+    if not await enqueue_processing(connection, video_id, is_recording=video.is_recording):
         raise VideoStillStopping(retry_after_s=2)
     return await get_own_video(connection, caller, video_id)

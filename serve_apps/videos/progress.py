@@ -9,7 +9,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from fractions import Fraction
 
+from media.live.recording_plan import RecordingPlan
 from media.vod.plan import PlanTask, TranscodePlan
 from storage.cache import Cache
 
@@ -20,7 +22,58 @@ THUMBNAILS_PIXELS = 100_000
 COPY_PIXELS_PER_SEGMENT = 2_000
 STORYBOARD_PIXELS_PER_SEGMENT = 5_000
 PREVIEW_PIXELS = 200_000
+JOIN_PIXELS = 20_000
+SEGMENTS_PER_S = 0.25
 PACE_AFTER_S = 2.0
+
+
+@dataclass(frozen=True)
+class Workload:
+    """All that is made of one video: each task's share of the work, and which come first."""
+
+    shares: Mapping[str, float]
+    """They add up to one."""
+    opening: frozenset[str]
+    """After these it plays; none where it plays already."""
+    following: frozenset[str]
+    """After these all of it plays, in its smallest picture."""
+    rungs: Mapping[str, str]
+    """The largest rung that a task makes, those with smaller ones first."""
+    duration_s: Fraction
+
+
+def weigh_video(plan: TranscodePlan) -> Workload:
+    """Return what an upload's plan amounts to."""
+    largest = {
+        group.name: max(group.rungs, key=lambda rung: rung.width * rung.height)
+        for group in plan.groups
+    }
+    found = [
+        (rung.width * rung.height, task.task_id, rung.quality)
+        for task in plan.tasks
+        if (rung := largest.get(task.group)) is not None
+    ]
+    return Workload(
+        weigh_tasks(plan),
+        list_opening_tasks(plan),
+        list_next_tasks(plan),
+        {task_id: name for _pixels, task_id, name in sorted(found)},
+        plan.grid.duration_s,
+    )
+
+
+def weigh_recording(plan: RecordingPlan) -> Workload:
+    """Return what is made of a recording amounts to; it plays before."""
+    per_length = STORYBOARD_PIXELS_PER_SEGMENT * SEGMENTS_PER_S * float(plan.duration_s)
+    weights = {
+        "live_thumbnails": float(THUMBNAILS_PIXELS),
+        "live_join": float(JOIN_PIXELS),
+        "live_storyboard": per_length,
+    }
+    found = {task.task_id: weights[task.kind] for task in plan.tasks}
+    total = sum(found.values())
+    shares = {name: weight / total for name, weight in found.items()}
+    return Workload(shares, frozenset(), frozenset(), {}, plan.duration_s)
 
 
 def weigh_tasks(plan: TranscodePlan) -> dict[str, float]:
@@ -65,19 +118,19 @@ class Pace:
 class PaceMeter:
     """Judges the speed by what was gained since this runner began; silent in the first seconds."""
 
-    def __init__(self, plan: TranscodePlan, progress: float, now_s: float) -> None:
-        self._plan = plan
+    def __init__(self, workload: Workload, progress: float, now_s: float) -> None:
+        self._workload = workload
         self._began = progress
         self._began_s = now_s
 
     def measure(self, progress: float, running: Set[str], now_s: float) -> Pace:
         """Return the pace at a moment of the same monotonic clock."""
-        quality = _find_largest_rung(self._plan, running)
+        quality = _find_largest_rung(self._workload, running)
         gained, elapsed_s = progress - self._began, now_s - self._began_s
         if gained <= 0 or elapsed_s < PACE_AFTER_S:
             return Pace(quality)
         per_s = gained / elapsed_s
-        speed = round(per_s * float(self._plan.grid.duration_s), 2)
+        speed = round(per_s * float(self._workload.duration_s), 2)
         return Pace(quality, speed, round((1 - progress) / per_s, 1))
 
 
@@ -116,10 +169,9 @@ async def _publish(cache: Cache, video_id: uuid.UUID, kind: str, standing: Stand
     )
 
 
-def _find_largest_rung(plan: TranscodePlan, running: Set[str]) -> str | None:
-    names = {task.group for task in plan.tasks if task.task_id in running}
-    rungs = [rung for group in plan.groups if group.name in names for rung in group.rungs]
-    return max(rungs, key=lambda rung: rung.width * rung.height).quality if rungs else None
+def _find_largest_rung(workload: Workload, running: Set[str]) -> str | None:
+    found = [rung for task_id, rung in workload.rungs.items() if task_id in running]
+    return found[-1] if found else None
 
 
 def _weigh(plan: TranscodePlan, task: PlanTask) -> float:

@@ -32,7 +32,7 @@ from serve_apps.videos.reencoding_rules import (
     VersionJob,
     enqueue_purge,
 )
-from serve_apps.videos.transcoding import TranscodeFailed, Transcoding
+from serve_apps.videos.transcoding import TranscodeFailed, Transcoding, make_work
 from storage import video_versions, videos
 from storage.database import Connection
 from storage.events import append_event
@@ -73,7 +73,7 @@ async def reencode_video(ports: JobPorts, payload: bytes) -> None:
     try:
         video = await _begin(ports, job)
         plan = await _make_plan(ports, video, job)
-        await Transcoding(ports, video, plan, Reencoding(job)).run()
+        await Transcoding(ports, video, make_work(plan), Reencoding(job)).run()
         await _swap(ports, job)
     except VideoVanished:
         log.info("video.nothing_to_reencode", video_id=str(job.video_id), version=job.version)
@@ -137,7 +137,7 @@ async def _make_plan(ports: JobPorts, video: videos.Video, job: VersionJob) -> T
         await video_versions.set_version_plan(
             connection, job.video_id, job.version, orjson.loads(encode_json(plan))
         )
-        await insert_pieces(connection, job.video_id, plan)
+        await insert_pieces(connection, job.video_id, plan.tasks)
     return plan
 
 

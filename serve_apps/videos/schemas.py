@@ -63,8 +63,10 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
         "storyboard": f"http://localhost:8001/v/{EXAMPLE_ID}/storyboard.vtt",
         "waveform": None,
         "download": f"http://localhost:8001/v/{EXAMPLE_ID}/download/best.mp4",
+        "left_out": [],
     },
     "reencoding": None,
+    "is_recording": False,
 }
 
 
@@ -117,6 +119,14 @@ class VideoErrorBody(BaseModel):
     message: str
 
 
+class LeftOutBody(BaseModel):
+    """What could not be made of a video, and why."""
+
+    what: Literal["download", "dash", "storyboard", "thumbnail"]
+    code: str
+    message: str
+
+
 class PlaybackBody(BaseModel):
     """Absolute addresses on an edge."""
 
@@ -130,6 +140,9 @@ class PlaybackBody(BaseModel):
     )
     download: str | None = Field(
         description="One MP4 file of the best quality; `best` may be a quality's name, as `720p`."
+    )
+    left_out: list[LeftOutBody] = Field(
+        description="What there will never be of a ready video, with the reasons."
     )
 
 
@@ -168,6 +181,7 @@ class VideoBody(BaseModel):
     publication: PublicationBody | None = Field(
         description="While it waits for its time; its visibility is private until then."
     )
+    is_recording: bool = Field(description="It is a live that was recorded, or a clip of one.")
     playback: PlaybackBody | None
     reencoding: ReencodingBody | None = Field(
         default=None, description="For its owner: another version in the making, or why it failed."
@@ -273,6 +287,7 @@ def describe_video(
             "created_at": _write_time(video.created_at),
             "published_at": None if video.published_at is None else _write_time(video.published_at),
             "publication": _describe_publication(video),
+            "is_recording": video.is_recording,
             "playback": None if playback is None else asdict(playback),
             "reencoding": describe_reencoding(making),
         }

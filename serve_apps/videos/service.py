@@ -31,6 +31,7 @@ from storage.events import append_event
 from storage.follows import is_following
 from storage.jobs import enqueue_job
 from storage.publications import Publication
+from storage.recordings import PROCESS_RECORDED_JOB
 
 PROCESS_JOB = "videos.process"
 EXPIRE_JOB = "videos.expire"
@@ -222,12 +223,7 @@ async def finish_upload(connection: Connection, upload: uploads.Upload) -> None:
         return  # a part waits for the others
     if not await videos.queue_video(connection, upload.video_id):
         return  # deleted while its last bytes arrived
-    await enqueue_job(
-        connection,
-        PROCESS_JOB,
-        VideoJob(upload.video_id),
-        dedupe_key=f"{PROCESS_JOB}:{upload.video_id}",
-    )
+    await enqueue_processing(connection, upload.video_id, is_recording=False)
     await append_event(
         connection,
         EventName.VIDEO_UPLOADED,
@@ -235,6 +231,14 @@ async def finish_upload(connection: Connection, upload: uploads.Upload) -> None:
         actor_id=upload.owner_id,
         data={"size_bytes": upload.size_bytes},
     )
+
+
+async def enqueue_processing(
+    connection: Connection, video_id: uuid.UUID, *, is_recording: bool
+) -> bool:
+    """Queue the work on a video; False while an earlier try of it has not ended."""
+    job = PROCESS_RECORDED_JOB if is_recording else PROCESS_JOB
+    return await enqueue_job(connection, job, VideoJob(video_id), dedupe_key=f"{job}:{video_id}")
 
 
 async def terminate_upload(connection: Connection, upload: uploads.Upload) -> None:

@@ -1,8 +1,8 @@
-"""The coordinator of one video's transcoding: which piece runs next, what came of it.
+"""The coordinator of one video's pieces of work: which runs next, what came of it.
 
-The processing job runs one per video. Pieces and results are rows, so a restarted runner goes on
-where the last one was, and a lost worker costs one piece. Order, retries and progress are decided
-here; `MediaQueue` bounds how many pieces run at once over all videos.
+The processing jobs run one per video, uploaded or recorded. Pieces and results are rows, so a
+restarted runner goes on where the last one was, and a lost worker costs one piece. Order, retries
+and progress are decided here; `MediaQueue` bounds how many pieces run at once over all videos.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import orjson
@@ -30,11 +31,10 @@ from serve_apps.videos.preparing import VideoVanished
 from serve_apps.videos.progress import (
     PaceMeter,
     Standing,
+    Workload,
     decide_progress,
-    list_next_tasks,
-    list_opening_tasks,
     publish_status,
-    weigh_tasks,
+    weigh_video,
 )
 from storage import video_chunks, videos
 from storage.database import Connection
@@ -49,13 +49,38 @@ LOOK_EVERY_S = 2.0
 SAVE_PATIENCE_S = 120.0
 """How long a finished piece waits for the database to take its result."""
 SAVE_PAUSE_S = 0.5
-PICTURE_KINDS = ("thumbnails", "storyboard", "cover", "waveform")
+SOON_KINDS = frozenset(
+    {
+        "thumbnails",
+        "storyboard",
+        "cover",
+        "waveform",
+        "live_thumbnails",
+        "live_storyboard",
+        "live_join",
+    }
+)
+"""What is short and seen by everybody comes before finer pictures."""
 
 
 class TranscodeFailed(AppError):
     """A piece failed as often as it may."""
 
     code, status, message = "transcode_failed", 500, "The video could not be converted."
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done of one video: its pieces, what each is given, what they weigh."""
+
+    tasks: Sequence[PlanTask]
+    get_job: Callable[[str], Any]
+    workload: Workload
+
+
+def make_work(plan: TranscodePlan) -> Work:
+    """Return what is to be done of an upload."""
+    return Work(plan.tasks, partial(get_job, plan), weigh_video(plan))
 
 
 class Making(Protocol):
@@ -96,20 +121,16 @@ class FirstMaking:
 
 
 class Transcoding:
-    """Runs what is left to do of one plan; made anew for every try of the job."""
+    """Runs what is left to do of one video; made anew for every try of the job."""
 
-    def __init__(
-        self, ports: JobPorts, video: videos.Video, plan: TranscodePlan, making: Making
-    ) -> None:
+    def __init__(self, ports: JobPorts, video: videos.Video, work: Work, making: Making) -> None:
         self._ports = ports
         self._making = making
         self._video_id = video.id
         self._owner = str(video.owner_id)
-        self._plan = plan
-        self._tasks = {task.task_id: task for task in plan.tasks}
-        self._opening = list_opening_tasks(plan)
-        self._next = list_next_tasks(plan)
-        self._shares = weigh_tasks(plan)
+        self._todo = work
+        self._tasks = {task.task_id: task for task in work.tasks}
+        self._workload = work.workload
         self._fractions: dict[str, float] = {}
         self._running: set[str] = set()
         self._left: list[str] = []
@@ -118,7 +139,7 @@ class Transcoding:
     async def run(self) -> None:
         """Do all that is left; raises TranscodeFailed, MediaUnreadable, VideoVanished."""
         await self._load()
-        self._pace = PaceMeter(self._plan, self._measure(), self._ports.clock.monotonic_s())
+        self._pace = PaceMeter(self._workload, self._measure(), self._ports.clock.monotonic_s())
         try:
             async with asyncio.TaskGroup() as group:
                 reporter = group.create_task(self._report(), name="video-progress")
@@ -177,7 +198,7 @@ class Transcoding:
             try:
                 record: TaskRecord = await self._ports.media.run(
                     task.kind,
-                    get_job(self._plan, task.task_id),
+                    self._todo.get_job(task.task_id),
                     rank=rank,
                     owner=self._owner,
                     on_progress=self._note_progress,
@@ -201,9 +222,9 @@ class Transcoding:
 
     def _decide_rank(self, task: PlanTask) -> MediaRank:
         rank = MediaRank.MORE
-        if task.task_id in self._opening:
+        if task.task_id in self._workload.opening:
             rank = MediaRank.FIRST
-        elif task.task_id in self._next or task.kind in PICTURE_KINDS:
+        elif task.task_id in self._workload.following or task.kind in SOON_KINDS:
             rank = MediaRank.NEXT
         return max(rank, self._making.rank_min)
 
@@ -240,10 +261,12 @@ class Transcoding:
             await videos.set_thumbnail(connection, self._video_id, record.images[0])
         if record.preview_bytes:
             await videos.set_preview(connection, self._video_id)
+        if record.left_out:
+            await videos.note_left_out(connection, self._video_id, record.left_out)
         await self._making.save_progress(
             connection,
             self._measure(),
-            is_playable=self._opening <= self._list_done() | {task.task_id},
+            is_playable=self._workload.opening <= self._list_done() | {task.task_id},
         )
 
     async def _keep_trying(self, save: Callable[[Connection], Awaitable[T]]) -> T:
@@ -264,7 +287,7 @@ class Transcoding:
         return {name for name, fraction in self._fractions.items() if fraction == 1.0}
 
     def _measure(self) -> float:
-        return decide_progress(self._shares, self._fractions)
+        return decide_progress(self._workload.shares, self._fractions)
 
     async def _report(self) -> None:
         """Publish and save the progress, at most twice a second; see if it is still wanted."""
@@ -288,7 +311,7 @@ class Transcoding:
         await self._making.publish(self._ports, standing)
         async with self._ports.database.transaction() as connection:
             # Again here: two pieces saved at once do not see each other above.
-            is_playable = self._opening <= self._list_done()
+            is_playable = self._workload.opening <= self._list_done()
             is_wanted = await self._making.save_progress(
                 connection, progress, is_playable=is_playable
             )

@@ -1,17 +1,21 @@
 """kill -9 of the edge where a live comes in: what was listed stays, the gap is marked, and the
-recording is one video of both halves.
+recording is one video of both halves; of the runner that makes the rest of it: it is made.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import signal
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urljoin
+from xml.etree import ElementTree
 
 import aiohttp
+import av
 import pytest
 
 from tests.e2e.load import FAILURES, call, register
@@ -63,6 +67,32 @@ async def publish_until(
         return listing
 
 
+async def check_ways_to_watch(
+    http: aiohttp.ClientSession, video: dict[str, Any], recording: Listing
+) -> None:
+    """DASH has a period for each half, the file has both without the gap.
+
+    What this publisher sends looks like pictures and is none.
+    """
+    playback = video["playback"]
+    assert [(it["what"], it["code"]) for it in playback["left_out"]] == [
+        ("storyboard", "picture_unreadable"),
+        ("thumbnail", "picture_unreadable"),
+    ]
+    async with http.get(playback["dash"]) as answer:
+        assert len(ElementTree.fromstring(await answer.text())) == 2
+    async with http.get(playback["download"]) as answer:
+        assert answer.status == 200
+        data = await answer.read()
+    with av.open(io.BytesIO(data)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.pts is not None]
+        times = [float(packet.pts * packet.time_base) for packet in packets]
+    length_s = sum(segment.duration_s for segment in recording.segments)
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(length_s, abs=0.5)
+    assert max(later - earlier for earlier, later in pairwise(times)) < 1
+
+
 async def test_what_is_listed_survives_the_edge_and_the_gap_is_marked(product: Product):
     async with aiohttp.ClientSession() as http:
         owner = await register(http, product.url)
@@ -92,6 +122,7 @@ async def test_what_is_listed_survives_the_edge_and_the_gap_is_marked(product: P
         assert resumed.is_discontinuous
         assert any(segment.is_gap for segment in after.segments)
 
+        runner = product.pids("runner")[0]
         end = f"{product.url}/v1/live/{live['id']}/end"
         assert (await call(http, "POST", end, headers=owner.headers))[0] == 200
         async with asyncio.timeout(DEADLINE_S):
@@ -99,9 +130,16 @@ async def test_what_is_listed_survives_the_edge_and_the_gap_is_marked(product: P
                 _, shown = await call(http, "GET", f"{product.url}/v1/live/{live['id']}")
                 if shown["recording_id"]:
                     break
-                await asyncio.sleep(0.2)
-        _, video = await call(http, "GET", f"{product.url}/v1/videos/{shown['recording_id']}")
+                await asyncio.sleep(0.05)
+        os.kill(runner, signal.SIGKILL)
+        address = f"{product.url}/v1/videos/{shown['recording_id']}"
+        _, video = await call(http, "GET", address)
         async with http.get(urljoin(video["playback"]["hls"], "source.m3u8")) as answer:
             recording = read_playlist(await answer.text())
         assert sum(segment.is_discontinuous for segment in recording.segments) == 1
         assert len(recording.segments) >= len(kept) + 2
+        async with asyncio.timeout(DEADLINE_S):
+            while video["status"] != "ready":
+                await asyncio.sleep(0.2)
+                _, video = await call(http, "GET", address)
+        await check_ways_to_watch(http, video, recording)

@@ -57,7 +57,7 @@ def test_a_recording_names_every_segment_and_where_it_is():
     programme = Programme()
     programme.run(9)
     rows = record(programme)
-    publication = publish_recording(rows)
+    publication = publish_recording(rows, {})
     assert publication.is_playable
     assert 'CODECS="avc1.42c00d,opus"' in publication.files[MASTER_NAME].decode()
     listing = read_playlist(publication.files["source.m3u8"].decode())
@@ -76,19 +76,19 @@ def test_a_recording_names_every_segment_and_where_it_is():
 
 def test_an_interruption_is_left_out_and_discontinuous_in_both_tracks():
     rows = make_interrupted()
-    publication = publish_recording(rows)
+    publication = publish_recording(rows, {})
     present = [row for row in rows if row.tracks]
     for name in ("source.m3u8", "audio.m3u8"):
         listing = read_playlist(publication.files[name].decode())
         assert len(listing.segments) == len(present)
         assert [s.is_discontinuous for s in listing.segments].count(True) == 1
         assert sum(segment.init is not None for segment in listing.segments) == 2
-    assert publish_recording([row for row in rows if not row.tracks]).files == {}
+    assert publish_recording([row for row in rows if not row.tracks], {}).files == {}
 
 
 def test_a_clip_is_a_range_that_begins_anywhere():
     rows = make_interrupted()
-    publication = publish_recording(rows[1:])
+    publication = publish_recording(rows[1:], {})
     listing = read_playlist(publication.files["source.m3u8"].decode())
     assert listing.segments[0].address == "source/00000.m4s"
     assert publication.keys["source", "00000.m4s"].endswith(f"/{rows[1].number}.m4s")
@@ -115,3 +115,15 @@ def test_a_short_absence_is_no_gap():
     programme.run(3)
     programme.packager.break_off()
     assert decide_gap(programme.window, LIVE_ID, 2, EPOCH) is None
+
+
+def test_keyframes_are_listed_alone_and_a_segment_without_one_lengthens_the_one_before():
+    programme = Programme(answers_keyframes=False)
+    programme.run(9)
+    rows = record(programme)
+    keys = [row.tracks[VIDEO].key_bytes > 0 for row in rows]
+    assert keys == [True, False]
+    made = publish_recording(rows, {}).files
+    (only,) = read_playlist(made["source-keys.m3u8"].decode()).segments
+    assert only.duration_s == pytest.approx(measure_duration_ms(rows) / 1000, abs=0.01)
+    assert "source-keys.m3u8" not in publish_recording(rows[1:], {}).files

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import io
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from typing import Any
 
 import av
 import httpx
 import msgspec
 import pytest
 
+from actors.job_runner.media_queue import MediaQueue
+from actors.job_runner.runner import JobRunner, RunnerOptions
 from kit.events import Event, EventName
 from kit.ids import make_id
 from kit.settings import Settings
@@ -20,7 +28,9 @@ from media.live.packets import OPUS_FORMAT, OPUS_SILENCE
 from media.live.samples import VIDEO_TIMESCALE, VideoFormat
 from serve_apps.http.state import ApiPorts
 from serve_apps.live.jobs import HANDLERS, keep_or_forget
-from serve_apps.live.recording import PICTURE_JOB, PURGE_JOB, LiveJob, PictureJob
+from serve_apps.live.recording import PURGE_JOB, LiveJob
+from serve_apps.runners import HANDLERS as ALL_HANDLERS
+from serve_apps.videos.jobs import purge_video
 from storage.database import Connection, Database
 from storage.live_segments import (
     SegmentRange,
@@ -34,13 +44,14 @@ from storage.live_segments import (
 )
 from storage.objects import ObjectStore
 from tests.serve_apps.api_client import Person
-from tests.serve_apps.edge.playback_client import serve_playback
+from tests.serve_apps.edge.playback_client import Player, serve_playback
 from tests.serve_apps.videos.inline_media import InlineMedia
 from tests.serve_apps.videos.video_world import VideoWorld
 
 pytestmark = pytest.mark.media
 
 SECONDS = 2
+FAST = RunnerOptions(poll_every_s=0.2, heartbeat_timeout_s=2.0, retry_first_s=0.1)
 MOMENT = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
 
 
@@ -85,7 +96,7 @@ async def store_segments(
             ticks = SECONDS * init.timescale
             tracks[track] = StoredTrack(
                 init.name, init.codec, init.timescale, start, ticks, len(data), init.width,
-                init.height, init.channels,
+                init.height, init.channels, len(data) if track == VIDEO else 0,
             )  # fmt: skip
         moment = MOMENT + timedelta(seconds=number * SECONDS)
         row = StoredSegment(live_id, number, 1, moment, SECONDS * 1000, False, tracks)
@@ -123,6 +134,26 @@ class Ended:
         spec = HANDLERS[job]
         await spec.handle(self.jobs, msgspec.json.encode(payload))
 
+    @asynccontextmanager
+    async def runner(self, media: InlineMedia) -> AsyncIterator[JobRunner]:
+        """Run jobs as a runner does; what is in work at the end is given up."""
+        ports = dataclasses.replace(self.jobs, media=MediaQueue(media, 2))
+        runner = JobRunner(ports, ALL_HANDLERS, {}, FAST)
+        await runner.start()
+        try:
+            yield runner
+        finally:
+            await runner.drain(1.0)
+
+    async def wait_until(self, video_id: str, status: str) -> dict[str, Any]:
+        async with asyncio.timeout(60):
+            while (video := await self.ada.get(f"/v1/videos/{video_id}"))["status"] != status:
+                await asyncio.sleep(0.05)
+        return video
+
+    async def list_bytes(self, video_id: str) -> list[str]:
+        return [entry.key for entry in await self.ports.objects.list(f"videos/{video_id}")]
+
 
 @pytest.fixture
 def ended(ada: Person, ports: ApiPorts, settings: Settings, client: httpx.AsyncClient) -> Ended:
@@ -142,17 +173,27 @@ async def test_a_live_is_a_video_when_it_ends_and_a_clip_is_one_before(
     await ended.end(live_id)
     shown = await ended.ada.get(f"/v1/live/{live_id}")
     video = await ended.ada.get(f"/v1/videos/{shown['recording_id']}")
-    assert (video["status"], video["title"], video["duration_ms"]) == (
-        "ready",
-        "Night drive",
-        12_000,
-    )
-    await ended.run(PICTURE_JOB, PictureJob(uuid.UUID(video["id"])))
-    await ended.run(PICTURE_JOB, PictureJob(uuid.UUID(clip["video_id"])))
+    about = (video["status"], video["title"], video["duration_ms"], video["is_recording"])
+    assert about == ("queued", "Night drive", 12_000, True)
+    assert video["playback"]["hls"].endswith("/master.m3u8")
+    assert video["playback"]["download"] is None
+    ports = ended.ports
+    async with serve_playback(ports.settings, database, ports.objects, ports.clock) as player:
+        early = await player.list_renditions(f"/v/{video['id']}/master.m3u8")
+        assert (await player.fetch_rendition(early["source.m3u8"])).count(b"moof") == 6
+        assert (await player.get(f"/v/{video['id']}/download/best.mp4")).status == 404
+
+    async with ended.runner(InlineMedia(ports.objects)):
+        video = await ended.wait_until(video["id"], "ready")
+        await ended.wait_until(clip["video_id"], "ready")
+    assert video["progress"] == 1
+    assert video["playback"]["left_out"] == []
+    assert all(video["playback"][way] for way in ("dash", "storyboard", "download", "thumbnail"))
+    latest = await ports.cache.list_latest(f"video:{video['id']}")
+    assert latest[-1].data["status"] == "ready"
     mine = await ended.ada.get("/v1/videos?owner=me")
     assert [item["id"] for item in mine["items"]] == [video["id"]]
 
-    ports = ended.ports
     async with serve_playback(ports.settings, database, ports.objects, ports.clock) as player:
         for name, length_s in ((video["id"], 12), (clip["video_id"], 6)):
             renditions = await player.list_renditions(f"/v/{name}/master.m3u8")
@@ -163,10 +204,95 @@ async def test_a_live_is_a_video_when_it_ends_and_a_clip_is_one_before(
             assert board.text.count("#xywh=") == length_s / SECONDS
             for picture in ("thumbnail.jpg", "storyboard/00000.jpg"):
                 assert (await player.get(f"/v/{name}/{picture}")).body[:2] == b"\xff\xd8"
+            await check_other_ways(player, f"/v/{name}", length_s)
         assert (await player.get(f"/v/{video['id']}/source/00009.m4s")).status == 404
 
     await ended.run(PURGE_JOB, LiveJob(live_id))  # a video needs them
     assert await list_stored(database, live_id) == 6
+
+
+async def check_other_ways(player: Player, base: str, length_s: int) -> None:
+    """DASH, keyframes alone, pictures to choose from, and one file, whole and in ranges."""
+    manifest = await player.get(f"{base}/manifest.mpd")
+    assert f'mediaPresentationDuration="PT{length_s}.000S"' in manifest.text
+    keys = await player.get(f"{base}/source-keys.m3u8")
+    assert keys.text.count("#EXT-X-BYTERANGE") == length_s / SECONDS
+    assert (await player.get(f"{base}/thumbnails/0.jpg")).body[:2] == b"\xff\xd8"
+    whole = await player.get(f"{base}/download/best.mp4")
+    assert (whole.status, whole.headers["Content-Type"]) == (200, "video/mp4")
+    with av.open(io.BytesIO(whole.body)) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert times == list(range(0, length_s, SECONDS))
+    part = await player.get(f"{base}/download/source.mp4", Range="bytes=900-2000")
+    assert (part.status, part.body) == (206, whole.body[900:2001])
+
+
+async def test_a_runner_that_stops_midway_costs_a_recording_nothing(ended: Ended) -> None:
+    live_id = await ended.announce(3)
+    await ended.end(live_id)
+    video_id = (await ended.ada.get(f"/v1/live/{live_id}"))["recording_id"]
+    reached = asyncio.Event()
+
+    async def hold_storyboard(task_name: str, _payload: Any) -> None:
+        if task_name == "live_storyboard":
+            reached.set()
+            await asyncio.Event().wait()
+
+    async with ended.runner(InlineMedia(ended.ports.objects, before=hold_storyboard)):
+        async with asyncio.timeout(60):
+            await reached.wait()
+        video = await ended.ada.get(f"/v1/videos/{video_id}")
+        assert video["status"] == "processing"
+        assert video["playback"]["hls"]
+    second = InlineMedia(ended.ports.objects)
+    async with ended.runner(second):
+        video = await ended.wait_until(video_id, "ready")
+    assert "storyboard" in second.started
+    assert video["playback"]["download"]
+    world = VideoWorld(
+        ended.ports.settings, ended.ports.database, ended.ports.cache, ended.ports.objects
+    )
+    names = ["video.recorded", "video.processing", "video.processed"]
+    assert await world.list_events(uuid.UUID(video_id)) == names
+
+
+async def test_an_owner_does_with_a_recording_what_an_uploader_can(
+    ended: Ended, bob: Person, database: Database, objects: ObjectStore
+) -> None:
+    live_id = await ended.announce(3)
+    await ended.end(live_id)
+    video_id = (await ended.ada.get(f"/v1/live/{live_id}"))["recording_id"]
+    path = f"/v1/videos/{video_id}"
+    stopped = await ended.ada.call("POST", f"{path}/cancel")
+    assert stopped.json()["status"] == "failed"
+    assert (await ended.ada.get(path))["playback"]["hls"]
+    async with ended.runner(InlineMedia(objects)):
+        async with asyncio.timeout(60):
+            while (await ended.ada.call("POST", f"{path}/retry")).status_code != 200:
+                await asyncio.sleep(0.05)  # the job that was stopped has not ended
+        await ended.wait_until(video_id, "ready")
+    assert (await bob.call("PATCH", path, json={"title": "Mine"})).status_code == 403
+    changed = await ended.ada.call("PATCH", path, json={"title": "The drive", "tags": ["night"]})
+    assert changed.json()["title"] == "The drive"
+    found = (await ended.ada.get(f"{path}/thumbnails"))["items"]
+    chosen = await ended.ada.call("PUT", f"{path}/thumbnail", json={"index": len(found) - 1})
+    assert chosen.json()["playback"]["thumbnail"].endswith(f"?v={len(found) - 1}")
+    srt = {"label": "English", "text": "1\n00:00:01,000 --> 00:00:02,000\nHello\n"}
+    assert (await ended.ada.call("PUT", f"{path}/subtitles/en", json=srt)).status_code == 200
+    ports = ended.ports
+    async with serve_playback(ports.settings, database, objects, ports.clock) as player:
+        for file in ("master.m3u8", "manifest.mpd"):
+            assert "English" in (await player.get(f"/v/{video_id}/{file}")).text
+
+    assert (await ended.ada.call("DELETE", path)).status_code == 204
+    async with database.connection() as connection:
+        await connection.execute("UPDATE videos SET deleted_at = now() - interval '30 days'")
+    # In whichever order the two removals come, nothing stays.
+    await ended.run(PURGE_JOB, LiveJob(live_id))
+    assert await objects.list(make_live_prefix(live_id)) == []
+    await purge_video(ended.jobs, msgspec.json.encode({"video_id": video_id}))
+    assert await ended.list_bytes(video_id) == []
+    assert await list_stored(database, live_id) == 0
 
 
 async def test_a_live_that_is_not_recorded_leaves_nothing(

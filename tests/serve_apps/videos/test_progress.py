@@ -14,6 +14,7 @@ from serve_apps.videos.progress import (
     list_next_tasks,
     list_opening_tasks,
     weigh_tasks,
+    weigh_video,
 )
 
 pytestmark = pytest.mark.unit
@@ -79,7 +80,7 @@ def test_what_is_watched_next_comes_before_finer_pictures():
 
 
 def test_the_pace_names_the_largest_rung_in_work_and_how_long_the_rest_takes():
-    meter = PaceMeter(make_plan(), 0.2, 100.0)
+    meter = PaceMeter(weigh_video(make_plan()), 0.2, 100.0)
     early = meter.measure(0.3, {"first-00001"}, 101.0)
     assert (early.quality, early.speed, early.left_s) == ("240p", None, None)
     later = meter.measure(0.6, {"first-00001", "rest-00000"}, 110.0)

@@ -115,6 +115,7 @@ async def test_an_open_video_shows_its_plain_address_to_everyone(api: Api):
         "storyboard": f"http://localhost:8001/v/{video_id}/storyboard.vtt",
         "waveform": None,
         "download": f"http://localhost:8001/v/{video_id}/download/best.mp4",
+        "left_out": [],
     }
     assert shown["owner"]["id"] == str(ada.id)
     assert shown["error"] is None

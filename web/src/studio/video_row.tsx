@@ -178,7 +178,9 @@ function RowState({ video }: { video: Video }) {
       </>
     );
   }
-  return video.reencoding ? <AnotherVersion title={video.title} reencoding={video.reencoding} /> : null;
+  const missing = video.playback?.left_out?.find((one) => one.what === "download");
+  if (video.reencoding) return <AnotherVersion title={video.title} reencoding={video.reencoding} />;
+  return missing ? <p class="data muted">No file to download. {missing.message}</p> : null;
 }
 
 /** How far the next version of a video is that plays, or why there is none. */

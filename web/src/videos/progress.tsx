@@ -24,7 +24,11 @@ export function ProgressBar({ share, label, testId }: { share: number; label: st
 export function MoreToCome({ video }: { video: Video }) {
   return (
     <div class="more-to-come" data-testid="more-to-come">
-      <p role="status">More qualities are coming. The first one plays already.</p>
+      <p role="status">
+        {video.is_recording
+          ? "Pictures for scrubbing and a file to download are being made."
+          : "More qualities are coming. The first one plays already."}
+      </p>
       <ProgressBar share={video.progress} label="Processing" />
       <p class="data muted">{describePace(video)}</p>
     </div>

@@ -59,6 +59,8 @@ export interface Video {
   published_at?: string | null;
   /** While it waits for its time; it is private until then. */
   publication?: { at: string; visibility: Visibility } | null;
+  /** It is a live that was recorded, or a clip of one. */
+  is_recording?: boolean;
   playback: {
     hls: string | null;
     thumbnail: string | null;
@@ -68,6 +70,8 @@ export interface Video {
     /** Only of sound without a picture. */
     waveform?: string | null;
     download?: string | null;
+    /** What there will never be of it, and why. */
+    left_out?: { what: string; code: string; message: string }[];
   } | null;
   /** Only for its owner. */
   reencoding?: Reencoding | null;
@@ -87,9 +91,9 @@ export const VISIBILITIES: readonly { value: Visibility; label: string; hint: st
   { value: "private", label: "Private", hint: "Only you." },
 ];
 
-/** A video can be watched as soon as its first rung is there, before all of them are. */
-export function isPlayable(video: Pick<Video, "status" | "playback">): boolean {
-  return video.status !== "failed" && Boolean(video.playback?.hls);
+/** A video can be watched as soon as its first rung is there, before all of them are; a recording always. */
+export function isPlayable(video: Pick<Video, "playback">): boolean {
+  return Boolean(video.playback?.hls);
 }
 
 /** Percent, rung, speed and time left, as far as they are known. */

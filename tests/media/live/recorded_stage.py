@@ -1,0 +1,124 @@
+"""A live of real pictures as it is stored: packaged, listed as rows, its bytes in a store.
+
+`Broadcast.publish` is one publisher after another; between them time may pass, and each may send
+pictures of another size.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any
+
+import av
+import msgspec
+import numpy as np
+from av.video.frame import PictureType
+
+from media.live.fragments import TRACKS
+from media.live.packager import Packager, PackagerTerms
+from media.live.packets import OPUS_FORMAT, OPUS_SILENCE
+from media.live.recording_plan import plan_recording
+from media.live.samples import AudioFormat, AudioSample, VideoFormat, VideoSample
+from media.live.stored import describe_segment
+from media.live.window import LiveWindow, PublisherSink
+from media.pool import MEDIA_TASKS
+from media.vod.records import TaskRecord
+from storage.live_segments import StoredSegment, make_live_key, make_segment_name
+from storage.objects import ObjectStore
+
+Picture = np.ndarray[Any, np.dtype[Any]]
+
+EPOCH = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
+FPS = 10
+KEY_EVERY = 2 * FPS
+TICKS_PER_FRAME = 90_000 // FPS
+
+
+@dataclass
+class Broadcast:
+    """A live; `rows` and `pictures` are what was sent, in order."""
+
+    store: ObjectStore
+    live_id: uuid.UUID
+    rows: list[StoredSegment] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    gen: int = 0
+
+    def publish(
+        self,
+        *sizes: tuple[int, int],
+        seconds: int = 4,
+        offset_s: int = 0,
+        audio: AudioFormat = OPUS_FORMAT,
+    ) -> None:
+        """Send so many seconds of each size, beginning `offset_s` into the live."""
+        self.gen += 1
+        window, whole = LiveWindow(EPOCH, lambda: None), list[int]()
+        sink = PublisherSink(window, str(self.gen), whole.append)
+        terms = PackagerTerms(0, offset_s * 1000, True, self.gen > 1, audio)
+        packager, shown = Packager(terms, sink, lambda: None), 0
+        for size in sizes:
+            for sample, picture in _shoot(size, seconds, shown):
+                packager.add_video(sample)
+                for frame in range(50 // FPS):
+                    at = (shown * 50 // FPS + frame) * audio.sample_rate_hz // 50
+                    ticks = audio.sample_rate_hz // 50
+                    packager.add_audio(AudioSample(audio, OPUS_SILENCE, at, ticks))
+                self.pictures.append(picture)
+                shown += 1
+        packager.break_off()
+        first = self.rows[-1].number + 2 if self.rows else 0  # a gap's number lies between
+        for number in whole:
+            row = describe_segment(window, number, self.live_id, self.gen)
+            self.rows.append(msgspec.structs.replace(row, number=number + first))
+            for track in TRACKS:
+                entry = window.find_entry(track, number)
+                assert entry is not None
+                for name, data in (
+                    (entry.init.name, entry.init.data),
+                    (make_segment_name(number + first), entry.join()),
+                ):
+                    self.store.put_sync(make_live_key(self.live_id, self.gen, track, name), data)
+
+    def run_tasks(self, video_id: str, rows: list[StoredSegment]) -> dict[str, TaskRecord]:
+        """Do what the processing job has done, one task after the other."""
+        plan = plan_recording(video_id, rows)
+        assert plan is not None
+        records = {}
+        for task in plan.tasks:
+            outcome = MEDIA_TASKS[task.kind](plan.jobs[task.task_id], self.store)
+            while not isinstance(outcome, TaskRecord):
+                try:
+                    next(outcome)
+                except StopIteration as end:
+                    outcome = end.value
+            records[task.task_id] = outcome
+        return records
+
+
+def _shoot(
+    size: tuple[int, int], seconds: int, shown: int
+) -> Iterator[tuple[VideoSample, Picture]]:
+    """Encode a moving test picture, a keyframe every two seconds."""
+    width, height = size
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.time_base, encoder.gop_size = Fraction(1, FPS), KEY_EVERY
+    options = "annexb=0:bframes=0:rc-lookahead=0:sync-lookahead=0:scenecut=0"
+    encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": options}
+    encoder.flags |= av.codec.context.Flags.global_header
+    encoder.open()
+    video = VideoFormat(width, height, bytes(encoder.extradata or b""))
+    address = f"testsrc2=size={width}x{height}:rate={FPS}:duration={seconds}"
+    with av.open(address, format="lavfi") as source:
+        for number, frame in enumerate(source.decode(video=0)):
+            picture = frame.reformat(format="yuv420p")
+            picture.pts, picture.pict_type = number, PictureType.NONE
+            (packet,) = encoder.encode(picture)
+            at = (shown + number) * TICKS_PER_FRAME
+            sample = VideoSample(video, bytes(packet), at, at, packet.is_keyframe)
+            yield sample, picture.to_ndarray(format="bgr24")
