@@ -128,6 +128,13 @@ LIVE_PACKETS_LOST = Counter(
 LIVE_SEGMENTS = Counter(
     "socialflow_live_segments_total", "Segments of lives by what became of them.", ["outcome"]
 )
+LIVE_SLATES = Gauge("socialflow_live_slates", "Lives that show a slate by HLS at present.")
+LIVE_SLATES_SHOWN = Counter(
+    "socialflow_live_slates_shown_total", "Times that a slate took the place of a publisher."
+)
+LIVE_SLATES_ENCODED = Counter(
+    "socialflow_live_slates_encoded_total", "Slates of another shape by outcome.", ["outcome"]
+)
 LIVE_STORE_DURATION = Histogram(
     "socialflow_live_store_duration_seconds",
     "From a live segment's end until it is stored and listed.",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from storage.database import Connection, read_rows
-from storage.live_segments import COLUMNS, SegmentRange, StoredSegment
+from storage.live_segments import COLUMNS, IS_SENT, SegmentRange, StoredSegment
 
 
 class RecordedVideo(msgspec.Struct, frozen=True):
@@ -80,11 +80,11 @@ async def is_over(connection: Connection, live_id: uuid.UUID) -> bool:
 
 
 async def list_unneeded(connection: Connection, live_id: uuid.UUID) -> Sequence[StoredSegment]:
-    """Return the segments of a live that no video names."""
+    """Return the segments of a live that no video names; none names a slate."""
     rows = await connection.fetch(
         f"SELECT {COLUMNS} FROM live_segments s "  # noqa: S608 - constants
-        "WHERE s.live_id = $1 AND NOT EXISTS (SELECT 1 FROM recordings r "
-        "WHERE r.live_id = $1 AND s.number BETWEEN r.first_number AND r.last_number)",
+        f"WHERE s.live_id = $1 AND NOT ({IS_SENT} AND EXISTS (SELECT 1 FROM recordings r "
+        "WHERE r.live_id = $1 AND s.number BETWEEN r.first_number AND r.last_number))",
         live_id,
     )
     return read_rows(StoredSegment, rows)

@@ -39,7 +39,8 @@ class LivePlaylists:
     def render_master(self) -> bytes:
         """The list of variants: the publisher's picture, with its sound."""
         window = self._window
-        picture, sound = window.get_last(VIDEO), window.get_last(AUDIO)
+        # What a slate looks like is no reason to choose another variant.
+        picture, sound = window.get_last_sent(VIDEO), window.get_last_sent(AUDIO)
         assert picture is not None, "a playable live has a picture"
         assert sound is not None, "a playable live has sound"
         bitrate_bps = window.measure_bitrate(VIDEO) or FIRST_BITRATE_BPS

@@ -6,6 +6,7 @@ another fill it. Bytes stay until they are stored elsewhere. Pure state, no I/O.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,6 +32,8 @@ class Entry:
     init: InitSegment
     start_ticks: int
     is_discontinuous: bool
+    is_slate: bool = False
+    """It stands in for a publisher who was away."""
     duration_ticks: int = 0
     size_bytes: int = 0
     parts: list[Part] = field(default_factory=list)
@@ -105,6 +108,12 @@ class LiveWindow:
         entries = self._entries[track]
         return entries[-1] if entries else None
 
+    def get_last_sent(self, track: str) -> Entry | None:
+        """Return the newest segment that a publisher sent, while there is one; else the newest."""
+        entries = reversed(self._entries[track])
+        sent = (entry for entry in entries if not entry.is_slate and not entry.is_gap)
+        return next(sent, self.get_last(track))
+
     def get_edge(self, track: str) -> tuple[int, int]:
         """Return the number of the newest segment and how many parts it has; (-1, 0) for none."""
         last = self.get_last(track)
@@ -148,7 +157,14 @@ class LiveWindow:
 
     def open_entry(self, track: str, head: SegmentHead, folder: str) -> None:
         """A segment begins."""
-        entry = Entry(head.number, folder, head.init, head.start_ticks, head.is_discontinuous)
+        entry = Entry(
+            head.number,
+            folder,
+            head.init,
+            head.start_ticks,
+            head.is_discontinuous,
+            head.is_slate,
+        )
         self._list(track, entry)
 
     def add_part(self, track: str, part: Part) -> None:
@@ -182,9 +198,13 @@ class LiveWindow:
 
     def measure_bitrate(self, track: str) -> int:
         """Bits per second of the heaviest recent segment; 0 before there is one."""
-        recent = self._entries[track][-KEPT_SEGMENTS:]
-        rates = (e.size_bytes * 8 / e.duration_s for e in recent if e.is_whole and e.duration_ticks)
-        return round(max(rates, default=0.0))
+        sent = (
+            entry
+            for entry in reversed(self._entries[track])
+            if entry.is_whole and entry.duration_ticks and not entry.is_slate
+        )
+        recent = itertools.islice(sent, KEPT_SEGMENTS)
+        return round(max((e.size_bytes * 8 / e.duration_s for e in recent), default=0.0))
 
     # Within
 

@@ -24,8 +24,8 @@ from media.rtmp.server import Applicant, RtmpOptions, RtmpServer
 from media.rtmp.tags import Tag
 from media.sfu.sdp import OfferedCodec
 from media.sfu.session import LocalPublisher
-from serve_apps.edge.broadcasts import WaitingSamples
 from serve_apps.edge.media_sessions import LocalSource, MediaSessions
+from serve_apps.edge.waiting_samples import WaitingSamples
 from storage.database import LOST_CONNECTION, Database
 from storage.lives import find_live_by_key
 

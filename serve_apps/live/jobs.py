@@ -25,7 +25,7 @@ from storage.follows import list_follower_ids
 from storage.live_segments import (
     delete_segments,
     has_open_origin,
-    list_segments,
+    list_sent_segments,
     make_live_key,
     make_live_prefix,
     make_segment_name,
@@ -114,7 +114,7 @@ async def make_pictures(ports: JobPorts, payload: bytes) -> None:
     async with ports.database.connection() as connection:
         wanted = await find_recording(connection, video_id)
         video = await find_video(connection, video_id)
-        rows = [] if wanted is None else await list_segments(connection, wanted)
+        rows = [] if wanted is None else await list_sent_segments(connection, wanted)
     if video is None or not any(row.tracks for row in rows):
         return
     moments_ms = decide_moments_ms(video.duration_ms or 0)
