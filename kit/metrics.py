@@ -135,6 +135,13 @@ LIVE_SLATES_SHOWN = Counter(
 LIVE_SLATES_ENCODED = Counter(
     "socialflow_live_slates_encoded_total", "Slates of another shape by outcome.", ["outcome"]
 )
+LIVE_AAC = Gauge("socialflow_live_aac", "Lives whose sound is made as AAC, too, at present.")
+LIVE_AAC_REFUSED = Counter(
+    "socialflow_live_aac_refused_total", "Requests for AAC beyond what one edge makes."
+)
+LIVE_AAC_DROPPED = Counter(
+    "socialflow_live_aac_frames_dropped_total", "Sound that the making of AAC was too slow for."
+)
 LIVE_STORE_DURATION = Histogram(
     "socialflow_live_store_duration_seconds",
     "From a live segment's end until it is stored and listed.",

@@ -77,7 +77,13 @@ class Entry:
 class LiveWindow:
     """All entries of one live, by track; numbers run on from one publisher to the next."""
 
-    def __init__(self, epoch_at: datetime, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        epoch_at: datetime,
+        on_change: Callable[[], None],
+        *,
+        listed_max: int = SEGMENTS_MAX,
+    ) -> None:
         self.epoch_at = epoch_at
         """The wall clock at the live's first moment."""
         self.version = 0
@@ -86,6 +92,8 @@ class LiveWindow:
         self._entries: dict[str, list[Entry]] = {track: [] for track in TRACKS}
         self._inits: dict[tuple[str, str], InitSegment] = {}
         self._on_change = on_change
+        self._listed_max = listed_max
+        self._dropped_at_once = min(DROPPED_AT_ONCE, listed_max // 4)
 
     # What there is
 
@@ -216,11 +224,12 @@ class LiveWindow:
         )
         entries.append(entry)
         self._inits[track, entry.init_name] = entry.init
-        if len(entries) > SEGMENTS_MAX:
-            dropped = entries[:DROPPED_AT_ONCE]
-            del entries[:DROPPED_AT_ONCE]
+        if len(entries) > self._listed_max:
+            # No playlist says of its first segment that it is discontinuous: it counts as dropped.
+            passed = entries[1 : self._dropped_at_once + 1]
+            del entries[: self._dropped_at_once]
             entries[0].text = ""  # it names its init segment from now on
-            self.dropped_discontinuities[track] += sum(e.is_discontinuous for e in dropped)
+            self.dropped_discontinuities[track] += sum(e.is_discontinuous for e in passed)
         self._change()
 
     def _get_open(self, track: str) -> Entry:

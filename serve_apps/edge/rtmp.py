@@ -15,8 +15,8 @@ from kit.clock import Clock
 from kit.errors import AppError
 from kit.logs import get_log
 from kit.settings import Settings
-from media.live.opus_tap import OpusTap
 from media.live.samples import AudioFormat, AudioSample, VideoSample
+from media.live.sound_tap import OPUS_CHILD, SoundTap
 from media.rtmp.errors import PublishRefused
 from media.rtmp.forwarder import WebrtcForwarder
 from media.rtmp.frames import TagFrames
@@ -45,7 +45,7 @@ class RtmpPorts:
     database: Database
     sessions: MediaSessions
     clock: Clock
-    tap: OpusTap = field(default_factory=OpusTap)
+    tap: SoundTap = field(default_factory=lambda: SoundTap(OPUS_CHILD))
 
 
 class RtmpFront:

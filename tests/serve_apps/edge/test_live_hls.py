@@ -133,6 +133,7 @@ async def test_a_publisher_is_watched_by_parts_and_whole_segments_are_stored(
         listing = await stage.read(edge=1)  # the client follows the redirect to where it comes in
         assert "PRELOAD-HINT" in listing.tags
 
+        await check_aac(stage)
         await check_counted(stage)
         rows = await stage.await_rows(2)
         assert [row.number for row in rows][:2] == [0, 1]
@@ -141,6 +142,31 @@ async def test_a_publisher_is_watched_by_parts_and_whole_segments_are_stored(
     stored = await stage.objects.get(f"live/{stage.room_id}/1/source/{first.address[2:]}")
     assert stored == whole.body
     assert f"live/{stage.room_id}/1/audio/init0.mp4" in {entry.key for entry in keys}
+
+
+async def check_aac(stage: Stage) -> None:
+    """The sound is made as AAC for who asks for that playlist, under the same numbers."""
+    master = (await stage.get("index.m3u8")).text
+    assert 'CODECS="avc1.42c00d,mp4a.40.2"' in master
+    assert master.index("avc1.42c00d,opus") < master.index("avc1.42c00d,mp4a")
+    assert (await stage.get("aac/1/0.m4s")).status == 404  # nobody asked for its playlist
+    listing = await stage.read("aac")
+    number = int(listing.tags["MEDIA-SEQUENCE"])
+    listing = await stage.read("aac", f"?_HLS_msn={number + 1}")
+    hinted = await stage.get("aac/" + listing.attributes("PRELOAD-HINT")["URI"])
+    assert hinted.status in (200, 404)  # the segment may have ended before it
+    first = listing.segments[0]
+    init, whole = await stage.get(f"aac/{first.init}"), await stage.get(f"aac/{first.address}")
+    assert whole.headers["Content-Type"] == "audio/mp4"
+    with av.open(io.BytesIO(init.body + whole.body)) as container:
+        stream = container.streams.audio[0]
+        assert (stream.codec_context.name, stream.rate, stream.channels) == ("aac", 48_000, 2)
+        heard = sum(frame.samples for frame in container.decode(stream))
+    assert heard / 48_000 == pytest.approx(first.duration_s, abs=0.03)
+    opus = await stage.read("audio")
+    moments = {int(s.address[2:].split(".")[0]): s.moment for s in opus.segments if s.address}
+    assert first.moment is not None
+    assert abs((first.moment - moments[number]).total_seconds()) < 0.022  # a frame of AAC
 
 
 async def check_counted(stage: Stage) -> None:
@@ -256,6 +282,7 @@ async def test_a_slate_stands_in_for_a_publisher_who_is_away_and_is_not_recorded
             frames = list(container.decode(video=0))
         assert len(frames) == 60
         assert frames[0].to_ndarray(format="gray").max() > 200
+        await stage.read("audio", f"?_HLS_msn={first}")
         assert (await stage.get(f"audio/{slate.address}")).status == 200
 
         async with publish(stage.settings, stage.edges[0], stage.room_id):
