@@ -134,6 +134,20 @@ LIVE_PACKETS_LOST = Counter(
 LIVE_SEGMENTS = Counter(
     "socialflow_live_segments_total", "Segments of lives by what became of them.", ["outcome"]
 )
+LIVE_SLATES = Gauge("socialflow_live_slates", "Lives that show a slate by HLS at present.")
+LIVE_SLATES_SHOWN = Counter(
+    "socialflow_live_slates_shown_total", "Times that a slate took the place of a publisher."
+)
+LIVE_SLATES_ENCODED = Counter(
+    "socialflow_live_slates_encoded_total", "Slates of another shape by outcome.", ["outcome"]
+)
+LIVE_AAC = Gauge("socialflow_live_aac", "Lives whose sound is made as AAC, too, at present.")
+LIVE_AAC_REFUSED = Counter(
+    "socialflow_live_aac_refused_total", "Requests for AAC beyond what one edge makes."
+)
+LIVE_AAC_DROPPED = Counter(
+    "socialflow_live_aac_frames_dropped_total", "Sound that the making of AAC was too slow for."
+)
 LIVE_STORE_DURATION = Histogram(
     "socialflow_live_store_duration_seconds",
     "From a live segment's end until it is stored and listed.",

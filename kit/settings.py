@@ -76,6 +76,9 @@ class EdgeSettings:
     )
     sockets_per_address_max: int = option(2_000, "Open WebSockets of one address; beyond it: 429.")
     viewers_per_room_max: int = option(500, "WHEP viewers of one room on one edge.")
+    aac_lives_max: int = option(
+        8, "Lives whose Opus one edge makes AAC of at once, for HLS; beyond it: 503; 0: none."
+    )
     ice_servers: tuple[str, ...] = option(
         (), "stun: and turn: URLs that WHIP and WHEP answers name, for clients behind firewalls."
     )

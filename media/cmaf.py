@@ -270,3 +270,18 @@ def _descriptor(tag: int, payload: bytes) -> bytes:
     """An MPEG-4 descriptor with its length spelt in four bytes; payloads stay below 128 bytes."""
     assert len(payload) < 0x80, "a descriptor this long needs a longer length field"
     return _pack(">BBBBB", tag, 0x80, 0x80, 0x80, len(payload)) + payload
+
+
+def read_sound_fragment(data: bytes) -> tuple[int, list[Sample]]:
+    """Return the decode time and the frames of a fragment of sound that `build_fragment` wrote."""
+    decode_time = data.index(b"tfdt")
+    (base_ticks,) = struct.unpack_from(">Q", data, decode_time + 8)
+    run = data.index(b"trun", decode_time)
+    flags, count = struct.unpack_from(">II", data, run + 4)
+    assert flags & 0xFFFFFF == TRUN_AUDIO, "a fragment of sound"
+    at = run + 16 + 8 * count + 8  # behind the table and mdat's header
+    samples = []
+    for duration_ticks, size in struct.iter_unpack(">II", data[run + 16 : run + 16 + 8 * count]):
+        samples.append(Sample(data[at : at + size], duration_ticks))
+        at += size
+    return base_ticks, samples

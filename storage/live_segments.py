@@ -31,6 +31,8 @@ class StoredTrack(msgspec.Struct, frozen=True):
     channels: int = 0
     key_bytes: int = 0
     """From its beginning to the end of its first frame, a keyframe; 0: another, or sound."""
+    is_slate: bool = False
+    """It stands in for a publisher who was away; videos leave it out."""
 
 
 class StoredSegment(msgspec.Struct, frozen=True):
@@ -63,6 +65,8 @@ class SegmentRange:
 
 
 COLUMNS = "live_id, number, origin_gen, started_at, duration_ms, is_discontinuous, tracks"
+IS_SENT = "NOT tracks @? '$.*.is_slate ? (@ == true)'"
+"""The segment is a publisher's, no slate."""
 
 
 def make_live_prefix(live_id: uuid.UUID) -> str:
@@ -153,10 +157,23 @@ async def insert_segment(connection: Connection, segment: StoredSegment) -> bool
 
 
 async def list_segments(connection: Connection, wanted: SegmentRange) -> Sequence[StoredSegment]:
-    """Return the listed segments of a range, oldest first."""
+    """Return what was listed of a range, slates included, oldest first."""
+    return await _list(connection, wanted, "TRUE")
+
+
+async def list_sent_segments(
+    connection: Connection, wanted: SegmentRange
+) -> Sequence[StoredSegment]:
+    """Return what publishers sent of a range, oldest first: what a video is made of."""
+    return await _list(connection, wanted, IS_SENT)
+
+
+async def _list(
+    connection: Connection, wanted: SegmentRange, condition: str
+) -> Sequence[StoredSegment]:
     rows = await connection.fetch(
         f"SELECT {COLUMNS} FROM live_segments "  # noqa: S608 - constants
-        "WHERE live_id = $1 AND number BETWEEN $2 AND $3 ORDER BY number",
+        f"WHERE live_id = $1 AND number BETWEEN $2 AND $3 AND {condition} ORDER BY number",
         wanted.live_id,
         wanted.first,
         wanted.last,
@@ -167,10 +184,10 @@ async def list_segments(connection: Connection, wanted: SegmentRange) -> Sequenc
 async def list_newest_segments(
     connection: Connection, live_id: uuid.UUID, limit: int
 ) -> Sequence[StoredSegment]:
-    """Return the newest listed segments, oldest first."""
+    """Return the newest segments that a publisher sent, oldest first."""
     rows = await connection.fetch(
         f"SELECT {COLUMNS} FROM live_segments "  # noqa: S608 - constants
-        "WHERE live_id = $1 ORDER BY number DESC LIMIT $2",
+        f"WHERE live_id = $1 AND {IS_SENT} ORDER BY number DESC LIMIT $2",
         live_id,
         limit,
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from storage.database import Connection, read_rows
-from storage.live_segments import COLUMNS, SegmentRange, StoredSegment
+from storage.live_segments import COLUMNS, IS_SENT, SegmentRange, StoredSegment
 
 PROCESS_RECORDED_JOB = "videos.process_recorded"
 """Makes what a recording lacks; queued with its row, handled by the videos feature. Apart from
@@ -90,13 +90,16 @@ async def is_over(connection: Connection, live_id: uuid.UUID) -> bool:
 async def list_unneeded(
     connection: Connection, live_id: uuid.UUID, *, deleted_for_s: float
 ) -> Sequence[StoredSegment]:
-    """Return the segments of a live that no video names, or only such as are deleted for good."""
+    """Return the segments of a live that no video names, or only such as are deleted for good.
+
+    None names a slate.
+    """
     rows = await connection.fetch(
         f"SELECT {COLUMNS} FROM live_segments s "  # noqa: S608 - constants
-        "WHERE s.live_id = $1 AND NOT EXISTS (SELECT 1 FROM recordings r "
+        f"WHERE s.live_id = $1 AND NOT ({IS_SENT} AND EXISTS (SELECT 1 FROM recordings r "
         "JOIN videos v ON v.id = r.video_id "
         "WHERE r.live_id = $1 AND s.number BETWEEN r.first_number AND r.last_number "
-        "AND (v.deleted_at IS NULL OR v.deleted_at > now() - make_interval(secs => $2)))",
+        "AND (v.deleted_at IS NULL OR v.deleted_at > now() - make_interval(secs => $2))))",
         live_id,
         deleted_for_s,
     )

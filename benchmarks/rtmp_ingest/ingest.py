@@ -14,9 +14,9 @@ from pathlib import Path
 
 from benchmarks.children import hear_parent, tell_parent
 from media.live.fragments import TRACKS, VIDEO
-from media.live.opus_tap import OpusTap
 from media.live.packager import Packager, PackagerTerms
 from media.live.samples import AudioSample, VideoSample
+from media.live.sound_tap import OPUS_CHILD, SoundTap
 from media.live.window import LiveWindow, PublisherSink
 from media.rtmp.forwarder import WebrtcForwarder
 from media.rtmp.frames import TagFrames
@@ -29,7 +29,7 @@ from media.sfu.session import LocalPublisher
 class Publication:
     """One publisher: frames to a window of HLS and to RTP that nobody watches."""
 
-    def __init__(self, folder: Path, tap: OpusTap) -> None:
+    def __init__(self, folder: Path, tap: SoundTap) -> None:
         self.pictures = self.packets = 0
         self._folder = folder
         self._frames = TagFrames(self)
@@ -83,7 +83,7 @@ class Publication:
 
 async def serve(folder: Path) -> None:
     """Listen until the parent has asked for the result."""
-    tap, publications = OpusTap(), []
+    tap, publications = SoundTap(OPUS_CHILD), []
 
     async def admit(applicant: Applicant) -> Publication:
         publications.append(Publication(folder / applicant.key, tap))

@@ -50,6 +50,8 @@ class SegmentHead:
     start_ticks: int
     is_discontinuous: bool
     """What came before was interrupted, or looked different."""
+    is_slate: bool = False
+    """It stands in for a publisher who is away: players see it, recordings leave it out."""
 
 
 @dataclass(frozen=True, slots=True)

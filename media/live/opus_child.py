@@ -1,4 +1,4 @@
-"""A process that makes Opus of AAC for every RTMP publisher of one edge: `opus_tap` starts it.
+"""A process that makes Opus of AAC for every RTMP publisher of one edge: `sound_tap` starts it.
 
 An edge neither decodes nor encodes. Orders come on standard input, frames leave on standard
 output, both behind `HEADER`; the end of the input ends the process. One stream's fault is said on
@@ -15,12 +15,8 @@ from typing import BinaryIO
 
 import av
 
-HEADER = struct.Struct("<IBqI")
-"""Stream, kind, time in ticks of the stream's rate, bytes that follow."""
-OPEN, FRAME, CLOSE = 0, 1, 2
-OPEN_BODY = struct.Struct("<IB")
-"""Sample rate in Hz and channels; the AudioSpecificConfig follows."""
-BODY_BYTES_MAX = 64 << 10
+from media.live.tap_words import CLOSE, FRAME, HEADER, OPEN, OPEN_BODY
+
 OPUS_RATE_HZ = 48_000
 OPUS_FRAME_TICKS = 960
 BITRATE_BPS = 128_000
@@ -79,7 +75,7 @@ def serve(orders: BinaryIO, frames: BinaryIO) -> None:
     while header := orders.read(HEADER.size):
         if len(header) < HEADER.size:
             return
-        stream, kind, ticks, size = HEADER.unpack(header)
+        stream, kind, ticks, _duration, size = HEADER.unpack(header)
         body = orders.read(size)
         try:
             if kind == OPEN:
@@ -89,7 +85,8 @@ def serve(orders: BinaryIO, frames: BinaryIO) -> None:
                 streams.pop(stream, None)
             elif stream in streams:
                 for at, packet in streams[stream].add(ticks, body):
-                    frames.write(HEADER.pack(stream, FRAME, at, len(packet)) + packet)
+                    header = HEADER.pack(stream, FRAME, at, OPUS_FRAME_TICKS, len(packet))
+                    frames.write(header + packet)
                 frames.flush()
         except (av.FFmpegError, ValueError, KeyError, struct.error) as error:
             sys.stderr.write(f"stream {stream}: {error}\n")

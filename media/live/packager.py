@@ -64,8 +64,8 @@ class Packager:
         self._next_number = terms.first_number
         self._is_discontinuous = terms.is_resumed
         self._format: VideoFormat | None = None
-        self._init: InitSegment | None = None
-        self._inits = 0
+        self._inits: dict[VideoFormat, InitSegment] = {}
+        """One per format, so that a picture that comes back has the name it had."""
         self._is_open = False
         self._start_ticks = 0
         self._samples: list[VideoSample] = []
@@ -143,14 +143,15 @@ class Packager:
             self._flush(sample.dts_ticks)
 
     def _begin(self, sample: VideoSample) -> None:
-        if sample.format != self._format or self._init is None:
-            self._format = sample.format
-            self._init = make_video_init(self._inits, sample.format)
-            self._inits += 1
-        head = SegmentHead(self._next_number, self._init, sample.dts_ticks, self._is_discontinuous)
+        self._format = sample.format
+        init = self._inits.get(sample.format)
+        if init is None:
+            init = self._inits[sample.format] = make_video_init(len(self._inits), sample.format)
+        number, is_slate = self._next_number, sample.format.is_slate
+        head = SegmentHead(number, init, sample.dts_ticks, self._is_discontinuous, is_slate)
         self._sink.begin_segment(VIDEO, head)
         at_ticks = self._to_sound(sample.dts_ticks)
-        self._sound.cut(Cut(self._next_number, at_ticks, self._is_discontinuous))
+        self._sound.cut(Cut(number, at_ticks, self._is_discontinuous, is_slate))
         self._next_number += 1
         self._is_discontinuous = False
         self._is_open = True

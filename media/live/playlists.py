@@ -24,40 +24,54 @@ AHEAD_MAX = 2
 FIRST_BITRATE_BPS = 3_000_000
 """What is said of a live before its first segment is whole."""
 AUDIO_GROUP = "sound"
+AAC = "aac"
+"""The folder of the sound as AAC; its window is `aac_lane.py`'s."""
+AAC_GROUP = "sound-aac"
+AAC_CODEC = "mp4a.40.2"
+AAC_BITRATE_BPS = 136_000
+"""128 kbit/s and what the boxes take."""
 OTHER = {VIDEO: AUDIO, AUDIO: VIDEO}
 
 
 class LivePlaylists:
     """The playlists of one window, each rendered once per version."""
 
-    def __init__(self, window: LiveWindow) -> None:
+    def __init__(self, window: LiveWindow, beside: LiveWindow | None = None) -> None:
+        """`beside` has the other track, where `window` has one alone."""
         self._window = window
+        self._beside = beside or window
         self._version = -1
         self._texts: dict[tuple[str, bool], bytes] = {}
         self.rendered = 0
 
-    def render_master(self) -> bytes:
-        """The list of variants: the publisher's picture, with its sound."""
+    def render_master(self, *, with_aac: bool = False) -> bytes:
+        """The list of variants: the publisher's picture, with its sound, or with that as AAC."""
         window = self._window
-        picture, sound = window.get_last(VIDEO), window.get_last(AUDIO)
+        # What a slate looks like is no reason to choose another variant.
+        picture, sound = window.get_last_sent(VIDEO), window.get_last_sent(AUDIO)
         assert picture is not None, "a playable live has a picture"
         assert sound is not None, "a playable live has sound"
         bitrate_bps = window.measure_bitrate(VIDEO) or FIRST_BITRATE_BPS
-        attributes = [
-            f"BANDWIDTH={bitrate_bps + window.measure_bitrate(AUDIO)}",
-            f'CODECS="{picture.init.codec},{sound.init.codec}"',
-            f"RESOLUTION={picture.init.width}x{picture.init.height}",
-            f'AUDIO="{AUDIO_GROUP}"',
-            "CLOSED-CAPTIONS=NONE",
+        sound_bps = window.measure_bitrate(AUDIO)
+        ways = [(AUDIO_GROUP, AUDIO, sound.init.codec, sound_bps)]
+        if with_aac:
+            # Never the cheaper one: players that can play both take the sound as it came.
+            ways.append((AAC_GROUP, AAC, AAC_CODEC, max(AAC_BITRATE_BPS, sound_bps + 1000)))
+        lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}"]
+        lines += [
+            f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{group}",NAME="main",DEFAULT=YES,'
+            f'AUTOSELECT=YES,CHANNELS="{sound.init.channels}",URI="{folder}/{INDEX}"'
+            for group, folder, _codec, _rate_bps in ways
         ]
-        lines = [
-            "#EXTM3U",
-            f"#EXT-X-VERSION:{VERSION}",
-            f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{AUDIO_GROUP}",NAME="main",DEFAULT=YES,'
-            f'AUTOSELECT=YES,CHANNELS="{sound.init.channels}",URI="{AUDIO}/{INDEX}"',
-            f"#EXT-X-STREAM-INF:{','.join(attributes)}",
-            f"{VIDEO}/{INDEX}",
-        ]
+        for group, _folder, codec, rate_bps in ways:
+            attributes = [
+                f"BANDWIDTH={bitrate_bps + rate_bps}",
+                f'CODECS="{picture.init.codec},{codec}"',
+                f"RESOLUTION={picture.init.width}x{picture.init.height}",
+                f'AUDIO="{group}"',
+                "CLOSED-CAPTIONS=NONE",
+            ]
+            lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{VIDEO}/{INDEX}"]
         return _join(lines)
 
     def render(self, track: str, *, is_delta: bool) -> bytes:
@@ -136,7 +150,7 @@ class LivePlaylists:
         if last is not None and not last.is_whole:
             name = last.name_part(len(last.parts))
             lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{name}"')
-        number, parts = self._window.get_edge(OTHER[track])
+        number, parts = self._beside.get_edge(OTHER[track])
         if number >= 0 and parts:
             lines.append(
                 f'#EXT-X-RENDITION-REPORT:URI="../{OTHER[track]}/{INDEX}",'

@@ -21,6 +21,8 @@ class VideoFormat:
     width: int
     height: int
     config: bytes
+    is_slate: bool = False
+    """Ours, in the place of a publisher who is away."""
 
     @property
     def codec_name(self) -> str:

@@ -39,6 +39,7 @@ class Cut:
     number: int
     at_ticks: int
     is_discontinuous: bool
+    is_slate: bool = False
 
 
 class SoundLane:
@@ -122,7 +123,7 @@ class SoundLane:
         start = cut.at_ticks if at_ticks is None else at_ticks
         self._number = cut.number
         self._start_ticks = self._part_ticks = self._end_ticks = start
-        head = SegmentHead(cut.number, self._init, start, cut.is_discontinuous)
+        head = SegmentHead(cut.number, self._init, start, cut.is_discontinuous, cut.is_slate)
         self._sink.begin_segment(AUDIO, head)
 
     def _end(self) -> None:

@@ -37,6 +37,7 @@ def describe_segment(
             height=entry.init.height,
             channels=entry.init.channels,
             key_bytes=entry.key_bytes,
+            is_slate=entry.is_slate,
         )
     picture = window.find_entry(VIDEO, number)
     assert picture is not None, "every track has the segment"
@@ -79,7 +80,12 @@ def list_stored(
                 ),
             )
             entry = Entry(
-                row.number, str(row.origin_gen), init, stored.start_ticks, row.is_discontinuous
+                row.number,
+                str(row.origin_gen),
+                init,
+                stored.start_ticks,
+                row.is_discontinuous,
+                stored.is_slate,
             )
             entry.duration_ticks = stored.duration_ticks
             entry.size_bytes = stored.size_bytes
@@ -96,6 +102,14 @@ def build_window(rows: Sequence[StoredSegment], on_change: Callable[[], None]) -
     window = LiveWindow(epoch_at, on_change)
     list_stored(window, rows[begin:], {})
     return window
+
+
+def ends_with(window: LiveWindow, rows: Sequence[StoredSegment]) -> bool:
+    """Say whether the newest row is one that this window has, too."""
+    if not rows:
+        return window.get_last(VIDEO) is not None
+    entry = window.find_entry(VIDEO, rows[-1].number)
+    return entry is not None and (entry.is_gap or entry.folder == str(rows[-1].origin_gen))
 
 
 def decide_gap(

@@ -6,6 +6,7 @@ another fill it. Bytes stay until they are stored elsewhere. Pure state, no I/O.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,6 +32,8 @@ class Entry:
     init: InitSegment
     start_ticks: int
     is_discontinuous: bool
+    is_slate: bool = False
+    """It stands in for a publisher who was away."""
     duration_ticks: int = 0
     size_bytes: int = 0
     key_bytes: int = 0
@@ -76,7 +79,13 @@ class Entry:
 class LiveWindow:
     """All entries of one live, by track; numbers run on from one publisher to the next."""
 
-    def __init__(self, epoch_at: datetime, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        epoch_at: datetime,
+        on_change: Callable[[], None],
+        *,
+        listed_max: int = SEGMENTS_MAX,
+    ) -> None:
         self.epoch_at = epoch_at
         """The wall clock at the live's first moment."""
         self.version = 0
@@ -85,6 +94,8 @@ class LiveWindow:
         self._entries: dict[str, list[Entry]] = {track: [] for track in TRACKS}
         self._inits: dict[tuple[str, str], InitSegment] = {}
         self._on_change = on_change
+        self._listed_max = listed_max
+        self._dropped_at_once = min(DROPPED_AT_ONCE, listed_max // 4)
 
     # What there is
 
@@ -106,6 +117,12 @@ class LiveWindow:
         """Return the newest segment, open or not."""
         entries = self._entries[track]
         return entries[-1] if entries else None
+
+    def get_last_sent(self, track: str) -> Entry | None:
+        """Return the newest segment that a publisher sent, while there is one; else the newest."""
+        entries = reversed(self._entries[track])
+        sent = (entry for entry in entries if not entry.is_slate and not entry.is_gap)
+        return next(sent, self.get_last(track))
 
     def get_edge(self, track: str) -> tuple[int, int]:
         """Return the number of the newest segment and how many parts it has; (-1, 0) for none."""
@@ -150,7 +167,14 @@ class LiveWindow:
 
     def open_entry(self, track: str, head: SegmentHead, folder: str) -> None:
         """A segment begins."""
-        entry = Entry(head.number, folder, head.init, head.start_ticks, head.is_discontinuous)
+        entry = Entry(
+            head.number,
+            folder,
+            head.init,
+            head.start_ticks,
+            head.is_discontinuous,
+            head.is_slate,
+        )
         self._list(track, entry)
 
     def add_part(self, track: str, part: Part) -> None:
@@ -186,9 +210,13 @@ class LiveWindow:
 
     def measure_bitrate(self, track: str) -> int:
         """Bits per second of the heaviest recent segment; 0 before there is one."""
-        recent = self._entries[track][-KEPT_SEGMENTS:]
-        rates = (e.size_bytes * 8 / e.duration_s for e in recent if e.is_whole and e.duration_ticks)
-        return round(max(rates, default=0.0))
+        sent = (
+            entry
+            for entry in reversed(self._entries[track])
+            if entry.is_whole and entry.duration_ticks and not entry.is_slate
+        )
+        recent = itertools.islice(sent, KEPT_SEGMENTS)
+        return round(max((e.size_bytes * 8 / e.duration_s for e in recent), default=0.0))
 
     # Within
 
@@ -200,11 +228,12 @@ class LiveWindow:
         )
         entries.append(entry)
         self._inits[track, entry.init_name] = entry.init
-        if len(entries) > SEGMENTS_MAX:
-            dropped = entries[:DROPPED_AT_ONCE]
-            del entries[:DROPPED_AT_ONCE]
+        if len(entries) > self._listed_max:
+            # No playlist says of its first segment that it is discontinuous: it counts as dropped.
+            passed = entries[1 : self._dropped_at_once + 1]
+            del entries[: self._dropped_at_once]
             entries[0].text = ""  # it names its init segment from now on
-            self.dropped_discontinuities[track] += sum(e.is_discontinuous for e in dropped)
+            self.dropped_discontinuities[track] += sum(e.is_discontinuous for e in passed)
         self._change()
 
     def _get_open(self, track: str) -> Entry:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from media.live.opus_tap import OpusCall
 from media.live.samples import VIDEO_TIMESCALE, AudioFormat, AudioSample, VideoFormat, VideoSample
+from media.live.sound_tap import SoundCall
 from media.rtmp.rtp import PictureOrder, TrackWriter, list_payloads
 from media.sfu.errors import PicturesOutOfOrder
 from media.sfu.rtcp import SenderReport, build_sender_report
@@ -40,9 +40,9 @@ class Plane(Protocol):
 
 
 class SoundTap(Protocol):
-    """Who makes Opus: `media.live.opus_tap.OpusTap`."""
+    """Who makes Opus: `media.live.sound_tap.SoundTap`."""
 
-    def open(self, form: AudioFormat, call: OpusCall) -> int:
+    def open(self, form: AudioFormat, call: SoundCall) -> int:
         """Begin a stream."""
         ...
 

@@ -7,6 +7,8 @@ stores it. A publisher's first frames wait until the room granted it a generatio
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,72 +18,28 @@ from typing import Protocol
 from actors.live_room.health import IngestReport
 from kit.logs import get_log
 from kit.metrics import LIVE_PACKETS_LOST
+from media.live.continuity import Continuity
 from media.live.fragments import VIDEO
 from media.live.packager import Packager, PackagerTerms
 from media.live.packets import OPUS_FORMAT, Packet
 from media.live.playlists import LivePlaylists
-from media.live.samples import AudioFormat, AudioSample, VideoSample
+from media.live.samples import AudioFormat
+from media.live.slates import SlateBook
 from media.live.source import RtpSource
-from media.live.stored import build_window, decide_gap, list_stored
+from media.live.stored import build_window, decide_gap, ends_with, list_stored
 from media.live.window import LiveWindow, PublisherSink
 from media.sfu.sdp import OfferedCodec
-from serve_apps.edge.ingest_meter import IngestMeter
 from serve_apps.edge.segment_writer import SegmentWriter, WriterPorts
-from storage.live_segments import StoredSegment
+from serve_apps.edge.slate_show import show_slates
+from serve_apps.edge.waiting_samples import WaitingSamples
 
 log = get_log("edge.broadcasts")
 
-WAITING_SAMPLES_MAX = 3000
-WAITING_BYTES_MAX = 32 << 20
 FORGET_AFTER_S = 90.0
 """After its publisher left: longer than a room waits for one before it ends the live."""
 ENDED_POLL_S = 0.5
 CLOSE_TIMEOUT_S = 3.0
 HLS_VIDEO = "H264"
-
-
-class WaitingSamples:
-    """Keeps a publisher's first frames until there is a packager to take them."""
-
-    def __init__(self) -> None:
-        self.meter = IngestMeter()
-        self._packager: Packager | None = None
-        self._samples: list[VideoSample | AudioSample] = []
-        self._bytes = 0
-
-    def add_video(self, sample: VideoSample) -> None:
-        """Take a picture."""
-        self.meter.add_video(sample)
-        if self._packager is not None:
-            self._packager.add_video(sample)
-        else:
-            self._keep(sample)
-
-    def add_audio(self, sample: AudioSample) -> None:
-        """Take a frame of sound."""
-        self.meter.add_audio(sample)
-        if self._packager is not None:
-            self._packager.add_audio(sample)
-        else:
-            self._keep(sample)
-
-    def use(self, packager: Packager) -> None:
-        """Hand over what waited, and pass on what follows."""
-        self._packager = packager
-        samples, self._samples = self._samples, []
-        for sample in samples:
-            if isinstance(sample, VideoSample):
-                packager.add_video(sample)
-            else:
-                packager.add_audio(sample)
-
-    def _keep(self, sample: VideoSample | AudioSample) -> None:
-        """Keep a frame; when the grant takes too long, what was kept so far is lost."""
-        self._bytes += len(sample.data)
-        if len(self._samples) >= WAITING_SAMPLES_MAX or self._bytes > WAITING_BYTES_MAX:
-            self._samples.clear()
-            self._bytes = 0
-        self._samples.append(sample)
 
 
 @dataclass
@@ -97,15 +55,24 @@ class _Publisher:
     numbers: asyncio.Queue[int | None] = field(default_factory=asyncio.Queue)
     """Whole segments that await storing; None: there will be no more."""
     started_at: datetime | None = None
-    packager: Packager | None = None
-    is_gone: bool = False
+    continuity: Continuity | None = None
+    """None: its room has not granted it yet."""
+    gone_s: float | None = None
+    """When it left (monotonic)."""
+    has_successor: bool = False
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it left, or somebody else came."""
 
 
 class Broadcast:
     """One room at this edge: it listens to the forwarding plane and fills its window."""
 
     def __init__(
-        self, room_id: uuid.UUID, ports: WriterPorts, request_keyframe: Callable[[], None]
+        self,
+        room_id: uuid.UUID,
+        ports: WriterPorts,
+        slates: SlateBook,
+        request_keyframe: Callable[[], None],
     ) -> None:
         self.room_id = room_id
         self.window: LiveWindow | None = None
@@ -114,13 +81,17 @@ class Broadcast:
         """False while the publisher sends what HLS does not carry."""
         self._request_keyframe = request_keyframe
         self._ports = ports
+        self._slates = slates
         self._publisher: _Publisher | None = None
+        self._before: _Publisher | None = None
+        """Who was packaged last, while nobody came after."""
         self._changed = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
 
     def begin(self, session_id: str, codecs: Mapping[str, str]) -> None:
         """Another publisher's packets follow; `codecs` by kind, in capitals."""
         self.end()
+        self._note_successor()
         self.has_hls = codecs.get("video") == HLS_VIDEO
         if not self.has_hls:
             log.info("live.hls_off", room_id=str(self.room_id), codec=codecs.get("video"))
@@ -134,6 +105,7 @@ class Broadcast:
     ) -> None:
         """Another publisher's frames follow, and wait in `frames`."""
         self.end()
+        self._note_successor()
         self.has_hls = True
         publisher = _Publisher(session_id, sound is not None, None, frames, sound or OPUS_FORMAT)
         publisher.started_at = self._ports.clock.now()
@@ -165,13 +137,13 @@ class Broadcast:
         return publisher.waiting.meter.take(publisher.session_id, now_s)
 
     def end(self) -> None:
-        """The publisher is gone: what is open ends here."""
+        """The publisher is gone: what is open ends here, and soon a slate takes its place."""
         publisher, self._publisher = self._publisher, None
         if publisher is not None:
-            publisher.is_gone = True
-            if publisher.packager is not None:
-                publisher.packager.break_off()
-            publisher.numbers.put_nowait(None)
+            publisher.gone_s = self._ports.clock.monotonic_s()
+            publisher.news.set()
+            if publisher.continuity is not None:
+                publisher.continuity.note_gone()
 
     # For whoever serves it
 
@@ -210,34 +182,71 @@ class Broadcast:
 
     # Within
 
+    def _note_successor(self) -> None:
+        """Somebody else publishes: no slate stands in for the one before."""
+        before, self._before = self._before, None
+        if before is not None:
+            before.has_successor = True
+            before.news.set()
+
     def _start(self, publisher: _Publisher) -> None:
-        self._publisher = publisher
+        self._publisher = self._before = publisher
         work = self._serve(publisher, self._serving)
         self._serving = asyncio.create_task(work, name="broadcast")
         self._serving.add_done_callback(_report_end)
 
     async def _serve(self, publisher: _Publisher, before: asyncio.Task[None] | None) -> None:
-        """Store what one publisher sends, from its grant until the live's end is known."""
+        """Store what one publisher sends and the slate after it, until the live's end is known."""
         if before is not None:
             await asyncio.wait([before])  # its last segments come first
         writer = SegmentWriter(self.room_id, self._ports)
-        is_granted = await writer.open(publisher.session_id, lambda: publisher.is_gone)
+        is_granted = await writer.open(publisher.session_id, lambda: publisher.gone_s is not None)
         if not is_granted:
             return
         try:
-            await self._begin(publisher, writer)
-            while (number := await publisher.numbers.get()) is not None:
-                assert self.window is not None, "segments come out of a window"
-                await writer.store(self.window, number)
+            continuity = await self._begin(publisher, writer)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._store(publisher, writer))
+                showing = group.create_task(show_slates(continuity, self._slates))
+                has_ended = await self._await_over(publisher, writer)
+                showing.cancel()
+                continuity.finish()
+                publisher.numbers.put_nowait(None)
             await writer.close()
+            if has_ended and self.window is not None:
+                self.window.end()
             if not writer.is_fenced:
-                await self._await_end(writer)
+                await self._await_end(publisher, writer)
         finally:
             if self._publisher in (None, publisher):
                 self.window = self.playlists = None
                 self._note_change()
 
-    async def _begin(self, publisher: _Publisher, writer: SegmentWriter) -> None:
+    async def _store(self, publisher: _Publisher, writer: SegmentWriter) -> None:
+        """Store whole segments until there will be no more."""
+        while (number := await publisher.numbers.get()) is not None:
+            assert self.window is not None, "segments come out of a window"
+            await writer.store(self.window, number)
+
+    async def _await_over(self, publisher: _Publisher, writer: SegmentWriter) -> bool:
+        """Return once nothing more comes under a publisher's name; True: the live ended.
+
+        While it is away a slate stands in, no longer than `FORGET_AFTER_S`.
+        """
+        clock = self._ports.clock
+        while not (self._ports.stopping.is_set() or publisher.has_successor):
+            if publisher.gone_s is not None:
+                away_s = clock.monotonic_s() - publisher.gone_s
+                if writer.is_fenced or away_s > FORGET_AFTER_S:
+                    return False
+                if await writer.has_ended():
+                    return True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(publisher.news.wait(), ENDED_POLL_S)
+            publisher.news.clear()
+        return False
+
+    async def _begin(self, publisher: _Publisher, writer: SegmentWriter) -> Continuity:
         """Make the window go on where the live was left, and let the frames in."""
         started_at = publisher.started_at or self._ports.clock.now()
         window = await self._continue_window(writer, started_at)
@@ -258,17 +267,19 @@ class Broadcast:
         )
         numbers = publisher.numbers
         sink = PublisherSink(window, str(writer.origin_gen), numbers.put_nowait)
-        publisher.packager = Packager(terms, sink, self._request_keyframe)
-        publisher.waiting.use(publisher.packager)
-        if publisher.is_gone:
+        packager = Packager(terms, sink, self._request_keyframe)
+        now_s = self._ports.clock.monotonic_s
+        continuity = publisher.continuity = Continuity(packager, self._request_keyframe, now_s)
+        publisher.waiting.use(continuity)
+        if publisher.gone_s is not None:
             # It left before it was granted: its end was told when nothing was open yet.
-            publisher.packager.break_off()
-            numbers.put_nowait(None)
+            continuity.note_gone()
+        return continuity
 
     async def _continue_window(self, writer: SegmentWriter, started_at: datetime) -> LiveWindow:
         """Return our own window when nobody else wrote since, else one from the rows."""
         rows = await writer.read_rows()
-        if self.window is None or not _ends_with(self.window, rows):
+        if self.window is None or not ends_with(self.window, rows):
             is_new = not any(row.tracks for row in rows)
             self.window = (
                 LiveWindow(started_at, self._note_change)
@@ -278,16 +289,18 @@ class Broadcast:
             self.playlists = LivePlaylists(self.window)
         return self.window
 
-    async def _await_end(self, writer: SegmentWriter) -> None:
+    async def _await_end(self, publisher: _Publisher, writer: SegmentWriter) -> None:
         """Keep the window until another publisher comes, the live ends, or nobody comes back."""
         clock = self._ports.clock
-        until_s = clock.monotonic_s() + FORGET_AFTER_S
+        until_s = (publisher.gone_s or 0.0) + FORGET_AFTER_S
         while self._publisher is None and clock.monotonic_s() < until_s:
             if self._ports.stopping.is_set():
                 return
             window = self.window
             if window is not None and not window.is_ended and await writer.has_ended():
                 window.end()
+            if writer.is_fenced:
+                return
             await asyncio.sleep(ENDED_POLL_S)
 
     def _note_change(self) -> None:
@@ -321,6 +334,7 @@ class Broadcasts:
 
     def __init__(self, ports: WriterPorts) -> None:
         self._ports = ports
+        self._slates = SlateBook(ports.clock.monotonic_s)
         self._plane: PacketSource | None = None
         self._rooms: dict[uuid.UUID, Broadcast] = {}
 
@@ -357,8 +371,8 @@ class Broadcasts:
             del self._rooms[over]
         broadcast = self._rooms.get(key)
         if broadcast is None:
-            broadcast = Broadcast(key, self._ports, lambda: plane.request_keyframe(room_id))
-            self._rooms[key] = broadcast
+            ask = functools.partial(plane.request_keyframe, room_id)
+            broadcast = self._rooms[key] = Broadcast(key, self._ports, self._slates, ask)
         plane.remove_listener(room_id, broadcast)
         return broadcast
 
@@ -376,14 +390,7 @@ class Broadcasts:
     async def close(self) -> None:
         """End all of them."""
         await asyncio.gather(*(broadcast.close() for broadcast in self._rooms.values()))
-
-
-def _ends_with(window: LiveWindow, rows: Sequence[StoredSegment]) -> bool:
-    """Say whether the newest row is one that this window has, too."""
-    if not rows:
-        return window.get_last(VIDEO) is not None
-    entry = window.find_entry(VIDEO, rows[-1].number)
-    return entry is not None and (entry.is_gap or entry.folder == str(rows[-1].origin_gen))
+        await self._slates.close()
 
 
 def _report_end(serving: asyncio.Task[None]) -> None:

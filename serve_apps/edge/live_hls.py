@@ -19,11 +19,13 @@ from kit.errors import AppError, Conflict, NotFound, Unavailable
 from kit.ids import parse_id
 from kit.settings import Settings
 from media.live.fragments import AUDIO, TARGET_DURATION_S, TRACKS
-from media.live.playlists import AHEAD_MAX, INDEX, LivePlaylists
+from media.live.packets import OPUS_FORMAT
+from media.live.playlists import AAC, AHEAD_MAX, INDEX, LivePlaylists
 from media.live.window import Entry, LiveWindow
 from serve_apps.access.callers import find_caller
 from serve_apps.access.grants import Grant, find_viewer, read_grant
 from serve_apps.access.playback import OPEN_VISIBILITIES
+from serve_apps.edge.aac_desk import AacDesk, AacShow
 from serve_apps.edge.broadcasts import Broadcast, Broadcasts
 from serve_apps.edge.hls_audience import HlsAudience, make_player
 from serve_apps.edge.live_shelf import LiveShelf, LiveUnknown
@@ -112,11 +114,28 @@ class _Shown:
     window: LiveWindow
     playlists: LivePlaylists
     broadcast: Broadcast | None
+    aac: AacShow | None = None
+    """The window is this lane's."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the window may still change."""
+        if self.aac is not None:
+            return not self.aac.is_over
+        return self.broadcast is not None and self.broadcast.window is self.window
+
+    async def wait_change(self) -> None:
+        """Return when the window changed."""
+        changing = self.aac or self.broadcast
+        assert changing is not None, "what comes in elsewhere is not waited for"
+        await changing.wait_change()
 
 
 def add_live_routes(app: web.Application, ports: LiveHlsPorts) -> None:
     """Put /live/… and /t/{grant}/live/… on the edge."""
-    server = _LiveServer(ports)
+    desk = AacDesk(ports.clock, lives_max=ports.settings.edge.aac_lives_max)
+    server = _LiveServer(ports, desk)
+    app.on_cleanup.append(lambda _app: desk.close())
     for prefix in ("", "/t/{grant}"):
         base = prefix + "/live/{room_id}"
         routes = (
@@ -132,8 +151,9 @@ def add_live_routes(app: web.Application, ports: LiveHlsPorts) -> None:
 class _LiveServer:
     """The handlers, sharing the ports."""
 
-    def __init__(self, ports: LiveHlsPorts) -> None:
+    def __init__(self, ports: LiveHlsPorts, aac: AacDesk) -> None:
         self._ports = ports
+        self._aac = aac
         self._blocked = 0
 
     def answer(self, handler: Handler) -> Handler:
@@ -161,14 +181,14 @@ class _LiveServer:
     async def send_master(self, request: web.Request) -> web.StreamResponse:
         """Send the list of variants; one that is about to begin is waited for."""
         shown = await self._open(request)
-        return send_text(request, PLAYLIST_TYPE, shown.playlists.render_master(), UPDATING)
+        body = shown.playlists.render_master(with_aac=self._has_aac(shown))
+        return send_text(request, PLAYLIST_TYPE, body, UPDATING)
 
     async def send_track(self, request: web.Request) -> web.StreamResponse:
         """Send a track's playlist, once it has what the request waits for (§6.2.5)."""
-        shown = await self._open(request)
-        track = _read_track(request)
-        self._note_viewer(request, shown)
         number, position = _read_directives(request)
+        shown, track = await self._open_track(request, is_playlist=True)
+        self._note_viewer(request, shown)
         if number is not None:
             newest, _parts = shown.window.get_edge(track)
             if number > newest + AHEAD_MAX:
@@ -185,9 +205,8 @@ class _LiveServer:
 
     async def send_media(self, request: web.Request) -> web.StreamResponse:
         """Send an init segment, a segment, or a part; one that was hinted at is waited for."""
-        shown = await self._open(request)
-        track, name = _read_track(request), request.match_info["name"]
-        folder = request.match_info["folder"]
+        shown, track = await self._open_track(request, is_playlist=False)
+        folder, name = request.match_info["folder"], request.match_info["name"]
         kind = AUDIO_TYPE if track == AUDIO else VIDEO_TYPE
         headers: dict[str, str] = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: IMMUTABLE}
         init = shown.window.find_init(track, f"{folder}/{name}")
@@ -229,8 +248,7 @@ class _LiveServer:
         """Return once something is there; raises NothingNew, TooManyWait."""
         if is_there():
             return
-        broadcast = shown.broadcast
-        if broadcast is None:
+        if shown.broadcast is None:
             # Nothing comes in here: whoever waits learns soon where it does.
             await asyncio.sleep(1.0)
             raise NothingNew(retry_after_s=1)
@@ -240,15 +258,42 @@ class _LiveServer:
         try:
             async with asyncio.timeout(BLOCK_S):
                 while not is_there():
-                    if broadcast.window is not shown.window:
+                    if not shown.is_current:
                         raise NothingNew(retry_after_s=1)
-                    await broadcast.wait_change()
+                    await shown.wait_change()
         except TimeoutError as error:
             raise NothingNew(retry_after_s=1) from error
         finally:
             self._blocked -= 1
 
     # Which live, and who may see it
+
+    async def _open_track(self, request: web.Request, *, is_playlist: bool) -> tuple[_Shown, str]:
+        """Return what has a track, and the track's name in its window.
+
+        AAC begins to be made when its playlist is asked for. Raises as `_open` does, PartUnknown,
+        AacBusy, NothingNew.
+        """
+        shown, track = await self._open(request), request.match_info["track"]
+        if track in TRACKS:
+            return shown, track
+        if track != AAC or shown.broadcast is None or not self._has_aac(shown):
+            raise PartUnknown
+        aac = self._aac.find(shown.room_id)
+        if is_playlist:
+            aac = self._aac.open(shown.broadcast, shown.window)
+        if aac is None:
+            raise PartUnknown
+        lane = aac.lane
+        found = _Shown(shown.room_id, lane.window, lane.playlists, shown.broadcast, aac)
+        await self._wait(found, lambda: aac.is_playable)
+        return found, AUDIO
+
+    def _has_aac(self, shown: _Shown) -> bool:
+        """Say whether there can be AAC: a publisher's own is the only sound of its live."""
+        sound = shown.window.get_last_sent(AUDIO)
+        is_opus = sound is not None and sound.init.codec == OPUS_FORMAT.codec_name
+        return self._aac.is_on and shown.broadcast is not None and is_opus
 
     async def _open(self, request: web.Request) -> _Shown:
         """Return the live of the address once it can be played.
@@ -308,13 +353,6 @@ class _LiveServer:
         caller = find_caller(request.remote or "", forwarded, settings.http.trusted_proxies)
         agent = request.headers.get(hdrs.USER_AGENT, "")
         self._ports.audience.note(make_player(shown.room_id, viewer, caller=caller, agent=agent))
-
-
-def _read_track(request: web.Request) -> str:
-    track = request.match_info["track"]
-    if track not in TRACKS:
-        raise PartUnknown
-    return track
 
 
 def _read_directives(request: web.Request) -> tuple[int | None, int | None]:

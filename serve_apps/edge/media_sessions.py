@@ -23,8 +23,9 @@ from media.sfu.options import SessionAnswer
 from media.sfu.sdp import OfferedCodec
 from media.sfu.session import LocalPublisher
 from media.sfu.trickle import IceRestart
-from serve_apps.edge.broadcasts import Broadcasts, WaitingSamples
+from serve_apps.edge.broadcasts import Broadcasts
 from serve_apps.edge.room_mirrors import RoomMirrors
+from serve_apps.edge.waiting_samples import WaitingSamples
 
 log = get_log("edge")
 

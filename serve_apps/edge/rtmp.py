@@ -15,8 +15,8 @@ from kit.clock import Clock
 from kit.errors import AppError
 from kit.logs import get_log
 from kit.settings import Settings
-from media.live.opus_tap import OpusTap
 from media.live.samples import AudioFormat, AudioSample, VideoSample
+from media.live.sound_tap import OPUS_CHILD, SoundTap
 from media.rtmp.errors import PublishRefused
 from media.rtmp.forwarder import WebrtcForwarder
 from media.rtmp.frames import TagFrames
@@ -24,8 +24,8 @@ from media.rtmp.server import Applicant, RtmpOptions, RtmpServer
 from media.rtmp.tags import Tag
 from media.sfu.sdp import OfferedCodec
 from media.sfu.session import LocalPublisher
-from serve_apps.edge.broadcasts import WaitingSamples
 from serve_apps.edge.media_sessions import LocalSource, MediaSessions
+from serve_apps.edge.waiting_samples import WaitingSamples
 from storage.database import LOST_CONNECTION, Database
 from storage.lives import find_live_by_key
 
@@ -45,7 +45,7 @@ class RtmpPorts:
     database: Database
     sessions: MediaSessions
     clock: Clock
-    tap: OpusTap = field(default_factory=OpusTap)
+    tap: SoundTap = field(default_factory=lambda: SoundTap(OPUS_CHILD))
 
 
 class RtmpFront:

@@ -125,12 +125,17 @@ class SegmentWriter:
             )
 
     async def has_ended(self) -> bool:
-        """Say whether the live is over; False as well while nobody can tell."""
+        """Say whether the live is over; False as well while nobody can tell.
+
+        Notices, too, when it goes on under a later publisher.
+        """
         try:
             async with self._ports.database.connection() as connection:
                 origin = await find_origin(connection, self._room_id)
         except AWAY:
             return False
+        if origin is not None and origin.origin_gen > self.origin_gen:
+            self.is_fenced = True
         return origin is None or origin.status == ENDED
 
     async def _list(self, row: StoredSegment) -> bool:

@@ -25,7 +25,7 @@ from media.vod.plan import TranscodePlan
 from media.vod.publish import Publication, publish
 from media.vod.records import TaskRecord
 from storage.database import Database
-from storage.live_segments import StoredSegment, list_segments
+from storage.live_segments import StoredSegment, list_sent_segments
 from storage.recordings import find_recording
 from storage.subtitles import Subtitles
 from storage.video_chunks import list_results
@@ -127,7 +127,7 @@ class VideoCatalog:
             if known is not None and known.results == len(results) and _is_kept(known, record):
                 return replace(known, record=record)
             recorded = await find_recording(connection, video_id)
-            rows = [] if recorded is None else await list_segments(connection, recorded)
+            rows = [] if recorded is None else await list_sent_segments(connection, recorded)
             plan = await find_plan(connection, video_id)
             replaced = await list_replaced_plans(connection, video_id) if record.earlier else []
         texts = record.subtitles

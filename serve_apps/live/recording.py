@@ -23,7 +23,12 @@ from serve_apps.access.visibility import Visibility
 from storage.database import Connection
 from storage.events import append_event
 from storage.jobs import enqueue_job
-from storage.live_segments import SegmentRange, StoredSegment, list_newest_segments, list_segments
+from storage.live_segments import (
+    SegmentRange,
+    StoredSegment,
+    list_newest_segments,
+    list_sent_segments,
+)
 from storage.lives import LiveRow
 from storage.recordings import PROCESS_RECORDED_JOB, RecordedVideo, insert_recording
 
@@ -65,7 +70,7 @@ async def keep_recording(
     connection: Connection, live: LiveRow, video_id: uuid.UUID
 ) -> uuid.UUID | None:
     """Make the video of a live that ended; again does nothing. None: nothing was stored."""
-    rows = await list_segments(connection, SegmentRange(live.id, 0, NUMBER_MAX))
+    rows = await list_sent_segments(connection, SegmentRange(live.id, 0, NUMBER_MAX))
     order = _describe_video(video_id, live, rows, is_whole=True)
     if order is None:
         return None

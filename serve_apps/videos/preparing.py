@@ -28,7 +28,7 @@ from serve_apps.videos.recipes import make_site_recipe, read_recipe
 from storage import uploads, video_chunks, videos
 from storage.database import Connection
 from storage.events import append_event
-from storage.live_segments import list_segments
+from storage.live_segments import list_sent_segments
 from storage.objects import JoinedObject
 from storage.recordings import find_recording
 
@@ -130,7 +130,7 @@ async def make_recording_plan(ports: JobPorts, video: videos.Video) -> Recording
     """Decide what a recording still needs and write it down. Raises MediaUnreadable."""
     async with ports.database.transaction() as connection:
         wanted = await find_recording(connection, video.id)
-        rows = [] if wanted is None else await list_segments(connection, wanted)
+        rows = [] if wanted is None else await list_sent_segments(connection, wanted)
     plan = await asyncio.to_thread(plan_recording, str(video.id), rows)
     if plan is None:
         raise MediaUnreadable("Nothing is left of the live it was made of.")

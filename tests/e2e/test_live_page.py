@@ -249,10 +249,14 @@ def test_where_webrtc_fails_the_picture_comes_by_hls_and_stays_as_a_video(
     address = go_live(streamer, product, f"By HLS {make_name()}")
     viewer = open_page("/register", init_script=NO_WEBRTC)
     fill_registration(viewer)
+    asked: list[str] = []
+    viewer.on("request", lambda request: asked.append(request.url))
     viewer.goto(product.url + address)
     player = viewer.locator(".live-video")
     expect(player).to_have_attribute("data-way", "hls", timeout=60_000)
     wait_for_picture(viewer)
+    assert any("/audio/index.m3u8" in url for url in asked)
+    assert not any("/aac/" in url for url in asked)  # who can play Opus makes nobody encode
     late = viewer.get_by_test_id("live-video").evaluate(READ_CLOCK)
     print(f"latency by HLS: median {statistics.median(late):.0f} ms, worst {max(late)} ms")
     assert statistics.median(late) < 10_000

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.people import fill_registration, make_name, wait_for_picture
 from tests.product import Product, await_true
@@ -12,6 +12,18 @@ from tests.product import Product, await_true
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 OpenPage = Callable[..., Page]
+
+
+def is_dark(video: Locator) -> bool:
+    """Say whether the corner of the picture is a slate's ground; the encoder's is red."""
+    pixel = video.evaluate(
+        """v => {
+            const context = document.createElement("canvas").getContext("2d");
+            context.drawImage(v, 0, 0, 32, 18);
+            return Array.from(context.getImageData(2, 2, 1, 1).data);
+        }"""
+    )
+    return max(pixel[:3]) < 40
 
 
 @pytest.mark.parametrize("b_frames", [0, 2], ids=["by-webrtc", "with-b-frames-by-hls"])
@@ -45,6 +57,10 @@ def test_an_encoder_goes_live_as_the_studio_says(
         print(f"\nthe first picture after {took_ms / 1000:.1f} s")
         assert video.evaluate("v => [v.videoWidth, v.videoHeight]") == [640, 360]
         assert encoder.poll() is None
+        if b_frames:
+            encoder.kill()
+            await_true(lambda: is_dark(video), "a slate stands in for the encoder", timeout_s=60)
+            assert video.evaluate("v => v.error") is None
         page.get_by_test_id("end-live").click()
         page.get_by_role("button", name="End broadcast").click()
         expect(viewer.get_by_test_id("live-status")).to_contain_text("Ended", timeout=60_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from storage.database import Connection, Database
@@ -16,9 +17,12 @@ from storage.live_segments import (
     delete_segments,
     has_open_origin,
     insert_segment,
+    list_newest_segments,
     list_segments,
+    list_sent_segments,
     open_origin,
 )
+from storage.recordings import RecordedVideo, insert_recording, list_unneeded
 from tests.storage.live_rows import create_room_row, create_user_row
 
 pytestmark = pytest.mark.db
@@ -70,3 +74,28 @@ async def test_a_later_publisher_ends_what_an_earlier_one_may_list(database: Dat
         assert not await delete_segments(connection, live_id, [0, 1])
         assert await delete_segments(connection, live_id, [2])
         assert await list_segments(connection, SegmentRange(live_id, 0, 9)) == []
+
+
+async def test_slates_are_listed_but_no_video_names_them(database: Database) -> None:
+    async with database.connection() as connection:
+        owner_id = await create_user_row(connection, "ada")
+        live_id = await create_room_row(connection, owner_id)
+        await grant(connection, live_id, "first", 1)
+        assert await open_origin(connection, live_id, "first") == 1
+        slate = msgspec.structs.replace(TRACK, is_slate=True)
+        for number in range(3):
+            row = make_segment(live_id, number, 1)
+            if number == 1:
+                row = msgspec.structs.replace(row, tracks={"source": slate, "audio": slate})
+            assert await insert_segment(connection, row)
+
+        wanted = SegmentRange(live_id, 0, 9)
+        assert [row.number for row in await list_segments(connection, wanted)] == [0, 1, 2]
+        assert [row.number for row in await list_sent_segments(connection, wanted)] == [0, 2]
+        newest = await list_newest_segments(connection, live_id, 2)
+        assert [row.number for row in newest] == [0, 2]
+
+        video = RecordedVideo(uuid.uuid4(), owner_id, "Kept", "public", 4000, 320, 180, True)
+        assert await insert_recording(connection, video, SegmentRange(live_id, 0, 2))
+        unneeded = await list_unneeded(connection, live_id)
+        assert [row.number for row in unneeded] == [1]

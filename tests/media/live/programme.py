@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from media.live.continuity import Continuity
 from media.live.fragments import AUDIO, VIDEO
 from media.live.packager import Packager, PackagerTerms
 from media.live.playlists import LivePlaylists
@@ -48,7 +49,8 @@ class Programme:
         terms = PackagerTerms(first, offset_ms, self.has_sound, is_resumed)
         sink = PublisherSink(self.window, str(self.gen), self.whole.append)
         self.packager = Packager(terms, sink, self._ask)
-        self.source = RtpSource(self.packager, self._ask)
+        self.continuity = Continuity(self.packager, self._ask, lambda: self.now_s)
+        self.source = RtpSource(self.continuity, self._ask)
         self._wants_key = True
 
     def run(self, seconds: float, *, size: int = 300) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from kit.clock import SystemClock
-from media.live.opus_tap import OpusTap
 from media.live.packets import Picture, PictureAssembler
 from media.live.samples import AudioSample, VideoSample
+from media.live.sound_tap import OPUS_CHILD, SoundTap
 from media.rtmp.forwarder import WebrtcForwarder
 from media.rtmp.frames import TagFrames
 from media.rtmp.server import Applicant, RtmpOptions, RtmpServer
@@ -46,7 +46,7 @@ class RoomPlane:
 class Publication:
     """What the edge makes of an admitted publisher, without its room."""
 
-    def __init__(self, stage: Stage, tap: OpusTap) -> None:
+    def __init__(self, stage: Stage, tap: SoundTap) -> None:
         self.sent: list[VideoSample] = []
         self.forwarder = WebrtcForwarder(RoomPlane(stage), tap, SystemClock().now)
         self._frames = TagFrames(self)
@@ -84,7 +84,7 @@ class Ingest:
 
 @pytest.fixture
 async def ingest() -> AsyncIterator[Ingest]:
-    stage, tap, publications = await start_stage(), OpusTap(), []
+    stage, tap, publications = await start_stage(), SoundTap(OPUS_CHILD), []
 
     async def admit(_applicant: Applicant) -> Publication:
         publications.append(Publication(stage, tap))

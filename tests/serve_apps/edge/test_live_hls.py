@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import aiohttp
+import av
 import pytest
 
 from actors.hosting.messages import API
@@ -21,11 +23,12 @@ from storage.live_segments import (
     StoredSegment,
     has_open_origin,
     list_segments,
+    list_sent_segments,
     make_live_prefix,
 )
 from storage.objects import ObjectStore
 from tests.actors.hosting.stage import run_client, run_host
-from tests.media.live.programme import Listing, iterate_fragments, read_playlist
+from tests.media.live.programme import Listed, Listing, iterate_fragments, read_playlist
 from tests.serve_apps.edge.edge_stage import Guest, connect, invite, run_edge, use_free_ports
 from tests.serve_apps.edge.live_publisher import publish
 from tests.serve_apps.edge.playback_client import Fetched
@@ -130,6 +133,7 @@ async def test_a_publisher_is_watched_by_parts_and_whole_segments_are_stored(
         listing = await stage.read(edge=1)  # the client follows the redirect to where it comes in
         assert "PRELOAD-HINT" in listing.tags
 
+        await check_aac(stage)
         await check_counted(stage)
         rows = await stage.await_rows(2)
         assert [row.number for row in rows][:2] == [0, 1]
@@ -138,6 +142,31 @@ async def test_a_publisher_is_watched_by_parts_and_whole_segments_are_stored(
     stored = await stage.objects.get(f"live/{stage.room_id}/1/source/{first.address[2:]}")
     assert stored == whole.body
     assert f"live/{stage.room_id}/1/audio/init0.mp4" in {entry.key for entry in keys}
+
+
+async def check_aac(stage: Stage) -> None:
+    """The sound is made as AAC for who asks for that playlist, under the same numbers."""
+    master = (await stage.get("index.m3u8")).text
+    assert 'CODECS="avc1.42c00d,mp4a.40.2"' in master
+    assert master.index("avc1.42c00d,opus") < master.index("avc1.42c00d,mp4a")
+    assert (await stage.get("aac/1/0.m4s")).status == 404  # nobody asked for its playlist
+    listing = await stage.read("aac")
+    number = int(listing.tags["MEDIA-SEQUENCE"])
+    listing = await stage.read("aac", f"?_HLS_msn={number + 1}")
+    hinted = await stage.get("aac/" + listing.attributes("PRELOAD-HINT")["URI"])
+    assert hinted.status in (200, 404)  # the segment may have ended before it
+    first = listing.segments[0]
+    init, whole = await stage.get(f"aac/{first.init}"), await stage.get(f"aac/{first.address}")
+    assert whole.headers["Content-Type"] == "audio/mp4"
+    with av.open(io.BytesIO(init.body + whole.body)) as container:
+        stream = container.streams.audio[0]
+        assert (stream.codec_context.name, stream.rate, stream.channels) == ("aac", 48_000, 2)
+        heard = sum(frame.samples for frame in container.decode(stream))
+    assert heard / 48_000 == pytest.approx(first.duration_s, abs=0.03)
+    opus = await stage.read("audio")
+    moments = {int(s.address[2:].split(".")[0]): s.moment for s in opus.segments if s.address}
+    assert first.moment is not None
+    assert abs((first.moment - moments[number]).total_seconds()) < 0.022  # a frame of AAC
 
 
 async def check_counted(stage: Stage) -> None:
@@ -233,6 +262,52 @@ async def test_the_next_publisher_elsewhere_goes_on_and_the_gap_is_marked(stage:
     assert [row.number for row in rows] == list(range(len(rows)))
     assert [row.origin_gen for row in rows[kept - 1 : kept + 2]] == [1, 2, 2]
     assert not rows[kept].tracks
+
+
+async def test_a_slate_stands_in_for_a_publisher_who_is_away_and_is_not_recorded(
+    stage: Stage,
+) -> None:
+    async with run_client(stage.settings, name="api", role=API) as rooms:
+        async with publish(stage.settings, stage.edges[0], stage.room_id):
+            await stage.await_rows(1)
+        async with asyncio.timeout(60):  # nobody is there: it begins by itself
+            while not any(listed.init == "1/init1.mp4" for listed in (await read_all(stage))):
+                await asyncio.sleep(0.05)
+        first = [listed.init for listed in await read_all(stage)].index("1/init1.mp4")
+        slate = (await stage.read("source", f"?_HLS_msn={first}")).segments[first]
+        assert slate.is_discontinuous
+        init = await stage.get(f"source/{slate.init}")
+        whole = await stage.get(f"source/{slate.address}")
+        with av.open(io.BytesIO(init.body + whole.body)) as container:
+            frames = list(container.decode(video=0))
+        assert len(frames) == 60
+        assert frames[0].to_ndarray(format="gray").max() > 200
+        await stage.read("audio", f"?_HLS_msn={first}")
+        assert (await stage.get(f"audio/{slate.address}")).status == 200
+
+        async with publish(stage.settings, stage.edges[0], stage.room_id):
+            async with asyncio.timeout(60):
+                while not any(listed.init == "2/init0.mp4" for listed in (await read_all(stage))):
+                    await asyncio.sleep(0.05)
+            segments = await read_all(stage)
+            back = [listed.init for listed in segments].index("2/init0.mp4")
+            assert segments[back].is_discontinuous
+            rows = await stage.await_rows(back + 1)
+            await rooms.end_live(stage.room_id)
+    async with asyncio.timeout(60):
+        while "ENDLIST" not in (listing := await stage.read(edge=1)).tags:
+            await asyncio.sleep(0.1)
+    addresses = [segment.address for segment in listing.segments]
+    assert addresses[:back] == [segment.address for segment in segments[:back]]
+    assert [row.number for row in rows if row.tracks["source"].is_slate] == [*range(first, back)]
+    async with stage.database.connection() as connection:
+        wanted = SegmentRange(stage.room_id, 0, 1000)
+        sent = await list_sent_segments(connection, wanted)
+    assert not {row.number for row in sent} & set(range(first, back))
+
+
+async def read_all(stage: Stage) -> list[Listed]:
+    return (await stage.read()).segments
 
 
 async def test_the_end_of_a_live_ends_its_playlists(stage: Stage) -> None:

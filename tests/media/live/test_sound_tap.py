@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import uvloop
 
-from media.live.opus_tap import OpusTap
 from media.live.samples import AudioFormat, AudioSample
+from media.live.sound_tap import OPUS_CHILD, SoundTap
 
 pytestmark = pytest.mark.media
 
@@ -64,7 +64,7 @@ class Heard:
                 await asyncio.sleep(0.02)
 
 
-async def push_until_heard(tap: OpusTap, number: int, samples: list[AudioSample], heard: Heard):
+async def push_until_heard(tap: SoundTap, number: int, samples: list[AudioSample], heard: Heard):
     """Push in real order, again and again while the process is not there yet."""
     async with asyncio.timeout(DEADLINE_S):
         while tap.pid is None:
@@ -75,27 +75,27 @@ async def push_until_heard(tap: OpusTap, number: int, samples: list[AudioSample]
 
 
 @pytest.fixture
-async def tap() -> AsyncIterator[OpusTap]:
-    made = OpusTap()
+async def tap() -> AsyncIterator[SoundTap]:
+    made = SoundTap(OPUS_CHILD)
     yield made
     await made.close()
     await made.close()
 
 
-async def test_a_tone_comes_back_as_opus_at_its_time(tap: OpusTap) -> None:
+async def test_a_tone_comes_back_as_opus_at_its_time(tap: SoundTap) -> None:
     await check_tone(tap)
 
 
 def test_it_works_on_the_loop_that_ray_gives_its_actors() -> None:
     async def run() -> None:
-        tap = OpusTap()
+        tap = SoundTap(OPUS_CHILD)
         await check_tone(tap)
         await tap.close()
 
     uvloop.run(run())
 
 
-async def check_tone(tap: OpusTap) -> None:
+async def check_tone(tap: SoundTap) -> None:
     form, samples = encode_tone(2)
     heard = Heard()
     await push_until_heard(tap, tap.open(form, heard.call), samples, heard)
@@ -108,7 +108,7 @@ async def check_tone(tap: OpusTap) -> None:
     assert loudest == 1000 * len(wave) // 48_000
 
 
-async def test_a_hole_in_the_sound_stays_a_hole(tap: OpusTap) -> None:
+async def test_a_hole_in_the_sound_stays_a_hole(tap: SoundTap) -> None:
     form, samples = encode_tone(1)
     later = [AudioSample(form, s.data, s.pts_ticks + 10 * RATE_HZ, 1024) for s in samples]
     heard = Heard()
@@ -119,7 +119,7 @@ async def test_a_hole_in_the_sound_stays_a_hole(tap: OpusTap) -> None:
     assert abs(next(at for at in ticks if at > 300_000) - 480_000) <= 960
 
 
-async def test_streams_do_not_mix_and_a_broken_one_costs_itself_alone(tap: OpusTap) -> None:
+async def test_streams_do_not_mix_and_a_broken_one_costs_itself_alone(tap: SoundTap) -> None:
     form, samples = encode_tone(1)
     first, broken, ended = Heard(), Heard(), Heard()
     numbers = [tap.open(form, heard.call) for heard in (first, broken, ended)]
@@ -131,7 +131,7 @@ async def test_streams_do_not_mix_and_a_broken_one_costs_itself_alone(tap: OpusT
     assert (broken.packets, ended.packets, tap.restarts) == ([], [], 0)
 
 
-async def test_a_killed_process_is_started_anew_for_the_same_stream(tap: OpusTap) -> None:
+async def test_a_killed_process_is_started_anew_for_the_same_stream(tap: SoundTap) -> None:
     form, samples = encode_tone(1)
     heard = Heard()
     number = tap.open(form, heard.call)
@@ -147,7 +147,7 @@ async def test_a_killed_process_is_started_anew_for_the_same_stream(tap: OpusTap
     assert tap.restarts == 1
 
 
-async def test_a_process_that_hangs_drops_sound_and_holds_up_nobody(tap: OpusTap) -> None:
+async def test_a_process_that_hangs_drops_sound_and_holds_up_nobody(tap: SoundTap) -> None:
     form, samples = encode_tone(1)
     heard = Heard()
     number = tap.open(form, heard.call)

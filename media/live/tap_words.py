@@ -1,0 +1,16 @@
+"""What an edge and its sound processes say to each other, both ways. Values; no imports of weight.
+
+`sound_tap.py` speaks on the edge's side, `opus_child.py` and `aac_child.py` on the other.
+"""
+
+from __future__ import annotations
+
+import struct
+
+HEADER = struct.Struct("<IBqII")
+"""Stream, kind, time and length in ticks of the stream's rate, bytes that follow."""
+OPEN, FRAME, CLOSE = 0, 1, 2
+"""A child that has more to give when a stream closes gives it, then says CLOSE itself."""
+OPEN_BODY = struct.Struct("<IB")
+"""Sample rate in Hz and channels; how to decode it (AudioSpecificConfig, OpusHead) follows."""
+BODY_BYTES_MAX = 64 << 10
