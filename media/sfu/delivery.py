@@ -85,6 +85,11 @@ class Delivery:
 
     # A publisher's layers
 
+    def list_wanted_layers(self) -> set[str]:
+        """Return the layers that viewers get or are about to get, the main track apart."""
+        wanted = {group.layer for group in self._groups.values()}
+        return (wanted | {layer for _, layer in self._switching.values()}) - {MAIN}
+
     def use_layers(self, layers: Mapping[str, SourceTrack]) -> None:
         """Take another publisher's layers: everybody awaits the next keyframe of the main track."""
         self._catch_up.clear()

@@ -20,6 +20,7 @@ from media.sfu.ice import IceAgent
 from media.sfu.layer_selector import LayerSelector
 from media.sfu.options import Kind, SessionFact
 from media.sfu.packets_out import OutPacket
+from media.sfu.relayed_layers import RelayedLayers
 from media.sfu.rtp import find_extension
 from media.sfu.rtx import RtxStream
 from media.sfu.sdp import STREAM_ID, TRANSPORT_SEQ, OfferedCodec
@@ -152,7 +153,7 @@ class LocalPublisher(Session):
     """A publisher within this process (RTMP, a relay): RTP comes by `feed`, at once connected.
 
     `refusal` says why its pictures cannot be watched by WebRTC, if so. `on_feedback` hears what a
-    publisher is told; without one nobody does.
+    publisher is told; without one nobody does. `layers` are the encodings that a relay can have.
     """
 
     def __init__(
@@ -161,13 +162,13 @@ class LocalPublisher(Session):
         codecs: Mapping[str, OfferedCodec],
         now_s: float,
         on_feedback: Callable[[bytes], None] | None = None,
+        layers: RelayedLayers | None = None,
     ) -> None:
         super().__init__(make_token(), room_id, now_s)
         self.codecs = dict(codecs)
         self.kinds = {codec.payload_type: kind for kind in KINDS if (codec := codecs.get(kind))}
         self.refusal: AppError | None = None
-        self.rids: tuple[str, ...] = ()
-        self.rid_extension = 0
+        self.layers = layers
         self.arrivals = Arrivals()
         self._on_feedback = on_feedback
 

@@ -91,6 +91,17 @@ def describe_layers(rids: Sequence[str]) -> str:
     return f"a=mid:0\r\n{extension}{sent}a=simulcast:send {';'.join(rids)}\r\n"
 
 
+def make_layer_payload(number: int, frame: int, part: int = 0, *, is_keyframe: bool) -> bytes:
+    """Return VP8 with numbers of the encoding's own; its last bytes name encoding and part."""
+    picture = (1000 * number + frame).to_bytes(2, "big")
+    tl0 = (50 * number + frame) & 0xFF
+    start = 0x10 if part == 0 else 0
+    head = bytes([0x80 | start, 0xC0, picture[0] | 0x80, picture[1], tl0])
+    size = (320 << number).to_bytes(2, "little") + (180 << number).to_bytes(2, "little")
+    key = b"\x00\x00\x00\x9d\x01\x2a" + size if is_keyframe else b"\x01delta"
+    return head + (key if part == 0 else b"rest") + bytes([number, part])
+
+
 @dataclass
 class Simulcast:
     """A publisher of several encodings, each with numbers and timestamps of its own.
@@ -113,7 +124,9 @@ class Simulcast:
             if only and rid not in only:
                 continue
             for part in range(packets):
-                payload = self._make_payload(number, part, is_keyframe=rid in keyframes)
+                payload = make_layer_payload(
+                    number, self.frames, part, is_keyframe=rid in keyframes
+                )
                 self._deliver(number, payload, is_last=part == packets - 1)
         self.stage.room.flush(self.stage.now_s)
 
@@ -129,15 +142,6 @@ class Simulcast:
         """Return how often a keyframe of an encoding was asked for."""
         ssrc = 100 + self.rids.index(rid)
         return sum(fact.keyframe_ssrcs.count(ssrc) for fact in self.feedback.facts)
-
-    def _make_payload(self, number: int, part: int, *, is_keyframe: bool) -> bytes:
-        picture = (1000 * number + self.frames).to_bytes(2, "big")
-        tl0 = (50 * number + self.frames) & 0xFF
-        start = 0x10 if part == 0 else 0
-        head = bytes([0x80 | start, 0xC0, picture[0] | 0x80, picture[1], tl0])
-        size = (320 << number).to_bytes(2, "little") + (180 << number).to_bytes(2, "little")
-        key = b"\x00\x00\x00\x9d\x01\x2a" + size if is_keyframe else b"\x01delta"
-        return head + (key if part == 0 else b"rest") + bytes([number, part])
 
     def _get_timestamp(self, number: int) -> int:
         return (0xFFFF0000 * (number + 1) + 3000 * self.frames) & 0xFFFFFFFF
