@@ -17,7 +17,7 @@ from media.sfu.track import TIMESTAMP_MASK, SourceTrack, TrackPacket
 MAIN = ""
 FIRST_SSRC = 16
 """Of the first encoding, within a relay alone; the others follow in order."""
-UNWANTED_S = 2.0
+UNWANTED_S = 1.0
 """An encoding is had so long after the last wish for it: viewers who try one out do not thrash."""
 
 WantLayers = Callable[[Sequence[str]], None]
