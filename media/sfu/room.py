@@ -10,6 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 
+from media.sfu.arrival_reports import parse_arrival_fci
 from media.sfu.clocks import PublisherClocks
 from media.sfu.codecs import VIDEO_CODECS
 from media.sfu.counts import RoomCounts
@@ -202,11 +203,13 @@ class SfuRoom:
             packets = self._batch[kind]
             if packets:
                 self._batch[kind] = []
+                if kind == "video" and self.layers.are_several:
+                    self.tracks[kind].note_forwarded(packets, now_s)
                 self._delivery.forward(kind, MAIN, packets)
                 self._taps.tell_packets(kind, packets, now_s)
                 if kind == "video" and _has_keyframe(packets):
                     with_keyframe.append(MAIN)
-        with_keyframe += self.layers.flush()
+        with_keyframe += self.layers.flush(now_s)
         for layer in with_keyframe:
             self._apply_keyframe(layer)
         self.send_feedback(now_s)
@@ -263,6 +266,18 @@ class SfuRoom:
             viewer.selector.note_loss(viewer.loss, now_s)
         if facts.estimate_bps is not None:
             viewer.selector.note_estimate(facts.estimate_bps, now_s)
+        if facts.arrivals and viewer.transport_seq and self.layers.are_several:
+            self._apply_arrivals(viewer, facts.arrivals, now_s)
+
+    def _apply_arrivals(self, viewer: ViewerSession, fcis: Sequence[bytes], now_s: float) -> None:
+        """Learn what a viewer's link carries, for the choice of its encoding."""
+        for report in map(parse_arrival_fci, fcis):
+            if report is None:
+                self._counts.packets_dropped += 1
+                continue
+            viewer.link.apply(self._delivery.list_passages(viewer, report), now_s)
+        if viewer.link.estimate_bps:
+            viewer.selector.note_link(viewer.link.estimate_bps, viewer.link.falls, now_s)
 
     def _apply_sender_reports(self, facts: RtcpIn, now_s: float) -> None:
         """Pass the publisher's clock on to viewers and listeners."""

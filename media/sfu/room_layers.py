@@ -139,13 +139,14 @@ class RoomLayers:
             self._batch[rid].append(own)
         return True, main
 
-    def flush(self) -> list[str]:
+    def flush(self, now_s: float) -> list[str]:
         """Send what came to everybody who gets it; returns the layers whose keyframe came."""
         with_keyframe = []
         for rid, packets in self._batch.items():
             if packets:
                 self._batch[rid] = []
                 assert self._layers is not None, "what came is of a publisher with layers"
+                self._layers.tracks[rid].note_forwarded(packets, now_s)
                 self._delivery.forward("video", rid, packets)
                 if any(packet.is_keyframe for packet in packets):
                     self._layers.align_clock(rid)

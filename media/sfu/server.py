@@ -150,9 +150,11 @@ class Sfu(LayerAccess):
             raise RoomFull(room_id=room_id, retry_after_s=FULL_RETRY_S)
         offer = parse_offer(offer_sdp)
         chosen = choose_watch(offer, codecs)
-        session = ViewerSession(self._make_parts(room_id, offer), chosen, room.rtx_ssrc)
+        parts, is_measured = self._make_parts(room_id, offer), room.layers.are_several
+        session = ViewerSession(parts, chosen, room.rtx_ssrc, is_measured=is_measured)
         room.viewers[session.session_id] = session
-        stream = OutgoingStream(room.cname, room.get_ssrcs(), room.rtx_ssrc)
+        numbers = session.transport_seq
+        stream = OutgoingStream(room.cname, room.get_ssrcs(), room.rtx_ssrc, numbers)
         return self._open(session, offer, chosen, stream)
 
     def close_session(self, session_id: str) -> bool:

@@ -18,7 +18,7 @@ from media.sfu.options import PacketFact, SfuOptions
 from media.sfu.room import SfuRoom
 from media.sfu.rtcp import RtcpIn, parse_rtcp
 from media.sfu.rtp import RtpFields, parse_rtp
-from media.sfu.sdp import parse_offer
+from media.sfu.sdp import TRANSPORT_SEQ, parse_offer
 from media.sfu.session import PublisherSession, SessionParts, ViewerSession
 from media.sfu.srtp import PROFILES, SrtpKeys, SrtpPair
 from media.sfu.stun import Address
@@ -27,6 +27,7 @@ from tests.media.sfu.peer import Credentials, make_offer
 
 IDENTITY = DtlsIdentity(datetime(2026, 1, 1, tzinfo=UTC))
 RID_EXTENSION = 10
+NUMBER_EXTENSION = 3
 FINGERPRINT = ":".join(["AA"] * 32)
 
 
@@ -115,6 +116,9 @@ class Simulcast:
     rids: tuple[str, ...]
     frames: int = 0
     seqs: dict[str, int] = field(default_factory=dict)
+    parts: dict[str, int] = field(default_factory=dict)
+    filling: bytes = b""
+    """Between the head of every payload and its end; `parts` are packets a frame by encoding."""
 
     def send(self, *keyframes: str, only: Sequence[str] = (), packets: int = 1) -> None:
         """Send one frame in every encoding, or in some; a keyframe in those that are named."""
@@ -123,11 +127,13 @@ class Simulcast:
         for number, rid in enumerate(self.rids):
             if only and rid not in only:
                 continue
-            for part in range(packets):
+            parts = self.parts.get(rid, packets)
+            for part in range(parts):
                 payload = make_layer_payload(
                     number, self.frames, part, is_keyframe=rid in keyframes
                 )
-                self._deliver(number, payload, is_last=part == packets - 1)
+                payload = payload[:-2] + self.filling + payload[-2:]
+                self._deliver(number, payload, is_last=part == parts - 1)
         self.stage.room.flush(self.stage.now_s)
 
     def report(self) -> None:
@@ -194,7 +200,7 @@ class Stage:
         return Simulcast(self, session, feedback, rids)
 
     def add_viewer(
-        self, codecs: tuple[str, ...] = ("VP8", "opus"), *, rtx: bool = False
+        self, codecs: tuple[str, ...] = ("VP8", "opus"), *, rtx: bool = False, numbers: bool = False
     ) -> ViewerSession:
         ours, theirs = make_keys()
         offer = make_offer(Credentials(), FINGERPRINT, "recvonly", codecs)
@@ -202,9 +208,15 @@ class Stage:
             lines = "a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96"
             offer = offer.replace("SAVPF 96", "SAVPF 96 97")
             offer = offer.replace("a=rtpmap:96 VP8/90000", lines)
+        if numbers:
+            lines = f"a=rtcp-fb:96 transport-cc\r\na=extmap:{NUMBER_EXTENSION} {TRANSPORT_SEQ}"
+            offer = offer.replace("a=mid:0", f"a=mid:0\r\n{lines}")
         chosen = choose_watch(parse_offer(offer), self.room.get_codecs())
         reports = Feedback(SrtpPair(theirs))
-        session = ViewerSession(make_parts(reports), chosen, self.room.rtx_ssrc)
+        is_measured = self.room.layers.are_several
+        session = ViewerSession(
+            make_parts(reports), chosen, self.room.rtx_ssrc, is_measured=is_measured
+        )
         self.reports[session.session_id] = reports
         session.srtp = SrtpPair(ours)
         self.room.viewers[session.session_id] = session

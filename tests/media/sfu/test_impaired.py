@@ -14,7 +14,7 @@ from tests.media.sfu.stage import Stage, start_stage, wait_until
 
 pytestmark = pytest.mark.media
 
-SECONDS = 5
+SECONDS = 4
 BAD = Conditions(loss=0.05, delay_s=0.01, jitter_s=0.05)
 
 
