@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -27,6 +29,15 @@ ARGUMENTS = (
 )
 SEEDS = {"whip": 1, "whep": 2}
 DECODED_SHARE_MIN = 0.5
+ENCODINGS = (
+    {"rid": "q", "scaleResolutionDownBy": 2, "maxBitrate": 200_000},
+    {"rid": "f", "scaleResolutionDownBy": 1, "maxBitrate": 1_500_000},
+)
+LARGE_SHARE = 1.5
+"""The large encoding is so much more than the narrow link carries, before that is narrowed."""
+STEADY_S = 3.0
+LOOK_S = 0.05
+CHANGE_MAX_S = 60.0
 
 
 async def show(conditions: Conditions, seconds: float, joins: int) -> Answer:
@@ -60,6 +71,41 @@ async def show(conditions: Conditions, seconds: float, joins: int) -> Answer:
     }
     is_watched = seen["decoded"] > DECODED_SHARE_MIN * seen["drawn"]
     return Answer(figures, "watched" if is_watched else f"{seen['decoded']} of {seen['drawn']}")
+
+
+async def narrow(rate_bps: float) -> Answer:
+    """Send two encodings, narrow the viewer's link, widen it again; say when it got which."""
+    sfu = Sfu(LOOPBACK, SystemClock(), EventLog())
+    await sfu.start()
+    links = {name: ImpairedLink((HERE, sfu.port), seed) for name, seed in SEEDS.items()}
+    for link in links.values():
+        await link.start()
+    async with open_page(sfu, links) as page:
+        await page.evaluate("encodings => publish(encodings)", list(ENCODINGS))
+        await page.evaluate("watch()")
+        (viewer,) = [one.session_id for one in sfu.list_sessions() if one.role == "viewer"]
+
+        async def wait_for(rid: str, least_bps: int = 0) -> float:
+            began_s = time.monotonic()
+            while (took_s := time.monotonic() - began_s) < CHANGE_MAX_S:
+                choice = sfu.get_layers(viewer)
+                fact = next((one for one in choice.layers if one.rid == rid), None)
+                if choice.playing == rid and fact and fact.bitrate_bps >= least_bps:
+                    break
+                await asyncio.sleep(LOOK_S)
+            return took_s
+
+        await wait_for("f", round(LARGE_SHARE * rate_bps))
+        await asyncio.sleep(STEADY_S)
+        links["whep"].down.conditions = Conditions(rate_bps=rate_bps)
+        smaller_s = await wait_for("q")
+        await asyncio.sleep(STEADY_S)
+        links["whep"].down.conditions = Conditions()
+        larger_s = await wait_for("f")
+    for link in links.values():
+        link.close()
+    await sfu.close()
+    return Answer({"smaller_after_s": smaller_s, "larger_after_s": larger_s}, "watched")
 
 
 def percentiles(values: list[float]) -> tuple[float, float]:

@@ -53,11 +53,21 @@ async function connect(connection, path) {
   await connection.setRemoteDescription({ type: "answer", sdp: await answer.text() });
 }
 
-async function publish() {
-  setInterval(draw, 1000 / HZ);
+function drawNoise() {
+  draw();
+  for (let spot = 0; spot < 200; spot++) {
+    scene.fillStyle = `hsl(${Math.random() * 360} 80% 50%)`;
+    scene.fillRect(Math.random() * 640, SIDE + Math.random() * 320, 12, 12);
+  }
+}
+
+async function publish(encodings) {
+  setInterval(encodings ? drawNoise : draw, 1000 / HZ);
   const connection = new RTCPeerConnection();
   const [track] = document.getElementById("scene").captureStream(HZ).getTracks();
-  connection.addTransceiver(track, { direction: "sendonly" });
+  const how = { direction: "sendonly" };
+  if (encodings) how.sendEncodings = encodings;
+  connection.addTransceiver(track, how);
   await connect(connection, "/whip/glass");
   await new Promise((resolve) => {
     connection.onconnectionstatechange = () => {

@@ -47,7 +47,10 @@ def parse_arrival_fci(fci: bytes) -> ArrivalReport | None:
         end = at + (1 if status == SMALL_DELTA else 2)
         if status == RESERVED_STATUS or end > size:
             return None
-        ticks += int.from_bytes(fci[at:end], "big", signed=status != SMALL_DELTA)
+        if status == SMALL_DELTA:
+            ticks += fci[at]
+        else:
+            ticks += int.from_bytes(fci[at:end], "big", signed=True)
         at = end
         arrivals.append(ticks / TICKS_PER_S)
     return ArrivalReport(int.from_bytes(fci[:2], "big"), arrivals)

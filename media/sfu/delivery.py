@@ -171,15 +171,9 @@ class Delivery:
         if group is None or "video" not in group.formats:
             return []
         track = self._get_video(group.layer)
-        index = group.get_index(track, report.first)
-        passages = []
-        for arrived_s in report.arrivals:
-            packet = track.find_packet(index) if index >= viewer.measured_from else None
-            if packet is not None:
-                sent_s = track.get_forwarded_s(index)
-                passages.append(Passage(sent_s, arrived_s, len(packet.payload)))
-            index += 1
-        return passages
+        first = group.get_index(track, report.first)
+        skipped = max(0, viewer.measured_from - first)
+        return track.list_passages(first + skipped, report.arrivals[skipped:])
 
     def _find_lost(
         self, group: FanoutGroup, viewer: ViewerSession, kind: str, seqs: Sequence[int]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from media.sfu import vp8
 from media.sfu.keyframes import is_keyframe_start
+from media.sfu.link_estimate import Passage
 from media.sfu.options import Kind
 from media.sfu.reception import MissingPackets, Reception
 from media.sfu.rtp import RtpFields, signed_distance
@@ -132,9 +133,15 @@ class SourceTrack:
         for packet in packets:
             self._forwarded_s[packet.index % RING_PACKETS] = now_s
 
-    def get_forwarded_s(self, index: int) -> float:
-        """Return when a packet that the ring still holds left."""
-        return self._forwarded_s[index % RING_PACKETS]
+    def list_passages(self, first: int, arrivals: Iterable[float | None]) -> list[Passage]:
+        """Return the ways of the packets from `first` on that the ring still holds."""
+        passages = []
+        for index, arrived_s in enumerate(arrivals, first):
+            at = index % RING_PACKETS
+            packet = self._ring[at]
+            if packet is not None and packet.index == index:
+                passages.append((self._forwarded_s[at], arrived_s, len(packet.payload)))
+        return passages
 
     def get_index(self, seq: int) -> int:
         """Return the newest index at or below the present one that `seq` can mean."""

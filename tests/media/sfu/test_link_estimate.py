@@ -44,7 +44,7 @@ class PlayedLink:
             for _ in range(PARTS[self.rid]):
                 due = self.link.decide(PACKET_BYTES + OVERHEAD_BYTES, self.now_s)
                 arrived_s = due[0] + CLOCK_AHEAD_S if due else None
-                self._unreported.append(Passage(self.now_s, arrived_s, PACKET_BYTES))
+                self._unreported.append((self.now_s, arrived_s, PACKET_BYTES))
             if self._frames % FRAMES_PER_REPORT == 0:
                 self._report()
             if self._frames % FRAMES_PER_LOOK == 0:
@@ -59,12 +59,24 @@ class PlayedLink:
     def _report(self) -> None:
         """Report what came by now, and the lost ones before it."""
         here_s = self.now_s + CLOCK_AHEAD_S
-        came = [n for n, p in enumerate(self._unreported) if p.arrived_s and p.arrived_s <= here_s]
+        came = [n for n, p in enumerate(self._unreported) if p[1] is not None and p[1] <= here_s]
         report = [self._unreported.popleft() for _ in range(came[-1] + 1)] if came else []
         self.estimate.apply(report, self.now_s)
         if self.estimate.estimate_bps:
             estimate = self.estimate
             self.selector.note_link(estimate.estimate_bps, estimate.falls, self.now_s)
+
+
+def test_a_moments_standstill_is_forgotten_once_packets_arrive_again() -> None:
+    played = PlayedLink(AMPLE)
+    played.run(10)
+    known_bps = played.estimate.estimate_bps
+    played.link.conditions = Conditions(delay_s=0.02, rate_bps=20_000, queue_s=0.5)
+    played.run(1)
+    played.link.conditions = AMPLE
+    played.run(3)
+    sent_bps = next(layer.bitrate_bps for layer in LAYERS if layer.rid == played.rid)
+    assert known_bps > played.estimate.estimate_bps >= 0.95 * sent_bps
 
 
 @pytest.mark.parametrize("queue_s", [0.05, 0.3, 2.0])
