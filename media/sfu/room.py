@@ -221,10 +221,12 @@ class SfuRoom:
             self._looked_at_s = now_s
             self.layers.look(self.viewers.values(), now_s)
         if self.publisher is not None:
-            for packet in self._feedback.take_due(self._list_received(), now_s):
+            received = self._list_received()
+            for packet in self._feedback.take_due(received, now_s):
                 self.publisher.send_rtcp(packet)
+            ssrc = next((t.source_ssrc for t in received if t.source_ssrc is not None), 0)
             for fci in self.publisher.arrivals.take_feedback(now_s):
-                self.publisher.send_rtcp(build_arrival_feedback(fci))
+                self.publisher.send_rtcp(build_arrival_feedback(fci, ssrc))
 
     def _list_received(self) -> list[SourceTrack]:
         """Return the tracks that are the publisher's own streams."""

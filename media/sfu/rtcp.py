@@ -152,9 +152,13 @@ def build_nack(media_ssrc: int, seqs: Sequence[int]) -> bytes:
     return build_empty_report() + pack_rtcp_packet(RTPFB, RTCP_RTPFB_NACK, body)
 
 
-def build_arrival_feedback(fci: bytes) -> bytes:
-    """Tell when packets came; `fci` is made by `arrivals`."""
-    body = struct.pack("!LL", OWN_SSRC, 0) + fci
+def build_arrival_feedback(fci: bytes, media_ssrc: int) -> bytes:
+    """Tell when packets came; `fci` is made by `arrivals`.
+
+    Of all streams, yet `media_ssrc` must be one of the sender's: Chromium ignores any other
+    (libwebrtc, RTCPReceiver::HandleTransportFeedback), and cuts its rate each second without.
+    """
+    body = struct.pack("!LL", OWN_SSRC, media_ssrc) + fci
     return build_empty_report() + pack_rtcp_packet(RTPFB, TRANSPORT_FEEDBACK, body)
 
 

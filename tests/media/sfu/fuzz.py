@@ -36,6 +36,7 @@ from media.sfu.trickle import parse_fragment
 from tests.media.sfu import packets as p
 from tests.media.sfu.peer import DtlsClient
 
+ARRIVALS = build_arrival_fci(65_500, 1, [5, None, 7, 900, *range(999, 1100)])
 OFFERS = Path(__file__).parent / "offers"
 INPUT_BYTES_MAX = 8192
 HOME = ("192.0.2.1", 4000)
@@ -184,7 +185,7 @@ def _make_rtcp() -> Target:
         build_sender_report(report, (1, 2), "name") + build_nack(7, [1]),
         bytes(RtcpPsfbPacket(fmt=4, ssrc=1, media_ssrc=0, fci=b"\0\0\0\x63\x05\0\0\0")),
         bytes(RtcpRtpfbPacket(fmt=1, ssrc=1, media_ssrc=7, lost=list(range(100)))),
-        build_arrival_feedback(build_arrival_fci(65_500, 1, [5, None, 7, 900, *range(999, 1100)])),
+        build_arrival_feedback(ARRIVALS, 7),
     )
 
     def feed(data: bytes) -> None:

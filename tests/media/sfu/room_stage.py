@@ -58,6 +58,7 @@ class Feedback:
 
     receiving: SrtpPair
     facts: list[RtcpIn] = field(default_factory=list)
+    packets: list[bytes] = field(default_factory=list)
 
     def transmit(self, datagram: bytes, _address: Address) -> None:
         packet = self.receiving.unprotect_rtcp(datagram)
@@ -65,6 +66,7 @@ class Feedback:
         found = parse_rtcp(packet)
         assert found is not None
         self.facts.append(found)
+        self.packets.append(packet)
 
     @property
     def keyframes_wanted(self) -> int:

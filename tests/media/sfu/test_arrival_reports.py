@@ -69,7 +69,7 @@ def test_what_fits_nothing_is_refused(fci: bytes) -> None:
 
 def test_feedback_is_cut_out_of_any_compound_and_bounded() -> None:
     fci = build_arrival_fci(1, 0, [5, 6])
-    one = build_arrival_feedback(fci)
+    one = build_arrival_feedback(fci, 7)
     facts = parse_rtcp(build_nack(7, [1]) + one + build_pli(9))
     assert facts is not None
     assert (facts.arrivals, facts.nacks, facts.keyframe_ssrcs) == ([fci], [(7, [1])], [9])

@@ -73,7 +73,7 @@ class Watched:
             assert value is not None
             self._arrivals.note(int.from_bytes(value, "big"), due_s + CLOCK_AHEAD_S)
         for fci in self._arrivals.take_feedback(self.stage.now_s):
-            feedback = build_arrival_feedback(fci)
+            feedback = build_arrival_feedback(fci, 7)
             self.stage.room.apply_rtcp(self.viewer, feedback, self.stage.now_s)
 
 
@@ -119,10 +119,10 @@ def test_reports_of_what_was_never_sent_change_nothing() -> None:
     for base in (number + 500, number - 20_000, 0):
         fci = build_arrival_fci(base & 0xFFFF, 0, [10, 20, 30])
         watched.stage.room.apply_rtcp(
-            watched.viewer, build_arrival_feedback(fci), watched.stage.now_s
+            watched.viewer, build_arrival_feedback(fci, 7), watched.stage.now_s
         )
     watched.stage.room.apply_rtcp(
-        watched.viewer, build_arrival_feedback(bytes(8)), watched.stage.now_s
+        watched.viewer, build_arrival_feedback(bytes(8), 7), watched.stage.now_s
     )
     assert watched.viewer.link.estimate_bps == before
     assert watched.stage.room.get_stats().packets_dropped == dropped + 1
