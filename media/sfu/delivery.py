@@ -204,6 +204,7 @@ class Delivery:
         if not run:
             return False
         viewer.first_index["video"] = run[0].index
+        viewer.measured_from = track.next_index
         self._catch_up.start(viewer, group, run[0].index)
         self._send_piece(self._catch_up.take_piece(viewer, track))
         return True
