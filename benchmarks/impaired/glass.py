@@ -66,11 +66,13 @@ async def show(conditions: Conditions, seconds: float, joins: int) -> Answer:
         "frozen_ms_per_minute": seen["frozenMs"] * 60 / seconds,
         "longest_gap_ms": seen["longestGapMs"],
         "keyframe_wishes_per_s": wished / seconds,
+        "pictures_sent_per_s": seen["encoded"] / seconds,
         "pictures_per_s": seen["decoded"] / seconds,
+        "sent_kbit_per_s": seen["sentBytes"] * 8 / 1000 / seconds,
         "repeats_per_s": seen["repeated"] / seconds,
     }
-    is_watched = seen["decoded"] > DECODED_SHARE_MIN * seen["drawn"]
-    return Answer(figures, "watched" if is_watched else f"{seen['decoded']} of {seen['drawn']}")
+    is_watched = seen["decoded"] > DECODED_SHARE_MIN * seen["encoded"]
+    return Answer(figures, "watched" if is_watched else f"{seen['decoded']} of {seen['encoded']}")
 
 
 async def narrow(rate_bps: float) -> Answer:

@@ -6,13 +6,13 @@ PAGE = """<!doctype html><title>glass</title>
 <canvas id="scene" width="640" height="360"></canvas>
 <video id="sink" autoplay muted playsinline></video>
 <script>
-const BITS = 16, SIDE = 40, HZ = 30;
+const BITS = 16, SIDE = 40, HZ = 30, BELIEVED = 10 * HZ;
 const scene = document.getElementById("scene").getContext("2d");
 const sink = document.getElementById("sink");
 const reader = new OffscreenCanvas(640, SIDE).getContext("2d", { willReadFrequently: true });
 const drawnAt = new Float64Array(1 << BITS);
 const seen = { number: -1, latenciesMs: [], gapsMs: [], lastMs: 0 };
-let number = 0, viewer = null;
+let number = 0, publisher = null, viewer = null;
 
 function draw() {
   number = (number + 1) % (1 << BITS);
@@ -40,7 +40,9 @@ function look() {
   const nowMs = performance.now(), found = readNumber();
   if (seen.lastMs) seen.gapsMs.push(nowMs - seen.lastMs);
   seen.lastMs = nowMs;
-  if (found !== seen.number && drawnAt[found]) seen.latenciesMs.push(nowMs - drawnAt[found]);
+  // A blurred number is another one: nothing shown is older than ten seconds.
+  const age = (number - found + (1 << BITS)) % (1 << BITS);
+  if (found !== seen.number && age < BELIEVED) seen.latenciesMs.push(nowMs - drawnAt[found]);
   seen.number = found;
 }
 
@@ -63,7 +65,7 @@ function drawNoise() {
 
 async function publish(encodings) {
   setInterval(encodings ? drawNoise : draw, 1000 / HZ);
-  const connection = new RTCPeerConnection();
+  const connection = (publisher = new RTCPeerConnection());
   const [track] = document.getElementById("scene").captureStream(HZ).getTracks();
   const how = { direction: "sendonly" };
   if (encodings) how.sendEncodings = encodings;
@@ -89,23 +91,27 @@ async function watch() {
   return performance.now() - begunMs;
 }
 
-async function readStats() {
-  for (const report of (await viewer.getStats()).values())
-    if (report.type === "inbound-rtp" && report.kind === "video") return report;
+async function readStats(connection, type) {
+  for (const report of (await connection.getStats()).values())
+    if (report.type === type && report.kind === "video") return report;
   return {};
 }
 
 async function measure(seconds) {
   look();
-  const before = await readStats(), begun = number;
+  const before = await readStats(viewer, "inbound-rtp"), begun = number;
+  const sentBefore = await readStats(publisher, "outbound-rtp");
   Object.assign(seen, { latenciesMs: [], gapsMs: [], lastMs: 0 });
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  const after = await readStats();
+  const after = await readStats(viewer, "inbound-rtp");
+  const sent = await readStats(publisher, "outbound-rtp");
   const grew = (name) => (after[name] ?? 0) - (before[name] ?? 0);
   return {
     latenciesMs: seen.latenciesMs,
     longestGapMs: Math.max(...seen.gapsMs),
     drawn: number - begun,
+    encoded: sent.framesEncoded - sentBefore.framesEncoded,
+    sentBytes: sent.bytesSent - sentBefore.bytesSent,
     decoded: grew("framesDecoded"),
     frozenMs: grew("totalFreezesDuration") * 1000,
     repeated: grew("retransmittedPacketsReceived"),

@@ -55,6 +55,6 @@ QUESTION = Question(
         Goal("narrow link", "smaller_after_s", 5.0),
     ),
     find_missing=find_missing,
-    rounds=2,
+    rounds=1,
     is_costly=True,
 )
