@@ -1,7 +1,7 @@
 """What edges say to one another about lives: wanted here, begins, its packets, over.
 
 Links carry them (`actors/link`), several to a frame. A live's packets are RTP with our own
-sequence, one stream a kind; a publisher's layers will be streams of their own.
+sequence, one stream a kind; a publisher's encodings beside the best are streams of their own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import uuid
 
 import msgspec
 
+from media.sfu.layer_selector import LayerFact
 from media.sfu.sdp import OfferedCodec
 
 
@@ -43,9 +44,18 @@ class RelayUnwanted(RelayMessage, frozen=True):
 
 
 class KeyframeWanted(RelayMessage, frozen=True):
-    """A viewer here can go on with a keyframe alone."""
+    """A viewer of an encoding (empty: of the main stream) can go on with a keyframe alone."""
 
     room_id: uuid.UUID
+    rid: str = ""
+
+
+class LayersWanted(RelayMessage, frozen=True):
+    """Relay these of the publisher's encodings beside the main stream, and no others."""
+
+    room_id: uuid.UUID
+    publisher: str
+    rids: list[str]
 
 
 # From the edge that has the live
@@ -57,6 +67,8 @@ class RelayBegun(RelayMessage, frozen=True):
     room_id: uuid.UUID
     publisher: str
     codecs: dict[str, OfferedCodec]
+    rids: list[str] = []
+    """The encodings that it sends at once, none unless several."""
 
 
 class RelayPackets(RelayMessage, frozen=True):
@@ -64,6 +76,27 @@ class RelayPackets(RelayMessage, frozen=True):
 
     room_id: uuid.UUID
     stream: str
+    packets: list[bytes]
+
+
+class RelayLayers(RelayMessage, frozen=True):
+    """The encodings, best first, and which of them the main stream carries."""
+
+    room_id: uuid.UUID
+    main_rid: str
+    layers: list[LayerFact]
+
+
+class RelayLayerPackets(RelayMessage, frozen=True):
+    """RTP packets of one encoding; `clock_shift` brings them to the main stream's timestamps.
+
+    The first ones since it was wanted say so: they follow on nothing.
+    """
+
+    room_id: uuid.UUID
+    rid: str
+    clock_shift: int
+    is_first: bool
     packets: list[bytes]
 
 
@@ -90,5 +123,13 @@ class RelayElsewhere(RelayMessage, frozen=True):
     places: list[RelayPlace]
 
 
-ToSource = RelayWanted | RelayUnwanted | KeyframeWanted
-FromSource = RelayBegun | RelayPackets | RelayReport | RelayEnded | RelayElsewhere
+ToSource = RelayWanted | RelayUnwanted | KeyframeWanted | LayersWanted
+FromSource = (
+    RelayBegun
+    | RelayPackets
+    | RelayLayers
+    | RelayLayerPackets
+    | RelayReport
+    | RelayEnded
+    | RelayElsewhere
+)

@@ -15,6 +15,7 @@ from media.sfu.sdp import MEDIA_ID, STREAM_ID, TRANSPORT_SEQ, Offer, OfferedMedi
 FEEDBACK = ("nack", "nack pli", "ccm fir")
 PUBLISHER_FEEDBACK = (*FEEDBACK, "goog-remb", "transport-cc")
 VIEWER_FEEDBACK = (*FEEDBACK, "goog-remb")
+MEASURED_FEEDBACK = (*FEEDBACK, "transport-cc")
 HOST_TYPE_PREFERENCE = 126
 CHROMIUM_START_BITRATE = "x-google-start-bitrate=2000"  # kbit/s; others ignore it
 
@@ -35,11 +36,13 @@ class OutgoingStream:
     """What a viewer's answer announces: the room's SSRC per kind under one canonical name.
 
     `rtx_ssrc` is of the repeats of video, for viewers who take such a stream; 0: there is none.
+    `transport_seq` is the header extension by which the viewer's link is measured; 0: by REMB.
     """
 
     cname: str
     ssrcs: Mapping[str, int]
     rtx_ssrc: int = 0
+    transport_seq: int = 0
 
 
 def build_answer(
@@ -60,7 +63,7 @@ def build_answer(
         repeating = None if stream is None or not stream.rtx_ssrc else media.rtx
         lines.extend(_accept_section(media, transport, repeating))
         lines.append(f"a=setup:{'active' if offer.is_dtls_server else 'passive'}")
-        lines.extend(_describe_codec(media, is_publisher=stream is None))
+        lines.extend(_describe_codec(media, stream))
         if stream is None:
             lines.append("a=recvonly")
             lines.extend(_take_layers(media))
@@ -101,16 +104,13 @@ def _accept_section(
         yield "a=rtcp-rsize"
 
 
-def _describe_codec(media: ChosenMedia, *, is_publisher: bool) -> Iterator[str]:
-    codec = media.codec
+def _describe_codec(media: ChosenMedia, stream: OutgoingStream | None) -> Iterator[str]:
+    codec, is_publisher = media.codec, stream is None
     number = codec.payload_type
     channels = f"/{codec.channels}" if media.section.kind == "audio" else ""
     yield f"a=rtpmap:{number} {codec.name}/{codec.clock_rate}{channels}"
-    wanted: Sequence[str] = ("transport-cc",) if is_publisher else ()
-    if media.section.kind == "video":
-        wanted = PUBLISHER_FEEDBACK if is_publisher else VIEWER_FEEDBACK
-    number_of = media.section.extensions.get(TRANSPORT_SEQ)
-    if is_publisher and number_of is not None and "transport-cc" in codec.feedback:
+    wanted, number_of = _choose_feedback(media, stream)
+    if number_of and "transport-cc" in codec.feedback:
         yield f"a=extmap:{number_of} {TRANSPORT_SEQ}"
     for kind in wanted:
         if kind in codec.feedback:
@@ -120,6 +120,19 @@ def _describe_codec(media: ChosenMedia, *, is_publisher: bool) -> Iterator[str]:
         parameters.append(CHROMIUM_START_BITRATE)
     if parameters:
         yield f"a=fmtp:{number} {';'.join(parameters)}"
+
+
+def _choose_feedback(
+    media: ChosenMedia, stream: OutgoingStream | None
+) -> tuple[Sequence[str], int]:
+    """Return which feedback we can use, and the header extension of transport-wide numbers."""
+    is_video = media.section.kind == "video"
+    if stream is None:
+        wanted = PUBLISHER_FEEDBACK if is_video else ("transport-cc",)
+        return wanted, media.section.extensions.get(TRANSPORT_SEQ, 0)
+    if not is_video:
+        return (), 0
+    return (MEASURED_FEEDBACK if stream.transport_seq else VIEWER_FEEDBACK), stream.transport_seq
 
 
 def _take_layers(media: ChosenMedia) -> Iterator[str]:

@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from media.sfu.errors import NoSupportedCodec, OfferMalformed
-from media.sfu.sdp import Offer, OfferedCodec, OfferedMedia
+from media.sfu.sdp import TRANSPORT_SEQ, Offer, OfferedCodec, OfferedMedia
 
 SIMULCAST_CODECS = ("H264", "VP8")
 VIDEO_CODECS = ("H264", "VP8", "H265", "VP9", "AV1")
 PROFILES = {"H265": "profile-id", "VP9": "profile-id", "AV1": "profile"}
+SHORT_EXTENSION_MAX = 14
+"""Above it an extension takes the two-byte form (RFC 8285 §4.3), which we do not write."""
 H264_DEFAULT = "42e01f"
 H264_PROFILES = ("42e0", "4200", "42", "4d", "64")
 
@@ -36,6 +38,16 @@ class ChosenMedia:
         number = self.section.rtx.get(self.codec.payload_type)
         is_listed = str(number) in self.section.formats.split()
         return number if is_listed and self.section.kind == "video" else None
+
+    @property
+    def transport_seq(self) -> int:
+        """The header extension for transport-wide numbers on what a client gets; 0: none agreed."""
+        number = self.section.extensions.get(TRANSPORT_SEQ, 0)
+        return number if self._takes_transport_seq and number <= SHORT_EXTENSION_MAX else 0
+
+    @property
+    def _takes_transport_seq(self) -> bool:
+        return self.section.kind == "video" and "transport-cc" in self.codec.feedback
 
 
 Choice = Mapping[str, ChosenMedia]

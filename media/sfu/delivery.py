@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from media.sfu.arrival_reports import ArrivalReport
 from media.sfu.budget import Budget
 from media.sfu.catch_up import CatchUp, Piece
 from media.sfu.counts import RoomCounts
@@ -22,8 +23,9 @@ from media.sfu.fanout import (
     make_group_key,
 )
 from media.sfu.legs import PAST_LEGS_MAX, LegEnd, PastLeg, make_next_format
+from media.sfu.link_estimate import Passage
 from media.sfu.options import Kind
-from media.sfu.packets_out import RTP_HEADER_BYTES, OutPacket
+from media.sfu.packets_out import OutPacket
 from media.sfu.session import ViewerSession
 from media.sfu.track import SourceTrack, TrackPacket
 
@@ -60,7 +62,8 @@ class Delivery:
 
     def connect(self, viewer: ViewerSession) -> None:
         """Start sending: sound at once, video from the last keyframe or the next."""
-        group = self._join(viewer, make_group_key(viewer.payload_types, self._tracks))
+        key = make_group_key(viewer.payload_types, self._tracks, viewer.transport_seq)
+        group = self._join(viewer, key)
         if "audio" in viewer.payload_types:
             group.start(viewer, "audio", self._tracks["audio"].next_index)
 
@@ -84,6 +87,11 @@ class Delivery:
         return MAIN if group is None else group.layer
 
     # A publisher's layers
+
+    def list_wanted_layers(self) -> set[str]:
+        """Return the layers that viewers get or are about to get, the main track apart."""
+        wanted = {group.layer for group in self._groups.values()}
+        return (wanted | {layer for _, layer in self._switching.values()}) - {MAIN}
 
     def use_layers(self, layers: Mapping[str, SourceTrack]) -> None:
         """Take another publisher's layers: everybody awaits the next keyframe of the main track."""
@@ -157,6 +165,16 @@ class Delivery:
             built = [packet for packet, own in wrapped if own is None]
         self._send(EgressJob((viewer,), built))
 
+    def list_passages(self, viewer: ViewerSession, report: ArrivalReport) -> list[Passage]:
+        """Return the ways of packets that a viewer reports on, of those it got as they came."""
+        group = self._group_of.get(viewer.session_id)
+        if group is None or "video" not in group.formats:
+            return []
+        track = self._get_video(group.layer)
+        first = group.get_index(track, report.first)
+        skipped = max(0, viewer.measured_from - first)
+        return track.list_passages(first + skipped, report.arrivals[skipped:])
+
     def _find_lost(
         self, group: FanoutGroup, viewer: ViewerSession, kind: str, seqs: Sequence[int]
     ) -> Iterator[tuple[StreamFormat, TrackPacket]]:
@@ -186,6 +204,7 @@ class Delivery:
         if not run:
             return False
         viewer.first_index["video"] = run[0].index
+        viewer.measured_from = track.next_index
         self._catch_up.start(viewer, group, run[0].index)
         self._send_piece(self._catch_up.take_piece(viewer, track))
         return True
@@ -195,6 +214,8 @@ class Delivery:
         group, viewer = piece.group, piece.viewer
         if piece.is_last:
             group.start(viewer, "video", viewer.first_index["video"])
+            # What came before went out at once, long after its time: it tells nothing of the link.
+            viewer.measured_from = self._get_video(group.layer).next_index
         if piece.packets:
             built = group.build_packets("video", piece.packets)
             self._send(EgressJob((viewer,), built, True, self._make_on_dropped(group)))
@@ -213,9 +234,9 @@ class Delivery:
 
     def _send(self, job: EgressJob) -> None:
         datagrams = len(job.targets)
-        payload_bytes = sum(len(packet.payload) for packet in job.packets)
+        size_bytes = sum(packet.size_bytes for packet in job.packets)
         self._counts.packets_out += datagrams * len(job.packets)
-        self._counts.bytes_out += datagrams * (payload_bytes + RTP_HEADER_BYTES * len(job.packets))
+        self._counts.bytes_out += datagrams * size_bytes
         self._egress.send(job)
 
     # Groups

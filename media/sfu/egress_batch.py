@@ -12,7 +12,7 @@ from typing import Protocol
 
 from media.sfu.egress import DatagramSender, EgressJob, EgressTarget, LoopTurns, QueuedEgress
 from media.sfu.egress_sendto import SEAL_ERRORS
-from media.sfu.packets_out import RTP_HEADER_BYTES, OutPacket
+from media.sfu.packets_out import OutPacket
 from media.sfu.sendmmsg import (
     BUNDLE_BYTES_MAX,
     BUNDLE_SEGMENTS_MAX,
@@ -70,7 +70,7 @@ class BatchEgress(QueuedEgress):
             (
                 first,
                 end,
-                sum(RTP_HEADER_BYTES + len(packet.payload) for packet in packets[first:end]),
+                sum(packet.size_bytes for packet in packets[first:end]),
             )
             for first, end in cut_runs(packets, is_bundling=self._is_bundling)
         ]
@@ -112,7 +112,7 @@ class BatchEgress(QueuedEgress):
             self.packets_dropped += len(packets)
             return
         target.packets_out += len(packets)
-        segment = RTP_HEADER_BYTES + len(packets[0].payload) + target.tag_bytes
+        segment = packets[0].size_bytes + target.tag_bytes
         message = (name, offset, end - offset, segment if len(packets) > 1 else 0)
         if message[3] and (not self._is_bundling or name in self._refusers):
             self._messages += split_bundle(message)
@@ -176,11 +176,11 @@ def cut_runs(packets: Sequence[OutPacket], *, is_bundling: bool) -> Iterator[tup
     first = 0
     while first < len(packets):
         end = first + 1
-        size = len(packets[first].payload)
+        size = packets[first].size_bytes
         limit = min(BUNDLE_SEGMENTS_MAX, BUNDLE_BYTES_MAX // (size + 64)) if is_bundling else 1
-        while end < len(packets) and end - first < limit and len(packets[end].payload) == size:
+        while end < len(packets) and end - first < limit and packets[end].size_bytes == size:
             end += 1
-        is_tail = end < len(packets) and end - first < limit and len(packets[end].payload) < size
+        is_tail = end < len(packets) and end - first < limit and packets[end].size_bytes < size
         end += is_tail
         yield first, end
         first = end

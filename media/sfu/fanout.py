@@ -10,14 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from media.sfu.packets_out import OutPacket
-from media.sfu.rtp import build_rtp
+from media.sfu.rtp import NUMBERED_HEADER_BYTES, build_numbered_rtp, build_rtp
 from media.sfu.session import ViewerSession
+from media.sfu.srtp import PLAINTEXT_BYTES_MAX
 from media.sfu.track import TIMESTAMP_MASK, SourceTrack, TrackPacket
 from media.sfu.vp8 import NO_SHIFT, Vp8Shift, shift_numbers
 
 SAFE_SEQ_FIRST = 0x4000
 SAFE_SEQ_END = 0xC000
 SEQ_SHIFT = 0x8000
+NUMBERED_PAYLOAD_BYTES_MAX = PLAINTEXT_BYTES_MAX - NUMBERED_HEADER_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,9 @@ class StreamFormat:
 
     The rest differs only for viewers who were switched between layers: `layer` is the source's name
     (empty: the room's main track), `clock_shift` and `vp8` let it continue what they got before.
+    `transport_seq` is the header extension that repeats the sequence number for all who take one:
+    video alone is measured, so its own number is as good as one over several streams, the bytes
+    are still the same for the whole group, and a repeat's are those of the first time.
     """
 
     payload_type: int
@@ -34,6 +39,7 @@ class StreamFormat:
     layer: str = ""
     clock_shift: int = 0
     vp8: Vp8Shift = NO_SHIFT
+    transport_seq: int = 0
 
 
 GroupKey = tuple[tuple[str, StreamFormat], ...]
@@ -51,10 +57,20 @@ def decide_shift(next_index: int) -> int:
     return 0 if SAFE_SEQ_FIRST <= seq < SAFE_SEQ_END else SEQ_SHIFT
 
 
-def make_group_key(payload_types: Mapping[str, int], tracks: Mapping[str, SourceTrack]) -> GroupKey:
+def make_group_key(
+    payload_types: Mapping[str, int], tracks: Mapping[str, SourceTrack], transport_seq: int = 0
+) -> GroupKey:
     """Return the key of the group that a viewer who connects now belongs to."""
     return tuple(
-        (kind, StreamFormat(number, tracks[kind].ssrc, decide_shift(tracks[kind].next_index)))
+        (
+            kind,
+            StreamFormat(
+                number,
+                tracks[kind].ssrc,
+                decide_shift(tracks[kind].next_index),
+                transport_seq=transport_seq if kind == "video" else 0,
+            ),
+        )
         for kind, number in sorted(payload_types.items())
     )
 
@@ -67,8 +83,13 @@ def build_packets(fmt: StreamFormat, packets: Iterable[TrackPacket]) -> list[Out
         index = packet.index + shift
         seq = index & 0xFFFF
         timestamp = (packet.timestamp + clock) & TIMESTAMP_MASK
-        header = build_rtp(packet.marker | number, seq, timestamp, ssrc)
         payload = packet.payload
+        if fmt.transport_seq and len(payload) <= NUMBERED_PAYLOAD_BYTES_MAX:
+            header = build_numbered_rtp(
+                (packet.marker | number, seq, timestamp, ssrc), fmt.transport_seq
+            )
+        else:
+            header = build_rtp(packet.marker | number, seq, timestamp, ssrc)
         if fmt.vp8 is not NO_SHIFT:
             payload = shift_numbers(payload, fmt.vp8)
         built.append(OutPacket(header, payload, index, ssrc))

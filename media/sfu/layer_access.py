@@ -15,11 +15,15 @@ from media.sfu.session import ViewerSession
 
 @dataclass(frozen=True, slots=True)
 class LayerChoice:
-    """The encodings, best first; `pinned` was chosen by hand, None: the viewer's link decides."""
+    """The encodings, best first; `pinned` was chosen by hand, None: the viewer's link decides.
+
+    `estimate_bps` is what the link carries as far as its reports of arrival tell; 0: they do not.
+    """
 
     layers: tuple[LayerFact, ...]
     playing: str | None
     pinned: str | None
+    estimate_bps: int = 0
 
 
 class LayerAccess(RoomAccess):
@@ -30,7 +34,8 @@ class LayerAccess(RoomAccess):
         viewer = self._get_viewer(session_id)
         room, now_s = self._rooms[viewer.room_id], self._now()
         layers = tuple(room.list_layers(now_s))
-        return LayerChoice(layers, room.find_playing(viewer), viewer.selector.pinned)
+        playing, pinned = room.find_playing(viewer), viewer.selector.pinned
+        return LayerChoice(layers, playing, pinned, viewer.link.estimate_bps)
 
     def choose_layer(self, session_id: str, rid: str | None) -> LayerChoice:
         """Pin a viewer to an encoding, or let its link decide; raises SessionEnded, LayerUnknown.

@@ -1,8 +1,9 @@
 """Which of a publisher's encodings one viewer gets: what its link carries, or what it asked for.
 
 Owned by a viewer's session, asked by `room` some times a second. Pure state; time comes in. What a
-link carries is judged by the viewer's loss and its own estimate (REMB). Neither tells how much more
-would fit, so a better layer is tried after a calm time, and a trial that fails doubles the next.
+link carries is judged by the viewer's loss and by an estimate: ours (`link_estimate`), or else its
+own (REMB). Neither tells how much more would fit, so a better layer is tried after a calm time, and
+a trial that fails doubles the next.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class LayerSelector:
         self._estimate_bps = 0
         self._estimated_at_s = float("-inf")
         self._falls_at_s: deque[float] = deque(maxlen=2)
+        self._falls = 0
 
     def note_loss(self, fraction: float, now_s: float) -> None:
         """Take what the viewer says it lost since its last report; 0 to 1."""
@@ -61,6 +63,14 @@ class LayerSelector:
         """Take what the viewer estimates that its link carries (REMB)."""
         if bitrate_bps < FALL * self._estimate_bps:
             self._falls_at_s.append(now_s)
+        self._estimate_bps = bitrate_bps
+        self._estimated_at_s = now_s
+
+    def note_link(self, bitrate_bps: int, falls: int, now_s: float) -> None:
+        """Take what we estimate ourselves, and how often that fell so far for a reason."""
+        if falls > self._falls:
+            self._falls_at_s.append(now_s)
+        self._falls = falls
         self._estimate_bps = bitrate_bps
         self._estimated_at_s = now_s
 

@@ -7,7 +7,7 @@ the best layer that comes; it changes at keyframes, so it has no hole for whoeve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from media.sfu.layer_selector import LayerFact
 from media.sfu.options import Kind
@@ -76,6 +76,10 @@ class LayerSet:
     def __contains__(self, rid: str) -> bool:
         return rid in self._layers
 
+    def list_received(self) -> list[SourceTrack]:
+        """Return the tracks that are streams of the publisher's own."""
+        return list(self.tracks.values())
+
     def find_rid(self, packet: bytes, ssrc: int) -> str | None:
         """Return the layer of a packet; None while its stream has not said."""
         rid = self._rid_of.get(ssrc)
@@ -105,9 +109,8 @@ class LayerSet:
 
     def find_source(self, name: str) -> SourceTrack | None:
         """Return the track to ask for a keyframe: of a layer, or of what feeds the main track."""
-        if name:
-            return self._layers[name].track
-        return None if self._main_layer is None else self._main_layer.track
+        layer = self._layers.get(name) if name else self._main_layer
+        return None if layer is None else layer.track
 
     def find_replacement(self, now_s: float) -> SourceTrack | None:
         """Return the track whose keyframe is to feed the main one; None while that has a source."""
@@ -163,6 +166,9 @@ class LayerSet:
             same = self._main.newest_timestamp + round(later_s * VIDEO_HZ)
             shift = signed_time_distance(same, layer.track.newest_timestamp)
         layer.track.clock_shift = shift & 0xFFFFFFFF
+
+    def note_wanted(self, _rids: Iterable[str], _now_s: float) -> None:
+        """Do nothing: the publisher sends all its layers, watched or not."""
 
     def _is_better(self, layer: Layer, now_s: float) -> bool:
         main = self._main_layer

@@ -65,4 +65,5 @@ def make_next_format(
         layer=layer,
         clock_shift=shift & 0xFFFFFFFF,
         vp8=ids,
+        transport_seq=end.fmt.transport_seq,
     )

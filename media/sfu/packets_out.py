@@ -19,6 +19,11 @@ class OutPacket(NamedTuple):
     ssrc: int
 
     @property
+    def size_bytes(self) -> int:
+        """The length of the packet as RTP."""
+        return len(self.header) + len(self.payload)
+
+    @property
     def plaintext(self) -> bytes:
         """The packet as RTP."""
         return self.header + self.payload

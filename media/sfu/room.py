@@ -10,22 +10,19 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 
+from media.sfu.arrival_reports import parse_arrival_fci
+from media.sfu.clocks import PublisherClocks
 from media.sfu.codecs import VIDEO_CODECS
 from media.sfu.counts import RoomCounts
 from media.sfu.delivery import MAIN, Delivery
 from media.sfu.egress import Egress
 from media.sfu.feedback import PublisherFeedback
 from media.sfu.layer_selector import LayerFact
-from media.sfu.layers import LOOK_EVERY_S, LayerSet
+from media.sfu.layers import LOOK_EVERY_S
 from media.sfu.options import Kind, PacketFact, RoomStats, SfuOptions
-from media.sfu.rtcp import (
-    RtcpIn,
-    SenderReport,
-    build_arrival_feedback,
-    build_sender_report,
-    parse_rtcp,
-)
-from media.sfu.rtp import RtpFields, parse_rtp
+from media.sfu.room_layers import RoomLayers
+from media.sfu.rtcp import RtcpIn, build_arrival_feedback, parse_rtcp
+from media.sfu.rtp import parse_rtp
 from media.sfu.sdp import OfferedCodec
 from media.sfu.session import (
     KINDS,
@@ -53,14 +50,14 @@ class SfuRoom:
         self.tracks: dict[str, SourceTrack] = {kind: _make_track(kind) for kind in KINDS}
         self._options = options
         self._batch: dict[str, list[TrackPacket]] = {kind: [] for kind in KINDS}
-        self._layers: LayerSet | None = None
-        self._layer_batch: dict[str, list[TrackPacket]] = {}
         self._looked_at_s = now_s
         self._feedback = PublisherFeedback(options.publisher_bitrate_max_bps)
-        self._sender_reports: dict[str, SenderReport] = {}
+        self._clocks = PublisherClocks(self.tracks, self.cname)
         self._counts = RoomCounts(now_s)
         self._delivery = Delivery(self.tracks, egress, self._counts, self._want_keyframe, now_s)
         self._taps = RoomTaps(room_id)
+        video = self.tracks["video"]
+        self.layers = RoomLayers(room_id, video, self._delivery, self._request_keyframe_of)
 
     # Who is here
 
@@ -92,17 +89,12 @@ class SfuRoom:
         if self.next_publisher is session:
             self.next_publisher = None
         self._feedback = PublisherFeedback(self._options.publisher_bitrate_max_bps)
-        self._sender_reports.clear()
+        self._clocks.clear()
         for kind, track in self.tracks.items():
             codec = session.codecs.get(kind)
             track.begin_source(codec.name.upper() if codec is not None else "")
         video_codec = session.codecs["video"].name.upper()
-        self._layers = None
-        if session.rids:
-            self._layers = LayerSet(session.rids, session.rid_extension, self.tracks["video"])
-        layers = {} if self._layers is None else self._layers.tracks
-        self._layer_batch = {rid: [] for rid in layers}
-        self._delivery.use_layers(layers)
+        self.layers.begin(session)
         viewers = self.viewers.values()
         return [v for v in viewers if v.video_codec and v.video_codec != video_codec]
 
@@ -122,7 +114,7 @@ class SfuRoom:
         self.flush(now_s)
         self._delivery.connect(viewer)
         for kind in viewer.payload_types:
-            self._send_report(viewer, kind)
+            self._clocks.send(viewer, kind)
         self._delivery.start_video(viewer)
 
     def remove_viewer(self, viewer: ViewerSession) -> None:
@@ -139,40 +131,23 @@ class SfuRoom:
         """Tell a listener nothing more."""
         self._taps.remove(listener)
 
-    def request_keyframe(self) -> None:
-        """Want a keyframe from the publisher, within the one request a second."""
-        self._want_keyframe(MAIN)
+    def request_keyframe(self, layer: str = MAIN) -> None:
+        """Want a keyframe from the publisher, within the one request a second of each layer."""
+        self._want_keyframe(layer)
 
     # Layers
 
     def list_layers(self, now_s: float) -> list[LayerFact]:
         """Return the publisher's encodings, best first; nothing when it sends one alone."""
-        return [] if self._layers is None else self._layers.list_facts(now_s)
+        return self.layers.list_facts(now_s)
 
     def find_playing(self, viewer: ViewerSession) -> str | None:
         """Return the encoding that a viewer gets; None when there is no choice."""
-        if self._layers is None:
-            return None
-        return self._delivery.get_layer(viewer) or self._layers.main_rid or None
+        return self.layers.find_playing(viewer)
 
     def choose_layers(self, now_s: float) -> None:
         """Give every viewer the encoding that its link or its wish calls for."""
-        if self._layers is None:
-            return
-        silent = self._layers.find_replacement(now_s)
-        if silent is not None:
-            self._feedback.request_keyframe(silent)
-        facts = self._layers.list_facts(now_s)
-        active = [fact for fact in facts if fact.is_active]
-        if len(facts) < 2 or not active:
-            return
-        for viewer in self.viewers.values():
-            if viewer.is_connected and viewer.video_codec:
-                rid = viewer.selector.decide(active, now_s)
-                # The main track carries the best there is: whoever wants that stays on it.
-                is_wish = rid == viewer.selector.pinned and rid != facts[0].rid
-                layer = MAIN if rid in (facts[0].rid, active[0].rid) and not is_wish else rid
-                self._delivery.want_layer(viewer, layer)
+        self.layers.choose(self.viewers.values(), now_s)
 
     # Packets
 
@@ -184,31 +159,17 @@ class SfuRoom:
             self._counts.packets_dropped += 1
             return
         session.note_arrival(packet, now_s)
-        if self._layers is not None and kind == "video":
-            self._apply_layer(self._layers, packet, fields, now_s)
-            return
-        rewritten = self.tracks[kind].apply(fields, now_s)
-        if rewritten is None:
-            return
-        self._counts.bytes_in += len(packet)
-        self._batch[kind].append(rewritten)
-        self._observe(kind, fields.seq, rewritten)
-
-    def _apply_layer(
-        self, layers: LayerSet, packet: bytes, fields: RtpFields, now_s: float
-    ) -> None:
-        """Take a packet of one of several encodings."""
-        rid = layers.find_rid(packet, fields.ssrc)
-        if rid is None:
-            self._counts.packets_dropped += 1
-            return
-        own, main = layers.apply(rid, fields, now_s)
-        if own is not None:
+        if kind == "video" and self.layers.are_several:
+            is_taken, rewritten = self.layers.apply(packet, fields, now_s)
+            self._counts.packets_dropped += not is_taken
+        else:
+            rewritten = self.tracks[kind].apply(fields, now_s)
+            is_taken = rewritten is not None
+        if is_taken:
             self._counts.bytes_in += len(packet)
-            self._layer_batch[rid].append(own)
-        if main is not None:
-            self._batch["video"].append(main)
-            self._observe("video", fields.seq, main)
+        if rewritten is not None:
+            self._batch[kind].append(rewritten)
+            self._observe(kind, fields.seq, rewritten)
 
     def apply_rtcp(self, session: Session, packet: bytes, now_s: float) -> None:
         """Act on one decrypted compound packet of a publisher or a viewer."""
@@ -242,16 +203,13 @@ class SfuRoom:
             packets = self._batch[kind]
             if packets:
                 self._batch[kind] = []
+                if kind == "video" and self.layers.are_several:
+                    self.tracks[kind].note_forwarded(packets, now_s)
                 self._delivery.forward(kind, MAIN, packets)
                 self._taps.tell_packets(kind, packets, now_s)
                 if kind == "video" and _has_keyframe(packets):
                     with_keyframe.append(MAIN)
-        for rid, packets in self._layer_batch.items():
-            if packets:
-                self._layer_batch[rid] = []
-                self._delivery.forward("video", rid, packets)
-                if _has_keyframe(packets):
-                    with_keyframe.append(rid)
+        with_keyframe += self.layers.flush(now_s)
         for layer in with_keyframe:
             self._apply_keyframe(layer)
         self.send_feedback(now_s)
@@ -261,32 +219,32 @@ class SfuRoom:
         self._delivery.send_next_pieces()
         if now_s - self._looked_at_s >= LOOK_EVERY_S:
             self._looked_at_s = now_s
-            self.choose_layers(now_s)
+            self.layers.look(self.viewers.values(), now_s)
         if self.publisher is not None:
-            for packet in self._feedback.take_due(self._list_received(), now_s):
+            received = self._list_received()
+            for packet in self._feedback.take_due(received, now_s):
                 self.publisher.send_rtcp(packet)
+            ssrc = next((t.source_ssrc for t in received if t.source_ssrc is not None), 0)
             for fci in self.publisher.arrivals.take_feedback(now_s):
-                self.publisher.send_rtcp(build_arrival_feedback(fci))
+                self.publisher.send_rtcp(build_arrival_feedback(fci, ssrc))
 
     def _list_received(self) -> list[SourceTrack]:
         """Return the tracks that are the publisher's own streams."""
-        if self._layers is None:
-            return list(self.tracks.values())
-        return [self.tracks["audio"], *self._layers.tracks.values()]
+        return [self.tracks["audio"], *self.layers.list_received()]
 
     def _apply_keyframe(self, layer: str) -> None:
-        if self._layers is None:
-            self._feedback.note_keyframe(self.tracks["video"])
-        elif layer != MAIN:
-            self._layers.align_clock(layer)
-            self._feedback.note_keyframe(self._layers.tracks[layer])
+        track = self.layers.find_source(layer)
+        if track is not None:
+            self._feedback.note_keyframe(track)
         self._delivery.apply_keyframe(layer)
 
     def _want_keyframe(self, layer: str) -> None:
-        """Want a keyframe of a layer, or of what feeds the main track."""
-        track = self.tracks["video"] if self._layers is None else self._layers.find_source(layer)
+        track = self.layers.find_source(layer)
         if track is not None:
-            self._feedback.request_keyframe(track)
+            self._request_keyframe_of(track)
+
+    def _request_keyframe_of(self, track: SourceTrack) -> None:
+        self._feedback.request_keyframe(track)
 
     def _observe(self, kind: str, source_seq: int, packet: TrackPacket) -> None:
         observer = self._options.packet_observer
@@ -310,30 +268,25 @@ class SfuRoom:
             viewer.selector.note_loss(viewer.loss, now_s)
         if facts.estimate_bps is not None:
             viewer.selector.note_estimate(facts.estimate_bps, now_s)
+        if facts.arrivals and viewer.transport_seq and self.layers.are_several:
+            self._apply_arrivals(viewer, facts.arrivals, now_s)
+
+    def _apply_arrivals(self, viewer: ViewerSession, fcis: Sequence[bytes], now_s: float) -> None:
+        """Learn what a viewer's link carries, for the choice of its encoding."""
+        for report in map(parse_arrival_fci, fcis):
+            if report is None:
+                self._counts.packets_dropped += 1
+                continue
+            viewer.link.apply(self._delivery.list_passages(viewer, report), now_s)
+        if viewer.link.estimate_bps:
+            viewer.selector.note_link(viewer.link.estimate_bps, viewer.link.falls, now_s)
 
     def _apply_sender_reports(self, facts: RtcpIn, now_s: float) -> None:
-        """Pass the publisher's clock on to viewers, in the track's own timestamps."""
+        """Pass the publisher's clock on to viewers and listeners."""
         for report in facts.sender_reports:
-            layer = None if self._layers is None else self._layers.apply_report(report)
-            if layer is not None and layer.reception is not None:
-                layer.reception.apply_sender_report(report.ntp_timestamp, now_s)
-            for kind, track in self.tracks.items():
-                if track.source_ssrc != report.ssrc or track.reception is None:
-                    continue
-                track.reception.apply_sender_report(report.ntp_timestamp, now_s)
-                timestamp = (report.rtp_timestamp + track.timestamp_offset) & 0xFFFFFFFF
-                rewritten = SenderReport(track.ssrc, report.ntp_timestamp, timestamp)
-                self._sender_reports[kind] = rewritten
-                self._taps.tell_report(track.kind, report.ntp_timestamp, timestamp)
-                for viewer in self.viewers.values():
-                    self._send_report(viewer, kind)
-
-    def _send_report(self, viewer: ViewerSession, kind: str) -> None:
-        report = self._sender_reports.get(kind)
-        if report is not None and kind in viewer.payload_types:
-            track = self.tracks[kind]
-            counts = (track.packets_in, track.bytes_in)
-            viewer.send_rtcp(build_sender_report(report, counts, self.cname))
+            self.layers.apply_report(report, now_s)
+            for kind, told in self._clocks.apply(report, self.viewers.values(), now_s):
+                self._taps.tell_report(kind, told.ntp_timestamp, told.rtp_timestamp)
 
     # Counts
 
@@ -368,8 +321,7 @@ class SfuRoom:
     def measure_rates(self, now_s: float) -> None:
         """Close the interval over which bit rates are counted, once a second."""
         self._counts.measure_rates(now_s)
-        if self._layers is not None:
-            self._layers.measure_rates(now_s)
+        self.layers.measure_rates(now_s)
 
     def _describe_publisher(self) -> str:
         if self.publisher is not None:

@@ -5,8 +5,9 @@ The part of `server.Sfu` that makes and ends no session.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from media.sfu.layer_taps import LayerListener
 from media.sfu.options import SessionFact
 from media.sfu.room import SfuRoom
 from media.sfu.sdp import OfferedCodec
@@ -44,11 +45,36 @@ class RoomAccess:
         if room is not None:
             room.remove_listener(listener)
 
-    def request_keyframe(self, room_id: str) -> None:
-        """Want a keyframe from a room's publisher; at most one request a second goes out."""
+    def request_keyframe(self, room_id: str, layer: str = "") -> None:
+        """Want a keyframe from a room's publisher; of each layer one request a second goes out."""
         room = self._rooms.get(room_id)
         if room is not None:
-            room.request_keyframe()
+            room.request_keyframe(layer)
+
+    def list_rids(self, room_id: str) -> tuple[str, ...]:
+        """Return the names of the encodings that a room's publisher announced, if several."""
+        room = self._rooms.get(room_id)
+        return () if room is None else room.layers.list_rids()
+
+    def add_layer_listener(self, room_id: str, listener: LayerListener) -> None:
+        """Tell a listener which encodings a room's publisher sends, and those that it wants."""
+        room = self._rooms.get(room_id)
+        if room is not None:
+            room.layers.add_listener(listener)
+
+    def remove_layer_listener(self, room_id: str, listener: LayerListener) -> None:
+        """Tell a listener nothing more of encodings."""
+        room = self._rooms.get(room_id)
+        if room is not None:
+            room.layers.remove_listener(listener)
+
+    def want_layers(self, room_id: str, listener: LayerListener, rids: Iterable[str]) -> None:
+        """Give a listener these encodings alone, new ones from their last keyframe on."""
+        room = self._rooms.get(room_id)
+        if room is not None:
+            now_s = self._now()
+            room.flush(now_s)
+            room.layers.want(listener, rids, now_s)
 
     def get_codecs(self, room_id: str) -> Mapping[str, OfferedCodec]:
         """Return what a room's publisher sends, by kind; empty when nobody publishes."""

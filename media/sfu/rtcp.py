@@ -35,6 +35,7 @@ from aiortc.rtp import (
 from media.sfu.reception import ReceptionReport
 
 NACKED_PACKETS_MAX = 512
+ARRIVAL_MESSAGES_MAX = 8
 OWN_SSRC = 1
 SDES_CNAME = 1
 RTPFB = 205
@@ -68,19 +69,42 @@ class RtcpIn:
     sender_reports: list[SenderReport] = field(default_factory=list)
     losses: list[LossReport] = field(default_factory=list)
     left_ssrcs: list[int] = field(default_factory=list)
+    arrivals: list[bytes] = field(default_factory=list)
     estimate_bps: int | None = None
 
 
 def parse_rtcp(packet: bytes) -> RtcpIn | None:
     """Read a decrypted compound packet; None when any part of it is malformed."""
+    rest, arrivals = _split_arrivals(packet)
     try:
-        parts = RtcpPacket.parse(packet)
+        parts = RtcpPacket.parse(rest)
     except (ValueError, struct.error, IndexError):
         return None
-    facts = RtcpIn()
+    facts = RtcpIn(arrivals=arrivals)
     for part in parts:
         _apply_part(facts, part)
     return facts
+
+
+def _split_arrivals(packet: bytes) -> tuple[bytes, list[bytes]]:
+    """Cut transport-wide feedback out, which aiortc takes for NACKs; returns the rest and its FCI.
+
+    What does not fit together is left as it is, for the strict reader to refuse.
+    """
+    found: list[bytes] = []
+    rest: list[bytes] = []
+    at = 0
+    while at + 4 <= len(packet):
+        end = at + 4 + 4 * int.from_bytes(packet[at + 2 : at + 4], "big")
+        kind = packet[at] & 0x1F, packet[at + 1]
+        if kind == (TRANSPORT_FEEDBACK, RTPFB) and end <= len(packet):
+            found.append(packet[at + 12 : end])
+        else:
+            rest.append(packet[at:end])
+        at = end
+    if not found:
+        return packet, []
+    return b"".join((*rest, packet[at:])), found[:ARRIVAL_MESSAGES_MAX]
 
 
 def _apply_part(facts: RtcpIn, part: AnyRtcpPacket) -> None:
@@ -128,9 +152,13 @@ def build_nack(media_ssrc: int, seqs: Sequence[int]) -> bytes:
     return build_empty_report() + pack_rtcp_packet(RTPFB, RTCP_RTPFB_NACK, body)
 
 
-def build_arrival_feedback(fci: bytes) -> bytes:
-    """Tell when packets came; `fci` is made by `arrivals`."""
-    body = struct.pack("!LL", OWN_SSRC, 0) + fci
+def build_arrival_feedback(fci: bytes, media_ssrc: int) -> bytes:
+    """Tell when packets came; `fci` is made by `arrivals`.
+
+    Of all streams, yet `media_ssrc` must be one of the sender's: Chromium ignores any other
+    (libwebrtc, RTCPReceiver::HandleTransportFeedback), and cuts its rate each second without.
+    """
+    body = struct.pack("!LL", OWN_SSRC, media_ssrc) + fci
     return build_empty_report() + pack_rtcp_packet(RTPFB, TRANSPORT_FEEDBACK, body)
 
 

@@ -14,6 +14,9 @@ SEQ_MODULUS = 1 << 16
 
 _HEADER = struct.Struct("!BBHII")
 
+NUMBERED_HEADER_BYTES = 20
+_NUMBERED_HEADER = struct.Struct("!BBHIIHHBHx")
+
 _ONE_BYTE_EXTENSIONS = 0xBEDE
 _TWO_BYTE_EXTENSIONS = 0x100
 
@@ -79,6 +82,15 @@ def find_extension(datagram: bytes, number: int) -> bytes | None:
 def build_rtp(payload_type_and_marker: int, seq: int, timestamp: int, ssrc: int) -> bytes:
     """Write the plain 12-byte header that goes before a forwarded payload."""
     return _HEADER.pack(0x80, payload_type_and_marker, seq, timestamp, ssrc)
+
+
+def build_numbered_rtp(fields: tuple[int, int, int, int], extension: int) -> bytes:
+    """Write a header that carries its sequence number as the transport-wide one, too.
+
+    `fields` are those of `build_rtp`; the extension is in the one-byte form (RFC 8285 §4.2).
+    """
+    head = extension << 4 | 1  # two bytes
+    return _NUMBERED_HEADER.pack(0x90, *fields, _ONE_BYTE_EXTENSIONS, 1, head, fields[1])
 
 
 def is_rtcp(datagram: bytes) -> bool:

@@ -26,6 +26,7 @@ from media.sfu.ice import IceLite
 from media.sfu.keepalive import KeepAlive
 from media.sfu.layer_access import LayerAccess
 from media.sfu.options import SessionAnswer, SfuEvents, SfuOptions, SfuStats
+from media.sfu.relayed_layers import RelayedLayers
 from media.sfu.room import SfuRoom
 from media.sfu.rtp import is_rtcp
 from media.sfu.sdp import Offer, OfferedCodec, parse_offer
@@ -38,6 +39,7 @@ from media.sfu.session import (
     SessionParts,
     ViewerSession,
 )
+from media.sfu.silence import list_silent
 from media.sfu.stun import Address
 from media.sfu.trickle import IceRestart, apply_fragment, build_restart, describe_section, make_etag
 from media.sfu.udp import UdpMux, choose_host
@@ -118,10 +120,11 @@ class Sfu(LayerAccess):
         room_id: str,
         codecs: Mapping[str, OfferedCodec],
         on_feedback: Callable[[bytes], None] | None = None,
+        layers: RelayedLayers | None = None,
     ) -> LocalPublisher:
         """Admit a publisher of this process, in place of the room's present one; raises SfuFull."""
         self._check_capacity(room_id)
-        session = LocalPublisher(room_id, codecs, self._now(), on_feedback)
+        session = LocalPublisher(room_id, codecs, self._now(), on_feedback, layers)
         self._sessions[session.session_id] = session
         self._promote(self._open_room(room_id), session)
         return session
@@ -147,9 +150,11 @@ class Sfu(LayerAccess):
             raise RoomFull(room_id=room_id, retry_after_s=FULL_RETRY_S)
         offer = parse_offer(offer_sdp)
         chosen = choose_watch(offer, codecs)
-        session = ViewerSession(self._make_parts(room_id, offer), chosen, room.rtx_ssrc)
+        parts, is_measured = self._make_parts(room_id, offer), room.layers.are_several
+        session = ViewerSession(parts, chosen, room.rtx_ssrc, is_measured=is_measured)
         room.viewers[session.session_id] = session
-        stream = OutgoingStream(room.cname, room.get_ssrcs(), room.rtx_ssrc)
+        numbers = session.transport_seq
+        stream = OutgoingStream(room.cname, room.get_ssrcs(), room.rtx_ssrc, numbers)
         return self._open(session, offer, chosen, stream)
 
     def close_session(self, session_id: str) -> bool:
@@ -367,16 +372,8 @@ class Sfu(LayerAccess):
             self._tick(self._now())
 
     def _tick(self, now_s: float) -> None:
-        for session in list(self._sessions.values()):
-            if not isinstance(session, PeerSession):
-                continue  # RTMP has limits of its own
-            if session.srtp is None:
-                session.send(session.dtls.retransmit())
-                is_late = now_s - session.created_at_s > self._options.connect_timeout_s
-                if is_late or session.dtls.state is DtlsState.FAILED:
-                    self._end(session, "timeout")
-            elif now_s - session.heard_at_s > self._options.idle_timeout_s:
-                self._end(session, "timeout")
+        for session in list_silent(self._sessions.values(), self._options, now_s):
+            self._end(session, "timeout")
         self._keepalive.run(self._sessions.values(), now_s)
         for room in list(self._rooms.values()):
             room.send_feedback(now_s)

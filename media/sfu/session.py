@@ -18,8 +18,10 @@ from media.sfu.codecs import Choice
 from media.sfu.dtls import DtlsSrtpPeer
 from media.sfu.ice import IceAgent
 from media.sfu.layer_selector import LayerSelector
+from media.sfu.link_estimate import LinkEstimate
 from media.sfu.options import Kind, SessionFact
 from media.sfu.packets_out import OutPacket
+from media.sfu.relayed_layers import RelayedLayers
 from media.sfu.rtp import find_extension
 from media.sfu.rtx import RtxStream
 from media.sfu.sdp import STREAM_ID, TRANSPORT_SEQ, OfferedCodec
@@ -152,7 +154,7 @@ class LocalPublisher(Session):
     """A publisher within this process (RTMP, a relay): RTP comes by `feed`, at once connected.
 
     `refusal` says why its pictures cannot be watched by WebRTC, if so. `on_feedback` hears what a
-    publisher is told; without one nobody does.
+    publisher is told; without one nobody does. `layers` are the encodings that a relay can have.
     """
 
     def __init__(
@@ -161,13 +163,13 @@ class LocalPublisher(Session):
         codecs: Mapping[str, OfferedCodec],
         now_s: float,
         on_feedback: Callable[[bytes], None] | None = None,
+        layers: RelayedLayers | None = None,
     ) -> None:
         super().__init__(make_token(), room_id, now_s)
         self.codecs = dict(codecs)
         self.kinds = {codec.payload_type: kind for kind in KINDS if (codec := codecs.get(kind))}
         self.refusal: AppError | None = None
-        self.rids: tuple[str, ...] = ()
-        self.rid_extension = 0
+        self.layers = layers
         self.arrivals = Arrivals()
         self._on_feedback = on_feedback
 
@@ -184,13 +186,21 @@ class ViewerSession(PeerSession):
     """A session that receives, and a target of the egress once its handshake is done.
 
     `first_index` holds the first packet index sent per kind: nothing older goes to this viewer.
-    `rtx` takes its repeats of video, where it agreed to a stream for them.
+    `rtx` takes its repeats of video, where it agreed to a stream for them. `link` is what its
+    transport-wide feedback tells of its link, where `transport_seq` was agreed; video packets of
+    its present track count from the index `measured_from` on.
     """
 
     role = "viewer"
 
-    def __init__(self, parts: SessionParts, chosen: Choice, rtx_ssrc: int = 0) -> None:
+    def __init__(
+        self, parts: SessionParts, chosen: Choice, rtx_ssrc: int = 0, *, is_measured: bool = False
+    ) -> None:
         super().__init__(parts)
+        has_numbers = is_measured and "video" in chosen
+        self.transport_seq = chosen["video"].transport_seq if has_numbers else 0
+        self.link = LinkEstimate()
+        self.measured_from = 0
         rtx = chosen["video"].rtx if "video" in chosen and rtx_ssrc else None
         self.rtx = None if rtx is None else RtxStream(rtx, rtx_ssrc)
         self.payload_types: Mapping[str, int] = {

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pylibsrtp import Policy, Session
 
-from media.sfu.packets_out import RTP_HEADER_BYTES, OutPacket
+from media.sfu.packets_out import OutPacket
 
 REPLAY_WINDOW_PACKETS = 1024
 # libsrtp's wrapper works in a 1500-byte buffer and keeps 144 bytes of it for the trailer.
@@ -93,7 +93,7 @@ class GcmSealer:
         for header, payload, index, _ssrc in packets:
             if index < start:
                 raise OverflowError
-            body = at + RTP_HEADER_BYTES
+            body = at + len(header)
             end = body + len(payload) + GCM_TAG_BYTES
             into[at:body] = header
             nonce = (masked ^ (index - start)).to_bytes(12, "big")

@@ -7,10 +7,12 @@ padding go. A ring keeps what may be asked for again, and where the last keyfram
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from media.sfu import vp8
 from media.sfu.keyframes import is_keyframe_start
+from media.sfu.link_estimate import Passage
 from media.sfu.options import Kind
 from media.sfu.reception import MissingPackets, Reception
 from media.sfu.rtp import RtpFields, signed_distance
@@ -61,6 +63,7 @@ class SourceTrack:
         self.bytes_in = 0
         self.packets_dropped = 0
         self._ring: list[TrackPacket | None] = [None] * RING_PACKETS
+        self._forwarded_s = [0.0] * RING_PACKETS
         self._source_first_index = first_index
         self._source_seq = 0
         self._is_started = False
@@ -124,6 +127,21 @@ class SourceTrack:
         """Return the packet with this index while the ring still holds it."""
         packet = self._ring[index % RING_PACKETS]
         return packet if packet is not None and packet.index == index else None
+
+    def note_forwarded(self, packets: Iterable[TrackPacket], now_s: float) -> None:
+        """Remember when packets left, for viewers who tell when they arrived."""
+        for packet in packets:
+            self._forwarded_s[packet.index % RING_PACKETS] = now_s
+
+    def list_passages(self, first: int, arrivals: Iterable[float | None]) -> list[Passage]:
+        """Return the ways of the packets from `first` on that the ring still holds."""
+        passages = []
+        for index, arrived_s in enumerate(arrivals, first):
+            at = index % RING_PACKETS
+            packet = self._ring[at]
+            if packet is not None and packet.index == index:
+                passages.append((self._forwarded_s[at], arrived_s, len(packet.payload)))
+        return passages
 
     def get_index(self, seq: int) -> int:
         """Return the newest index at or below the present one that `seq` can mean."""

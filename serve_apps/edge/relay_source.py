@@ -7,7 +7,7 @@ them to whoever comes next: they pass the live on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from kit.logs import get_log
 from kit.metrics import RELAYS
 from media.relay.messages import (
     KeyframeWanted,
+    LayersWanted,
     RelayElsewhere,
     RelayEnded,
     RelayPlace,
@@ -29,6 +30,7 @@ from media.relay.messages import (
     ToSource,
 )
 from media.relay.outward import RelayOut
+from media.sfu.layer_taps import LayerListener
 from media.sfu.sdp import OfferedCodec
 from media.sfu.taps import RoomListener
 
@@ -49,8 +51,24 @@ class SourcePlane(Protocol):
         """Tell a listener nothing more."""
         ...
 
-    def request_keyframe(self, room_id: str) -> None:
-        """Want a keyframe from a room's publisher."""
+    def add_layer_listener(self, room_id: str, listener: LayerListener) -> None:
+        """Tell a listener which encodings the publisher sends, and those that it wants."""
+        ...
+
+    def remove_layer_listener(self, room_id: str, listener: LayerListener) -> None:
+        """Tell a listener nothing more of encodings."""
+        ...
+
+    def want_layers(self, room_id: str, listener: LayerListener, rids: Iterable[str]) -> None:
+        """Give a listener these encodings alone."""
+        ...
+
+    def list_rids(self, room_id: str) -> tuple[str, ...]:
+        """Return the encodings that a room's publisher announced, if several."""
+        ...
+
+    def request_keyframe(self, room_id: str, layer: str = "") -> None:
+        """Want a keyframe of an encoding, or of the main stream, from a room's publisher."""
         ...
 
     def get_codecs(self, room_id: str) -> Mapping[str, OfferedCodec]:
@@ -114,9 +132,9 @@ class RelaySource:
 
     def begin(self, room_id: str, publisher: str) -> None:
         """Another publisher's packets follow in a room."""
-        codecs = self._plane.get_codecs(room_id)
+        codecs, rids = self._plane.get_codecs(room_id), self._plane.list_rids(room_id)
         for out in self._outs.get(room_id, ()):
-            out.relay.begin(publisher, codecs)
+            out.relay.begin(publisher, codecs, rids)
 
     def end(self, room_id: str) -> None:
         """A room has no publisher any more."""
@@ -127,6 +145,10 @@ class RelaySource:
     def count(self, room_id: str) -> int:
         """Return how many edges have a room from here."""
         return len(self._outs.get(room_id, ()))
+
+    def count_layers(self) -> int:
+        """Return how many encodings leave this edge beside the main streams."""
+        return sum(len(out.relay.wanted) for outs in self._outs.values() for out in outs)
 
     def __len__(self) -> int:
         return sum(map(len, self._outs.values()))
@@ -143,7 +165,9 @@ class RelaySource:
             if isinstance(message, RelayWanted):
                 self._admit(link, message)
             elif isinstance(message, KeyframeWanted):
-                self._plane.request_keyframe(str(message.room_id))
+                self._plane.request_keyframe(str(message.room_id), message.rid)
+            elif isinstance(message, LayersWanted):
+                self._give_layers(link, message)
             else:
                 assert isinstance(message, RelayUnwanted), "the link takes no other types"
                 self._forget(link, str(message.room_id))
@@ -175,12 +199,21 @@ class RelaySource:
         if len(others) >= OUTS_PER_ROOM_MAX or len(self) >= OUTS_MAX:
             pipe.send(RelayElsewhere(wanted.room_id, [out.place for out in others]))
             return
-        relay = RelayOut(wanted.room_id, pipe, lambda: self._plane.request_keyframe(room_id))
-        relay.begin(publisher, self._plane.get_codecs(room_id))
+        plane = self._plane
+        relay = RelayOut(wanted.room_id, pipe, lambda rid: plane.request_keyframe(room_id, rid))
+        relay.begin(publisher, plane.get_codecs(room_id), plane.list_rids(room_id))
         self._outs.setdefault(room_id, []).append(_Out(relay, link, wanted.place))
         RELAYS.labels("out").inc()
-        self._plane.add_listener(room_id, relay)
+        plane.add_listener(room_id, relay)
+        plane.add_layer_listener(room_id, relay)
         log.info("relay.out_begun", room_id=room_id, peer=link.peer.name)
+
+    def _give_layers(self, link: Link, wanted: LayersWanted) -> None:
+        """Relay what is wanted beside the main stream; nothing to who means another publisher."""
+        room_id = str(wanted.room_id)
+        for out in self._outs.get(room_id, ()):
+            if out.link is link and out.relay.publisher == wanted.publisher:
+                self._plane.want_layers(room_id, out.relay, out.relay.want_layers(wanted.rids))
 
     def _forget(self, link: Link, room_id: str) -> None:
         """End what a link had of a room."""
@@ -190,6 +223,7 @@ class RelaySource:
 
     def _remove(self, room_id: str, out: _Out) -> None:
         self._plane.remove_listener(room_id, out.relay)
+        self._plane.remove_layer_listener(room_id, out.relay)
         outs = self._outs[room_id]
         outs.remove(out)
         if not outs:

@@ -16,7 +16,8 @@ from actors.link.transport import LinkTransport
 from kit.clock import Clock
 from media.relay.messages import RelayPlace
 from media.sfu.server import Sfu
-from serve_apps.edge.relay_feed import FeedPorts, RelayFeeds, Source
+from serve_apps.edge.relay_feed import FeedPorts, Source
+from serve_apps.edge.relay_feeds import RelayFeeds
 from serve_apps.edge.relay_source import RelaySource
 from storage.database import LOST_CONNECTION, Database, DatabaseBusy
 from storage.live_segments import find_origin
@@ -66,7 +67,11 @@ class Relays:
 
     def describe(self) -> dict[str, int]:
         """Return how many lives go out and come in, for operators."""
-        return {"relays_out": len(self._source), "relays_in": len(self._feeds)}
+        return {
+            "relays_out": len(self._source),
+            "relay_layers_out": self._source.count_layers(),
+            "relays_in": len(self._feeds),
+        }
 
     async def bring(self, room_id: uuid.UUID) -> None:
         """Return once a live's packets are at this edge.

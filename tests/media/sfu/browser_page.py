@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from kit.errors import AppError
@@ -98,21 +100,32 @@ function hangUp(name) {
 """
 
 
-def make_app(sfu: Sfu) -> web.Application:
-    """Return an application with the page, WHIP, WHEP and nothing else."""
+def make_app(
+    sfu: Sfu,
+    page: str = PAGE,
+    redirect: Callable[[str, str], str] = lambda _protocol, answer: answer,
+) -> web.Application:
+    """Return an application with a page, WHIP, WHEP and nothing else.
+
+    `redirect` may put other addresses into the answers of "whip" and "whep".
+    """
 
     async def show_page(_request: web.Request) -> web.Response:
-        return web.Response(text=PAGE, content_type="text/html")
+        return web.Response(text=page, content_type="text/html")
 
     async def answer_offer(request: web.Request) -> web.Response:
-        take = {"whip": sfu.publish, "whep": sfu.watch}[request.match_info["protocol"]]
+        protocol = request.match_info["protocol"]
+        take = {"whip": sfu.publish, "whep": sfu.watch}[protocol]
         try:
             answer = take(request.match_info["room"], await request.text())
         except AppError as error:
             return web.Response(status=error.status, text=error.text)
         headers = {"Location": f"/session/{answer.session_id}", "ETag": answer.etag}
         return web.Response(
-            status=201, text=answer.sdp, content_type="application/sdp", headers=headers
+            status=201,
+            text=redirect(protocol, answer.sdp),
+            content_type="application/sdp",
+            headers=headers,
         )
 
     app = web.Application()

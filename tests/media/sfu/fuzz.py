@@ -17,10 +17,18 @@ from aiortc.rtp import RtcpPsfbPacket, RtcpRtpfbPacket
 
 from kit.errors import AppError
 from media.sfu.answer import LocalTransport, build_answer
+from media.sfu.arrival_reports import parse_arrival_fci
+from media.sfu.arrivals import build_arrival_fci
 from media.sfu.codecs import choose_publish
 from media.sfu.dtls import DtlsIdentity, DtlsSrtpPeer, Fingerprint
 from media.sfu.ice import IceLite
-from media.sfu.rtcp import SenderReport, build_nack, build_sender_report, parse_rtcp
+from media.sfu.rtcp import (
+    SenderReport,
+    build_arrival_feedback,
+    build_nack,
+    build_sender_report,
+    parse_rtcp,
+)
 from media.sfu.rtp import find_extension, parse_rtp
 from media.sfu.sdp import parse_offer
 from media.sfu.track import SourceTrack
@@ -28,6 +36,7 @@ from media.sfu.trickle import parse_fragment
 from tests.media.sfu import packets as p
 from tests.media.sfu.peer import DtlsClient
 
+ARRIVALS = build_arrival_fci(65_500, 1, [5, None, 7, 900, *range(999, 1100)])
 OFFERS = Path(__file__).parent / "offers"
 INPUT_BYTES_MAX = 8192
 HOME = ("192.0.2.1", 4000)
@@ -176,10 +185,13 @@ def _make_rtcp() -> Target:
         build_sender_report(report, (1, 2), "name") + build_nack(7, [1]),
         bytes(RtcpPsfbPacket(fmt=4, ssrc=1, media_ssrc=0, fci=b"\0\0\0\x63\x05\0\0\0")),
         bytes(RtcpRtpfbPacket(fmt=1, ssrc=1, media_ssrc=7, lost=list(range(100)))),
+        build_arrival_feedback(ARRIVALS, 7),
     )
 
     def feed(data: bytes) -> None:
-        parse_rtcp(data)
+        facts = parse_rtcp(data)
+        for fci in (data, *(facts.arrivals if facts is not None else ())):
+            parse_arrival_fci(fci)
 
     return Target(seeds, feed)
 

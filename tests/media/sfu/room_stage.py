@@ -18,7 +18,7 @@ from media.sfu.options import PacketFact, SfuOptions
 from media.sfu.room import SfuRoom
 from media.sfu.rtcp import RtcpIn, parse_rtcp
 from media.sfu.rtp import RtpFields, parse_rtp
-from media.sfu.sdp import parse_offer
+from media.sfu.sdp import TRANSPORT_SEQ, parse_offer
 from media.sfu.session import PublisherSession, SessionParts, ViewerSession
 from media.sfu.srtp import PROFILES, SrtpKeys, SrtpPair
 from media.sfu.stun import Address
@@ -27,6 +27,7 @@ from tests.media.sfu.peer import Credentials, make_offer
 
 IDENTITY = DtlsIdentity(datetime(2026, 1, 1, tzinfo=UTC))
 RID_EXTENSION = 10
+NUMBER_EXTENSION = 3
 FINGERPRINT = ":".join(["AA"] * 32)
 
 
@@ -57,6 +58,7 @@ class Feedback:
 
     receiving: SrtpPair
     facts: list[RtcpIn] = field(default_factory=list)
+    packets: list[bytes] = field(default_factory=list)
 
     def transmit(self, datagram: bytes, _address: Address) -> None:
         packet = self.receiving.unprotect_rtcp(datagram)
@@ -64,6 +66,7 @@ class Feedback:
         found = parse_rtcp(packet)
         assert found is not None
         self.facts.append(found)
+        self.packets.append(packet)
 
     @property
     def keyframes_wanted(self) -> int:
@@ -91,6 +94,17 @@ def describe_layers(rids: Sequence[str]) -> str:
     return f"a=mid:0\r\n{extension}{sent}a=simulcast:send {';'.join(rids)}\r\n"
 
 
+def make_layer_payload(number: int, frame: int, part: int = 0, *, is_keyframe: bool) -> bytes:
+    """Return VP8 with numbers of the encoding's own; its last bytes name encoding and part."""
+    picture = (1000 * number + frame).to_bytes(2, "big")
+    tl0 = (50 * number + frame) & 0xFF
+    start = 0x10 if part == 0 else 0
+    head = bytes([0x80 | start, 0xC0, picture[0] | 0x80, picture[1], tl0])
+    size = (320 << number).to_bytes(2, "little") + (180 << number).to_bytes(2, "little")
+    key = b"\x00\x00\x00\x9d\x01\x2a" + size if is_keyframe else b"\x01delta"
+    return head + (key if part == 0 else b"rest") + bytes([number, part])
+
+
 @dataclass
 class Simulcast:
     """A publisher of several encodings, each with numbers and timestamps of its own.
@@ -104,6 +118,9 @@ class Simulcast:
     rids: tuple[str, ...]
     frames: int = 0
     seqs: dict[str, int] = field(default_factory=dict)
+    parts: dict[str, int] = field(default_factory=dict)
+    filling: bytes = b""
+    """Between the head of every payload and its end; `parts` are packets a frame by encoding."""
 
     def send(self, *keyframes: str, only: Sequence[str] = (), packets: int = 1) -> None:
         """Send one frame in every encoding, or in some; a keyframe in those that are named."""
@@ -112,9 +129,13 @@ class Simulcast:
         for number, rid in enumerate(self.rids):
             if only and rid not in only:
                 continue
-            for part in range(packets):
-                payload = self._make_payload(number, part, is_keyframe=rid in keyframes)
-                self._deliver(number, payload, is_last=part == packets - 1)
+            parts = self.parts.get(rid, packets)
+            for part in range(parts):
+                payload = make_layer_payload(
+                    number, self.frames, part, is_keyframe=rid in keyframes
+                )
+                payload = payload[:-2] + self.filling + payload[-2:]
+                self._deliver(number, payload, is_last=part == parts - 1)
         self.stage.room.flush(self.stage.now_s)
 
     def report(self) -> None:
@@ -129,15 +150,6 @@ class Simulcast:
         """Return how often a keyframe of an encoding was asked for."""
         ssrc = 100 + self.rids.index(rid)
         return sum(fact.keyframe_ssrcs.count(ssrc) for fact in self.feedback.facts)
-
-    def _make_payload(self, number: int, part: int, *, is_keyframe: bool) -> bytes:
-        picture = (1000 * number + self.frames).to_bytes(2, "big")
-        tl0 = (50 * number + self.frames) & 0xFF
-        start = 0x10 if part == 0 else 0
-        head = bytes([0x80 | start, 0xC0, picture[0] | 0x80, picture[1], tl0])
-        size = (320 << number).to_bytes(2, "little") + (180 << number).to_bytes(2, "little")
-        key = b"\x00\x00\x00\x9d\x01\x2a" + size if is_keyframe else b"\x01delta"
-        return head + (key if part == 0 else b"rest") + bytes([number, part])
 
     def _get_timestamp(self, number: int) -> int:
         return (0xFFFF0000 * (number + 1) + 3000 * self.frames) & 0xFFFFFFFF
@@ -190,7 +202,7 @@ class Stage:
         return Simulcast(self, session, feedback, rids)
 
     def add_viewer(
-        self, codecs: tuple[str, ...] = ("VP8", "opus"), *, rtx: bool = False
+        self, codecs: tuple[str, ...] = ("VP8", "opus"), *, rtx: bool = False, numbers: bool = False
     ) -> ViewerSession:
         ours, theirs = make_keys()
         offer = make_offer(Credentials(), FINGERPRINT, "recvonly", codecs)
@@ -198,9 +210,15 @@ class Stage:
             lines = "a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96"
             offer = offer.replace("SAVPF 96", "SAVPF 96 97")
             offer = offer.replace("a=rtpmap:96 VP8/90000", lines)
+        if numbers:
+            lines = f"a=rtcp-fb:96 transport-cc\r\na=extmap:{NUMBER_EXTENSION} {TRANSPORT_SEQ}"
+            offer = offer.replace("a=mid:0", f"a=mid:0\r\n{lines}")
         chosen = choose_watch(parse_offer(offer), self.room.get_codecs())
         reports = Feedback(SrtpPair(theirs))
-        session = ViewerSession(make_parts(reports), chosen, self.room.rtx_ssrc)
+        is_measured = self.room.layers.are_several
+        session = ViewerSession(
+            make_parts(reports), chosen, self.room.rtx_ssrc, is_measured=is_measured
+        )
         self.reports[session.session_id] = reports
         session.srtp = SrtpPair(ours)
         self.room.viewers[session.session_id] = session

@@ -98,7 +98,10 @@ def receivers(wire: Wire) -> Iterator[list[socket.socket]]:
 
 def make_batches(first: int) -> list[list[OutPacket]]:
     """Return packets of a viewer who joins at `first`: at once, past two wraps, and repeats."""
-    group = FanoutGroup((("video", StreamFormat(96, 7, decide_shift(first))),))
+    numbers = 3 * (first & 1)
+    group = FanoutGroup(
+        (("video", StreamFormat(96, 7, decide_shift(first), transport_seq=numbers)),)
+    )
     batches = []
     for later in (0, 1000, 0x7000, 0xE000, 0x10000, 0x17000, 0x1E000, 0x1FFF8):
         start = first + later

@@ -9,14 +9,17 @@ import pytest
 from pylibsrtp import Policy, Session
 
 from media.sfu.fanout import (
+    NUMBERED_PAYLOAD_BYTES_MAX,
     SAFE_SEQ_END,
     SAFE_SEQ_FIRST,
     FanoutGroup,
     StreamFormat,
+    build_packets,
     decide_shift,
     make_group_key,
 )
-from media.sfu.srtp import PROFILES, SrtpKeys, SrtpPair, SrtpProfile
+from media.sfu.rtp import find_extension, parse_rtp
+from media.sfu.srtp import PLAINTEXT_BYTES_MAX, PROFILES, SrtpKeys, SrtpPair, SrtpProfile
 from media.sfu.track import SourceTrack, TrackPacket
 from tests.media.sfu.packets import seal
 
@@ -106,11 +109,39 @@ def test_a_repeat_is_byte_identical_even_from_before_a_wrap(profile: SrtpProfile
                 theirs.unprotect(repeat)
 
 
+@pytest.mark.parametrize("profile", PROFILES, **ids)
+def test_a_packet_with_a_transport_wide_number_is_read_and_repeated_likewise(
+    profile: SrtpProfile,
+) -> None:
+    fmt = StreamFormat(96, 7, 5, transport_seq=3)
+    group = FanoutGroup((("video", fmt),))
+    ours, theirs = make_pair(profile)
+    (packet,) = group.build_packets("video", [make_packet(0x7001)])
+    sealed = seal(ours, packet)
+    plain = theirs.unprotect(sealed)
+    assert find_extension(plain, 3) == plain[2:4] == b"\x70\x06"
+    fields = parse_rtp(plain)
+    assert fields is not None
+    assert (fields.seq, fields.payload) == (0x7006, b"payload %d" % 0x7001)
+    assert seal(ours, *group.build_packets("video", [make_packet(0x7001)])) == sealed
+
+
+def test_a_packet_that_has_no_room_for_its_number_goes_without() -> None:
+    fmt = StreamFormat(96, 7, 0, transport_seq=3)
+    for room, first in ((0, 0x90), (1, 0x80), (8, 0x80)):
+        payload = bytes(NUMBERED_PAYLOAD_BYTES_MAX + room)
+        packet = TrackPacket(0x7000, 0, 0, payload, is_keyframe=False)
+        (built,) = build_packets(fmt, [packet])
+        assert built.header[0] == first
+        assert built.size_bytes <= PLAINTEXT_BYTES_MAX
+
+
 def test_viewers_of_one_payload_type_share_a_group_until_the_shift_changes() -> None:
     tracks = {"video": SourceTrack("video", ssrc=7, first_index=0x8000)}
     early = make_group_key({"video": 96}, tracks)
     assert make_group_key({"video": 96}, tracks) == early
     assert make_group_key({"video": 102}, tracks) != early
+    assert make_group_key({"video": 96}, tracks, 3) != early
     tracks["video"].next_index = 0xC000
     assert make_group_key({"video": 96}, tracks) != early
 

@@ -160,6 +160,29 @@ def test_a_viewer_who_takes_repeats_in_a_stream_of_their_own_is_told_of_it(name:
     assert "rtx" not in build_publish_answer("chromium_publish")
 
 
+def test_a_viewer_is_measured_by_our_numbers_or_by_its_own_estimate() -> None:
+    offer = parse_offer(read_offer("chromium_watch"))
+    chosen = choose_watch(offer, {"video": video("VP8"), "audio": OPUS})
+    number = chosen["video"].transport_seq
+    assert number == 4
+    stream = OutgoingStream("cafe", {"audio": 1111, "video": 2222}, transport_seq=number)
+    answer = build_answer(offer, chosen, TRANSPORT, stream)
+    assert answer.count(f"a=extmap:4 {TRANSPORT_SEQ}\r\n") == 1  # of video alone
+    assert answer.count("transport-cc") == 1
+    assert "goog-remb" not in answer
+    plain = build_answer(offer, chosen, TRANSPORT, STREAM)
+    assert "a=rtcp-fb:96 goog-remb" in plain
+    assert TRANSPORT_SEQ not in plain
+
+
+def test_numbers_that_a_short_extension_cannot_have_are_not_agreed() -> None:
+    sdp = read_offer("chromium_watch").replace(
+        f"extmap:4 {TRANSPORT_SEQ}", f"extmap:15 {TRANSPORT_SEQ}"
+    )
+    chosen = choose_watch(parse_offer(sdp), {"video": video("VP8"), "audio": OPUS})
+    assert chosen["video"].transport_seq == 0
+
+
 def test_a_publisher_without_h264_is_asked_for_vp8() -> None:
     offer = parse_offer(read_offer("max_bundle_publish"))
     assert choose_publish(offer)["video"].codec.name == "VP8"

@@ -91,6 +91,7 @@ async def test_a_viewer_decodes_what_a_browser_publishes(stage: BrowserStage, co
             await asyncio.sleep(0.05)
     choice = stage.sfu.get_layers(session.session_id)
     assert (choice.playing, choice.pinned) == ("q", "q")
+    assert choice.estimate_bps > 50_000  # by the browser's reports of arrival
     assert (await viewer.evaluate("() => inbound()"))["video"]["packetsLost"] == 0
     await publisher.evaluate("() => hangUp('publisher')")
     await asyncio.sleep(0.5)

@@ -13,7 +13,8 @@ from kit.clock import SystemClock
 from media.relay.messages import RelayPlace
 from media.sfu.options import SfuOptions
 from media.sfu.server import Sfu
-from serve_apps.edge.relay_feed import FeedPorts, RelayFeeds, Source
+from serve_apps.edge.relay_feed import FeedPorts, Source
+from serve_apps.edge.relay_feeds import RelayFeeds
 from serve_apps.edge.relay_source import RelaySource
 from tests.media.sfu.stage import EventLog
 

@@ -1,0 +1,28 @@
+"""Which peers are given up: those that never finish connecting, and those not heard for long.
+
+Called by `server` on every tick, which ends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from media.sfu.dtls import DtlsState
+from media.sfu.options import SfuOptions
+from media.sfu.session import PeerSession, Session
+
+
+def list_silent(
+    sessions: Iterable[Session], options: SfuOptions, now_s: float
+) -> list[PeerSession]:
+    """Return the peers to end; those that still connect are sent their flight again when due."""
+    peers = [session for session in sessions if isinstance(session, PeerSession)]
+    return [peer for peer in peers if _is_silent(peer, options, now_s)]
+
+
+def _is_silent(peer: PeerSession, options: SfuOptions, now_s: float) -> bool:
+    if peer.srtp is not None:
+        return now_s - peer.heard_at_s > options.idle_timeout_s
+    peer.send(peer.dtls.retransmit())
+    is_late = now_s - peer.created_at_s > options.connect_timeout_s
+    return is_late or peer.dtls.state is DtlsState.FAILED

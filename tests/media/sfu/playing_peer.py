@@ -1,0 +1,173 @@
+"""A publisher that repeats what was lost and a viewer that asks for it, as browsers do.
+
+The viewer plays a picture once it and all before it are whole, and says when that was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator
+
+from media.sfu.rtcp import build_nack, build_pli, parse_rtcp
+from media.sfu.rtp import RtpFields, parse_rtp, signed_distance
+from tests.media.sfu.packets import VP8_DELTA, VP8_KEY, VP8_REST, make_rtp
+from tests.media.sfu.peer import RtcPeer
+
+PERIOD_S = 1 / 30
+PACKETS_PER_FRAME = 4
+PAYLOAD_BYTES = 1000
+REMEMBERED_PACKETS = 1000
+# libwebrtc's NackRequester: every 20 ms, again after a round trip (100 ms before it is known),
+# at most ten times (modules/video_coding/nack_requester.cc).
+ASK_EVERY_S = 0.02
+ASK_AGAIN_S = 0.1
+ASKS_MAX = 10
+VIDEO, RTX = 96, 97
+
+
+class RepeatingPublisher(RtcPeer):
+    """Sends numbered pictures of several packets."""
+
+    def __init__(self) -> None:
+        super().__init__(("VP8",), "sendonly")
+        self.frames = 0
+        self._seq = 65_000  # The wrap comes within a few seconds.
+        self._sent: dict[int, bytes] = {}
+        self._heard = 0
+        self._wants_keyframe = True
+
+    @contextlib.asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        """Send within the block, and repeat until its end."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
+        for turn in itertools.count():
+            self._answer_feedback()
+            while self.frames * PERIOD_S <= loop.time() - begun_s:
+                self._send_frame()
+            await asyncio.sleep(max(0.0, begun_s + turn * PERIOD_S / 3 - loop.time()))
+
+    def _send_frame(self) -> None:
+        start = VP8_KEY if self._wants_keyframe else VP8_DELTA
+        self._wants_keyframe = False
+        for part in range(PACKETS_PER_FRAME):
+            head = (start if part == 0 else VP8_REST) + self.frames.to_bytes(4, "big")
+            marker = 0x80 if part == PACKETS_PER_FRAME - 1 else 0
+            payload = head.ljust(PAYLOAD_BYTES, b"x")
+            time = 3000 * self.frames
+            packet = make_rtp(self._seq, time, payload, marker_and_type=marker | VIDEO)
+            self._sent[self._seq] = packet
+            self._sent.pop((self._seq - REMEMBERED_PACKETS) & 0xFFFF, None)
+            self._seq = (self._seq + 1) & 0xFFFF
+            self.send_rtp(packet)
+        self.frames += 1
+
+    def _answer_feedback(self) -> None:
+        heard, self._heard = self.rtcp[self._heard :], len(self.rtcp)
+        for facts in filter(None, map(parse_rtcp, heard)):
+            self._wants_keyframe = self._wants_keyframe or bool(facts.keyframe_ssrcs)
+            for seq in itertools.chain.from_iterable(seqs for _, seqs in facts.nacks):
+                if seq in self._sent:
+                    self.send_rtp(self._sent[seq])
+
+
+class PlayingPeer(RtcPeer):
+    """Asks for what is missing, by NACK and then by PLI, and takes repeats in their own stream."""
+
+    def __init__(self) -> None:
+        super().__init__(("VP8",))
+        lines = (
+            f"a=rtpmap:{VIDEO} VP8/90000\r\na=rtpmap:{RTX} rtx/90000\r\na=fmtp:{RTX} apt={VIDEO}"
+        )
+        self.offer = self.offer.replace(f"SAVPF {VIDEO}", f"SAVPF {VIDEO} {RTX}")
+        self.offer = self.offer.replace(f"a=rtpmap:{VIDEO} VP8/90000", lines)
+        self.played_at_s: list[float] = []
+        self.repeats = 0
+        self.given_up = 0
+        self._next: int | None = None
+        self._newest = 0
+        self._waiting: dict[int, RtpFields] = {}
+        self._missing: dict[int, tuple[int, float]] = {}
+
+    @contextlib.asynccontextmanager
+    async def playing(self) -> AsyncIterator[None]:
+        """Ask for what is missing within the block."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    @property
+    def longest_gap_s(self) -> float:
+        """The longest time between two pictures."""
+        return max(b - a for a, b in itertools.pairwise(self.played_at_s))
+
+    def receive_media(self, data: bytes) -> None:
+        """Take a packet into the order of the pictures."""
+        super().receive_media(data)
+        packets, self.rtp = self.rtp, []
+        for fields in filter(None, map(parse_rtp, packets)):
+            if fields.payload_type == RTX and len(fields.payload) > 2:
+                self.repeats += 1
+                seq = int.from_bytes(fields.payload[:2], "big")
+                self._take(fields._replace(seq=seq, payload=fields.payload[2:]))
+            elif fields.payload_type == VIDEO:
+                self._take(fields)
+
+    def _take(self, fields: RtpFields) -> None:
+        if self._next is None:
+            if not fields.payload.startswith(VP8_KEY):
+                return
+            self._next = fields.seq
+            self._newest = (fields.seq - 1) & 0xFFFF
+        if signed_distance(fields.seq, self._next) < 0:
+            return
+        self._missing.pop(fields.seq, None)
+        self._waiting[fields.seq] = fields
+        now_s = asyncio.get_running_loop().time()
+        while signed_distance(fields.seq, self._newest) > 0:
+            self._newest = (self._newest + 1) & 0xFFFF
+            if self._newest not in self._waiting:
+                self._missing[self._newest] = (0, now_s)
+        self._play(now_s)
+
+    def _play(self, now_s: float) -> None:
+        while self._next in self._waiting:
+            fields = self._waiting.pop(self._next)
+            self._next = (self._next + 1) & 0xFFFF
+            if fields.marker:
+                self.played_at_s.append(now_s)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(ASK_EVERY_S)
+            now_s = asyncio.get_running_loop().time()
+            due = [seq for seq, (_, at_s) in self._missing.items() if at_s <= now_s]
+            for seq in due:
+                tries = self._missing[seq][0] + 1
+                self._missing[seq] = (tries, now_s + ASK_AGAIN_S)
+                if tries > ASKS_MAX:
+                    self._skip_to_keyframe()
+                    break
+            else:
+                if due:
+                    self.send_rtcp(build_nack(self.ssrcs["video"], due))
+
+    def _skip_to_keyframe(self) -> None:
+        self.given_up += 1
+        self._next = None
+        self._waiting.clear()
+        self._missing.clear()
+        self.send_rtcp(build_pli(self.ssrcs["video"]))

@@ -1,0 +1,97 @@
+"""Live video through bad networks, on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.media.sfu.impaired_link import HERE, Conditions, ImpairedLink
+from tests.media.sfu.playing_peer import PlayingPeer, RepeatingPublisher
+from tests.media.sfu.stage import Stage, start_stage, wait_until
+
+pytestmark = pytest.mark.media
+
+SECONDS = 4
+BAD = Conditions(loss=0.05, delay_s=0.01, jitter_s=0.05)
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    stage = await start_stage()
+    yield stage
+    await stage.close()
+
+
+async def test_what_a_bad_network_loses_is_repaired_before_anybody_sees_it(stage: Stage) -> None:
+    links = [ImpairedLink((HERE, stage.sfu.port), seed) for seed in (1, 2)]
+    publisher, viewer = RepeatingPublisher(), PlayingPeer()
+    for link, peer, take in zip(
+        links, (publisher, viewer), (stage.sfu.publish, stage.sfu.watch), strict=True
+    ):
+        await link.start()
+        stage.peers.append(peer)
+        answer = take("r", peer.offer)
+        await peer.connect(link.redirect(answer.sdp))
+    async with publisher.sending(), viewer.playing():
+        await wait_until(lambda: len(viewer.played_at_s) > 5)
+        for link in links:
+            link.up.conditions = link.down.conditions = BAD
+        await asyncio.sleep(SECONDS)
+        for link in links:
+            link.up.conditions = link.down.conditions = Conditions()
+        await wait_until(lambda: len(viewer.played_at_s) >= publisher.frames - 1)
+    (room,) = stage.sfu.stats().rooms
+    lost = [link.down.lost for link in links]
+    print(
+        f"longest without a picture {viewer.longest_gap_s:.2f} s, {viewer.repeats} repeats, "
+        f"{room.nacks_out} asked of the publisher, {room.plis_out} keyframes, lost {lost}"
+    )
+    assert viewer.longest_gap_s < 1.0
+    assert viewer.given_up == 0
+    assert viewer.repeats > 20
+    assert room.nacks_out > 20
+    assert room.plis_out <= SECONDS
+    for link in links:
+        link.close()
+
+
+async def test_real_datagrams_go_both_ways_each_as_its_direction_decides() -> None:
+    loop = asyncio.get_running_loop()
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer,
+    ):
+        for one in (server, peer):
+            one.bind((HERE, 0))
+            one.setblocking(False)
+        port = server.getsockname()[1]
+        link = ImpairedLink((HERE, port), seed=1)
+        await link.start()
+        answer = link.redirect(f"a=candidate:1 1 udp 1 {HERE} {port} typ host")
+        front = (HERE, int(answer.split()[5]))
+        data, seen = b"", ("", 0)
+        async with asyncio.timeout(60):
+            while not data:  # the first ones open the way
+                await loop.sock_sendto(peer, b"hello", front)
+                await asyncio.sleep(0.01)
+                try:
+                    data, seen = server.recvfrom(100)
+                except BlockingIOError:
+                    continue
+            link.up.conditions = Conditions(duplication=1.0)
+            await loop.sock_sendto(peer, b"up", front)
+            while data == b"hello":
+                data = await loop.sock_recv(server, 100)
+            assert (data, await loop.sock_recv(server, 100)) == (b"up", b"up")
+            link.down.conditions = Conditions(loss=1.0)
+            await loop.sock_sendto(server, b"lost", seen)
+            await wait_until(lambda: link.down.lost == 1)
+            link.down.conditions = Conditions(delay_s=0.1)
+            sent_s = loop.time()
+            await loop.sock_sendto(server, b"down", seen)
+            assert await loop.sock_recv(peer, 100) == b"down"
+        assert loop.time() - sent_s >= 0.1
+        link.close()
