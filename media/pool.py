@@ -38,8 +38,9 @@ DEADLINE_S = 1800.0
 COUNT_TIMEOUT_S = 3.0
 STOP_S = 5.0
 """A cancelled task may take so long to notice; then its process is ended."""
-WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
-"""Ray keeps workers of another environment apart: no actor inherits a process at nice 19."""
+WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "SVT_LOG": "1"}
+"""SVT-AV1 tells errors alone, not its settings with every chunk. Ray keeps workers of another
+environment apart: no actor inherits a process at nice 19."""
 LOST = (
     ray.exceptions.WorkerCrashedError,
     ray.exceptions.NodeDiedError,

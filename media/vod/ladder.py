@@ -28,6 +28,8 @@ GAINS = {"h264": 1.0, "mpeg4": 0.8, "mpeg2video": 0.6, "hevc": 1.7, "vp9": 1.6, 
 """How many bits H.264 needs for one of theirs, roughly; others tell nothing."""
 RATE_SHARES = {"av1": 0.7, "vp9": 0.8, "hevc": 0.75}
 """The most a rung of another codec may take of what H.264's may: it must save bytes."""
+VP9_SHORT_SIDE_MAX = 1080
+"""Above that a chunk of VP9 would take longer than a task may."""
 FAST_FPS = 35
 FAST_FACTOR = 1.5
 
@@ -79,6 +81,7 @@ def decide_ladder(
 def repeat_ladder(ladder: tuple[Rung, ...], codec: str) -> tuple[Rung, ...]:
     """The same sizes in another codec, for fewer bits."""
     share = RATE_SHARES[codec]
+    side_max = VP9_SHORT_SIDE_MAX if codec == "vp9" else SHORT_SIDE_MAX
     return tuple(
         replace(
             rung,
@@ -87,6 +90,7 @@ def repeat_ladder(ladder: tuple[Rung, ...], codec: str) -> tuple[Rung, ...]:
             codec=codec,
         )
         for rung in ladder
+        if min(rung.width, rung.height) <= side_max
     )
 
 

@@ -24,6 +24,8 @@ STORYBOARD_PIXELS_PER_SEGMENT = 5_000
 PREVIEW_PIXELS = 200_000
 JOIN_PIXELS = 20_000
 SEGMENTS_PER_S = 0.25
+CODEC_COSTS = {"h264": 1.0, "av1": 1.0, "hevc": 2.0, "vp9": 4.0}
+"""CPU time of one pixel beside H.264's, as measured for docs/decisions/0027."""
 PACE_AFTER_S = 2.0
 
 
@@ -188,5 +190,5 @@ def _weigh(plan: TranscodePlan, task: PlanTask) -> float:
     if task.kind == "copy":
         return float(COPY_PIXELS_PER_SEGMENT * plan.grid.segments)
     rungs = next(group.rungs for group in plan.groups if group.name == task.group)
-    pixels = sum(rung.width * rung.height for rung in rungs)
+    pixels = sum(rung.width * rung.height * CODEC_COSTS[rung.codec] for rung in rungs)
     return float(pixels * plan.chunks[task.chunk].segments)

@@ -115,6 +115,9 @@ def make_record(plan: TranscodePlan, task: PlanTask) -> TaskRecord:
     elif task.chunk:
         numbers = range(task.chunk)
     segments = tuple(SegmentRecord(n, n * 100, 100, 2) for n in numbers)
+    if task.kind == "audio":
+        sound = TrackRecord("audio", "mp4a.40.2", "init.mp4", 25, segments, channels=2)
+        return TaskRecord(task.task_id, tracks=(sound,))
     return TaskRecord(
         task.task_id,
         tracks=tuple(
