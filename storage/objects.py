@@ -164,11 +164,11 @@ class ObjectStore:
             with DurableFile(self._root, key) as sink:
                 yield sink
             return
-        with _own_errors(key):
+        with _own_write_errors(key):
             writer = obstore.open_writer(self._backend, key)
         # A writer that is never closed makes nothing visible: that is the abort.
         yield _RemoteSink(writer, key)
-        with _own_errors(key):
+        with _own_write_errors(key):
             writer.close()
 
     def join_sync(self, part_keys: Sequence[str], key: str) -> JoinedObject:
@@ -307,12 +307,20 @@ class ObjectStore:
         """Remove everything below the folder `prefix`; returns how many objects went."""
         count = 0
         while entries := self.list_sync(prefix):
-            for entry in entries:
-                self.delete_sync(entry.key)
+            self._delete_all([entry.key for entry in entries])
             count += len(entries)
         if self._root is not None:
             remove_empty_folders(self._root / prefix)
         return count
+
+    def _delete_all(self, keys: builtins.list[str]) -> None:
+        """Remove these objects; S3 takes a thousand of them in one request."""
+        if self._root is None:
+            with contextlib.suppress(ObjectNotFound), _own_errors(keys[0]):
+                obstore.delete(self._backend, keys)
+            return
+        for key in keys:  # obstore stops at the first file that somebody else removed
+            self.delete_sync(key)
 
     async def delete_prefix(self, prefix: str) -> int:
         """Like `delete_prefix_sync`, off the event loop."""
@@ -333,7 +341,7 @@ class _RemoteSink:
         self._key = key
 
     def write(self, data: bytes, /) -> int:
-        with _own_errors(self._key):
+        with _own_write_errors(self._key):
             self._writer.write(data)
         return len(data)
 
@@ -350,8 +358,19 @@ def _own_errors(key: str) -> Iterator[None]:
         raise ObjectStoreFailed(key=key) from error
 
 
+@contextlib.contextmanager
+def _own_write_errors(key: str) -> Iterator[None]:
+    """The same for writes: there is nothing that could be missing but the bucket itself."""
+    try:
+        with _own_errors(key):
+            yield
+    except ObjectNotFound as error:
+        log.warning("objects.bucket_missing", key=key)
+        raise ObjectStoreFailed(key=key) from error
+
+
 def _put_remote(backend: Backend, key: str, data: bytes, *, if_absent: bool) -> bool:
-    with _own_errors(key):
+    with _own_write_errors(key):
         try:
             obstore.put(backend, key, data, mode="create" if if_absent else "overwrite")
         except AlreadyExistsError:

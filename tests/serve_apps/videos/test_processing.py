@@ -31,7 +31,7 @@ from storage.video_chunks import VideoChunk
 from tests.media.vod.clips import run_ffmpeg
 from tests.serve_apps.edge.playback_client import Player, serve_playback
 from tests.serve_apps.videos.inline_media import InlineMedia
-from tests.serve_apps.videos.video_world import VideoWorld, job_payload
+from tests.serve_apps.videos.video_world import VideoWorld, job_payload, probe
 
 pytestmark = pytest.mark.media
 
@@ -56,18 +56,6 @@ async def wait_for_status(world: VideoWorld, video_id: uuid.UUID, status: str) -
     async with asyncio.timeout(60):
         while (await world.get_video(video_id)).status != status:
             await asyncio.sleep(0.05)
-
-
-async def probe(data: bytes, path: Path) -> dict[str, Any]:
-    path.write_bytes(data)
-    command = ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-of", "json"]
-    child = await asyncio.create_subprocess_exec(
-        *command, str(path), stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await child.communicate()
-    assert child.returncode == 0
-    found: dict[str, Any] = json.loads(output)
-    return found
 
 
 async def test_an_upload_becomes_a_video_whose_every_rendition_plays(
