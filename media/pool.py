@@ -20,10 +20,10 @@ from ray.core.generated import gcs_pb2
 from kit.errors import AppError
 from kit.logs import get_log
 from media.live.pictures import PICTURES_TASK, make_live_pictures
-from media.vod.assemble import assemble_source
 from media.vod.probe import probe_source
 from media.vod.records import Progress
 from media.vod.storyboard import make_storyboard
+from media.vod.take_in import take_in_source
 from media.vod.thumbnails import make_thumbnails
 from media.vod.transcode import iter_audio, iter_chunk, iter_copy
 from media.vod.waveform import make_cover, make_waveform
@@ -74,7 +74,7 @@ class MediaTaskCancelled(AppError):
 
 
 MEDIA_TASKS: Mapping[str, Task] = {
-    "assemble": assemble_source,
+    "take_in": take_in_source,
     "probe": probe_source,
     "thumbnails": make_thumbnails,
     "storyboard": make_storyboard,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextlib
-import hashlib
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ class ObjectEntry:
 
 @dataclass(frozen=True)
 class JoinedObject:
-    """What `join_sync` wrote."""
+    """An object made of parts, and what its bytes hash to."""
 
     key: str
     size_bytes: int
@@ -97,6 +96,10 @@ class ByteSink(Protocol):
 
     def write(self, data: bytes, /) -> int:
         """Append bytes."""
+        ...
+
+    def flush(self) -> None:
+        """Hand on what was written so far; that makes it neither durable nor visible."""
         ...
 
 
@@ -171,21 +174,10 @@ class ObjectStore:
         with _own_write_errors(key):
             writer.close()
 
-    def join_sync(self, part_keys: Sequence[str], key: str) -> JoinedObject:
-        """Concatenate parts into `key`, hashing on the way; the parts stay."""
-        digest = hashlib.sha256()
-        size_bytes = 0
-        with self.write_sync(key) as sink:
-            for part_key in part_keys:
-                for piece in self.stream_sync(part_key):
-                    digest.update(piece)
-                    size_bytes += len(piece)
-                    sink.write(piece)
-        return JoinedObject(key=key, size_bytes=size_bytes, sha256=digest.hexdigest())
-
-    async def join(self, part_keys: Sequence[str], key: str) -> JoinedObject:
-        """Like `join_sync`, off the event loop."""
-        return await asyncio.to_thread(self.join_sync, tuple(part_keys), key)
+    @staticmethod
+    def staged_path(sink: ByteSink) -> Path | None:
+        """Where a local writer's flushed bytes can be read before they have their name."""
+        return sink.staged if isinstance(sink, DurableFile) else None
 
     def put_file_sync(self, key: str, path: Path) -> int:
         """Store a file's content durably; returns its size in bytes."""
@@ -344,6 +336,9 @@ class _RemoteSink:
         with _own_write_errors(self._key):
             self._writer.write(data)
         return len(data)
+
+    def flush(self) -> None:
+        """Nothing: the store sends what fills a part, and the rest at the end."""
 
 
 @contextlib.contextmanager

@@ -52,8 +52,8 @@ async def process_video(ports: JobPorts, payload: bytes) -> None:
     video_id = _read_id(payload)
     try:
         video = await begin_processing(ports, video_id)
-        source_key = await make_source(ports, video)
-        plan = await make_plan(ports, video, source_key)
+        source = await make_source(ports, video)
+        plan = await make_plan(ports, video, source)
         await Transcoding(ports, video, plan).run()
         await _finish(ports, video_id)
     except VideoVanished:

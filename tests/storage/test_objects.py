@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage.objects import ObjectKeyInvalid, ObjectNotFound, ObjectStore, check_key
-from tests.storage.object_contract import ObjectContract
+from tests.storage.object_contract import ObjectContract, write_half
 
 pytestmark = pytest.mark.unit
 
@@ -22,11 +22,10 @@ class TestAFolderAndAMemory(ObjectContract):
         return ObjectStore.open("memory:///")
 
 
-def test_a_join_that_fails_leaves_nothing_behind(tmp_path: Path):
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path):
     store = ObjectStore.open(f"file://{tmp_path}")
-    store.put_sync("parts/0", b"x")
     with pytest.raises(ObjectNotFound):
-        store.join_sync(["parts/0", "parts/1"], "whole/source")
+        write_half(store)
     assert not store.exists_sync("whole/source")
     assert list((tmp_path / ".staging").iterdir()) == []
 

@@ -157,7 +157,7 @@ async def test_the_same_file_again_is_said_to_be_that_and_taken_when_asked(
     again = await world.get_video(again_id)
     assert (again.status, again.error_code) == ("failed", "video_duplicate")
     assert "A walk" in (again.error_message or "")
-    assert media.started == ["assemble"]
+    assert media.started == ["take_in"]
     async with world.database.transaction() as connection:
         await connection.execute("DELETE FROM pgqueuer")  # its job ended outside a runner
         await retry_processing(connection, Identity(owner_id, make_id(), "ada"), again_id)
