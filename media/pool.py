@@ -21,11 +21,11 @@ from kit.errors import AppError
 from kit.logs import get_log
 from media.live.joining import join_parts
 from media.live.pictures import make_live_storyboard, make_live_thumbnails
-from media.vod.assemble import assemble_source
 from media.vod.preview import make_preview
 from media.vod.probe import probe_source
 from media.vod.records import Progress
 from media.vod.storyboard import make_storyboard
+from media.vod.take_in import take_in_source
 from media.vod.thumbnails import make_thumbnails
 from media.vod.transcode import iter_audio, iter_chunk, iter_copy
 from media.vod.waveform import make_cover, make_waveform
@@ -77,7 +77,7 @@ class MediaTaskCancelled(AppError):
 
 
 MEDIA_TASKS: Mapping[str, Task] = {
-    "assemble": assemble_source,
+    "take_in": take_in_source,
     "probe": probe_source,
     "thumbnails": make_thumbnails,
     "storyboard": make_storyboard,

@@ -6,8 +6,8 @@ what it would weigh otherwise, and a second less until it is back after a death.
 
 from __future__ import annotations
 
-from serve_apps.edge.server import UploadRules
 from serve_apps.edge.shell import EdgeShell
+from serve_apps.edge.upload_writer import UploadRules
 from serve_apps.videos import arrivals
 from serve_apps.videos import service as video_rules
 
@@ -18,6 +18,7 @@ class Edge(EdgeShell):
     def __init__(self, slot: int) -> None:
         rules = UploadRules(
             open=arrivals.open_file,
+            describe=arrivals.describe_file,
             declare=video_rules.declare_size,
             finish=video_rules.finish_upload,
             terminate=video_rules.terminate_upload,

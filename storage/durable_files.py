@@ -27,17 +27,21 @@ class DurableFile:
         self._root = root
         self._target = root / key
         self._if_absent = if_absent
-        self._staged = root / STAGING_FOLDER / secrets.token_hex(12)
+        self.staged = root / STAGING_FOLDER / secrets.token_hex(12)
         self._file: BinaryIO
         self.was_absent = True
 
     def __enter__(self) -> Self:
-        self._file = self._staged.open("xb")
+        self._file = self.staged.open("xb")
         return self
 
     def write(self, data: bytes | bytearray, /) -> int:
         """Append bytes."""
         return self._file.write(data)
+
+    def flush(self) -> None:
+        """Let readers of the staged file see what was written."""
+        self._file.flush()
 
     def __exit__(
         self,
@@ -53,7 +57,7 @@ class DurableFile:
                 os.fsync(self._file.fileno())
             self._give_name()
         finally:
-            self._staged.unlink(missing_ok=True)
+            self.staged.unlink(missing_ok=True)
 
     def _give_name(self) -> None:
         for attempt in range(NAMING_ATTEMPTS):
@@ -69,10 +73,10 @@ class DurableFile:
     def _link_or_rename(self) -> None:
         self._target.parent.mkdir(parents=True, exist_ok=True)
         if not self._if_absent:
-            self._staged.rename(self._target)
+            self.staged.rename(self._target)
             return
         try:
-            os.link(self._staged, self._target)
+            os.link(self.staged, self._target)
         except FileExistsError:
             self.was_absent = False
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextlib
-import hashlib
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ class ObjectEntry:
 
 @dataclass(frozen=True)
 class JoinedObject:
-    """What `join_sync` wrote."""
+    """An object made of parts, and what its bytes hash to."""
 
     key: str
     size_bytes: int
@@ -97,6 +96,10 @@ class ByteSink(Protocol):
 
     def write(self, data: bytes, /) -> int:
         """Append bytes."""
+        ...
+
+    def flush(self) -> None:
+        """Hand on what was written so far; that makes it neither durable nor visible."""
         ...
 
 
@@ -164,28 +167,17 @@ class ObjectStore:
             with DurableFile(self._root, key) as sink:
                 yield sink
             return
-        with _own_errors(key):
+        with _own_write_errors(key):
             writer = obstore.open_writer(self._backend, key)
         # A writer that is never closed makes nothing visible: that is the abort.
         yield _RemoteSink(writer, key)
-        with _own_errors(key):
+        with _own_write_errors(key):
             writer.close()
 
-    def join_sync(self, part_keys: Sequence[str], key: str) -> JoinedObject:
-        """Concatenate parts into `key`, hashing on the way; the parts stay."""
-        digest = hashlib.sha256()
-        size_bytes = 0
-        with self.write_sync(key) as sink:
-            for part_key in part_keys:
-                for piece in self.stream_sync(part_key):
-                    digest.update(piece)
-                    size_bytes += len(piece)
-                    sink.write(piece)
-        return JoinedObject(key=key, size_bytes=size_bytes, sha256=digest.hexdigest())
-
-    async def join(self, part_keys: Sequence[str], key: str) -> JoinedObject:
-        """Like `join_sync`, off the event loop."""
-        return await asyncio.to_thread(self.join_sync, tuple(part_keys), key)
+    @staticmethod
+    def staged_path(sink: ByteSink) -> Path | None:
+        """Where a local writer's flushed bytes can be read before they have their name."""
+        return sink.staged if isinstance(sink, DurableFile) else None
 
     def put_file_sync(self, key: str, path: Path) -> int:
         """Store a file's content durably; returns its size in bytes."""
@@ -307,12 +299,20 @@ class ObjectStore:
         """Remove everything below the folder `prefix`; returns how many objects went."""
         count = 0
         while entries := self.list_sync(prefix):
-            for entry in entries:
-                self.delete_sync(entry.key)
+            self._delete_all([entry.key for entry in entries])
             count += len(entries)
         if self._root is not None:
             remove_empty_folders(self._root / prefix)
         return count
+
+    def _delete_all(self, keys: builtins.list[str]) -> None:
+        """Remove these objects; S3 takes a thousand of them in one request."""
+        if self._root is None:
+            with contextlib.suppress(ObjectNotFound), _own_errors(keys[0]):
+                obstore.delete(self._backend, keys)
+            return
+        for key in keys:  # obstore stops at the first file that somebody else removed
+            self.delete_sync(key)
 
     async def delete_prefix(self, prefix: str) -> int:
         """Like `delete_prefix_sync`, off the event loop."""
@@ -333,9 +333,12 @@ class _RemoteSink:
         self._key = key
 
     def write(self, data: bytes, /) -> int:
-        with _own_errors(self._key):
+        with _own_write_errors(self._key):
             self._writer.write(data)
         return len(data)
+
+    def flush(self) -> None:
+        """Nothing: the store sends what fills a part, and the rest at the end."""
 
 
 @contextlib.contextmanager
@@ -350,8 +353,19 @@ def _own_errors(key: str) -> Iterator[None]:
         raise ObjectStoreFailed(key=key) from error
 
 
+@contextlib.contextmanager
+def _own_write_errors(key: str) -> Iterator[None]:
+    """The same for writes: there is nothing that could be missing but the bucket itself."""
+    try:
+        with _own_errors(key):
+            yield
+    except ObjectNotFound as error:
+        log.warning("objects.bucket_missing", key=key)
+        raise ObjectStoreFailed(key=key) from error
+
+
 def _put_remote(backend: Backend, key: str, data: bytes, *, if_absent: bool) -> bool:
-    with _own_errors(key):
+    with _own_write_errors(key):
         try:
             obstore.put(backend, key, data, mode="create" if if_absent else "overwrite")
         except AlreadyExistsError:

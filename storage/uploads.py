@@ -60,16 +60,18 @@ class UploadPart(msgspec.Struct, frozen=True):
 
 
 class NewFile(msgspec.Struct, frozen=True):
-    """What a client announces by tus itself; `size_bytes` None: it says so later."""
+    """What a client announces to an edge itself; `size_bytes` None: it says so later."""
 
     size_bytes: int | None
     metadata: str
-    """Upload-Metadata, word for word."""
+    """Upload-Metadata of tus, word for word."""
     words: dict[str, str]
-    """The same, decoded."""
+    """What is said of it: title, filename, description, visibility."""
     concat: str = ""
     parts: tuple[uuid.UUID, ...] = ()
     """Uploads that make up a final one, in order."""
+    bytes_min: int = 0
+    """It has at least so many, where its size is not known yet."""
 
     @property
     def is_partial(self) -> bool:
@@ -134,15 +136,27 @@ async def find_upload(connection: Connection, upload_id: uuid.UUID) -> Upload | 
     return None if row is None else read_row(Upload, row)
 
 
-async def sum_used_bytes(connection: Connection, owner_id: uuid.UUID) -> int:
-    """How much a person's files take, those that may still arrive included."""
+async def sum_used_bytes(
+    connection: Connection, owner_id: uuid.UUID, *, apart_from: uuid.UUID | None = None
+) -> int:
+    """How much a person's files take, those that may still arrive or be joined included.
+
+    `apart_from` is an upload that does not count.
+    """
     used: int = await connection.fetchval(
         """SELECT coalesce((SELECT sum(source_bytes) FROM videos
                              WHERE owner_id = $1 AND deleted_at IS NULL), 0)::bigint
-                + coalesce((SELECT sum(size_bytes) FROM uploads
-                             WHERE owner_id = $1 AND state = 'open'
-                               AND expires_at > clock_timestamp()), 0)::bigint""",
+                + coalesce((SELECT sum(coalesce(u.size_bytes,
+                                   (SELECT sum(p.size_bytes) FROM upload_parts p
+                                     WHERE p.upload_id = u.id), 0))
+                              FROM uploads u LEFT JOIN videos v ON v.id = u.video_id
+                             WHERE u.owner_id = $1 AND u.id IS DISTINCT FROM $2
+                               AND (u.state = 'open' AND u.expires_at > clock_timestamp()
+                                    OR u.state = 'finished' AND v.source_bytes IS NULL
+                                       AND v.id IS NOT NULL AND v.deleted_at IS NULL)
+                           ), 0)::bigint""",
         owner_id,
+        apart_from,
     )
     return used
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import defpath, pathsep
 
+Child = subprocess.Popen[bytes]
 EXIT_REFUSED = 3
 """The child's words on standard output are the reason."""
 
@@ -36,22 +38,46 @@ def run_child(
 
     Raises ChildTooSlow after `limits.time_s`. The module calls `limit_this_process` first.
     """
+    return finish_child(start_child(module, arguments, limits), limits, data)
+
+
+def start_child(
+    module: str, arguments: list[str], limits: ChildLimits, inherited: Sequence[int] = ()
+) -> Child:
+    """Start the module, which gets ready and waits for its input; `inherited` are descriptors.
+
+    Whoever starts it calls `finish_child`, or kills it and waits.
+    """
     command = [sys.executable, "-m", module, str(limits.cpu_s), str(limits.memory_bytes)]
     # The child parses hostile bytes: it inherits no secrets, only where our packages are.
     environment = {"PATH": defpath, "PYTHONPATH": pathsep.join(p for p in sys.path if p)}
+    return subprocess.Popen(  # noqa: S603  # our own interpreter and module, no shell
+        [*command, *arguments],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        pass_fds=tuple(inherited),
+    )
+
+
+def finish_child(child: Child, limits: ChildLimits, data: bytes = b"") -> tuple[int, bytes]:
+    """Give it its input; return its exit status and output. Raises ChildTooSlow, having killed it.
+
+    Its time counts from here.
+    """
     try:
-        child = subprocess.run(  # noqa: S603  # our own interpreter and module, no shell
-            [*command, *arguments],
-            env=environment,
-            input=data,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=limits.time_s,
-            check=False,
-        )
+        output, _ = child.communicate(data, timeout=limits.time_s)
     except subprocess.TimeoutExpired as error:
+        stop_child(child)
         raise ChildTooSlow from error
-    return child.returncode, child.stdout
+    return child.returncode, output
+
+
+def stop_child(child: Child) -> None:
+    """End a child, whatever it does."""
+    child.kill()
+    child.communicate()
 
 
 def limit_this_process(arguments: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 import av
 import av.error
 import av.filter
+from av.stream import Discard
 
 from media.vod.frames import DecodeTally
 from media.vod.ledger import find_record, keep_record
@@ -81,6 +82,9 @@ def measure_loudness(path: Path, job: AudioJob) -> Loudness:
     meter = _Meter()
     with open_media(path) as container:
         stream = cast("AudioStream", container.streams[job.audio.stream_index])
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = Discard.all  # else the picture's bytes are read, too
         length_s = job.grid.duration_s
         if length_s <= WINDOWS * WINDOW_S:
             for frame in iter_decoded(container, stream, DecodeTally()):
@@ -89,7 +93,8 @@ def measure_loudness(path: Path, job: AudioJob) -> Loudness:
         for number in range(WINDOWS):
             start_s = job.grid.source_s_of(0) + length_s * number / WINDOWS
             try:
-                container.seek(int(start_s * av.time_base))
+                # By the sound's own index: the picture's keyframes may lie far apart.
+                container.seek(int(start_s / (stream.time_base or 1)), stream=stream)
             except av.error.FFmpegError:
                 continue
             for frame in _take(iter_decoded(container, stream, DecodeTally()), start_s):
@@ -99,11 +104,10 @@ def measure_loudness(path: Path, job: AudioJob) -> Loudness:
 
 def _take(frames: Iterator[AudioFrame], start_s: Fraction) -> Iterator[AudioFrame]:
     """The frames of one window; where they say no time, the first three seconds."""
-    heard_s = Fraction(0)
+    heard_s, begin_s = 0.0, float(start_s)
     for frame in frames:
-        length_s = Fraction(frame.samples, frame.sample_rate)
-        is_timed = frame.pts is not None and frame.time_base
-        if is_timed and frame.pts * frame.time_base + length_s < start_s:
+        length_s = frame.samples / frame.sample_rate
+        if frame.time is not None and frame.time + length_s < begin_s:
             continue  # the index led to somewhere before it
         heard_s += length_s
         yield frame

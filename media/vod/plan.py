@@ -18,11 +18,12 @@ from media.vod.recipe import OPUS_CODECS, Recipe, name_in_version
 from media.vod.records import AUDIO_TRACK, STORYBOARD
 
 CHUNK_SEGMENTS_MAX = 8
-OPENING_CHUNKS = (2, 4)
-"""Segments of a long video's first chunks: eight seconds play while the next are being made."""
+OPENING_CHUNKS = (1, 2, 4)
+"""Segments of a long video's first chunks: four seconds play while the next eight are being made,
+which takes a core about one."""
 OPENING_SOUND_SEGMENTS = (3, 32)
-"""Sound made ahead of the rest: for the first chunk, then for as long as the whole takes to encode
-beside one worker (an hour: about 80 s). It is made again, to the same bytes."""
+"""Sound made ahead of the rest: for the first two chunks, then for as long as the whole takes to
+encode beside one worker (an hour: about 80 s). It is made again, to the same bytes."""
 LARGE_SHORT_SIDE = 1080
 AUDIO_TASK = "audio"
 COPY_TASK = "copy"
@@ -226,7 +227,8 @@ def list_tasks(
         return (sound, *pieces[:1], *pictures, *pieces[1:], preview)
     opening, more = early
     ahead = sum(chunk.first_segment + chunk.segments <= more.chunk for chunk in chunks)
-    begun = (opening, *pieces[:1], more, *pieces[1:ahead], sound)
+    heard = sum(chunk.first_segment + chunk.segments <= opening.chunk for chunk in chunks)
+    begun = (opening, *pieces[:heard], more, *pieces[heard:ahead], sound)
     return (*begun, *pictures, *pieces[ahead:], preview)
 
 

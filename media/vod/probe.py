@@ -1,17 +1,18 @@
 """What an uploaded file is: opened, measured and partly decoded, in a child process with limits.
 
-The probe task calls `probe_in_child`; `python -m media.vod.probe` is the child. A file that passes
-can be demuxed to its end and its picture decodes; what cannot be read is refused with a reason
-the owner understands. It writes nothing.
+The tasks "take_in" and "probe" call it; `python -m media.vod.probe` is the child. A file that
+passes can be demuxed to its end and its picture decodes; what cannot be read is refused with a
+reason the owner understands. It writes nothing.
 """
 
 from __future__ import annotations
 
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import msgspec
 from av.stream import Disposition
@@ -23,8 +24,10 @@ from media.vod.limited_child import (
     EXIT_REFUSED,
     ChildLimits,
     ChildTooSlow,
+    finish_child,
     limit_this_process,
-    run_child,
+    start_child,
+    stop_child,
 )
 from media.vod.pictures import (
     RANGE_FULL,
@@ -72,18 +75,53 @@ def probe_source(job: ProbeJob, store: ObjectStore) -> MediaInfo:
 
 def probe_in_child(path: Path, limits: ChildLimits | None = None) -> MediaInfo:
     """Probe in a process of its own; raises MediaUnreadable. Blocks up to `limits.time_s`."""
-    try:
-        status, answer = run_child("media.vod.probe", [str(path)], limits or ChildLimits())
-    except ChildTooSlow as error:
-        raise MediaUnreadable("Reading the file took too long.") from error
-    if status == EXIT_REFUSED:
-        raise MediaUnreadable(msgspec.json.decode(answer, type=str))
-    if status != 0:
-        raise MediaUnreadable(
-            "The file is damaged, or needs more memory or time than a video may take.",
-            exit_status=status,
-        )
-    return decode_json(answer, MediaInfo)
+    with ProbeAhead(path, limits or ChildLimits()) as probe:
+        return probe.finish()
+
+
+class ProbeAhead:
+    """A probe whose process gets ready while the file is still being written."""
+
+    def __init__(self, path: Path, limits: ChildLimits) -> None:
+        self._limits = limits
+        # By descriptor: the file may get another name meanwhile.
+        self._file = path.open("rb")
+        number = self._file.fileno()
+        words = [f"/proc/self/fd/{number}"]
+        self._child = start_child("media.vod.probe", words, limits, inherited=[number])
+        self._answer: Future[tuple[int, bytes]] | None = None
+        self._waiter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="probe")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._answer is None:
+            stop_child(self._child)
+        self._waiter.shutdown()
+        self._file.close()
+
+    def begin(self) -> None:
+        """The file is whole: have it read; the time counts from here."""
+        self._answer = self._waiter.submit(finish_child, self._child, self._limits)
+
+    def finish(self) -> MediaInfo:
+        """Return what the file is; raises MediaUnreadable with the reason."""
+        if self._answer is None:
+            self.begin()
+        assert self._answer is not None, "begun just now"
+        try:
+            status, answer = self._answer.result()
+        except ChildTooSlow as error:
+            raise MediaUnreadable("Reading the file took too long.") from error
+        if status == EXIT_REFUSED:
+            raise MediaUnreadable(msgspec.json.decode(answer, type=str))
+        if status != 0:
+            raise MediaUnreadable(
+                "The file is damaged, or needs more memory or time than a video may take.",
+                exit_status=status,
+            )
+        return decode_json(answer, MediaInfo)
 
 
 def probe_file(path: Path) -> MediaInfo:
@@ -171,8 +209,12 @@ def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
 
 
 def main(arguments: list[str]) -> int:
-    """Run as the child: limit this process, probe, answer in JSON on standard output."""
+    """Run as the child: limit this process, probe, answer in JSON on standard output.
+
+    It begins when its standard input ends.
+    """
     (path,) = limit_this_process(arguments)
+    sys.stdin.buffer.read()
     try:
         answer, status = encode_json(probe_file(Path(path))), 0
     except MediaUnreadable as error:

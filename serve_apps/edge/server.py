@@ -59,7 +59,7 @@ from serve_apps.edge.segment_writer import WriterPorts
 from serve_apps.edge.socket_echo import echo_frames
 from serve_apps.edge.socket_server import SocketServer
 from serve_apps.edge.subscriptions import TalkPorts
-from serve_apps.edge.upload_writer import DeclareSize, FinishUpload, OpenFile, UploadPorts
+from serve_apps.edge.upload_writer import UploadPorts, UploadRules
 from serve_apps.edge.uploads import add_upload_routes
 from serve_apps.edge.user_mirrors import ACTIVITY_EVERY_S, UserMirror, UserMirrors
 from serve_apps.edge.whip import WhipPorts, add_whip_routes
@@ -75,16 +75,6 @@ TIDY_EVERY_S = 5.0
 SHUTDOWN_TIMEOUT_S = 2.0
 KINDS = (ROOM_KIND, USER_KIND)
 """Kinds of hosted objects that an edge speaks to."""
-
-
-@dataclass(frozen=True)
-class UploadRules:
-    """What the product does when an upload ends; composed in `serve_apps/edges.py`."""
-
-    open: OpenFile
-    declare: DeclareSize
-    finish: FinishUpload
-    terminate: FinishUpload
 
 
 @dataclass(frozen=True)
@@ -317,10 +307,7 @@ class EdgeServer:
             database=ports.database,
             objects=ports.objects,
             clock=ports.clock,
-            open=ports.uploads.open,
-            declare=ports.uploads.declare,
-            finish=ports.uploads.finish,
-            terminate=ports.uploads.terminate,
+            rules=ports.uploads,
             is_revoked=self._revocations.is_revoked,
         )
 

@@ -13,7 +13,8 @@ from kit.clock import SystemClock
 from kit.collector import spare_the_long_lived
 from kit.logs import configure_logs, get_log
 from kit.settings import Settings, load_settings
-from serve_apps.edge.server import EdgePorts, EdgeServer, UploadRules
+from serve_apps.edge.server import EdgePorts, EdgeServer
+from serve_apps.edge.upload_writer import UploadRules
 from storage.cache import Cache
 from storage.database import Database, PoolOptions
 from storage.objects import ObjectStore

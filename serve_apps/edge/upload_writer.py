@@ -1,8 +1,9 @@
-"""Takes the body of one tus PATCH and makes it durable, piece by piece.
+"""Takes the body of one request and makes it durable, piece by piece.
 
-`uploads.py` gives it a locked upload. A piece is an immutable object first and a row second; the
-row is the acknowledgement. What arrived before a connection broke is kept, unless a checksum
-spans the whole body. It renews the lock while it receives and stops when the lock is lost.
+`uploads.py` and `form_uploads.py` give it a locked upload. A piece is an immutable object first
+and a row second; the row is the acknowledgement. What arrived before a connection broke is kept,
+unless a checksum spans the whole body. It renews the lock while it receives and stops when the lock
+is lost.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import hashlib
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from aiohttp import ClientError, StreamReader
+from aiohttp import ClientError
 
 from kit.clock import Clock
 from kit.errors import AppError
@@ -38,6 +40,7 @@ log = get_log("uploads")
 LOCK_TTL_S = 10.0
 RENEW_EVERY_S = 3.0
 IDLE_MAX_S = 30.0
+LARGER_THAN_TAKEN = "The file is larger than this site takes."
 
 
 class UploadLocked(AppError):
@@ -69,26 +72,36 @@ class UploadStalled(AppError):
 
 
 FinishUpload = Callable[[Connection, Upload], Awaitable[None]]
+DescribeFile = Callable[[Connection, Upload, NewFile], Awaitable[None]]
 OpenFile = Callable[[Connection, Settings, Identity, NewFile], Awaitable[uuid.UUID]]
 DeclareSize = Callable[[Connection, Settings, Upload, int], Awaitable[bool]]
 
 
 @dataclass(frozen=True)
-class UploadPorts:
-    """What uploads need; the four calls are the product's rules, in our transaction."""
+class UploadRules:
+    """The product's rules, called in our transaction; composed in `serve_apps/edges.py`."""
 
-    settings: Settings
-    database: Database
-    objects: ObjectStore
-    clock: Clock
     open: OpenFile
     """A client announces a file: write its rows and return the upload's id."""
+    describe: DescribeFile
+    """More was said of the file while its bytes came."""
     declare: DeclareSize
     """The length that was left open is known now; False when it cannot be."""
     finish: FinishUpload
     """All bytes are there: mark upload and video, queue the job, append the event."""
     terminate: FinishUpload
     """The owner gave the upload up: mark it and let its bytes be removed."""
+
+
+@dataclass(frozen=True)
+class UploadPorts:
+    """What uploads need."""
+
+    settings: Settings
+    database: Database
+    objects: ObjectStore
+    clock: Clock
+    rules: UploadRules
     is_revoked: Callable[[uuid.UUID], bool]
     """Whether tokens of this session have stopped counting."""
 
@@ -101,11 +114,19 @@ class Checksum:
     digest: bytes
 
 
+class ByteSource(Protocol):
+    """Where a body's bytes come from; aiohttp's StreamReader is one."""
+
+    async def readany(self) -> bytes:
+        """Return what came next, empty at the end; being cancelled loses nothing."""
+        ...
+
+
 @dataclass(frozen=True)
 class Body:
-    """A PATCH body: its stream, its length when announced, its checksum when given."""
+    """A body: its stream, its length when announced, its checksum when given."""
 
-    content: StreamReader
+    content: ByteSource
     size_bytes: int | None
     checksum: Checksum | None
 
@@ -131,11 +152,17 @@ class UploadWriter:
             size_bytes = self._ports.settings.uploads.size_bytes_max
         return size_bytes - self._upload.offset_bytes
 
+    def _too_long(self) -> UploadTooLong:
+        limit_bytes = self._ports.settings.uploads.size_bytes_max
+        if self._upload.size_bytes is None:
+            return UploadTooLong(LARGER_THAN_TAKEN, size_bytes_max=limit_bytes)
+        return UploadTooLong(size_bytes=self._upload.size_bytes)
+
     async def close_if_whole(self) -> None:
         """End an upload whose length was told when all of it was there already."""
         if self._upload.offset_bytes == self._upload.size_bytes:
             async with self._ports.database.transaction() as connection:
-                await self._ports.finish(connection, self._upload)
+                await self._ports.rules.finish(connection, self._upload)
 
     async def write(self, body: Body) -> bool:
         """Store the body; False when the connection broke before its end.
@@ -143,7 +170,7 @@ class UploadWriter:
         Raises UploadTooLong, ChecksumMismatch, UploadStalled and UploadLocked (lock lost).
         """
         if body.size_bytes is not None and body.size_bytes > self._room_bytes:
-            raise UploadTooLong(size_bytes=self._upload.size_bytes)
+            raise self._too_long()
         if body.checksum is None:
             return await self._receive(body, None)
         digest = hashlib.new(body.checksum.algorithm, usedforsecurity=False)
@@ -169,7 +196,7 @@ class UploadWriter:
             while data := await self._read(body.content):
                 received_bytes += len(data)
                 if received_bytes > self._room_bytes:
-                    raise UploadTooLong(size_bytes=self._upload.size_bytes)
+                    raise self._too_long()
                 if digest is not None:
                     digest.update(data)
                 for whole in piece.add(data):
@@ -186,7 +213,7 @@ class UploadWriter:
             raise UploadStalled(offset_bytes=self.offset_bytes)
         return not broken
 
-    async def _read(self, content: StreamReader) -> bytes:
+    async def _read(self, content: ByteSource) -> bytes:
         """Return what came next (empty at the end), keeping the lock; raises TimeoutError."""
         idle_s = 0.0
         while True:
@@ -230,7 +257,7 @@ class UploadWriter:
             if not await insert_parts(connection, self._upload.id, self._lock_owner, parts):
                 raise UploadLocked(retry_after_s=1)
             if offset_bytes == self._upload.size_bytes:
-                await self._ports.finish(connection, self._upload)
+                await self._ports.rules.finish(connection, self._upload)
             else:
                 await renew_lock(connection, self._upload.id, self._lock_owner, LOCK_TTL_S)
         self._renewed_s = self._ports.clock.monotonic_s()

@@ -9,16 +9,15 @@ state is in rows and objects alone. Reading headers is `tus_headers.py`'s, stori
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
-from kit.errors import AppError, NotAuthenticated, NotFound, Unavailable
+from kit.errors import AppError, NotFound, Unavailable
 from kit.ids import make_id, parse_id
 from kit.logs import get_log
-from serve_apps.access.identity import Identity
-from serve_apps.access.tokens import SessionRevoked, read_access_token
+from serve_apps.edge.form_uploads import add_form_route
 from serve_apps.edge.refusals import Handler, build_refusal
 from serve_apps.edge.tus_headers import (
     CHECKSUM_ALGORITHMS,
@@ -27,6 +26,13 @@ from serve_apps.edge.tus_headers import (
     read_count,
     read_new_file,
     write_offset,
+)
+from serve_apps.edge.upload_callers import (
+    PREFLIGHT_MAX_AGE_S,
+    BodyGate,
+    allow_origin,
+    identify,
+    read_bearer,
 )
 from serve_apps.edge.upload_writer import (
     LOCK_TTL_S,
@@ -44,8 +50,6 @@ EXTENSIONS = (
     "creation,creation-with-upload,creation-defer-length,"
     "termination,checksum,expiration,concatenation"
 )
-PATCHES_MAX = 32
-"""At a time on one edge: each holds at most one piece in memory."""
 OFFSET_TYPE = "application/offset+octet-stream"
 ALLOWED_HEADERS = (
     "Authorization, Content-Type, Tus-Resumable, Upload-Offset, Upload-Length, Upload-Metadata, "
@@ -57,7 +61,12 @@ EXPOSED_HEADERS = (
     "Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Metadata, Upload-Defer-Length, Upload-Concat, "
     "Location, Retry-After"
 )
-PREFLIGHT_MAX_AGE_S = 600
+CORS: Mapping[str, str] = {
+    hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: EXPOSED_HEADERS,
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "POST, HEAD, PATCH, DELETE, OPTIONS",
+    hdrs.ACCESS_CONTROL_ALLOW_HEADERS: ALLOWED_HEADERS,
+    hdrs.ACCESS_CONTROL_MAX_AGE: str(PREFLIGHT_MAX_AGE_S),
+}
 
 
 class TusVersionUnsupported(AppError):
@@ -97,15 +106,11 @@ class UploadFinished(AppError):
     code, status, message = "upload_finished", 409, "This upload is complete; delete the video."
 
 
-class UploadsBusy(Unavailable):
-    """This edge receives as many uploads as it has memory for."""
-
-    code, message = "uploads_busy", "Too many uploads at this moment; try again soon."
-
-
 def add_upload_routes(app: web.Application, ports: UploadPorts) -> None:
-    """Put /uploads/{id} on the edge."""
-    server = _UploadServer(ports)
+    """Put /uploads/{id} on the edge, and /uploads/form."""
+    gate = BodyGate()
+    add_form_route(app, ports, gate)
+    server = _UploadServer(ports, gate)
     options = server.speak_tus(server.describe, needs_version=False)
     app.router.add_route(hdrs.METH_OPTIONS, "/uploads", options)
     app.router.add_route(hdrs.METH_OPTIONS, "/uploads/{upload_id}", options)
@@ -119,9 +124,9 @@ def add_upload_routes(app: web.Application, ports: UploadPorts) -> None:
 class _UploadServer:
     """The handlers, sharing the ports and the count of bodies in flight."""
 
-    def __init__(self, ports: UploadPorts) -> None:
+    def __init__(self, ports: UploadPorts, gate: BodyGate) -> None:
         self._ports = ports
-        self._patches = 0
+        self._gate = gate
 
     def speak_tus(self, handler: Handler, *, needs_version: bool = True) -> Handler:
         """Wrap a handler with the version check, error bodies and the headers of every answer."""
@@ -141,7 +146,7 @@ class _UploadServer:
                     response.headers["Upload-Offset"] = str(error.details["offset_bytes"])
             response.headers["Tus-Resumable"] = TUS_VERSION
             response.headers["Cache-Control"] = "no-store"
-            self._allow_origin(request, response)
+            allow_origin(self._ports.settings, request, response, CORS)
             return response
 
         return answer
@@ -168,11 +173,13 @@ class _UploadServer:
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         """Announce a file, a part of one, or that parts make one; the body may begin it."""
-        identity = self._identify(request)
+        identity = identify(self._ports, read_bearer(request))
         file = read_new_file(request)
         checksum = read_checksum(request)
         async with self._ports.database.transaction() as connection:
-            upload_id = await self._ports.open(connection, self._ports.settings, identity, file)
+            upload_id = await self._ports.rules.open(
+                connection, self._ports.settings, identity, file
+            )
         headers: dict[str, str] = {"Location": f"/uploads/{upload_id}"}
         log.info("upload.created", upload_id=str(upload_id), concat=file.concat[:8])
         if request.content_type != OFFSET_TYPE or file.parts:
@@ -201,7 +208,7 @@ class _UploadServer:
 
     async def _declare(self, upload: Upload, size_bytes: int) -> None:
         async with self._ports.database.transaction() as connection:
-            is_told = await self._ports.declare(
+            is_told = await self._ports.rules.declare(
                 connection, self._ports.settings, upload, size_bytes
             )
         if not is_told:
@@ -211,13 +218,8 @@ class _UploadServer:
         self, request: web.Request, upload_id: uuid.UUID, offset_bytes: int, body: Body
     ) -> web.StreamResponse:
         """Append while this edge has memory for one more body."""
-        if self._patches >= PATCHES_MAX:
-            raise UploadsBusy(retry_after_s=2)
-        self._patches += 1
-        try:
+        with self._gate.take():
             return await self._append(request, upload_id, offset_bytes, body)
-        finally:
-            self._patches -= 1
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
         """Give the upload up (tus termination)."""
@@ -229,7 +231,7 @@ class _UploadServer:
             locked = await lock_upload(connection, upload.id, lock_owner, LOCK_TTL_S)
             if locked is None:
                 raise UploadLocked(retry_after_s=1)
-            await self._ports.terminate(connection, locked)
+            await self._ports.rules.terminate(connection, locked)
         return web.Response(status=204)
 
     async def override(self, request: web.Request) -> web.StreamResponse:
@@ -264,20 +266,9 @@ class _UploadServer:
             request.protocol.force_close()
         return web.Response(status=204, headers=write_offset(upload, writer.offset_bytes))
 
-    def _identify(self, request: web.Request) -> Identity:
-        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise NotAuthenticated
-        identity = read_access_token(
-            self._ports.settings.auth, token.strip(), self._ports.clock.now()
-        )
-        if self._ports.is_revoked(identity.session_id):
-            raise SessionRevoked
-        return identity
-
     async def _get_upload(self, request: web.Request) -> Upload:
         """Return the caller's upload; raises NotAuthenticated, NotFound, UploadGone."""
-        identity = self._identify(request)
+        identity = identify(self._ports, read_bearer(request))
         upload_id = parse_id(request.match_info["upload_id"])
         if upload_id is None:
             raise NotFound
@@ -288,24 +279,3 @@ class _UploadServer:
         if upload.state == "terminated" or (upload.state == "open" and upload.is_expired):
             raise UploadGone
         return upload
-
-    def _allow_origin(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Let the page's own script read the answer; no cookies are involved."""
-        origin = request.headers.get(hdrs.ORIGIN)
-        response.headers[hdrs.VARY] = hdrs.ORIGIN
-        if origin is None or not self._is_allowed(origin):
-            return
-        headers = response.headers
-        headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
-        headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = EXPOSED_HEADERS
-        if request.method == hdrs.METH_OPTIONS:
-            headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "POST, HEAD, PATCH, DELETE, OPTIONS"
-            headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ALLOWED_HEADERS
-            headers[hdrs.ACCESS_CONTROL_MAX_AGE] = str(PREFLIGHT_MAX_AGE_S)
-
-    def _is_allowed(self, origin: str) -> bool:
-        public = urlsplit(self._ports.settings.http.public_url)
-        if origin == f"{public.scheme}://{public.netloc}":
-            return True
-        is_local = urlsplit(origin).hostname in ("localhost", "127.0.0.1", "::1")
-        return is_local and self._ports.settings.environment == "development"

@@ -1,7 +1,8 @@
-"""Rules about files that clients announce by tus itself: whole ones, parts, and parts joined.
+"""Rules about files that clients announce to an edge: whole ones, parts, and parts joined.
 
 Wiring lends it to the edge's upload server, which opens the transaction. What a client says about
-its file (title, filename, visibility, publish_at) travels in Upload-Metadata.
+its file (title, filename, visibility, publish_at) travels in Upload-Metadata, or in the fields of
+a form.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from serve_apps.videos.service import (
     finish_upload,
     open_upload,
 )
-from storage import uploads
+from storage import uploads, videos
 from storage.database import Connection
 
 TITLE_CHARS_MAX = 200
@@ -39,7 +40,7 @@ class UploadPartsMissing(AppError):
 class UploadWordsInvalid(AppError):
     """The file's metadata says something this site does not know."""
 
-    code, status, message = "upload_metadata_invalid", 400, "Upload-Metadata has an unknown value."
+    code, status, message = "upload_metadata_invalid", 400, "Something said of the file is unknown."
 
 
 async def open_file(
@@ -54,10 +55,27 @@ async def open_file(
         return await _open_part(connection, settings, owner, file)
     if file.parts:
         return await _join(connection, settings, owner, file)
+    if file.size_bytes is None and file.bytes_min:
+        await check_room(connection, settings.uploads, owner.user_id, file.bytes_min)
     _video_id, upload_id, _expires_at = await open_upload(
         connection, settings, owner, _read_order(file, file.size_bytes)
     )
     return upload_id
+
+
+async def describe_file(
+    connection: Connection, upload: uploads.Upload, file: uploads.NewFile
+) -> None:
+    """Take what was said of a file since it was opened; raises UploadWordsInvalid."""
+    assert upload.video_id is not None, "a part of a file is described with the whole"
+    order = _read_order(file, None)
+    await videos.change_video(
+        connection,
+        upload.video_id,
+        title=order.title,
+        description=order.description,
+        visibility=order.visibility.value,
+    )
 
 
 async def _open_part(

@@ -144,8 +144,8 @@ async def _prepare(ports: JobPorts, video: videos.Video) -> Work:
     if video.is_recording:
         recorded = await make_recording_plan(ports, video)
         return Work(recorded.tasks, recorded.jobs.__getitem__, weigh_recording(recorded))
-    source_key = await make_source(ports, video)
-    return make_work(await make_plan(ports, video, source_key))
+    source = await make_source(ports, video)
+    return make_work(await make_plan(ports, video, source))
 
 
 async def finish_processing(ports: JobPorts, video_id: uuid.UUID) -> None:

@@ -1,4 +1,4 @@
-"""From uploaded parts to a plan: begin, assemble and hash the source, probe it, write the pieces.
+"""From uploaded parts to a plan: begin, take the source in, write the pieces.
 
 Steps of the processing jobs; of a recording there is no source, only pieces. Each looks first
 whether a stopped runner did it already.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import orjson
 
@@ -17,19 +18,18 @@ from actors.job_runner.ports import JobPorts
 from kit.errors import AppError
 from kit.events import EventName
 from media.live.recording_plan import RecordingPlan, plan_recording
-from media.vod.assemble import AssembleJob
 from media.vod.info import MediaInfo, decode_json, encode_json
 from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
 from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
+from media.vod.take_in import TakeInJob, TakenIn
 from serve_apps.videos.progress import Standing, publish_status
 from serve_apps.videos.recipes import make_site_recipe, read_recipe
 from storage import uploads, video_chunks, videos
 from storage.database import Connection
 from storage.events import append_event
 from storage.live_segments import list_sent_segments
-from storage.objects import JoinedObject
 from storage.recordings import find_recording
 
 
@@ -63,23 +63,34 @@ async def begin_processing(ports: JobPorts, video_id: uuid.UUID) -> videos.Video
     return video
 
 
-async def make_source(ports: JobPorts, video: videos.Video) -> str:
-    """Join and hash the upload's parts; return the source's key. Raises MediaUnreadable."""
+@dataclass(frozen=True)
+class Source:
+    """A video's source; `info` is what it is, when it was looked at just now."""
+
+    key: str
+    info: MediaInfo | None
+
+
+async def make_source(ports: JobPorts, video: videos.Video) -> Source:
+    """Join, hash and probe the upload's parts. Raises MediaUnreadable, VideoDuplicate."""
     async with ports.database.transaction() as connection:
         upload = await uploads.find_upload_of_video(connection, video.id)
         parts = [] if upload is None else await uploads.list_parts(connection, upload.id)
     if upload is None:
         raise VideoVanished
-    source_key = video.source_key
+    source_key, taken = video.source_key, None
     if source_key is None:
         source_key = f"{video_prefix(str(video.id))}/source"
-        joined = await _assemble(ports, upload, parts, source_key)
+        taken = await _take_in(ports, upload, parts, source_key)
+        joined = taken.joined
         source = videos.VideoSource(source_key, bytes.fromhex(joined.sha256), joined.size_bytes)
         async with ports.database.transaction() as connection:
             await videos.set_source(connection, video.id, source)
     await remove_parts(ports, upload)
     await _check_duplicate(ports, video)
-    return source_key
+    if taken is not None and taken.info is None:
+        raise MediaUnreadable(taken.refusal)
+    return Source(source_key, None if taken is None else taken.info)
 
 
 async def _check_duplicate(ports: JobPorts, video: videos.Video) -> None:
@@ -91,22 +102,22 @@ async def _check_duplicate(ports: JobPorts, video: videos.Video) -> None:
     raise VideoDuplicate(f"You uploaded this very file before, as “{first.title}”.")
 
 
-async def make_plan(ports: JobPorts, video: videos.Video, source_key: str) -> TranscodePlan:
-    """Probe the source and write what is to be done; return the plan. Raises MediaUnreadable."""
+async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> TranscodePlan:
+    """Write what is to be done; return the plan. Raises MediaUnreadable."""
     async with ports.database.transaction() as connection:
         stored = await videos.find_plan(connection, video.id)
     if stored is not None:
         return decode_json(orjson.dumps(stored), TranscodePlan)
-    info: MediaInfo = await ports.media.run(
+    info: MediaInfo = source.info or await ports.media.run(
         "probe",
-        ProbeJob(str(video.id), source_key),
+        ProbeJob(str(video.id), source.key),
         rank=MediaRank.LOOK,
         owner=str(video.owner_id),
     )
     async with ports.database.transaction() as connection:
         asked = await videos.find_recipe(connection, video.id)
     recipe = make_site_recipe(ports.settings.processing) if asked is None else read_recipe(asked)
-    plan = plan_video(info, PlanOrder(str(video.id), source_key, recipe, video.version))
+    plan = plan_video(info, PlanOrder(str(video.id), source.key, recipe, video.version))
     dimensions = videos.Dimensions(
         round(plan.grid.duration_s * 1000),
         None if info.video is None else info.video.width,
@@ -139,9 +150,9 @@ async def make_recording_plan(ports: JobPorts, video: videos.Video) -> Recording
     return plan
 
 
-async def _assemble(
+async def _take_in(
     ports: JobPorts, upload: uploads.Upload, parts: list[uploads.UploadPart], source_key: str
-) -> JoinedObject:
+) -> TakenIn:
     offset_bytes = 0
     for part in parts:
         if part.offset_bytes != offset_bytes:
@@ -153,11 +164,11 @@ async def _assemble(
         )
     size_bytes = upload.size_bytes or 0
     keys = tuple(_key_of(upload, part) for part in parts)
-    job = AssembleJob(str(upload.video_id), keys, source_key, size_bytes)
-    joined: JoinedObject = await ports.media.run(
-        "assemble", job, rank=MediaRank.LOOK, owner=str(upload.owner_id)
+    job = TakeInJob(str(upload.video_id), keys, source_key, size_bytes)
+    taken: TakenIn = await ports.media.run(
+        "take_in", job, rank=MediaRank.LOOK, owner=str(upload.owner_id)
     )
-    return joined
+    return taken
 
 
 def _key_of(upload: uploads.Upload, part: uploads.UploadPart) -> str:

@@ -197,7 +197,7 @@ async def declare_size(
     limits = settings.uploads
     if size_bytes > limits.size_bytes_max:
         raise VideoTooLarge(size_bytes_max=limits.size_bytes_max)
-    used_bytes = await uploads.sum_used_bytes(connection, upload.owner_id)
+    used_bytes = await uploads.sum_used_bytes(connection, upload.owner_id, apart_from=upload.id)
     if used_bytes + size_bytes > limits.quota_bytes:
         raise QuotaExceeded(quota_bytes=limits.quota_bytes, used_bytes=used_bytes)
     return await uploads.set_size(connection, upload.id, size_bytes)

@@ -12,13 +12,16 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 import asyncpg
+import psutil
 import pytest
 
 from tests.e2e.load import Account, ChatLoad, Viewer, call, register, wait_for_in_flight
 from tests.e2e.test_kills import WRITERS, find_host, read_lines
+from tests.e2e.test_video_kills import start_uploads, wait_until_ready
 from tests.product import Product, await_gone, await_true, is_running
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
@@ -199,6 +202,33 @@ async def test_both_nodes_carry_rooms_and_edges_and_talk_over_tls(
         await await_more(load, 50)
         await load.stop()
         await check_nothing_lost(head, room, load, viewers)
+
+
+async def test_a_node_that_joins_takes_its_share_of_the_pieces_of_videos(
+    head: Product, second: Product, small_film: Path
+):
+    await_true(lambda: count_media_slots(head) == 2, "the runner lends the slots of both nodes")
+    raylets = [psutil.Process(node.pids("ray-node")[0]) for node in (head, second)]
+    seen: dict[int, set[str]] = {raylet.pid: set() for raylet in raylets}
+    async with aiohttp.ClientSession() as session:
+        uploads = await start_uploads(session, head, small_film, count=6)
+        await asyncio.gather(*(upload.send(session) for upload in uploads))
+        async with asyncio.timeout(DEADLINE_S):
+            while not all("chunk" in kinds for kinds in seen.values()):
+                for raylet in raylets:
+                    seen[raylet.pid] |= list_media_tasks(raylet)
+                await asyncio.sleep(0.01)
+        await wait_until_ready(session, head, uploads)
+
+
+def list_media_tasks(raylet: psutil.Process) -> set[str]:
+    """Return the kinds of media tasks that run below a raylet at this moment."""
+    found = set()
+    for process in raylet.children():
+        with contextlib.suppress(psutil.Error):
+            _, is_media, kind = " ".join(process.cmdline()).partition("ray::media:")
+            found |= {kind.split()[0]} if is_media and kind.split() else set()
+    return found
 
 
 async def test_rooms_and_sockets_of_a_killed_node_move_and_the_head_notices_nothing(

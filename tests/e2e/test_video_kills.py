@@ -83,12 +83,12 @@ class Upload:
 
 
 async def start_uploads(
-    session: aiohttp.ClientSession, product: Product, small_film: Path
+    session: aiohttp.ClientSession, product: Product, small_film: Path, count: int = UPLOADS
 ) -> list[Upload]:
     owner = await register(session, product.url)
     data = small_film.read_bytes()
     # Each has a box of its own at the end: the same file twice is recognised by its hash.
-    copies = [data + struct.pack(">I4sQ", 16, b"free", number) for number in range(UPLOADS)]
+    copies = [data + struct.pack(">I4sQ", 16, b"free", number) for number in range(count)]
     uploads = [Upload(product.url, owner, copy) for copy in copies]
     for upload in uploads:
         await upload.announce(session)

@@ -30,7 +30,7 @@ async def create_upload_row(
     connection: Connection,
     video_id: uuid.UUID,
     owner_id: uuid.UUID,
-    size_bytes: int,
+    size_bytes: int | None,
     *,
     expires_s: int = 3600,
 ) -> uuid.UUID:

@@ -16,9 +16,10 @@ from kit.clock import SystemClock
 from kit.settings import EdgeSettings, LimitSettings, RtmpSettings, Settings
 from serve_apps.access.identity import Identity
 from serve_apps.access.tokens import issue_access_token
-from serve_apps.edge.server import EdgePace, EdgePorts, EdgeServer, UploadRules
+from serve_apps.edge.server import EdgePace, EdgePorts, EdgeServer
 from serve_apps.edge.socket_answers import check_frame
-from serve_apps.videos.arrivals import open_file
+from serve_apps.edge.upload_writer import UploadRules
+from serve_apps.videos.arrivals import describe_file, open_file
 from serve_apps.videos.service import declare_size
 from storage.cache import Cache
 from storage.database import Connection, Database, PoolOptions
@@ -65,7 +66,7 @@ async def run_edge(
     cache = Cache(settings.cache.url)
     await database.open()
     await cache.open()
-    rules = UploadRules(open_file, declare_size, ignore_upload, ignore_upload)
+    rules = UploadRules(open_file, describe_file, declare_size, ignore_upload, ignore_upload)
     ports = EdgePorts(
         settings, database, cache, objects, SystemClock(), NODE, rules, pace=pace or EdgePace()
     )

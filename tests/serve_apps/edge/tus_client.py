@@ -17,9 +17,9 @@ from kit.ids import make_id
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
 from serve_apps.access.tokens import issue_access_token
-from serve_apps.edge.upload_writer import UploadPorts
+from serve_apps.edge.upload_writer import UploadPorts, UploadRules
 from serve_apps.edge.uploads import add_upload_routes
-from serve_apps.videos.arrivals import open_file
+from serve_apps.videos.arrivals import describe_file, open_file
 from serve_apps.videos.service import declare_size, finish_upload, terminate_upload
 from storage.database import Database
 from storage.objects import ObjectStore
@@ -138,10 +138,7 @@ async def serve_uploads(
         database=database,
         objects=objects,
         clock=clock,
-        open=open_file,
-        declare=declare_size,
-        finish=finish_upload,
-        terminate=terminate_upload,
+        rules=UploadRules(open_file, describe_file, declare_size, finish_upload, terminate_upload),
         is_revoked=revoked.__contains__,
     )
     add_upload_routes(app, ports)

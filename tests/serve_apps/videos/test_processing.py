@@ -31,7 +31,7 @@ from storage.video_chunks import VideoChunk
 from tests.media.vod.clips import run_ffmpeg
 from tests.serve_apps.edge.playback_client import Player, serve_playback
 from tests.serve_apps.videos.inline_media import InlineMedia
-from tests.serve_apps.videos.video_world import VideoWorld, job_payload
+from tests.serve_apps.videos.video_world import VideoWorld, job_payload, probe
 
 pytestmark = pytest.mark.media
 
@@ -56,18 +56,6 @@ async def wait_for_status(world: VideoWorld, video_id: uuid.UUID, status: str) -
     async with asyncio.timeout(60):
         while (await world.get_video(video_id)).status != status:
             await asyncio.sleep(0.05)
-
-
-async def probe(data: bytes, path: Path) -> dict[str, Any]:
-    path.write_bytes(data)
-    command = ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-of", "json"]
-    child = await asyncio.create_subprocess_exec(
-        *command, str(path), stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await child.communicate()
-    assert child.returncode == 0
-    found: dict[str, Any] = json.loads(output)
-    return found
 
 
 async def test_an_upload_becomes_a_video_whose_every_rendition_plays(
@@ -171,7 +159,7 @@ async def test_the_same_file_again_is_said_to_be_that_and_taken_when_asked(
     again = await world.get_video(again_id)
     assert (again.status, again.error_code) == ("failed", "video_duplicate")
     assert "A walk" in (again.error_message or "")
-    assert media.started == ["assemble"]
+    assert media.started == ["take_in"]
     async with world.database.transaction() as connection:
         await connection.execute("DELETE FROM pgqueuer")  # its job ended outside a runner
         await retry_processing(connection, Identity(owner_id, make_id(), "ada"), again_id)

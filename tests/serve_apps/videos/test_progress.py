@@ -50,7 +50,7 @@ def test_the_shares_of_all_pieces_add_up_to_one():
 
 def test_large_pictures_weigh_more_than_small_ones_and_than_sound():
     shares = weigh_tasks(make_plan())
-    assert shares["rest-00000"] > shares["first-00000"] > shares["audio"] / 2
+    assert shares["rest-00001"] > shares["first-00001"] > shares["audio"] / 2
 
 
 def test_progress_goes_from_nothing_to_everything():

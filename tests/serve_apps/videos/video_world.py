@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import uuid
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -95,3 +98,16 @@ class VideoWorld:
 
 def job_payload(video_id: uuid.UUID) -> bytes:
     return msgspec.json.encode(VideoJob(video_id))
+
+
+async def probe(data: bytes, path: Path) -> dict[str, Any]:
+    """Write a file and return what ffprobe says of it."""
+    path.write_bytes(data)
+    command = ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-of", "json"]
+    child = await asyncio.create_subprocess_exec(
+        *command, str(path), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await child.communicate()
+    assert child.returncode == 0
+    found: dict[str, Any] = json.loads(output)
+    return found

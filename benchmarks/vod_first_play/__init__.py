@@ -1,0 +1,1 @@
+"""How long after its last byte a video plays."""

@@ -1,0 +1,78 @@
+"""A video whose every byte lies in a bucket: sent by tus, made, played by the edge, and removed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kit.clock import SystemClock
+from kit.ids import make_id
+from kit.settings import UploadSettings
+from serve_apps.access.identity import Identity
+from serve_apps.videos.jobs import process_video, purge_video
+from serve_apps.videos.service import delete_video
+from storage.objects import ObjectStore
+from tests.buckets import open_bucket, serve_buckets
+from tests.serve_apps.edge.playback_client import serve_playback
+from tests.serve_apps.edge.tus_client import serve_uploads
+from tests.serve_apps.videos.inline_media import InlineMedia
+from tests.serve_apps.videos.video_world import VideoWorld, job_payload, probe
+
+pytestmark = pytest.mark.media
+
+PIECE_BYTES = 64 << 10
+
+
+@pytest.fixture(scope="module")
+def bucket_server() -> Iterator[str]:
+    """Serve S3; its address."""
+    with serve_buckets() as address:
+        yield address
+
+
+@pytest.fixture
+def objects(bucket_server: str) -> ObjectStore:
+    """Lend an empty bucket in place of a folder."""
+    return open_bucket(bucket_server)
+
+
+async def test_a_video_goes_its_whole_way_in_a_bucket(
+    world: VideoWorld, clip: bytes, tmp_path: Path
+):
+    small = replace(world.settings, uploads=UploadSettings(piece_bytes=PIECE_BYTES))
+    clock = SystemClock()
+    async with serve_uploads(small, world.database, world.objects, clock) as server:
+        upload = await server.open_upload(len(clip))
+        assert (await upload.patch(0, clip)).status == 204
+        assert await server.read_stored(upload.id) == clip
+    base = f"/v/{upload.video_id}"
+    async with serve_playback(small, world.database, world.objects, clock) as player:
+        media = InlineMedia(world.objects)
+        await process_video(world.ports(media), job_payload(upload.video_id))
+        renditions = await player.list_renditions(f"{base}/master.m3u8")
+        heights = {}
+        for name, address in renditions.items():
+            found = await probe(await player.fetch_rendition(address), tmp_path / "whole.mp4")
+            heights[name] = found["streams"][0].get("height")
+        assert heights == {"240p.m3u8": 240, "320p.m3u8": 320, "audio.m3u8": None}
+        whole = await player.get(f"{base}/240p/00000.m4s")
+        part = await player.get(f"{base}/240p/00000.m4s", Range="bytes=10-99")
+        assert (part.status, part.body) == (206, whole.body[10:100])
+        assert (await player.get(f"{base}/thumbnail.jpg")).body[:2] == b"\xff\xd8"
+        source = await world.objects.get(f"videos/{upload.video_id}/source")
+        assert hashlib.sha256(source).digest() == hashlib.sha256(clip).digest()
+        assert await world.objects.list(f"uploads/{upload.id}") == []
+
+        async with world.database.transaction() as connection:
+            owner = Identity(upload.owner_id, make_id(), "ada")
+            await delete_video(connection, owner, upload.video_id)
+        await purge_video(world.ports(media), job_payload(upload.video_id))
+        assert await world.objects.list(f"videos/{upload.video_id}") == []
+        async with asyncio.timeout(60):
+            while (await player.get(f"{base}/master.m3u8")).status != 404:
+                await asyncio.sleep(0.1)
