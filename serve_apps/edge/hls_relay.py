@@ -14,12 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
-from aiohttp import hdrs
+from aiohttp import hdrs, web
 
 from kit.clock import Clock
 from kit.errors import Unavailable
 from kit.logs import get_log
 from kit.metrics import HLS_RELAY_ANSWERS, HLS_RELAY_BYTES
+from media.live.playlists import INDEX
+from serve_apps.edge.media_answers import PLAYLIST_TYPE, MediaMissing, send_bytes, send_text
 
 log = get_log("edge.hls_relay")
 
@@ -34,7 +36,12 @@ CONNECTIONS_MAX = 200
 FETCH_TIMEOUT = aiohttp.ClientTimeout(total=30.0, sock_connect=2.0)
 """More than a blocking reload waits."""
 TRIES = 3
+OK = 200
 FORBIDDEN = 403
+NAMES = ("room_id", "track", "folder", "name")
+DIRECTIVES = ("_HLS_msn", "_HLS_part", "_HLS_skip")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_DIRECTIVE = re.compile(r"\d{1,9}|YES|v2")
 _AGE = re.compile(r"max-age=(\d{1,9})")
 
 
@@ -71,7 +78,7 @@ class _Kept:
 
 
 class HlsRelay:
-    """All that this edge fetches; `start` and `close` frame its use."""
+    """All that this edge fetches; `close` ends its use."""
 
     def __init__(self, clock: Clock, kept_bytes_max: int = KEPT_BYTES_MAX) -> None:
         self._clock = clock
@@ -80,15 +87,6 @@ class HlsRelay:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._kept_bytes = 0
         self._fetches: dict[str, asyncio.Task[Fetched]] = {}
-
-    async def start(self) -> None:
-        """Open the pool of connections."""
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
-            timeout=FETCH_TIMEOUT,
-            headers={RELAYED: "1"},
-            auto_decompress=True,
-        )
 
     async def close(self) -> None:
         """End what is under way."""
@@ -149,9 +147,8 @@ class HlsRelay:
         return forget
 
     async def _fetch(self, key: str, url: str) -> Fetched:
-        assert self._http is not None, "started before it is asked"
         try:
-            async with self._http.get(url, allow_redirects=False) as response:
+            async with self._open().get(url, allow_redirects=False) as response:
                 body = await _read(response)
                 answer = Fetched(
                     response.status,
@@ -170,6 +167,16 @@ class HlsRelay:
             self._keep(key, answer)
         return answer
 
+    def _open(self) -> aiohttp.ClientSession:
+        """Return the pool of connections; most edges never need it."""
+        if self._http is None:
+            self._http = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
+                timeout=FETCH_TIMEOUT,
+                headers={RELAYED: "1"},
+            )
+        return self._http
+
     def _keep(self, key: str, answer: Fetched) -> None:
         """Keep an answer for as long as it says that it holds."""
         age = _AGE.search(answer.cache)
@@ -186,6 +193,43 @@ class HlsRelay:
         kept = self._kept.pop(key, None)
         if kept is not None:
             self._kept_bytes -= len(kept.answer.body)
+
+
+async def pass_on(relay: HlsRelay, request: web.Request, edge_url: str) -> web.StreamResponse:
+    """Answer a request of /live/… as the edge does where the live comes in.
+
+    Raises MediaMissing for what no playlist can name, OriginAway, TooManyFetches.
+    """
+    if RELAYED in request.headers:
+        raise OriginAway(retry_after_s=1)  # both edges take the other one for its origin
+    grant = request.match_info.get("grant")
+    way = "" if grant is None else f"/t/{grant}"
+    answer = await relay.get(edge_url, way, _write_path(request))
+    if answer.status != OK:
+        headers = {hdrs.CONTENT_TYPE: answer.kind, hdrs.CACHE_CONTROL: "no-store"}
+        if answer.retry_after is not None:
+            headers[hdrs.RETRY_AFTER] = answer.retry_after
+        return web.Response(status=answer.status, body=answer.body, headers=headers)
+    kind = answer.kind.partition(";")[0]
+    if kind == PLAYLIST_TYPE:
+        return send_text(request, kind, answer.body, answer.cache)
+    headers = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: answer.cache}
+    return send_bytes(request, answer.body, headers)
+
+
+def _write_path(request: web.Request) -> str:
+    """Write the request's path without the right in it, and of its query what has a meaning."""
+    names = [request.match_info[name] for name in NAMES if name in request.match_info]
+    if not all(map(_NAME.fullmatch, names)):
+        raise MediaMissing
+    if "name" not in request.match_info:
+        names.append(INDEX)
+    query = [
+        f"{name}={value}"
+        for name in DIRECTIVES
+        if _DIRECTIVE.fullmatch(value := request.query.get(name, ""))
+    ]
+    return f"/live/{'/'.join(names)}" + (f"?{'&'.join(query)}" if query else "")
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -2,7 +2,8 @@
 
 `/live/{room}/…` for what everyone may see, `/t/{grant}/live/…` for the rest; the bytes are the
 same. A live that comes in here is served from memory, with blocking reloads; any other from its
-rows, or by the edge where it comes in. Names are only ever compared with what windows list.
+rows, or through the edge where it comes in (`hls_relay.py`). Names are only ever compared with what
+windows list.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from serve_apps.access.playback import OPEN_VISIBILITIES
 from serve_apps.edge.aac_desk import AacDesk, AacShow
 from serve_apps.edge.broadcasts import Broadcast, Broadcasts
 from serve_apps.edge.hls_audience import HlsAudience, make_player
+from serve_apps.edge.hls_relay import RELAYED, HlsRelay, pass_on
 from serve_apps.edge.live_shelf import LiveShelf, LiveUnknown
 from serve_apps.edge.media_answers import (
     AUDIO_TYPE,
@@ -106,6 +108,14 @@ class LiveHlsPorts:
     is_revoked: Callable[[uuid.UUID], bool]
 
 
+class _Elsewhere(Exception):
+    """The live comes in at another edge."""
+
+    def __init__(self, room_id: uuid.UUID, edge_url: str) -> None:
+        self.room_id = room_id
+        self.edge_url = edge_url
+
+
 @dataclass(frozen=True)
 class _Shown:
     """A live that can be played: its window, and who fills it while it comes in here."""
@@ -134,8 +144,10 @@ class _Shown:
 def add_live_routes(app: web.Application, ports: LiveHlsPorts) -> None:
     """Put /live/… and /t/{grant}/live/… on the edge."""
     desk = AacDesk(ports.clock, lives_max=ports.settings.edge.aac_lives_max)
-    server = _LiveServer(ports, desk)
+    relay = HlsRelay(ports.clock)
+    server = _LiveServer(ports, desk, relay)
     app.on_cleanup.append(lambda _app: desk.close())
+    app.on_cleanup.append(lambda _app: relay.close())
     for prefix in ("", "/t/{grant}"):
         base = prefix + "/live/{room_id}"
         routes = (
@@ -151,9 +163,10 @@ def add_live_routes(app: web.Application, ports: LiveHlsPorts) -> None:
 class _LiveServer:
     """The handlers, sharing the ports."""
 
-    def __init__(self, ports: LiveHlsPorts, aac: AacDesk) -> None:
+    def __init__(self, ports: LiveHlsPorts, aac: AacDesk, relay: HlsRelay) -> None:
         self._ports = ports
         self._aac = aac
+        self._relay = relay
         self._blocked = 0
 
     def answer(self, handler: Handler) -> Handler:
@@ -162,21 +175,23 @@ class _LiveServer:
         async def run(request: web.Request) -> web.StreamResponse:
             response: web.StreamResponse
             try:
-                response = await handler(request)
+                response = await self._answer(handler, request)
             except AppError as error:
                 response = build_refusal(error, self._ports.clock.now())
-            except web.HTTPTemporaryRedirect as elsewhere:
-                response = web.Response(
-                    status=elsewhere.status,
-                    headers={
-                        hdrs.LOCATION: str(elsewhere.location),
-                        hdrs.CACHE_CONTROL: "no-store",
-                    },
-                )
             allow_everyone(response)
             return response
 
         return run
+
+    async def _answer(self, handler: Handler, request: web.Request) -> web.StreamResponse:
+        """Answer from here, or with what the edge says where the live comes in."""
+        try:
+            return await handler(request)
+        except _Elsewhere as elsewhere:
+            names = request.match_info
+            if "track" in names and "name" not in names:
+                self._note_viewer(request, elsewhere.room_id)
+            return await pass_on(self._relay, request, elsewhere.edge_url)
 
     async def send_master(self, request: web.Request) -> web.StreamResponse:
         """Send the list of variants; one that is about to begin is waited for."""
@@ -188,14 +203,14 @@ class _LiveServer:
         """Send a track's playlist, once it has what the request waits for (§6.2.5)."""
         number, position = _read_directives(request)
         shown, track = await self._open_track(request, is_playlist=True)
-        self._note_viewer(request, shown)
+        self._note_shown(request, shown)
         if number is not None:
             newest, _parts = shown.window.get_edge(track)
             if number > newest + AHEAD_MAX:
                 raise TooFarAhead
             window = shown.window
             await self._wait(shown, lambda: window.has_part(track, number, position))
-            self._note_viewer(request, shown)
+            self._note_shown(request, shown)
         is_delta = request.query.get("_HLS_skip") in ("YES", "v2")
         body = shown.playlists.render(track, is_delta=is_delta)
         is_final = shown.window.is_ended
@@ -298,7 +313,7 @@ class _LiveServer:
     async def _open(self, request: web.Request) -> _Shown:
         """Return the live of the address once it can be played.
 
-        Raises LiveUnknown, HlsOff, why it is refused, or a redirect to where the live comes in.
+        Raises LiveUnknown, HlsOff, why it is refused, or _Elsewhere.
         """
         room_id = parse_id(request.match_info["room_id"])
         if room_id is None:
@@ -316,7 +331,7 @@ class _LiveServer:
         live = await self._ports.shelf.get(room_id)
         is_elsewhere = live.edge_url not in (None, self._ports.edge_url)
         if is_elsewhere:
-            raise web.HTTPTemporaryRedirect(f"{live.edge_url}{request.rel_url}")
+            raise _Elsewhere(room_id, str(live.edge_url))
         if live.window is None or live.playlists is None:
             raise LiveUnknown(retry_after_s=1)
         return _Shown(room_id, live.window, live.playlists, None)
@@ -343,16 +358,20 @@ class _LiveServer:
         key = self._ports.settings.auth.grant_public_key
         return read_grant(key, text, self._ports.clock.now())
 
-    def _note_viewer(self, request: web.Request, shown: _Shown) -> None:
-        """Count who asks for a playlist that goes on."""
-        if shown.window.is_ended:
+    def _note_shown(self, request: web.Request, shown: _Shown) -> None:
+        if not shown.window.is_ended:
+            self._note_viewer(request, shown.room_id)
+
+    def _note_viewer(self, request: web.Request, room_id: uuid.UUID) -> None:
+        """Count who asks for a playlist that goes on; another edge is nobody."""
+        if RELAYED in request.headers:
             return
         settings, text = self._ports.settings, request.match_info.get("grant")
         viewer = None if text is None else find_viewer(settings.auth.grant_public_key, text)
         forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
         caller = find_caller(request.remote or "", forwarded, settings.http.trusted_proxies)
         agent = request.headers.get(hdrs.USER_AGENT, "")
-        self._ports.audience.note(make_player(shown.room_id, viewer, caller=caller, agent=agent))
+        self._ports.audience.note(make_player(room_id, viewer, caller=caller, agent=agent))
 
 
 def _read_directives(request: web.Request) -> tuple[int | None, int | None]:

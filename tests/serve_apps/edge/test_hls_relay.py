@@ -57,7 +57,6 @@ async def origin() -> AsyncIterator[Origin]:
     app.router.add_get("/{path:.*}", lent.answer)
     server = TestServer(app)
     await server.start_server()
-    await lent.relay.start()
     lent.url = str(server.make_url("/")).rstrip("/")
     yield lent
     lent.may_answer.set()

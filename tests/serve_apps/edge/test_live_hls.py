@@ -14,6 +14,7 @@ import pytest
 
 from actors.hosting.messages import API
 from kit.clock import SystemClock
+from kit.metrics import HLS_RELAY_ANSWERS
 from kit.settings import Settings
 from serve_apps.access.grants import Grant, issue_grant
 from serve_apps.edge.server import EdgeServer
@@ -262,6 +263,47 @@ async def test_the_next_publisher_elsewhere_goes_on_and_the_gap_is_marked(stage:
     assert [row.number for row in rows] == list(range(len(rows)))
     assert [row.origin_gen for row in rows[kept - 1 : kept + 2]] == [1, 2, 2]
     assert not rows[kept].tracks
+
+
+async def test_an_edge_where_a_live_does_not_come_in_has_it_from_the_one_where_it_does(
+    stage: Stage,
+) -> None:
+    url = f"{stage.edges[1].address.url}/live/{stage.room_id}"
+    async with publish(stage.settings, stage.edges[0], stage.room_id):
+        await stage.follow(1)
+        async with stage.http.get(f"{url}/index.m3u8", allow_redirects=False) as master:
+            assert (master.status, await master.text()) == (
+                200,
+                (await stage.get("index.m3u8")).text,
+            )
+        before = read_relay_metric("fetched")
+        listings = await asyncio.gather(
+            *(stage.read("source", "?_HLS_msn=4", edge=1) for _ in range(20))
+        )
+        assert read_relay_metric("fetched") == before + 1, "those who wait share one request"
+        listing = listings[-1]
+        assert len(listing.segments) >= 4
+        hinted = listing.attributes("PRELOAD-HINT")["URI"]
+        for address in (listing.segments[2].address, listing.segments[0].init, hinted):
+            near, far = await asyncio.gather(
+                stage.get(f"source/{address}"), stage.get(f"source/{address}", edge=1)
+            )
+            assert (far.status, far.body) == (200, near.body)
+            assert far.headers["Cache-Control"] == near.headers["Cache-Control"]
+        assert (await stage.get("source/1/99999.m4s", edge=1)).status == 404
+        assert (await stage.get("source/%2e%2e/1.m4s", edge=1)).status == 404
+        assert (await stage.read(query="?_HLS_msn=5&_HLS_skip=YES", edge=1)).segments
+        async with stage.database.connection() as connection:
+            await connection.execute(
+                "UPDATE lives SET visibility = 'private', access_version = access_version + 1"
+            )
+        async with asyncio.timeout(60):
+            while (await stage.get("source/index.m3u8", edge=1)).status != 403:
+                await asyncio.sleep(0.05)
+
+
+def read_relay_metric(source: str) -> float:
+    return HLS_RELAY_ANSWERS.labels(source)._value.get()
 
 
 async def test_a_slate_stands_in_for_a_publisher_who_is_away_and_is_not_recorded(
