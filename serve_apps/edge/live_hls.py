@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 
 from kit.clock import Clock
-from kit.errors import AppError, Conflict, NotFound, Unavailable
+from kit.errors import AppError, Conflict, Unavailable
 from kit.ids import parse_id
 from kit.settings import Settings
 from media.live.fragments import AUDIO, TARGET_DURATION_S, TRACKS
@@ -30,6 +30,7 @@ from serve_apps.edge.aac_desk import AacDesk, AacShow
 from serve_apps.edge.broadcasts import Broadcast, Broadcasts
 from serve_apps.edge.hls_audience import HlsAudience, make_player
 from serve_apps.edge.hls_relay import RELAYED, HlsRelay, pass_on
+from serve_apps.edge.hls_words import PartUnknown, TooFarAhead, read_directives, read_name
 from serve_apps.edge.live_shelf import LiveShelf, LiveUnknown
 from serve_apps.edge.media_answers import (
     AUDIO_TYPE,
@@ -53,12 +54,10 @@ BLOCKED_MAX = 5000
 BLOCK_S = 3 * TARGET_DURATION_S
 FIRST_WAIT_S = 6.0
 """How long the list of variants waits for a publisher's first segments."""
-NUMBER_DIGITS_MAX = 9
 UPDATING = "public, max-age=1"
 """A cache may answer those who ask at the same moment; a blocking reload has its own address."""
 BLOCKED = f"public, max-age={BLOCK_S}"
 """(B.1) what answered a blocking reload stays true for as long as one may wait for the next."""
-SUFFIX = ".m4s"
 
 
 class HlsOff(Conflict):
@@ -66,18 +65,6 @@ class HlsOff(Conflict):
 
     code = "hls_off"
     message = "This live is sent in a codec that HLS does not carry; watch it by WebRTC."
-
-
-class PartUnknown(NotFound):
-    """No playlist names this."""
-
-    code, message = "media_not_found", "No playlist names this."
-
-
-class TooFarAhead(AppError):
-    """The request waits for what lies too far ahead (§6.2.5.2)."""
-
-    code, status, message = "too_far_ahead", 400, "This part lies too far ahead."
 
 
 class NothingNew(Unavailable):
@@ -201,7 +188,7 @@ class _LiveServer:
 
     async def send_track(self, request: web.Request) -> web.StreamResponse:
         """Send a track's playlist, once it has what the request waits for (§6.2.5)."""
-        number, position = _read_directives(request)
+        number, position = read_directives(request)
         shown, track = await self._open_track(request, is_playlist=True)
         self._note_shown(request, shown)
         if number is not None:
@@ -230,7 +217,7 @@ class _LiveServer:
                 return send_bytes(request, init.data, headers)
             key = make_live_key(shown.room_id, int(folder), track, name)
             return await send_object(request, self._ports.objects, key, headers)
-        number, position = _read_name(name)
+        number, position = read_name(name)
         if position is not None:
             data = await self._get_part(shown, track, (number, position), folder)
             return send_bytes(request, data, headers)
@@ -372,29 +359,6 @@ class _LiveServer:
         caller = find_caller(request.remote or "", forwarded, settings.http.trusted_proxies)
         agent = request.headers.get(hdrs.USER_AGENT, "")
         self._ports.audience.note(make_player(room_id, viewer, caller=caller, agent=agent))
-
-
-def _read_directives(request: web.Request) -> tuple[int | None, int | None]:
-    """Read `_HLS_msn` and `_HLS_part` (§6.2.5.2); raises TooFarAhead for what makes no sense."""
-    number, position = (request.query.get(name) for name in ("_HLS_msn", "_HLS_part"))
-    if number is None and position is None:
-        return None, None
-    if number is None or not _is_number(number) or not _is_number(position or "0"):
-        raise TooFarAhead("_HLS_msn must be a number, and _HLS_part does not go without it.")
-    return int(number), None if position is None else int(position)
-
-
-def _read_name(name: str) -> tuple[int, int | None]:
-    """Read a segment's name (`7.m4s`) or a part's (`7.2.m4s`); raises PartUnknown."""
-    numbers = name.removesuffix(SUFFIX).split(".")
-    if not name.endswith(SUFFIX) or len(numbers) > 2 or not all(map(_is_number, numbers)):
-        raise PartUnknown
-    return int(numbers[0]), int(numbers[1]) if len(numbers) == 2 else None
-
-
-def _is_number(text: str) -> bool:
-    is_plain = text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX
-    return is_plain and str(int(text)) == text
 
 
 def _get_entry(window: LiveWindow, track: str, number: int, folder: str) -> Entry:

@@ -204,7 +204,7 @@ def test_a_recording_leaves_the_slate_out_and_marks_the_place(programme: Interru
         entry.number for entry in programme.list_slates() if entry.is_whole
     ]
     sent = [row for row in rows if row not in slates]
-    published = publish_recording(sent).files["source.m3u8"].decode()
+    published = publish_recording(sent, {}).files["source.m3u8"].decode()
     assert published.count("#EXT-X-DISCONTINUITY\n") == 1
     assert measure_duration_ms(sent) == pytest.approx(5000 + 4000, abs=1500)
     # Another edge lists the slate as this one did.

@@ -1,0 +1,48 @@
+"""What players ask for in addresses of low-latency HLS: names of files, and where to wait.
+
+Pure. `live_hls.py` asks it; sections are those of draft-pantos-hls-rfc8216bis.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from kit.errors import AppError, NotFound
+
+NUMBER_DIGITS_MAX = 9
+SUFFIX = ".m4s"
+
+
+class PartUnknown(NotFound):
+    """No playlist names this."""
+
+    code, message = "media_not_found", "No playlist names this."
+
+
+class TooFarAhead(AppError):
+    """The request waits for what lies too far ahead (§6.2.5.2)."""
+
+    code, status, message = "too_far_ahead", 400, "This part lies too far ahead."
+
+
+def read_directives(request: web.Request) -> tuple[int | None, int | None]:
+    """Read `_HLS_msn` and `_HLS_part` (§6.2.5.2); raises TooFarAhead for what makes no sense."""
+    number, position = (request.query.get(name) for name in ("_HLS_msn", "_HLS_part"))
+    if number is None and position is None:
+        return None, None
+    if number is None or not _is_number(number) or not _is_number(position or "0"):
+        raise TooFarAhead("_HLS_msn must be a number, and _HLS_part does not go without it.")
+    return int(number), None if position is None else int(position)
+
+
+def read_name(name: str) -> tuple[int, int | None]:
+    """Read a segment's name (`7.m4s`) or a part's (`7.2.m4s`); raises PartUnknown."""
+    numbers = name.removesuffix(SUFFIX).split(".")
+    if not name.endswith(SUFFIX) or len(numbers) > 2 or not all(map(_is_number, numbers)):
+        raise PartUnknown
+    return int(numbers[0]), int(numbers[1]) if len(numbers) == 2 else None
+
+
+def _is_number(text: str) -> bool:
+    is_plain = text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX
+    return is_plain and str(int(text)) == text
