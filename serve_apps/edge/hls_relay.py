@@ -206,15 +206,15 @@ async def pass_on(relay: HlsRelay, request: web.Request, edge_url: str) -> web.S
     way = "" if grant is None else f"/t/{grant}"
     answer = await relay.get(edge_url, way, _write_path(request))
     if answer.status != OK:
-        headers = {hdrs.CONTENT_TYPE: answer.kind, hdrs.CACHE_CONTROL: "no-store"}
+        headers: dict[str, str] = {hdrs.CONTENT_TYPE: answer.kind, hdrs.CACHE_CONTROL: "no-store"}
         if answer.retry_after is not None:
             headers[hdrs.RETRY_AFTER] = answer.retry_after
         return web.Response(status=answer.status, body=answer.body, headers=headers)
     kind = answer.kind.partition(";")[0]
     if kind == PLAYLIST_TYPE:
         return send_text(request, kind, answer.body, answer.cache)
-    headers = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: answer.cache}
-    return send_bytes(request, answer.body, headers)
+    shown: dict[str, str] = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: answer.cache}
+    return send_bytes(request, answer.body, shown)
 
 
 def _write_path(request: web.Request) -> str:
