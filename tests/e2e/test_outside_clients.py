@@ -1,0 +1,171 @@
+"""WHIP and WHEP clients that others wrote, on a page of another origin: they publish and watch."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from cluster.bootstrap import find_node
+from tests.e2e.conftest import SMALL_CAMERA
+from tests.e2e.people import make_name
+from tests.product import Product, await_true
+
+pytestmark = pytest.mark.browser
+
+WEB = Path(__file__).resolve().parents[2] / "web"
+HTML = b"<!doctype html><title>Elsewhere</title><video autoplay muted playsinline></video>"
+OPEN_CAMERA = """
+  const media = {video: true, audio: true};
+  const stream = await navigator.mediaDevices.getUserMedia(media);
+"""
+# Each returns how to leave.
+PUBLISH = {
+    "medooze": """
+  const {MedoozePublisher} = await import('/clients.js');
+  const peer = new RTCPeerConnection();
+  for (const track of stream.getTracks()) {
+    peer.addTransceiver(track, {direction: 'sendonly', streams: [stream]});
+  }
+  const client = new MedoozePublisher();
+  await client.publish(peer, url, token);
+  window.restart = () => client.restart();
+  window.leave = () => client.stop();
+""",
+    "eyevinn": """
+  const {EyevinnPublisher} = await import('/clients.js');
+  const client = new EyevinnPublisher({endpoint: url, opts: {authkey: token}});
+  await client.ingest(stream);
+  window.leave = () => client.destroy();
+""",
+}
+WATCH = {
+    "medooze": """
+  const {MedoozePlayer} = await import('/clients.js');
+  const peer = new RTCPeerConnection();
+  for (const kind of ['audio', 'video']) peer.addTransceiver(kind, {direction: 'recvonly'});
+  peer.ontrack = (event) => { document.querySelector('video').srcObject = event.streams[0]; };
+  const client = new MedoozePlayer();
+  await client.view(peer, url);
+  window.restart = () => client.restart();
+  window.leave = () => client.stop();
+""",
+    "eyevinn": """
+  const {EyevinnPlayer} = await import('/clients.js');
+  const video = document.querySelector('video');
+  const player = new EyevinnPlayer({video, type: 'whep', iceServers: []});
+  await player.load(new URL(url));
+  window.leave = () => player.destroy();
+""",
+}
+COUNT_PICTURES = "v => v.getVideoPlaybackQuality().totalVideoFrames"
+
+
+class _Elsewhere(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path != "/":
+            super().do_GET()
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(HTML)
+
+    def log_message(self, *_words: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bundle the clients and serve them from an origin that is not the product's."""
+    folders = find_node(Path(sys.prefix))
+    assert folders is not None, "run the tests by `make test`"
+    folder = tmp_path_factory.mktemp("clients")
+    command = ["node", "node_modules/vite/bin/vite.js", "build", "--logLevel", "warn"]
+    subprocess.run(
+        [*command, "--config", "outside/vite.config.js", "--outDir", str(folder), "--emptyOutDir"],
+        cwd=WEB,
+        env={"PATH": ":".join([*folders, "/usr/bin", "/bin"])},
+        check=True,
+        timeout=60,
+    )
+    handler = functools.partial(_Elsewhere, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def open_elsewhere(
+    chromium: Browser, contexts: list[BrowserContext], elsewhere: str
+) -> Callable[[], Page]:
+    """Return a function that opens the other origin's page."""
+
+    def open_fresh() -> Page:
+        context = chromium.new_context()
+        context.grant_permissions(["camera", "microphone"], origin=elsewhere)
+        context.add_init_script(SMALL_CAMERA)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(elsewhere)
+        return page
+
+    return open_fresh
+
+
+def ask(product: Product, path: str, body: object = None, token: str = "") -> dict[str, str]:
+    """Call the API."""
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(product.url + path, data, headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return dict(json.load(answer))
+
+
+def announce(product: Product) -> dict[str, str]:
+    """Register somebody, and announce a live of theirs."""
+    name = f"u_{make_name()}"
+    known = {"username": name, "email": f"{name}@example.com", "password": "correct horse 7"}
+    token = ask(product, "/v1/auth/register", known)["access_token"]
+    return ask(product, "/v1/live", {"title": "From elsewhere", "record": False}, token)
+
+
+def await_more_pictures(page: Page) -> None:
+    """Wait until more is shown than now."""
+    video = page.locator("video")
+    before = video.evaluate(COUNT_PICTURES)
+    await_true(lambda: video.evaluate(COUNT_PICTURES) > before + 5, "the picture goes on")
+
+
+@pytest.mark.parametrize("name", ["medooze", "eyevinn"])
+def test_a_client_of_npm_publishes_and_another_page_of_it_watches(
+    name: str, open_elsewhere: Callable[[], Page], product: Product
+):
+    live = announce(product)
+    publisher, viewer = open_elsewhere(), open_elsewhere()
+    publish = f"async ([url, token]) => {{ {OPEN_CAMERA} {PUBLISH[name]} }}"
+    publisher.evaluate(publish, [f"{product.url}/whip", live["stream_key"]])
+    await_true(lambda: ask(product, f"/v1/live/{live['id']}")["status"] == "live", "it is on air")
+    viewer.evaluate(f"async (url) => {{ {WATCH[name]} }}", f"{product.url}/whep/{live['id']}")
+    await_more_pictures(viewer)
+    if name == "medooze":  # the other one has no ICE restart
+        for page in (publisher, viewer):
+            page.evaluate("() => window.restart()")
+            await_more_pictures(viewer)
+    viewer.evaluate("() => window.leave()")
+    publisher.evaluate("() => window.leave()")
+    await_true(lambda: ask(product, f"/v1/live/{live['id']}")["status"] == "interrupted", "it left")
