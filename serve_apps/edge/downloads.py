@@ -72,11 +72,11 @@ async def _plan(
 
 
 def _find_rung(publication: Publication, wanted: str) -> Track | None:
-    """The picture of the wanted quality; of sound alone the sound itself, as the best."""
+    """The picture of the wanted quality or name; of sound alone the sound itself, as the best."""
     rungs = [publication.tracks[name] for name in publication.rungs]
     if wanted == BEST:
         return rungs[-1] if rungs else publication.sound
-    return next((rung for rung in rungs if rung.quality == wanted), None)
+    return next((rung for rung in rungs if wanted in (rung.quality, rung.name)), None)
 
 
 async def _plan_recording(

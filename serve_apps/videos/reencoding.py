@@ -29,6 +29,7 @@ from serve_apps.videos.recipes import read_recipe
 from serve_apps.videos.reencoding_rules import (
     PURGE_VERSION_JOB,
     REENCODE_JOB,
+    STOPPED_AFTER_S,
     VersionJob,
     enqueue_purge,
 )
@@ -166,7 +167,7 @@ async def _fail(ports: JobPorts, job: VersionJob, end: VersionEnd) -> None:
     async with ports.database.transaction() as connection:
         if not await video_versions.end_version(connection, job.video_id, job.version, end):
             return
-        await enqueue_purge(connection, job.video_id, job.version, delay_s=0)
+        await enqueue_purge(connection, job.video_id, job.version, delay_s=STOPPED_AFTER_S)
     error = {"code": end.code, "message": end.message}
     await publish_reencoding(ports.cache, job.video_id, Standing("failed", 0.0, error))
     log.info(

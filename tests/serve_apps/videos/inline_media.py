@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any
 
@@ -32,6 +33,7 @@ class InlineMedia:
         self._stopped: set[str] = set()
         self.started: list[str] = []
         """Task ids (or names) in the order they were begun."""
+        self._working: set[threading.Event] = set()
 
     async def run(
         self, task_name: str, payload: Any, *, on_progress: OnProgress | None = None
@@ -55,7 +57,20 @@ class InlineMedia:
                 if on_progress is not None:
                     loop.call_soon_threadsafe(on_progress, progress)
 
-        return await asyncio.to_thread(work)
+        def work_to_its_end() -> Any:
+            ended = threading.Event()
+            self._working.add(ended)
+            try:
+                return work()
+            finally:
+                ended.set()
+
+        return await asyncio.to_thread(work_to_its_end)
+
+    async def wait_ended(self) -> None:
+        """Return when nothing works any more: who waited may have gone before."""
+        for ended in list(self._working):
+            assert await asyncio.to_thread(ended.wait, 60)
 
     async def cancel(self, key: str) -> bool:
         self._stopped.add(key)

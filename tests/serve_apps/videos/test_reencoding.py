@@ -120,6 +120,7 @@ async def test_stopping_the_new_version_keeps_the_one_the_sites_settings_made(
 
     media = InlineMedia(world.objects, before=stop)
     await reencode_video(world.ports(media), job)
+    await media.wait_ended()  # the purge comes later, see STOPPED_AFTER_S
     await purge_version(world.ports(media), job)
     video = await world.get_video(video_id)
     assert (video.status, video.version) == ("ready", 1)
