@@ -205,13 +205,14 @@ async def test_both_nodes_carry_rooms_and_edges_and_talk_over_tls(
 
 
 async def test_a_node_that_joins_takes_its_share_of_the_pieces_of_videos(
-    head: Product, second: Product, small_film: Path
+    head: Product, second: Product, film: Path
 ):
     await_true(lambda: count_media_slots(head) == 2, "the runner lends the slots of both nodes")
     raylets = [psutil.Process(node.pids("ray-node")[0]) for node in (head, second)]
     seen: dict[int, set[str]] = {raylet.pid: set() for raylet in raylets}
     async with aiohttp.ClientSession() as session:
-        uploads = await start_uploads(session, head, small_film, count=6)
+        # Each chunk takes a second or two: nobody who looks so often misses it.
+        uploads = await start_uploads(session, head, film, count=4)
         await asyncio.gather(*(upload.send(session) for upload in uploads))
         async with asyncio.timeout(DEADLINE_S):
             while not all("chunk" in kinds for kinds in seen.values()):

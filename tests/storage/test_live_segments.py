@@ -97,5 +97,5 @@ async def test_slates_are_listed_but_no_video_names_them(database: Database) -> 
 
         video = RecordedVideo(uuid.uuid4(), owner_id, "Kept", "public", 4000, 320, 180, True)
         assert await insert_recording(connection, video, SegmentRange(live_id, 0, 2))
-        unneeded = await list_unneeded(connection, live_id)
+        unneeded = await list_unneeded(connection, live_id, deleted_for_s=0)
         assert [row.number for row in unneeded] == [1]

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from cluster.topology import EDGE_PORT_STEP
 from kit.clock import SystemClock
 from kit.settings import EdgeSettings, LimitSettings, RtmpSettings, Settings
 from serve_apps.access.identity import Identity
@@ -23,7 +24,7 @@ from serve_apps.videos.arrivals import describe_file, open_file
 from serve_apps.videos.service import declare_size
 from storage.cache import Cache
 from storage.database import Connection, Database, PoolOptions
-from storage.embedded.ports import get_free_port
+from storage.embedded.ports import get_free_port, is_port_free
 from storage.objects import ObjectStore
 from storage.uploads import Upload
 from tests.actors.hosting.stage import NODE
@@ -39,7 +40,7 @@ def use_free_ports(settings: Settings, **edge: Any) -> Settings:
     """
     options = EdgeSettings(
         public_host="127.0.0.1",
-        port=get_free_port(),
+        port=_find_edge_ports(),
         udp_port=0,
         public_ips=("127.0.0.1",),
         **{"loop_lag_max_ms": 60_000, **edge},
@@ -47,6 +48,13 @@ def use_free_ports(settings: Settings, **edge: Any) -> Settings:
     limits = LimitSettings(chat_per_10_s_max=100_000)
     rtmp = RtmpSettings(port=get_free_port())
     return dataclasses.replace(settings, edge=options, rtmp=rtmp, limits=limits)
+
+
+def _find_edge_ports() -> int:
+    """Return a port that is free, as is the one of the edge in the next slot."""
+    while not is_port_free((port := get_free_port()) + EDGE_PORT_STEP):
+        continue
+    return port
 
 
 async def ignore_upload(_connection: Connection, _upload: Upload) -> None:

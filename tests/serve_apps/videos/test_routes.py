@@ -112,6 +112,7 @@ async def test_an_open_video_shows_its_plain_address_to_everyone(api: Api):
         "hls": f"http://localhost:8001/v/{video_id}/master.m3u8",
         "dash": f"http://localhost:8001/v/{video_id}/manifest.mpd",
         "thumbnail": None,
+        "preview": None,
         "storyboard": f"http://localhost:8001/v/{video_id}/storyboard.vtt",
         "waveform": None,
         "download": f"http://localhost:8001/v/{video_id}/download/best.mp4",
