@@ -7,7 +7,9 @@ their settings save was measured: docs/decisions/0027-versions-and-codecs.md.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -45,6 +47,7 @@ WITHOUT_AVX512 = ":asm=AVX2"
 """x264's AVX-512 code reads memory nobody wrote in its macroblock tree: every tenth run of the same
 chunk gave other bytes (seen with MALLOC_PERTURB_). AVX2 costs no measurable time more."""
 CPU_FLAGS_BYTES = 8192
+TASKS = Path("/proc/self/task")
 SOUND_ENCODER = "libopus"
 PRESET = "veryfast"
 """Of x264."""
@@ -82,7 +85,21 @@ def open_encoder(codec: PictureCodec, rung: Rung, grid: FrameGrid) -> VideoCodec
         context.bit_rate = int(options.pop("b"))
     context.options = options
     context.open()
+    give_back_priority()
     return context
+
+
+def give_back_priority() -> None:
+    """Let every thread of this process share the processor again, at its nice value.
+
+    SVT-AV1, run as root, gives its threads and the one that opened it real-time priority
+    (SCHED_FIFO, 99), for good: nothing else on the machine would run beside them.
+    """
+    for task in TASKS.iterdir() if TASKS.is_dir() else ():
+        thread = int(task.name)
+        with contextlib.suppress(ProcessLookupError):
+            if os.sched_getscheduler(thread) == os.SCHED_FIFO:
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
 
 
 def find_missing(codecs: Iterable[str]) -> dict[str, str]:

@@ -21,7 +21,13 @@ from media.cmaf import (
     VideoTrack,
     build_init_segment,
 )
-from media.vod.codecs import GLOBAL_HEADER, PICTURE_CODECS, SOUND_ENCODER, open_encoder
+from media.vod.codecs import (
+    GLOBAL_HEADER,
+    PICTURE_CODECS,
+    SOUND_ENCODER,
+    give_back_priority,
+    open_encoder,
+)
 from media.vod.grid import FrameGrid
 from media.vod.ladder import Rung
 from media.vod.records import AUDIO_FRAME_SAMPLES, AUDIO_RATE_HZ
@@ -39,6 +45,8 @@ AUDIO_CODEC_NAME = "mp4a.40.2"
 OPUS_BITRATE_BPS = 96_000
 """Opus at 96 kbit/s is rated no worse than AAC at 128 (Hydrogenaudio's listening test of 2014)."""
 OPUS_FRAME_SAMPLES = 960
+SETTLING_FRAMES = 3
+"""An encoder may begin its last threads with its first frames."""
 
 
 class RungEncoder:
@@ -75,7 +83,10 @@ class RungEncoder:
         frame.time_base = Fraction(1, self._grid.timescale)
         is_first = slot % self._grid.segment_frames == 0
         frame.pict_type = PictureType.I if is_first else PictureType.NONE
-        return self._take(self._context.encode(frame))
+        packets = self._context.encode(frame)
+        if slot - self._slots.start < SETTLING_FRAMES:
+            give_back_priority()
+        return self._take(packets)
 
     def finish(self) -> list[MadeSegment]:
         """Flush; returns what was still open."""

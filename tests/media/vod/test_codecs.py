@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
@@ -12,8 +13,11 @@ import pytest
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
-from media.vod.codecs import find_missing
+from media.vod.codecs import TASKS, find_missing
+from media.vod.encoders import RungEncoder
+from media.vod.grid import FrameGrid
 from media.vod.hls import Track
+from media.vod.ladder import Rung
 from media.vod.plan import PlanOrder, list_tracks, plan_video
 from media.vod.probe import probe_file
 from media.vod.publish import keep_lighter, publish
@@ -33,7 +37,19 @@ from tests.media.vod.clips import (
 pytestmark = pytest.mark.media
 
 FRAMES = 90
+GRID = FrameGrid(Fraction(10), 90_000, 9_000, 20, 40, 0)
 NAMES = {"av1": "av01.0.00M.08", "vp9": "vp09.00.10.08.01.01.01.01.00", "hevc": "hvc1.1.6.L"}
+
+
+@pytest.mark.parametrize("codec", ["h264", *EXTRA_CODECS])
+def test_no_encoder_takes_the_processor_from_the_rest_of_the_machine(codec: str):
+    """SVT-AV1 made itself and its caller real-time threads where it ran as root."""
+    rung = Rung("180p", 320, 180, 200_000, codec)
+    encoder = RungEncoder(rung, GRID, range(40))
+    for slot in range(40):
+        encoder.encode(VideoFrame(320, 180, "yuv420p"), slot)
+        threads = {int(task.name) for task in TASKS.iterdir()}
+        assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
 
 
 @pytest.fixture(scope="module")
