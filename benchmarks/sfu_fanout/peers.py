@@ -21,7 +21,7 @@ from tests.media.sfu.peer import RtcPeer
 KEYFRAME, DELTA = b"\x10\x00" + bytes(1086), b"\x10\x01" + bytes(1086)
 FRAME_PACKETS = 4
 CONNECT_TIMEOUT_S = 60.0
-SETTLE_S = 0.5
+SETTLE_S, SETTLE_MAX_S = 0.5, 5.0
 
 
 class CountingPeer(RtcPeer):
@@ -69,8 +69,12 @@ async def run_peers(viewers: int, seconds: float, packets_per_s: int) -> None:
                 publisher.send_rtp(make_rtp(sent, sent * 750, payload, marker_and_type=96))
                 sent += 1
         await asyncio.sleep(FRAME_PACKETS / packets_per_s)
-    await asyncio.sleep(SETTLE_S)
-    received = sum(peer.count for peer in watching)
+    ends_s = time.monotonic() + SETTLE_MAX_S
+    while time.monotonic() < ends_s:
+        await asyncio.sleep(SETTLE_S)
+        received = sum(peer.count for peer in watching)
+        if received >= sent * viewers:
+            break
     await asyncio.to_thread(exchange, {"sent": sent, "received": received})
 
 
