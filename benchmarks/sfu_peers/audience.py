@@ -157,9 +157,11 @@ async def feed(
 async def keep_consent(peers: list[RtcPeer]) -> None:
     """Check every path as often as browsers do."""
     while True:
-        for peer in peers:
+        for peer in peers[:]:
             peer.check()
             await asyncio.sleep(CONSENT_EVERY_S / len(peers))
+        if not peers:
+            await asyncio.sleep(CONSENT_EVERY_S)
 
 
 async def run(viewers: int, seconds: float, load: Load, feed_port: int) -> None:
@@ -177,10 +179,10 @@ async def run(viewers: int, seconds: float, load: Load, feed_port: int) -> None:
         peers.append(publisher)
         send = publisher.send_rtp
     watching = [Viewer(("H264",)) for _ in range(viewers)]
+    consent = asyncio.create_task(keep_consent(peers))
     for viewer in watching:
         await viewer.open(exchange)
-    peers += watching
-    consent = asyncio.create_task(keep_consent(peers))
+        peers.append(viewer)
     await asyncio.to_thread(exchange, {"joined": True})
     await feed(send, frames, load, WARM_UP_S)
     await asyncio.sleep(SETTLE_S)
