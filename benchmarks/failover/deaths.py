@@ -8,17 +8,16 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.frame import Answer, Form, Sides
 from benchmarks.products import Products
-from tests.e2e.conftest import CHROMIUM_FLAGS, CHROMIUM_NAMES, ONE_PICTURE, OPTIONS, SMALL_CAMERA
-from tests.e2e.failover import OpenPage, TwoEdges
+from tests.e2e.conftest import CHROMIUM_FLAGS, CHROMIUM_NAMES, OPTIONS, make_person
+from tests.e2e.failover import TwoEdges
 from tests.product import Product
 
 STILL = "still_ms"
 WORK = "a picture that goes on"
-PAGE_TIMEOUT_MS = 60_000
 
 
 @asynccontextmanager
@@ -51,22 +50,13 @@ def begin(product: Product, stack: ExitStack) -> TwoEdges:
     path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)))
     browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
     stack.callback(browser.close)
-    return TwoEdges(product, make_opener(browser, product))
-
-
-def make_opener(browser: Browser, product: Product) -> OpenPage:
-    """Return what opens a page as another person would."""
 
     def open_page(path: str) -> Page:
-        context = browser.new_context(viewport={"width": 1280, "height": 800})
-        context.grant_permissions(["camera", "microphone"], origin=product.url)
-        context.add_init_script(ONE_PICTURE + SMALL_CAMERA)
-        page = context.new_page()
-        page.set_default_timeout(PAGE_TIMEOUT_MS)
+        page = make_person(browser, product).new_page()
         page.goto(product.url + path)
         return page
 
-    return open_page
+    return TwoEdges(product, open_page)
 
 
 def kill_viewers_edge(live: TwoEdges) -> float:

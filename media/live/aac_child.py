@@ -7,7 +7,6 @@ has: lengths that were stretched are stretched here, and what is missing is sile
 
 from __future__ import annotations
 
-import os
 import struct
 import sys
 from collections.abc import Iterable
@@ -17,14 +16,13 @@ from typing import BinaryIO
 import av
 import numpy as np
 
-from media.live.tap_words import CLOSE, FRAME, HEADER, OPEN
+from media.live.tap_words import CLOSE, FRAME, HEADER, OPEN, run_child
 
 RATE_HZ = 48_000
 FRAME_TICKS = 1024
 BITRATE_BPS = 128_000
 HOLE_MAX_TICKS = 10 * RATE_HZ
 """A longer hole in the input is a hole in the output."""
-NICENESS = 5
 
 Made = list[tuple[int, bytes]]
 
@@ -133,8 +131,4 @@ def serve(orders: BinaryIO, frames: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(NICENESS)
-    try:
-        serve(sys.stdin.buffer, sys.stdout.buffer)
-    except BrokenPipeError:
-        os._exit(0)  # the edge is gone; closing standard output would fail again
+    run_child(serve)

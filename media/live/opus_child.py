@@ -7,7 +7,6 @@ standard error and costs that stream alone.
 
 from __future__ import annotations
 
-import os
 import struct
 import sys
 from fractions import Fraction
@@ -15,7 +14,7 @@ from typing import BinaryIO
 
 import av
 
-from media.live.tap_words import CLOSE, FRAME, HEADER, OPEN, OPEN_BODY
+from media.live.tap_words import CLOSE, FRAME, HEADER, OPEN, OPEN_BODY, run_child
 
 OPUS_RATE_HZ = 48_000
 OPUS_FRAME_TICKS = 960
@@ -23,7 +22,6 @@ BITRATE_BPS = 128_000
 GAP_MAX_TICKS = 1920
 """A hole in the input of more than 40 ms is a hole in the output."""
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
-NICENESS = 5
 
 
 class Transcoder:
@@ -93,8 +91,4 @@ def serve(orders: BinaryIO, frames: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(NICENESS)
-    try:
-        serve(sys.stdin.buffer, sys.stdout.buffer)
-    except BrokenPipeError:
-        os._exit(0)  # the edge is gone; closing standard output would fail again
+    run_child(serve)

@@ -1,11 +1,15 @@
-"""What an edge and its sound processes say to each other, both ways. Values; no imports of weight.
+"""What an edge and its sound processes say to each other, both ways; no imports of weight.
 
 `sound_tap.py` speaks on the edge's side, `opus_child.py` and `aac_child.py` on the other.
 """
 
 from __future__ import annotations
 
+import os
 import struct
+import sys
+from collections.abc import Callable
+from typing import BinaryIO
 
 HEADER = struct.Struct("<IBqII")
 """Stream, kind, time and length in ticks of the stream's rate, bytes that follow."""
@@ -14,3 +18,14 @@ OPEN, FRAME, CLOSE = 0, 1, 2
 OPEN_BODY = struct.Struct("<IB")
 """Sample rate in Hz and channels; how to decode it (AudioSpecificConfig, OpusHead) follows."""
 BODY_BYTES_MAX = 64 << 10
+NICENESS = 5
+"""Of the processes."""
+
+
+def run_child(serve: Callable[[BinaryIO, BinaryIO], None]) -> None:
+    """Be a sound process: take orders on standard input, answer on standard output."""
+    os.nice(NICENESS)
+    try:
+        serve(sys.stdin.buffer, sys.stdout.buffer)
+    except BrokenPipeError:
+        os._exit(0)  # the edge is gone; closing standard output would fail again

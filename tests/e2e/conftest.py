@@ -116,19 +116,25 @@ def contexts(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[list
         context.close()
 
 
+def make_person(browser: Browser, product: Product, init_script: str = "") -> BrowserContext:
+    """Open a fresh browser context with a small camera, as another person would."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.grant_permissions(["camera", "microphone"], origin=product.url)
+    context.add_init_script(ONE_PICTURE + SMALL_CAMERA)
+    if init_script:
+        context.add_init_script(init_script)
+    context.set_default_timeout(PATIENCE_MS)
+    return context
+
+
 @pytest.fixture
 def open_page(chromium: Browser, contexts: list[BrowserContext], product: Product):
     """Return a function that opens a fresh browser context, as another person would."""
 
     def open_fresh(path: str = "/", init_script: str = "") -> Page:
-        context = chromium.new_context(viewport={"width": 1280, "height": 800})
-        context.grant_permissions(["camera", "microphone"], origin=product.url)
-        context.add_init_script(ONE_PICTURE + SMALL_CAMERA)
-        if init_script:
-            context.add_init_script(init_script)
+        context = make_person(chromium, product, init_script)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
         page.goto(product.url + path)
         return page
 

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import pylibsrtp
 from aioice import stun
@@ -162,6 +163,17 @@ def make_offer(
         if parameters:
             lines.append(f"a=fmtp:{payload_type} {parameters}")
     return "\r\n".join(lines) + "\r\n"
+
+
+@contextlib.asynccontextmanager
+async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Let work that never ends go on within the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class RtcPeer(asyncio.DatagramProtocol):

@@ -6,14 +6,13 @@ The viewer plays a picture once it and all before it are whole, and says when th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 
 from media.sfu.rtcp import build_nack, build_pli, parse_rtcp
 from media.sfu.rtp import RtpFields, parse_rtp, signed_distance
 from tests.media.sfu.packets import VP8_DELTA, VP8_KEY, VP8_REST, make_rtp
-from tests.media.sfu.peer import RtcPeer
+from tests.media.sfu.peer import RtcPeer, running
 
 PERIOD_S = 1 / 30
 PACKETS_PER_FRAME = 4
@@ -38,15 +37,9 @@ class RepeatingPublisher(RtcPeer):
         self._heard = 0
         self._wants_keyframe = True
 
-    @contextlib.asynccontextmanager
-    async def sending(self) -> AsyncIterator[None]:
+    def sending(self) -> AbstractAsyncContextManager[None]:
         """Send within the block, and repeat until its end."""
-        task = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        return running(self._run())
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -99,15 +92,9 @@ class PlayingPeer(RtcPeer):
         self._waiting: dict[int, RtpFields] = {}
         self._missing: dict[int, tuple[int, float]] = {}
 
-    @contextlib.asynccontextmanager
-    async def playing(self) -> AsyncIterator[None]:
+    def playing(self) -> AbstractAsyncContextManager[None]:
         """Ask for what is missing within the block."""
-        task = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        return running(self._run())
 
     @property
     def longest_gap_s(self) -> float:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 
 from media.sfu.rtcp import parse_rtcp
 from media.sfu.rtp import parse_rtp
 from tests.media.sfu.packets import add_extension, make_rtp
-from tests.media.sfu.peer import RtcPeer
+from tests.media.sfu.peer import RtcPeer, running
 from tests.media.sfu.room_stage import RID_EXTENSION, describe_layers, make_layer_payload
 
 RIDS = ("q", "h", "f")
@@ -29,15 +28,9 @@ class SimulcastPeer(RtcPeer):
         self._seqs = dict.fromkeys(RIDS, 65_500)
         self._answered = dict.fromkeys(RIDS, 0)
 
-    @contextlib.asynccontextmanager
-    async def sending(self) -> AsyncIterator[None]:
+    def sending(self) -> AbstractAsyncContextManager[None]:
         """Send within the block."""
-        task = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        return running(self._run())
 
     def count_wishes(self, rid: str) -> int:
         """Return how often a keyframe of an encoding was asked for."""

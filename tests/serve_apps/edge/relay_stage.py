@@ -9,6 +9,7 @@ import signal
 import sys
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from serve_apps.edge.server import EdgeServer
 from storage.database import Database
 from tests.actors.hosting.stage import write_settings
 from tests.media.sfu.packets import VP8_DELTA, VP8_KEY, make_rtp
-from tests.media.sfu.peer import RtcPeer
+from tests.media.sfu.peer import RtcPeer, running
 from tests.serve_apps.edge.edge_stage import use_free_ports
 from tests.storage.live_rows import create_room_row, create_user_row
 
@@ -76,15 +77,9 @@ class Publisher:
         return sum(bool(fact.keyframe_ssrcs) for fact in facts if fact is not None)
 
 
-@contextlib.asynccontextmanager
-async def sending(publisher: Publisher) -> AsyncIterator[None]:
+def sending(publisher: Publisher) -> AbstractAsyncContextManager[None]:
     """Let a publisher send within the block."""
-    task = asyncio.create_task(publisher.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    return running(publisher.run())
 
 
 def read_video(viewer: RtcPeer, payload_type: int = 96) -> list[bytes]:

@@ -1,6 +1,6 @@
 /** The part of a form that says when a video is published: at once, or at a time in one's own zone. */
-import { Field } from "../kit/field";
-import { proposeStart, writeLocal } from "../live/schedule";
+import { proposeStart } from "../live/schedule";
+import { TimeInput } from "./time_input";
 
 interface TimeProps {
   value: string;
@@ -8,26 +8,16 @@ interface TimeProps {
   onChange: (text: string) => void;
 }
 
-/** The browser's own date field, with the zone in which it counts. */
 export function PublishTime({ value, problem, onChange }: TimeProps) {
   return (
-    <Field
+    <TimeInput
       label="It is published"
-      hint={`Your time zone: ${Intl.DateTimeFormat().resolvedOptions().timeZone}. Until then only you see it.`}
+      note="Until then only you see it."
+      testId="publish-time"
+      value={value}
       problem={problem}
-    >
-      {(control) => (
-        <input
-          {...control}
-          class="input"
-          type="datetime-local"
-          value={value}
-          min={writeLocal(Date.now())}
-          data-testid="publish-time"
-          onInput={(event) => onChange(event.currentTarget.value)}
-        />
-      )}
-    </Field>
+      onChange={onChange}
+    />
   );
 }
 

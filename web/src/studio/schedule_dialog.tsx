@@ -2,8 +2,8 @@
 import { useState } from "preact/hooks";
 import { Dialog } from "../kit/dialog";
 import { describeError } from "../kit/errors";
-import { Field } from "../kit/field";
 import { proposeStart, readLocal, writeLocal } from "../live/schedule";
+import { TimeInput } from "./time_input";
 
 interface DialogProps {
   title: string;
@@ -42,23 +42,14 @@ export function ScheduleDialog({ title, at, action, onChoose, onClose }: DialogP
           void choose();
         }}
       >
-        <Field
+        <TimeInput
           label="It begins"
-          hint={`Your time zone: ${Intl.DateTimeFormat().resolvedOptions().timeZone}. Others see it in theirs.`}
+          note="Others see it in theirs."
+          testId="schedule-time"
+          value={text}
           problem={problem}
-        >
-          {(control) => (
-            <input
-              {...control}
-              class="input"
-              type="datetime-local"
-              value={text}
-              min={writeLocal(Date.now())}
-              data-testid="schedule-time"
-              onInput={(event) => setText(event.currentTarget.value)}
-            />
-          )}
-        </Field>
+          onChange={setText}
+        />
         <p class="muted">It is listed as coming up until you go live, early or late.</p>
         <div class="row dialog-actions">
           <button type="button" class="button" onClick={onClose}>
