@@ -70,6 +70,7 @@ class Tapped:
     mime_type: str
     hashes: list[str]
     timestamps: list[int]
+    sizes: list[int]
 
     def after(self, first: int, count: int) -> list[tuple[str, int]]:
         """Return hashes with the time since the first one, in RTP ticks."""
@@ -79,9 +80,13 @@ class Tapped:
 
 
 def read_tap(page: Page, kind: str) -> Tapped:
-    frames = page.evaluate("(kind) => window.tapped[kind]", kind)
+    """Return the frames that passed; packets that a sender only pads with to probe are none."""
+    tapped = page.evaluate("(kind) => window.tapped[kind]", kind)
+    frames = [frame for frame in tapped if frame["size"]]
+    print(f"{kind}: {len(frames)} frames, {len(tapped) - len(frames)} empty")
     return Tapped(
-        frames[0]["mimeType"], [f["hash"] for f in frames], [f["timestamp"] for f in frames]
+        frames[0]["mimeType"],
+        *([frame[name] for frame in frames] for name in ("hash", "timestamp", "size")),
     )
 
 
@@ -96,7 +101,15 @@ def find_run(sent: Tapped, seen: Tapped) -> int:
         if digest == seen.hashes[0] and sent.after(first, len(wanted)) == wanted:
             return first
     known = [sent.hashes.index(h) if h in sent.hashes else None for h in seen.hashes]
-    raise AssertionError(f"not sent so, in this order, at these distances: {known}")
+    strange = [
+        (place, seen.timestamps[place], seen.sizes[place])
+        for place, number in enumerate(known)
+        if number is None
+    ]
+    raise AssertionError(
+        f"not sent so, in this order, at these distances: {known}; never sent (place, time, bytes):"
+        f" {strange}"
+    )
 
 
 def test_two_viewers_decrypt_the_frames_that_the_camera_sent(open_page: OpenPage, product: Product):
