@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from asyncpg.pgproto.pgproto import UUID
+
 from actors.feed_ranker.kind import FEED_KIND
 from actors.feed_ranker.ranker import BOUNDS, RankerFacts, ShownBook
 from actors.hosting.core import Kind, ObjectKey
@@ -20,8 +22,15 @@ from tests.actors.hosting.sim.server import ObjectRow
 OTHER_KINDS: tuple[Kind, ...] = (USER_KIND, FEED_KIND)
 """What hosts run beside rooms."""
 ON_AIR = (RoomStatus.LIVE, RoomStatus.INTERRUPTED)
-OWNER = uuid.UUID(int=5)
-EPOCH = uuid.UUID(int=7)
+
+
+def make_stored_id(number: int) -> uuid.UUID:
+    """Return an id of the type that asyncpg reads, which is hashed and printed in C."""
+    return UUID(number.to_bytes(16, "big"))
+
+
+OWNER = make_stored_id(5)
+EPOCH = make_stored_id(7)
 
 
 def make_row(key: ObjectKey) -> ObjectRow:

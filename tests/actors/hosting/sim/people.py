@@ -19,6 +19,7 @@ from actors.hosting.followed import RequestFailed
 from actors.hosting.messages import Stored
 from actors.live_room.entries import RoomEnded, Speaker
 from storage.placements import FEED, USER
+from tests.actors.hosting.sim.kinds import make_stored_id
 from tests.actors.hosting.sim.plan import Line
 from tests.actors.hosting.sim.site import AT, Process, Site
 
@@ -71,7 +72,7 @@ async def say(stage: Stage, process: Process, key: ObjectKey, line: Line) -> Non
 
 
 async def _send(process: Process, key: ObjectKey, line: Line) -> tuple[Sender, Stored]:
-    user_id = uuid.UUID(int=line.user)
+    user_id = make_stored_id(line.user)
     if key.kind == USER:
         assert process.users is not None, "begun"
         event_id = uuid.UUID(line.client_id)

@@ -31,7 +31,7 @@ from kit.errors import AppError
 from kit.settings import HostSettings, LimitSettings, Settings
 from storage.placements import USER
 from tests.actors.hosting.sim.history import History
-from tests.actors.hosting.sim.kinds import OTHER_KINDS, make_row, read_facts
+from tests.actors.hosting.sim.kinds import OTHER_KINDS, make_row, make_stored_id, read_facts
 from tests.actors.hosting.sim.loop import ProcessLoop, Timeline
 from tests.actors.hosting.sim.network import Network, SimTransport
 from tests.actors.hosting.sim.plan import Plan
@@ -134,7 +134,7 @@ class Site:
         self.hosts: dict[str, Process] = {}
         self.clients: dict[str, Process] = {}
         kinds = [*(parts.kind.name for _ in range(plan.objects)), *plan.others]
-        self.keys = [ObjectKey(kind, uuid.UUID(int=1000 + n)) for n, kind in enumerate(kinds)]
+        self.keys = [ObjectKey(kind, make_stored_id(1000 + n)) for n, kind in enumerate(kinds)]
         self.followed: dict[tuple[str, ObjectKey], None] = {}
         self._parts = parts
         self._kinds = parts.choose_kinds(plan.others)
@@ -287,4 +287,4 @@ class Site:
         return process
 
     def _make_id(self) -> uuid.UUID:
-        return uuid.UUID(int=self._ids.getrandbits(128))
+        return make_stored_id(self._ids.getrandbits(128))
