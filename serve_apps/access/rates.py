@@ -1,7 +1,8 @@
 """How often a caller may ask: the tiers that routes name, as numbers.
 
 Pure: `list_limits` says which limits count for whom, `storage/rates.py` counts. Every route names
-a tier; a person's plan decides how far STANDARD reaches.
+a tier; a person's plan decides how far STANDARD reaches. What strangers may ask for is PUBLIC and
+counts apart from it: nobody may look at less for having logged in.
 """
 
 from __future__ import annotations
@@ -50,11 +51,16 @@ LOGIN_ACCOUNT_LIMITS = (RateLimit(100, HOUR_S),)
 
 def list_limits(tier: RateTier, identity: Identity | None) -> tuple[RateLimit, ...]:
     """Return every limit that a call of this tier by this caller counts against."""
-    if tier is not RateTier.STANDARD:
-        return TIER_LIMITS[tier]
-    if identity is None:
-        return ANONYMOUS_LIMITS
-    return PLAN_LIMITS.get(identity.plan, PLAN_LIMITS["free"])
+    plan_limits = (
+        ANONYMOUS_LIMITS
+        if identity is None
+        else PLAN_LIMITS.get(identity.plan, PLAN_LIMITS["free"])
+    )
+    if tier is RateTier.STANDARD:
+        return plan_limits
+    if tier is RateTier.PUBLIC and not plan_limits:
+        return ()
+    return TIER_LIMITS[tier]
 
 
 def make_rate_key(tier: RateTier, identity: Identity | None, address: str) -> str:

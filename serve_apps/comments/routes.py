@@ -37,7 +37,7 @@ Sort = Annotated[CommentSort, Query(description="Newest first, or most liked fir
 @routes.get(
     "/posts/{post_id}/comments",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="List a post's comments; the one that its author pinned comes first.",
     errors=(PostNotFound, CursorMalformed),
 )
@@ -75,7 +75,7 @@ async def add_post_comment(
 @routes.get(
     "/videos/{video_id}/comments",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="List a video's comments; the one that its owner pinned comes first.",
     errors=(VideoNotFound, CursorMalformed),
 )
@@ -113,7 +113,7 @@ async def add_video_comment(
 @routes.get(
     "/comments/{comment_id}/replies",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="List the replies to a comment, oldest first.",
     errors=(*HIDDEN, CursorMalformed),
 )

@@ -56,7 +56,7 @@ async def get_home(user: CurrentUser, query: PageRequest, ports: Ports) -> HomeP
 @routes.get(
     "/explore",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="Public posts of everybody, newest first.",
     errors=(CursorMalformed,),
 )
@@ -74,7 +74,7 @@ async def get_explore(
 @person_routes.get(
     "/{username}/videos",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="List a person's ready videos that you may see, last published first.",
     errors=(UserNotFound, CursorMalformed),
 )

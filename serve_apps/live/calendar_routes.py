@@ -34,7 +34,7 @@ class ProgrammeNotFound(NotFound):
 @routes.get(
     "/live/{live_id}/calendar.ics",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="A live to come, for one's calendar; empty when it has no time.",
     response_class=Response,
     media_type=CALENDAR_TYPE,
@@ -52,7 +52,7 @@ async def get_live_calendar(live_id: uuid.UUID, viewer: OptionalUser, ports: Por
 @routes.get(
     "/users/{username}/lives.ics",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="Subscribe to somebody's public lives to come, as a calendar.",
     response_class=Response,
     media_type=CALENDAR_TYPE,

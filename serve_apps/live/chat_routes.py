@@ -62,7 +62,7 @@ ROOM_ERRORS: tuple[type[AppError], ...] = (LiveNotFound, *MODERATION_REFUSALS)
 @routes.get(
     "/chat",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="See a chat's rules, pins and moderators, and what you are in it.",
     errors=(LiveNotFound,),
 )

@@ -44,7 +44,7 @@ async def redirect_whip(
 @entry_routes.post(
     "/whep/{live_id}",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="WHEP: watch a live by WebRTC.",
     status=307,
     response_class=RedirectResponse,
@@ -66,7 +66,7 @@ async def redirect_whep(
 @entry_routes.get(
     "/live/{live_id}/index.m3u8",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="Watch a live by HLS: its list of variants, where it comes in.",
     status=307,
     response_class=RedirectResponse,

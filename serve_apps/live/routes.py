@@ -72,7 +72,7 @@ async def create_live(
 @routes.get(
     "",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="List public lives on air, newest first, or those to come, soonest first.",
     errors=(CursorMalformed,),
 )
@@ -113,7 +113,7 @@ async def list_my_lives(user: CurrentUser, ports: Ports, query: PageRequest) -> 
 @routes.get(
     "/{live_id}",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="Look at one live.",
     errors=(service.LiveNotFound,),
 )
@@ -177,7 +177,7 @@ async def delete_live(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> No
 @routes.post(
     "/{live_id}/join",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="Get the addresses a viewer needs; ask again after any failure.",
     errors=(service.LiveNotFound, service.NoEdge),
 )
@@ -242,7 +242,7 @@ async def end_live(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> LiveB
 @routes.get(
     "/{live_id}/messages",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="Read a room's history, newest first; with your own lines that wait for a moderator.",
     errors=(service.LiveNotFound, CursorMalformed),
 )

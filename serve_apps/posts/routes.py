@@ -53,7 +53,7 @@ async def create_post(
 @routes.get(
     "/posts/{post_id}",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="Look at a post.",
     errors=(errors.PostNotFound,),
 )
@@ -113,7 +113,7 @@ async def unlike_post(post_id: uuid.UUID, user: CurrentUser, connection: Transac
 @routes.get(
     "/users/{username}/posts",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="List a person's posts that you may see, newest first.",
     errors=(errors.AuthorNotFound, CursorMalformed),
 )

@@ -32,7 +32,7 @@ class RealtimeBody(BaseModel):
 @routes.get(
     "",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="Get the address of a WebSocket for live updates.",
     errors=(NoSocket,),
 )

@@ -22,7 +22,7 @@ Username = Annotated[str, Path(pattern="^[A-Za-z0-9_]{1,30}$", examples=["ada"])
 @routes.get(
     "/{username}",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="Look at a person's profile.",
     errors=(service.UserNotFound,),
 )
@@ -66,7 +66,7 @@ async def unfollow(username: Username, user: CurrentUser, connection: Transactio
 @routes.get(
     "/{username}/followers",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="List who follows a person, the newest accounts first.",
     errors=(service.UserNotFound, CursorMalformed),
 )
@@ -85,7 +85,7 @@ async def list_followers(
 @routes.get(
     "/{username}/following",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="List whom a person follows, the newest accounts first.",
     errors=(service.UserNotFound, CursorMalformed),
 )

@@ -107,7 +107,7 @@ async def open_watch_later(
 @routes.get(
     "/playlists/{playlist_id}",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="Look at a playlist.",
     errors=(service.PlaylistNotFound,),
 )
@@ -155,7 +155,7 @@ async def delete_playlist(
 @routes.get(
     "/playlists/{playlist_id}/videos",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="List those videos of a playlist that you may see, in its order.",
     errors=(service.PlaylistNotFound, CursorMalformed),
 )
@@ -217,7 +217,7 @@ async def remove_video(
 @routes.get(
     "/users/{username}/playlists",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="List a person's public playlists, newest first.",
     errors=(service.PlaylistOwnerNotFound, CursorMalformed),
 )

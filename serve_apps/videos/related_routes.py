@@ -77,7 +77,7 @@ class EmbedBody(BaseModel):
 @routes.get(
     "/videos/{video_id}/related",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="List videos that go with this one: of its channel, with its tags, then new ones.",
     errors=(VideoNotFound,),
 )
@@ -99,7 +99,7 @@ async def list_related_videos(
 @routes.get(
     "/oembed",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="Give the code with which another site shows a video (oEmbed).",
     errors=(NotEmbeddable,),
 )

@@ -106,7 +106,7 @@ async def import_video(
 @routes.get(
     "",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="List ready public videos, last published first; with owner=me all of your own.",
     errors=(CursorMalformed,),
 )
@@ -141,7 +141,7 @@ async def list_videos(
 @routes.get(
     "/{video_id}",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="Look at one video: its state, where it plays, and where its owner goes on uploading.",
     errors=(service.VideoNotFound,),
 )

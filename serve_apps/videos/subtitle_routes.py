@@ -82,7 +82,7 @@ class SubtitlesRequest(BaseModel):
 @routes.get(
     "/{video_id}/subtitles",
     permission=Permission.PUBLIC,
-    rate=RateTier.STANDARD,
+    rate=RateTier.PUBLIC,
     summary="List the languages in which a video can be read along.",
     errors=(service.VideoNotFound,),
 )

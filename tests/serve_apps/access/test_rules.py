@@ -70,6 +70,13 @@ def test_a_plan_decides_how_far_the_standard_tier_reaches():
     assert list_limits(RateTier.NONE, someone()) == ()
 
 
+def test_who_logged_in_may_look_at_as_much_as_a_stranger():
+    strangers = list_limits(RateTier.PUBLIC, None)
+    assert [limit.calls for limit in strangers] == [300]
+    assert list_limits(RateTier.PUBLIC, someone()) == strangers
+    assert list_limits(RateTier.PUBLIC, someone(plan="enterprise")) == ()
+
+
 @pytest.mark.parametrize("tier", list(RateTier))
 def test_every_tier_has_limits_for_people_and_for_strangers(tier: RateTier):
     list_limits(tier, None)

@@ -46,6 +46,8 @@ def test_every_route_declares_permission_and_rate(app: FastAPI):
         assert isinstance(spec.terms.permission, Permission)
         assert isinstance(spec.terms.rate, RateTier)
         assert spec.terms.summary
+        is_for_all = spec.terms.permission is Permission.PUBLIC
+        assert not (is_for_all and spec.terms.rate is RateTier.STANDARD), f"{route.path}: PUBLIC"
         if spec.terms.rate is RateTier.NONE and spec.method != "OPTIONS":
             assert route.path.startswith("/health") or route.path in UNCOUNTED, route.path
 
