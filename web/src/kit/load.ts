@@ -4,6 +4,7 @@
  */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { api, type Page } from "./api";
+import { showError } from "./toasts";
 
 export interface Loaded<T> {
   data: T | null;
@@ -43,6 +44,17 @@ export function useLoad<T>(key: string | null, load: (signal: AbortSignal) => Pr
     [],
   );
   return { data: state.data, error: state.error, loading: state.loading, reload, change };
+}
+
+/** Loads what a dialog cannot open without: null until it is there; when it does not come, says why and calls `onMissing`. */
+export function useNeeded<T>(path: string, onMissing: () => void): T | null {
+  const { data, error } = useLoad(path, (signal) => api.get<T>(path, { signal }));
+  useEffect(() => {
+    if (error === null) return;
+    showError(error);
+    onMissing();
+  }, [error]);
+  return data;
 }
 
 export interface Pages<T> {

@@ -2,6 +2,7 @@
 import { rankOf } from "../admin/shapes";
 import { Avatar, nameOf } from "../kit/avatar";
 import { Icon, type IconName } from "../kit/icons";
+import "../kit/menu.css";
 import { usePopover } from "../kit/popover";
 import { navigate } from "../kit/router";
 import { currentUser, logout, type SessionUser } from "../kit/session";

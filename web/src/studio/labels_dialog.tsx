@@ -4,36 +4,23 @@ import { api } from "../kit/api";
 import { Dialog } from "../kit/dialog";
 import { describeError } from "../kit/errors";
 import { Field, TextField } from "../kit/field";
-import { Icon } from "../kit/icons";
-import { showError } from "../kit/toasts";
+import { useNeeded } from "../kit/load";
 import type { Video } from "../videos/shapes";
 import { CATEGORIES, readChapters, readTags, writeChapters } from "./labels";
 
 interface LabelsProps {
   video: Video;
   onSaved: (part: Partial<Video>) => void;
+  onClose: () => void;
 }
 
-export function LabelsButton({ video, onSaved }: LabelsProps) {
-  const [detail, setDetail] = useState<Video | null>(null);
-  const open = async () => {
-    try {
-      setDetail(await api.get<Video>(`/videos/${video.id}`));
-    } catch (error) {
-      showError(error);
-    }
-  };
-  return (
-    <>
-      <button type="button" class="icon-button" aria-label={`Tags and chapters of ${video.title}`} onClick={open}>
-        <Icon name="tag" size={20} />
-      </button>
-      {detail && <LabelsDialog video={detail} onSaved={onSaved} onClose={() => setDetail(null)} />}
-    </>
-  );
+/** Opens once the video's chapters have come. */
+export function LabelsDialog({ video, onSaved, onClose }: LabelsProps) {
+  const detail = useNeeded<Video>(`/videos/${video.id}`, onClose);
+  return detail && <LabelsForm video={detail} onSaved={onSaved} onClose={onClose} />;
 }
 
-function LabelsDialog({ video, onSaved, onClose }: LabelsProps & { onClose: () => void }) {
+function LabelsForm({ video, onSaved, onClose }: LabelsProps) {
   const [tags, setTags] = useState(video.tags.join(", "));
   const [category, setCategory] = useState(video.category ?? "");
   const [language, setLanguage] = useState(video.language ?? "");

@@ -4,8 +4,8 @@ import { api } from "../kit/api";
 import { Dialog } from "../kit/dialog";
 import { describeError } from "../kit/errors";
 import { Field } from "../kit/field";
-import { Icon } from "../kit/icons";
-import { showError, showToast } from "../kit/toasts";
+import { useNeeded } from "../kit/load";
+import { showToast } from "../kit/toasts";
 import type { Recipe, Video } from "../videos/shapes";
 import "./reencode_dialog.css";
 
@@ -27,28 +27,16 @@ const CODEC_NAMES: Record<string, string> = {
 interface ReencodeProps {
   video: Video;
   onAsked: (part: Partial<Video>) => void;
+  onClose: () => void;
 }
 
-export function ReencodeButton({ video, onAsked }: ReencodeProps) {
-  const [choice, setChoice] = useState<Choice | null>(null);
-  const open = async () => {
-    try {
-      setChoice(await api.get<Choice>(`/videos/${video.id}/reencode`));
-    } catch (error) {
-      showError(error);
-    }
-  };
-  return (
-    <>
-      <button type="button" class="icon-button" aria-label={`Make ${video.title} again`} onClick={open}>
-        <Icon name="retry" size={20} />
-      </button>
-      {choice && <ReencodeDialog video={video} choice={choice} onAsked={onAsked} onClose={() => setChoice(null)} />}
-    </>
-  );
+/** Opens once it is known what there is to choose. */
+export function ReencodeDialog({ video, onAsked, onClose }: ReencodeProps) {
+  const choice = useNeeded<Choice>(`/videos/${video.id}/reencode`, onClose);
+  return choice && <ReencodeForm video={video} choice={choice} onAsked={onAsked} onClose={onClose} />;
 }
 
-function ReencodeDialog({ video, choice, onAsked, onClose }: ReencodeProps & { choice: Choice; onClose: () => void }) {
+function ReencodeForm({ video, choice, onAsked, onClose }: ReencodeProps & { choice: Choice }) {
   const [recipe, setRecipe] = useState(choice.current);
   const [problem, setProblem] = useState<string | null>(null);
   const [isBusy, setBusy] = useState(false);

@@ -1,11 +1,11 @@
 /** One of one's own videos: its state, and editing, posting or deleting it. */
-import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Confirm, Dialog } from "../kit/dialog";
 import { describeError } from "../kit/errors";
 import { Field, TextField } from "../kit/field";
 import { Icon } from "../kit/icons";
+import { MoreMenu, type MenuAction } from "../kit/menu";
 import { Ago } from "../kit/prose";
 import { showError, showToast } from "../kit/toasts";
 import { isOnItsWay, useVideoProgress } from "../videos/follow_progress";
@@ -15,13 +15,13 @@ import { waitMs } from "../videos/publication";
 import { SeenBy } from "../videos/seen_by";
 import { describePace, describeStatus, isMadeAgain, type Reencoding, type Video } from "../videos/shapes";
 import { PictureDialog } from "./picture_dialog";
-import { LabelsButton } from "./labels_dialog";
+import { LabelsDialog } from "./labels_dialog";
 import { PublishDialog } from "./publish_dialog";
-import { ReencodeButton } from "./reencode_dialog";
+import { ReencodeDialog } from "./reencode_dialog";
 import { SubtitlesDialog } from "./subtitles_dialog";
 import { VisibilityField } from "./upload_form";
 
-type Opened = "edit" | "publish" | "picture" | "subtitles" | "delete";
+type Opened = "edit" | "labels" | "publish" | "picture" | "subtitles" | "again" | "delete";
 
 interface VideoRowProps {
   video: Video;
@@ -69,14 +69,10 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
         <RowState video={video} />
       </div>
       <RowWork video={video} onChange={apply} />
-      <RowButtons title={video.title} onOpen={setOpen}>
-        <a class="icon-button" href={`/studio/video/${video.id}`} aria-label={`Numbers of ${video.title}`}>
-          <Icon name="chart" size={20} />
-        </a>
-        <LabelsButton video={video} onSaved={apply} />
-        {(video.status === "ready" || video.status === "failed") && <ReencodeButton video={video} onAsked={apply} />}
-      </RowButtons>
+      <RowButtons video={video} onOpen={setOpen} />
       {open === "edit" && <EditDialog video={video} onSaved={apply} onClose={close} />}
+      {open === "labels" && <LabelsDialog video={video} onSaved={apply} onClose={close} />}
+      {open === "again" && <ReencodeDialog video={video} onAsked={apply} onClose={close} />}
       {open === "publish" && <PublishDialog video={video} onSaved={apply} onClose={close} />}
       {open === "picture" && <PictureDialog video={video} onSaved={apply} onClose={close} />}
       {open === "subtitles" && <SubtitlesDialog video={video} onClose={close} />}
@@ -128,37 +124,29 @@ function RowWork({ video, onChange }: { video: Video; onChange: (part: Partial<V
   );
 }
 
-interface RowButtonsProps {
-  title: string;
-  onOpen: (open: Opened) => void;
-  children: ComponentChildren;
-}
-
-function RowButtons({ title, onOpen, children }: RowButtonsProps) {
+function RowButtons({ video, onOpen }: { video: Video; onOpen: (open: Opened) => void }) {
+  const { title, status } = video;
+  const isOver = status === "ready" || status === "failed";
+  const again: MenuAction[] = [{ name: "Make it again", icon: "retry", onChoose: () => onOpen("again"), testId: "again" }];
   return (
     <div class="row-buttons">
-      {children}
-      <button
-        type="button"
-        class="icon-button"
-        aria-label={`Publication of ${title}`}
-        data-testid="publication"
-        onClick={() => onOpen("publish")}
-      >
-        <Icon name="clock" size={20} />
+      <button type="button" class="button small" aria-label={`Edit ${title}`} onClick={() => onOpen("edit")}>
+        <Icon name="edit" size={18} /> Edit
       </button>
-      <button type="button" class="icon-button" aria-label={`Picture of ${title}`} onClick={() => onOpen("picture")}>
-        <Icon name="camera" size={20} />
-      </button>
-      <button type="button" class="icon-button" aria-label={`Subtitles of ${title}`} onClick={() => onOpen("subtitles")}>
-        <Icon name="captions" size={20} />
-      </button>
-      <button type="button" class="icon-button" aria-label={`Edit ${title}`} onClick={() => onOpen("edit")}>
-        <Icon name="edit" size={20} />
-      </button>
-      <button type="button" class="icon-button" aria-label={`Delete ${title}`} onClick={() => onOpen("delete")}>
-        <Icon name="trash" size={20} />
-      </button>
+      <a class="button small" href={`/studio/video/${video.id}`} aria-label={`Numbers of ${title}`}>
+        <Icon name="chart" size={18} /> Numbers
+      </a>
+      <MoreMenu
+        of={title}
+        actions={[
+          { name: "Publication", icon: "clock", onChoose: () => onOpen("publish"), testId: "publication" },
+          { name: "Tags and chapters", icon: "tag", onChoose: () => onOpen("labels") },
+          { name: "Picture", icon: "inset", onChoose: () => onOpen("picture") },
+          { name: "Subtitles", icon: "captions", onChoose: () => onOpen("subtitles") },
+          ...(isOver ? again : []),
+          { name: "Delete", icon: "trash", onChoose: () => onOpen("delete"), isGrave: true },
+        ]}
+      />
     </div>
   );
 }
