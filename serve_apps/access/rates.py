@@ -25,6 +25,8 @@ class RateTier(enum.StrEnum):
     STANDARD = "standard"
     AUTH = "auth"
     UPLOAD = "upload"
+    UPLOAD_PART = "upload_part"
+    """One of the parts that make up a file (tus concatenation)."""
     INGEST = "ingest"
     WATCH = "watch"
     """What a player says of itself while it plays."""
@@ -42,6 +44,7 @@ TIER_LIMITS = {
     RateTier.PUBLIC: ANONYMOUS_LIMITS,
     RateTier.AUTH: (RateLimit(60, MINUTE_S), RateLimit(600, HOUR_S)),
     RateTier.UPLOAD: (RateLimit(30, MINUTE_S), RateLimit(300, HOUR_S)),
+    RateTier.UPLOAD_PART: (RateLimit(300, MINUTE_S), RateLimit(3_000, HOUR_S)),
     RateTier.INGEST: (RateLimit(120, MINUTE_S),),
     RateTier.WATCH: (RateLimit(120, MINUTE_S),),
 }

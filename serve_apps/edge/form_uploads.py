@@ -24,6 +24,7 @@ from serve_apps.edge.upload_callers import (
     PREFLIGHT_MAX_AGE_S,
     BodyGate,
     allow_origin,
+    announce,
     identify,
     read_bearer,
 )
@@ -120,12 +121,10 @@ class _FormServer:
 
     async def _open(self, identity: Identity, file: NewFile) -> Upload:
         """Write the rows of a file whose length is known at its end."""
+        upload_id = await announce(self._ports, identity, file)
         async with self._ports.database.transaction() as connection:
-            upload_id = await self._ports.rules.open(
-                connection, self._ports.settings, identity, file
-            )
             upload = await find_upload(connection, upload_id)
-        assert upload is not None, "it was written in this very transaction"
+        assert upload is not None, "it was written a moment ago"
         return upload
 
     async def _take(self, form: FormReader, part: BodyPartReader, upload: Upload) -> int:

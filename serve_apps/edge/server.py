@@ -68,6 +68,7 @@ from storage.database import Database
 from storage.edges import register_edge
 from storage.objects import ObjectStore
 from storage.placements import ROOM, USER
+from storage.rates import RateBook
 
 log = get_log("edge")
 
@@ -309,6 +310,7 @@ class EdgeServer:
             clock=ports.clock,
             rules=ports.uploads,
             is_revoked=self._revocations.is_revoked,
+            rates=RateBook(ports.cache, ports.clock),
         )
 
     def _build_app(self) -> web.Application:

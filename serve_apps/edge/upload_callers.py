@@ -1,21 +1,26 @@
-"""Who calls the upload server: whose token it is, from which page, and how many at a time.
+"""Who calls the upload server: whose token, from which page, how often, how many at a time.
 
 `uploads.py` (tus) and `form_uploads.py` share it.
 """
 
 from __future__ import annotations
 
+import math
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
-from kit.errors import NotAuthenticated, Unavailable
+from kit.errors import NotAuthenticated, RateLimited, Unavailable
+from kit.metrics import RATE_REFUSALS
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
+from serve_apps.access.rates import RateTier, list_limits, make_rate_key
 from serve_apps.access.tokens import SessionRevoked, read_access_token
 from serve_apps.edge.upload_writer import UploadPorts
+from storage.uploads import NewFile
 
 BODIES_MAX = 32
 """At a time on one edge: each holds at most one piece in memory."""
@@ -60,6 +65,22 @@ def identify(ports: UploadPorts, token: str | None) -> Identity:
     if ports.is_revoked(identity.session_id):
         raise SessionRevoked
     return identity
+
+
+async def announce(ports: UploadPorts, identity: Identity, file: NewFile) -> uuid.UUID:
+    """Write a new file's rows and return its upload; what `UploadRules.open` raises, RateLimited.
+
+    Files count with those that the API announces, parts of files apart from them.
+    """
+    if ports.settings.limits.rates_enabled:
+        tier = RateTier.UPLOAD_PART if file.is_partial else RateTier.UPLOAD
+        key = make_rate_key(tier, identity, address="")
+        verdict = await ports.rates.count(key, list_limits(tier, identity))
+        if verdict is not None and not verdict.admitted:
+            RATE_REFUSALS.labels(str(tier)).inc()
+            raise RateLimited(retry_after_s=max(1, math.ceil(verdict.retry_after_s)))
+    async with ports.database.transaction() as connection:
+        return await ports.rules.open(connection, ports.settings, identity, file)
 
 
 def allow_origin(

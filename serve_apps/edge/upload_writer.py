@@ -26,6 +26,7 @@ from serve_apps.access.identity import Identity
 from serve_apps.edge.upload_piece import Piece
 from storage.database import Connection, Database
 from storage.objects import Chunk, ObjectStore
+from storage.rates import RateBook
 from storage.uploads import (
     NewFile,
     Upload,
@@ -104,6 +105,7 @@ class UploadPorts:
     rules: UploadRules
     is_revoked: Callable[[uuid.UUID], bool]
     """Whether tokens of this session have stopped counting."""
+    rates: RateBook
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from serve_apps.edge.upload_callers import (
     PREFLIGHT_MAX_AGE_S,
     BodyGate,
     allow_origin,
+    announce,
     identify,
     read_bearer,
 )
@@ -176,10 +177,7 @@ class _UploadServer:
         identity = identify(self._ports, read_bearer(request))
         file = read_new_file(request)
         checksum = read_checksum(request)
-        async with self._ports.database.transaction() as connection:
-            upload_id = await self._ports.rules.open(
-                connection, self._ports.settings, identity, file
-            )
+        upload_id = await announce(self._ports, identity, file)
         headers: dict[str, str] = {"Location": f"/uploads/{upload_id}"}
         log.info("upload.created", upload_id=str(upload_id), concat=file.concat[:8])
         if request.content_type != OFFSET_TYPE or file.parts:

@@ -97,6 +97,25 @@ async def test_an_announced_file_becomes_a_video_with_what_was_said_of_it(server
     assert (await ada.get_video(upload)).status == "queued"
 
 
+async def test_who_announces_too_many_files_is_told_when_to_come_back(server: TusServer):
+    """A person's files count, whoever else announces; parts of files count apart."""
+    settings = replace(
+        server.settings,
+        limits=replace(server.settings.limits, rates_enabled=True),
+        uploads=replace(server.settings.uploads, per_user_max=100),
+    )
+    async with serve_uploads(settings, server.database, server.objects, SystemClock()) as counting:
+        ada, bob = await Person.join(counting), await Person.join(counting)
+        answers = [await ada.announce(Upload_Length="10") for _ in range(32)]
+        assert {answer.status for answer in answers[:30]} == {201}
+        refused = answers[-1]
+        error = msgspec.json.decode(refused.body)["error"]
+        assert (refused.status, error) == (429, "rate_limited")
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert (await ada.announce(Upload_Length="10", Upload_Concat="partial")).status == 201
+        assert (await bob.announce(Upload_Length="10")).status == 201
+
+
 async def test_a_title_is_taken_from_the_file_when_none_is_said(server: TusServer):
     ada = await Person.join(server)
     said = words(filename="holiday 2.final.mov")

@@ -23,6 +23,7 @@ from serve_apps.videos.arrivals import describe_file, open_file
 from serve_apps.videos.service import declare_size, finish_upload, terminate_upload
 from storage.database import Database
 from storage.objects import ObjectStore
+from storage.rates import RateBook
 from storage.uploads import list_parts, make_part_key
 from tests.storage.video_rows import create_owner, create_upload_row, create_video_row
 
@@ -140,6 +141,7 @@ async def serve_uploads(
         clock=clock,
         rules=UploadRules(open_file, describe_file, declare_size, finish_upload, terminate_upload),
         is_revoked=revoked.__contains__,
+        rates=RateBook(None, clock),
     )
     add_upload_routes(app, ports)
     runner = web.AppRunner(app)
