@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from storage.embedded.valkey import ValkeyOptions, ValkeyServer, start_valkey, s
 from storage.objects import ObjectStore
 from storage.schema import migrate
 from tests.databases import copy_template, drop_database
+from tests.folders import make_folder, remove_left_folders
 
 # A busy machine is slow, not wrong; pytest's timeout bounds every test.
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -65,8 +65,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """Lend a short folder that every user may enter: the servers' sockets and data."""
-    folder = Path(tempfile.mkdtemp(prefix="sf-test-"))
-    folder.chmod(0o755)
+    remove_left_folders()
+    folder = make_folder()
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -161,7 +161,7 @@ def auth_settings() -> AuthSettings:
 @pytest.fixture
 def home() -> Iterator[Path]:
     """Lend a short home folder: Unix socket paths must stay below 107 bytes."""
-    folder = Path(tempfile.mkdtemp(prefix="sf-"))
+    folder = make_folder()
     (folder / "run").mkdir(mode=0o700)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -9,7 +9,10 @@ from storage.embedded.postgres import PostgresServer
 
 async def copy_template(server: PostgresServer, name: str) -> str:
     """Create database `name` as a copy of the migrated one; return its address."""
-    await run_statement(server, f'CREATE DATABASE "{name}" TEMPLATE socialflow OWNER socialflow')
+    await run_statement(
+        server,
+        f'CREATE DATABASE "{name}" TEMPLATE socialflow OWNER socialflow STRATEGY file_copy',
+    )
     return server.dsn.rsplit("/", 1)[0] + f"/{name}"
 
 
