@@ -35,6 +35,8 @@ class Beacon(msgspec.Struct, frozen=True):
     stalls: int
     stalled_ms: int
     switches: int
+    country: str | None
+    """Two letters (ISO 3166-1); None: not known, or not yet."""
 
 
 class WatchSession(msgspec.Struct, frozen=True):
@@ -55,6 +57,8 @@ class VideoDay(msgspec.Struct, frozen=True):
     retention: list[int]
     sources: Mapping[str, int]
     devices: Mapping[str, int]
+    countries: Mapping[str, int]
+    """Sessions by country; those of unknown ones are in none."""
     starts: int
     start_ms: int
     stalls: int
@@ -79,14 +83,16 @@ async def note_beacon(connection: Connection, beacon: Beacon) -> None:
     """Write a session, or bring it up to date; nothing ever becomes less."""
     await connection.execute(
         """INSERT INTO watch_sessions AS s (id, video_id, day, viewer, started_at, last_at,
-                  watched_ms, parts, source, device, start_ms, stalls, stalled_ms, switches)
+                  watched_ms, parts, source, device, start_ms, stalls, stalled_ms, switches,
+                  country)
            VALUES ($1, $2, ($4 AT TIME ZONE 'UTC')::date, $3, $4, $4, $5, $6::text::bit(100), $7,
-                   $8, $9, $10, $11, $12)
+                   $8, $9, $10, $11, $12, $13)
            ON CONFLICT (video_id, id) DO UPDATE
               SET last_at = $4, watched_ms = greatest(s.watched_ms, $5),
                   parts = s.parts | $6::text::bit(100), start_ms = coalesce(s.start_ms, $9),
                   stalls = greatest(s.stalls, $10), stalled_ms = greatest(s.stalled_ms, $11),
-                  switches = greatest(s.switches, $12)""",
+                  switches = greatest(s.switches, $12),
+                  country = coalesce(s.country, $13)""",
         beacon.session,
         beacon.video_id,
         beacon.viewer,
@@ -99,6 +105,7 @@ async def note_beacon(connection: Connection, beacon: Beacon) -> None:
         beacon.stalls,
         beacon.stalled_ms,
         beacon.switches,
+        beacon.country,
     )
 
 
@@ -127,7 +134,7 @@ async def sum_up_day(connection: Connection, video_id: uuid.UUID, day: date) -> 
     await connection.execute(
         """WITH told AS (SELECT * FROM watch_sessions WHERE video_id = $1 AND day = $2)
            INSERT INTO video_days AS d (video_id, day, views, sessions, watched_ms, retention,
-                  sources, devices, starts, start_ms, stalls, stalled_ms, switches)
+                  sources, devices, countries, starts, start_ms, stalls, stalled_ms, switches)
            SELECT $1, $2, count(counted_at), count(*), coalesce(sum(watched_ms), 0),
                   (SELECT array_agg(n ORDER BY part) FROM (
                       SELECT part, coalesce(sum(get_bit(parts, part)), 0) AS n
@@ -137,6 +144,9 @@ async def sum_up_day(connection: Connection, video_id: uuid.UUID, day: date) -> 
                       SELECT source, count(*) AS n FROM told GROUP BY source) p),
                   (SELECT coalesce(jsonb_object_agg(device, n), '{}') FROM (
                       SELECT device, count(*) AS n FROM told GROUP BY device) p),
+                  (SELECT coalesce(jsonb_object_agg(country, n), '{}') FROM (
+                      SELECT country, count(*) AS n FROM told WHERE country IS NOT NULL
+                       GROUP BY country) p),
                   count(start_ms), coalesce(sum(start_ms), 0), coalesce(sum(stalls), 0),
                   coalesce(sum(stalled_ms), 0), coalesce(sum(switches), 0)
              FROM told HAVING count(*) > 0
@@ -144,6 +154,7 @@ async def sum_up_day(connection: Connection, video_id: uuid.UUID, day: date) -> 
               SET views = excluded.views, sessions = excluded.sessions,
                   watched_ms = excluded.watched_ms, retention = excluded.retention,
                   sources = excluded.sources, devices = excluded.devices,
+                  countries = excluded.countries,
                   starts = excluded.starts, start_ms = excluded.start_ms,
                   stalls = excluded.stalls, stalled_ms = excluded.stalled_ms,
                   switches = excluded.switches""",
@@ -170,7 +181,8 @@ async def remove_old_sessions(connection: Connection, before: date) -> None:
 async def list_days(connection: Connection, video_id: uuid.UUID, since: date) -> list[VideoDay]:
     """Return a video's days from `since` on, oldest first; days without any are left out."""
     rows = await connection.fetch(
-        "SELECT day, views, sessions, watched_ms, retention, sources, devices, starts, start_ms,"
+        "SELECT day, views, sessions, watched_ms, retention, sources, devices, countries,"
+        " starts, start_ms,"
         " stalls, stalled_ms, switches FROM video_days"
         " WHERE video_id = $1 AND day >= $2 ORDER BY day",
         video_id,

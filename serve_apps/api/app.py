@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from serve_apps.access.countries import CountryBook
 from serve_apps.access.revocations import RevocationBook
 from serve_apps.accounts.passwords import Passwords
 from serve_apps.accounts.routes import routes as accounts_routes
@@ -107,6 +108,7 @@ def build_app(ports: ApiPorts) -> FastAPI:
     app.state.is_draining = False
     app.state.rates = RateBook(ports.cache, ports.clock)
     app.state.revocations = RevocationBook(ports.database, ports.settings.auth.access_ttl_s)
+    app.state.countries = CountryBook()
     app.state.passwords = Passwords()
     for routes in FEATURES:
         routes.install(app, "/v1")

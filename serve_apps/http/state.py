@@ -23,6 +23,7 @@ from actors.live_room.messages import Membership
 from kit.clock import Clock
 from kit.errors import NotAuthenticated, Unavailable
 from kit.settings import Settings
+from serve_apps.access.countries import CountryBook
 from serve_apps.access.identity import Identity
 from serve_apps.access.revocations import RevocationBook
 from storage.cache import Cache
@@ -177,6 +178,11 @@ def get_ports(request: Request) -> ApiPorts:
 def get_rates(request: Request) -> RateBook:
     """Return the process's rate counters."""
     return cast(RateBook, request.app.state.rates)
+
+
+def get_countries(request: Request) -> CountryBook:
+    """Return what the process knows of where addresses lie."""
+    return cast(CountryBook, request.app.state.countries)
 
 
 def get_revocations(request: Request) -> RevocationBook:

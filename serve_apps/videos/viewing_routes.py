@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Query, Request, Response
@@ -11,7 +12,14 @@ from kit.errors import PermissionDenied
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
-from serve_apps.http.state import CurrentUser, OptionalUser, Ports, Transaction, get_address
+from serve_apps.http.state import (
+    CurrentUser,
+    OptionalUser,
+    Ports,
+    Transaction,
+    get_address,
+    get_countries,
+)
 from serve_apps.http.tables import CSV_TYPE, answer_table
 from serve_apps.videos import viewing_service as service
 from serve_apps.videos.service import VideoNotFound
@@ -52,7 +60,8 @@ async def note_watching(
         get_address(request),
         request.headers.get("user-agent", ""),
     )
-    sender = (browser, ports.settings.auth, ports.clock.now())
+    country = get_countries(request).find(browser.address)
+    sender = (replace(browser, country=country), ports.settings.auth, ports.clock.now())
     is_view = await service.note_watching(connection, viewer, video_id, read_told(body), sender)
     return WatchBody(view=is_view)
 
@@ -61,7 +70,7 @@ async def note_watching(
     "/{video_id}/analytics",
     permission=Permission.OWNER,
     rate=RateTier.STANDARD,
-    summary="Read your video's views, watch time, retention, sources, devices and experience.",
+    summary="Read a video's views, watch time, retention, where it is watched, and how it went.",
     errors=(VideoNotFound, PermissionDenied),
 )
 async def get_analytics(

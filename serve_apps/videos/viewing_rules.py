@@ -36,6 +36,8 @@ class Browser:
     user_id: uuid.UUID | None
     address: str
     user_agent: str
+    country: str | None = None
+    """Two letters (ISO 3166-1)."""
 
 
 def is_bot(user_agent: str) -> bool:

@@ -92,7 +92,7 @@ class AnalyticsBody(BaseModel):
                     "retention": [1.0, 0.9, 0.8],
                     "sources": {"home": 10, "direct": 5},
                     "devices": {"computer": 9, "phone": 6},
-                    "countries": None,
+                    "countries": {"DE": 11, "FR": 3},
                     "experience": {
                         "start_ms": 640,
                         "stalled_share": 0.01,
@@ -112,7 +112,9 @@ class AnalyticsBody(BaseModel):
     retention: list[float] = Field(description="Share of sessions that played each hundredth.")
     sources: dict[str, int]
     devices: dict[str, int]
-    countries: None = Field(description="Off: no database of addresses comes with the product.")
+    countries: dict[str, int] = Field(
+        description="By two letters (ISO 3166-1); sessions of unknown countries are in none."
+    )
     experience: ExperienceBody
 
 
@@ -148,7 +150,7 @@ def describe_analytics(found: Analytics) -> AnalyticsBody:
         retention=found.retention,
         sources=found.sources,
         devices=found.devices,
-        countries=None,
+        countries=found.countries,
         experience=ExperienceBody(
             start_ms=round(start_ms / starts) if starts else None,
             stalled_share=_divide(sum(it.stalled_ms for it in days), watched_ms),

@@ -57,6 +57,7 @@ class Analytics:
     """What share of sessions played each hundredth."""
     sources: dict[str, int]
     devices: dict[str, int]
+    countries: dict[str, int]
 
 
 async def note_watching(
@@ -85,6 +86,7 @@ async def note_watching(
         told.stalls,
         told.stalled_ms,
         told.switches,
+        browser.country,
     )
     await watch_sessions.note_beacon(connection, beacon)
     is_view = known is not None and known.counted_at is not None
@@ -113,6 +115,7 @@ async def read_analytics(
         measure_retention(shown),
         _add_up([it.sources for it in shown]),
         _add_up([it.devices for it in shown]),
+        _add_up([it.countries for it in shown]),
     )
 
 
@@ -131,7 +134,7 @@ def _add_up(counts: list[Mapping[str, int]]) -> dict[str, int]:
 
 
 def _make_empty(day: date) -> VideoDay:
-    return VideoDay(day, 0, 0, 0, [0] * PARTS, {}, {}, 0, 0, 0, 0, 0)
+    return VideoDay(day, 0, 0, 0, [0] * PARTS, {}, {}, {}, 0, 0, 0, 0, 0)
 
 
 async def _enqueue_sum(

@@ -10,7 +10,8 @@ FIELDS = ("kind", "name", "value", "watched_s")
 
 
 def list_rows(found: AnalyticsBody) -> Iterator[Sequence[object]]:
-    """Give each number as a row, the titles first: days, hundredths of the video, sources, devices.
+    """Give each number as a row, the titles first: days, hundredths of the video, sources, devices,
+    countries.
 
     `value` is views of a day, the share of sessions that played a hundredth, else sessions.
     """
@@ -19,6 +20,7 @@ def list_rows(found: AnalyticsBody) -> Iterator[Sequence[object]]:
         yield "day", day.day, day.views, day.watched_ms / 1000
     for part, share in enumerate(found.retention):
         yield "retention", f"{part} %", share, None
-    for kind, counts in (("source", found.sources), ("device", found.devices)):
+    shares = (("source", found.sources), ("device", found.devices), ("country", found.countries))
+    for kind, counts in shares:
         for name, count in counts.items():
             yield kind, name, count, None

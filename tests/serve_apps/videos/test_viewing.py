@@ -10,13 +10,14 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from fastapi import FastAPI
 
 from kit.clock import ManualClock
 from serve_apps.http.state import ApiPorts
 from serve_apps.videos.jobs import sum_up_day
 from serve_apps.videos.viewing_service import SumUpJob
 from storage.jobs import count_jobs
-from tests.serve_apps.api_client import Person, make_job_ports
+from tests.serve_apps.api_client import Person, make_client, make_job_ports
 from tests.storage.video_rows import create_ready_video
 
 pytestmark = pytest.mark.db
@@ -107,7 +108,7 @@ async def test_the_owner_reads_what_players_told(
     assert found["retention"][:4] == [1.0, 0.5, 0.5, 0.0]
     assert len(found["retention"]) == 100
     assert (found["sources"], found["devices"]) == ({"home": 1, "direct": 1}, {"computer": 2})
-    assert (found["watching_now"], found["countries"]) == (2, None)
+    assert (found["watching_now"], found["countries"]) == (2, {})
     assert found["experience"] == {
         "start_ms": 600,
         "stalled_share": 0.05,
@@ -125,6 +126,30 @@ async def test_the_owner_reads_what_players_told(
     for name in ("analytics", "analytics.csv"):
         refused = await bob.call("GET", f"/v1/videos/{video}/{name}")
         assert (refused.status_code, refused.json()["error"]) == (403, "permission_denied")
+
+
+async def test_the_owner_reads_from_which_countries_a_video_is_watched(
+    app: FastAPI, ada: Person, video: str, ports: ApiPorts, clock: ManualClock
+):
+    """Two German addresses, a French one, and one of a private network, which lies nowhere."""
+    places = ("194.25.0.60", "2003:0:1::1", "193.252.19.3", "10.0.0.7")
+    watching = {address: str(uuid.uuid4()) for address in places}
+    early = str(uuid.uuid4())
+    async with make_client(app, "194.25.0.61") as viewer:
+        await tell(viewer, video, session=early)
+    assert app.state.countries.wait_loaded(60)
+    for address, session in (*watching.items(), ("194.25.0.61", early)):
+        async with make_client(app, address) as viewer:
+            await tell(viewer, video, session=session)
+    await sum_up(ports, video)
+    found = await ada.get(f"/v1/videos/{video}/analytics")
+    assert (found["sessions"], found["countries"]) == (5, {"DE": 3, "FR": 1})
+    table = await ada.call("GET", f"/v1/videos/{video}/analytics.csv")
+    rows = [tuple(row.values()) for row in csv.DictReader(io.StringIO(table.text))]
+    assert rows[-2:] == [("country", "DE", "3", ""), ("country", "FR", "1", "")]
+    async with ports.database.connection() as connection:
+        kept = await connection.fetch("SELECT to_jsonb(s)::text AS row FROM watch_sessions s")
+    assert not any(address in row["row"] for row in kept for address in places)
 
 
 async def test_what_no_player_says_is_refused(bob: Person, ada: Person, ports: ApiPorts):

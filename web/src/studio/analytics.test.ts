@@ -1,8 +1,14 @@
 /** Numbers as points of charts. */
 import { expect, test } from "vitest";
-import { listMinutes, type Analytics } from "./analytics";
+import { listMinutes, nameCountries, type Analytics } from "./analytics";
 
 test("time watched is shown in minutes", () => {
   const found = { days: [{ day: "2026-01-01", views: 2, watched_ms: 90_000 }] } as unknown as Analytics;
   expect(listMinutes(found)).toEqual([{ label: "2026-01-01", value: 1.5 }]);
+});
+
+test("countries have names, and the rest is said", () => {
+  const found = { sessions: 6, countries: { DE: 3, FR: 2 } } as unknown as Analytics;
+  expect(nameCountries(found, "en")).toEqual({ Germany: 3, France: 2, "Not known": 1 });
+  expect(nameCountries({ ...found, sessions: 5 }, "en")).toEqual({ Germany: 3, France: 2 });
 });

@@ -10,8 +10,17 @@ export interface Analytics {
   retention: number[];
   sources: Record<string, number>;
   devices: Record<string, number>;
-  countries: null;
+  countries: Record<string, number>;
   experience: { start_ms: number | null; stalled_share: number; stalls: number; switches: number };
+}
+
+/** Sessions by the countries' names in the reader's language; the rest is not known. */
+export function nameCountries(found: Analytics, language: string | undefined): Record<string, number> {
+  const names = new Intl.DisplayNames(language, { type: "region", fallback: "code" });
+  const entries = Object.entries(found.countries);
+  const known = entries.reduce((sum, [, count]) => sum + count, 0);
+  const named = Object.fromEntries(entries.map(([code, count]) => [names.of(code) ?? code, count]));
+  return found.sessions > known ? { ...named, "Not known": found.sessions - known } : named;
 }
 
 /** The retention curve; the whole number of percent names each point. */

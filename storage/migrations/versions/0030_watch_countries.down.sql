@@ -1,0 +1,2 @@
+ALTER TABLE video_days DROP COLUMN countries;
+ALTER TABLE watch_sessions DROP COLUMN country;
