@@ -173,3 +173,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.kill()
     await process.communicate()  # what it had still written is read and thrown away
+    assert process.stdin is not None, "a pipe was asked for"
+    with contextlib.suppress(OSError):  # what was written to the dead: it is known that they are
+        await process.stdin.wait_closed()

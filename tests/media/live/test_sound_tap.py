@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 import signal
@@ -145,6 +146,26 @@ async def test_a_killed_process_is_started_anew_for_the_same_stream(tap: SoundTa
     heard.packets.clear()
     await push_until_heard(tap, number, samples, heard)
     assert tap.restarts == 1
+
+
+async def test_what_is_written_to_a_killed_process_leaves_no_complaint(tap: SoundTap) -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, said: complaints.append(said))
+    form, samples = encode_tone(1)
+    heard = Heard()
+    number = tap.open(form, heard.call)
+    await push_until_heard(tap, number, samples, heard)
+    killed = tap.pid
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    async with asyncio.timeout(DEADLINE_S):
+        while tap.pid in {None, killed}:
+            for sample in samples:
+                tap.push(number, sample)
+            await asyncio.sleep(0)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
 
 
 async def test_a_process_that_hangs_drops_sound_and_holds_up_nobody(tap: SoundTap) -> None:
