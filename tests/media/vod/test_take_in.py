@@ -8,19 +8,20 @@ import pytest
 
 from media.vod.probe import probe_file
 from media.vod.source import MediaUnreadable
-from media.vod.take_in import TakeInJob, take_in_source
+from media.vod.take_in import SourcePart, TakeInJob, take_in_source
 from storage.objects import ObjectStore
 from tests.media.vod.clips import write_numbered
 
 pytestmark = pytest.mark.media
 
 
-def put_parts(store: ObjectStore, data: bytes, size_bytes: int) -> tuple[str, ...]:
-    keys = []
+def put_parts(store: ObjectStore, data: bytes, size_bytes: int) -> tuple[SourcePart, ...]:
+    parts = []
     for start in range(0, len(data), size_bytes):
-        keys.append(f"uploads/u/{start:016d}")
-        store.put_sync(keys[-1], data[start : start + size_bytes])
-    return tuple(keys)
+        piece = data[start : start + size_bytes]
+        parts.append(SourcePart(f"uploads/u/{start:016d}", len(piece)))
+        store.put_sync(parts[-1].key, piece)
+    return tuple(parts)
 
 
 @pytest.mark.parametrize("kind", ["folder", "without paths"])

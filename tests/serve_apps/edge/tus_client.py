@@ -23,7 +23,7 @@ from serve_apps.videos.arrivals import describe_file, open_file
 from serve_apps.videos.service import declare_size, finish_upload, terminate_upload
 from storage.database import Database
 from storage.objects import ObjectStore
-from storage.uploads import list_parts, make_part_key
+from storage.uploads import list_objects, list_parts
 from tests.storage.video_rows import create_owner, create_upload_row, create_video_row
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -59,9 +59,9 @@ class TusServer:
     async def read_stored(self, upload_id: uuid.UUID) -> bytes:
         async with self.database.connection() as connection:
             parts = await list_parts(connection, upload_id)
-        keys = [make_part_key(upload_id, part.offset_bytes) for part in parts]
-        pieces = [await self.objects.get(key) for key in keys]
-        assert [len(piece) for piece in pieces] == [part.size_bytes for part in parts]
+        stored = list_objects(upload_id, parts)
+        pieces = [await self.objects.get(it.key) for it in stored]
+        assert [len(piece) for piece in pieces] == [it.size_bytes for it in stored]
         return b"".join(pieces)
 
 
