@@ -41,6 +41,9 @@ log = get_log("uploads")
 LOCK_TTL_S = 10.0
 RENEW_EVERY_S = 3.0
 IDLE_MAX_S = 30.0
+FORESEEN_S = 20.0
+"""So long before the last byte is the end foreseen: a worker's start takes 3 s, on a busy machine
+more, and it waits for a minute."""
 LARGER_THAN_TAKEN = "The file is larger than this site takes."
 
 
@@ -90,6 +93,8 @@ class UploadRules:
     """The length that was left open is known now; False when it cannot be."""
     finish: FinishUpload
     """All bytes are there: mark upload and video, queue the job, append the event."""
+    foresee: FinishUpload
+    """The last byte will be here within seconds, at the present rate."""
     terminate: FinishUpload
     """The owner gave the upload up: mark it and let its bytes be removed."""
 
@@ -143,7 +148,7 @@ class UploadWriter:
         self._held_back: list[UploadPart] = []
         self._has_begun = False
         self._growing: GrowingObject | None = None
-        self._renewed_s = ports.clock.monotonic_s()
+        self._began_s = self._renewed_s = ports.clock.monotonic_s()
         self.offset_bytes = upload.offset_bytes
         """Acknowledged so far."""
 
@@ -293,9 +298,22 @@ class UploadWriter:
                 await self._ports.rules.finish(connection, self._upload)
             else:
                 await renew_lock(connection, self._upload.id, self._lock_owner, LOCK_TTL_S)
+                if self._is_end_near(offset_bytes):
+                    await self._ports.rules.foresee(connection, self._upload)
         self._renewed_s = self._ports.clock.monotonic_s()
         UPLOAD_BYTES.inc(offset_bytes - self.offset_bytes)
         self.offset_bytes = offset_bytes
+
+    def _is_end_near(self, offset_bytes: int) -> bool:
+        """Whether it came near with the bytes up to here, or they are the first of an upload."""
+        size_bytes = self._upload.size_bytes
+        if size_bytes is None:
+            return self.offset_bytes == 0  # nobody knows when it ends
+        elapsed_s = self._ports.clock.monotonic_s() - self._began_s
+        bytes_per_s = (offset_bytes - self._upload.offset_bytes) / max(elapsed_s, 0.001)
+        near_bytes = FORESEEN_S * bytes_per_s
+        was_near = self.offset_bytes > 0 and size_bytes - self.offset_bytes <= near_bytes
+        return not was_near and size_bytes - offset_bytes <= near_bytes
 
     async def _discard(self) -> None:
         """Remove what was stored but will not be acknowledged."""

@@ -19,7 +19,7 @@ from serve_apps.access.identity import Identity
 from serve_apps.access.tokens import issue_access_token
 from serve_apps.edge.upload_writer import UploadPorts, UploadRules
 from serve_apps.edge.uploads import add_upload_routes
-from serve_apps.videos.arrivals import describe_file, open_file
+from serve_apps.videos.arrivals import describe_file, foresee_end, open_file
 from serve_apps.videos.service import declare_size, finish_upload, terminate_upload
 from storage.database import Database
 from storage.objects import ObjectStore
@@ -138,7 +138,9 @@ async def serve_uploads(
         database=database,
         objects=objects,
         clock=clock,
-        rules=UploadRules(open_file, describe_file, declare_size, finish_upload, terminate_upload),
+        rules=UploadRules(
+            open_file, describe_file, declare_size, finish_upload, foresee_end, terminate_upload
+        ),
         is_revoked=revoked.__contains__,
     )
     add_upload_routes(app, ports)
