@@ -125,7 +125,7 @@ def _open(path: Path, *, is_new: bool) -> int:
     """Open for reading and writing; raises FileNotFoundError for one that should be there."""
     if is_new:
         path.parent.mkdir(parents=True, exist_ok=True)
-    return os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if is_new else 0), 0o644)
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if is_new else 0), 0o666)
 
 
 def _take_alone(path: Path, descriptor: int) -> bool:
