@@ -268,17 +268,24 @@ class UploadWriter:
         """Open the object that grows, where there is one; raises UploadLocked."""
         key = make_part_key(self._upload.id, 0)
         try:
-            self._growing = await asyncio.to_thread(
+            growing = await asyncio.to_thread(
                 GrowingObject.open, self._ports.objects, key, self._stored_to
             )
         except GrowingBusy as error:
             raise UploadLocked(retry_after_s=1) from error
         self._has_begun = True
-        if self._growing is not None:
-            # Whoever has our lock after us waits until we have closed it: if it is ours still, now
-            # that nobody else can write, then what we know of the upload is so until we close it.
+        if growing is None:
+            return
+        # Whoever has the lock after us waits until we have closed it: if it is ours still, now that
+        # nobody else can write, then what we know of the upload is so until then. If it is not,
+        # others may have stored more than we know of, and nothing of it may be cut off.
+        try:
             await self._renew()
-            await asyncio.to_thread(self._growing.begin)
+            await asyncio.to_thread(growing.begin)
+        except BaseException:
+            await asyncio.to_thread(growing.close)
+            raise
+        self._growing = growing
 
     async def _put(self, key: str, piece: Sequence[Chunk]) -> None:
         if not await self._ports.objects.put(key, piece, if_absent=True):
