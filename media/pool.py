@@ -76,7 +76,13 @@ class MediaTaskCancelled(AppError):
     code, status, message = "media_task_cancelled", 409, "Processing was cancelled."
 
 
+def do_nothing(_payload: None, _store: ObjectStore) -> None:
+    """Whoever runs it has started and imported all that a task needs, and waits for a minute."""
+
+
+WARM_UP = "warm_up"
 MEDIA_TASKS: Mapping[str, Task] = {
+    WARM_UP: do_nothing,
     "take_in": take_in_source,
     "probe": probe_source,
     "thumbnails": make_thumbnails,

@@ -20,6 +20,7 @@ class Edge(EdgeShell):
             open=arrivals.open_file,
             describe=arrivals.describe_file,
             declare=video_rules.declare_size,
+            foresee=arrivals.foresee_end,
             finish=video_rules.finish_upload,
             terminate=video_rules.terminate_upload,
         )

@@ -68,7 +68,7 @@ class DurableFile:
                 # A deletion removed the folder, empty then, while it was made or used.
                 if attempt == NAMING_ATTEMPTS - 1:
                     raise
-        _fsync_folders(self._root, self._target.parent)
+        fsync_folders(self._root, self._target.parent)
 
     def _link_or_rename(self) -> None:
         self._target.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def write_file(
     """Write `root/key` durably; False when `if_absent` and it was there (then it is durable)."""
     if if_absent and (root / key).exists():
         # Its writer may have died between the link and these.
-        _fsync_folders(root, (root / key).parent)
+        fsync_folders(root, (root / key).parent)
         return False
     with DurableFile(root, key, if_absent=if_absent) as sink:
         for chunk in chunks:
@@ -113,7 +113,7 @@ def remove_empty_folders(top: Path) -> None:
             Path(folder).rmdir()
 
 
-def _fsync_folders(root: Path, folder: Path) -> None:
+def fsync_folders(root: Path, folder: Path) -> None:
     """Make the names durable up to `root`: another writer may have made a folder just now."""
     for level in (folder, *folder.parents):
         # A folder that is gone was deleted after the write, the file with it.

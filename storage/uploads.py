@@ -1,8 +1,9 @@
 """Rows of `uploads` and `upload_parts`: which bytes of a file have arrived, and who is writing.
 
 The edge's tus server and the videos feature call it. A part's row is the acknowledgement: it is
-written after its object `uploads/{id}/{offset}` and only by the owner of the live lock. The
-database's clock decides whether a lock still holds.
+written after its bytes and only by the owner of the live lock. They are an object of their own,
+`uploads/{id}/{offset}`, or lie in the one at offset 0, which grows. The database's clock decides
+whether a lock still holds.
 """
 
 from __future__ import annotations
@@ -56,7 +57,15 @@ class UploadPart(msgspec.Struct, frozen=True):
     offset_bytes: int
     size_bytes: int
     object_key: str | None = None
-    """Where its bytes are, when not under the upload's own prefix."""
+    """Where its bytes are, when not in the object of its own offset; a run of parts in the same
+    object lies there from its beginning, without a gap."""
+
+
+class UploadObject(msgspec.Struct, frozen=True):
+    """An object and how much of it, from its beginning, is of an upload."""
+
+    key: str
+    size_bytes: int
 
 
 class NewFile(msgspec.Struct, frozen=True):
@@ -95,6 +104,18 @@ def make_part_key(upload_id: uuid.UUID, offset_bytes: int) -> str:
 def make_parts_prefix(upload_id: uuid.UUID) -> str:
     """Name the folder of all of an upload's objects."""
     return f"uploads/{upload_id}"
+
+
+def list_objects(upload_id: uuid.UUID, parts: Sequence[UploadPart]) -> list[UploadObject]:
+    """Return the objects whose bytes, one behind the other, are the parts'."""
+    found: list[UploadObject] = []
+    for part in parts:
+        key = part.object_key or make_part_key(upload_id, part.offset_bytes)
+        if found and found[-1].key == key:
+            found[-1] = UploadObject(key, found[-1].size_bytes + part.size_bytes)
+        else:
+            found.append(UploadObject(key, part.size_bytes))
+    return found
 
 
 async def insert_upload(connection: Connection, upload: NewUpload) -> datetime:
@@ -194,14 +215,14 @@ async def join_uploads(
     """Make the bytes of complete parts, in order, those of another upload; nothing is copied."""
     start = 0
     for part_id in upload_ids:
-        for part in await list_parts(connection, part_id):
+        for part in list_objects(part_id, await list_parts(connection, part_id)):
             await connection.execute(
                 """INSERT INTO upload_parts (upload_id, offset_bytes, size_bytes, object_key)
                    VALUES ($1, $2, $3, $4)""",
                 upload_id,
                 start,
                 part.size_bytes,
-                part.object_key or make_part_key(part_id, part.offset_bytes),
+                part.key,
             )
             start += part.size_bytes
     await connection.execute(
@@ -285,8 +306,9 @@ async def insert_parts(
     if not holds:
         return False
     await connection.executemany(
-        "INSERT INTO upload_parts (upload_id, offset_bytes, size_bytes) VALUES ($1, $2, $3)",
-        [(upload_id, part.offset_bytes, part.size_bytes) for part in parts],
+        """INSERT INTO upload_parts (upload_id, offset_bytes, size_bytes, object_key)
+           VALUES ($1, $2, $3, $4)""",
+        [(upload_id, part.offset_bytes, part.size_bytes, part.object_key) for part in parts],
     )
     return True
 

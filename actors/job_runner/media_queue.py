@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kit.logs import get_log
-from media.pool import MediaTaskCancelled, task_key
+from media.pool import WARM_UP, MediaTaskCancelled, task_key
 from media.vod.records import Progress
 
 log = get_log("media")
@@ -120,6 +120,11 @@ class MediaQueue:
                         raise
                     log.info("media.gave_way", task=ticket.key, times=ticket.preemptions)
             ticket.is_giving_way = False
+
+    async def warm_up(self) -> None:
+        """Have a process ready for the next task; does nothing while all places are taken."""
+        if self._free > 0:
+            await self.run(WARM_UP, None, rank=MediaRank.NEXT)
 
     @asynccontextmanager
     async def _take_place(self, ticket: _Ticket) -> AsyncIterator[None]:

@@ -18,8 +18,9 @@ QUESTION = Question(
         "passed on": "H.264 at 5 Mbit/s with a keyframe every 2 s, which is cut as it is",
         "plays": "the playlists name them, and the first segment of the picture and of the sound "
         "came whole over HTTP; asked every 50 ms, as the first video of a while",
-        "parts": "from rows, looked at every 20 ms: the source is joined, hashed and probed; what "
-        "is to be done is planned; the first seconds are made; a player has them",
+        "parts": "from rows, looked at every 20 ms: the job has begun; the source is hashed and "
+        "probed; what is to be done is planned; the first sound is made; the first picture is; "
+        "a player has them",
     },
     goals=(Goal("encoded", FIRST_PLAY, 5.0), Goal("passed on", FIRST_PLAY, 3.0)),
     rounds=3,

@@ -1,8 +1,7 @@
 """Sources that already are what a player needs: their packets cut into segments, not encoded anew.
 
-The probe asks `find_copyable` whether that is possible, with the very code that the copy task runs
-later. Pictures may be copied when they are H.264 4:2:0 in closed GOPs of a modest rate; sound when
-it is AAC-LC without a gap. Whatever looks odd is encoded instead.
+The copy tasks run it, and `copyable.py` tries it first, with the very same code: whatever looks odd
+raises CopyImpossible.
 """
 
 from __future__ import annotations
@@ -10,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
-
-import av.error
 
 from media.cmaf import (
     AudioTrack,
@@ -23,11 +20,9 @@ from media.cmaf import (
     avc_codec_name,
     build_init_segment,
 )
-from media.vod.info import AudioInfo, CopyInfo, VideoInfo
-from media.vod.ladder import RATE_COPIED_MAX, SHORT_SIDE_COPIED_MAX, decide_bitrate_bps
+from media.vod.info import AudioInfo, VideoInfo
 from media.vod.pictures import RANGE_FULL
 from media.vod.records import AUDIO_FRAME_SAMPLES, INIT_NAME, TrackRecord
-from media.vod.source import open_media
 from media.vod.task_jobs import CopyJob
 
 if TYPE_CHECKING:
@@ -39,14 +34,7 @@ if TYPE_CHECKING:
 
 SEGMENT_S_MIN = 4
 GOP_S_MAX = 8
-FPS_COPIED_MAX = 60
-SIZE_BYTES_MAX = 4 << 30
-"""Beyond it the look at every packet would take longer than the wait it spares."""
-CONTAINERS = ("mov", "matroska")
 SOUND_CODEC_NAME = "mp4a.40.2"
-SOUND_RATES_HZ = (44_100, 48_000)
-LATE_S_MAX = Fraction(1, 10)
-SHORT_S_MAX = Fraction(1, 2)
 AVC_CONFIG_VERSION = 1
 COLOUR_UNSAID = 2
 """H.273: unspecified."""
@@ -71,6 +59,11 @@ class CutSegment:
         """How long it lasts."""
         return sum(sample.duration_ticks for sample in self.samples)
 
+    def end_s(self, cutter: Cutter) -> Fraction:
+        """When it has been shown, from the video's beginning."""
+        ticks = self.start_ticks + self.duration_ticks - cutter.delay_ticks
+        return Fraction(ticks, cutter.timescale)
+
 
 @dataclass
 class Cutter:
@@ -78,6 +71,8 @@ class Cutter:
 
     stream: VideoStream | AudioStream
     origin_s: Fraction
+    keeps_data: bool = True
+    """False: only tries whether it can be cut; samples stay empty."""
     delay_ticks: int = 0
     last_duration_ticks: int = 1
     _held: Packet[Stream] | None = None
@@ -91,7 +86,7 @@ class Cutter:
         """The stream's avcC or AudioSpecificConfig."""
         return self.stream.codec_context.extradata or b""
 
-    @property
+    @cached_property
     def timescale(self) -> int:
         """Ticks per second; raises CopyImpossible for a clock of another kind."""
         time_base = self.stream.time_base
@@ -136,7 +131,8 @@ class Cutter:
         assert packet.pts is not None, "checked when it came"
         assert packet.dts is not None, "checked when it came"
         offset = packet.pts - packet.dts
-        self._samples.append(Sample(bytes(packet), duration_ticks, offset, packet.is_keyframe))
+        data = bytes(packet) if self.keeps_data else b""
+        self._samples.append(Sample(data, duration_ticks, offset, packet.is_keyframe))
         self._next_ticks += duration_ticks
         self.last_duration_ticks = duration_ticks
 
@@ -203,32 +199,6 @@ class SoundCutter(Cutter):
         return self._next_ticks - self._start_ticks >= SEGMENT_S_MIN * self.timescale
 
 
-@dataclass(frozen=True)
-class Span:
-    """From the first to the last moment, in the source's clock."""
-
-    origin_s: Fraction
-    end_s: Fraction
-
-
-def find_copyable(
-    path: Path, video: VideoInfo, audio: AudioInfo | None, span: Span
-) -> CopyInfo | None:
-    """What of the source can be copied, by trying it; None when the picture cannot be."""
-    if path.stat().st_size > SIZE_BYTES_MAX or not _may_copy_picture(video):
-        return None
-    with open_media(path) as container:
-        copies_sound = audio is not None and _may_copy_sound(container, audio)
-        try:
-            _try(container, video, span.origin_s)
-        except (CopyImpossible, av.error.FFmpegError):
-            return None
-    if copies_sound and audio is not None:
-        with open_media(path) as container:
-            copies_sound = _fits(container, audio, span)
-    return CopyInfo(sound=copies_sound)
-
-
 def iter_cuts(container: InputContainer, cutters: list[Cutter]) -> Iterator[tuple[int, CutSegment]]:
     """Segments of the cutters' streams as they close, each with its cutter's place in the list."""
     places = {cutter.stream.index: place for place, cutter in enumerate(cutters)}
@@ -245,18 +215,41 @@ def iter_cuts(container: InputContainer, cutters: list[Cutter]) -> Iterator[tupl
             yield place, segment
 
 
-def open_picture(container: InputContainer, video: VideoInfo, origin_s: Fraction) -> PictureCutter:
+def iter_first_cuts(
+    container: InputContainer, cutters: list[Cutter], segments_max: int | None
+) -> Iterator[tuple[int, CutSegment]]:
+    """`iter_cuts`, or of the picture so many segments and the sound until it reaches their end."""
+    if segments_max is None:
+        yield from iter_cuts(container, cutters)
+        return
+    ends_s = [Fraction(0)] * len(cutters)
+    pictures = 0
+    for place, segment in iter_cuts(container, cutters):
+        if place > 0 or pictures < segments_max:
+            pictures += place == 0
+            ends_s[place] = segment.end_s(cutters[place])
+            yield place, segment
+        if pictures == segments_max and min(ends_s) == ends_s[0]:
+            return
+
+
+def open_picture(
+    container: InputContainer, video: VideoInfo, origin_s: Fraction, *, keeps_data: bool = True
+) -> PictureCutter:
     """A cutter of the probed picture; raises CopyImpossible."""
     stream = cast("VideoStream", container.streams[video.stream_index])
     config = stream.codec_context.extradata or b""
     if len(config) < 7 or config[0] != AVC_CONFIG_VERSION:
         raise CopyImpossible("no avcC configuration")
-    return PictureCutter(stream, origin_s)
+    return PictureCutter(stream, origin_s, keeps_data)
 
 
-def open_sound(container: InputContainer, audio: AudioInfo, origin_s: Fraction) -> SoundCutter:
+def open_sound(
+    container: InputContainer, audio: AudioInfo, origin_s: Fraction, *, keeps_data: bool = True
+) -> SoundCutter:
     """A cutter of the probed sound."""
-    return SoundCutter(cast("AudioStream", container.streams[audio.stream_index]), origin_s)
+    stream = cast("AudioStream", container.streams[audio.stream_index])
+    return SoundCutter(stream, origin_s, keeps_data)
 
 
 def open_cutters(
@@ -325,58 +318,3 @@ def _read_colour(cutter: Cutter) -> Colour | None:
     if set(points) <= {COLOUR_UNSAID}:
         return None
     return Colour(*points, is_full_range=int(context.color_range) == RANGE_FULL)
-
-
-def _may_copy_picture(video: VideoInfo) -> bool:
-    if video.codec != "h264" or video.pix_fmt != "yuv420p" or video.color_matrix != "bt709":
-        return False
-    is_plain = video.rotation_deg == 0 and not video.mirrored and video.sar == 1
-    sides = (video.width, video.height)
-    is_plain = is_plain and sides == (video.coded_width, video.coded_height)
-    if not is_plain or video.is_hdr or video.is_interlaced or video.is_full_range:
-        return False
-    if min(sides) > SHORT_SIDE_COPIED_MAX or any(side % 2 for side in sides):
-        return False
-    if video.fps > FPS_COPIED_MAX:
-        return False
-    rate_bps_max = RATE_COPIED_MAX * decide_bitrate_bps(
-        video.width * video.height, float(video.fps)
-    )
-    return video.bit_rate_bps is not None and video.bit_rate_bps <= rate_bps_max
-
-
-def _may_copy_sound(container: InputContainer, audio: AudioInfo) -> bool:
-    stream = cast("AudioStream", container.streams[audio.stream_index])
-    context = stream.codec_context
-    return (
-        audio.codec == "aac"
-        and context.profile == "LC"
-        and audio.channels <= 2
-        and audio.sample_rate_hz in SOUND_RATES_HZ
-        and stream.time_base == Fraction(1, audio.sample_rate_hz)
-        and bool(context.extradata)
-    )
-
-
-def _try(container: InputContainer, video: VideoInfo, origin_s: Fraction) -> None:
-    """Cut the picture and forget it; raises CopyImpossible."""
-    if not container.format.name.startswith(CONTAINERS):
-        raise CopyImpossible("not a container whose times are exact")
-    for _segment in iter_cuts(container, [open_picture(container, video, origin_s)]):
-        pass
-
-
-def _fits(container: InputContainer, audio: AudioInfo, span: Span) -> bool:
-    """Whether the sound has no gap and is there from the picture's beginning to its end."""
-    cutter = open_sound(container, audio, span.origin_s)
-    last_ticks = 0
-    try:
-        for _place, segment in iter_cuts(container, [cutter]):
-            if segment.number == 0:
-                shown = segment.start_ticks - cutter.delay_ticks
-                if shown > LATE_S_MAX * cutter.timescale:
-                    return False
-            last_ticks = segment.start_ticks + segment.duration_ticks - cutter.delay_ticks
-    except (CopyImpossible, av.error.FFmpegError):
-        return False
-    return abs(span.end_s - span.origin_s - Fraction(last_ticks, cutter.timescale)) <= SHORT_S_MAX

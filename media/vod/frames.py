@@ -20,7 +20,7 @@ from av.stream import Discard
 
 from media.vod.grid import FrameGrid
 from media.vod.info import VideoInfo
-from media.vod.source import MediaUnreadable
+from media.vod.source import MediaUnreadable, limit_decoder, moment_of
 from media.vod.tones import render_cube
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 SEEK_BACK_S = (0, 2, 10, 30)
 """How much earlier to try when the demuxer landed behind the wanted frame."""
-PIXELS_MAX = 8192 * 8192
 SCALER = "bicubic"
 TABLE = "{table}"
 TURNS = {0: (), 90: ("clock",), 180: ("clock", "clock"), 270: ("cclock",)}
@@ -55,12 +54,6 @@ def get_video_stream(container: InputContainer, stream_index: int) -> VideoStrea
     return stream
 
 
-def limit_decoder(stream: VideoStream) -> None:
-    """One thread, and no picture that alone would fill the memory; before the first packet."""
-    stream.codec_context.thread_count = 1
-    stream.codec_context.options = {"max_pixels": str(PIXELS_MAX)}
-
-
 def iter_frames(
     container: InputContainer, stream: VideoStream, tally: DecodeTally
 ) -> Iterator[VideoFrame]:
@@ -82,14 +75,6 @@ def iter_frames(
             continue
         tally.frames += len(frames)
         yield from frames
-
-
-def moment_of(frame: VideoFrame, stream: VideoStream) -> Fraction | None:
-    """When the frame is shown, in seconds of the source's clock; None when it does not say."""
-    # AVI stores no presentation times: there the decoder passes on the packet's.
-    ticks = frame.pts if frame.pts is not None else frame.dts
-    time_base = stream.time_base
-    return None if ticks is None or time_base is None else ticks * time_base
 
 
 def iter_grid_frames(

@@ -57,6 +57,8 @@ class CopyInfo:
     """The picture can be passed on as it is; `sound`: so can the sound."""
 
     sound: bool
+    longest_s: Fraction = Fraction(0)
+    """Of the picture's segments: what a playlist promises while the later ones are not there."""
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ CHUNK_SEGMENTS_MAX = 8
 OPENING_CHUNKS = (1, 2, 4)
 """Segments of a long video's first chunks: four seconds play while the next eight are being made,
 which takes a core about one."""
-OPENING_SOUND_SEGMENTS = (3, 32)
-"""Sound made ahead of the rest: for the first two chunks, then for as long as the whole takes to
-encode beside one worker (an hour: about 80 s). It is made again, to the same bytes."""
+OPENING_SEGMENTS = (3, 32)
+"""Of sound, and of a picture that is passed on, what is made ahead of the rest: for the first two
+chunks, then for as long as the whole takes to make beside one worker (an hour: about 80 s). It is
+made again, to the same bytes."""
 LARGE_SHORT_SIDE = 1080
 AUDIO_TASK = "audio"
 COPY_TASK = "copy"
@@ -75,7 +76,7 @@ class PlanTask:
     """Also the name under which the media pool runs it."""
     group: str = ""
     chunk: int = 0
-    """Which chunk; for sound, how many segments of its beginning, 0 being all."""
+    """Which chunk; for sound and copies, how many segments of the beginning, 0 being all."""
 
     @property
     def is_main_sound(self) -> bool:
@@ -96,7 +97,7 @@ class TranscodePlan:
     tasks: tuple[PlanTask, ...]
     """In the order they should run: the opening first, then the smallest picture, then the rest."""
     copied: Rung | None = None
-    """The source's own picture, passed on by the task "copy" as it is."""
+    """The source's own picture, passed on by the tasks "copy" as it is."""
     copies_sound: bool = False
     version: int = 1
     recipe: Recipe = Recipe()
@@ -163,7 +164,9 @@ def plan_video(
     others = decide_other_groups(ladder, order.recipe.codecs)
     tasks += list_pieces_of(others, chunks)
     if copied:
-        tasks = (PlanTask(COPY_TASK, "copy"), *tasks)
+        opening, *more = _list_in_steps(COPY_TASK, "copy", grid)
+        heard = int(makes_sound)
+        tasks = (opening, *tasks[:heard], *more, *tasks[heard:])
     if bare.makes_opus:
         tasks += (PlanTask(f"{AUDIO_TASK}-{OPUS}", "audio", OPUS),)
     return replace(
@@ -222,7 +225,7 @@ def list_tasks(
     preview = PlanTask("preview", "preview")
     if not makes_sound:
         return (*pieces[:1], *pictures, *pieces[1:], preview)
-    *early, sound = list_sound(grid)
+    *early, sound = _list_in_steps(AUDIO_TASK, "audio", grid)
     if not early:
         return (sound, *pieces[:1], *pictures, *pieces[1:], preview)
     opening, more = early
@@ -243,23 +246,25 @@ def list_pieces_of(
     )
 
 
-def list_sound(grid: FrameGrid) -> tuple[PlanTask, ...]:
-    """The tasks that make the sound; of a long one its beginning first, in two steps."""
-    opening, more = OPENING_SOUND_SEGMENTS
-    sound = PlanTask(AUDIO_TASK, "audio")
+def _list_in_steps(
+    name: str, kind: Literal["audio", "copy"], grid: FrameGrid
+) -> tuple[PlanTask, ...]:
+    """The tasks that make a whole track; of a long one its beginning first, in two steps."""
+    opening, more = OPENING_SEGMENTS
+    whole = PlanTask(name, kind)
     if grid.segments <= more:
-        return (sound,)
+        return (whole,)
     return (
-        PlanTask(f"{AUDIO_TASK}-opening", "audio", chunk=opening),
-        PlanTask(f"{AUDIO_TASK}-more", "audio", chunk=more),
-        sound,
+        PlanTask(f"{name}-opening", kind, chunk=opening),
+        PlanTask(f"{name}-more", kind, chunk=more),
+        whole,
     )
 
 
 def list_sound_tasks(grid: FrameGrid, *, has_cover: bool) -> tuple[PlanTask, ...]:
     """All that is made of sound alone."""
     cover = (PlanTask(COVER_TASK, "cover"),) if has_cover else ()
-    return (*list_sound(grid), *cover, PlanTask(WAVEFORM_TASK, "waveform"))
+    return (*_list_in_steps(AUDIO_TASK, "audio", grid), *cover, PlanTask(WAVEFORM_TASK, "waveform"))
 
 
 def decide_groups(ladder: tuple[Rung, ...]) -> tuple[RungGroup, ...]:

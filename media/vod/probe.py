@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self, cast
 import msgspec
 from av.stream import Disposition
 
-from media.vod.copying import Span, find_copyable
+from media.vod.copyable import Span, find_copyable
 from media.vod.info import MediaInfo, VideoInfo, decode_json, encode_json
 from media.vod.ladder import SIDE_MIN
 from media.vod.limited_child import (
@@ -47,12 +47,13 @@ from media.vod.probe_sound import (
 )
 from media.vod.source import MediaUnreadable, fetch_source, open_media
 from media.vod.survey import Opening, check_whole, find_declared_end, measure_ends, read_opening
-from storage.objects import ObjectStore
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.video.stream import VideoStream
+
+    from storage.objects import ObjectStore
 
 NOT_PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 STILL_CODECS = ("png", "gif", "bmp", "tiff", "webp")

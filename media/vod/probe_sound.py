@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, cast
 import av.error
 from av.stream import Disposition
 
-from media.vod.frames import limit_decoder
 from media.vod.info import AudioInfo, MediaInfo
-from media.vod.source import MediaUnreadable, open_media
+from media.vod.source import MediaUnreadable, limit_decoder, open_media
 from media.vod.survey import check_whole, find_declared_end, find_sound_start, measure_ends
 
 if TYPE_CHECKING:

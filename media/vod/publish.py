@@ -1,8 +1,9 @@
 """What of a video can be watched by now: its tracks, and the playlists that name them.
 
 The edge's catalog calls it with the rows of finished tasks; nothing of it is stored. A rung appears
-once all its chunks are there; the smallest one and the sound grow from the first seconds on, in
-playlists of type EVENT that become VOD. It encodes nothing.
+once all its chunks are there; the first one (the smallest, or the source's own picture) and the
+sound grow from the first seconds on, in playlists of type EVENT that become VOD. It encodes
+nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from media.vod.hls import (
     choose_sound,
     join_track,
 )
-from media.vod.plan import OPUS, RungGroup, TranscodePlan
+from media.vod.plan import OPUS, PlanTask, RungGroup, TranscodePlan
 from media.vod.records import (
     AUDIO_FRAME_SAMPLES,
     AUDIO_RATE_HZ,
@@ -151,22 +152,34 @@ def _write_playlists(plan: TranscodePlan, tracks: Mapping[str, Track]) -> dict[s
     """The media playlist of every track, and of whole rungs that of their keyframes."""
     files: dict[str, str] = {}
     for name, track in tracks.items():
-        target_s = max(decide_target_s(plan.grid), track.target_s)
+        target_s = max(_decide_target_s(plan, name), track.target_s)
         files[playlist_name(name)] = build_media_playlist(track, target_s)
         if track.is_whole and track.has_keys:
             files[keys_playlist_name(name)] = build_keys_playlist(track, target_s)
     return files
 
 
+def _decide_target_s(plan: TranscodePlan, track: str) -> int:
+    """What no segment of a track is longer than, those that are still to come included."""
+    copied = plan.info.copyable
+    if plan.copied is None or copied is None or track != plan.copied.name:
+        return decide_target_s(plan.grid)
+    return max(decide_target_s(plan.grid), int(copied.longest_s + Fraction(1, 2)))
+
+
 def decide_tracks(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> dict[str, Track]:
     """Whole tracks, and of the sound and the smallest rung what is there without a gap."""
     copies = [task for task in plan.tasks if task.kind == "copy" and task.task_id in records]
-    tracks = {
-        part.track: join_track([part]) for task in copies for part in records[task.task_id].tracks
-    }
+    tracks = {}
+    if copies:
+        longest = _choose_longest(copies)
+        tracks = {
+            part.track: join_track([part], is_whole=not longest.chunk)
+            for part in records[longest.task_id].tracks
+        }
     sounds = [task for task in plan.tasks if task.is_main_sound and task.task_id in records]
     if sounds:
-        longest = next((task for task in sounds if not task.chunk), sounds[-1])
+        longest = _choose_longest(sounds)
         tracks[plan.audio_track] = join_track(
             records[longest.task_id].tracks, is_whole=not longest.chunk
         )
@@ -181,6 +194,11 @@ def decide_tracks(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> dic
     if opus is not None:
         tracks[plan.opus_track] = join_track(records[opus.task_id].tracks)
     return keep_lighter(tracks)
+
+
+def _choose_longest(tasks: Sequence[PlanTask]) -> PlanTask:
+    """Of the steps that made a track from its beginning, the one that got farthest."""
+    return next((task for task in tasks if not task.chunk), tasks[-1])
 
 
 def keep_lighter(tracks: Mapping[str, Track]) -> dict[str, Track]:

@@ -1,6 +1,7 @@
 """Opening an uploaded file: nothing but the file is read, and only by demuxers we chose.
 
-Probe, transcode and thumbnails call it. An upload is hostile until decoded: playlists and
+Probe, transcode and thumbnails call it; the probe's child waits for its imports, so they are few.
+An upload is hostile until decoded: playlists and
 reference movies could make FFmpeg read other files or addresses, so protocols and formats are
 listed. It decides nothing about the content.
 """
@@ -17,10 +18,15 @@ import av
 import av.error
 
 from kit.errors import AppError
-from storage.objects import ObjectStore
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    from storage.objects import ObjectStore
 
 FORMATS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg", "asf")
 """Demuxers for videos."""
@@ -28,6 +34,7 @@ SOUND_FORMATS = ("mp3", "wav", "flac", "aac")
 """Demuxers for sound alone, perhaps with a cover picture."""
 MOV_ATOMS = (b"ftyp", b"moov", b"mdat", b"free", b"wide")
 SNIFF_BYTES = 16
+PIXELS_MAX = 8192 * 8192
 
 
 class MediaUnreadable(AppError):
@@ -64,6 +71,20 @@ def fetch_source(key: str, store: ObjectStore) -> Iterator[Path]:
             copy.write(piece)
         copy.flush()
         yield Path(copy.name)
+
+
+def limit_decoder(stream: VideoStream) -> None:
+    """One thread, and no picture that alone would fill the memory; before the first packet."""
+    stream.codec_context.thread_count = 1
+    stream.codec_context.options = {"max_pixels": str(PIXELS_MAX)}
+
+
+def moment_of(frame: VideoFrame, stream: VideoStream) -> Fraction | None:
+    """When the frame is shown, in seconds of the source's clock; None when it does not say."""
+    # AVI stores no presentation times: there the decoder passes on the packet's.
+    ticks = frame.pts if frame.pts is not None else frame.dts
+    time_base = stream.time_base
+    return None if ticks is None or time_base is None else ticks * time_base
 
 
 def _explain(path: Path) -> str:

@@ -18,12 +18,11 @@ from media.vod.frames import (
     FrameScaler,
     get_video_stream,
     iter_frames,
-    moment_of,
 )
 from media.vod.ladder import fit_inside
 from media.vod.ledger import find_record, keep_record
 from media.vod.records import StoryboardRecord, TaskRecord, storyboard_key, storyboard_name
-from media.vod.source import MediaUnreadable, fetch_source, open_media
+from media.vod.source import MediaUnreadable, fetch_source, moment_of, open_media
 from media.vod.task_jobs import PictureJob
 from media.vod.thumbnails import encode_jpeg
 from storage.objects import ObjectStore

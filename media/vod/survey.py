@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, cast
 import av
 import av.error
 
-from media.vod.frames import limit_decoder, moment_of
-from media.vod.source import MediaUnreadable, open_media
+from media.vod.source import MediaUnreadable, limit_decoder, moment_of, open_media
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

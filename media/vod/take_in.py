@@ -1,8 +1,9 @@
-"""The source of a video: its upload's parts joined into one object, hashed and probed on the way.
+"""The source of a video: its upload's bytes as one object, hashed and probed.
 
-The task "take_in" calls it once an upload is complete. What can go on at once does: while bytes
-are copied, another thread hashes them and the probe's process starts; it looks at the file while
-that is being synced. The parts stay until their rows go.
+The task "take_in" calls it once an upload is complete. A file that grew in one object gets another
+name; other parts are joined: while bytes are copied, another thread hashes them and the probe's
+process starts; it looks at the file while that is being synced. What the upload stored stays until
+its rows go.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from media.vod.info import MediaInfo
 from media.vod.limited_child import ChildLimits
 from media.vod.probe import ProbeAhead
 from media.vod.source import MediaUnreadable
+from storage.growing_files import adopt_object
 from storage.objects import ByteSink, JoinedObject, ObjectStore
+
+
+@dataclass(frozen=True)
+class SourcePart:
+    """An object and how many of its bytes, from the first, are the upload's."""
+
+    key: str
+    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,7 @@ class TakeInJob:
     """Parts in order, and the object they become."""
 
     video_id: str
-    part_keys: tuple[str, ...]
+    parts: tuple[SourcePart, ...]
     source_key: str
     size_bytes: int
     """What the uploader announced."""
@@ -45,7 +55,34 @@ class TakenIn:
 
 
 def take_in_source(job: TakeInJob, store: ObjectStore) -> TakenIn:
-    """Join, hash and probe; raises MediaUnreadable when the size is not the announced one."""
+    """Make the source, hash and probe it; raises MediaUnreadable when bytes are missing."""
+    if len(job.parts) == 1 and adopt_object(
+        store, job.parts[0].key, job.source_key, job.size_bytes
+    ):
+        path = store.local_path(job.source_key)
+        assert path is not None, "only a local object can be adopted"
+        return _look_at(path, job)
+    return _join(job, store)
+
+
+def _look_at(path: Path, job: TakeInJob) -> TakenIn:
+    """Hash what lies there while it is probed."""
+    with ProbeAhead(path, job.limits) as probe:
+        probe.begin()
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return _judge(JoinedObject(job.source_key, job.size_bytes, sha256), probe)
+
+
+def _judge(joined: JoinedObject, probe: ProbeAhead) -> TakenIn:
+    try:
+        return TakenIn(joined, probe.finish())
+    except MediaUnreadable as error:
+        return TakenIn(joined, None, error.text)
+
+
+def _join(job: TakeInJob, store: ObjectStore) -> TakenIn:
+    """Copy the parts one behind the other, hashing and probing on the way."""
     with contextlib.ExitStack() as stack:
         with store.write_sync(job.source_key) as sink:
             path = store.staged_path(sink)
@@ -55,7 +92,7 @@ def take_in_source(job: TakeInJob, store: ObjectStore) -> TakenIn:
                 copy = stack.enter_context(tempfile.NamedTemporaryFile(prefix="source-"))
                 path = Path(copy.name)
             probe = stack.enter_context(ProbeAhead(path, job.limits))
-            digest = _copy_parts(job.part_keys, store, sink, copy)
+            digest = _copy_parts(job.parts, store, sink, copy)
             if digest.size_bytes != job.size_bytes:
                 raise MediaUnreadable(
                     f"The upload is incomplete: {digest.size_bytes} of {job.size_bytes} bytes"
@@ -65,11 +102,7 @@ def take_in_source(job: TakeInJob, store: ObjectStore) -> TakenIn:
             if copy is not None:
                 copy.flush()
             probe.begin()
-        joined = JoinedObject(job.source_key, digest.size_bytes, digest.sha256)
-        try:
-            return TakenIn(joined, probe.finish())
-        except MediaUnreadable as error:
-            return TakenIn(joined, None, error.text)
+        return _judge(JoinedObject(job.source_key, digest.size_bytes, digest.sha256), probe)
 
 
 @dataclass(frozen=True)
@@ -79,14 +112,14 @@ class _Digest:
 
 
 def _copy_parts(
-    part_keys: Sequence[str], store: ObjectStore, sink: ByteSink, copy: IO[bytes] | None
+    parts: Sequence[SourcePart], store: ObjectStore, sink: ByteSink, copy: IO[bytes] | None
 ) -> _Digest:
     """Write the parts one behind the other; a thread hashes each while the next is written."""
     digest = hashlib.sha256()
     size_bytes = 0
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sha256") as hasher:
         hashed: Future[None] | None = None
-        for piece in _iter_pieces(part_keys, store):
+        for piece in _iter_pieces(parts, store):
             if hashed is not None:
                 hashed.result()  # no more than two pieces are in memory
             hashed = hasher.submit(digest.update, piece)
@@ -99,6 +132,11 @@ def _copy_parts(
     return _Digest(size_bytes, digest.hexdigest())
 
 
-def _iter_pieces(part_keys: Sequence[str], store: ObjectStore) -> Iterator[bytes]:
-    for part_key in part_keys:
-        yield from store.stream_sync(part_key)
+def _iter_pieces(parts: Sequence[SourcePart], store: ObjectStore) -> Iterator[bytes]:
+    for part in parts:
+        left_bytes = part.size_bytes
+        for piece in store.stream_sync(part.key):
+            yield piece[:left_bytes]
+            left_bytes -= len(piece)
+            if left_bytes <= 0:
+                break

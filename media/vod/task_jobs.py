@@ -78,7 +78,7 @@ class CoverJob:
 
 @dataclass(frozen=True)
 class CopyJob:
-    """What the copy task is given: the rung that is the source itself, perhaps with its sound."""
+    """What copy tasks are given: the rung that is the source itself, perhaps with its sound."""
 
     task_id: str
     video_id: str
@@ -88,6 +88,8 @@ class CopyJob:
     grid: FrameGrid
     rung: Rung
     audio_track: str = AUDIO_TRACK
+    segments_max: int | None = None
+    """Only so many of the picture's first segments, and as much sound."""
 
 
 Job = ChunkJob | AudioJob | PictureJob | CopyJob | CoverJob
@@ -126,6 +128,7 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
             plan.grid,
             plan.copied,
             plan.audio_track,
+            task.chunk or None,
         )
     if task.kind in ("thumbnails", STORYBOARD, "preview"):
         return PictureJob(task_id, plan.video_id, plan.source_key, plan.info.video, plan.grid)

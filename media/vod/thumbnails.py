@@ -20,13 +20,12 @@ from media.vod.frames import (
     FrameScaler,
     get_video_stream,
     iter_frames,
-    moment_of,
     seek_keyframe,
 )
 from media.vod.ladder import fit_inside
 from media.vod.ledger import find_record, keep_record
 from media.vod.records import TaskRecord, candidate_key, thumbnail_key
-from media.vod.source import MediaUnreadable, fetch_source, open_media
+from media.vod.source import MediaUnreadable, fetch_source, moment_of, open_media
 from media.vod.task_jobs import PictureJob
 from storage.objects import ObjectStore
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from media.vod.copying import build_inits, describe_copies, iter_cuts, open_cutters
+from media.vod.copying import build_inits, describe_copies, iter_first_cuts, open_cutters
 from media.vod.encoders import (
     AUDIO_CHANNELS,
     SOUND_CODECS,
@@ -144,20 +144,21 @@ def iter_copy(job: CopyJob, store: ObjectStore) -> Steps[TaskRecord]:
         tracks = [
             TrackWriter(store, job.video_id, template) for template in describe_copies(cutters, job)
         ]
+        total = min(job.grid.segments, job.segments_max or job.grid.segments)
         reported = 0
-        for place, cut in iter_cuts(container, cutters):
+        for place, cut in iter_first_cuts(container, cutters, job.segments_max):
             is_video = place == 0
             tracks[place].add(
                 [make_segment(cut.number, cut.start_ticks, cut.samples, is_video=is_video)]
             )
             if len(tracks[0].segments) > reported:
                 reported = len(tracks[0].segments)
-                yield Progress(job.task_id, min(reported, job.grid.segments), job.grid.segments)
+                yield Progress(job.task_id, min(reported, total), total)
         made = tuple(
             track.finish(init)
             for track, init in zip(tracks, build_inits(cutters, job.video, job.audio), strict=True)
         )
-    yield Progress(job.task_id, job.grid.segments, job.grid.segments)
+    yield Progress(job.task_id, total, total)
     return keep_record(job.video_id, TaskRecord(job.task_id, made), store)
 
 

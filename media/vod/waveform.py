@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 import av.error
 import numpy as np
 
-from media.vod.frames import limit_decoder
 from media.vod.ladder import fit_inside
 from media.vod.ledger import find_record, keep_record
 from media.vod.records import AUDIO_RATE_HZ, TaskRecord, thumbnail_key
 from media.vod.sound import SoundLine, iter_sound
-from media.vod.source import fetch_source, open_media
+from media.vod.source import fetch_source, limit_decoder, open_media
 from media.vod.task_jobs import AudioJob, CoverJob
 from media.vod.thumbnails import LONG_SIDE_MAX, encode_jpeg
 from storage.objects import ObjectStore

@@ -141,6 +141,7 @@ class _FormServer:
             is_whole = await writer.write(Body(source, None, _read_checksum(before)))
         finally:
             await source.close()
+            await writer.close()
         if not is_whole:
             raise FormBroken
         await form.read_rest()

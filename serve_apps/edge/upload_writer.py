@@ -1,9 +1,9 @@
 """Takes the body of one request and makes it durable, piece by piece.
 
-`uploads.py` and `form_uploads.py` give it a locked upload. A piece is an immutable object first
-and a row second; the row is the acknowledgement. What arrived before a connection broke is kept,
-unless a checksum spans the whole body. It renews the lock while it receives and stops when the lock
-is lost.
+`uploads.py` and `form_uploads.py` give it a locked upload and close it. A piece is stored first
+and a row second; the row is the acknowledgement. On a folder all pieces lie in one object that
+grows, in a bucket each is an object. What arrived before a connection broke is kept, unless a
+checksum spans the whole body. It renews the lock while it receives and stops when the lock is lost.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from kit.settings import Settings
 from serve_apps.access.identity import Identity
 from serve_apps.edge.upload_piece import Piece
 from storage.database import Connection, Database
+from storage.growing_files import GrowingBusy, GrowingObject
 from storage.objects import Chunk, ObjectStore
 from storage.rates import RateBook
 from storage.uploads import (
@@ -41,6 +42,9 @@ log = get_log("uploads")
 LOCK_TTL_S = 10.0
 RENEW_EVERY_S = 3.0
 IDLE_MAX_S = 30.0
+FORESEEN_S = 20.0
+"""So long before the last byte is the end foreseen: a worker's start takes 3 s, on a busy machine
+more, and it waits for a minute."""
 LARGER_THAN_TAKEN = "The file is larger than this site takes."
 
 
@@ -90,6 +94,8 @@ class UploadRules:
     """The length that was left open is known now; False when it cannot be."""
     finish: FinishUpload
     """All bytes are there: mark upload and video, queue the job, append the event."""
+    foresee: FinishUpload
+    """The last byte will be here within seconds, at the present rate."""
     terminate: FinishUpload
     """The owner gave the upload up: mark it and let its bytes be removed."""
 
@@ -142,7 +148,9 @@ class UploadWriter:
         self._lock_owner = lock_owner
         self._stored_to = upload.offset_bytes
         self._held_back: list[UploadPart] = []
-        self._renewed_s = ports.clock.monotonic_s()
+        self._has_begun = False
+        self._growing: GrowingObject | None = None
+        self._began_s = self._renewed_s = ports.clock.monotonic_s()
         self.offset_bytes = upload.offset_bytes
         """Acknowledged so far."""
 
@@ -159,6 +167,11 @@ class UploadWriter:
         if self._upload.size_bytes is None:
             return UploadTooLong(LARGER_THAN_TAKEN, size_bytes_max=limit_bytes)
         return UploadTooLong(size_bytes=self._upload.size_bytes)
+
+    async def close(self) -> None:
+        """Let others write; call it before the lock is given back."""
+        if self._growing is not None:
+            await asyncio.to_thread(self._growing.close)
 
     async def close_if_whole(self) -> None:
         """End an upload whose length was told when all of it was there already."""
@@ -238,19 +251,51 @@ class UploadWriter:
         self._renewed_s = self._ports.clock.monotonic_s()
 
     async def _store(self, piece: Sequence[Chunk], *, hold_back: bool) -> None:
-        part = UploadPart(self._stored_to, sum(map(len, piece)))
-        key = make_part_key(self._upload.id, part.offset_bytes)
+        if not self._has_begun:
+            await self._begin()
+        size_bytes = sum(map(len, piece))
+        if self._growing is None:
+            part = UploadPart(self._stored_to, size_bytes)
+            await self._put(make_part_key(self._upload.id, part.offset_bytes), piece)
+        else:
+            part = UploadPart(self._stored_to, size_bytes, make_part_key(self._upload.id, 0))
+            await asyncio.to_thread(self._growing.append, piece)
+        self._stored_to += size_bytes
+        if hold_back:
+            self._held_back.append(part)
+        else:
+            await self._acknowledge([part])
+
+    async def _begin(self) -> None:
+        """Open the object that grows, where there is one; raises UploadLocked."""
+        key = make_part_key(self._upload.id, 0)
+        try:
+            growing = await asyncio.to_thread(
+                GrowingObject.open, self._ports.objects, key, self._stored_to
+            )
+        except GrowingBusy as error:
+            raise UploadLocked(retry_after_s=1) from error
+        self._has_begun = True
+        if growing is None:
+            return
+        # Whoever has the lock after us waits until we have closed it: if it is ours still, now that
+        # nobody else can write, then what we know of the upload is so until then. If it is not,
+        # others may have stored more than we know of, and nothing of it may be cut off.
+        try:
+            await self._renew()
+            await asyncio.to_thread(growing.begin)
+        except BaseException:
+            await asyncio.to_thread(growing.close)
+            raise
+        self._growing = growing
+
+    async def _put(self, key: str, piece: Sequence[Chunk]) -> None:
         if not await self._ports.objects.put(key, piece, if_absent=True):
             # Left by a request that died between object and row: no row names it, the lock is ours.
             await self._renew()
             await self._ports.objects.delete(key)
             if not await self._ports.objects.put(key, piece, if_absent=True):
                 raise UploadLocked(retry_after_s=1)
-        self._stored_to += part.size_bytes
-        if hold_back:
-            self._held_back.append(part)
-        else:
-            await self._acknowledge([part])
 
     async def _acknowledge(self, parts: list[UploadPart]) -> None:
         """Commit the rows; with the last byte, the upload's end in the same transaction."""
@@ -262,12 +307,28 @@ class UploadWriter:
                 await self._ports.rules.finish(connection, self._upload)
             else:
                 await renew_lock(connection, self._upload.id, self._lock_owner, LOCK_TTL_S)
+                if self._is_end_near(offset_bytes):
+                    await self._ports.rules.foresee(connection, self._upload)
         self._renewed_s = self._ports.clock.monotonic_s()
         UPLOAD_BYTES.inc(offset_bytes - self.offset_bytes)
         self.offset_bytes = offset_bytes
 
+    def _is_end_near(self, offset_bytes: int) -> bool:
+        """Whether it came near with the bytes up to here, or they are the first of an upload."""
+        size_bytes = self._upload.size_bytes
+        if size_bytes is None:
+            return self.offset_bytes == 0  # nobody knows when it ends
+        elapsed_s = self._ports.clock.monotonic_s() - self._began_s
+        bytes_per_s = (offset_bytes - self._upload.offset_bytes) / max(elapsed_s, 0.001)
+        near_bytes = FORESEEN_S * bytes_per_s
+        was_near = self.offset_bytes > 0 and size_bytes - self.offset_bytes <= near_bytes
+        return not was_near and size_bytes - offset_bytes <= near_bytes
+
     async def _discard(self) -> None:
-        """Remove objects that were stored but will not be acknowledged."""
+        """Remove what was stored but will not be acknowledged."""
+        if self._growing is not None:
+            await asyncio.to_thread(self._growing.shorten, self.offset_bytes)
         for part in self._held_back:
-            await self._ports.objects.delete(make_part_key(self._upload.id, part.offset_bytes))
+            if part.object_key is None:
+                await self._ports.objects.delete(make_part_key(self._upload.id, part.offset_bytes))
         self._held_back.clear()

@@ -256,6 +256,7 @@ class _UploadServer:
             is_whole = await writer.write(body)
             await writer.close_if_whole()
         finally:
+            await writer.close()
             with suppress(Unavailable):  # an abandoned lock lapses by itself
                 async with database.transaction() as connection:
                     await unlock_upload(connection, upload_id, lock_owner)

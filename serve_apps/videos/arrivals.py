@@ -19,6 +19,7 @@ from serve_apps.videos.service import (
     VideoOrder,
     check_room,
     enqueue_collection,
+    expect_upload,
     finish_upload,
     open_upload,
 )
@@ -76,6 +77,11 @@ async def describe_file(
         description=order.description,
         visibility=order.visibility.value,
     )
+
+
+async def foresee_end(connection: Connection, upload: uploads.Upload) -> None:
+    """The last bytes of a file, or of a part of one, come within seconds."""
+    await expect_upload(connection, upload.id)
 
 
 async def _open_part(

@@ -43,6 +43,7 @@ from serve_apps.videos.publishing import (
 from serve_apps.videos.reencoding import REENCODING_HANDLERS
 from serve_apps.videos.service import (
     COLLECT_JOB,
+    EXPECT_JOB,
     EXPIRE_JOB,
     PROCESS_JOB,
     PURGE_JOB,
@@ -122,6 +123,14 @@ async def collect_part(ports: JobPorts, payload: bytes) -> None:
     await ports.objects.delete_prefix(uploads.make_parts_prefix(upload_id))
 
 
+async def expect_upload(ports: JobPorts, _payload: bytes) -> None:
+    """Have a worker ready by the time a file is there: starting one takes seconds."""
+    try:
+        await ports.media.warm_up()
+    except AppError as error:
+        log.info("media.not_warm", code=error.code)
+
+
 async def sum_up_day(ports: JobPorts, payload: bytes) -> None:
     """Count a day of a video again; sessions that are summed up for good are removed."""
     job = msgspec.json.decode(payload, type=SumUpJob)
@@ -197,6 +206,7 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         SUM_UP_JOB: JobSpec(sum_up_day, concurrency_max=2),
         PUBLISH_JOB: JobSpec(publish_video, concurrency_max=4),
         COLLECT_JOB: JobSpec(collect_part, concurrency_max=2),
+        EXPECT_JOB: JobSpec(expect_upload, concurrency_max=1),
         **REENCODING_HANDLERS,
         IMPORT_JOB: JobSpec(import_video, concurrency_max=4, give_up=give_up_import),
     }

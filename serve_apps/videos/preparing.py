@@ -23,7 +23,7 @@ from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
 from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
-from media.vod.take_in import TakeInJob, TakenIn
+from media.vod.take_in import SourcePart, TakeInJob, TakenIn
 from serve_apps.videos.progress import Standing, publish_status
 from serve_apps.videos.recipes import make_site_recipe, read_recipe
 from storage import uploads, video_chunks, videos
@@ -163,25 +163,22 @@ async def _take_in(
             f"The upload is incomplete: {offset_bytes} of {upload.size_bytes} bytes arrived."
         )
     size_bytes = upload.size_bytes or 0
-    keys = tuple(_key_of(upload, part) for part in parts)
-    job = TakeInJob(str(upload.video_id), keys, source_key, size_bytes)
+    objects = tuple(
+        SourcePart(it.key, it.size_bytes) for it in uploads.list_objects(upload.id, parts)
+    )
+    job = TakeInJob(str(upload.video_id), objects, source_key, size_bytes)
     taken: TakenIn = await ports.media.run(
         "take_in", job, rank=MediaRank.LOOK, owner=str(upload.owner_id)
     )
     return taken
 
 
-def _key_of(upload: uploads.Upload, part: uploads.UploadPart) -> str:
-    return part.object_key or uploads.make_part_key(upload.id, part.offset_bytes)
-
-
 async def remove_parts(ports: JobPorts, upload: uploads.Upload) -> None:
     """Remove an upload's bytes, also those that were joined to it."""
     async with ports.database.transaction() as connection:
         parts = await uploads.list_parts(connection, upload.id)
-    for part in parts:
-        if part.object_key is not None:
-            await ports.objects.delete(part.object_key)
+    for key in {part.object_key for part in parts if part.object_key is not None}:
+        await ports.objects.delete(key)
     await ports.objects.delete_prefix(uploads.make_parts_prefix(upload.id))
 
 

@@ -99,10 +99,12 @@ def list_opening_tasks(plan: TranscodePlan) -> frozenset[str]:
 
 
 def list_next_tasks(plan: TranscodePlan) -> frozenset[str]:
-    """Return the tasks after which all of it plays, in its smallest picture."""
-    first = plan.groups[0].name if plan.groups else "copy"
+    """Return the tasks after which all of it plays, in its smallest picture and as it came."""
+    first = plan.groups[0].name if plan.groups else None
     return frozenset(
-        task.task_id for task in plan.tasks if task.is_main_sound or task.group == first
+        task.task_id
+        for task in plan.tasks
+        if task.is_main_sound or task.kind == "copy" or task.group == first
     )
 
 
@@ -188,7 +190,7 @@ def _weigh(plan: TranscodePlan, task: PlanTask) -> float:
     if task.kind == "storyboard":
         return float(STORYBOARD_PIXELS_PER_SEGMENT * plan.grid.segments)
     if task.kind == "copy":
-        return float(COPY_PIXELS_PER_SEGMENT * plan.grid.segments)
+        return float(COPY_PIXELS_PER_SEGMENT * (task.chunk or plan.grid.segments))
     rungs = next(group.rungs for group in plan.groups if group.name == task.group)
     pixels = sum(rung.width * rung.height * CODEC_COSTS[rung.codec] for rung in rungs)
     return float(pixels * plan.chunks[task.chunk].segments)

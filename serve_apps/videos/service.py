@@ -37,6 +37,7 @@ PROCESS_JOB = "videos.process"
 EXPIRE_JOB = "videos.expire"
 PURGE_JOB = "videos.purge"
 COLLECT_JOB = "videos.collect_part"
+EXPECT_JOB = "videos.expect_upload"
 PURGE_AFTER_S = 30 * 86_400
 EXPIRE_MARGIN_S = 60
 
@@ -174,6 +175,8 @@ async def open_upload(
         dedupe_key=f"{EXPIRE_JOB}:{video_id}",
         delay_s=limits.expires_s + EXPIRE_MARGIN_S,
     )
+    if order.size_bytes is not None and order.size_bytes <= limits.piece_bytes:
+        await expect_upload(connection, upload_id)  # its first piece is its last
     return video_id, upload_id, expires_at
 
 
@@ -231,6 +234,12 @@ async def finish_upload(connection: Connection, upload: uploads.Upload) -> None:
         actor_id=upload.owner_id,
         data={"size_bytes": upload.size_bytes},
     )
+
+
+async def expect_upload(connection: Connection, upload_id: uuid.UUID) -> None:
+    """The last byte is near: have a worker ready for it."""
+    key = f"{EXPECT_JOB}:{upload_id}"
+    await enqueue_job(connection, EXPECT_JOB, UploadJob(upload_id), dedupe_key=key)
 
 
 async def enqueue_processing(

@@ -67,6 +67,18 @@ async def test_no_more_tasks_run_than_there_are_workers():
     assert pool.most == 2
 
 
+async def test_a_worker_gets_ready_only_where_a_place_is_free():
+    pool = Gatekeeper()
+    queue = MediaQueue(pool, 1)
+    warming = asyncio.create_task(queue.warm_up())
+    await settle()
+    assert pool.begun == ["warm_up"]
+    await queue.warm_up()  # it returns at once
+    await end_all(pool)
+    await warming
+    assert pool.begun == ["warm_up"]
+
+
 async def test_what_nobody_can_watch_without_goes_first():
     pool = Gatekeeper()
     queue = MediaQueue(pool, 1)

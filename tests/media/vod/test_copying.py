@@ -1,6 +1,7 @@
 """A source that fits is passed on as it is: the same frames at the same moments, or not at all."""
 
 import io
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,9 +9,19 @@ import av
 import pytest
 
 from media.vod.info import CopyInfo
+from media.vod.plan import PlanOrder, PlanTask, plan_video
 from media.vod.probe import probe_file
+from media.vod.publish import publish
 from storage.objects import ObjectStore
-from tests.media.vod.clips import Made, run_ffmpeg, transcode, write_playlists
+from tests.media.vod.clips import (
+    SOURCE_KEY,
+    VIDEO_ID,
+    Made,
+    run_ffmpeg,
+    run_task,
+    transcode,
+    write_playlists,
+)
 from tests.media.vod.test_playback import ask_ffprobe, folder_of
 
 pytestmark = pytest.mark.media
@@ -54,7 +65,7 @@ def made(source: Path, folder: Path) -> Made:
 
 
 def test_a_fitting_source_is_its_own_top_rung_frame_by_frame(made: Made, source: Path):
-    assert made.plan.info.copyable == CopyInfo(sound=True)
+    assert made.plan.info.copyable == CopyInfo(sound=True, longest_s=Fraction(4))
     assert [task.task_id for task in made.plan.tasks][:1] == ["copy"]
     assert "audio" not in {task.task_id for task in made.plan.tasks}
     copied = made.tracks["360p"]
@@ -75,6 +86,33 @@ def test_the_copied_sound_begins_and_ends_with_the_picture(made: Made):
         samples = sum(frame.samples for frame in copy.decode(audio=0))
     assert samples / 44_100 == pytest.approx(11, abs=0.05)
     assert made.tracks["audio"].parts[0].codec == "mp4a.40.2"
+
+
+def test_a_copy_plays_from_its_first_segments_on_and_grows(source: Path, objects: ObjectStore):
+    objects.put_file_sync(SOURCE_KEY, source)
+    short = plan_video(probe_file(source), PlanOrder(VIDEO_ID, SOURCE_KEY))
+    opening, whole = PlanTask("copy-opening", "copy", chunk=1), PlanTask("copy", "copy")
+    plan = replace(short, tasks=(opening, whole))
+    assert plan.info.copyable is not None
+    # As if a later segment was longer: what a playlist promises may not change while it grows.
+    later = replace(plan.info, copyable=replace(plan.info.copyable, longest_s=Fraction(6)))
+    plan = replace(plan, info=later)
+    records = {"copy-opening": run_task(plan, objects, opening)}
+    begun = publish(plan, records).files["360p.m3u8"].decode()
+    heard = publish(plan, records).tracks["audio"]
+    first_bytes = Made(plan, records, objects).bytes_of("360p")
+    assert "EXT-X-PLAYLIST-TYPE:EVENT" in begun
+    assert begun.count("#EXTINF") == 1
+    assert heard.duration_s >= 4
+    records["copy"] = run_task(plan, objects, whole)
+    ended = publish(plan, records)
+    lines = ended.files["360p.m3u8"].decode().splitlines()
+    assert "#EXT-X-TARGETDURATION:6" in begun.splitlines()
+    assert "#EXT-X-TARGETDURATION:6" in lines
+    assert lines[-1] == "#EXT-X-ENDLIST"
+    assert [line for line in begun.splitlines() if line[0] != "#"] == ["360p/00000.m4s"]
+    assert Made(plan, records, objects).bytes_of("360p", {0}) == first_bytes
+    assert ended.tracks["audio"].is_whole
 
 
 def test_a_copy_plays_beside_encoded_rungs(made: Made):
@@ -109,6 +147,6 @@ def test_sound_that_cannot_be_copied_is_encoded_beside_the_copied_picture(
     path = film(tmp_path / "a.mp4")
     run_ffmpeg("-i", path, "-c:v", "copy", "-c:a", "aac", "-ac", "6", tmp_path / "b.mp4")
     made = transcode(tmp_path / "b.mp4", objects)
-    assert made.plan.info.copyable == CopyInfo(sound=False)
+    assert made.plan.info.copyable == CopyInfo(sound=False, longest_s=Fraction(4))
     assert made.tracks["180p"].is_whole
     assert made.tracks["audio"].parts[0].channels == 2

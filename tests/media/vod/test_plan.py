@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.vod.grid import decide_frame_rate, decide_grid
-from media.vod.info import decode_json, encode_json
+from media.vod.info import CopyInfo, decode_json, encode_json
 from media.vod.plan import (
     PlanOrder,
     TranscodePlan,
@@ -19,7 +19,7 @@ from media.vod.plan import (
     plan_video,
 )
 from media.vod.recipe import Recipe
-from media.vod.task_jobs import AudioJob, ChunkJob, PictureJob, get_job
+from media.vod.task_jobs import AudioJob, ChunkJob, CopyJob, PictureJob, get_job
 from tests.media.vod.sources import describe_source
 
 pytestmark = pytest.mark.unit
@@ -54,6 +54,17 @@ def plan(length_s: float, fps: Fraction | int = 30, sound_s: float | None = None
 )
 def test_the_rate_is_the_sources_own_up_to_sixty(source: str, kept: str):
     assert decide_frame_rate(Fraction(source)) == Fraction(kept)
+
+
+def test_of_a_long_source_that_is_passed_on_the_beginning_comes_first():
+    info = replace(describe_source(200, sound_s=200), copyable=CopyInfo(sound=True))
+    made = plan_video(info, PlanOrder("v", "sources/v"))
+    assert [task.task_id for task in made.tasks][:3] == ["copy-opening", "copy-more", "copy"]
+    jobs = [get_job(made, name) for name in ("copy-opening", "copy-more", "copy")]
+    assert [job.segments_max for job in jobs if isinstance(job, CopyJob)] == [3, 32, None]
+    silent = replace(info, copyable=CopyInfo(sound=False))
+    names = [task.task_id for task in plan_video(silent, PlanOrder("v", "sources/v")).tasks]
+    assert names[:4] == ["copy-opening", "audio-opening", "copy-more", "copy"]
 
 
 def test_ntsc_segments_hold_whole_frames_on_a_whole_clock():

@@ -24,7 +24,7 @@ from media.vod.probe import ProbeJob
 from media.vod.publish import publish
 from media.vod.records import Progress, record_key
 from media.vod.source import MediaUnreadable
-from media.vod.take_in import TakeInJob
+from media.vod.take_in import SourcePart, TakeInJob
 from media.vod.task_jobs import get_job
 from storage.objects import ObjectStore
 from tests.media.vod.clips import (
@@ -178,7 +178,8 @@ async def test_an_upload_goes_through_all_tasks_to_a_playable_video(
     keys = tuple(f"uploads/u/{n:016d}" for n in range(2))
     for key, half in zip(keys, halves, strict=True):
         store.put_sync(key, half)
-    taken = await media_pool.run("take_in", TakeInJob(VIDEO_ID, keys, SOURCE_KEY, len(data)))
+    parts = tuple(SourcePart(key, len(half)) for key, half in zip(keys, halves, strict=True))
+    taken = await media_pool.run("take_in", TakeInJob(VIDEO_ID, parts, SOURCE_KEY, len(data)))
     assert taken.joined.size_bytes == len(data)
     info = await media_pool.run("probe", ProbeJob(VIDEO_ID, SOURCE_KEY))
     assert taken.info == info
@@ -198,8 +199,9 @@ async def test_an_upload_goes_through_all_tasks_to_a_playable_video(
 
 async def test_an_upload_with_a_part_missing_is_refused(media_pool: MediaPool, tmp_path: Path):
     ObjectStore.open(f"file://{tmp_path}").put_sync("uploads/u/0", b"half")
+    job = TakeInJob("v", (SourcePart("uploads/u/0", 4),), "sources/v", 8)
     with pytest.raises(MediaUnreadable, match="4 of 8 bytes"):
-        await media_pool.run("take_in", TakeInJob("v", ("uploads/u/0",), "sources/v", 8))
+        await media_pool.run("take_in", job)
 
 
 async def test_a_running_chunk_can_be_cancelled(media_pool: MediaPool, tmp_path: Path):

@@ -1,6 +1,7 @@
 """A probe tells the truth about a file, or refuses it with a reason its owner understands."""
 
 import subprocess
+import sys
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -34,6 +35,13 @@ def refusal(path: Path) -> str:
     with pytest.raises(MediaUnreadable) as caught:
         probe_file(path)
     return caught.value.text
+
+
+def test_the_child_imports_no_more_than_a_probe_needs():
+    code = "import sys, media.vod.probe; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert {"numpy", "structlog", "asyncio", "obstore"} & set(found.split()) == set()
 
 
 def test_an_ordinary_file_is_described(clip: Path):

@@ -74,7 +74,9 @@ async def run_edge(
     cache = Cache(settings.cache.url)
     await database.open()
     await cache.open()
-    rules = UploadRules(open_file, describe_file, declare_size, ignore_upload, ignore_upload)
+    rules = UploadRules(
+        open_file, describe_file, declare_size, ignore_upload, ignore_upload, ignore_upload
+    )
     ports = EdgePorts(
         settings, database, cache, objects, SystemClock(), NODE, rules, pace=pace or EdgePace()
     )

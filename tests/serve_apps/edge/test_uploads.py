@@ -13,10 +13,19 @@ from kit.clock import SystemClock
 from kit.ids import make_id
 from kit.settings import Settings, UploadSettings
 from serve_apps.edge.upload_writer import LOCK_TTL_S
+from serve_apps.videos.service import EXPECT_JOB, PURGE_JOB
 from storage.database import Database
+from storage.growing_files import GrowingObject
 from storage.jobs import count_jobs
 from storage.objects import ObjectStore
-from storage.uploads import find_upload, lock_upload, make_part_key
+from storage.uploads import (
+    UploadPart,
+    find_upload,
+    insert_parts,
+    lock_upload,
+    make_part_key,
+    unlock_upload,
+)
 from storage.videos import find_video
 from tests.serve_apps.edge.tus_client import TUS, TusServer, Upload, checksum, serve_uploads
 
@@ -162,6 +171,53 @@ async def test_an_object_that_no_row_names_is_replaced(server: TusServer):
     assert await server.read_stored(upload.id) == b"0123456789"
 
 
+async def test_bytes_that_no_row_names_are_cut_off_by_the_next_request(server: TusServer):
+    upload = await server.open_upload(10)
+    await upload.patch(0, b"0123")
+    path = server.objects.local_path(make_part_key(upload.id, 0))
+    assert path is not None
+    path.write_bytes(b"0123 of a request that died")
+    assert (await upload.patch(4, b"456789")).status == 204
+    assert await server.read_stored(upload.id) == b"0123456789"
+    assert len(await server.objects.list(f"uploads/{upload.id}")) == 1
+
+
+async def test_while_a_stalled_edge_has_the_file_open_nobody_else_writes(server: TusServer):
+    upload = await server.open_upload(10)
+    await upload.patch(0, b"0123")
+    stalled = GrowingObject.open(server.objects, make_part_key(upload.id, 0), 4)
+    assert stalled is not None
+    assert (await upload.patch(4, b"456789")).status == 423
+    assert await upload.head() == 4
+    stalled.close()
+    assert (await upload.patch(4, b"456789")).status == 204
+    assert await server.read_stored(upload.id) == b"0123456789"
+
+
+async def test_a_file_that_began_in_pieces_goes_on_in_pieces(server: TusServer):
+    upload, lock_owner = await server.open_upload(10), make_id()
+    async with server.database.transaction() as connection:
+        await lock_upload(connection, upload.id, lock_owner, 10)
+        await insert_parts(connection, upload.id, lock_owner, [UploadPart(0, 2), UploadPart(2, 2)])
+        await unlock_upload(connection, upload.id, lock_owner)
+    for start, piece in ((0, b"01"), (2, b"23")):
+        await server.objects.put(make_part_key(upload.id, start), piece)
+    assert (await upload.patch(4, b"456789")).status == 204
+    assert await server.read_stored(upload.id) == b"0123456789"
+    assert len(await server.objects.list(f"uploads/{upload.id}")) == 3
+
+
+async def test_that_the_end_is_near_is_told_once(server: TusServer):
+    data = secrets.token_bytes(PIECE_BYTES * 4)
+    upload = await server.open_upload(len(data))
+    await upload.patch(0, data[:-10])
+    async with server.database.connection() as connection:
+        told = await connection.fetchval(
+            "SELECT count(*) FROM pgqueuer_log WHERE entrypoint = $1", EXPECT_JOB
+        )
+    assert told == 1
+
+
 async def test_a_body_at_another_offset_is_refused_with_the_right_one(server: TusServer):
     upload = await server.open_upload(10)
     await upload.patch(0, b"0123")
@@ -278,7 +334,8 @@ async def test_giving_up_removes_the_video_and_queues_the_removal_of_bytes(serve
     assert (await upload.request("HEAD", upload.headers())).status == 410
     async with server.database.connection() as connection:
         assert await find_video(connection, upload.video_id) is None
-        assert (await count_jobs(connection)).queued == 1
+        jobs = await connection.fetch("SELECT entrypoint FROM pgqueuer ORDER BY entrypoint")
+    assert [row["entrypoint"] for row in jobs] == [EXPECT_JOB, PURGE_JOB]
 
 
 async def test_a_complete_upload_cannot_be_given_up(server: TusServer):

@@ -19,12 +19,12 @@ from serve_apps.access.identity import Identity
 from serve_apps.access.tokens import issue_access_token
 from serve_apps.edge.upload_writer import UploadPorts, UploadRules
 from serve_apps.edge.uploads import add_upload_routes
-from serve_apps.videos.arrivals import describe_file, open_file
+from serve_apps.videos.arrivals import describe_file, foresee_end, open_file
 from serve_apps.videos.service import declare_size, finish_upload, terminate_upload
 from storage.database import Database
 from storage.objects import ObjectStore
 from storage.rates import RateBook
-from storage.uploads import list_parts, make_part_key
+from storage.uploads import list_objects, list_parts
 from tests.storage.video_rows import create_owner, create_upload_row, create_video_row
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -60,9 +60,9 @@ class TusServer:
     async def read_stored(self, upload_id: uuid.UUID) -> bytes:
         async with self.database.connection() as connection:
             parts = await list_parts(connection, upload_id)
-        keys = [make_part_key(upload_id, part.offset_bytes) for part in parts]
-        pieces = [await self.objects.get(key) for key in keys]
-        assert [len(piece) for piece in pieces] == [part.size_bytes for part in parts]
+        stored = list_objects(upload_id, parts)
+        pieces = [await self.objects.get(it.key) for it in stored]
+        assert [len(piece) for piece in pieces] == [it.size_bytes for it in stored]
         return b"".join(pieces)
 
 
@@ -139,7 +139,9 @@ async def serve_uploads(
         database=database,
         objects=objects,
         clock=clock,
-        rules=UploadRules(open_file, describe_file, declare_size, finish_upload, terminate_upload),
+        rules=UploadRules(
+            open_file, describe_file, declare_size, finish_upload, foresee_end, terminate_upload
+        ),
         is_revoked=revoked.__contains__,
         rates=RateBook(None, clock),
     )

@@ -1,0 +1,1 @@
+"""How long after its last byte all of a video is there."""

@@ -1,0 +1,162 @@
+"""Local objects that grow: an upload's bytes lie behind each other in one file, ready to be used.
+
+The edge appends to it, and taking a source in gives it another name; only a folder has such
+objects, a bucket takes pieces. Whoever has one open keeps all others out with flock(2), which the
+kernel ends with the process. Bytes that no row acknowledges are cut off by whoever opens it next.
+Everything here blocks: call it from a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+from storage.durable_files import STAGING_FOLDER, fsync_folders
+from storage.objects import Chunk, ObjectStore
+
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system answers that knows no flock."""
+
+
+class GrowingBusy(Exception):
+    """Somebody else has the object open, or it was removed at this moment."""
+
+
+class GrowingObject:
+    """An object that is open for appending, to one writer alone until `close`."""
+
+    def __init__(self, root: Path, path: Path, descriptor: int, size_bytes: int) -> None:
+        self._root = root
+        self._path = path
+        self._file = os.fdopen(descriptor, "r+b", buffering=0)
+        self._size_bytes = size_bytes
+        self._is_named = size_bytes > 0
+        # A cancelled request closes it while a thread still writes.
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, store: ObjectStore, key: str, size_bytes: int) -> Self | None:
+        """Open the object whose first `size_bytes` count; raises GrowingBusy.
+
+        None where there is no such object, or less of it: those bytes lie elsewhere. None, too,
+        where nobody can be kept out.
+        """
+        path = store.local_path(key)
+        if path is None:
+            return None
+        root = path.parents[key.count("/")]
+        with contextlib.ExitStack() as stack:
+            try:
+                descriptor = _open(path, is_new=size_bytes == 0)
+            except FileNotFoundError:
+                return None
+            stack.callback(os.close, descriptor)
+            if not _take_alone(path, descriptor) or os.fstat(descriptor).st_size < size_bytes:
+                return None
+            stack.pop_all()
+            return cls(root, path, descriptor, size_bytes)
+
+    def begin(self) -> None:
+        """Cut off what does not count. Call it once it is certain that nobody else may write."""
+        with self._lock:
+            self._cut()
+
+    def append(self, chunks: Sequence[Chunk]) -> None:
+        """Write these behind what is there, durably."""
+        with self._lock:
+            self._file.seek(self._size_bytes)
+            for chunk in chunks:
+                _write_all(self._file.fileno(), chunk)
+            os.fdatasync(self._file.fileno())
+            if not self._is_named:
+                fsync_folders(self._root, self._path.parent)
+                self._is_named = True
+            self._size_bytes += sum(map(len, chunks))
+
+    def shorten(self, size_bytes: int) -> None:
+        """Take back what was appended behind the first `size_bytes`."""
+        with self._lock:
+            self._size_bytes = size_bytes
+            self._cut()
+            if size_bytes == 0:
+                self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let others in, once a write that is under way has ended."""
+        with self._lock:
+            self._file.close()
+
+    def _cut(self) -> None:
+        self._file.truncate(self._size_bytes)
+
+
+def adopt_object(store: ObjectStore, key: str, own_key: str, size_bytes: int) -> bool:
+    """Give an object that grew to `size_bytes` a second name, durably, without copying it.
+
+    False, and nothing done, where that cannot be: in a bucket, with another size, or while
+    somebody still has it open. May be repeated.
+    """
+    path, target = store.local_path(key), store.local_path(own_key)
+    if path is None or target is None:
+        return False
+    root = target.parents[own_key.count("/")]
+    with _open_alone(path) as descriptor:
+        if descriptor is None or os.fstat(descriptor).st_size != size_bytes:
+            return False
+        staged = root / STAGING_FOLDER / f"adopted-{os.getpid()}-{threading.get_ident()}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged.unlink(missing_ok=True)
+        staged.hardlink_to(path)
+        try:
+            staged.rename(target)
+        finally:
+            staged.unlink(missing_ok=True)  # it stays where both were names of one file
+        fsync_folders(root, target.parent)
+    return True
+
+
+def _open(path: Path, *, is_new: bool) -> int:
+    """Open for reading and writing; raises FileNotFoundError for one that should be there."""
+    if is_new:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if is_new else 0), 0o666)
+
+
+def _take_alone(path: Path, descriptor: int) -> bool:
+    """Keep others out; False where the file system cannot. Raises GrowingBusy."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise GrowingBusy from error
+    except OSError as error:
+        if error.errno in WITHOUT_LOCKS:
+            return False
+        raise
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(path.stat(), os.fstat(descriptor)):
+            return True
+    raise GrowingBusy  # it was taken back between opening and locking
+
+
+@contextlib.contextmanager
+def _open_alone(path: Path) -> Iterator[int | None]:
+    """The object while nobody writes to it; None when that cannot be had."""
+    with contextlib.ExitStack() as stack:
+        found: int | None = None
+        with contextlib.suppress(FileNotFoundError, GrowingBusy):
+            descriptor = _open(path, is_new=False)
+            stack.callback(os.close, descriptor)
+            found = descriptor if _take_alone(path, descriptor) else None
+        yield found
+
+
+def _write_all(descriptor: int, chunk: Chunk) -> None:
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
