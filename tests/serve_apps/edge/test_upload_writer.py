@@ -22,6 +22,7 @@ from serve_apps.videos.arrivals import describe_file, foresee_end, open_file
 from serve_apps.videos.service import declare_size, finish_upload, terminate_upload
 from storage.database import Database
 from storage.objects import ObjectStore
+from storage.rates import RateBook
 from storage.uploads import find_upload
 from tests.serve_apps.edge.tus_client import TusServer, serve_uploads
 
@@ -59,7 +60,13 @@ async def test_a_writer_that_comes_too_late_cuts_nothing_off(
         open_file, describe_file, declare_size, finish_upload, foresee_end, terminate_upload
     )
     ports = UploadPorts(
-        server.settings, server.database, server.objects, server.clock, rules, lambda _id: False
+        server.settings,
+        server.database,
+        server.objects,
+        server.clock,
+        rules,
+        lambda _id: False,
+        RateBook(None, server.clock),
     )
     late = UploadWriter(ports, known, make_id())
     with pytest.raises(UploadLocked):
