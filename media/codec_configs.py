@@ -15,6 +15,7 @@ OBU_SEQUENCE_HEADER = 1
 OBU_TEMPORAL_DELIMITER = 2
 LEVEL_WITH_TIER = 7
 HEVC_PARAMETER_SETS = (32, 33, 34)
+AVC_SEI = 6
 LENGTH_BYTES = 4
 VP9_LEVELS = (
     (10, 829_440, 36_864),
@@ -62,6 +63,15 @@ def describe_av1(unit: bytes) -> CodecConfig:
 def strip_delimiters(unit: bytes) -> bytes:
     """A temporal unit without its delimiters, which have no place in a file."""
     return b"".join(obu for kind, obu in _iter_obus(unit) if kind != OBU_TEMPORAL_DELIMITER)
+
+
+def strip_notes(unit: bytes) -> bytes:
+    """An H.264 picture without SEI: x264 notes its version and settings whenever it begins anew."""
+    return b"".join(
+        len(part).to_bytes(LENGTH_BYTES, "big") + part
+        for part in _iter_units(unit)
+        if part[0] & 0x1F != AVC_SEI
+    )
 
 
 def describe_vp9(width: int, height: int, fps: Fraction) -> CodecConfig:

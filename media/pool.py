@@ -8,8 +8,7 @@ secrets. It reads no job tables.
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -21,6 +20,7 @@ from kit.errors import AppError
 from kit.logs import get_log
 from media.live.joining import join_parts
 from media.live.pictures import make_live_storyboard, make_live_thumbnails
+from media.pool_worker import Result, Task, run_task
 from media.vod.preview import make_preview
 from media.vod.probe import probe_source
 from media.vod.records import Progress
@@ -33,7 +33,6 @@ from storage.objects import ObjectStore
 
 log = get_log("media")
 
-NICENESS = 19
 DEADLINE_S = 1800.0
 COUNT_TIMEOUT_S = 3.0
 STOP_S = 5.0
@@ -53,7 +52,6 @@ LOST = (
 """What befalls the process or its node, not the task."""
 
 OnProgress = Callable[[Progress], None]
-Task = Callable[[Any, ObjectStore], Any]
 
 
 class MediaWorkerLost(AppError):
@@ -100,13 +98,6 @@ MEDIA_TASKS: Mapping[str, Task] = {
 """Each takes its payload and the store; one that yields Progress returns its result at the end."""
 
 
-@dataclass(frozen=True)
-class _Result:
-    """Ends a task's stream of Progress."""
-
-    value: Any
-
-
 @dataclass
 class _Running:
     """A submitted task; `ended` is set when its `run` has left."""
@@ -123,7 +114,7 @@ class MediaPool:
         self._store_url = store_url
         self._tasks = tasks
         self._running: dict[str, _Running] = {}
-        self._remote = ray.remote(_run_task)
+        self._remote = ray.remote(run_task)
 
     async def run(
         self,
@@ -213,7 +204,7 @@ async def _follow(running: _Running, on_progress: OnProgress | None) -> Any:
     try:
         async for reference in running.stream:
             step = await reference
-            if isinstance(step, _Result):
+            if isinstance(step, Result):
                 return step.value
             if on_progress is not None:
                 on_progress(cast("Progress", step))
@@ -227,12 +218,3 @@ async def _follow(running: _Running, on_progress: OnProgress | None) -> Any:
             raise error.cause from error
         raise
     raise MediaWorkerLost(reason="the stream ended without a result")
-
-
-def _run_task(task: Task, payload: Any, store_url: str) -> Generator[Progress | _Result]:
-    """In the worker: be nice, open the store, pass on progress, end with the result."""
-    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-    outcome = task(payload, ObjectStore.open(store_url))
-    if isinstance(outcome, Generator):
-        outcome = yield from outcome
-    yield _Result(outcome)

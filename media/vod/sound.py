@@ -17,9 +17,9 @@ import numpy as np
 from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
 
-from media.vod.encoders import AUDIO_CHANNELS
 from media.vod.frames import DecodeTally
 from media.vod.records import AUDIO_FRAME_SAMPLES, AUDIO_RATE_HZ
+from media.vod.sound_encoders import AUDIO_CHANNELS
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

@@ -18,6 +18,7 @@ from media.vod.frames import (
     FrameScaler,
     get_video_stream,
     iter_frames,
+    seek_keyframe,
 )
 from media.vod.ladder import fit_inside
 from media.vod.ledger import find_record, keep_record
@@ -30,6 +31,7 @@ from storage.objects import ObjectStore
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 Picture = np.ndarray[Any, np.dtype[Any]]
 """(H, W, 3) uint8 BGR."""
@@ -55,13 +57,14 @@ def make_storyboard(job: PictureJob, store: ObjectStore) -> TaskRecord:
         interval_ms=interval_s * 1000,
         tiles=max(1, math.ceil(float(job.grid.duration_s) / interval_s)),
     )
+    # A sheet that is there was stored by an attempt that lost its worker.
+    keys = [storyboard_key(job.video_id, storyboard_name(n)) for n in range(record.sheets)]
+    first = next((n for n, key in enumerate(keys) if not store.exists_sync(key)), len(keys))
     with fetch_source(job.source_key, store) as path, open_media(path) as container:
-        tiles = _iter_tiles(container, job, record)
-        for number in range(record.sheets):
+        tiles = _iter_tiles(container, job, record, first * COLUMNS * ROWS)
+        for number in range(first, record.sheets):
             sheet = fill_sheet(tiles, record, number)
-            store.put_sync(
-                storyboard_key(job.video_id, storyboard_name(number)), encode_jpeg(sheet)
-            )
+            store.put_sync(keys[number], encode_jpeg(sheet))
     return keep_record(job.video_id, TaskRecord(job.task_id, storyboard=record), store)
 
 
@@ -82,15 +85,15 @@ def fill_sheet(tiles: Iterator[Picture], record: StoryboardRecord, number: int) 
 
 
 def _iter_tiles(
-    container: InputContainer, job: PictureJob, record: StoryboardRecord
+    container: InputContainer, job: PictureJob, record: StoryboardRecord, first: int
 ) -> Iterator[Picture]:
-    """The picture of each moment, without end: the last one is repeated."""
+    """The picture of each moment from the `first` on, without end: the last one is repeated."""
     scaler = FrameScaler(job.video, [(record.width, record.height)])
     step_s = Fraction(record.interval_ms, 1000)
-    wanted_s = Fraction(job.grid.origin_us, 1_000_000)
+    wanted_s = Fraction(job.grid.origin_us, 1_000_000) + first * step_s
     held: VideoFrame | None = None
     tile: Picture | None = None
-    for moment_s, frame in _iter_keyframes(container, job):
+    for moment_s, frame in _iter_keyframes(container, job, wanted_s if first else None):
         while held is not None and wanted_s < moment_s:
             tile = _draw(scaler, held) if tile is None else tile
             yield tile
@@ -104,10 +107,25 @@ def _iter_tiles(
 
 
 def _iter_keyframes(
-    container: InputContainer, job: PictureJob
+    container: InputContainer, job: PictureJob, wanted_s: Fraction | None
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
+    """Keyframes from one at or before a moment on, if the index leads there; else all."""
     stream = get_video_stream(container, job.video.stream_index)
     stream.codec_context.skip_frame = "NONKEY"
+    if wanted_s is not None and seek_keyframe(container, stream, wanted_s):
+        found = _list_moments(container, stream)
+        opening = next(found, None)
+        if opening is not None and opening[0] <= wanted_s:
+            yield opening
+            yield from found
+            return
+        seek_keyframe(container, stream, Fraction(job.grid.origin_us, 1_000_000) - 1)
+    yield from _list_moments(container, stream)
+
+
+def _list_moments(
+    container: InputContainer, stream: VideoStream
+) -> Iterator[tuple[Fraction, VideoFrame]]:
     for frame in iter_frames(container, stream, DecodeTally()):
         moment_s = moment_of(frame, stream)
         if moment_s is not None:

@@ -7,18 +7,14 @@ objects, and know neither jobs nor tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import itertools
+from collections.abc import Callable, Generator, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from media.vod.checkpoints import Checkpoints
+from media.vod.chunk_steps import MadePart, StepPart, encode_parts, list_parts
 from media.vod.copying import build_inits, describe_copies, iter_first_cuts, open_cutters
-from media.vod.encoders import (
-    AUDIO_CHANNELS,
-    SOUND_CODECS,
-    AudioEncoder,
-    RungEncoder,
-)
-from media.vod.frames import DecodeTally, FrameScaler, get_video_stream, iter_grid_frames
 from media.vod.ladder import Rung
 from media.vod.ledger import find_record, keep_record
 from media.vod.loudness import find_gain_db
@@ -29,19 +25,22 @@ from media.vod.records import (
     TaskRecord,
     TrackRecord,
 )
+from media.vod.rung_tracks import RungTrack
 from media.vod.sound import SoundLine, iter_sound
+from media.vod.sound_encoders import AUDIO_CHANNELS, SOUND_CODECS, AudioEncoder, SoundStep
 from media.vod.source import fetch_source, open_media
 from media.vod.task_jobs import AudioJob, ChunkJob, CopyJob
-from media.vod.track_writer import TrackWriter, make_segment
+from media.vod.track_writer import MadeSegment, TrackWriter, make_segment
 from storage.objects import ObjectStore
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from av.audio.stream import AudioStream
-    from av.video.frame import VideoFrame
 
 R = TypeVar("R")
 Steps = Generator[Progress, None, R]
-"""Work that reports each finished segment and ends with its result."""
+"""Work that reports what is done and ends with its result."""
 
 
 def transcode_chunk(
@@ -66,46 +65,64 @@ def copy_source(
 
 
 def iter_chunk(job: ChunkJob, store: ObjectStore) -> Steps[TaskRecord]:
-    """`transcode_chunk` step by step: one Progress per segment of all rungs."""
+    """`transcode_chunk` step by step, going on behind the last one that an attempt kept."""
+    kept = Checkpoints(store, job.video_id, job.task_id)
     done = find_record(job.video_id, job.task_id, store)
-    if done is not None:
-        return done
-    tally = DecodeTally()
-    scaler = FrameScaler(job.video, [(rung.width, rung.height) for rung in job.rungs])
-    encoders = [RungEncoder(rung, job.grid, job.slots) for rung in job.rungs]
-    tracks = [TrackWriter(store, job.video_id, _describe_rung(job, rung)) for rung in job.rungs]
-    reported = 0
-    with fetch_source(job.source_key, store) as path, open_media(path) as container:
-        stream = get_video_stream(container, job.video.stream_index)
-        source: VideoFrame | None = None
-        scaled: list[VideoFrame] = []
-        for slot, frame in iter_grid_frames(container, stream, job.grid, job.slots, tally):
-            if frame is not source:
-                source, scaled = frame, scaler.scale(frame)
-            for encoder, track, picture in zip(encoders, tracks, scaled, strict=True):
-                track.add(encoder.encode(picture, slot))
-            finished = min(len(track.segments) for track in tracks)
-            if finished > reported:
-                reported = finished
-                yield Progress(job.task_id, finished, job.chunk.segments)
-    for encoder, track in zip(encoders, tracks, strict=True):
-        track.add(encoder.finish())
-    made = []
-    for encoder, track in zip(encoders, tracks, strict=True):
-        codec, init_segment = encoder.describe()
-        made.append(track.finish(init_segment, codec))
-    record = TaskRecord(job.task_id, tracks=tuple(made), decode_errors=tally.errors)
-    yield Progress(job.task_id, job.chunk.segments, job.chunk.segments)
+    if done is None:
+        done = yield from _make_chunk(job, store, kept)
+    kept.drop()
+    return done
+
+
+def _make_chunk(job: ChunkJob, store: ObjectStore, kept: Checkpoints) -> Steps[TaskRecord]:
+    tracks = [
+        RungTrack(
+            rung, job.grid, job.slots, TrackWriter(store, job.video_id, _describe_rung(job, rung))
+        )
+        for rung in job.rungs
+    ]
+    parts = list_parts(job)
+    left, errors = list(parts), 0
+    while left and (made := kept.find(left[0].number, MadePart)) is not None:
+        errors += made.decode_errors
+        _add_part(tracks, left.pop(0), made)
+    if 0 < len(left) < len(parts):
+        yield Progress(job.task_id, len(parts) - len(left), len(parts))
+    for part, made in zip(
+        left, encode_parts(job, store, left, tracks) if left else (), strict=True
+    ):
+        kept.keep(part.number, made)
+        errors += made.decode_errors
+        _add_part(tracks, part, made)
+        yield Progress(job.task_id, part.number + 1, len(parts))
+    record = TaskRecord(
+        job.task_id, tracks=tuple(track.finish() for track in tracks), decode_errors=errors
+    )
     return keep_record(job.video_id, record, store)
 
 
+def _add_part(tracks: Sequence[RungTrack], part: StepPart, made: MadePart) -> None:
+    for place, step in zip(part.rungs, made.rungs, strict=True):
+        tracks[place].add(part.slots, step)
+
+
 def iter_audio(job: AudioJob, store: ObjectStore) -> Steps[TaskRecord]:
-    """`transcode_audio` step by step: one Progress per segment."""
+    """`transcode_audio` step by step: one Progress per segment.
+
+    Tasks for a sound's beginning keep their steps for the task that makes all of it.
+    """
+    kept = Checkpoints(store, job.video_id, job.track)
     done = find_record(job.video_id, job.task_id, store)
-    if done is not None:
-        return done
+    if done is None:
+        done = yield from _make_sound(job, store, kept)
+    if job.segments == job.grid.segments:
+        kept.drop()
+    return done
+
+
+def _make_sound(job: AudioJob, store: ObjectStore, kept: Checkpoints) -> Steps[TaskRecord]:
     kind = SOUND_CODECS[job.codec]
-    encoder = AudioEncoder(job.grid.segment_s, kind)
+    encoder = AudioEncoder(job.grid.segment_s, kind, kept.keep)
     template = TrackRecord(
         track=job.track,
         codec=kind.name,
@@ -115,22 +132,37 @@ def iter_audio(job: AudioJob, store: ObjectStore) -> Steps[TaskRecord]:
         channels=AUDIO_CHANNELS,
     )
     track = TrackWriter(store, job.video_id, template)
-    origin_s = Fraction(job.grid.origin_us, 1_000_000)
-    with fetch_source(job.source_key, store) as path, open_media(path) as container:
+    with fetch_source(job.source_key, store) as path:
         gain_db = find_gain_db(job, path, store) if job.evens_loudness else 0.0
-        line = SoundLine(round(job.grid.duration_s * AUDIO_RATE_HZ), gain_db)
-        stream = cast("AudioStream", container.streams[job.audio.stream_index])
-        for frame in iter_sound(container, stream, line, origin_s):
-            for segment in encoder.encode(frame):
-                track.add([segment])
-                yield Progress(job.task_id, len(track.segments), job.segments)
+        for segment in _iter_sound_segments(job, path, encoder, kept, gain_db):
+            track.add([segment])
+            yield Progress(job.task_id, len(track.segments), job.segments)
             if len(track.segments) == job.segments < job.grid.segments:
                 break  # the opening is made; the whole sound repeats its bytes
-        else:
-            track.add(encoder.finish())
-    yield Progress(job.task_id, job.segments, job.segments)
     made = track.finish(encoder.init_segment)
     return keep_record(job.video_id, TaskRecord(job.task_id, (made,), gain_db=gain_db), store)
+
+
+def _iter_sound_segments(
+    job: AudioJob, path: Path, encoder: AudioEncoder, kept: Checkpoints, gain_db: float
+) -> Iterator[MadeSegment]:
+    """Segments of kept steps, then those that are encoded; all is decoded from the beginning."""
+    yield from encoder.resume(_iter_kept(kept))
+    line = SoundLine(round(job.grid.duration_s * AUDIO_RATE_HZ), gain_db)
+    origin_s = Fraction(job.grid.origin_us, 1_000_000)
+    with open_media(path) as container:
+        stream = cast("AudioStream", container.streams[job.audio.stream_index])
+        for frame in iter_sound(container, stream, line, origin_s):
+            yield from encoder.encode(frame)
+    yield from encoder.finish()
+
+
+def _iter_kept(kept: Checkpoints) -> Iterator[SoundStep]:
+    for number in itertools.count():
+        step = kept.find(number, SoundStep)
+        if step is None:
+            return
+        yield step
 
 
 def iter_copy(job: CopyJob, store: ObjectStore) -> Steps[TaskRecord]:

@@ -1,8 +1,8 @@
 """The coordinator of one video's pieces of work: which runs next, what came of it.
 
 The processing jobs run one per video, uploaded or recorded. Pieces and results are rows, so a
-restarted runner goes on where the last one was, and a lost worker costs one piece. Order, retries
-and progress are decided here; `MediaQueue` bounds how many pieces run at once over all videos.
+restarted runner goes on where the last one was; a lost worker costs the step it was at. Order and
+progress are decided here; `MediaQueue` bounds how many pieces run at once over all videos.
 """
 
 from __future__ import annotations
@@ -27,6 +27,14 @@ from media.vod.plan import PlanTask, TranscodePlan
 from media.vod.records import Progress, TaskRecord
 from media.vod.source import MediaUnreadable
 from media.vod.task_jobs import get_job
+from serve_apps.videos.attempts import (
+    Ending,
+    count_attempt,
+    decide_ending,
+    decide_pause_s,
+    explain,
+    has_failed,
+)
 from serve_apps.videos.preparing import VideoVanished
 from serve_apps.videos.progress import (
     PaceMeter,
@@ -38,12 +46,11 @@ from serve_apps.videos.progress import (
 )
 from storage import video_chunks, videos
 from storage.database import Connection
+from storage.video_chunks import Tries
 
 log = get_log("videos")
 T = TypeVar("T")
 
-ATTEMPTS_MAX = 3
-RETRY_FIRST_S = 0.5
 PUBLISH_EVERY_S = 0.5
 LOOK_EVERY_S = 2.0
 SAVE_PATIENCE_S = 120.0
@@ -132,6 +139,7 @@ class Transcoding:
         self._tasks = {task.task_id: task for task in work.tasks}
         self._workload = work.workload
         self._fractions: dict[str, float] = {}
+        self._steps: dict[str, int] = {}
         self._running: set[str] = set()
         self._left: list[str] = []
         self._changed = asyncio.Event()
@@ -206,19 +214,29 @@ class Transcoding:
             except MediaUnreadable:
                 raise  # what the file itself makes impossible stays so
             except Exception as error:
-                attempts = await self._keep_trying(partial(self._save_failure, task, error))
-                log.warning(
-                    "video.piece_failed",
-                    video_id=str(self._video_id),
-                    piece=task.task_id,
-                    attempts=attempts,
-                    exc_info=error,
-                )
-                if attempts >= ATTEMPTS_MAX:
-                    raise TranscodeFailed(piece=task.task_id) from error
-                await asyncio.sleep(RETRY_FIRST_S * 2 ** (attempts - 1))
+                ending = decide_ending(error)
+                tries = await self._count_attempt(task, error, ending)
+                if has_failed(tries):
+                    reason = explain(tries, self._todo.get_job(task.task_id))
+                    raise TranscodeFailed(reason, piece=task.task_id) from error
+                await asyncio.sleep(decide_pause_s(tries, ending))
             else:
                 return record
+
+    async def _count_attempt(self, task: PlanTask, error: Exception, ending: Ending) -> Tries:
+        """Count an attempt in vain and tell of it; a lost worker has no traceback to show."""
+        tries = await self._keep_trying(partial(self._save_tries, task, error, ending))
+        is_loss = ending is Ending.LOST
+        log.warning(
+            "video.worker_lost" if is_loss else "video.piece_failed",
+            video_id=str(self._video_id),
+            piece=task.task_id,
+            attempts=tries.attempts,
+            losses=tries.losses,
+            steps=tries.steps,
+            exc_info=None if is_loss else error,
+        )
+        return tries
 
     def _decide_rank(self, task: PlanTask) -> MediaRank:
         rank = MediaRank.MORE
@@ -229,6 +247,7 @@ class Transcoding:
         return max(rank, self._making.rank_min)
 
     def _note_progress(self, progress: Progress) -> None:
+        self._steps[progress.task_id] = max(progress.done, self._steps.get(progress.task_id, 0))
         if progress.total > 0 and self._fractions.get(progress.task_id) != 1.0:
             self._fractions[progress.task_id] = min(0.99, progress.done / progress.total)
             self._changed.set()
@@ -244,11 +263,20 @@ class Transcoding:
             raise TranscodeFailed(piece=chunk.name)
         return msgspec.convert(chunk.result, TaskRecord)
 
-    async def _save_failure(self, task: PlanTask, error: Exception, connection: Connection) -> int:
+    async def _save_tries(
+        self, task: PlanTask, error: Exception, ending: Ending, connection: Connection
+    ) -> Tries:
+        before = await video_chunks.lock_tries(connection, self._video_id, task.task_id)
+        tries = count_attempt(before or Tries(), ending, self._steps.get(task.task_id, 0))
         text = error.code if isinstance(error, AppError) else f"{type(error).__name__}: {error}"
-        return await video_chunks.fail_chunk(
-            connection, self._video_id, task.task_id, text[:500], attempts_max=ATTEMPTS_MAX
+        await video_chunks.save_tries(
+            connection,
+            (self._video_id, task.task_id),
+            tries,
+            text[:500],
+            is_last=has_failed(tries),
         )
+        return tries
 
     async def _save_result(
         self, task: PlanTask, record: TaskRecord, connection: Connection

@@ -8,7 +8,7 @@ import pytest
 
 from storage import video_chunks, videos
 from storage.database import Connection, Database
-from storage.video_chunks import NewChunk
+from storage.video_chunks import NewChunk, Tries
 from tests.storage.video_rows import create_owner, create_video_row
 
 pytestmark = pytest.mark.db
@@ -44,20 +44,45 @@ async def test_a_result_is_kept_and_read_back_as_it_was(database: Database):
     assert (chunk.state, chunk.result) == ("done", record)
 
 
-async def test_failures_are_counted_and_the_last_one_ends_the_piece(database: Database):
+async def test_tries_are_kept_and_the_last_one_ends_the_piece(database: Database):
+    counts = [Tries(losses=1, steps=4), Tries(attempts=1, losses=1, steps=4)]
     async with database.transaction() as connection:
         video_id = await create_chunks(connection)
         states = []
-        for attempt in (1, 2):
+        for tries in counts:
             await video_chunks.start_chunk(connection, video_id, "rest")
-            counted = await video_chunks.fail_chunk(
-                connection, video_id, "rest", "worker lost", attempts_max=2
+            await video_chunks.save_tries(
+                connection, (video_id, "rest"), tries, "worker lost", is_last=tries is counts[-1]
             )
-            assert counted == attempt
+            assert await video_chunks.lock_tries(connection, video_id, "rest") == tries
             chunk = await video_chunks.find_chunk(connection, video_id, "rest")
             assert chunk is not None
-            states.append(chunk.state)
-    assert states == ["pending", "failed"]
+            states.append((chunk.state, chunk.attempts, chunk.losses))
+    assert states == [("pending", 0, 1), ("failed", 1, 1)]
+
+
+async def test_a_piece_that_is_done_is_counted_no_more(database: Database):
+    async with database.transaction() as connection:
+        video_id = await create_chunks(connection)
+        await video_chunks.finish_chunk(connection, video_id, "rest", {})
+        assert await video_chunks.lock_tries(connection, video_id, "rest") is None
+        await video_chunks.save_tries(
+            connection, (video_id, "rest"), Tries(attempts=1), "late", is_last=True
+        )
+        chunk = await video_chunks.find_chunk(connection, video_id, "rest")
+    assert chunk is not None
+    assert (chunk.state, chunk.attempts) == ("done", 0)
+
+
+async def test_a_video_tried_again_has_all_its_tries(database: Database):
+    async with database.transaction() as connection:
+        video_id = await create_chunks(connection)
+        await video_chunks.save_tries(
+            connection, (video_id, "rest"), Tries(2, 16, 4), "worker lost", is_last=True
+        )
+        await video_chunks.renew_failed_chunks(connection, video_id)
+        tries = await video_chunks.lock_tries(connection, video_id, "rest")
+    assert tries == Tries(steps=4)
 
 
 async def test_a_stopped_runner_costs_its_pieces_no_attempt(database: Database):

@@ -148,16 +148,21 @@ def write_playlists(
     return publication
 
 
-def transcode(path: Path, store: ObjectStore, segments_max: int = 8) -> Made:
-    """Probe, plan and run every task of a clip in the plan's order."""
+def transcode(
+    path: Path, store: ObjectStore, segments_max: int = 8, kinds: Iterable[str] = ()
+) -> Made:
+    """Probe, plan and run every task of a clip in the plan's order, or those of some kinds."""
     store.put_file_sync(SOURCE_KEY, path)
     plan = plan_video(probe_file(path), PlanOrder(VIDEO_ID, SOURCE_KEY), segments_max=segments_max)
-    return Made(plan, run_tasks(plan, store), store)
+    return Made(plan, run_tasks(plan, store, kinds), store)
 
 
-def run_tasks(plan: TranscodePlan, store: ObjectStore) -> dict[str, TaskRecord]:
-    """Run every task of a plan."""
-    return {task.task_id: run_task(plan, store, task) for task in plan.tasks}
+def run_tasks(
+    plan: TranscodePlan, store: ObjectStore, kinds: Iterable[str] = ()
+) -> dict[str, TaskRecord]:
+    """Run every task of a plan, or those of some kinds."""
+    wanted = [task for task in plan.tasks if not kinds or task.kind in kinds]
+    return {task.task_id: run_task(plan, store, task) for task in wanted}
 
 
 def run_task(plan: TranscodePlan, store: ObjectStore, task: PlanTask) -> TaskRecord:

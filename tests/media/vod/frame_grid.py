@@ -24,7 +24,7 @@ def check_rung(made: Made, name: str, shown: list[int]) -> None:
         Fraction((n - 2) * grid.frame_ticks, grid.timescale) for n in range(grid.frames)
     ]
     keys = [n for n, p in enumerate(packets) if p.is_keyframe]
-    assert keys == list(range(0, grid.frames, grid.segment_frames))
+    assert keys == [step.start for step in grid.list_steps(range(grid.frames))]
     frames = made.frames_of(name)
     assert [f.pts * f.time_base for f in frames] == [n / grid.fps for n in range(grid.frames)]
     assert not any(f.is_corrupt for f in frames)

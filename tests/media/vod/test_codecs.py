@@ -14,7 +14,7 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
 from media.vod.codecs import TASKS, find_missing
-from media.vod.encoders import RungEncoder
+from media.vod.encoders import StepEncoder
 from media.vod.grid import FrameGrid
 from media.vod.hls import Track
 from media.vod.ladder import Rung
@@ -45,7 +45,7 @@ NAMES = {"av1": "av01.0.00M.08", "vp9": "vp09.00.10.08.01.01.01.01.00", "hevc": 
 def test_no_encoder_takes_the_processor_from_the_rest_of_the_machine(codec: str):
     """SVT-AV1 made itself and its caller real-time threads where it ran as root."""
     rung = Rung("180p", 320, 180, 200_000, codec)
-    encoder = RungEncoder(rung, GRID, range(40))
+    encoder = StepEncoder(rung, GRID, range(40), 0.9)
     for slot in range(40):
         encoder.encode(VideoFrame(320, 180, "yuv420p"), slot)
         threads = {int(task.name) for task in TASKS.iterdir()}

@@ -18,6 +18,7 @@ from kit.clock import SystemClock
 from kit.ids import make_id
 from media.pool import MediaWorkerLost
 from serve_apps.access.identity import Identity
+from serve_apps.videos.attempts import LOSSES_MAX
 from serve_apps.videos.jobs import HANDLERS, process_video
 from serve_apps.videos.processing_rules import (
     VideoNotInWork,
@@ -27,6 +28,7 @@ from serve_apps.videos.processing_rules import (
 )
 from serve_apps.videos.service import PROCESS_JOB
 from storage import video_chunks, videos
+from storage.objects import ObjectStoreFailed
 from storage.video_chunks import VideoChunk
 from tests.media.vod.clips import run_ffmpeg
 from tests.serve_apps.edge.playback_client import Player, serve_playback
@@ -194,7 +196,7 @@ async def test_a_file_that_is_no_video_ends_as_failed_with_the_reason(
     assert latest[-1].data["error"]["message"] == video.error_message
 
 
-async def test_a_lost_worker_costs_one_piece_one_more_try(world: VideoWorld, clip: bytes):
+async def test_a_lost_worker_is_no_failure_of_its_piece(world: VideoWorld, clip: bytes):
     lost = Counter[str]()
 
     async def lose_first_try(task_name: str, payload: Any) -> None:
@@ -207,7 +209,9 @@ async def test_a_lost_worker_costs_one_piece_one_more_try(world: VideoWorld, cli
     media = InlineMedia(world.objects, before=lose_first_try)
     await process_video(world.ports(media), job_payload(video_id))
     assert (await world.get_video(video_id)).status == "ready"
-    assert {chunk.name: chunk.attempts for chunk in await list_chunks(world, video_id)} == {
+    chunks = await list_chunks(world, video_id)
+    assert {chunk.attempts for chunk in chunks} == {0}
+    assert {chunk.name: chunk.losses for chunk in chunks} == {
         "audio": 1,
         "first-00000": 1,
         "preview": 0,
@@ -220,16 +224,38 @@ async def test_a_lost_worker_costs_one_piece_one_more_try(world: VideoWorld, cli
 async def test_a_piece_that_always_fails_ends_the_video_after_three_tries(
     world: VideoWorld, clip: bytes
 ):
-    async def lose_sound(task_name: str, _payload: Any) -> None:
+    async def break_sound(task_name: str, _payload: Any) -> None:
         if task_name == "audio":
-            raise MediaWorkerLost
+            raise ObjectStoreFailed
 
     video_id = await world.upload(clip)
-    media = InlineMedia(world.objects, before=lose_sound)
+    media = InlineMedia(world.objects, before=break_sound)
     await process_video(world.ports(media), job_payload(video_id))
     video = await world.get_video(video_id)
     assert (video.status, video.error_code) == ("failed", "transcode_failed")
     assert media.started.count("audio") == 3
+
+
+async def test_a_piece_that_loses_every_worker_ends_the_video_and_says_where(
+    world: VideoWorld, clip: bytes
+):
+    async def lose_first(task_name: str, payload: Any) -> None:
+        if task_name == "chunk":
+            async with world.database.transaction() as connection:
+                await connection.execute(
+                    "UPDATE video_chunks SET losses = $2 WHERE name = $1",
+                    payload.task_id,
+                    LOSSES_MAX - 1,
+                )
+            raise MediaWorkerLost
+
+    video_id = await world.upload(clip)
+    media = InlineMedia(world.objects, before=lose_first)
+    await process_video(world.ports(media), job_payload(video_id))
+    video = await world.get_video(video_id)
+    assert (video.status, video.error_code) == ("failed", "transcode_failed")
+    assert (video.error_message or "").endswith("its conversion broke off at 0:00.")
+    assert media.started.count("first-00000") == 1
 
 
 async def test_a_video_plays_in_its_smallest_size_before_the_rest_is_done(

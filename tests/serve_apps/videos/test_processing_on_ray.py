@@ -1,4 +1,4 @@
-"""The runner's shell with the real media pool: a killed worker costs one piece one more try."""
+"""The runner's shell with the real media pool: a killed worker costs no piece an attempt."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def kill_worker_of(task_name: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_killed_media_worker_costs_one_piece_one_more_try(
+async def test_a_killed_media_worker_costs_no_piece_an_attempt(
     ray_node: None, world: VideoWorld, tmp_path: Path
 ):
     store = tmp_path / "objects"
@@ -60,7 +60,9 @@ async def test_a_killed_media_worker_costs_one_piece_one_more_try(
     assert (await world.get_video(video_id)).status == "ready"
     async with world.database.connection() as connection:
         chunks = await video_chunks.list_chunks(connection, video_id)
-    assert sum(chunk.attempts for chunk in chunks) == 1
+    assert sum(chunk.attempts for chunk in chunks) == 0
+    assert sum(chunk.losses for chunk in chunks) == 1
+    assert await world.objects.list(f"videos/{video_id}/unfinished") == []
     described = shell.describe()
     assert described["healthy"]
     await shell.drain(5.0)

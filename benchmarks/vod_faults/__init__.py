@@ -1,0 +1,1 @@
+"""What the death of media workers costs a video in the making, and whether it changes it."""

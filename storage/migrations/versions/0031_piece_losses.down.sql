@@ -1,0 +1,1 @@
+ALTER TABLE video_chunks DROP COLUMN losses, DROP COLUMN steps;
