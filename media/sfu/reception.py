@@ -32,6 +32,7 @@ class Reception:
         self._base = first_seq
         self._highest = first_seq
         self._received = 0
+        self._repaired = 0
         self._expected_before = 0
         self._received_before = 0
         self._jitter = 0.0
@@ -51,6 +52,12 @@ class Reception:
                 self._jitter += (delta - self._jitter) / 16
         self._transit = transit
 
+    def apply_repeat(self, advance: int) -> None:
+        """Count a packet that came in another stream: it was lost of this one (RFC 4588 §4)."""
+        self._repaired += 1
+        if advance > 0:
+            self._highest += advance
+
     def apply_sender_report(self, ntp_timestamp: int, now_s: float) -> None:
         """Remember when the publisher's last sender report came, for its round-trip time."""
         self._sender_ntp = (ntp_timestamp >> 16) & 0xFFFFFFFF
@@ -59,7 +66,7 @@ class Reception:
     @property
     def packets_lost(self) -> int:
         """Packets that never came so far; never below zero here."""
-        return max(0, self._highest - self._base + 1 - self._received)
+        return max(0, self._highest - self._base + 1 - self._received - self._repaired)
 
     def take_report(self, now_s: float) -> ReceptionReport:
         """Close the interval since the last report and return it."""
@@ -71,7 +78,7 @@ class Reception:
         fraction = (lost_now << 8) // expected_now if expected_now > 0 and lost_now > 0 else 0
         return ReceptionReport(
             fraction_lost=min(fraction, 255),
-            packets_lost=min(self.packets_lost, 0x7FFFFF),
+            packets_lost=min(max(0, expected - self._received), 0x7FFFFF),
             highest_sequence=self._highest & 0xFFFFFFFF,
             jitter=int(self._jitter) & 0xFFFFFFFF,
             lsr=self._sender_ntp,

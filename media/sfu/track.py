@@ -123,6 +123,12 @@ class SourceTrack:
         self._note_frame(packet, is_newest=advance > 0)
         return packet
 
+    def lacks(self, seq: int) -> bool:
+        """Tell whether the present publisher's packet with this number would be new."""
+        advance = signed_distance(seq, self._source_seq)
+        is_near = abs(advance) <= JUMP_PACKETS_MAX
+        return self._is_started and is_near and self._is_new(self.next_index - 1 + advance)
+
     def find_packet(self, index: int) -> TrackPacket | None:
         """Return the packet with this index while the ring still holds it."""
         packet = self._ring[index % RING_PACKETS]
@@ -251,7 +257,10 @@ class SourceTrack:
         assert self.reception is not None, "a started source has reception statistics"
         # The packet that starts a source is already the base that Reception counts from.
         step = 0 if self.next_index == self._source_first_index else advance
-        self.reception.apply_packet(step, fields.timestamp, now_s)
+        if fields.is_repeat:
+            self.reception.apply_repeat(step)
+        else:
+            self.reception.apply_packet(step, fields.timestamp, now_s)
         self.packets_in += 1
         self.bytes_in += len(fields.payload)
         self._packet_at_s = now_s
