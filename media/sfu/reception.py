@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 MISSING_MAX = 256
 NACK_EVERY_S = 0.05
+NACK_EVERY_MAX_S = 0.3
 NACK_TRIES_MAX = 8
+NACK_AGE_MAX_S = 1.0
+ANSWER_SMOOTHING = 0.125
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,50 +89,72 @@ class Reception:
         )
 
 
+@dataclass(slots=True)
+class _Asked:
+    tries: int = 0
+    first_at_s: float = 0.0
+    last_at_s: float = 0.0
+
+
 class MissingPackets:
-    """Indexes seen as gaps, asked for a few times, then given up; bounded, oldest go first."""
+    """Indexes seen as gaps, asked for a few times, then given up; bounded, oldest go first.
+
+    What is asked for comes after a round trip at the earliest, which is learnt from what came on
+    the first try: a publisher far away is asked less often, and for as long.
+    """
 
     def __init__(self) -> None:
-        self._tries: dict[int, int] = {}
-        self._asked_at_s: dict[int, float] = {}
+        self._asked: dict[int, _Asked] = {}
+        self._every_s = NACK_EVERY_S
+        self._newest_given_up: int | None = None
         self.given_up = 0
 
     def add_gap(self, first: int, end: int) -> None:
         """Note that the indexes in [first, end) were skipped."""
         for index in range(max(first, end - MISSING_MAX), end):
-            self._tries[index] = 0
-        while len(self._tries) > MISSING_MAX:
-            self._forget(next(iter(self._tries)))
-            self.given_up += 1
+            self._asked[index] = _Asked()
+        while len(self._asked) > MISSING_MAX:
+            self._give_up(next(iter(self._asked)))
 
-    def discard(self, index: int) -> None:
+    def discard(self, index: int, now_s: float) -> None:
         """Note that a packet came after all."""
-        if index in self._tries:
-            self._forget(index)
+        asked = self._asked.pop(index, None)
+        if asked is not None and asked.tries == 1:
+            # Of several tries nobody knows which one was answered.
+            took_s = min(now_s - asked.last_at_s, NACK_EVERY_MAX_S)
+            changed_s = self._every_s + (took_s - self._every_s) * ANSWER_SMOOTHING
+            self._every_s = max(NACK_EVERY_S, changed_s)
 
     def clear(self) -> None:
         """Forget everything: the source changed."""
-        self._tries.clear()
-        self._asked_at_s.clear()
+        self._asked.clear()
+        self._newest_given_up = None
 
     def take_due(self, now_s: float) -> list[int]:
         """Return the indexes to ask for now, in order, and count the attempt."""
-        if not self._tries:
-            return []
         due = []
-        for index, tries in list(self._tries.items()):
-            if tries >= NACK_TRIES_MAX:
-                self._forget(index)
-                self.given_up += 1
-            elif now_s - self._asked_at_s.get(index, -1.0) >= NACK_EVERY_S:
-                self._tries[index] = tries + 1
-                self._asked_at_s[index] = now_s
-                due.append(index)
+        for index, asked in list(self._asked.items()):
+            if not asked.tries:
+                asked.first_at_s = now_s
+            elif now_s - asked.last_at_s < self._every_s:
+                continue
+            if asked.tries >= NACK_TRIES_MAX or now_s - asked.first_at_s >= NACK_AGE_MAX_S:
+                self._give_up(index)
+                continue
+            asked.tries += 1
+            asked.last_at_s = now_s
+            due.append(index)
         return sorted(due)
 
-    def __len__(self) -> int:
-        return len(self._tries)
+    def take_given_up(self) -> int | None:
+        """Return the newest index given up since the last call, None when none was."""
+        newest, self._newest_given_up = self._newest_given_up, None
+        return newest
 
-    def _forget(self, index: int) -> None:
-        self._tries.pop(index, None)
-        self._asked_at_s.pop(index, None)
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def _give_up(self, index: int) -> None:
+        del self._asked[index]
+        self.given_up += 1
+        self._newest_given_up = max(index, self._newest_given_up or index)

@@ -118,7 +118,7 @@ class SourceTrack:
             payload = vp8.shift_numbers(payload, self._vp8_shift)
         packet = TrackPacket(index, fields.marker, timestamp, payload, is_keyframe)
         self._count(fields, advance, now_s)
-        self._advance(index, advance, fields.seq)
+        self._advance(index, advance, fields.seq, now_s)
         self._ring[index % RING_PACKETS] = packet
         self._note_frame(packet, is_newest=advance > 0)
         return packet
@@ -148,6 +148,11 @@ class SourceTrack:
             if packet is not None and packet.index == index:
                 passages.append((self._forwarded_s[at], arrived_s, len(packet.payload)))
         return passages
+
+    def take_hole(self) -> bool:
+        """Tell whether a packet was given up since the last call that no keyframe makes up for."""
+        index = self.missing.take_given_up()
+        return index is not None and index > (self.keyframe_index or 0)
 
     def get_index(self, seq: int) -> int:
         """Return the newest index at or below the present one that `seq` can mean."""
@@ -244,14 +249,14 @@ class SourceTrack:
             return False
         return self.find_packet(index) is None
 
-    def _advance(self, index: int, advance: int, seq: int) -> None:
+    def _advance(self, index: int, advance: int, seq: int, now_s: float) -> None:
         if advance > 0:
             if advance > 1:
                 self.missing.add_gap(self.next_index, index)
             self.next_index = index + 1
             self._source_seq = seq
         else:
-            self.missing.discard(index)
+            self.missing.discard(index, now_s)
 
     def _count(self, fields: RtpFields, advance: int, now_s: float) -> None:
         assert self.reception is not None, "a started source has reception statistics"
