@@ -13,6 +13,8 @@ NACK_EVERY_MAX_S = 0.3
 NACK_TRIES_MAX = 8
 NACK_AGE_MAX_S = 1.0
 ANSWER_SMOOTHING = 0.125
+PATIENCE_MAX_S = 0.04
+PATIENCE_KEPT = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class Reception:
 @dataclass(slots=True)
 class _Asked:
     tries: int = 0
-    first_at_s: float = 0.0
+    since_s: float | None = None
     last_at_s: float = 0.0
 
 
@@ -100,12 +102,15 @@ class MissingPackets:
     """Indexes seen as gaps, asked for a few times, then given up; bounded, oldest go first.
 
     What is asked for comes after a round trip at the earliest, which is learnt from what came on
-    the first try: a publisher far away is asked less often, and for as long.
+    the first try: a publisher far away is asked less often, and for as long. Where packets overtake
+    each other, which shows where repeats have a stream of their own, nothing is asked for before
+    the late ones came.
     """
 
     def __init__(self) -> None:
         self._asked: dict[int, _Asked] = {}
         self._every_s = NACK_EVERY_S
+        self._patience_s = 0.0
         self._newest_given_up: int | None = None
         self.given_up = 0
 
@@ -116,10 +121,17 @@ class MissingPackets:
         while len(self._asked) > MISSING_MAX:
             self._give_up(next(iter(self._asked)))
 
-    def discard(self, index: int, now_s: float) -> None:
-        """Note that a packet came after all."""
+    def discard(self, index: int, now_s: float, *, is_late: bool) -> None:
+        """Note that a packet came after all; `is_late` of one that is surely no repeat."""
         asked = self._asked.pop(index, None)
-        if asked is not None and asked.tries == 1:
+        if asked is None or asked.since_s is None:
+            return
+        if is_late:
+            late_s = min(now_s - asked.since_s, PATIENCE_MAX_S)
+            self._patience_s = max(self._patience_s, late_s)
+            return
+        self._patience_s *= PATIENCE_KEPT
+        if asked.tries == 1:
             # Of several tries nobody knows which one was answered.
             took_s = min(now_s - asked.last_at_s, NACK_EVERY_MAX_S)
             changed_s = self._every_s + (took_s - self._every_s) * ANSWER_SMOOTHING
@@ -134,11 +146,13 @@ class MissingPackets:
         """Return the indexes to ask for now, in order, and count the attempt."""
         due = []
         for index, asked in list(self._asked.items()):
-            if not asked.tries:
-                asked.first_at_s = now_s
-            elif now_s - asked.last_at_s < self._every_s:
+            if asked.since_s is None:
+                asked.since_s = now_s
+            age_s = now_s - asked.since_s
+            waited_s = now_s - asked.last_at_s if asked.tries else age_s
+            if waited_s < (self._every_s if asked.tries else self._patience_s):
                 continue
-            if asked.tries >= NACK_TRIES_MAX or now_s - asked.first_at_s >= NACK_AGE_MAX_S:
+            if asked.tries >= NACK_TRIES_MAX or age_s >= NACK_AGE_MAX_S:
                 self._give_up(index)
                 continue
             asked.tries += 1

@@ -96,6 +96,8 @@ class SfuRoom:
             track.begin_source(codec.name.upper() if codec is not None else "")
         video_codec = session.codecs["video"].name.upper()
         self.layers.begin(session)
+        for track in self.layers.list_received():
+            track.repeats_apart = bool(session.repeats)
         viewers = self.viewers.values()
         return [v for v in viewers if v.video_codec and v.video_codec != video_codec]
 

@@ -56,6 +56,8 @@ class SourceTrack:
         self.next_index = first_index
         self.keyframe_index: int | None = None
         self.missing = MissingPackets()
+        self.repeats_apart = False
+        """Repeats come in another stream: what comes late in this one is none."""
         self.reception: Reception | None = None
         self.timestamp_offset = 0
         self.clock_shift = 0
@@ -118,7 +120,7 @@ class SourceTrack:
             payload = vp8.shift_numbers(payload, self._vp8_shift)
         packet = TrackPacket(index, fields.marker, timestamp, payload, is_keyframe)
         self._count(fields, advance, now_s)
-        self._advance(index, advance, fields.seq, now_s)
+        self._advance(index, advance, fields, now_s)
         self._ring[index % RING_PACKETS] = packet
         self._note_frame(packet, is_newest=advance > 0)
         return packet
@@ -249,14 +251,15 @@ class SourceTrack:
             return False
         return self.find_packet(index) is None
 
-    def _advance(self, index: int, advance: int, seq: int, now_s: float) -> None:
+    def _advance(self, index: int, advance: int, fields: RtpFields, now_s: float) -> None:
         if advance > 0:
             if advance > 1:
                 self.missing.add_gap(self.next_index, index)
             self.next_index = index + 1
-            self._source_seq = seq
+            self._source_seq = fields.seq
         else:
-            self.missing.discard(index, now_s)
+            is_late = self.repeats_apart and not fields.is_repeat
+            self.missing.discard(index, now_s, is_late=is_late)
 
     def _count(self, fields: RtpFields, advance: int, now_s: float) -> None:
         assert self.reception is not None, "a started source has reception statistics"

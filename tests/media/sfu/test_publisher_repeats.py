@@ -79,6 +79,26 @@ def test_a_repeat_takes_the_place_of_what_it_repeats(stage: Stage) -> None:
     assert stage.room.get_stats().packets_lost == 0
 
 
+@pytest.mark.parametrize("rtx", [False, True])
+def test_what_comes_late_is_waited_for_where_it_can_be_told_from_repeats(
+    stage: Stage, *, rtx: bool
+) -> None:
+    publisher, feedback = stage.add_publisher(rtx=rtx)
+    stage.video(publisher, p.VP8_KEY)
+    feedback.facts.clear()
+    for _ in range(2):
+        stage.seq += 2
+        stage.video(publisher, DELTA_B)
+        stage.seq -= 3
+        stage.now_s += 0.02
+        stage.video(publisher, DELTA_A, DELTA_A)
+        stage.seq += 1
+        stage.now_s += 0.1
+        stage.room.flush(stage.now_s)
+    asked = [seqs for facts in feedback.facts for _, seqs in facts.nacks]
+    assert len(asked) == (1 if rtx else 2)
+
+
 def test_the_last_packet_before_a_pause_may_come_as_a_repeat_alone(stage: Stage) -> None:
     publisher, _ = stage.add_publisher(rtx=True)
     stage.video(publisher, p.VP8_KEY)

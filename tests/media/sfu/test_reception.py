@@ -8,6 +8,7 @@ from media.sfu.reception import (
     NACK_AGE_MAX_S,
     NACK_EVERY_S,
     NACK_TRIES_MAX,
+    PATIENCE_MAX_S,
     MissingPackets,
     Reception,
 )
@@ -22,7 +23,7 @@ def answer_often(missing: MissingPackets, round_trip_s: float) -> None:
     for index in range(50):
         missing.add_gap(index, index + 1)
         missing.take_due(float(index))
-        missing.discard(index, index + round_trip_s)
+        missing.discard(index, index + round_trip_s, is_late=False)
 
 
 def list_asked(missing: MissingPackets) -> list[float]:
@@ -65,8 +66,37 @@ def test_what_came_after_several_tries_says_nothing_of_the_round_trip() -> None:
         missing.add_gap(index, index + 1)
         missing.take_due(float(index))
         missing.take_due(index + 0.5)
-        missing.discard(index, index + 0.9)
+        missing.discard(index, index + 0.9, is_late=False)
     assert len(list_asked(missing)) == NACK_TRIES_MAX
+
+
+def test_where_packets_overtake_each_other_nothing_is_asked_for_before_the_late_ones_come() -> None:
+    missing = MissingPackets()
+    missing.add_gap(0, 1)
+    assert missing.take_due(0.0) == [0], "nothing is known yet"
+    missing.discard(0, 0.03, is_late=True)
+    missing.add_gap(1, 2)
+    assert missing.take_due(1.0) == []
+    assert missing.take_due(1.029) == []
+    missing.discard(1, 1.029, is_late=True)
+    missing.add_gap(2, 3)
+    assert missing.take_due(2.0) == missing.take_due(2.029) == []
+    assert missing.take_due(2.031) == [2]
+
+
+def test_patience_has_an_end_and_goes_with_the_late_ones() -> None:
+    missing = MissingPackets()
+    missing.add_gap(0, 1)
+    missing.take_due(0.0)
+    missing.discard(0, 0.9, is_late=True)
+    missing.add_gap(1, 2)
+    assert missing.take_due(1.0) == []
+    assert missing.take_due(1.0 + PATIENCE_MAX_S) == [1]
+    missing.discard(1, 1.1, is_late=False)
+    answer_often(missing, 0.05)
+    missing.add_gap(500, 501)
+    assert missing.take_due(500.0) == []
+    assert missing.take_due(500.001) == [500]
 
 
 def test_a_packet_repeated_in_another_stream_was_lost_and_is_not_missing() -> None:
