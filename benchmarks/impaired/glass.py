@@ -6,7 +6,7 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -40,8 +40,11 @@ LOOK_S = 0.05
 CHANGE_MAX_S = 60.0
 
 
-async def show(conditions: Conditions, seconds: float, joins: int) -> Answer:
-    """Join some times over an unharmed link, then watch under the conditions, both ways, twice."""
+async def show(bad: Mapping[str, Conditions], seconds: float, joins: int) -> Answer:
+    """Join some times over unharmed links, then watch with bad ones, each so both ways.
+
+    `bad` are the conditions by link: "whip" is the publisher's, "whep" the viewer's.
+    """
     sfu = Sfu(LOOPBACK, SystemClock(), EventLog())
     await sfu.start()
     links = {name: ImpairedLink((HERE, sfu.port), seed) for name, seed in SEEDS.items()}
@@ -50,8 +53,8 @@ async def show(conditions: Conditions, seconds: float, joins: int) -> Answer:
     async with open_page(sfu, links) as page:
         await page.evaluate("publish()")
         firsts = [float(await page.evaluate("watch()")) for _ in range(joins)]
-        for link in links.values():
-            link.up.conditions = link.down.conditions = conditions
+        for name, conditions in bad.items():
+            links[name].up.conditions = links[name].down.conditions = conditions
         wished = sfu.stats().rooms[0].plis_out
         seen = await page.evaluate("seconds => measure(seconds)", seconds)
         wished = sfu.stats().rooms[0].plis_out - wished

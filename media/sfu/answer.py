@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from media.sfu.codecs import Choice, ChosenMedia
 from media.sfu.dtls import Fingerprint
-from media.sfu.sdp import MEDIA_ID, STREAM_ID, TRANSPORT_SEQ, Offer, OfferedMedia
+from media.sfu.sdp import MEDIA_ID, REPAIRED_ID, STREAM_ID, TRANSPORT_SEQ, Offer, OfferedMedia
 
 FEEDBACK = ("nack", "nack pli", "ccm fir")
 PUBLISHER_FEEDBACK = (*FEEDBACK, "goog-remb", "transport-cc")
@@ -60,21 +60,28 @@ def build_answer(
         if media is None:
             lines.extend(_reject_section(section))
             continue
-        repeating = None if stream is None or not stream.rtx_ssrc else media.rtx
+        repeating = _choose_repeating(media, stream)
         lines.extend(_accept_section(media, transport, repeating))
         lines.append(f"a=setup:{'active' if offer.is_dtls_server else 'passive'}")
         lines.extend(_describe_codec(media, stream))
+        if repeating is not None:
+            lines.append(f"a=rtpmap:{repeating} rtx/90000")
+            lines.append(f"a=fmtp:{repeating} apt={media.codec.payload_type}")
         if stream is None:
             lines.append("a=recvonly")
             lines.extend(_take_layers(media))
         else:
             lines.append("a=sendonly")
-            if repeating is not None:
-                lines.append(f"a=rtpmap:{repeating} rtx/90000")
-                lines.append(f"a=fmtp:{repeating} apt={media.codec.payload_type}")
             lines.extend(_announce_stream(section.kind, stream, has_rtx=repeating is not None))
         lines.extend(list_candidates(transport.candidate_ips, transport.port))
     return "\r\n".join(lines) + "\r\n"
+
+
+def _choose_repeating(media: ChosenMedia, stream: OutgoingStream | None) -> int | None:
+    """Return the payload type of repeats, None when they are to come as what they repeat."""
+    if stream is None:
+        return media.publisher_rtx
+    return media.rtx if stream.rtx_ssrc else None
 
 
 def _reject_section(section: OfferedMedia) -> Iterator[str]:
@@ -139,7 +146,7 @@ def _take_layers(media: ChosenMedia) -> Iterator[str]:
     """Take several encodings at once (RFC 8853 §5.2), told apart by their stream ids (RFC 8852)."""
     if not media.rids:
         return
-    for uri in (STREAM_ID, MEDIA_ID):
+    for uri in (STREAM_ID, REPAIRED_ID, MEDIA_ID):
         if uri in media.section.extensions:
             yield f"a=extmap:{media.section.extensions[uri]} {uri}"
     for rid in media.rids:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from media.sfu.errors import NoSupportedCodec, OfferMalformed
-from media.sfu.sdp import TRANSPORT_SEQ, Offer, OfferedCodec, OfferedMedia
+from media.sfu.sdp import REPAIRED_ID, TRANSPORT_SEQ, Offer, OfferedCodec, OfferedMedia
 
 SIMULCAST_CODECS = ("H264", "VP8")
 VIDEO_CODECS = ("H264", "VP8", "H265", "VP9", "AV1")
@@ -38,6 +38,14 @@ class ChosenMedia:
         number = self.section.rtx.get(self.codec.payload_type)
         is_listed = str(number) in self.section.formats.split()
         return number if is_listed and self.section.kind == "video" else None
+
+    @property
+    def publisher_rtx(self) -> int | None:
+        """The payload type in which a publisher repeats, None when it is to repeat as it sent.
+
+        Of several encodings only where each stream of repeats says whose it is (RFC 8852 §3.2).
+        """
+        return self.rtx if not self.rids or REPAIRED_ID in self.section.extensions else None
 
     @property
     def transport_seq(self) -> int:

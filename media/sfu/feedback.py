@@ -56,6 +56,9 @@ class PublisherFeedback:
     def _take_pli(self, track: SourceTrack, now_s: float) -> list[bytes]:
         if track.kind != "video" or track.source_ssrc is None:
             return []
+        if track.take_hole():
+            # A decoder waits at the hole, and asks after seconds alone (libwebrtc: three).
+            self._wanted.add(track)
         wanted = track in self._wanted or track.is_awaiting_source
         asked_at_s = self._keyframe_at_s.get(track, float("-inf"))
         if not wanted or now_s - asked_at_s < KEYFRAME_EVERY_S:

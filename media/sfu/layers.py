@@ -55,8 +55,11 @@ class Layer:
 class LayerSet:
     """All layers of one publisher; feeds `main` from the best of them."""
 
-    def __init__(self, rids: Sequence[str], rid_extension: int, main: SourceTrack) -> None:
-        self._extension = rid_extension
+    def __init__(
+        self, rids: Sequence[str], rid_extension: int, repaired_extension: int, main: SourceTrack
+    ) -> None:
+        self._rid_extension = rid_extension
+        self._repaired_extension = repaired_extension
         self._main = main
         self._layers = {rid: Layer(rid, main.ssrc, main.codec) for rid in rids[:LAYERS_MAX]}
         self._rid_of: dict[int, str] = {}
@@ -82,9 +85,17 @@ class LayerSet:
 
     def find_rid(self, packet: bytes, ssrc: int) -> str | None:
         """Return the layer of a packet; None while its stream has not said."""
+        return self._find_rid(packet, ssrc, self._rid_extension)
+
+    def find_repeated(self, packet: bytes, ssrc: int) -> SourceTrack | None:
+        """Return the track of what a stream of repeats repeats; None while it has not said."""
+        rid = self._find_rid(packet, ssrc, self._repaired_extension)
+        return None if rid is None else self._layers[rid].track
+
+    def _find_rid(self, packet: bytes, ssrc: int, extension: int) -> str | None:
         rid = self._rid_of.get(ssrc)
         if rid is None:
-            value = find_extension(packet, self._extension)
+            value = find_extension(packet, extension)
             name = "" if value is None else value.decode("ascii", errors="replace")
             if name in self._layers and len(self._rid_of) < SSRCS_MAX:
                 rid = self._rid_of[ssrc] = name

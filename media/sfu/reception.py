@@ -9,7 +9,12 @@ from dataclasses import dataclass
 
 MISSING_MAX = 256
 NACK_EVERY_S = 0.05
+NACK_EVERY_MAX_S = 0.3
 NACK_TRIES_MAX = 8
+NACK_AGE_MAX_S = 1.0
+ANSWER_SMOOTHING = 0.125
+PATIENCE_MAX_S = 0.04
+PATIENCE_KEPT = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Reception:
         self._base = first_seq
         self._highest = first_seq
         self._received = 0
+        self._repaired = 0
         self._expected_before = 0
         self._received_before = 0
         self._jitter = 0.0
@@ -51,6 +57,12 @@ class Reception:
                 self._jitter += (delta - self._jitter) / 16
         self._transit = transit
 
+    def apply_repeat(self, advance: int) -> None:
+        """Count a packet that came in another stream: it was lost of this one (RFC 4588 §4)."""
+        self._repaired += 1
+        if advance > 0:
+            self._highest += advance
+
     def apply_sender_report(self, ntp_timestamp: int, now_s: float) -> None:
         """Remember when the publisher's last sender report came, for its round-trip time."""
         self._sender_ntp = (ntp_timestamp >> 16) & 0xFFFFFFFF
@@ -59,7 +71,7 @@ class Reception:
     @property
     def packets_lost(self) -> int:
         """Packets that never came so far; never below zero here."""
-        return max(0, self._highest - self._base + 1 - self._received)
+        return max(0, self._highest - self._base + 1 - self._received - self._repaired)
 
     def take_report(self, now_s: float) -> ReceptionReport:
         """Close the interval since the last report and return it."""
@@ -71,7 +83,7 @@ class Reception:
         fraction = (lost_now << 8) // expected_now if expected_now > 0 and lost_now > 0 else 0
         return ReceptionReport(
             fraction_lost=min(fraction, 255),
-            packets_lost=min(self.packets_lost, 0x7FFFFF),
+            packets_lost=min(max(0, expected - self._received), 0x7FFFFF),
             highest_sequence=self._highest & 0xFFFFFFFF,
             jitter=int(self._jitter) & 0xFFFFFFFF,
             lsr=self._sender_ntp,
@@ -79,50 +91,84 @@ class Reception:
         )
 
 
+@dataclass(slots=True)
+class _Asked:
+    tries: int = 0
+    since_s: float | None = None
+    last_at_s: float = 0.0
+
+
 class MissingPackets:
-    """Indexes seen as gaps, asked for a few times, then given up; bounded, oldest go first."""
+    """Indexes seen as gaps, asked for a few times, then given up; bounded, oldest go first.
+
+    What is asked for comes after a round trip at the earliest, which is learnt from what came on
+    the first try: a publisher far away is asked less often, and for as long. Where packets overtake
+    each other, which shows where repeats have a stream of their own, nothing is asked for before
+    the late ones came.
+    """
 
     def __init__(self) -> None:
-        self._tries: dict[int, int] = {}
-        self._asked_at_s: dict[int, float] = {}
+        self._asked: dict[int, _Asked] = {}
+        self._every_s = NACK_EVERY_S
+        self._patience_s = 0.0
+        self._newest_given_up: int | None = None
         self.given_up = 0
 
     def add_gap(self, first: int, end: int) -> None:
         """Note that the indexes in [first, end) were skipped."""
         for index in range(max(first, end - MISSING_MAX), end):
-            self._tries[index] = 0
-        while len(self._tries) > MISSING_MAX:
-            self._forget(next(iter(self._tries)))
-            self.given_up += 1
+            self._asked[index] = _Asked()
+        while len(self._asked) > MISSING_MAX:
+            self._give_up(next(iter(self._asked)))
 
-    def discard(self, index: int) -> None:
-        """Note that a packet came after all."""
-        if index in self._tries:
-            self._forget(index)
+    def discard(self, index: int, now_s: float, *, is_late: bool) -> None:
+        """Note that a packet came after all; `is_late` of one that is surely no repeat."""
+        asked = self._asked.pop(index, None)
+        if asked is None or asked.since_s is None:
+            return
+        if is_late:
+            late_s = min(now_s - asked.since_s, PATIENCE_MAX_S)
+            self._patience_s = max(self._patience_s, late_s)
+            return
+        self._patience_s *= PATIENCE_KEPT
+        if asked.tries == 1:
+            # Of several tries nobody knows which one was answered.
+            took_s = min(now_s - asked.last_at_s, NACK_EVERY_MAX_S)
+            changed_s = self._every_s + (took_s - self._every_s) * ANSWER_SMOOTHING
+            self._every_s = max(NACK_EVERY_S, changed_s)
 
     def clear(self) -> None:
         """Forget everything: the source changed."""
-        self._tries.clear()
-        self._asked_at_s.clear()
+        self._asked.clear()
+        self._newest_given_up = None
 
     def take_due(self, now_s: float) -> list[int]:
         """Return the indexes to ask for now, in order, and count the attempt."""
-        if not self._tries:
-            return []
         due = []
-        for index, tries in list(self._tries.items()):
-            if tries >= NACK_TRIES_MAX:
-                self._forget(index)
-                self.given_up += 1
-            elif now_s - self._asked_at_s.get(index, -1.0) >= NACK_EVERY_S:
-                self._tries[index] = tries + 1
-                self._asked_at_s[index] = now_s
-                due.append(index)
+        for index, asked in list(self._asked.items()):
+            if asked.since_s is None:
+                asked.since_s = now_s
+            age_s = now_s - asked.since_s
+            waited_s = now_s - asked.last_at_s if asked.tries else age_s
+            if waited_s < (self._every_s if asked.tries else self._patience_s):
+                continue
+            if asked.tries >= NACK_TRIES_MAX or age_s >= NACK_AGE_MAX_S:
+                self._give_up(index)
+                continue
+            asked.tries += 1
+            asked.last_at_s = now_s
+            due.append(index)
         return sorted(due)
 
-    def __len__(self) -> int:
-        return len(self._tries)
+    def take_given_up(self) -> int | None:
+        """Return the newest index given up since the last call, None when none was."""
+        newest, self._newest_given_up = self._newest_given_up, None
+        return newest
 
-    def _forget(self, index: int) -> None:
-        self._tries.pop(index, None)
-        self._asked_at_s.pop(index, None)
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def _give_up(self, index: int) -> None:
+        del self._asked[index]
+        self.given_up += 1
+        self._newest_given_up = max(index, self._newest_given_up or index)

@@ -22,7 +22,8 @@ from media.sfu.layers import LOOK_EVERY_S
 from media.sfu.options import Kind, PacketFact, RoomStats, SfuOptions
 from media.sfu.room_layers import RoomLayers
 from media.sfu.rtcp import RtcpIn, build_arrival_feedback, parse_rtcp
-from media.sfu.rtp import parse_rtp
+from media.sfu.rtp import RtpFields, parse_rtp
+from media.sfu.rtx import unwrap
 from media.sfu.sdp import OfferedCodec
 from media.sfu.session import (
     KINDS,
@@ -95,6 +96,8 @@ class SfuRoom:
             track.begin_source(codec.name.upper() if codec is not None else "")
         video_codec = session.codecs["video"].name.upper()
         self.layers.begin(session)
+        for track in self.layers.list_received():
+            track.repeats_apart = bool(session.repeats)
         viewers = self.viewers.values()
         return [v for v in viewers if v.video_codec and v.video_codec != video_codec]
 
@@ -154,11 +157,30 @@ class SfuRoom:
     def apply_rtp(self, session: Publisher, packet: bytes, now_s: float) -> None:
         """Take one decrypted packet of the publisher into the present batch."""
         fields = parse_rtp(packet)
-        kind = session.kinds.get(fields.payload_type) if fields is not None else None
-        if fields is None or kind is None or len(packet) > PLAINTEXT_BYTES_MAX:
+        if fields is None or len(packet) > PLAINTEXT_BYTES_MAX:
             self._counts.packets_dropped += 1
+        elif fields.payload_type in session.repeats:
+            session.note_arrival(packet, now_s)
+            self._apply_repeat(session, packet, fields, now_s)
+        elif fields.payload_type in session.kinds:
+            session.note_arrival(packet, now_s)
+            self._take(session.kinds[fields.payload_type], packet, fields, now_s)
+        else:
+            self._counts.packets_dropped += 1
+
+    def _apply_repeat(
+        self, session: Publisher, packet: bytes, fields: RtpFields, now_s: float
+    ) -> None:
+        """Take what fills a hole; padding and what probes the link end here, uncounted."""
+        track = self.layers.find_repeated(packet, fields.ssrc)
+        if track is None or track.source_ssrc is None:
             return
-        session.note_arrival(packet, now_s)
+        repeated = unwrap(fields, session.repeats[fields.payload_type], track.source_ssrc)
+        if repeated is not None and track.lacks(repeated.seq):
+            self._take("video", packet, repeated, now_s)
+
+    def _take(self, kind: Kind, packet: bytes, fields: RtpFields, now_s: float) -> None:
+        """Rewrite a packet as the tracks have it, into the present batch."""
         if kind == "video" and self.layers.are_several:
             is_taken, rewritten = self.layers.apply(packet, fields, now_s)
             self._counts.packets_dropped += not is_taken

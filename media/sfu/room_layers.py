@@ -139,6 +139,12 @@ class RoomLayers:
             self._batch[rid].append(own)
         return True, main
 
+    def find_repeated(self, packet: bytes, ssrc: int) -> SourceTrack | None:
+        """Return the track of what a stream of repeats repeats; None while that is not known."""
+        if isinstance(self._layers, LayerSet):
+            return self._layers.find_repeated(packet, ssrc)
+        return self._main if self._layers is None else None
+
     def flush(self, now_s: float) -> list[str]:
         """Send what came to everybody who gets it; returns the layers whose keyframe came."""
         with_keyframe = []
@@ -182,4 +188,6 @@ def _open_layers(session: Publisher, main: SourceTrack) -> LayerSet | RelayedLay
         if session.layers is not None:
             session.layers.use(main)
         return session.layers
-    return LayerSet(session.rids, session.rid_extension, main) if session.rids else None
+    if not session.rids:
+        return None
+    return LayerSet(session.rids, session.rid_extension, session.repaired_extension, main)

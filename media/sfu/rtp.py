@@ -22,7 +22,10 @@ _TWO_BYTE_EXTENSIONS = 0x100
 
 
 class RtpFields(NamedTuple):
-    """A source packet without its header extensions, contributing sources and padding."""
+    """A source packet without its header extensions, contributing sources and padding.
+
+    `is_repeat` is set of what came in a stream of repeats; it has the numbers of what it repeats.
+    """
 
     marker: int
     payload_type: int
@@ -30,6 +33,7 @@ class RtpFields(NamedTuple):
     timestamp: int
     ssrc: int
     payload: bytes
+    is_repeat: bool = False
 
 
 def parse_rtp(datagram: bytes) -> RtpFields | None:

@@ -24,7 +24,7 @@ from media.sfu.packets_out import OutPacket
 from media.sfu.relayed_layers import RelayedLayers
 from media.sfu.rtp import find_extension
 from media.sfu.rtx import RtxStream
-from media.sfu.sdp import STREAM_ID, TRANSPORT_SEQ, OfferedCodec
+from media.sfu.sdp import REPAIRED_ID, STREAM_ID, TRANSPORT_SEQ, OfferedCodec
 from media.sfu.srtp import SrtpPair
 from media.sfu.stun import Address
 
@@ -119,7 +119,9 @@ class PublisherSession(PeerSession):
     """A session that sends: which payload type is which kind, in which codec, arriving when.
 
     `transport_seq` is the header extension with the transport-wide number, where one was agreed;
-    `rids` are the encodings it sends at once, none unless several, named by `rid_extension`.
+    `repeats` are the payload types that repeat others, by number, with what they repeat. `rids` are
+    the encodings it sends at once, none unless several, which `rid_extension` names on their own
+    streams and `repaired_extension` on those of their repeats.
     """
 
     def __init__(self, parts: SessionParts, chosen: Choice) -> None:
@@ -131,6 +133,8 @@ class PublisherSession(PeerSession):
         self.refusal: AppError | None = None
         self.rids: tuple[str, ...] = ()
         self.rid_extension = 0
+        self.repaired_extension = 0
+        self.repeats: dict[int, int] = {}
         for kind in KINDS:
             if kind in chosen:
                 self.kinds[chosen[kind].codec.payload_type] = kind
@@ -141,6 +145,10 @@ class PublisherSession(PeerSession):
         if "video" in chosen:
             self.rids = chosen["video"].rids
             self.rid_extension = chosen["video"].section.extensions.get(STREAM_ID, 0)
+            self.repaired_extension = chosen["video"].section.extensions.get(REPAIRED_ID, 0)
+            rtx = chosen["video"].publisher_rtx
+            if rtx is not None:
+                self.repeats[rtx] = chosen["video"].codec.payload_type
 
     def note_arrival(self, packet: bytes, now_s: float) -> None:
         """Remember when a packet came, for the publisher's congestion control."""
@@ -168,6 +176,7 @@ class LocalPublisher(Session):
         super().__init__(make_token(), room_id, now_s)
         self.codecs = dict(codecs)
         self.kinds = {codec.payload_type: kind for kind in KINDS if (codec := codecs.get(kind))}
+        self.repeats: dict[int, int] = {}
         self.refusal: AppError | None = None
         self.layers = layers
         self.arrivals = Arrivals()

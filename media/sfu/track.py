@@ -56,6 +56,8 @@ class SourceTrack:
         self.next_index = first_index
         self.keyframe_index: int | None = None
         self.missing = MissingPackets()
+        self.repeats_apart = False
+        """Repeats come in another stream: what comes late in this one is none."""
         self.reception: Reception | None = None
         self.timestamp_offset = 0
         self.clock_shift = 0
@@ -118,10 +120,16 @@ class SourceTrack:
             payload = vp8.shift_numbers(payload, self._vp8_shift)
         packet = TrackPacket(index, fields.marker, timestamp, payload, is_keyframe)
         self._count(fields, advance, now_s)
-        self._advance(index, advance, fields.seq)
+        self._advance(index, advance, fields, now_s)
         self._ring[index % RING_PACKETS] = packet
         self._note_frame(packet, is_newest=advance > 0)
         return packet
+
+    def lacks(self, seq: int) -> bool:
+        """Tell whether the present publisher's packet with this number would be new."""
+        advance = signed_distance(seq, self._source_seq)
+        is_near = abs(advance) <= JUMP_PACKETS_MAX
+        return self._is_started and is_near and self._is_new(self.next_index - 1 + advance)
 
     def find_packet(self, index: int) -> TrackPacket | None:
         """Return the packet with this index while the ring still holds it."""
@@ -142,6 +150,11 @@ class SourceTrack:
             if packet is not None and packet.index == index:
                 passages.append((self._forwarded_s[at], arrived_s, len(packet.payload)))
         return passages
+
+    def take_hole(self) -> bool:
+        """Tell whether a packet was given up since the last call that no keyframe makes up for."""
+        index = self.missing.take_given_up()
+        return index is not None and index > (self.keyframe_index or 0)
 
     def get_index(self, seq: int) -> int:
         """Return the newest index at or below the present one that `seq` can mean."""
@@ -238,20 +251,24 @@ class SourceTrack:
             return False
         return self.find_packet(index) is None
 
-    def _advance(self, index: int, advance: int, seq: int) -> None:
+    def _advance(self, index: int, advance: int, fields: RtpFields, now_s: float) -> None:
         if advance > 0:
             if advance > 1:
                 self.missing.add_gap(self.next_index, index)
             self.next_index = index + 1
-            self._source_seq = seq
+            self._source_seq = fields.seq
         else:
-            self.missing.discard(index)
+            is_late = self.repeats_apart and not fields.is_repeat
+            self.missing.discard(index, now_s, is_late=is_late)
 
     def _count(self, fields: RtpFields, advance: int, now_s: float) -> None:
         assert self.reception is not None, "a started source has reception statistics"
         # The packet that starts a source is already the base that Reception counts from.
         step = 0 if self.next_index == self._source_first_index else advance
-        self.reception.apply_packet(step, fields.timestamp, now_s)
+        if fields.is_repeat:
+            self.reception.apply_repeat(step)
+        else:
+            self.reception.apply_packet(step, fields.timestamp, now_s)
         self.packets_in += 1
         self.bytes_in += len(fields.payload)
         self._packet_at_s = now_s

@@ -62,11 +62,16 @@ class Sessions:
 class TwoEdges:
     """A camera and a viewer at one edge, a second viewer at the other one."""
 
-    def __init__(self, product: Product, open_page: OpenPage) -> None:
+    def __init__(
+        self, product: Product, open_page: OpenPage, *, sends_several: bool = False
+    ) -> None:
         self._product = product
         self.streamer = open_page("/register")
         self.sending = Sessions(self.streamer, product)
         fill_registration(self.streamer)
+        if sends_several:
+            self.streamer.goto(product.url + "/studio/live")
+            self.streamer.get_by_test_id("send-several").check()
         address = go_live(self.streamer, product, f"Two edges {make_name()}")
         self.origin = self.sending.began_at[-1]
         self.near, self.far = open_page("/"), open_page("/")

@@ -54,6 +54,21 @@ def wait_for_picture(page: Page) -> float:
     return float(took)
 
 
+def choose_quality(viewer: Page, label: str, size: tuple[int, int]) -> None:
+    """Choose a quality by hand; the picture changes, and the menu says what plays."""
+    quality = viewer.get_by_test_id("live-quality")
+    expect(quality).to_be_visible(timeout=60_000)
+    expect(quality.locator("option")).to_have_count(3)
+    quality.select_option(label=label)
+    viewer.wait_for_function(
+        "([w, h]) => { const v = document.querySelector('[data-testid=live-video]');"
+        " return v.videoWidth === w && v.videoHeight === h; }",
+        arg=list(size),
+        timeout=60_000,
+    )
+    expect(quality.locator("option").first).to_have_text(f"Auto ({label})", timeout=60_000)
+
+
 def log_in(page: Page, product: Product, login: str, password: str) -> None:
     """Log in as somebody who has an account."""
     page.goto(product.url + "/login")

@@ -9,7 +9,13 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.people import fill_registration, go_live, make_name, wait_for_picture
+from tests.e2e.people import (
+    choose_quality,
+    fill_registration,
+    go_live,
+    make_name,
+    wait_for_picture,
+)
 from tests.product import Product, await_true
 
 pytestmark = pytest.mark.browser
@@ -145,21 +151,6 @@ def test_the_picture_is_under_a_second_late(open_page: OpenPage, product: Produc
     assert statistics.median(late) < 60_000  # the blocks were read: a wrong bit is far beyond
     choose_quality(viewer, "180p", (320, 180))
     streamer.get_by_test_id("end-live").click()
-
-
-def choose_quality(viewer: Page, label: str, size: tuple[int, int]) -> None:
-    """Choose a quality by hand; the picture changes, and the menu says what plays."""
-    quality = viewer.get_by_test_id("live-quality")
-    expect(quality).to_be_visible(timeout=60_000)
-    expect(quality.locator("option")).to_have_count(3)
-    quality.select_option(label=label)
-    viewer.wait_for_function(
-        "([w, h]) => { const v = document.querySelector('[data-testid=live-video]');"
-        " return v.videoWidth === w && v.videoHeight === h; }",
-        arg=list(size),
-        timeout=60_000,
-    )
-    expect(quality.locator("option").first).to_have_text(f"Auto ({label})", timeout=60_000)
 
 
 def test_an_answer_from_before_the_start_does_not_put_a_live_back_on_standby(

@@ -1,13 +1,26 @@
-"""Chromium when edges die: the studio sends on to the other edge, and the picture goes on."""
+"""Chromium at two edges: one chooses a quality at either, and the picture goes on when one dies."""
 
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.e2e.failover import OpenPage, TwoEdges
+from tests.e2e.people import choose_quality
 from tests.product import Product
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+def test_a_viewer_at_the_other_edge_has_the_same_choice_of_quality(
+    open_page: OpenPage, product: Product
+):
+    live = TwoEdges(product, open_page, sends_several=True)
+    assert live.at_relay.began_at == [live.relay]
+    choose_quality(live.far, "180p", (320, 180))
+    expect(live.near.get_by_test_id("live-quality")).to_have_value("")
+    assert live.at_relay.began_at == [live.relay], "another quality is no other session"
+    live.end()
 
 
 def test_the_picture_goes_on_when_the_edge_of_a_viewer_dies_and_that_of_the_camera(

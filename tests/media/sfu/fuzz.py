@@ -30,6 +30,7 @@ from media.sfu.rtcp import (
     parse_rtcp,
 )
 from media.sfu.rtp import find_extension, parse_rtp
+from media.sfu.rtx import unwrap
 from media.sfu.sdp import parse_offer
 from media.sfu.track import SourceTrack
 from media.sfu.trickle import parse_fragment
@@ -169,8 +170,11 @@ def _make_rtp() -> Target:
         if fields is None:
             return
         find_extension(data, 4)
+        repeated = unwrap(fields, 96, 7)
         for track in tracks:
             track.apply(fields, 1.0)
+            if repeated is not None and track.lacks(repeated.seq):
+                track.apply(repeated, 1.0)
             track.missing.take_due(1.0)
             track.list_keyframe_run()
 

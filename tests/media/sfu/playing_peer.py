@@ -10,9 +10,10 @@ import itertools
 from contextlib import AbstractAsyncContextManager
 
 from media.sfu.rtcp import build_nack, build_pli, parse_rtcp
-from media.sfu.rtp import RtpFields, parse_rtp, signed_distance
+from media.sfu.rtp import MARKER, RtpFields, parse_rtp, signed_distance
 from tests.media.sfu.packets import VP8_DELTA, VP8_KEY, VP8_REST, make_rtp
 from tests.media.sfu.peer import RtcPeer, running
+from tests.media.sfu.room_stage import offer_repeats
 
 PERIOD_S = 1 / 30
 PACKETS_PER_FRAME = 4
@@ -24,15 +25,25 @@ ASK_EVERY_S = 0.02
 ASK_AGAIN_S = 0.1
 ASKS_MAX = 10
 VIDEO, RTX = 96, 97
+RTX_SSRC = 70
+PADDING_BYTES = 200
+HAS_PADDING = 0x20
 
 
 class RepeatingPublisher(RtcPeer):
-    """Sends numbered pictures of several packets."""
+    """Sends numbered pictures of several packets, and pads: as browsers do that probe a link.
+
+    Repeats and padding go into a stream of their own once that is agreed; padding that does not is
+    never repeated (libwebrtc keeps none: modules/rtp_rtcp/source/rtp_sender.cc).
+    """
 
     def __init__(self) -> None:
         super().__init__(("VP8",), "sendonly")
+        self.offer = offer_repeats(self.offer)
+        self.has_rtx = False
         self.frames = 0
         self._seq = 65_000  # The wrap comes within a few seconds.
+        self._rtx_seq = 1
         self._sent: dict[int, bytes] = {}
         self._heard = 0
         self._wants_keyframe = True
@@ -63,7 +74,29 @@ class RepeatingPublisher(RtcPeer):
             self._sent.pop((self._seq - REMEMBERED_PACKETS) & 0xFFFF, None)
             self._seq = (self._seq + 1) & 0xFFFF
             self.send_rtp(packet)
+        self._pad(3000 * self.frames)
         self.frames += 1
+
+    def _pad(self, time: int) -> None:
+        padding = bytes(PADDING_BYTES - 1) + bytes([PADDING_BYTES])
+        if self.has_rtx:
+            packet = self._wrap(time, padding, marker=0)
+        else:
+            packet = make_rtp(self._seq, time, padding, marker_and_type=VIDEO)
+            self._seq = (self._seq + 1) & 0xFFFF
+        self.send_rtp(bytes([packet[0] | HAS_PADDING]) + packet[1:])
+
+    def _wrap(self, time: int, payload: bytes, *, marker: int) -> bytes:
+        self._rtx_seq += 1
+        return make_rtp(self._rtx_seq, time, payload, ssrc=RTX_SSRC, marker_and_type=marker | RTX)
+
+    def _repeat(self, seq: int) -> None:
+        packet = self._sent[seq]
+        if self.has_rtx:
+            time = int.from_bytes(packet[4:8], "big")
+            marker = packet[1] & MARKER
+            packet = self._wrap(time, seq.to_bytes(2, "big") + packet[12:], marker=marker)
+        self.send_rtp(packet)
 
     def _answer_feedback(self) -> None:
         heard, self._heard = self.rtcp[self._heard :], len(self.rtcp)
@@ -71,7 +104,7 @@ class RepeatingPublisher(RtcPeer):
             self._wants_keyframe = self._wants_keyframe or bool(facts.keyframe_ssrcs)
             for seq in itertools.chain.from_iterable(seqs for _, seqs in facts.nacks):
                 if seq in self._sent:
-                    self.send_rtp(self._sent[seq])
+                    self._repeat(seq)
 
 
 class PlayingPeer(RtcPeer):
@@ -79,11 +112,7 @@ class PlayingPeer(RtcPeer):
 
     def __init__(self) -> None:
         super().__init__(("VP8",))
-        lines = (
-            f"a=rtpmap:{VIDEO} VP8/90000\r\na=rtpmap:{RTX} rtx/90000\r\na=fmtp:{RTX} apt={VIDEO}"
-        )
-        self.offer = self.offer.replace(f"SAVPF {VIDEO}", f"SAVPF {VIDEO} {RTX}")
-        self.offer = self.offer.replace(f"a=rtpmap:{VIDEO} VP8/90000", lines)
+        self.offer = offer_repeats(self.offer)
         self.played_at_s: list[float] = []
         self.repeats = 0
         self.given_up = 0

@@ -18,7 +18,7 @@ from media.sfu.options import PacketFact, SfuOptions
 from media.sfu.room import SfuRoom
 from media.sfu.rtcp import RtcpIn, parse_rtcp
 from media.sfu.rtp import RtpFields, parse_rtp
-from media.sfu.sdp import TRANSPORT_SEQ, parse_offer
+from media.sfu.sdp import REPAIRED_ID, STREAM_ID, TRANSPORT_SEQ, parse_offer
 from media.sfu.session import PublisherSession, SessionParts, ViewerSession
 from media.sfu.srtp import PROFILES, SrtpKeys, SrtpPair
 from media.sfu.stun import Address
@@ -27,6 +27,7 @@ from tests.media.sfu.peer import Credentials, make_offer
 
 IDENTITY = DtlsIdentity(datetime(2026, 1, 1, tzinfo=UTC))
 RID_EXTENSION = 10
+REPAIRED_EXTENSION = 11
 NUMBER_EXTENSION = 3
 FINGERPRINT = ":".join(["AA"] * 32)
 
@@ -90,8 +91,15 @@ def make_parts(feedback: Feedback) -> SessionParts:
 def describe_layers(rids: Sequence[str]) -> str:
     """Write the lines of a section that sends several encodings, as browsers do."""
     sent = "".join(f"a=rid:{rid} send\r\n" for rid in rids)
-    extension = f"a=extmap:{RID_EXTENSION} urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n"
-    return f"a=mid:0\r\n{extension}{sent}a=simulcast:send {';'.join(rids)}\r\n"
+    named = ((RID_EXTENSION, STREAM_ID), (REPAIRED_EXTENSION, REPAIRED_ID))
+    names = "".join(f"a=extmap:{number} {uri}\r\n" for number, uri in named)
+    return f"a=mid:0\r\n{names}{sent}a=simulcast:send {';'.join(rids)}\r\n"
+
+
+def offer_repeats(offer: str) -> str:
+    """Return an offer of VP8 that takes, or sends, repeats in a stream of their own."""
+    lines = "a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96"
+    return offer.replace("SAVPF 96", "SAVPF 96 97").replace("a=rtpmap:96 VP8/90000", lines)
 
 
 def make_layer_payload(number: int, frame: int, part: int = 0, *, is_keyframe: bool) -> bytes:
@@ -181,10 +189,13 @@ class Stage:
         self.seq = 100
         self.reports: dict[str, Feedback] = {}
 
-    def add_publisher(self, codec: str = "VP8") -> tuple[PublisherSession, Feedback]:
+    def add_publisher(
+        self, codec: str = "VP8", *, rtx: bool = False
+    ) -> tuple[PublisherSession, Feedback]:
         ours, theirs = make_keys()
         feedback = Feedback(SrtpPair(theirs))
         offer = make_offer(Credentials(), FINGERPRINT, "sendonly", (codec, "opus"))
+        offer = offer_repeats(offer) if rtx else offer
         session = PublisherSession(make_parts(feedback), choose_publish(parse_offer(offer)))
         session.srtp = SrtpPair(ours)
         self.room.promote_publisher(session, self.now_s)
@@ -194,7 +205,7 @@ class Stage:
         """Add a publisher of several encodings."""
         ours, theirs = make_keys()
         feedback = Feedback(SrtpPair(theirs))
-        offer = make_offer(Credentials(), FINGERPRINT, "sendonly", ("VP8", "opus"))
+        offer = offer_repeats(make_offer(Credentials(), FINGERPRINT, "sendonly", ("VP8", "opus")))
         offer = offer.replace("a=mid:0\r\n", describe_layers(rids))
         session = PublisherSession(make_parts(feedback), choose_publish(parse_offer(offer)))
         session.srtp = SrtpPair(ours)
@@ -207,9 +218,7 @@ class Stage:
         ours, theirs = make_keys()
         offer = make_offer(Credentials(), FINGERPRINT, "recvonly", codecs)
         if rtx:
-            lines = "a=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96"
-            offer = offer.replace("SAVPF 96", "SAVPF 96 97")
-            offer = offer.replace("a=rtpmap:96 VP8/90000", lines)
+            offer = offer_repeats(offer)
         if numbers:
             lines = f"a=rtcp-fb:96 transport-cc\r\na=extmap:{NUMBER_EXTENSION} {TRANSPORT_SEQ}"
             offer = offer.replace("a=mid:0", f"a=mid:0\r\n{lines}")

@@ -34,6 +34,7 @@ async def test_what_a_bad_network_loses_is_repaired_before_anybody_sees_it(stage
         await link.start()
         stage.peers.append(peer)
         answer = take("r", peer.offer)
+        publisher.has_rtx = publisher.has_rtx or (peer is publisher and "rtx/90000" in answer.sdp)
         await peer.connect(link.redirect(answer.sdp))
     async with publisher.sending(), viewer.playing():
         await wait_until(lambda: len(viewer.played_at_s) > 5)

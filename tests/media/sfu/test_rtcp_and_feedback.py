@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.sfu.feedback import PublisherFeedback
-from media.sfu.reception import NACK_TRIES_MAX, ReceptionReport
+from media.sfu.reception import NACK_EVERY_S, NACK_TRIES_MAX, ReceptionReport
 from media.sfu.rtcp import (
     NACKED_PACKETS_MAX,
     LossReport,
@@ -158,6 +158,26 @@ def test_lost_packets_are_asked_for_a_few_times_and_then_given_up(
             nacks += sum(len(seqs) for _, seqs in facts.nacks)
     assert nacks == NACK_TRIES_MAX == feedback.nacked_packets
     assert track.missing.given_up == 1
+
+
+def test_a_hole_that_stays_is_closed_by_a_keyframe(
+    feedback: PublisherFeedback, track: SourceTrack
+) -> None:
+    """Viewers of H.264 stood still for three seconds, until they asked for one themselves."""
+    track.apply(p.make_fields(3), 0.0)
+    told = [(step / 100, feedback.take_due([track], step / 100)) for step in range(100)]
+    asked_at_s = [at_s for at_s, messages in told if wanted_keyframes(messages)]
+    assert asked_at_s == [pytest.approx(NACK_TRIES_MAX * NACK_EVERY_S, abs=0.1)]
+
+
+def test_no_keyframe_is_asked_for_where_one_came_after_the_hole(
+    feedback: PublisherFeedback, track: SourceTrack
+) -> None:
+    track.apply(p.make_fields(3), 0.0)
+    track.apply(p.make_fields(4, 9000, p.VP8_KEY), 0.1)
+    told = [feedback.take_due([track], step / 100) for step in range(100)]
+    assert track.missing.given_up == 1
+    assert sum(map(wanted_keyframes, told)) == 0
 
 
 def test_reports_go_out_once_a_second(feedback: PublisherFeedback, track: SourceTrack) -> None:

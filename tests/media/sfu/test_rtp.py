@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.sfu.keyframes import is_keyframe_start
-from media.sfu.rtp import is_rtcp, parse_rtp, signed_distance
+from media.sfu.rtp import RtpFields, is_rtcp, parse_rtp, signed_distance
 from tests.media.sfu import packets as p
 
 pytestmark = pytest.mark.unit
@@ -20,7 +20,7 @@ def test_extensions_sources_and_padding_are_taken_off() -> None:
     sources = struct.pack("!II", 1, 2)
     extension = struct.pack("!HH", 0xBEDE, 1) + b"\x10\x01\x02\x03"
     fields = parse_rtp(header + sources + extension + b"payload" + b"\0\0\3")
-    assert fields == (0x80, 111, 5, 9, 3, b"payload")
+    assert fields == RtpFields(0x80, 111, 5, 9, 3, b"payload")
 
 
 @pytest.mark.parametrize(

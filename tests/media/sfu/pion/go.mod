@@ -1,0 +1,3 @@
+module socialflow/pion
+
+go 1.19
