@@ -10,7 +10,15 @@ from urllib.parse import urljoin
 
 from benchmarks.frame import Answer, Form, Sides
 from benchmarks.products import Products
-from benchmarks.vod_first_play.rounds import Stage, fetch_text, open_stage, play, remove, upload
+from benchmarks.vod_first_play.rounds import (
+    Stage,
+    fetch_text,
+    make_sides,
+    open_stage,
+    play,
+    remove,
+    upload,
+)
 from tests.e2e.load import call
 
 PATIENCE_S = 3 * 3600.0
@@ -22,14 +30,7 @@ QUALITY = "360p"
 async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
     """Start the product and make both films; lend both sides."""
     async with open_stage(form, products, "854x480") as stage:
-
-        async def encoded(_form: Form) -> Answer:
-            return await measure(stage, "encoded")
-
-        async def passed_on(_form: Form) -> Answer:
-            return await measure(stage, "passed on")
-
-        yield {"encoded": encoded, "passed on": passed_on}
+        yield make_sides(stage, measure)
 
 
 async def measure(stage: Stage, kind: str) -> Answer:

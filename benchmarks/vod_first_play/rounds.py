@@ -8,7 +8,7 @@ import re
 import struct
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,14 +57,19 @@ class Stage:
 async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
     """Start the product and make both films; lend both sides."""
     async with open_stage(form, products, "426x240") as stage:
+        yield make_sides(stage, measure)
 
-        async def encoded(_form: Form) -> Answer:
-            return await measure(stage, "encoded")
 
-        async def passed_on(_form: Form) -> Answer:
-            return await measure(stage, "passed on")
+def make_sides(stage: Stage, ask: Callable[[Stage, str], Awaitable[Answer]]) -> Sides:
+    """Return a side for each film, which `ask` uploads by its name."""
 
-        yield {"encoded": encoded, "passed on": passed_on}
+    async def encoded(_form: Form) -> Answer:
+        return await ask(stage, "encoded")
+
+    async def passed_on(_form: Form) -> Answer:
+        return await ask(stage, "passed on")
+
+    return {"encoded": encoded, "passed on": passed_on}
 
 
 @asynccontextmanager

@@ -104,17 +104,17 @@ def _fits(container: InputContainer, audio: AudioInfo, span: Span) -> bool:
     """Whether the sound has no gap and is there from the picture's beginning to its end."""
     cutter = open_sound(container, audio, span.origin_s, keeps_data=False)
     _read_only(container, audio.stream_index)
-    last_ticks = 0
+    ends_s = Fraction(0)
     try:
         for _place, segment in iter_cuts(container, [cutter]):
             if segment.number == 0:
                 shown = segment.start_ticks - cutter.delay_ticks
                 if shown > LATE_S_MAX * cutter.timescale:
                     return False
-            last_ticks = segment.start_ticks + segment.duration_ticks - cutter.delay_ticks
+            ends_s = segment.end_s(cutter)
     except (CopyImpossible, av.error.FFmpegError):
         return False
-    return abs(span.end_s - span.origin_s - Fraction(last_ticks, cutter.timescale)) <= SHORT_S_MAX
+    return abs(span.end_s - span.origin_s - ends_s) <= SHORT_S_MAX
 
 
 def _read_only(container: InputContainer, stream_index: int) -> None:

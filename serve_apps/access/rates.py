@@ -1,16 +1,19 @@
 """How often a caller may ask: the tiers that routes name, as numbers.
 
-Pure: `list_limits` says which limits count for whom, `storage/rates.py` counts. Every route names
-a tier; a person's plan decides how far STANDARD reaches. What strangers may ask for is PUBLIC and
-counts apart from it: nobody may look at less for having logged in.
+`list_limits` says which limits count for whom, `storage/rates.py` counts, `admit` refuses. Every
+route names a tier; a person's plan decides how far STANDARD reaches. What strangers may ask for is
+PUBLIC and counts apart from it: nobody may look at less for having logged in.
 """
 
 from __future__ import annotations
 
 import enum
+import math
 
+from kit.errors import RateLimited
+from kit.metrics import RATE_REFUSALS
 from serve_apps.access.identity import Identity
-from storage.rates import RateLimit
+from storage.rates import RateLimit, RateVerdict
 
 MINUTE_S = 60
 HOUR_S = 3600
@@ -71,3 +74,10 @@ def make_rate_key(tier: RateTier, identity: Identity | None, address: str) -> st
     if identity is not None and tier is not RateTier.AUTH:
         return f"{tier}:user:{identity.user_id}"
     return f"{tier}:address:{address}"
+
+
+def admit(tier: RateTier, verdict: RateVerdict) -> None:
+    """Let a call within its limits through; count another one and raise RateLimited."""
+    if not verdict.admitted:
+        RATE_REFUSALS.labels(str(tier)).inc()
+        raise RateLimited(retry_after_s=max(1, math.ceil(verdict.retry_after_s)))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,11 +12,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
-from kit.errors import NotAuthenticated, RateLimited, Unavailable
-from kit.metrics import RATE_REFUSALS
+from kit.errors import NotAuthenticated, Unavailable
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
-from serve_apps.access.rates import RateTier, list_limits, make_rate_key
+from serve_apps.access.rates import RateTier, admit, list_limits, make_rate_key
 from serve_apps.access.tokens import SessionRevoked, read_access_token
 from serve_apps.edge.upload_writer import UploadPorts
 from storage.uploads import NewFile
@@ -76,9 +74,8 @@ async def announce(ports: UploadPorts, identity: Identity, file: NewFile) -> uui
         tier = RateTier.UPLOAD_PART if file.is_partial else RateTier.UPLOAD
         key = make_rate_key(tier, identity, address="")
         verdict = await ports.rates.count(key, list_limits(tier, identity))
-        if verdict is not None and not verdict.admitted:
-            RATE_REFUSALS.labels(str(tier)).inc()
-            raise RateLimited(retry_after_s=max(1, math.ceil(verdict.retry_after_s)))
+        if verdict is not None:
+            admit(tier, verdict)
     async with ports.database.transaction() as connection:
         return await ports.rules.open(connection, ports.settings, identity, file)
 

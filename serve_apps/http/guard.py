@@ -10,11 +10,10 @@ import math
 
 from fastapi import Request
 
-from kit.errors import NotAuthenticated, RateLimited
-from kit.metrics import RATE_REFUSALS
+from kit.errors import NotAuthenticated
 from serve_apps.access.identity import Identity
 from serve_apps.access.permissions import Permission, check_permission
-from serve_apps.access.rates import RateTier, list_limits, make_rate_key
+from serve_apps.access.rates import RateTier, admit, list_limits, make_rate_key
 from serve_apps.access.tokens import SessionRevoked, TokenInvalid, read_access_token
 from serve_apps.http.state import get_address, get_ports, get_rates, get_revocations
 
@@ -65,6 +64,4 @@ async def _check_rate(request: Request, tier: RateTier, identity: Identity | Non
         "X-RateLimit-Remaining": str(verdict.remaining),
         "X-RateLimit-Reset": str(math.ceil(reset_s)),
     }
-    if not verdict.admitted:
-        RATE_REFUSALS.labels(str(tier)).inc()
-        raise RateLimited(retry_after_s=max(1, math.ceil(verdict.retry_after_s)))
+    admit(tier, verdict)

@@ -132,14 +132,20 @@ async def test_streams_do_not_mix_and_a_broken_one_costs_itself_alone(tap: Sound
     assert (broken.packets, ended.packets, tap.restarts) == ([], [], 0)
 
 
+def kill(tap: SoundTap) -> int:
+    """Kill the tap's process; return which one it was."""
+    killed = tap.pid
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    return killed
+
+
 async def test_a_killed_process_is_started_anew_for_the_same_stream(tap: SoundTap) -> None:
     form, samples = encode_tone(1)
     heard = Heard()
     number = tap.open(form, heard.call)
     await push_until_heard(tap, number, samples, heard)
-    killed = tap.pid
-    assert killed is not None
-    os.kill(killed, signal.SIGKILL)
+    killed = kill(tap)
     async with asyncio.timeout(DEADLINE_S):
         while tap.pid in {None, killed}:
             await asyncio.sleep(0.02)
@@ -155,9 +161,7 @@ async def test_what_is_written_to_a_killed_process_leaves_no_complaint(tap: Soun
     heard = Heard()
     number = tap.open(form, heard.call)
     await push_until_heard(tap, number, samples, heard)
-    killed = tap.pid
-    assert killed is not None
-    os.kill(killed, signal.SIGKILL)
+    killed = kill(tap)
     async with asyncio.timeout(DEADLINE_S):
         while tap.pid in {None, killed}:
             for sample in samples:
