@@ -71,9 +71,10 @@ class RateVerdict:
 class RateBook:
     """Counts calls by key; one per process, safe to share between tasks."""
 
-    def __init__(self, cache: Cache | None, clock: Clock) -> None:
+    def __init__(self, cache: Cache | None, clock: Clock, wait_s: float = WAIT_S) -> None:
         self._cache = cache
         self._clock = clock
+        self._wait_s = wait_s
         self._memory: OrderedDict[str, float] = OrderedDict()
         self._paused_until_s = -math.inf
 
@@ -84,7 +85,7 @@ class RateBook:
         names = [f"{KEY_PREFIX}{key}:{limit.window_s}" for limit in limits]
         if self._cache is not None and self._clock.monotonic_s() >= self._paused_until_s:
             try:
-                async with asyncio.timeout(WAIT_S):
+                async with asyncio.timeout(self._wait_s):
                     return await self._count_shared(self._cache, names, limits)
             except AWAY as error:
                 self._paused_until_s = self._clock.monotonic_s() + PAUSE_S
@@ -99,7 +100,7 @@ class RateBook:
         if self._cache is None or self._clock.monotonic_s() < self._paused_until_s:
             return
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 await self._cache.client.delete(*names)
         except AWAY as error:
             self._paused_until_s = self._clock.monotonic_s() + PAUSE_S
@@ -118,6 +119,8 @@ class RateBook:
             _read_state(limit, full / 1e6, wait / 1e6)
             for limit, full, wait in zip(limits, full_us, waits_us, strict=True)
         ]
+        now_s = self._clock.monotonic_s()
+        self._remember(names, [now_s + full / 1e6 for full in full_us])
         return _pick_tightest(states)
 
     def _count_here(self, names: list[str], limits: Sequence[RateLimit]) -> RateVerdict:
@@ -131,16 +134,20 @@ class RateBook:
         if all(wait <= 1e-6 for wait in waits):
             fulls = [full + interval for full, interval in zip(fulls, intervals, strict=True)]
             waits = [0.0 for _ in waits]
-            for name, full in zip(names, fulls, strict=True):
-                self._memory[name] = full
-                self._memory.move_to_end(name)
-            while len(self._memory) > KEYS_MAX:
-                self._memory.popitem(last=False)
+            self._remember(names, fulls)
         states = [
             _read_state(limit, full - now_s, wait)
             for limit, full, wait in zip(limits, fulls, waits, strict=True)
         ]
         return _pick_tightest(states)
+
+    def _remember(self, names: list[str], fulls: list[float]) -> None:
+        """Keep when allowances are full again; what Valkey said last counts on while it is away."""
+        for name, full in zip(names, fulls, strict=True):
+            self._memory[name] = full
+            self._memory.move_to_end(name)
+        while len(self._memory) > KEYS_MAX:
+            self._memory.popitem(last=False)
 
 
 def _read_state(limit: RateLimit, full_in_s: float, wait_s: float) -> RateVerdict:

@@ -13,11 +13,14 @@ from storage.rates import RateBook, RateLimit
 pytestmark = pytest.mark.db
 
 THREE = (RateLimit(3, 60),)
+PATIENT_S = 60.0
+"""A busy machine's Valkey answers late; counting in memory meanwhile would be right, and another
+test."""
 
 
 @pytest.fixture(params=["valkey", "memory"])
 def book(request: pytest.FixtureRequest, cache: Cache, clock: ManualClock) -> RateBook:
-    return RateBook(cache if request.param == "valkey" else None, clock)
+    return RateBook(cache if request.param == "valkey" else None, clock, PATIENT_S)
 
 
 async def test_a_limit_admits_its_number_at_once_and_then_refuses(book: RateBook):
@@ -76,6 +79,18 @@ async def test_memory_refills_evenly(clock: ManualClock):
     assert not (await book.count("ada", THREE)).admitted
     clock.advance(60)
     assert [(await book.count("ada", THREE)).admitted for _ in range(4)] == [True] * 3 + [False]
+
+
+async def test_what_valkey_said_counts_on_while_it_is_silent(cache: Cache, clock: ManualClock):
+    book = RateBook(cache, clock, wait_s=1.0)
+    for _ in range(2):
+        assert (await book.count("ada", THREE)).admitted
+    await cache.client.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
+    try:
+        verdicts = [await book.count("ada", THREE) for _ in range(2)]
+    finally:
+        await cache.client.execute_command("CLIENT", "UNPAUSE")
+    assert [verdict.admitted for verdict in verdicts] == [True, False]
 
 
 async def test_valkey_away_means_counting_here_without_waiting_each_time(clock: ManualClock):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from actors.hosting.messages import EDGE
 from actors.link.frames import LinkPeer
+from actors.link.link import Link
 from actors.link.secure import LinkKeys
 from actors.link.transport import LinkTransport
 from kit.clock import SystemClock
@@ -22,6 +23,22 @@ HERE = "127.0.0.1"
 OPTIONS = SfuOptions(bind_host=HERE, port=0)
 
 
+class WatchedSource(RelaySource):
+    """Relays whose links are known: how much waits in them says whether the others keep up."""
+
+    links: tuple[Link, ...] = ()
+
+    def on_link_open(self, link: Link) -> None:
+        """Another edge is here."""
+        self.links = (*self.links, link)
+        super().on_link_open(link)
+
+    @property
+    def queued_bytes(self) -> int:
+        """What waits in the fullest link."""
+        return max((link.queued_bytes for link in self.links), default=0)
+
+
 class RelayEdge:
     """A plane with its relays; `sources` says where lives come in."""
 
@@ -31,7 +48,7 @@ class RelayEdge:
         self.transport = LinkTransport(run, "benchmark", keys, HERE if keys else "")
         self.me = LinkPeer(EDGE, name, 1)
         self.sfu = Sfu(OPTIONS, SystemClock(), EventLog())
-        self.source = RelaySource(self.sfu, self._find_publisher)
+        self.source = WatchedSource(self.sfu, self._find_publisher)
         self.sources: dict[uuid.UUID, Source] = {}
         ports = FeedPorts(
             plane=self.sfu,
