@@ -199,6 +199,23 @@ class Database:
                     raise WriteOutcomeUnknown(retry_after_s=1) from error
                 raise DatabaseBusy(retry_after_s=2) from error
 
+    @asynccontextmanager
+    async def statement(self, *, writes: bool) -> AsyncIterator[Connection]:
+        """Lend a connection for one statement, which is a transaction of its own.
+
+        It costs one round trip where `transaction` costs three. Raises DatabaseBusy when nothing
+        was saved, and, of one that `writes`, WriteOutcomeUnknown when nobody can say.
+        """
+        async with self.connection() as connection:
+            try:
+                yield connection
+            except LOST_CONNECTION as error:
+                if writes:
+                    raise WriteOutcomeUnknown(retry_after_s=1) from error
+                raise DatabaseBusy(retry_after_s=2) from error
+            except NOT_NOW as error:
+                raise DatabaseBusy(retry_after_s=2) from error
+
     async def listen(
         self,
         channel: str,

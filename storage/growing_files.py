@@ -22,6 +22,8 @@ from storage.objects import Chunk, ObjectStore
 
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a file system answers that knows no flock."""
+CHUNKS_MAX = os.sysconf("SC_IOV_MAX")
+"""So many does one call of the kernel take."""
 
 
 class GrowingBusy(Exception):
@@ -31,21 +33,20 @@ class GrowingBusy(Exception):
 class GrowingObject:
     """An object that is open for appending, to one writer alone until `close`."""
 
-    def __init__(self, root: Path, path: Path, descriptor: int, size_bytes: int) -> None:
+    def __init__(self, root: Path, path: Path, descriptor: int) -> None:
         self._root = root
         self._path = path
         self._file = os.fdopen(descriptor, "r+b", buffering=0)
-        self._size_bytes = size_bytes
-        self._is_named = size_bytes > 0
+        self._size_bytes = 0
+        self._is_named = False
         # A cancelled request closes it while a thread still writes.
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, store: ObjectStore, key: str, size_bytes: int) -> Self | None:
-        """Open the object whose first `size_bytes` count; raises GrowingBusy.
+    def open(cls, store: ObjectStore, key: str, *, is_new: bool) -> Self | None:
+        """Open the object, made where it `is_new`; raises GrowingBusy.
 
-        None where there is no such object, or less of it: those bytes lie elsewhere. None, too,
-        where nobody can be kept out.
+        None where there is no such object, and where nobody can be kept out.
         """
         path = store.local_path(key)
         if path is None:
@@ -53,47 +54,68 @@ class GrowingObject:
         root = path.parents[key.count("/")]
         with contextlib.ExitStack() as stack:
             try:
-                descriptor = _open(path, is_new=size_bytes == 0)
+                descriptor = _open(path, is_new=is_new)
             except FileNotFoundError:
                 return None
             stack.callback(os.close, descriptor)
-            if not _take_alone(path, descriptor) or os.fstat(descriptor).st_size < size_bytes:
+            if not _take_alone(path, descriptor):
                 return None
             stack.pop_all()
-            return cls(root, path, descriptor, size_bytes)
+            return cls(root, path, descriptor)
 
-    def begin(self) -> None:
-        """Cut off what does not count. Call it once it is certain that nobody else may write."""
+    def begin(self, size_bytes: int) -> bool:
+        """Cut off what lies behind the first `size_bytes`; False when it has less than those.
+
+        Call it once it is certain that nobody else may write, and before anything is appended.
+        """
         with self._lock:
+            if os.fstat(self._file.fileno()).st_size < size_bytes:
+                return False
+            self._size_bytes, self._is_named = size_bytes, size_bytes > 0
             self._cut()
+            return True
 
-    def append(self, chunks: Sequence[Chunk]) -> None:
-        """Write these behind what is there, durably."""
+    def append(self, chunks: Sequence[Chunk], *, is_durable: bool) -> None:
+        """Write these behind what is there; `is_durable`: all of it is on the disk afterwards."""
         with self._lock:
-            self._file.seek(self._size_bytes)
-            for chunk in chunks:
-                _write_all(self._file.fileno(), chunk)
+            for at in range(0, len(chunks), CHUNKS_MAX):
+                self._write(chunks[at : at + CHUNKS_MAX])
+            if not is_durable:
+                return
             os.fdatasync(self._file.fileno())
             if not self._is_named:
                 fsync_folders(self._root, self._path.parent)
                 self._is_named = True
-            self._size_bytes += sum(map(len, chunks))
 
     def shorten(self, size_bytes: int) -> None:
         """Take back what was appended behind the first `size_bytes`."""
         with self._lock:
             self._size_bytes = size_bytes
             self._cut()
-            if size_bytes == 0:
-                self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let others in, once a write that is under way has ended."""
+        """Let others in, once a write that is under way has ended; nothing is no object."""
         with self._lock:
+            if self._file.closed:
+                return
+            if os.fstat(self._file.fileno()).st_size == 0:
+                self._path.unlink(missing_ok=True)
             self._file.close()
 
     def _cut(self) -> None:
-        self._file.truncate(self._size_bytes)
+        if os.fstat(self._file.fileno()).st_size > self._size_bytes:
+            self._file.truncate(self._size_bytes)
+
+    def _write(self, chunks: Sequence[Chunk]) -> None:
+        wanted_bytes = sum(map(len, chunks))
+        written_bytes = os.pwritev(self._file.fileno(), chunks, self._size_bytes)
+        self._size_bytes += written_bytes
+        if written_bytes < wanted_bytes:  # a disk that is nearly full takes what it can
+            rest = memoryview(b"".join(chunks))[written_bytes:]
+            while rest:
+                written_bytes = os.pwrite(self._file.fileno(), rest, self._size_bytes)
+                self._size_bytes += written_bytes
+                rest = rest[written_bytes:]
 
 
 def adopt_object(store: ObjectStore, key: str, own_key: str, size_bytes: int) -> bool:
@@ -154,9 +176,3 @@ def _open_alone(path: Path) -> Iterator[int | None]:
             stack.callback(os.close, descriptor)
             found = descriptor if _take_alone(path, descriptor) else None
         yield found
-
-
-def _write_all(descriptor: int, chunk: Chunk) -> None:
-    rest = memoryview(chunk)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]

@@ -294,23 +294,30 @@ async def insert_parts(
     upload_id: uuid.UUID,
     lock_owner: uuid.UUID,
     parts: Sequence[UploadPart],
+    keep_s: float | None,
 ) -> bool:
-    """Acknowledge stored bytes; False, and nothing written, when the lock was lost."""
-    holds = await connection.fetchval(
-        """SELECT true FROM uploads
-            WHERE id = $1 AND lock_owner = $2 AND lock_until > clock_timestamp()
-              AND state = 'open' FOR UPDATE""",
+    """Acknowledge stored bytes; False, and nothing written, when the lock was lost.
+
+    The lock is kept for so many seconds more, or (None) given back. One statement.
+    """
+    result = await connection.execute(
+        """WITH held AS (
+               UPDATE uploads SET lock_until = clock_timestamp() + $3,
+                      lock_owner = CASE WHEN $3::interval IS NOT NULL THEN lock_owner END
+                WHERE id = $1 AND lock_owner = $2 AND lock_until > clock_timestamp()
+                  AND state = 'open'
+            RETURNING id)
+           INSERT INTO upload_parts (upload_id, offset_bytes, size_bytes, object_key)
+           SELECT held.id, part.*
+             FROM held, unnest($4::bigint[], $5::bigint[], $6::text[]) AS part""",
         upload_id,
         lock_owner,
+        None if keep_s is None else timedelta(seconds=keep_s),
+        [part.offset_bytes for part in parts],
+        [part.size_bytes for part in parts],
+        [part.object_key for part in parts],
     )
-    if not holds:
-        return False
-    await connection.executemany(
-        """INSERT INTO upload_parts (upload_id, offset_bytes, size_bytes, object_key)
-           VALUES ($1, $2, $3, $4)""",
-        [(upload_id, part.offset_bytes, part.size_bytes, part.object_key) for part in parts],
-    )
-    return True
+    return result != "INSERT 0 0"
 
 
 async def finish_upload(connection: Connection, upload_id: uuid.UUID) -> bool:

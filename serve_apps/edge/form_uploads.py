@@ -15,7 +15,6 @@ import orjson
 from aiohttp import BodyPartReader, hdrs, web
 
 from kit.errors import AppError, Unavailable
-from kit.ids import make_id
 from kit.logs import get_log
 from serve_apps.access.identity import Identity
 from serve_apps.edge.form_reader import FormBroken, FormInvalid, FormReader, PartSource
@@ -29,14 +28,12 @@ from serve_apps.edge.upload_callers import (
     read_bearer,
 )
 from serve_apps.edge.upload_writer import (
-    LOCK_TTL_S,
     Body,
     Checksum,
-    UploadLocked,
     UploadPorts,
     UploadWriter,
 )
-from storage.uploads import NewFile, Upload, find_upload, lock_upload
+from storage.uploads import NewFile, Upload, find_upload
 
 log = get_log("uploads")
 
@@ -129,13 +126,8 @@ class _FormServer:
 
     async def _take(self, form: FormReader, part: BodyPartReader, upload: Upload) -> int:
         """Store the file and end its upload; return its size. Raises what a writer raises."""
-        lock_owner = make_id()
-        async with self._ports.database.transaction() as connection:
-            locked = await lock_upload(connection, upload.id, lock_owner, LOCK_TTL_S)
-        if locked is None:
-            raise UploadLocked(retry_after_s=1)
         before = dict(form.words)
-        writer = UploadWriter(self._ports, locked, lock_owner)
+        writer = await UploadWriter.open(self._ports, upload)
         source = PartSource(part)
         try:
             is_whole = await writer.write(Body(source, None, _read_checksum(before)))

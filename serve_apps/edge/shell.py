@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from kit.allocator import keep_warm
 from kit.clock import SystemClock
 from kit.collector import spare_the_long_lived
 from kit.logs import configure_logs, get_log
@@ -39,6 +40,7 @@ class EdgeShell:
             return
         settings = self._settings
         configure_logs(settings.log_level)
+        keep_warm()
         options = PoolOptions(
             size=settings.database.edge_pool,
             wait_s=settings.database.wait_s,

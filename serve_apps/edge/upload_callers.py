@@ -21,7 +21,7 @@ from serve_apps.edge.upload_writer import UploadPorts
 from storage.uploads import NewFile
 
 BODIES_MAX = 32
-"""At a time on one edge: each holds at most one piece in memory."""
+"""At a time on one edge: each holds at most one piece in memory, in a folder half a megabyte."""
 PREFLIGHT_MAX_AGE_S = 600
 
 

@@ -1,6 +1,6 @@
 """The piece of an upload that is arriving: chunks as they came, until there are enough of them.
 
-`upload_writer.py` stores each whole piece. Pure.
+`upload_sinks.py` stores them. Pure.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ class Piece:
             self._missing_bytes = self._size_bytes
             yield whole
         if data:
-            self._keep(data)
+            keep_chunk(self.chunks, data)
             self._missing_bytes -= len(data)
 
-    def _keep(self, data: bytes) -> None:
-        """Small chunks share one: a body that comes byte by byte costs no object for each."""
-        last = self.chunks[-1] if self.chunks else None
-        if isinstance(last, bytearray) and len(last) < SMALL_BYTES:
-            last += data
-        else:
-            self.chunks.append(bytearray(data) if len(data) < SMALL_BYTES else data)
+
+def keep_chunk(chunks: list[Chunk], data: bytes) -> None:
+    """Put it behind the others; small ones share one, so a body byte by byte is no heap of them."""
+    last = chunks[-1] if chunks else None
+    if isinstance(last, bytearray) and len(last) < SMALL_BYTES:
+        last += data
+    else:
+        chunks.append(bytearray(data) if len(data) < SMALL_BYTES else data)

@@ -1,9 +1,9 @@
 """Takes the body of one request and makes it durable, piece by piece.
 
-`uploads.py` and `form_uploads.py` give it a locked upload and close it. A piece is stored first
-and a row second; the row is the acknowledgement. On a folder all pieces lie in one object that
-grows, in a bucket each is an object. What arrived before a connection broke is kept, unless a
-checksum spans the whole body. It renews the lock while it receives and stops when the lock is lost.
+`uploads.py` and `form_uploads.py` open one per request and close it. Bytes are stored first
+(`upload_sinks.py`) and a row second; the row is the acknowledgement. What arrived before a
+connection broke is kept, unless a checksum spans the whole body. It renews the lock while it
+receives and stops when the lock is lost.
 """
 
 from __future__ import annotations
@@ -11,30 +11,34 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from aiohttp import ClientError
 
 from kit.clock import Clock
-from kit.errors import AppError
+from kit.errors import AppError, Unavailable
+from kit.ids import make_id
 from kit.logs import get_log
 from kit.metrics import UPLOAD_BYTES
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
-from serve_apps.edge.upload_piece import Piece
+from serve_apps.edge.upload_sinks import GrowingSink, PieceSink, UploadLocked, UploadSink
 from storage.database import Connection, Database
 from storage.growing_files import GrowingBusy, GrowingObject
-from storage.objects import Chunk, ObjectStore
+from storage.objects import ObjectStore
 from storage.rates import RateBook
 from storage.uploads import (
     NewFile,
     Upload,
     UploadPart,
     insert_parts,
+    lock_upload,
     make_part_key,
     renew_lock,
+    unlock_upload,
 )
 
 log = get_log("uploads")
@@ -46,14 +50,6 @@ FORESEEN_S = 20.0
 """So long before the last byte is the end foreseen: a worker's start takes 3 s, on a busy machine
 more, and it waits for a minute."""
 LARGER_THAN_TAKEN = "The file is larger than this site takes."
-
-
-class UploadLocked(AppError):
-    """Another request is writing to this upload."""
-
-    code, status = "upload_locked", 423
-    message = "Another request is writing to this upload; try again in a few seconds."
-    retryable = True
 
 
 class UploadTooLong(AppError):
@@ -140,19 +136,47 @@ class Body:
 
 
 class UploadWriter:
-    """Writes one body to one upload whose lock `lock_owner` holds."""
+    """Writes one body to one upload, which it holds from `open` to `close`."""
 
-    def __init__(self, ports: UploadPorts, upload: Upload, lock_owner: uuid.UUID) -> None:
+    def __init__(
+        self,
+        ports: UploadPorts,
+        upload: Upload,
+        lock_owner: uuid.UUID,
+        growing: GrowingObject | None,
+    ) -> None:
         self._ports = ports
         self._upload = upload
         self._lock_owner = lock_owner
-        self._stored_to = upload.offset_bytes
+        self._is_locked = True
         self._held_back: list[UploadPart] = []
-        self._has_begun = False
-        self._growing: GrowingObject | None = None
         self._began_s = self._renewed_s = ports.clock.monotonic_s()
-        self.offset_bytes = upload.offset_bytes
+        start, piece_bytes = upload.offset_bytes, ports.settings.uploads.piece_bytes
+        self._sink: UploadSink
+        if growing is not None:
+            key = make_part_key(upload.id, 0)
+            self._sink = GrowingSink(growing, key, start, piece_bytes)
+        else:
+            self._sink = PieceSink(ports.objects, upload.id, start, piece_bytes, self._renew)
+        self.offset_bytes = start
         """Acknowledged so far."""
+
+    @classmethod
+    async def open(cls, ports: UploadPorts, found: Upload) -> Self:
+        """Take an upload for writing, as it stands now; raises UploadLocked."""
+        # Who has the object open keeps all others out until they close it. So what the row says
+        # once both are ours is true until then, and no bytes of others are ever cut off.
+        growing = await _open_growing(ports.objects, found)
+        async with AsyncExitStack() as unused:
+            if growing is not None:
+                unused.push_async_callback(asyncio.to_thread, growing.close)
+            lock_owner = make_id()
+            upload = await _lock(ports.database, found.id, lock_owner)
+            if growing is None or await asyncio.to_thread(growing.begin, upload.offset_bytes):
+                unused.pop_all()
+            else:
+                growing = None  # its bytes lie in pieces
+        return cls(ports, upload, lock_owner, growing)
 
     @property
     def _room_bytes(self) -> int:
@@ -169,9 +193,13 @@ class UploadWriter:
         return UploadTooLong(size_bytes=self._upload.size_bytes)
 
     async def close(self) -> None:
-        """Let others write; call it before the lock is given back."""
-        if self._growing is not None:
-            await asyncio.to_thread(self._growing.close)
+        """Let others write."""
+        await self._sink.close()
+        if self._is_locked:
+            self._is_locked = False
+            with suppress(Unavailable):  # an abandoned lock lapses by itself
+                async with self._ports.database.statement(writes=True) as connection:
+                    await unlock_upload(connection, self._upload.id, self._lock_owner)
 
     async def close_if_whole(self) -> None:
         """End an upload whose length was told when all of it was there already."""
@@ -193,18 +221,19 @@ class UploadWriter:
             is_whole = await self._receive(body, digest)
             if is_whole and digest.digest() != body.checksum.digest:
                 raise ChecksumMismatch
+        except UploadLocked:
+            raise  # what lies there may be another's by now
         except AppError:
-            await self._discard()
+            await self._sink.take_back(self._held_back)
             raise
         if is_whole:
-            await self._acknowledge(self._held_back)
+            await self._acknowledge(self._held_back, is_last=True)
         else:
-            await self._discard()
+            await self._sink.take_back(self._held_back)
         return is_whole
 
     async def _receive(self, body: Body, digest: hashlib._Hash | None) -> bool:
-        """Read to the end in pieces, storing each; False when the connection broke."""
-        piece = Piece(self._ports.settings.uploads.piece_bytes)
+        """Read to the end, storing what comes; False when the connection broke."""
         received_bytes = 0
         stalled = broken = False
         try:
@@ -214,19 +243,29 @@ class UploadWriter:
                     raise self._too_long()
                 if digest is not None:
                     digest.update(data)
-                for whole in piece.add(data):
-                    await self._store(whole, hold_back=digest is not None)
+                parts = await self._sink.add(data)
+                is_last = received_bytes == body.size_bytes and self._sink.is_empty
+                await self._keep(parts, digest, is_last=is_last)
         except TimeoutError:
             stalled = True
         except (ConnectionError, ClientError):
             broken = True
         if body.size_bytes is not None and received_bytes < body.size_bytes and not stalled:
             broken = True
-        if piece.chunks and not (digest is not None and (stalled or broken)):
-            await self._store(piece.chunks, hold_back=digest is not None)
+        if not (digest is not None and (stalled or broken)):
+            await self._keep(await self._sink.flush(), digest, is_last=True)
         if stalled:
             raise UploadStalled(offset_bytes=self.offset_bytes)
         return not broken
+
+    async def _keep(
+        self, parts: list[UploadPart], digest: hashlib._Hash | None, *, is_last: bool
+    ) -> None:
+        """Acknowledge what is stored, or hold it back until the checksum is known to be right."""
+        if digest is None:
+            await self._acknowledge(parts, is_last=is_last)
+        else:
+            self._held_back += parts
 
     async def _read(self, content: ByteSource) -> bytes:
         """Return what came next (empty at the end), keeping the lock; raises TimeoutError."""
@@ -244,74 +283,44 @@ class UploadWriter:
             await self._renew()
 
     async def _renew(self) -> None:
-        async with self._ports.database.transaction() as connection:
+        async with self._ports.database.statement(writes=True) as connection:
             is_ours = await renew_lock(connection, self._upload.id, self._lock_owner, LOCK_TTL_S)
         if not is_ours:
             raise UploadLocked(retry_after_s=1)
         self._renewed_s = self._ports.clock.monotonic_s()
 
-    async def _store(self, piece: Sequence[Chunk], *, hold_back: bool) -> None:
-        if not self._has_begun:
-            await self._begin()
-        size_bytes = sum(map(len, piece))
-        if self._growing is None:
-            part = UploadPart(self._stored_to, size_bytes)
-            await self._put(make_part_key(self._upload.id, part.offset_bytes), piece)
-        else:
-            part = UploadPart(self._stored_to, size_bytes, make_part_key(self._upload.id, 0))
-            await asyncio.to_thread(self._growing.append, piece)
-        self._stored_to += size_bytes
-        if hold_back:
-            self._held_back.append(part)
-        else:
-            await self._acknowledge([part])
+    async def _acknowledge(self, parts: list[UploadPart], *, is_last: bool) -> None:
+        """Write the rows; with the last byte, the upload's end in the same transaction.
 
-    async def _begin(self) -> None:
-        """Open the object that grows, where there is one; raises UploadLocked."""
-        key = make_part_key(self._upload.id, 0)
-        try:
-            growing = await asyncio.to_thread(
-                GrowingObject.open, self._ports.objects, key, self._stored_to
-            )
-        except GrowingBusy as error:
-            raise UploadLocked(retry_after_s=1) from error
-        self._has_begun = True
-        if growing is None:
+        With the body's last ones the lock goes back: nothing is written behind them.
+        """
+        if not parts:
             return
-        # Whoever has the lock after us waits until we have closed it: if it is ours still, now that
-        # nobody else can write, then what we know of the upload is so until then. If it is not,
-        # others may have stored more than we know of, and nothing of it may be cut off.
-        try:
-            await self._renew()
-            await asyncio.to_thread(growing.begin)
-        except BaseException:
-            await asyncio.to_thread(growing.close)
-            raise
-        self._growing = growing
-
-    async def _put(self, key: str, piece: Sequence[Chunk]) -> None:
-        if not await self._ports.objects.put(key, piece, if_absent=True):
-            # Left by a request that died between object and row: no row names it, the lock is ours.
-            await self._renew()
-            await self._ports.objects.delete(key)
-            if not await self._ports.objects.put(key, piece, if_absent=True):
-                raise UploadLocked(retry_after_s=1)
-
-    async def _acknowledge(self, parts: list[UploadPart]) -> None:
-        """Commit the rows; with the last byte, the upload's end in the same transaction."""
         offset_bytes = self.offset_bytes + sum(part.size_bytes for part in parts)
-        async with self._ports.database.transaction() as connection:
-            if not await insert_parts(connection, self._upload.id, self._lock_owner, parts):
-                raise UploadLocked(retry_after_s=1)
-            if offset_bytes == self._upload.size_bytes:
-                await self._ports.rules.finish(connection, self._upload)
-            else:
-                await renew_lock(connection, self._upload.id, self._lock_owner, LOCK_TTL_S)
-                if self._is_end_near(offset_bytes):
-                    await self._ports.rules.foresee(connection, self._upload)
+        database, rules = self._ports.database, self._ports.rules
+        if offset_bytes == self._upload.size_bytes:
+            async with database.transaction() as connection:
+                await self._insert(connection, parts, LOCK_TTL_S)
+                await rules.finish(connection, self._upload)
+            self._is_locked = False
+        elif self._is_end_near(offset_bytes):
+            async with database.transaction() as connection:
+                await self._insert(connection, parts, LOCK_TTL_S)
+                await rules.foresee(connection, self._upload)
+        else:
+            async with database.statement(writes=True) as connection:
+                await self._insert(connection, parts, None if is_last else LOCK_TTL_S)
+            self._is_locked = not is_last
         self._renewed_s = self._ports.clock.monotonic_s()
         UPLOAD_BYTES.inc(offset_bytes - self.offset_bytes)
         self.offset_bytes = offset_bytes
+
+    async def _insert(
+        self, connection: Connection, parts: list[UploadPart], keep_s: float | None
+    ) -> None:
+        upload_id, lock_owner = self._upload.id, self._lock_owner
+        if not await insert_parts(connection, upload_id, lock_owner, parts, keep_s):
+            raise UploadLocked(retry_after_s=1)
 
     def _is_end_near(self, offset_bytes: int) -> bool:
         """Whether it came near with the bytes up to here, or they are the first of an upload."""
@@ -324,11 +333,20 @@ class UploadWriter:
         was_near = self.offset_bytes > 0 and size_bytes - self.offset_bytes <= near_bytes
         return not was_near and size_bytes - offset_bytes <= near_bytes
 
-    async def _discard(self) -> None:
-        """Remove what was stored but will not be acknowledged."""
-        if self._growing is not None:
-            await asyncio.to_thread(self._growing.shorten, self.offset_bytes)
-        for part in self._held_back:
-            if part.object_key is None:
-                await self._ports.objects.delete(make_part_key(self._upload.id, part.offset_bytes))
-        self._held_back.clear()
+
+async def _open_growing(objects: ObjectStore, upload: Upload) -> GrowingObject | None:
+    """Open the object that grows, where there is one; raises UploadLocked."""
+    key, is_new = make_part_key(upload.id, 0), upload.offset_bytes == 0
+    try:
+        return await asyncio.to_thread(GrowingObject.open, objects, key, is_new=is_new)
+    except GrowingBusy as error:
+        raise UploadLocked(retry_after_s=1) from error
+
+
+async def _lock(database: Database, upload_id: uuid.UUID, lock_owner: uuid.UUID) -> Upload:
+    """Take the row's lock; raises UploadLocked."""
+    async with database.statement(writes=True) as connection:
+        upload = await lock_upload(connection, upload_id, lock_owner, LOCK_TTL_S)
+    if upload is None:
+        raise UploadLocked(retry_after_s=1)
+    return upload

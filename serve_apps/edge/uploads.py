@@ -8,13 +8,11 @@ state is in rows and objects alone. Reading headers is `tus_headers.py`'s, stori
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 
 from aiohttp import hdrs, web
 
-from kit.errors import AppError, NotFound, Unavailable
+from kit.errors import AppError, NotFound
 from kit.ids import make_id, parse_id
 from kit.logs import get_log
 from serve_apps.edge.form_uploads import add_form_route
@@ -35,14 +33,14 @@ from serve_apps.edge.upload_callers import (
     identify,
     read_bearer,
 )
+from serve_apps.edge.upload_sinks import UploadLocked
 from serve_apps.edge.upload_writer import (
     LOCK_TTL_S,
     Body,
-    UploadLocked,
     UploadPorts,
     UploadWriter,
 )
-from storage.uploads import Upload, find_upload, lock_upload, unlock_upload
+from storage.uploads import Upload, find_upload, lock_upload
 
 log = get_log("uploads")
 
@@ -183,7 +181,10 @@ class _UploadServer:
         if request.content_type != OFFSET_TYPE or file.parts:
             return web.Response(status=201, headers=headers)
         body = Body(request.content, request.content_length, checksum)
-        begun = await self._append_bounded(request, upload_id, 0, body)
+        async with self._ports.database.statement(writes=False) as connection:
+            upload = await find_upload(connection, upload_id)
+        assert upload is not None, "it was written a moment ago"
+        begun = await self._append_bounded(request, upload, 0, body)
         headers["Upload-Offset"] = begun.headers["Upload-Offset"]
         return web.Response(status=201, headers=headers)
 
@@ -202,7 +203,7 @@ class _UploadServer:
             raise UploadOffsetMismatch(offset_bytes=upload.offset_bytes)
         if "Upload-Length" in request.headers and upload.size_bytes is None:
             await self._declare(upload, read_count(request, "Upload-Length"))
-        return await self._append_bounded(request, upload.id, offset_bytes, body)
+        return await self._append_bounded(request, upload, offset_bytes, body)
 
     async def _declare(self, upload: Upload, size_bytes: int) -> None:
         async with self._ports.database.transaction() as connection:
@@ -213,11 +214,11 @@ class _UploadServer:
             raise UploadHeaderMissing("Upload-Length is less than what has arrived.")
 
     async def _append_bounded(
-        self, request: web.Request, upload_id: uuid.UUID, offset_bytes: int, body: Body
+        self, request: web.Request, upload: Upload, offset_bytes: int, body: Body
     ) -> web.StreamResponse:
         """Append while this edge has memory for one more body."""
         with self._gate.take():
-            return await self._append(request, upload_id, offset_bytes, body)
+            return await self._append(request, upload, offset_bytes, body)
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
         """Give the upload up (tus termination)."""
@@ -241,27 +242,18 @@ class _UploadServer:
         return await handler(request)
 
     async def _append(
-        self, request: web.Request, upload_id: uuid.UUID, offset_bytes: int, body: Body
+        self, request: web.Request, upload: Upload, offset_bytes: int, body: Body
     ) -> web.StreamResponse:
-        lock_owner = make_id()
-        database = self._ports.database
-        async with database.transaction() as connection:
-            upload = await lock_upload(connection, upload_id, lock_owner, LOCK_TTL_S)
-        if upload is None:
-            raise UploadLocked(retry_after_s=1)
-        writer = UploadWriter(self._ports, upload, lock_owner)
+        writer = await UploadWriter.open(self._ports, upload)
         try:
-            if offset_bytes != upload.offset_bytes:
-                raise UploadOffsetMismatch(offset_bytes=upload.offset_bytes)
+            if offset_bytes != writer.offset_bytes:
+                raise UploadOffsetMismatch(offset_bytes=writer.offset_bytes)
             is_whole = await writer.write(body)
             await writer.close_if_whole()
         finally:
             await writer.close()
-            with suppress(Unavailable):  # an abandoned lock lapses by itself
-                async with database.transaction() as connection:
-                    await unlock_upload(connection, upload_id, lock_owner)
         if not is_whole:
-            log.info("upload.broken", upload_id=str(upload_id), offset_bytes=writer.offset_bytes)
+            log.info("upload.broken", upload_id=str(upload.id), offset_bytes=writer.offset_bytes)
             request.protocol.force_close()
         return web.Response(status=204, headers=write_offset(upload, writer.offset_bytes))
 
@@ -271,7 +263,7 @@ class _UploadServer:
         upload_id = parse_id(request.match_info["upload_id"])
         if upload_id is None:
             raise NotFound
-        async with self._ports.database.transaction() as connection:
+        async with self._ports.database.statement(writes=False) as connection:
             upload = await find_upload(connection, upload_id)
         if upload is None or upload.owner_id != identity.user_id:
             raise NotFound

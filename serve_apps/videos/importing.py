@@ -78,10 +78,10 @@ class _Copy:
             await self.ports.objects.delete(key)  # left by a try that ended before its row
             await self.ports.objects.put(key, piece, if_absent=True)
         part = uploads.UploadPart(self.offset_bytes, len(piece))
-        async with self.ports.database.transaction() as connection:
+        async with self.ports.database.statement(writes=True) as connection:
             if not await uploads.insert_parts(
-                connection, self.upload.id, self.lock_owner, [part]
-            ) or not await uploads.renew_lock(connection, self.upload.id, self.lock_owner, LOCK_S):
+                connection, self.upload.id, self.lock_owner, [part], LOCK_S
+            ):
                 raise ImportInterrupted
         self.offset_bytes += len(piece)
 

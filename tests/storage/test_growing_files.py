@@ -18,25 +18,26 @@ HOLD = """
 import sys, time
 from storage.growing_files import GrowingObject
 from storage.objects import ObjectStore
-growing = GrowingObject.open(ObjectStore.open(sys.argv[1]), sys.argv[2], 0)
-growing.append([b"abc"])
+growing = GrowingObject.open(ObjectStore.open(sys.argv[1]), sys.argv[2], is_new=True)
+growing.begin(0)
+growing.append([b"abc"], is_durable=True)
 print("held", flush=True)
 time.sleep(60)
 """
 
 
 def grow(store: ObjectStore, size_bytes: int, *chunks: bytes) -> GrowingObject:
-    growing = GrowingObject.open(store, KEY, size_bytes)
+    growing = GrowingObject.open(store, KEY, is_new=size_bytes == 0)
     assert growing is not None
-    growing.begin()
-    growing.append(chunks)
+    assert growing.begin(size_bytes)
+    growing.append(chunks, is_durable=True)
     return growing
 
 
 def test_what_is_appended_lies_behind_what_was_there(objects: ObjectStore):
     grow(objects, 0, b"abc", bytearray(b"de")).close()
     growing = grow(objects, 5, b"fgh")
-    growing.append([b"i"])
+    growing.append([b"i"], is_durable=False)
     growing.close()
     assert objects.get_sync(KEY) == b"abcdefghi"
 
@@ -44,7 +45,7 @@ def test_what_is_appended_lies_behind_what_was_there(objects: ObjectStore):
 def test_while_one_writes_nobody_else_may(objects: ObjectStore):
     first = grow(objects, 0, b"abc")
     with pytest.raises(GrowingBusy):
-        GrowingObject.open(objects, KEY, 3)
+        GrowingObject.open(objects, KEY, is_new=False)
     first.close()
     grow(objects, 3, b"d").close()
     assert objects.get_sync(KEY) == b"abcd"
@@ -58,7 +59,7 @@ def test_a_killed_writer_keeps_nobody_out(tmp_path: Path):
         assert writer.stdout is not None
         assert writer.stdout.readline() == "held\n"
         with pytest.raises(GrowingBusy):
-            GrowingObject.open(ObjectStore.open(url), KEY, 3)
+            GrowingObject.open(ObjectStore.open(url), KEY, is_new=False)
         writer.send_signal(signal.SIGKILL)
         writer.wait(60)
     grow(ObjectStore.open(url), 3, b"d").close()
@@ -79,10 +80,14 @@ def test_what_is_taken_back_to_nothing_is_no_object(objects: ObjectStore):
 
 
 def test_only_an_object_that_holds_the_beginning_grows(objects: ObjectStore):
-    assert GrowingObject.open(objects, KEY, 1) is None
+    assert GrowingObject.open(objects, KEY, is_new=False) is None
     objects.put_sync(KEY, b"abc")
-    assert GrowingObject.open(objects, KEY, 4) is None
-    assert GrowingObject.open(ObjectStore.open("memory:///"), KEY, 0) is None
+    growing = GrowingObject.open(objects, KEY, is_new=True)
+    assert growing is not None
+    assert not growing.begin(4)
+    growing.close()
+    assert objects.get_sync(KEY) == b"abc"
+    assert GrowingObject.open(ObjectStore.open("memory:///"), KEY, is_new=True) is None
 
 
 def test_a_whole_object_gets_another_name_without_a_copy(objects: ObjectStore):

@@ -29,7 +29,7 @@ async def test_the_offset_is_the_end_of_the_acknowledged_parts(database: Databas
         fresh = await uploads.find_upload(connection, upload_id)
         await uploads.lock_upload(connection, upload_id, owner, 10)
         parts = [UploadPart(0, 40), UploadPart(40, 20)]
-        assert await uploads.insert_parts(connection, upload_id, owner, parts)
+        assert await uploads.insert_parts(connection, upload_id, owner, parts, 10)
         grown = await uploads.find_upload(connection, upload_id)
         assert await uploads.list_parts(connection, upload_id) == parts
     assert fresh is not None
@@ -47,7 +47,7 @@ async def test_a_second_writer_is_refused_until_the_lock_lapses(database: Databa
         await asyncio.sleep(0.25)
         assert not await uploads.renew_lock(connection, upload_id, first, 10)
         assert await uploads.lock_upload(connection, upload_id, second, 10) is not None
-        assert not await uploads.insert_parts(connection, upload_id, first, [UploadPart(0, 10)])
+        assert not await uploads.insert_parts(connection, upload_id, first, [UploadPart(0, 10)], 10)
         await uploads.unlock_upload(connection, upload_id, first)
         assert await uploads.renew_lock(connection, upload_id, second, 10)
 
@@ -93,7 +93,7 @@ async def test_a_file_counts_against_the_quota_from_its_first_byte_until_it_is_d
         upload_id = await create_upload_row(connection, video_id, owner_id, None)
         assert await uploads.sum_used_bytes(connection, owner_id) == 0
         await uploads.lock_upload(connection, upload_id, lock_owner, 10)
-        await uploads.insert_parts(connection, upload_id, lock_owner, [UploadPart(0, 40)])
+        await uploads.insert_parts(connection, upload_id, lock_owner, [UploadPart(0, 40)], 10)
         assert await uploads.sum_used_bytes(connection, owner_id) == 40
         assert await uploads.sum_used_bytes(connection, owner_id, apart_from=upload_id) == 0
         await uploads.set_size(connection, upload_id, 40)

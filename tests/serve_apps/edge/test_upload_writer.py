@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from kit.clock import SystemClock
+from kit.errors import AppError
 from kit.ids import make_id
-from kit.settings import Settings
+from kit.settings import Settings, UploadSettings
+from serve_apps.edge.upload_sinks import UploadLocked
 from serve_apps.edge.upload_writer import (
     Body,
     Checksum,
-    UploadLocked,
+    ChecksumMismatch,
     UploadPorts,
     UploadRules,
     UploadWriter,
@@ -23,10 +27,11 @@ from serve_apps.videos.service import declare_size, finish_upload, terminate_upl
 from storage.database import Database
 from storage.objects import ObjectStore
 from storage.rates import RateBook
-from storage.uploads import find_upload
+from storage.uploads import Upload, find_upload, lock_upload, make_part_key
 from tests.serve_apps.edge.tus_client import TusServer, serve_uploads
 
 pytestmark = pytest.mark.db
+PIECE_BYTES = 64 << 10
 
 
 @pytest.fixture
@@ -35,6 +40,24 @@ async def server(
 ) -> AsyncIterator[TusServer]:
     async with serve_uploads(settings, database, objects, SystemClock()) as running:
         yield running
+
+
+@dataclass
+class Arriving:
+    """A body whose second part waits to be let go."""
+
+    first: bytes
+    second: bytes
+    is_read: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    reads: int = 0
+
+    async def readany(self) -> bytes:
+        self.reads += 1
+        if self.reads == 2:
+            self.is_read.set()
+            await self.go_on.wait()
+        return {1: self.first, 2: self.second}.get(self.reads, b"")
 
 
 @dataclass
@@ -47,19 +70,11 @@ class Sent:
         return self.chunks.pop(0) if self.chunks else b""
 
 
-@pytest.mark.parametrize("checksum", [None, Checksum("sha1", b"of the whole body")])
-async def test_a_writer_that_comes_too_late_cuts_nothing_off(
-    server: TusServer, checksum: Checksum | None
-):
-    upload = await server.open_upload(10)
-    async with server.database.connection() as connection:
-        known = await find_upload(connection, upload.id)
-    assert known is not None
-    await upload.patch(0, b"0123")
+def make_ports(server: TusServer) -> UploadPorts:
     rules = UploadRules(
         open_file, describe_file, declare_size, finish_upload, foresee_end, terminate_upload
     )
-    ports = UploadPorts(
+    return UploadPorts(
         server.settings,
         server.database,
         server.objects,
@@ -68,8 +83,78 @@ async def test_a_writer_that_comes_too_late_cuts_nothing_off(
         lambda _id: False,
         RateBook(None, server.clock),
     )
-    late = UploadWriter(ports, known, make_id())
-    with pytest.raises(UploadLocked):
+
+
+async def find(server: TusServer, upload_id: uuid.UUID) -> Upload:
+    async with server.database.connection() as connection:
+        found = await find_upload(connection, upload_id)
+    assert found is not None
+    return found
+
+
+async def lose_lock(server: TusServer, upload_id: uuid.UUID) -> None:
+    async with server.database.connection() as connection:
+        await connection.execute("UPDATE uploads SET lock_until = clock_timestamp()")
+        assert await lock_upload(connection, upload_id, make_id(), 60)
+
+
+@pytest.mark.parametrize(
+    ("checksum", "error"),
+    [(None, UploadLocked), (Checksum("sha1", b"of the whole body"), ChecksumMismatch)],
+)
+async def test_a_writer_that_lost_its_lock_acknowledges_nothing_and_cuts_nothing_off(
+    server: TusServer, checksum: Checksum | None, error: type[AppError]
+):
+    upload = await server.open_upload(10)
+    await upload.patch(0, b"0123")
+    late = await UploadWriter.open(make_ports(server), await find(server, upload.id))
+    await lose_lock(server, upload.id)
+    with pytest.raises(error):
         await late.write(Body(Sent([b"xx"]), 2, checksum))
     await late.close()
+    assert await upload.head() == 4
+    async with server.database.connection() as connection:
+        await connection.execute("UPDATE uploads SET lock_until = clock_timestamp()")
+    assert (await upload.patch(4, b"456789")).status == 204
+    assert await server.read_stored(upload.id) == b"0123456789"
+
+
+async def test_what_a_writer_knew_of_an_upload_is_looked_up_anew(server: TusServer):
+    upload = await server.open_upload(10)
+    known = await find(server, upload.id)
+    await upload.patch(0, b"0123")
+    late = await UploadWriter.open(make_ports(server), known)
+    assert late.offset_bytes == 4
+    await late.close()
     assert await server.read_stored(upload.id) == b"0123"
+
+
+async def test_in_a_bucket_who_lost_the_lock_deletes_nothing_of_its_successor(
+    settings: Settings, database: Database
+):
+    objects = ObjectStore.open("memory:///")
+    small = replace(settings, uploads=UploadSettings(piece_bytes=PIECE_BYTES))
+    async with serve_uploads(small, database, objects, SystemClock()) as server:
+        upload = await server.open_upload(PIECE_BYTES + 1)
+        late = await UploadWriter.open(make_ports(server), await find(server, upload.id))
+        body = Arriving(b"x" * PIECE_BYTES, b"y")
+        writing = asyncio.create_task(
+            late.write(Body(body, None, Checksum("sha1", b"of the whole body")))
+        )
+        await body.is_read.wait()
+        await lose_lock(server, upload.id)
+        key = make_part_key(upload.id, 0)
+        await objects.delete(key)
+        await objects.put(key, b"of the successor")
+        body.go_on.set()
+        with pytest.raises(UploadLocked):
+            await writing
+        await late.close()
+        assert await objects.get(key) == b"of the successor"
+
+
+async def test_a_busy_upload_leaves_no_empty_object(server: TusServer):
+    upload = await server.open_upload(10)
+    await lose_lock(server, upload.id)
+    assert (await upload.patch(0, b"0123")).status == 423
+    assert await server.objects.list(f"uploads/{upload.id}") == []
