@@ -25,6 +25,7 @@ from obstore.store import LocalStore
 from obstore.store import from_url as backend_from_url
 
 from kit.errors import AppError
+from kit.ids import make_id
 from kit.logs import get_log
 from storage.durable_files import (
     STAGING_FOLDER,
@@ -113,9 +114,11 @@ def check_key(key: str) -> None:
 class ObjectStore:
     """Objects under one URL; cheap to open, safe to share between threads."""
 
-    def __init__(self, backend: Backend, root: Path | None) -> None:
+    def __init__(self, backend: Backend, root: Path | None, name: str) -> None:
         self._backend = backend
         self._root = root
+        self.name = name
+        """The same for all who opened the same folder or bucket; memory is nobody else's."""
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -127,9 +130,9 @@ class ObjectStore:
         if parts.scheme == "file":
             root = Path(unquote(parts.path))
             (root / STAGING_FOLDER).mkdir(parents=True, exist_ok=True)
-            return cls(LocalStore(root), root)
+            return cls(LocalStore(root), root, url)
         if parts.scheme == "memory":
-            return cls(backend_from_url(url), None)
+            return cls(backend_from_url(url), None, f"{url}{make_id()}")
         client: ClientConfig = {
             "timeout": REQUEST_TIMEOUT,
             "connect_timeout": CONNECT_TIMEOUT,
@@ -137,7 +140,8 @@ class ObjectStore:
             "allow_http": True,
         }
         retry: RetryConfig = {"max_retries": RETRIES_MAX, "retry_timeout": RETRY_TIMEOUT}
-        return cls(backend_from_url(url, client_options=client, retry_config=retry), None)
+        backend = backend_from_url(url, client_options=client, retry_config=retry)
+        return cls(backend, None, url)
 
     # -- writing ---------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,18 +61,72 @@ def open_media(path: Path) -> InputContainer:
         raise MediaUnreadable(_explain(path)) from error
 
 
+class SourceCopy:
+    """A file without a name, which is gone when the last who refers to it is."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="source-")  # noqa: SIM115  # closed below
+        weakref.finalize(self, self._file.close)
+
+    @property
+    def path(self) -> Path:
+        """Where this process, and no other, opens it anew."""
+        return Path(f"/proc/self/fd/{self._file.fileno()}")
+
+    def write(self, data: bytes) -> None:
+        """Put this behind what is there."""
+        self._file.write(data)
+
+    def flush(self) -> None:
+        """Let readers see all of it."""
+        self._file.flush()
+
+
+class SourceCopies:
+    """The copy of a bucket's source that this process made last.
+
+    A worker makes many pieces of one video: it downloads the source for the first of them. The copy
+    goes with the process, however that ends, and there is one at a time.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: tuple[str, SourceCopy] | None = None
+
+    def find(self, key: str, store: ObjectStore) -> SourceCopy | None:
+        """Return the copy of this source."""
+        with self._lock:
+            last = self._last
+        return last[1] if last is not None and last[0] == _name(key, store) else None
+
+    def keep(self, key: str, store: ObjectStore, copy: SourceCopy) -> None:
+        """Have it found from now on; who still reads another keeps that until they are done."""
+        with self._lock:
+            self._last = (_name(key, store), copy)
+
+
+LAST_COPY = SourceCopies()
+
+
 @contextlib.contextmanager
 def fetch_source(key: str, store: ObjectStore) -> Iterator[Path]:
-    """A path to the object's bytes: its own on a local store, else a temporary download."""
+    """A path to the object's bytes: its own on a local store, else of a copy in this process."""
     path = store.local_path(key)
     if path is not None:
         yield path
         return
-    with tempfile.NamedTemporaryFile(prefix="source-") as copy:
+    copy = LAST_COPY.find(key, store)
+    if copy is None:
+        copy = SourceCopy()
         for piece in store.stream_sync(key):
             copy.write(piece)
         copy.flush()
-        yield Path(copy.name)
+        LAST_COPY.keep(key, store, copy)
+    yield copy.path
+
+
+def _name(key: str, store: ObjectStore) -> str:
+    return f"{store.name} {key}"
 
 
 def limit_decoder(stream: VideoStream) -> None:

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from media.vod.info import MediaInfo
 from media.vod.limited_child import ChildLimits
 from media.vod.probe import ProbeAhead
-from media.vod.source import MediaUnreadable
+from media.vod.source import LAST_COPY, MediaUnreadable, SourceCopy
 from storage.growing_files import adopt_object
 from storage.objects import ByteSink, JoinedObject, ObjectStore
 
@@ -89,8 +87,8 @@ def _join(job: TakeInJob, store: ObjectStore) -> TakenIn:
             copy = None
             if path is None:
                 # A bucket shows an object when it is whole: the probe reads a copy made beside.
-                copy = stack.enter_context(tempfile.NamedTemporaryFile(prefix="source-"))
-                path = Path(copy.name)
+                copy = SourceCopy()
+                path = copy.path
             probe = stack.enter_context(ProbeAhead(path, job.limits))
             digest = _copy_parts(job.parts, store, sink, copy)
             if digest.size_bytes != job.size_bytes:
@@ -102,6 +100,8 @@ def _join(job: TakeInJob, store: ObjectStore) -> TakenIn:
             if copy is not None:
                 copy.flush()
             probe.begin()
+        if copy is not None:
+            LAST_COPY.keep(job.source_key, store, copy)
         return _judge(JoinedObject(job.source_key, digest.size_bytes, digest.sha256), probe)
 
 
@@ -112,7 +112,7 @@ class _Digest:
 
 
 def _copy_parts(
-    parts: Sequence[SourcePart], store: ObjectStore, sink: ByteSink, copy: IO[bytes] | None
+    parts: Sequence[SourcePart], store: ObjectStore, sink: ByteSink, copy: SourceCopy | None
 ) -> _Digest:
     """Write the parts one behind the other; a thread hashes each while the next is written."""
     digest = hashlib.sha256()
