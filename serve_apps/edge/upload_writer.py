@@ -1,7 +1,7 @@
 """Takes the body of one request and makes it durable, piece by piece.
 
 `uploads.py` and `form_uploads.py` open one per request and close it. Bytes are stored first
-(`upload_sinks.py`) and a row second; the row is the acknowledgement. What arrived before a
+(`storage/upload_sinks.py`) and a row second; the row is the acknowledgement. What arrived before a
 connection broke is kept, unless a checksum spans the whole body. It renews the lock while it
 receives and stops when the lock is lost.
 """
@@ -12,34 +12,23 @@ import asyncio
 import hashlib
 import uuid
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 from aiohttp import ClientError
 
 from kit.clock import Clock
-from kit.errors import AppError, Unavailable
-from kit.ids import make_id
+from kit.errors import AppError
 from kit.logs import get_log
 from kit.metrics import UPLOAD_BYTES
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
-from serve_apps.edge.upload_sinks import GrowingSink, PieceSink, UploadLocked, UploadSink
 from storage.database import Connection, Database
-from storage.growing_files import GrowingBusy, GrowingObject
 from storage.objects import ObjectStore
 from storage.rates import RateBook
-from storage.uploads import (
-    NewFile,
-    Upload,
-    UploadPart,
-    insert_parts,
-    lock_upload,
-    make_part_key,
-    renew_lock,
-    unlock_upload,
-)
+from storage.upload_holds import UploadHold
+from storage.upload_sinks import UploadLocked
+from storage.uploads import NewFile, Upload, UploadPart
 
 log = get_log("uploads")
 
@@ -138,45 +127,26 @@ class Body:
 class UploadWriter:
     """Writes one body to one upload, which it holds from `open` to `close`."""
 
-    def __init__(
-        self,
-        ports: UploadPorts,
-        upload: Upload,
-        lock_owner: uuid.UUID,
-        growing: GrowingObject | None,
-    ) -> None:
+    def __init__(self, ports: UploadPorts, hold: UploadHold) -> None:
         self._ports = ports
-        self._upload = upload
-        self._lock_owner = lock_owner
-        self._is_locked = True
+        self._hold = hold
+        self._upload, self._sink = hold.upload, hold.sink
         self._held_back: list[UploadPart] = []
         self._began_s = self._renewed_s = ports.clock.monotonic_s()
-        start, piece_bytes = upload.offset_bytes, ports.settings.uploads.piece_bytes
-        self._sink: UploadSink
-        if growing is not None:
-            key = make_part_key(upload.id, 0)
-            self._sink = GrowingSink(growing, key, start, piece_bytes)
-        else:
-            self._sink = PieceSink(ports.objects, upload.id, start, piece_bytes, self._renew)
-        self.offset_bytes = start
+        self.offset_bytes = hold.upload.offset_bytes
         """Acknowledged so far."""
 
     @classmethod
     async def open(cls, ports: UploadPorts, found: Upload) -> Self:
         """Take an upload for writing, as it stands now; raises UploadLocked."""
-        # Who has the object open keeps all others out until they close it. So what the row says
-        # once both are ours is true until then, and no bytes of others are ever cut off.
-        growing = await _open_growing(ports.objects, found)
-        async with AsyncExitStack() as unused:
-            if growing is not None:
-                unused.push_async_callback(asyncio.to_thread, growing.close)
-            lock_owner = make_id()
-            upload = await _lock(ports.database, found.id, lock_owner)
-            if growing is None or await asyncio.to_thread(growing.begin, upload.offset_bytes):
-                unused.pop_all()
-            else:
-                growing = None  # its bytes lie in pieces
-        return cls(ports, upload, lock_owner, growing)
+        hold = await UploadHold.open(
+            ports.database,
+            ports.objects,
+            found,
+            ttl_s=LOCK_TTL_S,
+            piece_bytes=ports.settings.uploads.piece_bytes,
+        )
+        return cls(ports, hold)
 
     @property
     def _room_bytes(self) -> int:
@@ -194,12 +164,7 @@ class UploadWriter:
 
     async def close(self) -> None:
         """Let others write."""
-        await self._sink.close()
-        if self._is_locked:
-            self._is_locked = False
-            with suppress(Unavailable):  # an abandoned lock lapses by itself
-                async with self._ports.database.statement(writes=True) as connection:
-                    await unlock_upload(connection, self._upload.id, self._lock_owner)
+        await self._hold.close()
 
     async def close_if_whole(self) -> None:
         """End an upload whose length was told when all of it was there already."""
@@ -283,10 +248,7 @@ class UploadWriter:
             await self._renew()
 
     async def _renew(self) -> None:
-        async with self._ports.database.statement(writes=True) as connection:
-            is_ours = await renew_lock(connection, self._upload.id, self._lock_owner, LOCK_TTL_S)
-        if not is_ours:
-            raise UploadLocked(retry_after_s=1)
+        await self._hold.renew()
         self._renewed_s = self._ports.clock.monotonic_s()
 
     async def _acknowledge(self, parts: list[UploadPart], *, is_last: bool) -> None:
@@ -300,27 +262,18 @@ class UploadWriter:
         database, rules = self._ports.database, self._ports.rules
         if offset_bytes == self._upload.size_bytes:
             async with database.transaction() as connection:
-                await self._insert(connection, parts, LOCK_TTL_S)
+                await self._hold.acknowledge_within(connection, parts)
                 await rules.finish(connection, self._upload)
-            self._is_locked = False
+            self._hold.has_ended()
         elif self._is_end_near(offset_bytes):
             async with database.transaction() as connection:
-                await self._insert(connection, parts, LOCK_TTL_S)
+                await self._hold.acknowledge_within(connection, parts)
                 await rules.foresee(connection, self._upload)
         else:
-            async with database.statement(writes=True) as connection:
-                await self._insert(connection, parts, None if is_last else LOCK_TTL_S)
-            self._is_locked = not is_last
+            await self._hold.acknowledge(parts, is_last=is_last)
         self._renewed_s = self._ports.clock.monotonic_s()
         UPLOAD_BYTES.inc(offset_bytes - self.offset_bytes)
         self.offset_bytes = offset_bytes
-
-    async def _insert(
-        self, connection: Connection, parts: list[UploadPart], keep_s: float | None
-    ) -> None:
-        upload_id, lock_owner = self._upload.id, self._lock_owner
-        if not await insert_parts(connection, upload_id, lock_owner, parts, keep_s):
-            raise UploadLocked(retry_after_s=1)
 
     def _is_end_near(self, offset_bytes: int) -> bool:
         """Whether it came near with the bytes up to here, or they are the first of an upload."""
@@ -332,21 +285,3 @@ class UploadWriter:
         near_bytes = FORESEEN_S * bytes_per_s
         was_near = self.offset_bytes > 0 and size_bytes - self.offset_bytes <= near_bytes
         return not was_near and size_bytes - offset_bytes <= near_bytes
-
-
-async def _open_growing(objects: ObjectStore, upload: Upload) -> GrowingObject | None:
-    """Open the object that grows, where there is one; raises UploadLocked."""
-    key, is_new = make_part_key(upload.id, 0), upload.offset_bytes == 0
-    try:
-        return await asyncio.to_thread(GrowingObject.open, objects, key, is_new=is_new)
-    except GrowingBusy as error:
-        raise UploadLocked(retry_after_s=1) from error
-
-
-async def _lock(database: Database, upload_id: uuid.UUID, lock_owner: uuid.UUID) -> Upload:
-    """Take the row's lock; raises UploadLocked."""
-    async with database.statement(writes=True) as connection:
-        upload = await lock_upload(connection, upload_id, lock_owner, LOCK_TTL_S)
-    if upload is None:
-        raise UploadLocked(retry_after_s=1)
-    return upload

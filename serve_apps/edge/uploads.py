@@ -33,13 +33,13 @@ from serve_apps.edge.upload_callers import (
     identify,
     read_bearer,
 )
-from serve_apps.edge.upload_sinks import UploadLocked
 from serve_apps.edge.upload_writer import (
     LOCK_TTL_S,
     Body,
     UploadPorts,
     UploadWriter,
 )
+from storage.upload_sinks import UploadLocked
 from storage.uploads import Upload, find_upload, lock_upload
 
 log = get_log("uploads")

@@ -1,6 +1,6 @@
 """Videos fetched from an address their owner names: announced at once, read by a job.
 
-The job writes pieces as an upload does, so one that was stopped goes on at its last piece. What an
+The job writes as an upload does, so one that was stopped goes on at its last piece. What an
 address answers is the owner's affair and ends the video with the reason; an address that does not
 answer is tried again.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -17,7 +17,6 @@ import msgspec
 
 from actors.job_runner.ports import JobPorts
 from kit.errors import AppError, Unavailable
-from kit.ids import make_id
 from kit.logs import get_log
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
@@ -31,12 +30,15 @@ from serve_apps.videos.service import (
 from storage import uploads, videos
 from storage.database import Connection
 from storage.jobs import enqueue_job
+from storage.upload_holds import UploadHold
+from storage.upload_sinks import UploadLocked
 
 log = get_log("videos")
 
 IMPORT_JOB = "videos.import"
 LOCK_S = 60.0
-"""Renewed with every piece; a runner that was killed keeps others out for so long."""
+"""Renewed while bytes come; a runner that was killed keeps others out for so long."""
+RENEW_EVERY_S = 15.0
 OK, PARTIAL, GONE_FROM, LATER_FROM = 200, 206, 400, 500
 
 
@@ -59,33 +61,6 @@ class ImportJob(msgspec.Struct, frozen=True):
     url: str
 
 
-@dataclass
-class _Copy:
-    """One upload being filled from an address."""
-
-    ports: JobPorts
-    upload: uploads.Upload
-    lock_owner: uuid.UUID
-    offset_bytes: int
-
-    async def add(self, piece: bytes) -> None:
-        """Store a piece durably, then its row."""
-        size_bytes_max = self.ports.settings.uploads.size_bytes_max
-        if self.offset_bytes + len(piece) > (self.upload.size_bytes or size_bytes_max):
-            raise ImportRefused("The file is larger than it may be.")
-        key = uploads.make_part_key(self.upload.id, self.offset_bytes)
-        if not await self.ports.objects.put(key, piece, if_absent=True):
-            await self.ports.objects.delete(key)  # left by a try that ended before its row
-            await self.ports.objects.put(key, piece, if_absent=True)
-        part = uploads.UploadPart(self.offset_bytes, len(piece))
-        async with self.ports.database.statement(writes=True) as connection:
-            if not await uploads.insert_parts(
-                connection, self.upload.id, self.lock_owner, [part], LOCK_S
-            ):
-                raise ImportInterrupted
-        self.offset_bytes += len(piece)
-
-
 async def open_import(
     connection: Connection, settings: Settings, owner: Identity, order: VideoOrder, url: str
 ) -> uuid.UUID:
@@ -103,27 +78,32 @@ async def open_import(
 async def import_video(ports: JobPorts, payload: bytes) -> None:
     """Fetch the file and hand it to processing, or end the video with the reason."""
     job = msgspec.json.decode(payload, type=ImportJob)
-    lock_owner = make_id()
-    async with ports.database.transaction() as connection:
+    async with ports.database.statement(writes=False) as connection:
         found = await uploads.find_upload_of_video(connection, job.video_id)
-        if found is None or found.state != "open" or found.is_expired:
-            return
-        upload = await uploads.lock_upload(connection, found.id, lock_owner, LOCK_S)
-    if upload is None:
-        raise ImportInterrupted  # a runner that died holds it for a while
+    if found is None or found.state != "open" or found.is_expired:
+        return
+    piece_bytes = ports.settings.uploads.piece_bytes
     try:
-        await _fill(ports, upload, lock_owner, job.url)
+        hold = await UploadHold.open(
+            ports.database, ports.objects, found, ttl_s=LOCK_S, piece_bytes=piece_bytes
+        )
+    except UploadLocked as error:
+        raise ImportInterrupted from error  # a runner that died holds it for a while
+    refusal: AppError | None = None
+    try:
+        await _fill(ports, hold, job.url)
     except (AddressRefused, ImportRefused) as error:
-        await _refuse(ports, upload, error)
-    except AppError:
-        await _unlock(ports, upload, lock_owner)
-        raise
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        await _unlock(ports, upload, lock_owner)
-        if isinstance(error.__cause__, AddressRefused):
-            await _refuse(ports, upload, error.__cause__)
-            return
+        refusal = error
+    except UploadLocked as error:
         raise ImportInterrupted from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        if not isinstance(error.__cause__, AddressRefused):
+            raise ImportInterrupted from error
+        refusal = error.__cause__
+    finally:
+        await hold.close()
+    if refusal is not None:
+        await _refuse(ports, hold.upload, refusal)
 
 
 async def give_up_import(ports: JobPorts, payload: bytes, _error: Exception) -> None:
@@ -135,25 +115,56 @@ async def give_up_import(ports: JobPorts, payload: bytes, _error: Exception) -> 
         await _refuse(ports, upload, ImportRefused("The address did not answer."))
 
 
-async def _fill(ports: JobPorts, upload: uploads.Upload, lock_owner: uuid.UUID, url: str) -> None:
-    allowed = ports.settings.uploads.import_allowed
-    async with fetch(url, allowed=allowed, first_byte=upload.offset_bytes) as response:
-        upload = await _check_answer(ports, upload, response)
-        copy = _Copy(ports, upload, lock_owner, upload.offset_bytes)
-        skip = 0 if response.status == PARTIAL else upload.offset_bytes
-        async for piece in _iter_pieces(response, skip, ports.settings.uploads.piece_bytes):
-            await copy.add(piece)
-    if copy.offset_bytes == 0:
+async def _fill(ports: JobPorts, hold: UploadHold, url: str) -> None:
+    """Fetch what is missing and end the upload."""
+    allowed, start = ports.settings.uploads.import_allowed, hold.upload.offset_bytes
+    async with fetch(url, allowed=allowed, first_byte=start) as response:
+        upload = await _check_answer(ports, hold.upload, response)
+        skip = 0 if response.status == PARTIAL else start
+        offset_bytes = await _store(ports, hold, _iter_data(response, skip), upload.size_bytes)
+    if offset_bytes == 0:
         raise ImportRefused("The file at this address is empty.")
     async with ports.database.transaction() as connection:
         if upload.size_bytes is None:
-            await uploads.set_size(connection, upload.id, copy.offset_bytes)
-        elif copy.offset_bytes < upload.size_bytes:
+            await uploads.set_size(connection, upload.id, offset_bytes)
+        elif offset_bytes < upload.size_bytes:
             raise ImportInterrupted
         whole = await uploads.find_upload(connection, upload.id)
         assert whole is not None, "it is locked by us"
         await finish_upload(connection, whole)
-    log.info("video.imported", video_id=str(upload.video_id), size_bytes=copy.offset_bytes)
+    hold.has_ended()
+    log.info("video.imported", video_id=str(upload.video_id), size_bytes=offset_bytes)
+
+
+async def _store(
+    ports: JobPorts, hold: UploadHold, chunks: AsyncIterator[bytes], size_bytes: int | None
+) -> int:
+    """Store what comes, durably a piece at a time, and return how much there is then.
+
+    A connection that breaks leaves what had come to the next try.
+    """
+    limit_bytes = size_bytes or ports.settings.uploads.size_bytes_max
+    came_bytes = stored_bytes = hold.upload.offset_bytes
+    renewed_s = ports.clock.monotonic_s()
+    try:
+        async for data in chunks:
+            if ports.clock.monotonic_s() - renewed_s > RENEW_EVERY_S:
+                await hold.renew()
+                renewed_s = ports.clock.monotonic_s()
+            came_bytes += len(data)
+            if came_bytes > limit_bytes:
+                raise ImportRefused("The file is larger than it may be.")
+            stored_bytes += await _acknowledge(hold, await hold.sink.add(data))
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        await _acknowledge(hold, await hold.sink.flush())
+        raise
+    return stored_bytes + await _acknowledge(hold, await hold.sink.flush())
+
+
+async def _acknowledge(hold: UploadHold, parts: list[uploads.UploadPart]) -> int:
+    if parts:
+        await hold.acknowledge(parts, is_last=False)
+    return sum(part.size_bytes for part in parts)
 
 
 async def _check_answer(
@@ -178,25 +189,13 @@ async def _check_answer(
     return told
 
 
-async def _iter_pieces(
-    response: aiohttp.ClientResponse, skip: int, piece_bytes: int
-) -> AsyncIterator[bytes]:
-    """The body in pieces, without what is there already."""
-    buffer = bytearray()
+async def _iter_data(response: aiohttp.ClientResponse, skip: int) -> AsyncIterator[bytes]:
+    """The body as it comes, without what is there already."""
     async for data in response.content.iter_any():
         kept = data[skip:] if skip else data
         skip -= len(data) - len(kept)
-        buffer += kept
-        while len(buffer) >= piece_bytes:
-            yield bytes(buffer[:piece_bytes])
-            del buffer[:piece_bytes]
-    if buffer:
-        yield bytes(buffer)
-
-
-async def _unlock(ports: JobPorts, upload: uploads.Upload, lock_owner: uuid.UUID) -> None:
-    async with ports.database.transaction() as connection:
-        await uploads.unlock_upload(connection, upload.id, lock_owner)
+        if kept:
+            yield kept
 
 
 async def _refuse(ports: JobPorts, upload: uploads.Upload, error: AppError) -> None:

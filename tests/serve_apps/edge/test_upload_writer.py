@@ -13,7 +13,6 @@ from kit.clock import SystemClock
 from kit.errors import AppError
 from kit.ids import make_id
 from kit.settings import Settings, UploadSettings
-from serve_apps.edge.upload_sinks import UploadLocked
 from serve_apps.edge.upload_writer import (
     Body,
     Checksum,
@@ -27,6 +26,7 @@ from serve_apps.videos.service import declare_size, finish_upload, terminate_upl
 from storage.database import Database
 from storage.objects import ObjectStore
 from storage.rates import RateBook
+from storage.upload_sinks import UploadLocked
 from storage.uploads import Upload, find_upload, lock_upload, make_part_key
 from tests.serve_apps.edge.tus_client import TusServer, serve_uploads
 

@@ -1,6 +1,6 @@
 """Where an upload's bytes go as they arrive: into one object that grows, or an object per piece.
 
-`upload_writer.py` writes a row for each part that a sink names: its bytes are durable by then. In a
+`upload_holds.py` writes a row for each part that a sink names: its bytes are durable by then. In a
 folder bytes are written a run at a time, so that few of them wait in memory (warm memory: a whole
 piece of fresh pages costs as much as receiving it), and synced a piece at a time. A bucket takes
 whole pieces.
@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from kit.errors import AppError
-from serve_apps.edge.upload_piece import Piece, keep_chunk
 from storage.growing_files import GrowingObject
 from storage.objects import Chunk, ObjectStore
+from storage.upload_piece import Piece, keep_chunk
 from storage.uploads import UploadPart, make_part_key
 
 RUN_BYTES = 512 << 10

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_apps.edge.upload_piece import SMALL_BYTES, Piece
+from storage.upload_piece import SMALL_BYTES, Piece
 
 pytestmark = pytest.mark.unit
 

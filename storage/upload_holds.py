@@ -1,0 +1,118 @@
+"""One upload in one writer's hands: its row's lock, and the object that grows, opened together.
+
+The edge's upload server holds one per request, the job that fetches a file from an address one
+while it runs. Bytes go to the sink; `acknowledge` writes the rows of what the sink made durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import AsyncExitStack, suppress
+from typing import Self
+
+from kit.errors import Unavailable
+from kit.ids import make_id
+from storage.database import Connection, Database
+from storage.growing_files import GrowingBusy, GrowingObject
+from storage.objects import ObjectStore
+from storage.upload_sinks import GrowingSink, PieceSink, UploadLocked, UploadSink
+from storage.uploads import (
+    Upload,
+    UploadPart,
+    insert_parts,
+    lock_upload,
+    make_part_key,
+    renew_lock,
+    unlock_upload,
+)
+
+
+class UploadHold:
+    """An upload that nobody else writes to until `close`, as long as its lock is renewed."""
+
+    def __init__(self, database: Database, upload: Upload, lock_owner: uuid.UUID, ttl_s: float):
+        self._database = database
+        self._lock_owner = lock_owner
+        self._ttl_s = ttl_s
+        self._is_locked = True
+        self.upload = upload
+        """As it stood when it was taken."""
+        self.sink: UploadSink
+
+    @classmethod
+    async def open(
+        cls,
+        database: Database,
+        objects: ObjectStore,
+        found: Upload,
+        *,
+        ttl_s: float,
+        piece_bytes: int,
+    ) -> Self:
+        """Take an upload as it stands now, for `ttl_s` unless renewed; raises UploadLocked."""
+        # Who has the object open keeps all others out until they close it. So what the row says
+        # once both are ours is true until then, and no bytes of others are ever cut off.
+        key, lock_owner = make_part_key(found.id, 0), make_id()
+        growing = await _open_growing(objects, key, is_new=found.offset_bytes == 0)
+        async with AsyncExitStack() as unused:
+            if growing is not None:
+                unused.push_async_callback(asyncio.to_thread, growing.close)
+            async with database.statement(writes=True) as connection:
+                upload = await lock_upload(connection, found.id, lock_owner, ttl_s)
+            if upload is None:
+                raise UploadLocked(retry_after_s=1)
+            hold, start = cls(database, upload, lock_owner, ttl_s), upload.offset_bytes
+            if growing is not None and await asyncio.to_thread(growing.begin, start):
+                hold.sink = GrowingSink(growing, key, start, piece_bytes)
+                unused.pop_all()
+            else:  # there is none, or the upload's bytes lie in pieces
+                hold.sink = PieceSink(objects, upload.id, start, piece_bytes, hold.renew)
+        return hold
+
+    async def renew(self) -> None:
+        """Keep the lock for its time from now; raises UploadLocked when it was lost."""
+        async with self._database.statement(writes=True) as connection:
+            is_ours = await renew_lock(connection, self.upload.id, self._lock_owner, self._ttl_s)
+        if not is_ours:
+            raise UploadLocked(retry_after_s=1)
+
+    async def acknowledge(self, parts: list[UploadPart], *, is_last: bool) -> None:
+        """Write the rows of durable parts, and renew; the last ones give the lock back.
+
+        Raises UploadLocked, and nothing is written, when the lock was lost.
+        """
+        async with self._database.statement(writes=True) as connection:
+            await self._insert(connection, parts, None if is_last else self._ttl_s)
+        self._is_locked = not is_last
+
+    async def acknowledge_within(self, connection: Connection, parts: list[UploadPart]) -> None:
+        """As `acknowledge`, in the caller's transaction."""
+        await self._insert(connection, parts, self._ttl_s)
+
+    def has_ended(self) -> None:
+        """The upload is finished or was given up, and with it the lock."""
+        self._is_locked = False
+
+    async def close(self) -> None:
+        """Let others write."""
+        await self.sink.close()
+        if self._is_locked:
+            self._is_locked = False
+            with suppress(Unavailable):  # an abandoned lock lapses by itself
+                async with self._database.statement(writes=True) as connection:
+                    await unlock_upload(connection, self.upload.id, self._lock_owner)
+
+    async def _insert(
+        self, connection: Connection, parts: list[UploadPart], keep_s: float | None
+    ) -> None:
+        if not await insert_parts(connection, self.upload.id, self._lock_owner, parts, keep_s):
+            raise UploadLocked(retry_after_s=1)
+
+
+async def _open_growing(objects: ObjectStore, key: str, *, is_new: bool) -> GrowingObject | None:
+    """Open the object that grows, where there is one; raises UploadLocked."""
+    try:
+        return await asyncio.to_thread(GrowingObject.open, objects, key, is_new=is_new)
+    except GrowingBusy as error:
+        raise UploadLocked(retry_after_s=1) from error
