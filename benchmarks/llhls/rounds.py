@@ -104,17 +104,20 @@ class Watcher:
                     place = (int(uri.split("/")[1].split(".")[0]), at)
                     if number < 0 or place < (number, position):
                         continue
-                    await self._fetch(urljoin(address, uri))
+                    self.look_into(track, await self._fetch(urljoin(address, uri)))
                     if track == VIDEO:
                         self._note(segment, at)
             number, position = _find_next(text)
             query = f"?_HLS_msn={number}&_HLS_part={position}&_HLS_skip=YES"
 
-    async def _fetch(self, url: str) -> None:
+    def look_into(self, track: str, data: bytes) -> None:
+        """Take a part that came."""
+
+    async def _fetch(self, url: str) -> bytes:
         async with self.http.get(url) as answer:
             assert answer.status == 200
-            await answer.read()
             self.parts += 1
+            return await answer.read()
 
     def _note(self, segment: Listed, at: int) -> None:
         assert segment.moment is not None, "every segment says its wall clock"

@@ -1,0 +1,1 @@
+"""What uploads that are being encoded do to a live on the same machine."""
