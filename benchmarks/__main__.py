@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import signal
 import sys
 from pathlib import Path
 
-from benchmarks.frame import Form, Question, ask, report
+from benchmarks.frame import Form, Outcome, Question, ask, report
 
 FOLDER = Path(__file__).parent
 
@@ -22,6 +23,14 @@ def list_questions() -> dict[str, Question]:
     return found
 
 
+async def answer(question: Question, form: Form) -> Outcome:
+    """Ask; whoever ends the benchmark politely leaves no product behind."""
+    task = asyncio.current_task()
+    assert task is not None, "asyncio.run makes one"
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await ask(question, form)
+
+
 def main() -> int:
     """Run what was asked for; write `last.txt` beside each question unless it ran short."""
     questions = list_questions()
@@ -33,7 +42,9 @@ def main() -> int:
     if unknown:
         parser.error(f"no benchmark called {', '.join(sorted(unknown))}")
     for name in flags.names or questions:
-        text = report(asyncio.run(ask(questions[name], Form.SHORT if flags.short else Form.FULL)))
+        text = report(
+            asyncio.run(answer(questions[name], Form.SHORT if flags.short else Form.FULL))
+        )
         sys.stdout.write(text + "\n")
         if not flags.short:
             (FOLDER / name / "last.txt").write_text(text)

@@ -37,14 +37,19 @@ async def insert_recording(
 ) -> bool:
     """Write the video and which segments it is, in a transaction; False when it is there.
 
-    Lists show it at once; followers were told of the live.
+    Lists show it at once; followers were told of the live. All of a live counts against its owner's
+    quota, a clip of it takes nothing more.
     """
     done: str = await connection.execute(
-        """INSERT INTO videos (id, owner_id, title, visibility, status, progress, duration_ms,
-                  width, height, playable_at, published_at)
+        f"""INSERT INTO videos (id, owner_id, title, visibility, status, progress, duration_ms,
+                  width, height, playable_at, published_at, source_bytes)
            VALUES ($1, $2, $3, $4, 'queued', 0, $5, $6, $7, now(),
-                   CASE WHEN $4 IN ('public', 'followers') THEN now() END)
-           ON CONFLICT (id) DO NOTHING""",
+                   CASE WHEN $4 IN ('public', 'followers') THEN now() END,
+                   CASE WHEN $8::boolean THEN (
+                       SELECT sum((track.value->>'size_bytes')::bigint)
+                         FROM live_segments s, jsonb_each(s.tracks) AS track
+                        WHERE s.live_id = $9 AND s.number BETWEEN $10 AND $11 AND {IS_SENT}) END)
+           ON CONFLICT (id) DO NOTHING""",  # noqa: S608 - constants
         video.id,
         video.owner_id,
         video.title,
@@ -52,6 +57,10 @@ async def insert_recording(
         video.duration_ms,
         video.width,
         video.height,
+        video.is_whole,
+        segments.live_id,
+        segments.first,
+        segments.last,
     )
     if done != "INSERT 0 1":
         return False

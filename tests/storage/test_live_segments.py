@@ -23,6 +23,7 @@ from storage.live_segments import (
     open_origin,
 )
 from storage.recordings import RecordedVideo, insert_recording, list_unneeded
+from storage.uploads import sum_used_bytes
 from tests.storage.live_rows import create_room_row, create_user_row
 
 pytestmark = pytest.mark.db
@@ -99,3 +100,6 @@ async def test_slates_are_listed_but_no_video_names_them(database: Database) -> 
         assert await insert_recording(connection, video, SegmentRange(live_id, 0, 2))
         unneeded = await list_unneeded(connection, live_id, deleted_for_s=0)
         assert [row.number for row in unneeded] == [1]
+        clip = RecordedVideo(uuid.uuid4(), owner_id, "Clip", "public", 2000, 320, 180, False)
+        assert await insert_recording(connection, clip, SegmentRange(live_id, 0, 0))
+        assert await sum_used_bytes(connection, owner_id) == 2 * TRACK.size_bytes
