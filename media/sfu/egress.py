@@ -3,7 +3,8 @@
 `room` hands in jobs; a job is the same packets for many viewers. Jobs leave oldest first, at most
 `TURN_S` per loop turn. A full socket buffer stops the queue until it is writable; a queue that
 grows too long or too old loses its video, and those viewers resume at the next keyframe. How bytes
-reach the socket is the backend's: `egress_sendto`, `egress_batch`, chosen by `egress_probe`.
+reach the socket is the backend's: `egress_sendto`, `egress_batch`, `compiled_egress`, chosen by
+`egress_probe`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,13 @@ class EgressTarget(Protocol):
         All are of one stream; each is `tag_bytes` longer than the plain one. The same packet gives
         the same bytes. Raises ValueError or OverflowError when this viewer has no key yet, or a
         packet lies before its first.
+        """
+        ...
+
+    def describe_stream(self, ssrc: int, index: int, /) -> bytes:
+        """Return what `compiled_loop` seals a stream with whose first packet is or was `index`.
+
+        Empty where it cannot.
         """
         ...
 

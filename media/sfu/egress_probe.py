@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
+from media.sfu import compiled_loop
+from media.sfu.compiled_egress import CompiledEgress
 from media.sfu.egress import DatagramSender, Egress, LoopTurns
 from media.sfu.egress_batch import BatchEgress
 from media.sfu.egress_sendto import SendtoEgress
 from media.sfu.sendmmsg import Message, MessageBatch, is_available, pack_name
 
-BACKENDS = ("gso", "sendmmsg", "sendto")
+BACKENDS = ("compiled", "gso", "sendmmsg", "sendto")
 PROBE_TIMEOUT_S = 0.5
 
 
@@ -23,14 +25,17 @@ def choose_egress(
         backend = next((name for name in BACKENDS if is_working(name)), "sendto")
     if backend == "sendto":
         return SendtoEgress(sink, turns, now)
-    return BatchEgress(sink, turns, now, is_bundling=backend == "gso")
+    loop = compiled_loop.load() if backend == "compiled" else None
+    if loop is not None:
+        return CompiledEgress(sink, turns, now, loop)
+    return BatchEgress(sink, turns, now, is_bundling=backend != "sendmmsg")
 
 
 def is_working(backend: str) -> bool:
     """Tell whether what a backend sends arrives, cut as it should be."""
     if backend == "sendto":
         return True
-    if not is_available():
+    if not is_available() or (backend == "compiled" and compiled_loop.load() is None):
         return False
     slab = bytearray(b"a" * 100 + b"b" * 100 + b"c" * 50)
     with (

@@ -28,7 +28,8 @@ class SfuOptions:
     """Addresses and limits of one forwarding plane; `port` 0 takes any free one.
 
     `bind_host` empty: every address, of IPv6 as well as IPv4 once a candidate is of IPv6.
-    `egress` is "auto" (the best of the others that works here), "gso", "sendmmsg" or "sendto".
+    `egress` is "auto" (the best of the others that works here), "compiled", "gso", "sendmmsg" or
+    "sendto".
     """
 
     bind_host: str = ""

@@ -217,6 +217,7 @@ class ViewerSession(PeerSession):
         }
         self.video_codec = chosen["video"].codec.name.upper() if "video" in chosen else ""
         self.seal: Callable[[Sequence[OutPacket], memoryview, int], int] = _refuse_seal
+        self.describe_stream: Callable[[int, int], bytes] = _describe_nothing
         self.tag_bytes = 0
         self.address: Address = ("", 0)
         self.packets_out = 0
@@ -231,6 +232,7 @@ class ViewerSession(PeerSession):
         super().start_srtp()
         assert self.srtp is not None, "start_srtp sets it"
         self.seal, self.tag_bytes = self.srtp.seal, self.srtp.tag_bytes
+        self.describe_stream = self.srtp.describe_stream
         self.follow_address()
 
     def follow_address(self) -> None:
@@ -257,6 +259,10 @@ class ViewerSession(PeerSession):
 
 def _refuse_seal(_packets: Sequence[OutPacket], _into: memoryview, _at: int) -> int:
     raise ValueError("this viewer has no SRTP context yet")
+
+
+def _describe_nothing(_ssrc: int, _index: int) -> bytes:
+    return b""
 
 
 Publisher = PublisherSession | LocalPublisher

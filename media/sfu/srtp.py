@@ -7,6 +7,7 @@ its receiver's does; `fanout` picks sequence numbers for which that is safe.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pylibsrtp import Policy, Session
 
+from media.sfu import compiled_loop
 from media.sfu.packets_out import OutPacket
 
 REPLAY_WINDOW_PACKETS = 1024
@@ -78,17 +80,15 @@ class GcmSealer:
     def __init__(self, keys: SrtpKeys) -> None:
         key, salt = derive_session_keys(keys.sending, keys.profile)
         self._encrypt_into = AESGCM(key).encrypt_into
+        self._key = key
         self._salt = int.from_bytes(salt, "big")
         self._streams: dict[int, tuple[int, int]] = {}
+        self._context = 0
+        self._described: dict[int, bytes] = {}
 
     def seal(self, packets: Sequence[OutPacket], into: memoryview, at: int) -> int:
         """Write SRTP packets of one stream; raises OverflowError for one from before its start."""
-        first = packets[0]
-        stream = self._streams.get(first.ssrc)
-        if stream is None:
-            masked = self._salt ^ (first.ssrc << 48)
-            stream = self._streams[first.ssrc] = (masked, first.index & ~0xFFFF)
-        masked, start = stream
+        masked, start = self._find_stream(packets[0].ssrc, packets[0].index)
         encrypt_into = self._encrypt_into
         for header, payload, index, _ssrc in packets:
             if index < start:
@@ -100,6 +100,32 @@ class GcmSealer:
             encrypt_into(nonce, payload, header, into[body:end])
             at = end
         return at
+
+    def describe_stream(self, ssrc: int, index: int) -> bytes:
+        """Return the stream as `compiled_loop` takes it; empty where there is none."""
+        described = self._described.get(ssrc)
+        if described is None:
+            described = self._described[ssrc] = self._pack_stream(ssrc, index)
+        return described
+
+    def _pack_stream(self, ssrc: int, index: int) -> bytes:
+        loop = compiled_loop.load()
+        if loop is None:
+            return b""
+        if not self._context:
+            self._context = loop.open_key(self._key)
+            if not self._context:
+                return b""
+            weakref.finalize(self, loop.close_key, self._context)
+        masked, start = self._find_stream(ssrc, index)
+        return compiled_loop.pack_stream(self._context, start, masked)
+
+    def _find_stream(self, ssrc: int, index: int) -> tuple[int, int]:
+        """Return a stream's nonce without its index, and the index at which it began."""
+        stream = self._streams.get(ssrc)
+        if stream is None:
+            stream = self._streams[ssrc] = (self._salt ^ (ssrc << 48), index & ~0xFFFF)
+        return stream
 
 
 class LibsrtpSealer:
@@ -118,6 +144,10 @@ class LibsrtpSealer:
             at += len(sealed)
         return at
 
+    def describe_stream(self, _ssrc: int, _index: int) -> bytes:
+        """Return nothing: it is sealed here alone."""
+        return b""
+
 
 class SrtpPair:
     """The sending and the receiving context of one peer; `seal` is the egress's way in."""
@@ -128,7 +158,7 @@ class SrtpPair:
         self._in = _make_session(keys.receiving, profile, Policy.SSRC_ANY_INBOUND)
         is_gcm = profile == Policy.SRTP_PROFILE_AEAD_AES_128_GCM
         sealer = GcmSealer(keys) if is_gcm else LibsrtpSealer(self._out)
-        self.seal = sealer.seal
+        self.seal, self.describe_stream = sealer.seal, sealer.describe_stream
         self.tag_bytes = sealer.tag_bytes
         self.protect_rtcp = self._out.protect_rtcp
 

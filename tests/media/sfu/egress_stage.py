@@ -45,6 +45,9 @@ class FakeTarget:
             at += len(sealed)
         return at
 
+    def describe_stream(self, _ssrc: int, _index: int, /) -> bytes:
+        return b""
+
 
 def targets(*names: str) -> tuple[FakeTarget, ...]:
     """Return viewers with these names: single letters, or v0, v1 and so on."""

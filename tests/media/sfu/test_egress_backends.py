@@ -58,7 +58,7 @@ class Viewer:
     def __post_init__(self) -> None:
         self.address = self.receiver.getsockname()[:2]
         self.tag_bytes = self.pair.tag_bytes
-        self.seal = self.pair.seal
+        self.seal, self.describe_stream = self.pair.seal, self.pair.describe_stream
 
     def take(self, count: int) -> list[bytes]:
         return [self.receiver.recv(2048) for _ in range(count)]
