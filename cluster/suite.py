@@ -1,8 +1,8 @@
 """`make test`: the whole suite in three processes, so that tests that wait run beside others.
 
-What may start a product (`ray` and `browser`, unless marked `beside`) runs in one of them, one
-test after the other, with its output as it comes; that of the other two is shown when all have
-ended, and what failed in any of them once more at the very end. Arguments are pytest's.
+What may start a product (`ray` and `browser`, unless marked `beside` or `early`) runs in one of
+them, one test after the other, with its output as it comes; that of the other two is shown when all
+have ended, and what failed in any of them once more at the very end. Arguments are pytest's.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ MARK = re.compile(r"\bmark\.(\w+)")
 
 @dataclass(frozen=True)
 class Share:
-    """The files that bear any of some marks (of all, where none is named) and none of others."""
+    """The files that bear any of some marks (of all, where none is named) and none of others.
+
+    `also` are marks that bring a file in whatever else it bears.
+    """
 
     title: str
     some: frozenset[str]
     none: frozenset[str] = frozenset()
+    also: frozenset[str] = frozenset()
 
     def list_files(self) -> list[str]:
         """Return its test files: a share need not load those of the others."""
@@ -38,13 +42,22 @@ class Share:
         return [str(path) for path in files if self._has(read_marks((ROOT / path).read_text()))]
 
     def _has(self, marks: frozenset[str]) -> bool:
+        if self.also & marks:
+            return True
         return (not self.some or bool(self.some & marks)) and not self.none & marks
 
 
 SHARES = (
-    Share("tests that start products", frozenset({"ray", "browser"}), frozenset({"beside"})),
+    Share(
+        "tests that start products", frozenset({"ray", "browser"}), frozenset({"beside", "early"})
+    ),
     Share("tests of media", frozenset({"media", "beside"})),
-    Share("tests of rules and rows", frozenset(), frozenset({"ray", "browser", "media"})),
+    Share(
+        "tests of rules and rows",
+        frozenset(),
+        frozenset({"ray", "browser", "media"}),
+        also=frozenset({"early"}),
+    ),
 )
 """Every test is in one of them; the first one's output is shown at once."""
 PASSED, NO_TESTS = 0, 5
