@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.frame import Goal, Question
-from benchmarks.live_first.rounds import (
-    FILM_S,
-    LATE_P99,
-    LOST,
-    PICTURE_BYTES,
-    UPLOADS,
-    WATCHED_S,
-    open_scene,
-)
+from benchmarks.live_first.rounds import FILM_S, LOST, UPLOADS, WATCHED_S, open_scene
+from benchmarks.llhls.rounds import LATE_P99, PICTURE_BYTES
 
 QUESTION = Question(
     name="live_first",

@@ -50,7 +50,8 @@ class Counting(Watcher):
 @asynccontextmanager
 async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
     """Start the product and render the film."""
-    seconds, size = form.choose(FILM_S, FILM_SHORT_S), form.choose("1920x1080", "426x240")
+    seconds = form.choose(FILM_S, FILM_SHORT_S)
+    size = "1920x1080" if form is Form.FULL else "426x240"
     count = form.choose(UPLOADS, UPLOADS_SHORT)
     watched_s = form.choose(WATCHED_S, WATCHED_SHORT_S)
     with tempfile.TemporaryDirectory(prefix="sf-bench-") as name:
