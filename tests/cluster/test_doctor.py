@@ -9,6 +9,7 @@ from cluster.doctor import (
     check_clock,
     check_disk,
     check_encoders,
+    check_media_loop,
     check_open_files,
     check_program,
     check_public_url,
@@ -22,6 +23,12 @@ pytestmark = pytest.mark.unit
 
 def with_url(url: str, *ips: str) -> Settings:
     return Settings(http=HttpSettings(public_url=url), edge=EdgeSettings(public_ips=ips))
+
+
+def test_media_that_leaves_by_python_is_noted():
+    assert check_media_loop(is_compiled=True).verdict is Verdict.GOOD
+    found = check_media_loop(is_compiled=False)
+    assert (found.verdict, "run make again" in found.cure) == (Verdict.NOTE, True)
 
 
 def test_localhost_needs_nothing():
