@@ -31,14 +31,20 @@ SECRET_BYTES = 32
 def load_installation(home: Home, environ: Mapping[str, str]) -> Settings:
     """Read the settings, making the file and its secrets where they are missing.
 
-    A file named by SOCIALFLOW_SETTINGS is used as it is; it must hold the secrets itself.
+    A file named by SOCIALFLOW_SETTINGS is used as it is; it must hold the secrets itself. So must
+    that of a machine that joined: secrets of its own would not be the installation's.
     """
     given = environ.get(SETTINGS_VARIABLE)
-    if given is None:
+    if given is None and not _has_joined(home.settings_file):
         _ensure_secrets(home.settings_file)
     settings = read_installation(home, environ)
     for section, names in make_secrets().items():
         missing = [name for name in names if not getattr(getattr(settings, section), name)]
+        if missing and given is None:
+            raise SettingsInvalid(
+                f"{home.settings_file} lacks {section}.{missing[0]}, which the head has by now. "
+                "Join again by a fresh invitation, or copy the line from its settings.toml."
+            )
         if missing:
             raise SettingsInvalid(
                 f"{given} lacks {section}.{missing[0]}. Start once without SOCIALFLOW_SETTINGS "
@@ -66,6 +72,7 @@ def make_secrets() -> dict[str, dict[str, str]]:
             "token_key": secrets.token_hex(SECRET_BYTES),
             "grant_private_key": key.private_bytes_raw().hex(),
             "grant_public_key": public.hex(),
+            "content_key": secrets.token_hex(SECRET_BYTES),
         },
         "cluster": {"key": secrets.token_hex(SECRET_BYTES)},
     }
@@ -118,6 +125,11 @@ def _ensure_secrets(path: Path) -> None:
             added = _insert(added, section, missing)
     if added != text:
         write_private(path, added)
+
+
+def _has_joined(path: Path) -> bool:
+    present = tomllib.loads(path.read_text()) if path.exists() else {}
+    return _is_set(present, "cluster", "head")
 
 
 def _is_set(values: Mapping[str, Any], section: str, name: str) -> bool:

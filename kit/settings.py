@@ -144,6 +144,11 @@ class AuthSettings:
         "", "Ed25519 key (hex) that signs grants and tickets.", secret=True
     )
     grant_public_key: str = option("", "Its public half (hex), all that an edge holds.")
+    content_key: str = option(
+        "",
+        "From it follow the keys of protected videos, which never play again without it.",
+        secret=True,
+    )
     access_ttl_s: int = option(900, "Life of an access token.")
     refresh_ttl_s: int = option(30 * 86_400, "Life of a refresh token.")
     ticket_ttl_s: int = option(30, "Life of a single-use ticket.")
@@ -195,6 +200,9 @@ class ProcessingSettings:
     evens_loudness: bool = option(True, "Whether sound is made as loud as that of others.")
     codecs: tuple[str, ...] = option(
         (), "Of av1, vp9, hevc: what every video is made in beside H.264; each costs as much again."
+    )
+    protected: bool = option(
+        False, "Whether uploads are encrypted where nobody chose; keys go to whoever may watch."
     )
     reencodings_per_user_max: int = option(
         5, "Videos of one user that are being made again at a time; beyond it: 429."

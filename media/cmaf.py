@@ -92,21 +92,21 @@ def build_init_segment(track: VideoTrack | AudioTrack) -> bytes:
     """ftyp and moov of a file with this one track."""
     if isinstance(track, VideoTrack):
         entry, handler = _video_entry(track), b"vide"
-        header = _full_box(b"vmhd", 0, 1, bytes(8))
+        header = full_box(b"vmhd", 0, 1, bytes(8))
         width, height, volume = track.width, track.height, 0
     else:
         entry, handler = _audio_entry(track), b"soun"
-        header = _full_box(b"smhd", 0, 0, bytes(4))
+        header = full_box(b"smhd", 0, 0, bytes(4))
         width, height, volume = 0, 0, 0x100
-    media = _box(
+    media = box(
         b"mdia",
-        _full_box(
+        full_box(
             b"mdhd", 0, 0, _pack(">IIIIHH", 0, 0, track.timescale, 0, LANGUAGE_UNDETERMINED, 0)
         ),
-        _full_box(b"hdlr", 0, 0, bytes(4), handler, bytes(12), b"\0"),
-        _box(b"minf", header, _data_information(), _sample_table(entry)),
+        full_box(b"hdlr", 0, 0, bytes(4), handler, bytes(12), b"\0"),
+        box(b"minf", header, _data_information(), _sample_table(entry)),
     )
-    track_header = _full_box(
+    track_header = full_box(
         b"tkhd",
         0,
         3,
@@ -116,19 +116,27 @@ def build_init_segment(track: VideoTrack | AudioTrack) -> bytes:
         UNITY_MATRIX,
         _pack(">II", width << 16, height << 16),
     )
-    movie = _box(
+    movie = box(
         b"moov",
         _movie_header(),
-        _box(b"trak", track_header, _edit_list(track.delay_ticks), media),
-        _box(b"mvex", _full_box(b"trex", 0, 0, _pack(">IIIII", TRACK_ID, 1, 0, 0, 0))),
+        box(b"trak", track_header, _edit_list(track.delay_ticks), media),
+        box(b"mvex", full_box(b"trex", 0, 0, _pack(">IIIII", TRACK_ID, 1, 0, 0, 0))),
     )
-    return _box(b"ftyp", b"iso6", bytes(4), b"iso6cmfciso9mp41") + movie
+    return box(b"ftyp", b"iso6", bytes(4), b"iso6cmfciso9mp41") + movie
 
 
 def build_fragment(
-    samples: Sequence[Sample], *, number: int, base_ticks: int, is_video: bool
+    samples: Sequence[Sample],
+    *,
+    number: int,
+    base_ticks: int,
+    is_video: bool,
+    clear_maps: Sequence[bytes] = (),
 ) -> bytes:
-    """styp, moof and mdat; `base_ticks` is the first sample's absolute decode time."""
+    """styp, moof and mdat; `base_ticks` is the first sample's absolute decode time.
+
+    `clear_maps` say of each encrypted sample which of its bytes are not; `media/cenc.py` has them.
+    """
     if is_video:
         flags = TRUN_VIDEO
         rows = b"".join(
@@ -144,19 +152,44 @@ def build_fragment(
     else:
         flags = TRUN_AUDIO
         rows = b"".join(_pack(">II", sample.duration_ticks, len(sample.data)) for sample in samples)
-    movie_header = _full_box(b"mfhd", 0, 0, _pack(">I", number))
-    track_header = _full_box(
+    movie_header = full_box(b"mfhd", 0, 0, _pack(">I", number))
+    track_header = full_box(
         b"tfhd", 0, TFHD_DEFAULT_BASE_IS_MOOF_AND_FLAGS, _pack(">II", TRACK_ID, SAMPLE_IS_SYNC)
     )
-    decode_time = _full_box(b"tfdt", 1, 0, _pack(">Q", base_ticks))
+    decode_time = full_box(b"tfdt", 1, 0, _pack(">Q", base_ticks))
     run_bytes = 12 + 8 + len(rows)
-    moof_bytes = 8 + len(movie_header) + 8 + len(track_header) + len(decode_time) + run_bytes
+    before_maps = 8 + len(movie_header) + 8 + len(track_header) + len(decode_time) + run_bytes
+    maps = _sample_maps(clear_maps, before_maps)
+    moof_bytes = before_maps + len(maps)
     # Samples start right behind mdat's own header, counted from the start of moof.
-    run = _full_box(b"trun", 1, flags, _pack(">Ii", len(samples), moof_bytes + 8), rows)
-    moof = _box(b"moof", movie_header, _box(b"traf", track_header, decode_time, run))
+    run = full_box(b"trun", 1, flags, _pack(">Ii", len(samples), moof_bytes + 8), rows)
+    moof = box(b"moof", movie_header, box(b"traf", track_header, decode_time, run, maps))
     assert len(moof) == moof_bytes, "the data offset in trun does not point at mdat's content"
-    styp = _box(b"styp", b"msdh", bytes(4), b"msdhmsixcmfsiso6")
-    return b"".join((styp, moof, _box(b"mdat", *(sample.data for sample in samples))))
+    styp = box(b"styp", b"msdh", bytes(4), b"msdhmsixcmfsiso6")
+    return b"".join((styp, moof, box(b"mdat", *(sample.data for sample in samples))))
+
+
+def _sample_maps(clear_maps: Sequence[bytes], at: int) -> bytes:
+    """saiz, saio and senc of a fragment's samples; `at` is where they begin in moof.
+
+    ISO/IEC 23001-7 §7.2 (senc: flag 2 as there are subsamples; the initialisation vector is the
+    track's), -14496-12 §8.7.8 and §8.7.9.
+    """
+    if not clear_maps:
+        return b""
+    sizes = bytes(len(each) for each in clear_maps)
+    is_even = len(set(sizes)) == 1
+    size_box = full_box(
+        b"saiz",
+        0,
+        0,
+        _pack(">BI", sizes[0] if is_even else 0, len(sizes)),
+        b"" if is_even else sizes,
+    )
+    offset_bytes, header_bytes = 20, 16
+    first = at + len(size_box) + offset_bytes + header_bytes
+    offset_box = full_box(b"saio", 0, 0, _pack(">II", 1, first))
+    return size_box + offset_box + full_box(b"senc", 0, 2, _pack(">I", len(sizes)), *clear_maps)
 
 
 def avc_codec_name(config: bytes) -> str:
@@ -164,17 +197,19 @@ def avc_codec_name(config: bytes) -> str:
     return f"avc1.{config[1:4].hex()}"
 
 
-def _box(kind: bytes, *parts: bytes) -> bytes:
+def box(kind: bytes, *parts: bytes) -> bytes:
+    """Write a box: its size, its kind and what it holds."""
     size_bytes = 8 + sum(len(part) for part in parts)
     return b"".join((_pack(">I", size_bytes), kind, *parts))
 
 
-def _full_box(kind: bytes, version: int, flags: int, *parts: bytes) -> bytes:
-    return _box(kind, _pack(">I", version << 24 | flags), *parts)
+def full_box(kind: bytes, version: int, flags: int, *parts: bytes) -> bytes:
+    """Write a box that has a version and flags."""
+    return box(kind, _pack(">I", version << 24 | flags), *parts)
 
 
 def _movie_header() -> bytes:
-    return _full_box(
+    return full_box(
         b"mvhd",
         0,
         0,
@@ -191,28 +226,28 @@ def _edit_list(delay_ticks: int) -> bytes:
     """Presentation starts `delay_ticks` into the media; duration 0 means: to the end."""
     if not delay_ticks:
         return b""
-    return _box(b"edts", _full_box(b"elst", 0, 0, _pack(">IIiI", 1, 0, delay_ticks, 0x10000)))
+    return box(b"edts", full_box(b"elst", 0, 0, _pack(">IIiI", 1, 0, delay_ticks, 0x10000)))
 
 
 def _data_information() -> bytes:
-    return _box(b"dinf", _full_box(b"dref", 0, 0, _pack(">I", 1), _full_box(b"url ", 0, 1)))
+    return box(b"dinf", full_box(b"dref", 0, 0, _pack(">I", 1), full_box(b"url ", 0, 1)))
 
 
 def _sample_table(entry: bytes) -> bytes:
-    return _box(
+    return box(
         b"stbl",
-        _full_box(b"stsd", 0, 0, _pack(">I", 1), entry),
-        _full_box(b"stts", 0, 0, bytes(4)),
-        _full_box(b"stsc", 0, 0, bytes(4)),
-        _full_box(b"stsz", 0, 0, bytes(8)),
-        _full_box(b"stco", 0, 0, bytes(4)),
+        full_box(b"stsd", 0, 0, _pack(">I", 1), entry),
+        full_box(b"stts", 0, 0, bytes(4)),
+        full_box(b"stsc", 0, 0, bytes(4)),
+        full_box(b"stsz", 0, 0, bytes(8)),
+        full_box(b"stco", 0, 0, bytes(4)),
     )
 
 
 def _video_entry(track: VideoTrack) -> bytes:
     resolution_72_dpi = 0x480000
     entry, config = VIDEO_ENTRIES[track.codec]
-    return _box(
+    return box(
         entry,
         bytes(6),
         _pack(">H", 1),
@@ -220,9 +255,9 @@ def _video_entry(track: VideoTrack) -> bytes:
         _pack(">HHIIIH", track.width, track.height, resolution_72_dpi, resolution_72_dpi, 0, 1),
         bytes(32),
         _pack(">Hh", 24, -1),
-        _box(config, track.config),
+        box(config, track.config),
         _colour_box(track.colour),
-        _box(b"pasp", _pack(">II", 1, 1)),
+        box(b"pasp", _pack(">II", 1, 1)),
     )
 
 
@@ -230,14 +265,14 @@ def _colour_box(colour: Colour | None) -> bytes:
     if colour is None:
         return b""
     points = (colour.primaries, colour.transfer, colour.matrix)
-    return _box(b"colr", b"nclx", _pack(">HHHB", *points, 0x80 * colour.is_full_range))
+    return box(b"colr", b"nclx", _pack(">HHHB", *points, 0x80 * colour.is_full_range))
 
 
 def _audio_entry(track: AudioTrack) -> bytes:
     kind, config = (
         (b"mp4a", _aac_config(track)) if track.codec == "aac" else (b"Opus", _opus_config(track))
     )
-    return _box(
+    return box(
         kind,
         bytes(6),
         _pack(">H", 1),
@@ -255,7 +290,7 @@ def _aac_config(track: AudioTrack) -> bytes:
         + _descriptor(5, track.config),
     )
     stream = _pack(">HB", TRACK_ID, 0) + decoder + _descriptor(6, b"\2")
-    return _full_box(b"esds", 0, 0, _descriptor(3, stream))
+    return full_box(b"esds", 0, 0, _descriptor(3, stream))
 
 
 def _opus_config(track: AudioTrack) -> bytes:
@@ -263,7 +298,7 @@ def _opus_config(track: AudioTrack) -> bytes:
     assert len(track.config) >= OPUS_HEAD_BYTES_MIN, "not an Opus identification header"
     assert track.config[18] == 0, "only mono and stereo Opus can be written"
     pre_skip, rate_hz, gain = struct.unpack("<HIh", track.config[10:18])
-    return _box(b"dOps", _pack(">BBHIhB", 0, track.config[9], pre_skip, rate_hz, gain, 0))
+    return box(b"dOps", _pack(">BBHIhB", 0, track.config[9], pre_skip, rate_hz, gain, 0))
 
 
 def _descriptor(tag: int, payload: bytes) -> bytes:

@@ -184,7 +184,10 @@ async def swap_version(connection: Connection, video_id: uuid.UUID, version: int
     )
     await _keep_replaced(connection, video_id, old, row["old_plan"])
     await connection.execute(
-        "UPDATE videos SET version = $2, plan = $3, recipe = $4, updated_at = now() WHERE id = $1",
+        """UPDATE videos
+              SET version = $2, plan = $3, recipe = $4, updated_at = now(),
+                  is_protected = coalesce(($4::jsonb ->> 'is_protected')::boolean, false)
+            WHERE id = $1""",
         video_id,
         version,
         row["plan"],
@@ -208,6 +211,7 @@ async def renew_failed_video(
     await connection.execute(
         """UPDATE videos
               SET recipe = $2, plan = NULL, progress = 0, updated_at = now(),
+                  is_protected = coalesce(($2::jsonb ->> 'is_protected')::boolean, false),
                   version = CASE WHEN $3 THEN versions_made + 1 ELSE version END,
                   versions_made = CASE WHEN $3 THEN versions_made + 1 ELSE versions_made END
             WHERE id = $1""",

@@ -20,6 +20,7 @@ COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.e
     v.source_key, v.thumbnail_key, v.playable_at, v.created_at,
     v.published_at, v.publish_at, v.publish_as, v.has_preview,
     v.tags, v.category, v.language, v.chapters, v.views, v.likes, v.version, v.left_out,
+    v.is_protected,
     u.username AS owner_username, u.display_name AS owner_display_name,
     EXISTS (SELECT 1 FROM recordings r WHERE r.video_id = v.id) AS is_recording"""
 LISTED_AT = "coalesce(v.published_at, v.created_at)"
@@ -71,6 +72,8 @@ class Video(msgspec.Struct, frozen=True):
     """Which of its versions plays."""
     left_out: dict[str, str]
     """What could not be made of it, and the reason's code."""
+    is_protected: bool
+    """Whether what plays of it is encrypted; until there is a plan, whether it is to be."""
 
     @property
     def listed_at(self) -> datetime:
@@ -86,6 +89,8 @@ class NewVideo(msgspec.Struct, frozen=True):
     title: str
     description: str
     visibility: str
+    is_protected: bool = False
+    """Whether it is to be encrypted."""
 
 
 class VideoSource(msgspec.Struct, frozen=True):
@@ -99,13 +104,15 @@ class VideoSource(msgspec.Struct, frozen=True):
 async def insert_video(connection: Connection, video: NewVideo) -> None:
     """Write the row of a video whose upload begins."""
     await connection.execute(
-        """INSERT INTO videos (id, owner_id, title, description, visibility, status)
-           VALUES ($1, $2, $3, $4, $5, 'uploading')""",
+        """INSERT INTO videos
+               (id, owner_id, title, description, visibility, is_protected, status)
+           VALUES ($1, $2, $3, $4, $5, $6, 'uploading')""",
         video.id,
         video.owner_id,
         video.title,
         video.description,
         video.visibility,
+        video.is_protected,
     )
 
 

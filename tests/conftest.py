@@ -151,6 +151,7 @@ def auth_settings() -> AuthSettings:
     key = Ed25519PrivateKey.generate()
     return AuthSettings(
         token_key=secrets.token_hex(32),
+        content_key=secrets.token_hex(32),
         grant_private_key=key.private_bytes_raw().hex(),
         grant_public_key=key.public_key()
         .public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from media.h264_bits import Bits, ParameterSetMalformed, skip_to_chroma, unescape
 from media.live.samples import VideoFormat
 
 NAL_IDR = 5
@@ -16,13 +17,7 @@ NAL_SPS = 7
 NAL_PPS = 8
 NAL_DELIMITER = 9
 NAL_FILLER = 12
-PROFILES_WITH_CHROMA = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 138, 139, 134, 244})
 SIDE_MAX = 16_384
-CODE_BITS_MAX = 32
-
-
-class ParameterSetMalformed(ValueError):
-    """The sequence parameter set ends early or describes no picture."""
 
 
 def nal_type(nal: bytes) -> int:
@@ -60,8 +55,8 @@ def join_nals(nals: Sequence[bytes]) -> bytes:
 
 def read_size(sps: bytes) -> tuple[int, int]:
     """Return the cropped width and height, §7.3.2.1.1; raises ParameterSetMalformed."""
-    bits = _Bits(_unescape(sps[1:]))
-    chroma_format = _skip_to_chroma(bits)
+    bits = Bits(unescape(sps[1:]))
+    chroma_format = skip_to_chroma(bits)
     bits.read_code()  # log2_max_frame_num
     _skip_order_count(bits)
     bits.read_code()  # max_num_ref_frames
@@ -84,35 +79,7 @@ def read_size(sps: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _skip_to_chroma(bits: _Bits) -> int:
-    """Read past the profile; return chroma_format_idc."""
-    profile = bits.read(8)
-    bits.read(16)
-    bits.read_code()  # seq_parameter_set_id
-    if profile not in PROFILES_WITH_CHROMA:
-        return 1
-    chroma_format = bits.read_code()
-    if chroma_format == 3:
-        bits.read(1)
-    bits.read_code()
-    bits.read_code()
-    bits.read(1)
-    if bits.read(1):
-        for number in range(8 if chroma_format != 3 else 12):
-            if bits.read(1):
-                _skip_scaling_list(bits, 16 if number < 6 else 64)
-    return chroma_format
-
-
-def _skip_scaling_list(bits: _Bits, size: int) -> None:
-    last = following = 8
-    for _entry in range(size):
-        if following:
-            following = (last + bits.read_signed_code()) % 256
-        last = following or last
-
-
-def _skip_order_count(bits: _Bits) -> None:
+def _skip_order_count(bits: Bits) -> None:
     kind = bits.read_code()
     if kind == 0:
         bits.read_code()
@@ -131,44 +98,10 @@ def _chroma_fields(sps: bytes) -> bytes:
     """What avcC carries besides for the high profiles: chroma format and bit depths."""
     if sps[1] not in (100, 110, 122, 144):
         return b""
-    bits = _Bits(_unescape(sps[4:]))
+    bits = Bits(unescape(sps[4:]))
     bits.read_code()
     chroma_format = bits.read_code()
     if chroma_format == 3:
         bits.read(1)
     luma, chroma = bits.read_code(), bits.read_code()
     return bytes((0xFC | chroma_format & 3, 0xF8 | luma & 7, 0xF8 | chroma & 7, 0))
-
-
-def _unescape(data: bytes) -> bytes:
-    """Take out emulation prevention bytes, §7.4.1."""
-    return data.replace(b"\x00\x00\x03", b"\x00\x00")
-
-
-class _Bits:
-    """Reads bits and Exp-Golomb codes, §9.1."""
-
-    def __init__(self, data: bytes) -> None:
-        self._value = int.from_bytes(data, "big")
-        self._left = len(data) * 8
-
-    def read(self, count: int) -> int:
-        """Return the next `count` bits."""
-        if count > self._left:
-            raise ParameterSetMalformed("the parameter set ends early")
-        self._left -= count
-        return self._value >> self._left & (1 << count) - 1
-
-    def read_code(self) -> int:
-        """Return an unsigned Exp-Golomb code."""
-        zeros = 0
-        while not self.read(1):
-            zeros += 1
-            if zeros > CODE_BITS_MAX:
-                raise ParameterSetMalformed("a code is longer than any value")
-        return (1 << zeros) - 1 + self.read(zeros)
-
-    def read_signed_code(self) -> int:
-        """Return a signed Exp-Golomb code."""
-        code = self.read_code()
-        return (code + 1) // 2 if code & 1 else -(code // 2)

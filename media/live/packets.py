@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from media.h264_bits import ParameterSetMalformed
 from media.live.h264 import (
     NAL_DELIMITER,
     NAL_FILLER,
     NAL_IDR,
     NAL_PPS,
     NAL_SPS,
-    ParameterSetMalformed,
     build_format,
     join_nals,
     nal_type,

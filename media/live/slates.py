@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 
 from kit.logs import get_log
 from kit.metrics import LIVE_SLATES_ENCODED
+from media.h264_bits import ParameterSetMalformed
 from media.live.fragments import SEGMENT_S
-from media.live.h264 import ParameterSetMalformed, build_format
+from media.live.h264 import build_format
 from media.live.samples import VIDEO_TIMESCALE, VideoFormat
 from media.vod.ladder import fit_inside
 from media.vod.limited_child import ChildLimits, ChildTooSlow, run_child

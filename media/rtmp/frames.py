@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 
-from media.live.h264 import ParameterSetMalformed, build_format, join_nals
+from media.h264_bits import ParameterSetMalformed
+from media.live.h264 import build_format, join_nals
 from media.live.samples import (
     VIDEO_TIMESCALE,
     AudioFormat,

@@ -5,7 +5,8 @@ Called by `layers` for keyframes alone, to tell which encoding is the better one
 
 from __future__ import annotations
 
-from media.live.h264 import NAL_SPS, ParameterSetMalformed, nal_type, read_size
+from media.h264_bits import ParameterSetMalformed
+from media.live.h264 import NAL_SPS, nal_type, read_size
 from media.sfu import vp8
 
 _STAP_A = 24

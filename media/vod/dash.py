@@ -6,11 +6,13 @@ works below any path. The pictures for scrubbing follow DASH-IF IOP part 6, thum
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from media.cenc import SCHEME
 from media.vod.hls import Track
 from media.vod.records import SUBTITLES, StoryboardRecord
 from storage.subtitles import Subtitles
@@ -19,6 +21,9 @@ NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
 PROFILE = "urn:mpeg:dash:profile:isoff-live:2011"
 CHANNELS_SCHEME = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 TILES_SCHEME = "http://dashif.org/guidelines/thumbnail_tile"
+MP4_PROTECTION_SCHEME = "urn:mpeg:dash:mp4protection:2011"
+CLEARKEY_SCHEME = "urn:uuid:e2719d58-a985-b3c9-781a-b030af78d30e"
+CENC_NAMESPACE = "urn:mpeg:cenc:2013"
 ROLE_SCHEME = "urn:mpeg:dash:role:2011"
 PICTURE_SETS = {
     "avc1": ("0", "1"),
@@ -70,6 +75,8 @@ def build_manifest(
     """
     length_s = max(track.duration_s for track in [*rungs, *sounds])
     manifest, span = _open_manifest(length_s), _Span()
+    if any(track.key_id for track in [*rungs, *sounds]):
+        manifest.set("xmlns:cenc", CENC_NAMESPACE)
     period = SubElement(manifest, "Period", {"id": "0", "start": "PT0S"})
     for family in PICTURE_SETS:
         pictures = [it for it in rungs if it.family == family and _has_one_init(it)]
@@ -145,6 +152,7 @@ def _add_pictures(
     number, priority = PICTURE_SETS[rungs[0].family]
     attributes = {"segmentAlignment": aligned, "startWithSAP": "1", "selectionPriority": priority}
     group = _add_set(period, number, "video", attributes)
+    _add_protection(group, rungs[0])
     for track in sorted(rungs, key=lambda track: track.pixels):
         first = track.parts[0]
         attributes = {
@@ -163,6 +171,7 @@ def _add_sound(period: Element, audio: Track, span: _Span) -> None:
     number, priority = SOUND_SETS[audio.family]
     attributes = {"segmentAlignment": "true", "startWithSAP": "1", "selectionPriority": priority}
     group = _add_set(period, number, "audio", attributes)
+    _add_protection(group, audio)
     first = audio.parts[0]
     sound = SubElement(
         group,
@@ -224,6 +233,20 @@ def _add_text(period: Element, number: str, texts: Subtitles, span: _Span) -> No
 def _add_set(period: Element, number: str, kind: str, attributes: dict[str, str]) -> Element:
     plain = {"id": number, "contentType": kind, "mimeType": f"{kind}/mp4"}
     return SubElement(period, "AdaptationSet", {**plain, **attributes})
+
+
+def _add_protection(group: Element, track: Track) -> None:
+    """How a set is encrypted and with which key (ISO/IEC 23009-1 §5.8.4.1, DASH-IF IOP 7.5).
+
+    A right is part of the address, so the manifest names no absolute one to ask for keys at.
+    """
+    if not track.key_id:
+        return
+    known = {"cenc:default_KID": str(uuid.UUID(track.key_id))}
+    general = {"schemeIdUri": MP4_PROTECTION_SCHEME, "value": SCHEME, **known}
+    SubElement(group, "ContentProtection", general)
+    system = {"schemeIdUri": CLEARKEY_SCHEME, "value": "ClearKey1.0", **known}
+    SubElement(group, "ContentProtection", system)
 
 
 def _add_timeline(representation: Element, track: Track, span: _Span) -> None:

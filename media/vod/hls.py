@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from media.vod.ladder import name_quality
 from media.vod.records import (
+    KEYS_NAME,
     SUBTITLES,
     SegmentRecord,
     TrackRecord,
@@ -26,6 +27,7 @@ from storage.subtitles import Subtitles
 
 VERSION = 7
 AUDIO_GROUP = "sound"
+KEY_SYSTEM = "org.w3.clearkey"
 OPUS_FAMILIES = ("av01", "vp09")
 """Pictures that go with Opus where there is some: whoever plays them plays it."""
 
@@ -37,6 +39,8 @@ class Track:
     parts: tuple[TrackRecord, ...]
     is_whole: bool = True
     """False while its end is still being made."""
+    key_id: str = ""
+    """Of the key it is encrypted with, in hex; empty: it is not."""
 
     @property
     def name(self) -> str:
@@ -173,6 +177,11 @@ def _list_segments(track: Track, describe: Callable[[SegmentRecord], list[str]])
     """Yield the lines of all segments, what `describe` says of each before its address."""
     timescale = track.parts[0].timescale
     init_name = ""
+    if track.key_id:
+        yield (
+            f'#EXT-X-KEY:METHOD=SAMPLE-AES,URI="{KEYS_NAME}",KEYID=0x{track.key_id},'
+            f'KEYFORMAT="{KEY_SYSTEM}",KEYFORMATVERSIONS="1"'
+        )
     for part in track.parts:
         if part.init_name != init_name:
             # Another build of the encoder made this part: its parameters differ.

@@ -101,6 +101,8 @@ class TranscodePlan:
     copies_sound: bool = False
     version: int = 1
     recipe: Recipe = Recipe()
+    key_id: str = ""
+    """Of the key its segments are encrypted with, in hex; empty: they are not."""
 
     @property
     def audio_track(self) -> str:
@@ -132,12 +134,16 @@ class PlanOrder:
     source_key: str
     recipe: Recipe = Recipe()
     version: int = 1
+    key_id: str = ""
+    """Of a protected version."""
 
 
 def plan_video(
     info: MediaInfo, order: PlanOrder, *, segments_max: int = CHUNK_SEGMENTS_MAX
 ) -> TranscodePlan:
     """Decide grid, chunks (of at most `segments_max`), rungs and order for one probed source."""
+    assert bool(order.key_id) == order.recipe.is_protected, "a protected version has a key"
+    assert not (order.key_id and order.recipe.codecs), "only H.264 and AAC are encrypted"
     grid = decide_grid(info)
     chunks = decide_chunks(grid.segments, segments_max)
     bare = TranscodePlan(
@@ -150,12 +156,15 @@ def plan_video(
         tasks=(),
         version=order.version,
         recipe=order.recipe,
+        key_id=order.key_id,
     )
     if info.video is None:
         tasks = list_sound_tasks(grid, has_cover=info.cover_index is not None)
         return replace(bare, tasks=_name_tasks(tasks, order.version))
     ladder = _plan_ladder(bare, info.video)
     may_copy = info.copyable is not None and _is_whole_size(ladder[-1], info.video)
+    if order.key_id:
+        may_copy = False  # slices of other encoders may be too many, or of any shape
     copied = ladder[-1] if may_copy else None
     copies_sound = info.copyable is not None and may_copy and info.copyable.sound
     groups = decide_groups(ladder[:-1] if copied else ladder)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from media.vod.dash import Beside, build_manifest
@@ -63,6 +63,8 @@ class Publication:
     """Where the bytes of a track's file are that do not lie in the video's own folder."""
     joined: JoinRecord | None = None
     """Of a recording: how its parts lie in one file."""
+    key_id: str = ""
+    """Of the key its segments are encrypted with, in hex; empty: they are not."""
 
     @property
     def is_playable(self) -> bool:
@@ -91,7 +93,10 @@ def publish(
     plan: TranscodePlan, records: Mapping[str, TaskRecord], texts: Sequence[Subtitles] = ()
 ) -> Publication:
     """Name all there is, from finished tasks by task id; CPU time by length."""
-    tracks = decide_tracks(plan, records)
+    tracks = {
+        name: replace(track, key_id=plan.key_id)
+        for name, track in decide_tracks(plan, records).items()
+    }
     audio = tracks.get(plan.audio_track)
     rungs = [track for track in tracks.values() if not track.is_sound]
     sounds = _choose_sounds(tracks, rungs)
@@ -118,7 +123,7 @@ def publish(
     pictures = next((found for r in records.values() if (found := r.images)), ())
     sheets = 0 if storyboard is None else storyboard.sheets
     candidates = max(0, len(pictures) - 1)
-    return Publication(tracks, coded, sheets, candidates, list_files(texts))
+    return Publication(tracks, coded, sheets, candidates, list_files(texts), key_id=plan.key_id)
 
 
 def _choose_sounds(tracks: Mapping[str, Track], rungs: Sequence[Track]) -> list[Track]:

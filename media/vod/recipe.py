@@ -1,4 +1,5 @@
-"""What a version of a video is made with: its largest size, its codecs, how loud its sound is.
+"""What a version of a video is made with: its largest size, its codecs, how loud its sound is,
+whether it is encrypted.
 
 Pure. The plan is decided from it; the site's settings give the default, and whoever has a video
 made again names another. It travels as JSON in rows.
@@ -26,6 +27,8 @@ class Recipe:
     """Whether sound is turned up or down to be as loud as others."""
     codecs: tuple[str, ...] = ()
     """Of `EXTRA_CODECS`: each makes the ladder once more."""
+    is_protected: bool = False
+    """Whether its segments are encrypted. Then it is H.264 and AAC alone, all encoded here."""
 
 
 def name_in_version(version: int, name: str) -> str:

@@ -15,6 +15,8 @@ AUDIO_FRAME_SAMPLES = 1024
 MASTER_NAME = "master.m3u8"
 INIT_NAME = "init.mp4"
 MANIFEST_NAME = "manifest.mpd"
+KEYS_NAME = "keys"
+"""Where players ask for the keys of a protected video, beside its playlists."""
 STORYBOARD = "storyboard"
 STORYBOARD_NAME = "storyboard.vtt"
 WAVEFORM_NAME = "waveform.json"

@@ -15,7 +15,7 @@ from media.vod.encoders import MadeStep
 from media.vod.grid import FrameGrid
 from media.vod.ladder import Rung
 from media.vod.records import TrackRecord
-from media.vod.track_writer import TrackWriter, make_segment
+from media.vod.track_writer import MadeSegment, TrackWriter
 
 SHARE_DIGITS = 3
 
@@ -42,7 +42,8 @@ class RungTrack:
         if slots.stop % self._grid.segment_frames == 0 or slots.stop == self._slots.stop:
             number = slots.start // self._grid.segment_frames
             start_ticks = number * self._grid.segment_frames * self._grid.frame_ticks
-            self._writer.add([make_segment(number, start_ticks, self._open, is_video=True)])
+            segment = MadeSegment(number, start_ticks, self._open, True, made.init_segment)
+            self._writer.add([segment])
             self._open = []
 
     def finish(self) -> TrackRecord:

@@ -18,7 +18,7 @@ import av
 from media.cmaf import AudioTrack, Sample, build_init_segment
 from media.vod.codecs import GLOBAL_HEADER, SOUND_ENCODER
 from media.vod.records import AUDIO_FRAME_SAMPLES, AUDIO_RATE_HZ
-from media.vod.track_writer import MadeSegment, make_segment
+from media.vod.track_writer import MadeSegment
 
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
@@ -201,7 +201,7 @@ class AudioEncoder:
         return segments
 
     def _cut(self) -> MadeSegment:
-        segment = make_segment(self._next_segment, self._base_ticks, self._samples, is_video=False)
+        segment = MadeSegment(self._next_segment, self._base_ticks, self._samples, is_video=False)
         self._samples = []
         self._next_segment += 1
         self._base_ticks += segment.duration_ticks

@@ -26,6 +26,8 @@ class ChunkJob:
     grid: FrameGrid
     chunk: Chunk
     rungs: tuple[Rung, ...]
+    key_id: str = ""
+    """Of the key its segments are encrypted with."""
 
     @property
     def slots(self) -> range:
@@ -48,6 +50,8 @@ class AudioJob:
     track: str = AUDIO_TRACK
     evens_loudness: bool = True
     codec: str = "aac"
+    key_id: str = ""
+    """Of the key its segments are encrypted with."""
 
     @property
     def segments(self) -> int:
@@ -112,6 +116,7 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
             plan.opus_track if task.group == OPUS else plan.audio_track,
             plan.recipe.evens_loudness,
             task.group or "aac",
+            plan.key_id,
         )
     if task.kind == "cover":
         assert plan.info.cover_index is not None, "a cover was planned for a file without one"
@@ -140,4 +145,5 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
         grid=plan.grid,
         chunk=plan.chunks[task.chunk],
         rungs=next(group.rungs for group in plan.groups if group.name == task.group),
+        key_id=plan.key_id,
     )

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from media.cenc import Enciphered, TrackCipher, find_avc_config
 from media.cmaf import Sample, build_fragment
 from media.vod.records import INIT_NAME, SegmentRecord, TrackRecord, segment_name, track_key
 from storage.objects import ObjectStore
@@ -16,29 +17,24 @@ from storage.objects import ObjectStore
 
 @dataclass(frozen=True)
 class MadeSegment:
-    """A finished segment, ready to be stored."""
+    """A finished segment: its samples in decoding order, ready to be stored."""
 
     number: int
     start_ticks: int
-    duration_ticks: int
-    data: bytes
-    key_bytes: int = 0
-    """From its beginning to the end of its first frame; 0 for sound."""
+    samples: Sequence[Sample]
+    is_video: bool
+    init_segment: bytes = b""
+    """Of a picture that may be encrypted: how it is decoded."""
 
+    @property
+    def duration_ticks(self) -> int:
+        """How long it lasts."""
+        return sum(sample.duration_ticks for sample in self.samples)
 
-def make_segment(
-    number: int, start_ticks: int, samples: Sequence[Sample], *, is_video: bool
-) -> MadeSegment:
-    """Write the samples, in decoding order, as one fragment."""
-    data = build_fragment(samples, number=number + 1, base_ticks=start_ticks, is_video=is_video)
-    later_bytes = sum(len(sample.data) for sample in samples[1:])
-    return MadeSegment(
-        number=number,
-        start_ticks=start_ticks,
-        duration_ticks=sum(sample.duration_ticks for sample in samples),
-        data=data,
-        key_bytes=len(data) - later_bytes if is_video else 0,
-    )
+    def count_key_bytes(self, size_bytes: int) -> int:
+        """From its beginning to the end of its first frame; 0 for sound."""
+        later_bytes = sum(len(sample.data) for sample in self.samples[1:])
+        return size_bytes - later_bytes if self.is_video else 0
 
 
 @dataclass
@@ -48,14 +44,17 @@ class TrackWriter:
     store: ObjectStore
     video_id: str
     template: TrackRecord
+    cipher: TrackCipher | None = None
+    """Encrypts all that is stored; None: it is not."""
     segments: list[SegmentRecord] = field(default_factory=list)
 
     def add(self, segments: Iterable[MadeSegment]) -> None:
         """Write segments that are not there yet."""
         for segment in segments:
             key = self._key(segment_name(segment.number))
-            size_bytes = len(segment.data)
-            if not self.store.put_sync(key, segment.data, if_absent=True):
+            data = self._build(segment)
+            size_bytes = len(data)
+            if not self.store.put_sync(key, data, if_absent=True):
                 size_bytes = self.store.size_bytes_sync(key)
             self.segments.append(
                 SegmentRecord(
@@ -63,18 +62,36 @@ class TrackWriter:
                     segment.start_ticks,
                     segment.duration_ticks,
                     size_bytes,
-                    segment.key_bytes,
+                    segment.count_key_bytes(len(data)),
                 )
             )
 
     def finish(self, init_segment: bytes, codec: str | None = None) -> TrackRecord:
         """Write the init segment and describe the track; `codec` as is known by now."""
+        if self.cipher is not None:
+            init_segment = self.cipher.protect_init(init_segment)
         name = self._store_init(init_segment)
         return replace(
             self.template,
             codec=codec or self.template.codec,
             init_name=name,
             segments=tuple(self.segments),
+        )
+
+    def _build(self, segment: MadeSegment) -> bytes:
+        """Write the samples as one fragment."""
+        made = Enciphered(tuple(segment.samples))
+        if self.cipher is not None and segment.is_video:
+            config = find_avc_config(segment.init_segment)
+            made = self.cipher.encrypt_pictures(segment.samples, config)
+        elif self.cipher is not None:
+            made = self.cipher.encrypt_sound(segment.samples)
+        return build_fragment(
+            made.samples,
+            number=segment.number + 1,
+            base_ticks=segment.start_ticks,
+            is_video=segment.is_video,
+            clear_maps=made.clear_maps,
         )
 
     def _store_init(self, init_segment: bytes) -> str:

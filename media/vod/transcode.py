@@ -12,12 +12,14 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from media.cenc import ContentKey, TrackCipher
 from media.vod.checkpoints import Checkpoints
 from media.vod.chunk_steps import MadePart, StepPart, encode_parts, list_parts
 from media.vod.copying import build_inits, describe_copies, iter_first_cuts, open_cutters
 from media.vod.ladder import Rung
 from media.vod.ledger import find_record, keep_record
 from media.vod.loudness import find_gain_db
+from media.vod.protection import open_key
 from media.vod.records import (
     AUDIO_RATE_HZ,
     INIT_NAME,
@@ -30,7 +32,7 @@ from media.vod.sound import SoundLine, iter_sound
 from media.vod.sound_encoders import AUDIO_CHANNELS, SOUND_CODECS, AudioEncoder, SoundStep
 from media.vod.source import fetch_source, open_media
 from media.vod.task_jobs import AudioJob, ChunkJob, CopyJob
-from media.vod.track_writer import MadeSegment, TrackWriter, make_segment
+from media.vod.track_writer import MadeSegment, TrackWriter
 from storage.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -75,9 +77,10 @@ def iter_chunk(job: ChunkJob, store: ObjectStore) -> Steps[TaskRecord]:
 
 
 def _make_chunk(job: ChunkJob, store: ObjectStore, kept: Checkpoints) -> Steps[TaskRecord]:
+    key = open_key(job.key_id)
     tracks = [
         RungTrack(
-            rung, job.grid, job.slots, TrackWriter(store, job.video_id, _describe_rung(job, rung))
+            rung, job.grid, job.slots, _open_track(store, job, _describe_rung(job, rung), key)
         )
         for rung in job.rungs
     ]
@@ -131,7 +134,7 @@ def _make_sound(job: AudioJob, store: ObjectStore, kept: Checkpoints) -> Steps[T
         segments=(),
         channels=AUDIO_CHANNELS,
     )
-    track = TrackWriter(store, job.video_id, template)
+    track = _open_track(store, job, template, open_key(job.key_id))
     with fetch_source(job.source_key, store) as path:
         gain_db = find_gain_db(job, path, store) if job.evens_loudness else 0.0
         for segment in _iter_sound_segments(job, path, encoder, kept, gain_db):
@@ -181,7 +184,7 @@ def iter_copy(job: CopyJob, store: ObjectStore) -> Steps[TaskRecord]:
         for place, cut in iter_first_cuts(container, cutters, job.segments_max):
             is_video = place == 0
             tracks[place].add(
-                [make_segment(cut.number, cut.start_ticks, cut.samples, is_video=is_video)]
+                [MadeSegment(cut.number, cut.start_ticks, cut.samples, is_video=is_video)]
             )
             if len(tracks[0].segments) > reported:
                 reported = len(tracks[0].segments)
@@ -192,6 +195,13 @@ def iter_copy(job: CopyJob, store: ObjectStore) -> Steps[TaskRecord]:
         )
     yield Progress(job.task_id, total, total)
     return keep_record(job.video_id, TaskRecord(job.task_id, made), store)
+
+
+def _open_track(
+    store: ObjectStore, job: ChunkJob | AudioJob, template: TrackRecord, key: ContentKey | None
+) -> TrackWriter:
+    cipher = None if key is None else TrackCipher(key, template.track)
+    return TrackWriter(store, job.video_id, template, cipher)
 
 
 def _describe_rung(job: ChunkJob, rung: Rung) -> TrackRecord:

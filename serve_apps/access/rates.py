@@ -33,6 +33,8 @@ class RateTier(enum.StrEnum):
     INGEST = "ingest"
     WATCH = "watch"
     """What a player says of itself while it plays."""
+    KEY = "key"
+    """Keys of protected videos; many may watch from behind one address."""
 
 
 PLAN_LIMITS = {
@@ -50,6 +52,7 @@ TIER_LIMITS = {
     RateTier.UPLOAD_PART: (RateLimit(300, MINUTE_S), RateLimit(3_000, HOUR_S)),
     RateTier.INGEST: (RateLimit(120, MINUTE_S),),
     RateTier.WATCH: (RateLimit(120, MINUTE_S),),
+    RateTier.KEY: (RateLimit(600, MINUTE_S),),
 }
 LOGIN_PAIR_LIMITS = (RateLimit(10, 5 * MINUTE_S),)
 LOGIN_ACCOUNT_LIMITS = (RateLimit(100, HOUR_S),)

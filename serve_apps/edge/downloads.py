@@ -9,6 +9,7 @@ import asyncio
 
 from aiohttp import hdrs, web
 
+from kit.errors import PermissionDenied
 from media.live.joining import plan_joined
 from media.vod.download import Download, Piece, adapt_segment, plan_download
 from media.vod.hls import Track
@@ -22,10 +23,20 @@ BEST = "best"
 CACHE = "public, max-age=3600"
 
 
+class DownloadProtected(PermissionDenied):
+    """Its segments are encrypted, and players have the keys no longer than they play."""
+
+    code, message = "download_protected", "This video is protected: no file of it is offered."
+
+
 async def send_download(
     request: web.Request, objects: ObjectStore, video_id: str, publication: Publication
 ) -> web.StreamResponse:
-    """Answer for /download/{rung}.mp4; raises VideoUnknown when there is no such whole rung."""
+    """Answer for /download/{rung}.mp4; raises VideoUnknown when there is no such whole rung,
+    DownloadProtected.
+    """
+    if publication.key_id:
+        raise DownloadProtected
     download = await _plan(objects, video_id, publication, request.match_info["name"])
     size_bytes = download.size_bytes
     headers = {

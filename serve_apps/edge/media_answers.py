@@ -74,10 +74,19 @@ def allow_everyone(response: web.StreamResponse) -> None:
 
 async def answer_preflight(_request: web.Request) -> web.StreamResponse:
     """Let any page ask for ranges."""
+    return _allow("GET, HEAD, OPTIONS", "Range, If-None-Match")
+
+
+async def answer_key_preflight(_request: web.Request) -> web.StreamResponse:
+    """Let any page ask for keys: the right to them is in the address."""
+    return _allow("POST, OPTIONS", "Content-Type")
+
+
+def _allow(methods: str, headers: str) -> web.StreamResponse:
     response = web.Response(status=204)
     allow_everyone(response)
-    response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, HEAD, OPTIONS"
-    response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = "Range, If-None-Match"
+    response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = methods
+    response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = headers
     response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = "86400"
     return response
 

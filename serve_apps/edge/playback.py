@@ -19,6 +19,7 @@ from kit.ids import parse_id
 from kit.settings import Settings
 from media.vod.hls import Track
 from media.vod.records import (
+    KEYS_NAME,
     PREVIEW_NAME,
     STORYBOARD,
     SUBTITLES,
@@ -34,6 +35,7 @@ from media.vod.records import (
 )
 from serve_apps.access.grants import Grant, read_grant
 from serve_apps.access.playback import OPEN_VISIBILITIES
+from serve_apps.edge.content_keys import build_licence, count_request, read_wanted
 from serve_apps.edge.downloads import send_download
 from serve_apps.edge.media_answers import (
     AUDIO_TYPE,
@@ -41,6 +43,7 @@ from serve_apps.edge.media_answers import (
     PLAYLIST_TYPE,
     VIDEO_TYPE,
     allow_everyone,
+    answer_key_preflight,
     answer_preflight,
     check_grant,
     send_object,
@@ -50,6 +53,7 @@ from serve_apps.edge.refusals import Handler, build_refusal
 from serve_apps.edge.video_catalog import CatalogEntry, VideoCatalog, VideoUnknown
 from storage.database import Database
 from storage.objects import ObjectStore
+from storage.rates import RateBook
 from storage.video_playback import PlaybackRecord
 
 PICTURE = "public, max-age=300"
@@ -80,12 +84,17 @@ class PlaybackPorts:
     clock: Clock
     is_revoked: Callable[[uuid.UUID], bool]
     """Whether grants given to this session have stopped counting."""
+    rates: RateBook
+    """Counts who asks for keys."""
 
 
 def add_playback_routes(app: web.Application, ports: PlaybackPorts) -> None:
     """Put /v/… and /t/{grant}/v/… on the edge."""
     server = _PlaybackServer(ports)
     for prefix in ("", "/t/{grant}"):
+        keys = f"{prefix}/v/{{video_id}}/{KEYS_NAME}"
+        app.router.add_post(keys, server.answer(server.send_keys))
+        app.router.add_route(hdrs.METH_OPTIONS, keys, answer_key_preflight)
         app.router.add_get(f"{prefix}/v/{{video_id}}/{{name}}", server.answer(server.send_named))
         app.router.add_get(
             f"{prefix}/v/{{video_id}}/{{track}}/{{name}}", server.answer(server.send_media)
@@ -153,6 +162,12 @@ class _PlaybackServer:
         kept = entry.publication.keys.get((track.name, name))
         key = kept or track_key(str(record.id), track.name, name)
         return await self._send(request, key, kind)
+
+    async def send_keys(self, request: web.Request) -> web.StreamResponse:
+        """Give out keys of a protected video to whoever may watch it now."""
+        await count_request(request, self._ports.settings, self._ports.rates)
+        entry, _record = await self._open(request)
+        return build_licence(self._ports.settings, entry, await read_wanted(request))
 
     async def _send(self, request: web.Request, key: str, kind: str) -> web.StreamResponse:
         """Send an object that never changes."""

@@ -346,6 +346,7 @@ class EdgeServer:
                 objects=ports.objects,
                 clock=ports.clock,
                 is_revoked=self._revocations.is_revoked,
+                rates=RateBook(ports.cache, ports.clock),
             ),
         )
         add_live_routes(

@@ -140,7 +140,15 @@ def _read_order(file: uploads.NewFile, size_bytes: int | None) -> VideoOrder:
         metadata=file.metadata,
         concat=file.concat,
         publish_at=None if publish_at is None else _read_time(publish_at),
+        is_protected=_read_choice(words.get("protected")),
     )
+
+
+def _read_choice(text: str | None) -> bool | None:
+    """Read a yes or no, or that nothing was said; raises UploadWordsInvalid."""
+    if text not in (None, "true", "false"):
+        raise UploadWordsInvalid(protected=text[:20])
+    return None if text is None else text == "true"
 
 
 def _read_time(text: str) -> datetime:

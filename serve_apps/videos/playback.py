@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from media.vod.records import KEYS_NAME
 from serve_apps.access.playback import PlaybackTerms, make_video_base
 from storage.videos import Video
 
@@ -41,8 +42,10 @@ class Playback:
     """A WebVTT track of small pictures for scrubbing."""
     waveform: str | None
     """Of sound alone: its peaks as JSON."""
+    keys: str | None
+    """Where the keys of a protected video are given out."""
     download: str | None
-    """The best quality as one MP4 file."""
+    """The best quality as one MP4 file; there is none of a protected video."""
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -71,7 +74,10 @@ def build_playback(video: Video, terms: PlaybackTerms) -> Playback | None:
         preview=f"{base}/preview.mp4" if video.has_preview else None,
         storyboard=None if is_sound else offer("storyboard", "storyboard.vtt"),
         waveform=f"{base}/waveform.json" if is_sound else None,
-        download=offer("download", f"download/best.mp4{_name_version(video)}"),
+        keys=f"{base}/{KEYS_NAME}" if video.is_protected else None,
+        download=None
+        if video.is_protected
+        else offer("download", f"download/best.mp4{_name_version(video)}"),
         left_out=tuple(
             LeftOut(what, code, REASONS.get(code, "It could not be made."))
             for what, code in sorted(video.left_out.items())

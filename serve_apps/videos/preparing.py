@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import orjson
 
 from actors.job_runner.media_queue import MediaRank
@@ -19,13 +20,13 @@ from kit.errors import AppError
 from kit.events import EventName
 from media.live.recording_plan import RecordingPlan, plan_recording
 from media.vod.info import MediaInfo, decode_json, encode_json
-from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
+from media.vod.plan import PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
 from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
 from media.vod.take_in import SourcePart, TakeInJob, TakenIn
 from serve_apps.videos.progress import Standing, publish_status
-from serve_apps.videos.recipes import make_site_recipe, read_recipe
+from serve_apps.videos.recipes import make_site_recipe, order_version, read_recipe
 from storage import uploads, video_chunks, videos
 from storage.database import Connection
 from storage.events import append_event
@@ -116,8 +117,13 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
     )
     async with ports.database.transaction() as connection:
         asked = await videos.find_recipe(connection, video.id)
-    recipe = make_site_recipe(ports.settings.processing) if asked is None else read_recipe(asked)
-    plan = plan_video(info, PlanOrder(str(video.id), source.key, recipe, video.version))
+    recipe = (
+        make_site_recipe(ports.settings.processing, is_protected=video.is_protected)
+        if asked is None
+        else read_recipe(asked)
+    )
+    sourced = msgspec.structs.replace(video, source_key=source.key)
+    plan = plan_video(info, order_version(ports.settings, sourced, recipe, video.version))
     dimensions = videos.Dimensions(
         round(plan.grid.duration_s * 1000),
         None if info.video is None else info.video.width,

@@ -13,9 +13,12 @@ import msgspec
 
 from kit.errors import AppError
 from kit.logs import get_log
-from kit.settings import ProcessingSettings
+from kit.settings import ProcessingSettings, Settings
 from media.vod.codecs import find_missing
+from media.vod.plan import PlanOrder
+from media.vod.protection import make_key_id
 from media.vod.recipe import Recipe
+from storage.videos import Video
 
 log = get_log("videos")
 
@@ -27,8 +30,24 @@ class CodecUnavailable(AppError):
     message = "This site cannot make videos in this codec: its encoder is missing."
 
 
-def make_site_recipe(settings: ProcessingSettings) -> Recipe:
-    """Return what the site does where nobody asked for anything, as far as it can."""
+class CodecsNotProtected(AppError):
+    """Only H.264 and AAC are encrypted."""
+
+    code, status = "codecs_not_protected", 409
+    message = "A protected video is made in H.264 alone; ask for no other codecs."
+
+
+def make_site_recipe(settings: ProcessingSettings, *, is_protected: bool = False) -> Recipe:
+    """Return what the site does where nobody asked for anything, as far as it can.
+
+    What is protected is made in H.264 alone.
+    """
+    if is_protected:
+        return Recipe(
+            short_side_max=settings.short_side_max,
+            evens_loudness=settings.evens_loudness,
+            is_protected=True,
+        )
     missing = find_missing(settings.codecs)
     if missing:
         log.warning("media.encoders_missing", **missing)
@@ -40,10 +59,21 @@ def make_site_recipe(settings: ProcessingSettings) -> Recipe:
 
 
 def check_encoders(recipe: Recipe, missing: Mapping[str, str]) -> None:
-    """Raise CodecUnavailable for a codec whose encoder is missing here."""
+    """Raise CodecUnavailable for a codec whose encoder is missing here, or CodecsNotProtected."""
+    if recipe.is_protected and recipe.codecs:
+        raise CodecsNotProtected
     for codec in recipe.codecs:
         if codec in missing:
             raise CodecUnavailable(codec=codec, encoder=missing[codec])
+
+
+def order_version(settings: Settings, video: Video, recipe: Recipe, version: int) -> PlanOrder:
+    """Say which version of a video is to be planned; a protected one has a key."""
+    assert video.source_key is not None, "what has no source is not planned"
+    video_id, key_id = str(video.id), ""
+    if recipe.is_protected:
+        key_id = make_key_id(settings.auth.content_key, video_id, version)
+    return PlanOrder(video_id, video.source_key, recipe, version, key_id)
 
 
 def read_recipe(stored: Any) -> Recipe:

@@ -20,12 +20,12 @@ from kit.errors import AppError
 from kit.events import EventName
 from kit.logs import get_log
 from media.vod.info import decode_json, encode_json
-from media.vod.plan import PlanOrder, TranscodePlan, list_pieces, list_tracks, plan_video
+from media.vod.plan import TranscodePlan, list_pieces, list_tracks, plan_video
 from media.vod.records import record_key, unfinished_prefix, video_prefix
 from media.vod.source import MediaUnreadable
 from serve_apps.videos.preparing import VideoVanished, insert_pieces
 from serve_apps.videos.progress import Standing, publish_reencoding
-from serve_apps.videos.recipes import read_recipe
+from serve_apps.videos.recipes import order_version, read_recipe
 from serve_apps.videos.reencoding_rules import (
     PURGE_VERSION_JOB,
     REENCODE_JOB,
@@ -133,7 +133,7 @@ async def _make_plan(ports: JobPorts, video: videos.Video, job: VersionJob) -> T
     if current is None or version is None or video.source_key is None:
         raise VideoVanished
     recipe = read_recipe(version.recipe)
-    order = PlanOrder(str(video.id), video.source_key, recipe, job.version)
+    order = order_version(ports.settings, video, recipe, job.version)
     plan = plan_video(_read_plan(current).info, order)
     async with ports.database.transaction() as connection:
         await video_versions.set_version_plan(

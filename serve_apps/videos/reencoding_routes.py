@@ -18,6 +18,7 @@ from serve_apps.http.routes import Routes
 from serve_apps.http.state import CurrentUser, Ports, Transaction
 from serve_apps.videos import processing_rules, reencoding_rules, service
 from serve_apps.videos.recipes import (
+    CodecsNotProtected,
     CodecUnavailable,
     check_encoders,
     make_site_recipe,
@@ -49,7 +50,8 @@ async def show_choice(
     """Show what there is to choose."""
     video = await reencoding_rules.get_governed_video(connection, user, video_id)
     stored = await videos.find_plan(connection, video_id)
-    site = make_site_recipe(ports.settings.processing)
+    processing = ports.settings.processing
+    site = make_site_recipe(processing, is_protected=processing.protected)
     current, has_sound = site, True
     if stored is not None:
         plan = decode_json(orjson.dumps(stored), TranscodePlan)
@@ -80,6 +82,7 @@ async def show_choice(
         service.VideoNotFound,
         PermissionDenied,
         CodecUnavailable,
+        CodecsNotProtected,
         reencoding_rules.VideoHasNoSource,
         reencoding_rules.VideoInWork,
         reencoding_rules.ReencodingInWork,
@@ -95,7 +98,8 @@ async def reencode_video(
     connection: Transaction,
 ) -> VideoDetailBody:
     """Ask for another version."""
-    recipe = read_body(body)
+    before = await reencoding_rules.get_governed_video(connection, user, video_id)
+    recipe = read_body(body, is_protected=before.is_protected)
     check_encoders(recipe, find_missing(recipe.codecs))
     limits = ports.settings.processing
     video = await reencoding_rules.request_reencoding(connection, limits, user, video_id, recipe)

@@ -17,6 +17,7 @@ EXAMPLE_RECIPE: dict[str, JsonValue] = {
     "quality_max": "720p",
     "evens_loudness": True,
     "codecs": ["av1"],
+    "protected": False,
 }
 
 
@@ -35,6 +36,11 @@ class RecipeBody(BaseModel):
         default=[],
         max_length=len(EXTRA_CODECS),
         description="What it is made in beside H.264, for players that can play it.",
+    )
+    protected: bool | None = Field(
+        default=None,
+        description="Whether its segments are encrypted, which goes with no other codecs; null: "
+        "as they are.",
     )
 
 
@@ -58,7 +64,12 @@ class ReencodingChoiceBody(BaseModel):
                     "codecs": ["av1", "vp9", "hevc"],
                     "has_sound": True,
                     "current": EXAMPLE_RECIPE,
-                    "site": {"quality_max": None, "evens_loudness": True, "codecs": []},
+                    "site": {
+                        "quality_max": None,
+                        "evens_loudness": True,
+                        "codecs": [],
+                        "protected": False,
+                    },
                 }
             ]
         }
@@ -71,11 +82,16 @@ class ReencodingChoiceBody(BaseModel):
     site: RecipeBody = Field(description="What is done where nobody chose.")
 
 
-def read_body(body: RecipeBody) -> Recipe:
-    """Read what was asked for."""
+def read_body(body: RecipeBody, *, is_protected: bool) -> Recipe:
+    """Read what was asked for about a video that is protected or not."""
     side = SHORT_SIDE_MAX if body.quality_max is None else int(body.quality_max.removesuffix("p"))
     codecs = tuple(codec for codec in EXTRA_CODECS if codec in body.codecs)
-    return Recipe(short_side_max=side, evens_loudness=body.evens_loudness, codecs=codecs)
+    return Recipe(
+        short_side_max=side,
+        evens_loudness=body.evens_loudness,
+        codecs=codecs,
+        is_protected=is_protected if body.protected is None else body.protected,
+    )
 
 
 def describe_recipe(recipe: Recipe) -> RecipeBody:
@@ -86,6 +102,7 @@ def describe_recipe(recipe: Recipe) -> RecipeBody:
             "quality_max": quality,
             "evens_loudness": recipe.evens_loudness,
             "codecs": list(recipe.codecs),
+            "protected": recipe.is_protected,
         }
     )
 

@@ -43,6 +43,14 @@ PublicationTime = Annotated[
     ),
 ]
 
+Protected = Annotated[
+    bool | None,
+    Field(
+        description="Whether it is encrypted, its keys given only to whoever may watch at that "
+        "moment, and no file of it offered; null: as this site does."
+    ),
+]
+
 
 class VideoRequest(BaseModel):
     """Announces a file; its bytes go to the address in the answer, by tus 1.0."""
@@ -68,6 +76,7 @@ class VideoRequest(BaseModel):
     description: Description = ""
     visibility: Visibility = Visibility.PUBLIC
     publish_at: PublicationTime | None = None
+    protected: Protected = None
 
 
 class VideoImportRequest(BaseModel):
@@ -85,6 +94,7 @@ class VideoImportRequest(BaseModel):
     description: Description = ""
     visibility: Visibility = Visibility.PUBLIC
     publish_at: PublicationTime | None = None
+    protected: Protected = None
 
 
 class VideoChangeRequest(BaseModel):

@@ -73,6 +73,7 @@ async def create_video(
         description=body.description,
         visibility=body.visibility,
         publish_at=body.publish_at,
+        is_protected=body.protected,
     )
     return describe_created(await service.create_video(connection, ports.settings, user, order))
 
@@ -97,6 +98,7 @@ async def import_video(
         description=body.description,
         visibility=body.visibility,
         publish_at=body.publish_at,
+        is_protected=body.protected,
     )
     video_id = await importing.open_import(connection, ports.settings, user, order, body.url)
     video = await service.get_video(connection, user, video_id)

@@ -62,11 +62,13 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
         "preview": f"http://localhost:8001/v/{EXAMPLE_ID}/preview.mp4",
         "storyboard": f"http://localhost:8001/v/{EXAMPLE_ID}/storyboard.vtt",
         "waveform": None,
+        "keys": None,
         "download": f"http://localhost:8001/v/{EXAMPLE_ID}/download/best.mp4",
         "left_out": [],
     },
     "reencoding": None,
     "is_recording": False,
+    "protected": False,
 }
 
 
@@ -138,8 +140,12 @@ class PlaybackBody(BaseModel):
     waveform: str | None = Field(
         description="Of sound without a picture: `duration_ms` and `peaks` of 0 to 100 as JSON."
     )
+    keys: str | None = Field(
+        description="Of a protected video: where a W3C ClearKey licence request is answered."
+    )
     download: str | None = Field(
-        description="One MP4 file of the best quality; `best` may be a quality's name, as `720p`."
+        description="One MP4 file of the best quality; `best` may be a quality's name, as `720p`. "
+        "There is none of a protected video."
     )
     left_out: list[LeftOutBody] = Field(
         description="What there will never be of a ready video, with the reasons."
@@ -182,6 +188,9 @@ class VideoBody(BaseModel):
         description="While it waits for its time; its visibility is private until then."
     )
     is_recording: bool = Field(description="It is a live that was recorded, or a clip of one.")
+    protected: bool = Field(
+        description="Whether its segments are encrypted; `POST /reencode` changes it."
+    )
     playback: PlaybackBody | None
     reencoding: ReencodingBody | None = Field(
         default=None, description="For its owner: another version in the making, or why it failed."
@@ -288,6 +297,7 @@ def describe_video(
             "published_at": None if video.published_at is None else _write_time(video.published_at),
             "publication": _describe_publication(video),
             "is_recording": video.is_recording,
+            "protected": video.is_protected,
             "playback": None if playback is None else asdict(playback),
             "reencoding": describe_reencoding(making),
         }

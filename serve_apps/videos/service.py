@@ -7,7 +7,7 @@ It commits nothing and asks nobody but the database.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
@@ -95,6 +95,8 @@ class VideoOrder:
     concat: str = ""
     publish_at: datetime | None = None
     """When it becomes so visible; None: at once."""
+    is_protected: bool | None = None
+    """Whether its segments are encrypted; None: as the site does."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,8 @@ async def open_upload(
     limits = settings.uploads
     await check_room(connection, limits, owner.user_id, order.size_bytes)
     video_id, upload_id = make_id(), make_id()
+    if order.is_protected is None:
+        order = replace(order, is_protected=settings.processing.protected)
     await _insert_video(connection, owner, order, video_id)
     expires_at = await uploads.insert_upload(
         connection,
@@ -185,10 +189,9 @@ async def _insert_video(
 ) -> None:
     """Write the row, private until its time when it has one."""
     visibility = order.visibility.value
-    await videos.insert_video(
-        connection,
-        videos.NewVideo(video_id, owner.user_id, order.title, order.description, visibility),
-    )
+    words, is_protected = (order.title, order.description), bool(order.is_protected)
+    new = videos.NewVideo(video_id, owner.user_id, *words, visibility, is_protected)
+    await videos.insert_video(connection, new)
     if order.publish_at is not None:
         await schedule(connection, video_id, Publication(order.publish_at, visibility))
 

@@ -74,10 +74,11 @@ def test_secrets_lie_in_private_files_and_on_no_command_line(product: Product):
         json.loads((folder / "state.json").read_text())
         for folder in (place.postgres, place.cache, place.ray_store)
     ]
-    secrets = {settings.auth.token_key, settings.auth.grant_private_key, settings.cluster.key}
+    auth = settings.auth
+    secrets = {auth.token_key, auth.grant_private_key, auth.content_key, settings.cluster.key}
     secrets |= {value for state in states for name, value in state.items() if "password" in name}
     secrets.add((place.keys / "ray.token").read_text())
-    assert len(secrets) == 8
+    assert len(secrets) == 9
     for process in psutil.process_iter(["cmdline"]):
         line = " ".join(process.info["cmdline"] or [])
         assert not [secret for secret in secrets if secret in line], process

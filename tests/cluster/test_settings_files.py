@@ -39,6 +39,7 @@ def test_the_first_start_makes_private_secrets_and_the_second_keeps_them(place: 
     assert stat.S_IMODE(place.settings_file.stat().st_mode) == 0o600
     assert len(bytes.fromhex(first.auth.token_key)) == 32
     assert len(bytes.fromhex(first.cluster.key)) == 32
+    assert len(bytes.fromhex(first.auth.content_key)) == 32
     private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(first.auth.grant_private_key))
     assert private.public_key().public_bytes_raw().hex() == first.auth.grant_public_key
     assert first.home == place.root
@@ -59,6 +60,17 @@ def test_secrets_are_added_to_a_persons_file_without_touching_the_rest(place: Ho
     for line in ("# mine", "port = 8100 # here", "[auth] # keys", "access_ttl_s = 60"):
         assert line in kept
     assert 'token_key = ""' not in kept
+
+
+def test_a_machine_that_joined_makes_no_secret_of_its_own(place: Home):
+    load_installation(place, {})
+    text = place.settings_file.read_text()
+    lacking = "\n".join(line for line in text.splitlines() if not line.startswith("content_key"))
+    joined = lacking.replace("[cluster]", '[cluster]\nhead = "10.0.0.1:6379"')
+    place.settings_file.write_text(joined)
+    with pytest.raises(SettingsInvalid, match=r"lacks auth\.content_key.*fresh invitation"):
+        load_installation(place, {})
+    assert place.settings_file.read_text() == joined
 
 
 def test_half_a_key_pair_is_refused(place: Home):

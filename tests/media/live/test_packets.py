@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from media.live.h264 import ParameterSetMalformed, build_format, read_size
+from media.h264_bits import ParameterSetMalformed
+from media.live.h264 import build_format, read_size
 from media.live.packets import OPUS_SILENCE, WAIT_S, read_opus_ticks
 from tests.media.live.packets_stage import (
     FRAME_TICKS,

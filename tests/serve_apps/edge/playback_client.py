@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from kit.settings import Settings
 from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
 from storage.database import Database
 from storage.objects import ObjectStore
+from storage.rates import RateBook
 
 MAP = re.compile(r'#EXT-X-MAP:URI="([^"]+)"')
 SOUND = re.compile(r'TYPE=AUDIO.*URI="([^"]+)"')
@@ -47,6 +49,12 @@ class Player:
         url = urljoin(self.url, path)
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.http.request(method, url, headers=given) as response:
+            return Fetched(response.status, response.headers, await response.read())
+
+    async def ask_keys(self, path: str, body: object) -> Fetched:
+        """Send a licence request."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        async with self.http.post(urljoin(self.url, path), data=data) as response:
             return Fetched(response.status, response.headers, await response.read())
 
     async def list_renditions(self, master: str) -> dict[str, str]:
@@ -82,6 +90,7 @@ async def serve_playback(
         objects=objects,
         clock=clock,
         is_revoked=revoked.__contains__,
+        rates=RateBook(None, clock),
     )
     add_playback_routes(app, ports)
     runner = web.AppRunner(app)

@@ -16,6 +16,8 @@ from kit.ids import make_id
 from kit.settings import Settings
 from media.vod.info import AudioInfo, MediaInfo, VideoInfo, encode_json
 from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
+from media.vod.protection import make_key_id
+from media.vod.recipe import Recipe
 from media.vod.records import (
     SegmentRecord,
     StoryboardRecord,
@@ -127,7 +129,12 @@ def make_record(plan: TranscodePlan, task: PlanTask) -> TaskRecord:
 
 
 async def add_video(
-    world: World, *, visibility: str = "public", lacks: str | None = None, length_s: float = 12.0
+    world: World,
+    *,
+    visibility: str = "public",
+    lacks: str | None = None,
+    length_s: float = 12.0,
+    is_protected: bool = False,
 ) -> uuid.UUID:
     """Write a video of three segments; while tasks are lacking (a prefix), it is in work."""
     sound = AudioInfo(1, "aac", 48_000, 2)
@@ -135,7 +142,12 @@ async def add_video(
     async with world.database.transaction() as connection:
         owner_id = await create_owner(connection, f"u{uuid.uuid4().hex[:8]}")
         video_id = await create_video_row(connection, owner_id, visibility=visibility)
-        plan = plan_video(info, PlanOrder(str(video_id), "x"))
+        key_id = ""
+        if is_protected:
+            key_id = make_key_id(world.settings.auth.content_key, str(video_id), 1)
+        plan = plan_video(
+            info, PlanOrder(str(video_id), "x", Recipe(is_protected=is_protected), key_id=key_id)
+        )
         await videos.queue_video(connection, video_id)
         await videos.start_processing(connection, video_id)
         await videos.set_plan(

@@ -87,10 +87,12 @@ def words(**said: str) -> str:
 
 async def test_an_announced_file_becomes_a_video_with_what_was_said_of_it(server: TusServer):
     ada = await Person.join(server)
-    said = words(filename="walk.mp4", title="A walk — été", visibility="private")
+    about = {"title": "A walk — été", "visibility": "private", "protected": "true"}
+    said = words(filename="walk.mp4", **about)
     upload = await ada.open(Upload_Length="10", Upload_Metadata=said)
     video = await ada.get_video(upload)
     assert (video.title, video.visibility, video.status) == ("A walk — été", "private", "uploading")
+    assert video.is_protected
     head = await upload.request("HEAD", upload.headers())
     assert head.headers["Upload-Metadata"] == said
     assert (await upload.patch(0, b"0123456789")).status == 204
@@ -208,6 +210,7 @@ async def test_a_part_that_was_given_up_leaves_no_bytes(server: TusServer, cache
         ({"Upload_Defer_Length": "1", "Upload_Length": "5"}, 400),
         ({"Upload_Length": "5", "Upload_Metadata": "title ???"}, 400),
         ({"Upload_Length": "5", "Upload_Metadata": words(visibility="secret")}, 400),
+        ({"Upload_Length": "5", "Upload_Metadata": words(protected="maybe")}, 400),
         ({"Upload_Length": "5", "Upload_Concat": "half"}, 400),
         ({"Upload_Concat": "final;"}, 400),
         ({"Upload_Concat": "final;/uploads/none"}, 400),

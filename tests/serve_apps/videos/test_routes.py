@@ -118,6 +118,7 @@ async def test_an_open_video_shows_its_plain_address_to_everyone(api: Api):
         "preview": None,
         "storyboard": f"http://localhost:8001/v/{video_id}/storyboard.vtt",
         "waveform": None,
+        "keys": None,
         "download": f"http://localhost:8001/v/{video_id}/download/best.mp4",
         "left_out": [],
     }
