@@ -1,11 +1,12 @@
 /**
  * Puts an HLS address into a <video>: hls.js where Media Source exists, the browser's own HLS
  * otherwise. hls.js is a chunk of its own, loaded with the first player. Renews playback grants in
- * segment addresses. Knows nothing of controls.
+ * segment addresses, and asks for the keys of protected videos under the same right. Knows nothing
+ * of controls.
  */
 import type Hls from "hls.js";
 import { Store } from "../kit/store";
-import { rewriteGrant } from "./grant";
+import { findKeys, rewriteGrant } from "./grant";
 import { offerLevels, type QualityLevel } from "./quality";
 
 export interface EngineState {
@@ -28,6 +29,7 @@ export interface EngineOptions {
 }
 
 const RECOVERIES_MAX = 3;
+const CLEARKEY = "org.w3.clearkey";
 export const AT_REST: EngineState = {
   levels: [],
   languages: [],
@@ -50,6 +52,7 @@ export class PlayerEngine {
   #hls: Hls | null = null;
   #recoveries = 0;
   #isGone = false;
+  #asksAgain = false;
   /** Where a reload goes on, in seconds. */
   #startS = -1;
 
@@ -74,6 +77,9 @@ export class PlayerEngine {
         const fresh = rewriteGrant(url, this.#source);
         if (fresh !== url) xhr.open("GET", fresh, true);
       },
+      emeEnabled: true,
+      drmSystems: { [CLEARKEY]: { licenseUrl: findKeys(this.#source) } },
+      licenseXhrSetup: (xhr) => xhr.open("POST", findKeys(this.#source), true),
     });
     this.#hls = hls;
     this.#listen(hls, HlsClass);
@@ -94,7 +100,7 @@ export class PlayerEngine {
     this.#video.addEventListener("error", () => this.#fail("The video could not be loaded."), { once: true });
   }
 
-  #listen(hls: Hls, { Events, ErrorTypes }: typeof Hls): void {
+  #listen(hls: Hls, { Events, ErrorDetails, ErrorTypes }: typeof Hls): void {
     let shown = new Map<number, number>();
     hls.on(Events.MANIFEST_PARSED, () => {
       const offer = offerLevels(hls.levels);
@@ -113,7 +119,9 @@ export class PlayerEngine {
       if (!failure.fatal) return;
       if (this.#recoveries++ >= RECOVERIES_MAX) return this.#fail("The video could not be loaded.");
       const status = failure.response?.code ?? 0;
-      if (failure.type === ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
+      if (failure.details === ErrorDetails.KEY_SYSTEM_LICENSE_REQUEST_FAILED) void this.#askKeysAgain(status);
+      else if (failure.type === ErrorTypes.KEY_SYSTEM_ERROR) this.#fail("This browser cannot play protected videos.");
+      else if (failure.type === ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
       else if (status === 401 || status === 403 || status === 410) void this.#renewGrant(hls);
       else if (status === 404) this.#fail("The video is no longer there.");
       else setTimeout(() => !this.#isGone && this.#resume(hls), 1_000 * this.#recoveries);
@@ -126,11 +134,28 @@ export class PlayerEngine {
   }
 
   async #renewGrant(hls: Hls): Promise<void> {
+    if (await this.#renewSource()) this.#resume(hls);
+  }
+
+  /** Loads anew from where it stood: hls.js keeps a session whose request for keys was refused. */
+  async #askKeysAgain(status: number): Promise<void> {
+    if (this.#asksAgain) return; // picture and sound tell of the same refusal
+    this.#asksAgain = true;
+    this.#hls?.stopLoad(); // it would ask again by itself, under the right that was refused
+    const isRefused = status === 401 || status === 403 || status === 410;
+    if (!isRefused) await new Promise((resolve) => setTimeout(resolve, 1_000 * this.#recoveries));
+    const mayGoOn = !isRefused || (await this.#renewSource());
+    this.#asksAgain = false;
+    if (mayGoOn && !this.#isGone) this.offerMore();
+  }
+
+  /** Whether there is a fresh address; says so when there is none. */
+  async #renewSource(): Promise<boolean> {
     const fresh = await this.#renew?.().catch(() => null);
-    if (this.#isGone) return;
-    if (!fresh) return this.#fail("You may no longer watch this video.");
-    this.#source = fresh;
-    this.#resume(hls);
+    if (this.#isGone) return false;
+    if (!fresh) this.#fail("You may no longer watch this video.");
+    else this.#source = fresh;
+    return Boolean(fresh);
   }
 
   #fail(error: string): void {
@@ -154,7 +179,7 @@ export class PlayerEngine {
   offerMore(): void {
     if (!this.#hls) return;
     const wasPlaying = !this.#video.paused;
-    this.#startS = this.#video.currentTime;
+    if (this.#video.currentTime > 0) this.#startS = this.#video.currentTime;
     void this.load().then(() => {
       if (wasPlaying) void this.#video.play().catch(() => undefined);
     });

@@ -7,3 +7,8 @@ export function rewriteGrant(url: string, fresh: string): string {
   const grant = GRANT.exec(fresh)?.[0];
   return grant && GRANT.test(url) ? url.replace(GRANT, () => grant) : url;
 }
+
+/** Where the keys of a protected video are asked for: beside its playlists, under the same right. */
+export function findKeys(playlist: string): string {
+  return new URL("keys", playlist).href;
+}

@@ -1,6 +1,6 @@
 /** Keys and grants of the player. */
 import { expect, test } from "vitest";
-import { rewriteGrant } from "./grant";
+import { findKeys, rewriteGrant } from "./grant";
 import { decideCommand, stepSpeed } from "./keys";
 import { offerLevels } from "./quality";
 import { findTile, readTiles } from "./storyboard";
@@ -16,6 +16,11 @@ test("a renewed grant takes the place of the old one in segment addresses", () =
 test("public addresses stay as they are", () => {
   const segment = "http://edge:8001/v/1/360p/4.m4s";
   expect(rewriteGrant(segment, "http://edge:8001/v/1/master.m3u8")).toBe(segment);
+});
+
+test("keys are asked for beside the playlists, under the same grant", () => {
+  expect(findKeys("http://edge:8001/t/a.grant/v/1/master.m3u8")).toBe("http://edge:8001/t/a.grant/v/1/keys");
+  expect(findKeys("http://edge:8001/v/1/master.m3u8?x=1")).toBe("http://edge:8001/v/1/keys");
 });
 
 test.each([

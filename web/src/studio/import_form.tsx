@@ -6,6 +6,7 @@ import { TextField } from "../kit/field";
 import { showToast } from "../kit/toasts";
 import { readPublishAt } from "../videos/publication";
 import type { Video, Visibility } from "../videos/shapes";
+import { ProtectionField, type IsProtected } from "./protection_field";
 import { PublishField } from "./publish_field";
 import { nameFromFile, VisibilityField } from "./upload_form";
 
@@ -24,6 +25,7 @@ export function ImportForm({ onStarted }: { onStarted: () => void }) {
   const [url, setUrl] = useState("");
   const [title, setTitle] = useState("");
   const [visibility, setVisibility] = useState<Visibility>("public");
+  const [isProtected, setProtected] = useState<IsProtected>(null);
   const [later, setLater] = useState<string | null>(null);
   const [timeProblem, setTimeProblem] = useState<string | null>(null);
   const [isBusy, setBusy] = useState(false);
@@ -39,7 +41,13 @@ export function ImportForm({ onStarted }: { onStarted: () => void }) {
     setBusy(true);
     setFailure(null);
     try {
-      await api.post<Video>("/videos/import", { url: url.trim(), title: named, visibility, publish_at: read.at });
+      await api.post<Video>("/videos/import", {
+        url: url.trim(),
+        title: named,
+        visibility,
+        publish_at: read.at,
+        protected: isProtected,
+      });
       setUrl("");
       setTitle("");
       changeLater(null);
@@ -79,6 +87,7 @@ export function ImportForm({ onStarted }: { onStarted: () => void }) {
           onChange={setTitle}
         />
         <VisibilityField value={visibility} onChange={setVisibility} />
+        <ProtectionField value={isProtected} onChange={setProtected} />
         {visibility !== "private" && <PublishField value={later} problem={timeProblem} onChange={changeLater} />}
         <button type="submit" class="button wide" disabled={named === "" || isBusy} data-testid="import-submit">
           {isBusy ? "Asking…" : "Import"}

@@ -95,6 +95,7 @@ function ReencodeForm({ video, choice, onAsked, onClose }: ReencodeProps & { cho
                 <input
                   type="checkbox"
                   checked={recipe.codecs.includes(codec)}
+                  disabled={recipe.protected}
                   data-testid={`reencode-${codec}`}
                   onChange={(event) => setRecipe(withCodec(recipe, codec, event.currentTarget.checked))}
                 />
@@ -114,6 +115,15 @@ function ReencodeForm({ video, choice, onAsked, onClose }: ReencodeProps & { cho
             <span>Make its sound as loud as that of others</span>
           </label>
         )}
+        <label class="row tight">
+          <input
+            type="checkbox"
+            checked={recipe.protected}
+            data-testid="reencode-protected"
+            onChange={(event) => setRecipe(withProtection(recipe, event.currentTarget.checked))}
+          />
+          <span>Encrypt it: only whoever may watch gets its keys; H.264 alone, no download</span>
+        </label>
         {problem && (
           <p class="problem" role="alert">
             {problem}
@@ -130,6 +140,10 @@ function ReencodeForm({ video, choice, onAsked, onClose }: ReencodeProps & { cho
       </form>
     </Dialog>
   );
+}
+
+function withProtection(recipe: Recipe, isProtected: boolean): Recipe {
+  return { ...recipe, protected: isProtected, codecs: isProtected ? [] : recipe.codecs };
 }
 
 function withCodec(recipe: Recipe, codec: string, isWanted: boolean): Recipe {

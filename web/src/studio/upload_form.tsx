@@ -6,6 +6,7 @@ import { Icon } from "../kit/icons";
 import { formatBytes } from "../kit/words";
 import { readPublishAt } from "../videos/publication";
 import { VISIBILITIES, type Visibility } from "../videos/shapes";
+import { ProtectionField, type IsProtected } from "./protection_field";
 import { PublishField } from "./publish_field";
 import { startBatch, startUpload } from "./uploads";
 
@@ -25,6 +26,7 @@ export function UploadForm({ onStarted }: { onStarted: (videoId: string) => void
   const [files, setFiles] = useState<File[]>([]);
   const [title, setTitle] = useState("");
   const [visibility, setVisibility] = useState<Visibility>("public");
+  const [isProtected, setProtected] = useState<IsProtected>(null);
   const [later, setLater] = useState<string | null>(null);
   const [timeProblem, setTimeProblem] = useState<string | null>(null);
   const [isBusy, setBusy] = useState(false);
@@ -49,16 +51,16 @@ export function UploadForm({ onStarted }: { onStarted: (videoId: string) => void
   const send = async () => {
     const read = readPublishAt(visibility === "private" ? null : later, Date.now());
     if ("problem" in read) return setTimeProblem(read.problem);
-    const publishAt = read.at;
+    const how = { visibility, publishAt: read.at, isProtected };
     if (files.length > 1) {
-      startBatch(files.map((each) => ({ file: each, title: nameFromFile(each.name), visibility, publishAt })));
+      startBatch(files.map((each) => ({ file: each, title: nameFromFile(each.name), ...how })));
       return empty();
     }
     if (!file || isBusy) return;
     setBusy(true);
     setFailure(null);
     try {
-      onStarted(await startUpload({ file, title: title.trim() || nameFromFile(file.name), visibility, publishAt }));
+      onStarted(await startUpload({ file, title: title.trim() || nameFromFile(file.name), ...how }));
       empty();
     } catch (error) {
       setFailure(error);
@@ -91,6 +93,7 @@ export function UploadForm({ onStarted }: { onStarted: (videoId: string) => void
         />
       )}
       <VisibilityField value={visibility} onChange={setVisibility} />
+      <ProtectionField value={isProtected} onChange={setProtected} />
       {visibility !== "private" && <PublishField value={later} problem={timeProblem} onChange={changeLater} />}
       {failure !== null && !titleProblem && (
         <p class="problem" role="alert">

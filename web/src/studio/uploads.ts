@@ -9,6 +9,7 @@ import { ApiError, describeError } from "../kit/errors";
 import { getAccessToken, refreshAccessToken } from "../kit/session";
 import { Store } from "../kit/store";
 import type { Video, Visibility } from "../videos/shapes";
+import type { IsProtected } from "./protection_field";
 import { fingerprintOf, UploadMemory } from "./upload_memory";
 import { UploadPace } from "./upload_pace";
 
@@ -36,6 +37,7 @@ export interface UploadChoice {
   visibility: Visibility;
   /** When it becomes so visible; null: at once. */
   publishAt: string | null;
+  isProtected: IsProtected;
 }
 
 const CHUNK_BYTES = 8 * 1024 * 1024;
@@ -55,7 +57,7 @@ function change(videoId: string, part: Partial<UploadItem>): void {
 
 /** Creates the video (or finds the unfinished one of the same file) and starts sending. Gives its id. */
 export async function startUpload(choice: UploadChoice): Promise<string> {
-  const { file, title, visibility, publishAt } = choice;
+  const { file, title, visibility, publishAt, isProtected } = choice;
   const fingerprint = fingerprintOf(file);
   const known = await findUnfinished(fingerprint);
   const created =
@@ -66,6 +68,7 @@ export async function startUpload(choice: UploadChoice): Promise<string> {
       size_bytes: file.size,
       visibility,
       publish_at: publishAt,
+      protected: isProtected,
     }));
   memory.keep(fingerprint, { videoId: created.id, url: created.upload.url });
   const item: UploadItem = {

@@ -20,6 +20,8 @@ export interface Recipe {
   evens_loudness: boolean;
   /** Beside H.264. */
   codecs: string[];
+  /** Whether its segments are encrypted; such a version has no other codecs. */
+  protected: boolean;
 }
 
 /** The version in the making, or why the latest failed. */
@@ -61,6 +63,8 @@ export interface Video {
   publication?: { at: string; visibility: Visibility } | null;
   /** It is a live that was recorded, or a clip of one. */
   is_recording?: boolean;
+  /** Whether its segments are encrypted. */
+  protected?: boolean;
   playback: {
     hls: string | null;
     thumbnail: string | null;
