@@ -23,8 +23,8 @@ from tests.media.live.packets_stage import FRAME_TICKS
 from tests.media.live.programme import iterate_fragments
 from tests.serve_apps.edge.live_publisher import publish_at
 
-UPLOADS, UPLOADS_SHORT = 20, 3
-FILM_S, FILM_SHORT_S = 30, 4
+UPLOADS, UPLOADS_SHORT = 20, 5
+FILM_S, FILM_SHORT_S = 30, 20
 WATCHED_S, WATCHED_SHORT_S = 60.0, 5.0
 LOST = "pictures_lost"
 QUIET_S = 2.0
@@ -51,7 +51,7 @@ class Counting(Watcher):
 async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
     """Start the product and render the film."""
     seconds = form.choose(FILM_S, FILM_SHORT_S)
-    size = "1920x1080" if form is Form.FULL else "426x240"
+    size = "1920x1080" if form is Form.FULL else "854x480"
     count = form.choose(UPLOADS, UPLOADS_SHORT)
     watched_s = form.choose(WATCHED_S, WATCHED_SHORT_S)
     with tempfile.TemporaryDirectory(prefix="sf-bench-") as name:
