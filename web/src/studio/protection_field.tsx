@@ -5,7 +5,7 @@ import { Field } from "../kit/field";
 export type IsProtected = boolean | null;
 
 const CHOICES: readonly { value: IsProtected; label: string; hint: string }[] = [
-  { value: null, label: "As this site does", hint: "What the site's settings say." },
+  { value: null, label: "As this site does", hint: "Whoever runs this site has chosen for all videos." },
   { value: true, label: "Encrypted", hint: "Only whoever may watch gets its keys. It cannot be downloaded." },
   { value: false, label: "Not encrypted", hint: "It plays in every player." },
 ];
