@@ -307,16 +307,26 @@ def _descriptor(tag: int, payload: bytes) -> bytes:
     return _pack(">BBBBB", tag, 0x80, 0x80, 0x80, len(payload)) + payload
 
 
-def read_sound_fragment(data: bytes) -> tuple[int, list[Sample]]:
-    """Return the decode time and the frames of a fragment of sound that `build_fragment` wrote."""
+def read_fragment(data: bytes) -> tuple[int, list[Sample]]:
+    """Return the decode time and the frames of a fragment that `build_fragment` wrote."""
     decode_time = data.index(b"tfdt")
     (base_ticks,) = struct.unpack_from(">Q", data, decode_time + 8)
     run = data.index(b"trun", decode_time)
     flags, count = struct.unpack_from(">II", data, run + 4)
-    assert flags & 0xFFFFFF == TRUN_AUDIO, "a fragment of sound"
-    at = run + 16 + 8 * count + 8  # behind the table and mdat's header
+    is_video = flags & 0xFFFFFF == TRUN_VIDEO
+    row = struct.Struct(">IIIi" if is_video else ">II")
+    table = data[run + 16 : run + 16 + row.size * count]
+    at = run + 16 + len(table) + 8  # behind the table and mdat's header
     samples = []
-    for duration_ticks, size in struct.iter_unpack(">II", data[run + 16 : run + 16 + 8 * count]):
-        samples.append(Sample(data[at : at + size], duration_ticks))
+    for duration_ticks, size, *rest in row.iter_unpack(table):
+        picture = (rest[1], rest[0] == SAMPLE_IS_SYNC) if is_video else ()
+        samples.append(Sample(data[at : at + size], duration_ticks, *picture))
         at += size
     return base_ticks, samples
+
+
+def read_avc_config(init: bytes) -> bytes:
+    """Return the avcC payload of an init segment that `build_init_segment` wrote."""
+    kind = init.index(b"avcC")
+    (size,) = struct.unpack_from(">I", init, kind - 4)
+    return init[kind + 4 : kind - 4 + size]

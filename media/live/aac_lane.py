@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from media.cmaf import Sample, build_fragment, read_sound_fragment
+from media.cmaf import Sample, build_fragment, read_fragment
 from media.live.fragments import AUDIO, PART_MIN_S, Part, SegmentHead, make_audio_init
 from media.live.packets import OPUS_FORMAT
 from media.live.playlists import LivePlaylists
@@ -120,7 +120,7 @@ class AacLane:
             self._enter(entry)
         assert self._stretch is not None, "entered with the segment's first part"
         for part in entry.parts[self._part :]:
-            ticks, samples = read_sound_fragment(part.data)
+            ticks, samples = read_fragment(part.data)
             for sample in samples:
                 frame = AudioSample(OPUS_FORMAT, sample.data, ticks, sample.duration_ticks)
                 self._tap.push(self._stretch.stream, frame)
