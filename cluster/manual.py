@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-from kit.settings import Settings, list_options, mask_settings
+from kit.settings import Settings, list_options
 
 HEADER = """\
 # Settings
@@ -32,13 +33,23 @@ def render_manual() -> str:
 
 def list_values(settings: Settings) -> list[tuple[str, str, str]]:
     """List every setting as (name, present value with secrets masked, meaning)."""
-    values = mask_settings(settings)
+    values = _mask(settings)
     rows = []
     for name, _default, sentence, _is_secret in list_options():
         section, _, key = name.rpartition(".")
         value: Any = values[section][key] if section else values[key]
         rows.append((name, _plain(value), sentence))
     return rows
+
+
+def _mask(settings: Settings) -> dict[str, Any]:
+    """Return the tree as plain values with every set secret replaced by asterisks."""
+    values = dataclasses.asdict(settings)
+    for name, _default, _doc, is_secret in list_options():
+        if is_secret:
+            section, _, key = name.partition(".")
+            values[section][key] = "***" if values[section][key] else ""
+    return values
 
 
 def _show(default: Any, *, is_secret: bool) -> str:

@@ -148,6 +148,30 @@ LIVE_AAC_REFUSED = Counter(
 LIVE_AAC_DROPPED = Counter(
     "socialflow_live_aac_frames_dropped_total", "Sound that the making of AAC was too slow for."
 )
+LIVE_LADDERS = Gauge("socialflow_live_ladders", "Lives with smaller pictures at present.")
+LIVE_LADDERS_REFUSED = Counter(
+    "socialflow_live_ladders_refused_total",
+    "Times that a watched live got no smaller pictures: its node makes as many as it may.",
+)
+LIVE_RUNGS = Gauge("socialflow_live_rungs", "Smaller pictures that are made at present.")
+LIVE_RUNGS_SHED = Counter(
+    "socialflow_live_rungs_shed_total", "Smaller pictures that were given up, by why.", ["reason"]
+)
+LIVE_RUNGS_RESUMED = Counter(
+    "socialflow_live_rungs_resumed_total", "Smaller pictures that were tried again."
+)
+LIVE_LADDER_RESTARTS = Counter(
+    "socialflow_live_ladder_restarts_total", "Processes of smaller pictures started anew."
+)
+LIVE_LADDER_STILLS = Counter(
+    "socialflow_live_ladder_stills_total",
+    "Parts in whose place the last picture stands: their process was too late for them.",
+)
+LIVE_LADDER_LATENESS = Histogram(
+    "socialflow_live_ladder_lateness_seconds",
+    "From a part of a live until its smaller pictures are there.",
+    buckets=SECONDS,
+)
 LIVE_STORE_DURATION = Histogram(
     "socialflow_live_store_duration_seconds",
     "From a live segment's end until it is stored and listed.",

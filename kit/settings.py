@@ -29,6 +29,7 @@ ALIASES = {
     "REDIS_URL": ("cache", "url"),
     "PUBLIC_URL": ("http", "public_url"),
 }
+LADDER_NAMES = ("auto", "1080p", "720p", "480p", "360p", "240p")
 
 
 class SettingsInvalid(AppError):
@@ -97,6 +98,22 @@ class RtmpSettings:
     tls_key: str = option("", "PEM file of its private key.")
     connections_max: int = option(200, "Open RTMP connections per edge.")
     bitrate_max_bps: int = option(50_000_000, "A publisher above it for 5 s is cut.")
+
+
+@dataclass(frozen=True)
+class LiveSettings:
+    """What of a live is made beside what its publisher sends."""
+
+    ladder: tuple[str, ...] = option(
+        (),
+        "Smaller pictures of H.264 lives for HLS: auto (480p, 240p) or some of 1080p, 720p, 480p, "
+        "360p, 240p; each live then takes a fifth of a core and more; empty: none.",
+    )
+    ladders_max: int = option(2, "Lives that one node makes smaller pictures of at once.")
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.ladder) - set(LADDER_NAMES):
+            raise SettingsInvalid(f"live.ladder has some of {LADDER_NAMES}, not {unknown}.")
 
 
 @dataclass(frozen=True)
@@ -263,6 +280,7 @@ class Settings:
     http: HttpSettings = field(default_factory=HttpSettings)
     edge: EdgeSettings = field(default_factory=EdgeSettings)
     rtmp: RtmpSettings = field(default_factory=RtmpSettings)
+    live: LiveSettings = field(default_factory=LiveSettings)
     hosts: HostSettings = field(default_factory=HostSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
@@ -323,16 +341,6 @@ def list_options(cls: type = Settings, prefix: str = "") -> list[tuple[str, Any,
             meta = item.metadata
             rows.append((prefix + item.name, item.default, meta["doc"], meta["secret"]))
     return rows
-
-
-def mask_settings(settings: Settings) -> dict[str, Any]:
-    """Return the tree as plain values with every set secret replaced by asterisks."""
-    values = dataclasses.asdict(settings)
-    for name, _default, _doc, is_secret in list_options():
-        if is_secret:
-            section, _, key = name.partition(".")
-            values[section][key] = "***" if values[section][key] else ""
-    return values
 
 
 def _read_file(path: Path) -> dict[str, Any]:

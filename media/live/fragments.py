@@ -64,6 +64,7 @@ class Part:
     """It holds a keyframe, or sound."""
     key_bytes: int = 0
     """From its beginning to the end of its first picture, if that is a keyframe."""
+    pictures: int = 0
 
 
 class FragmentSink(Protocol):

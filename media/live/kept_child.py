@@ -64,6 +64,7 @@ class KeptChild:
         """Start the process, unless it was started before."""
         if self._running is None:
             self._running = asyncio.create_task(self._run(), name="kept-child")
+            self._running.add_done_callback(_report_end)
 
     def write(self, data: bytes) -> None:
         """Write to the process, while there is one; what it does not read yet waits."""
@@ -121,6 +122,13 @@ class KeptChild:
             while True:
                 fields = header.unpack(await process.stdout.readexactly(header.size))
                 self._rules.hear(fields, await process.stdout.readexactly(fields[-1]))
+
+
+def _report_end(running: asyncio.Task[None]) -> None:
+    """Say so when a process is kept no longer by a fault of ours; nobody awaits the task."""
+    error = None if running.cancelled() else running.exception()
+    if error is not None:
+        log.error("kept_child.failed", exc_info=error)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -179,7 +179,8 @@ class Packager:
         is_independent = any(sample.is_key for sample in samples)
         later_bytes = sum(len(sample.data) for sample in samples[1:])
         key_bytes = len(data) - later_bytes if samples[0].is_key else 0
-        part = Part(data, end_ticks - start_ticks, is_independent, key_bytes)
+        length = end_ticks - start_ticks
+        part = Part(data, length, is_independent, key_bytes, len(samples))
         self._sink.add_part(VIDEO, part)
         self._samples = []
 

@@ -7,6 +7,7 @@ are relative, so a playlist works below any path, a playback grant's included.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC
 
 from media.live.fragments import AUDIO, PART_TARGET_S, TARGET_DURATION_S, VIDEO
@@ -30,28 +31,60 @@ AAC_GROUP = "sound-aac"
 AAC_CODEC = "mp4a.40.2"
 AAC_BITRATE_BPS = 136_000
 """128 kbit/s and what the boxes take."""
-OTHER = {VIDEO: AUDIO, AUDIO: VIDEO}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Another rendition: its folder, and where its segments are."""
+
+    folder: str
+    window: LiveWindow
+    track: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One size of the picture in the list of variants; `bitrate_bps` is without sound."""
+
+    folder: str
+    bitrate_bps: int
+    codec: str
+    width: int
+    height: int
+    fps: float
+    """0.0: not known."""
 
 
 class LivePlaylists:
     """The playlists of one window, each rendered once per version."""
 
-    def __init__(self, window: LiveWindow, beside: LiveWindow | None = None) -> None:
-        """`beside` has the other track, where `window` has one alone."""
+    def __init__(
+        self, window: LiveWindow, beside: LiveWindow | None = None, folder: str | None = None
+    ) -> None:
+        """`beside` has the other track, where `window` has one alone; `folder`: of its picture."""
+        self.rungs: Sequence[Beside] = ()
+        """The smaller pictures that are made of this live."""
         self._window = window
-        self._beside = beside or window
+        self._folder = folder or VIDEO
+        source = beside or window
+        self._tracks = (Beside(VIDEO, source, VIDEO), Beside(AUDIO, source, AUDIO))
         self._version = -1
         self._texts: dict[tuple[str, bool], bytes] = {}
         self.rendered = 0
 
-    def render_master(self, *, with_aac: bool = False) -> bytes:
-        """The list of variants: the publisher's picture, with its sound, or with that as AAC."""
+    def render_master(self, *, with_aac: bool = False, rungs: Sequence[Variant] = ()) -> bytes:
+        """The list of variants: the publisher's picture and smaller ones, each with its sound.
+
+        `with_aac`: and each with that as AAC.
+        """
         window = self._window
         # What a slate looks like is no reason to choose another variant.
         picture, sound = window.get_last_sent(VIDEO), window.get_last_sent(AUDIO)
         assert picture is not None, "a playable live has a picture"
         assert sound is not None, "a playable live has sound"
         bitrate_bps = window.measure_bitrate(VIDEO) or FIRST_BITRATE_BPS
+        init, fps = picture.init, window.measure_fps(VIDEO)
+        source = Variant(VIDEO, bitrate_bps, init.codec, init.width, init.height, fps)
         sound_bps = window.measure_bitrate(AUDIO)
         ways = [(AUDIO_GROUP, AUDIO, sound.init.codec, sound_bps)]
         if with_aac:
@@ -63,15 +96,18 @@ class LivePlaylists:
             f'AUTOSELECT=YES,CHANNELS="{sound.init.channels}",URI="{folder}/{INDEX}"'
             for group, folder, _codec, _rate_bps in ways
         ]
-        for group, _folder, codec, rate_bps in ways:
-            attributes = [
-                f"BANDWIDTH={bitrate_bps + rate_bps}",
-                f'CODECS="{picture.init.codec},{codec}"',
-                f"RESOLUTION={picture.init.width}x{picture.init.height}",
-                f'AUDIO="{group}"',
-                "CLOSED-CAPTIONS=NONE",
-            ]
-            lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{VIDEO}/{INDEX}"]
+        for variant in (source, *rungs):
+            for group, _folder, codec, rate_bps in ways:
+                attributes = [
+                    f"BANDWIDTH={variant.bitrate_bps + rate_bps}",
+                    f'CODECS="{variant.codec},{codec}"',
+                    f"RESOLUTION={variant.width}x{variant.height}",
+                    *([f"FRAME-RATE={variant.fps:.3f}"] if variant.fps else []),
+                    f'AUDIO="{group}"',
+                    "CLOSED-CAPTIONS=NONE",
+                ]
+                line = f"#EXT-X-STREAM-INF:{','.join(attributes)}"
+                lines += [line, f"{variant.folder}/{INDEX}"]
         return _join(lines)
 
     def render(self, track: str, *, is_delta: bool) -> bytes:
@@ -144,18 +180,20 @@ class LivePlaylists:
         return "\n".join(lines)
 
     def _tail(self, track: str) -> list[str]:
-        """What comes next, and how far the other track is."""
+        """What comes next, and how far the other renditions are."""
         last = self._window.get_last(track)
         lines = []
         if last is not None and not last.is_whole:
             name = last.name_part(len(last.parts))
             lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{name}"')
-        number, parts = self._beside.get_edge(OTHER[track])
-        if number >= 0 and parts:
-            lines.append(
-                f'#EXT-X-RENDITION-REPORT:URI="../{OTHER[track]}/{INDEX}",'
-                f"LAST-MSN={number},LAST-PART={parts - 1}"
-            )
+        own = AUDIO if track == AUDIO else self._folder
+        for other in (*self._tracks, *self.rungs):
+            newest = other.window.find_newest_part(other.track)
+            if other.folder != own and newest is not None:
+                lines.append(
+                    f'#EXT-X-RENDITION-REPORT:URI="../{other.folder}/{INDEX}",'
+                    f"LAST-MSN={newest[0]},LAST-PART={newest[1]}"
+                )
         return lines
 
 

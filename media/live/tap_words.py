@@ -19,12 +19,12 @@ OPEN_BODY = struct.Struct("<IB")
 """Sample rate in Hz and channels; how to decode it (AudioSpecificConfig, OpusHead) follows."""
 BODY_BYTES_MAX = 64 << 10
 NICENESS = 5
-"""Of the processes."""
+"""Of the processes of sound."""
 
 
-def run_child(serve: Callable[[BinaryIO, BinaryIO], None]) -> None:
-    """Be a sound process: take orders on standard input, answer on standard output."""
-    os.nice(NICENESS)
+def run_child(serve: Callable[[BinaryIO, BinaryIO], None], niceness: int = NICENESS) -> None:
+    """Be such a process: take orders on standard input, answer on standard output."""
+    os.nice(niceness)
     try:
         serve(sys.stdin.buffer, sys.stdout.buffer)
     except BrokenPipeError:

@@ -7,7 +7,7 @@ another fill it. Bytes stay until they are stored elsewhere. Pure state, no I/O.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -38,6 +38,8 @@ class Entry:
     size_bytes: int = 0
     key_bytes: int = 0
     """Where its first picture ends, if that is a keyframe."""
+    pictures: int = 0
+    """0: not known, of one that an earlier publisher left."""
     parts: list[Part] = field(default_factory=list)
     """Empty once its bytes are gone from memory."""
     is_whole: bool = False
@@ -129,6 +131,13 @@ class LiveWindow:
         last = self.get_last(track)
         return (-1, 0) if last is None else (last.number, len(last.parts))
 
+    def find_newest_part(self, track: str) -> tuple[int, int] | None:
+        """Return the segment and position of the newest part; None: none is in memory."""
+        for entry in reversed(self._entries[track][-2:]):
+            if entry.parts:
+                return entry.number, len(entry.parts) - 1
+        return None
+
     def get_moment(self, entry: Entry) -> datetime:
         """Return the programme's wall clock where a segment begins."""
         return self.epoch_at + timedelta(seconds=entry.start_s)
@@ -185,6 +194,7 @@ class LiveWindow:
         entry.parts.append(part)
         entry.duration_ticks += part.duration_ticks
         entry.size_bytes += len(part.data)
+        entry.pictures += part.pictures
         self._change()
 
     def end_entry(self, track: str) -> int:
@@ -210,15 +220,24 @@ class LiveWindow:
 
     def measure_bitrate(self, track: str) -> int:
         """Bits per second of the heaviest recent segment; 0 before there is one."""
+        rates = (entry.size_bytes * 8 / entry.duration_s for entry in self._iter_recent(track))
+        return round(max(rates, default=0.0))
+
+    def measure_fps(self, track: str) -> float:
+        """Pictures per second of the recent segments; 0.0 before there is one."""
+        recent = [entry for entry in self._iter_recent(track) if entry.pictures]
+        return sum(e.pictures for e in recent) / (sum(e.duration_s for e in recent) or 1.0)
+
+    # Within
+
+    def _iter_recent(self, track: str) -> Iterator[Entry]:
+        """The last whole segments that a publisher sent, newest first."""
         sent = (
             entry
             for entry in reversed(self._entries[track])
             if entry.is_whole and entry.duration_ticks and not entry.is_slate
         )
-        recent = itertools.islice(sent, KEPT_SEGMENTS)
-        return round(max((e.size_bytes * 8 / e.duration_s for e in recent), default=0.0))
-
-    # Within
+        return itertools.islice(sent, KEPT_SEGMENTS)
 
     def _list(self, track: str, entry: Entry) -> None:
         entries = self._entries[track]

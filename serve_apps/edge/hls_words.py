@@ -1,4 +1,4 @@
-"""What players ask for in addresses of low-latency HLS: names of files, and where to wait.
+"""What players ask for in addresses of low-latency HLS, and what they are refused with.
 
 Pure. `live_hls.py` asks it; sections are those of draft-pantos-hls-rfc8216bis.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from kit.errors import AppError, NotFound
+from kit.errors import AppError, Conflict, NotFound, Unavailable
 
 NUMBER_DIGITS_MAX = 9
 SUFFIX = ".m4s"
@@ -19,10 +19,35 @@ class PartUnknown(NotFound):
     code, message = "media_not_found", "No playlist names this."
 
 
+class RungOver(NotFound):
+    """This size is not made, or not any more; players go on with another variant."""
+
+    code, message = "rung_over", "This size is not made now; take another one of the list."
+
+
 class TooFarAhead(AppError):
     """The request waits for what lies too far ahead (§6.2.5.2)."""
 
     code, status, message = "too_far_ahead", 400, "This part lies too far ahead."
+
+
+class HlsOff(Conflict):
+    """What the publisher sends cannot be carried by HLS."""
+
+    code = "hls_off"
+    message = "This live is sent in a codec that HLS does not carry; watch it by WebRTC."
+
+
+class NothingNew(Unavailable):
+    """What the request waited for did not come in time."""
+
+    code, message = "nothing_new", "Nothing came in time; ask again."
+
+
+class TooManyWait(Unavailable):
+    """More requests wait here than may."""
+
+    code, message = "too_many_wait", "Too many players wait here; ask again."
 
 
 def read_directives(request: web.Request) -> tuple[int | None, int | None]:

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 
 from kit.clock import Clock
-from kit.errors import AppError, Conflict, Unavailable
+from kit.errors import AppError
 from kit.ids import parse_id
 from kit.settings import Settings
-from media.live.fragments import AUDIO, TARGET_DURATION_S, TRACKS
+from media.live.fragments import AUDIO, TARGET_DURATION_S, TRACKS, VIDEO
 from media.live.packets import OPUS_FORMAT
 from media.live.playlists import AAC, AHEAD_MAX, INDEX, LivePlaylists
+from media.live.shedding import SheddingTerms
 from media.live.window import Entry, LiveWindow
 from serve_apps.access.callers import find_caller
 from serve_apps.access.grants import Grant, find_viewer, read_grant
@@ -30,7 +31,18 @@ from serve_apps.edge.aac_desk import AacDesk, AacShow
 from serve_apps.edge.broadcasts import Broadcast, Broadcasts
 from serve_apps.edge.hls_audience import HlsAudience, make_player
 from serve_apps.edge.hls_relay import RELAYED, HlsRelay, pass_on
-from serve_apps.edge.hls_words import PartUnknown, TooFarAhead, read_directives, read_name
+from serve_apps.edge.hls_words import (
+    HlsOff,
+    NothingNew,
+    PartUnknown,
+    RungOver,
+    TooFarAhead,
+    TooManyWait,
+    read_directives,
+    read_name,
+)
+from serve_apps.edge.ladder_desk import LadderDesk, is_rung, make_ladder_desk
+from serve_apps.edge.ladder_show import ShownRung
 from serve_apps.edge.live_shelf import LiveShelf, LiveUnknown
 from serve_apps.edge.media_answers import (
     AUDIO_TYPE,
@@ -60,25 +72,6 @@ BLOCKED = f"public, max-age={BLOCK_S}"
 """(B.1) what answered a blocking reload stays true for as long as one may wait for the next."""
 
 
-class HlsOff(Conflict):
-    """What the publisher sends cannot be carried by HLS."""
-
-    code = "hls_off"
-    message = "This live is sent in a codec that HLS does not carry; watch it by WebRTC."
-
-
-class NothingNew(Unavailable):
-    """What the request waited for did not come in time."""
-
-    code, message = "nothing_new", "Nothing came in time; ask again."
-
-
-class TooManyWait(Unavailable):
-    """More requests wait here than may."""
-
-    code, message = "too_many_wait", "Too many players wait here; ask again."
-
-
 @dataclass(frozen=True)
 class LiveHlsPorts:
     """What serving needs."""
@@ -93,6 +86,7 @@ class LiveHlsPorts:
     """Raises NotFound, or that nobody can tell now."""
     audience: HlsAudience
     is_revoked: Callable[[uuid.UUID], bool]
+    shedding: SheddingTerms
 
 
 class _Elsewhere(Exception):
@@ -111,19 +105,19 @@ class _Shown:
     window: LiveWindow
     playlists: LivePlaylists
     broadcast: Broadcast | None
-    aac: AacShow | None = None
-    """The window is this lane's."""
+    made: AacShow | ShownRung | None = None
+    """Who makes the window's segments of those that the publisher sends."""
 
     @property
     def is_current(self) -> bool:
         """Whether the window may still change."""
-        if self.aac is not None:
-            return not self.aac.is_over
+        if self.made is not None:
+            return not self.made.is_over
         return self.broadcast is not None and self.broadcast.window is self.window
 
     async def wait_change(self) -> None:
         """Return when the window changed."""
-        changing = self.aac or self.broadcast
+        changing = self.made or self.broadcast
         assert changing is not None, "what comes in elsewhere is not waited for"
         await changing.wait_change()
 
@@ -131,9 +125,11 @@ class _Shown:
 def add_live_routes(app: web.Application, ports: LiveHlsPorts) -> None:
     """Put /live/… and /t/{grant}/live/… on the edge."""
     desk = AacDesk(ports.clock, lives_max=ports.settings.edge.aac_lives_max)
+    ladders = make_ladder_desk(ports.settings, ports.clock, ports.shedding)
     relay = HlsRelay(ports.clock)
-    server = _LiveServer(ports, desk, relay)
+    server = _LiveServer(ports, desk, ladders, relay)
     app.on_cleanup.append(lambda _app: desk.close())
+    app.on_cleanup.append(lambda _app: ladders.close())
     app.on_cleanup.append(lambda _app: relay.close())
     for prefix in ("", "/t/{grant}"):
         base = prefix + "/live/{room_id}"
@@ -150,9 +146,12 @@ def add_live_routes(app: web.Application, ports: LiveHlsPorts) -> None:
 class _LiveServer:
     """The handlers, sharing the ports."""
 
-    def __init__(self, ports: LiveHlsPorts, aac: AacDesk, relay: HlsRelay) -> None:
+    def __init__(
+        self, ports: LiveHlsPorts, aac: AacDesk, ladders: LadderDesk, relay: HlsRelay
+    ) -> None:
         self._ports = ports
         self._aac = aac
+        self._ladders = ladders
         self._relay = relay
         self._blocked = 0
 
@@ -183,7 +182,9 @@ class _LiveServer:
     async def send_master(self, request: web.Request) -> web.StreamResponse:
         """Send the list of variants; one that is about to begin is waited for."""
         shown = await self._open(request)
-        body = shown.playlists.render_master(with_aac=self._has_aac(shown))
+        self._watch(shown)
+        rungs = self._ladders.list_variants(shown.room_id)
+        body = shown.playlists.render_master(with_aac=self._has_aac(shown), rungs=rungs)
         return send_text(request, PLAYLIST_TYPE, body, UPDATING)
 
     async def send_track(self, request: web.Request) -> web.StreamResponse:
@@ -261,7 +262,8 @@ class _LiveServer:
             async with asyncio.timeout(BLOCK_S):
                 while not is_there():
                     if not shown.is_current:
-                        raise NothingNew(retry_after_s=1)
+                        is_rung_over = isinstance(shown.made, ShownRung)
+                        raise RungOver if is_rung_over else NothingNew(retry_after_s=1)
                     await shown.wait_change()
         except TimeoutError as error:
             raise NothingNew(retry_after_s=1) from error
@@ -277,8 +279,12 @@ class _LiveServer:
         AacBusy, NothingNew.
         """
         shown, track = await self._open(request), request.match_info["track"]
+        if is_playlist:
+            self._watch(shown)
         if track in TRACKS:
             return shown, track
+        if is_rung(track):
+            return await self._open_rung(request, shown, is_playlist=is_playlist), VIDEO
         if track != AAC or shown.broadcast is None or not self._has_aac(shown):
             raise PartUnknown
         aac = self._aac.find(shown.room_id)
@@ -290,6 +296,25 @@ class _LiveServer:
         found = _Shown(shown.room_id, lane.window, lane.playlists, shown.broadcast, aac)
         await self._wait(found, lambda: aac.is_playable)
         return found, AUDIO
+
+    async def _open_rung(self, request: web.Request, shown: _Shown, *, is_playlist: bool) -> _Shown:
+        """Return what has a rung once there is a picture; raises RungOver, NothingNew.
+
+        What was listed of one that was given up can still be fetched.
+        """
+        folder = None if is_playlist else request.match_info["folder"]
+        rung = self._ladders.find(shown.room_id, request.match_info["track"], folder)
+        if rung is None:
+            raise RungOver
+        track = rung.track
+        found = _Shown(shown.room_id, track.window, track.playlists, shown.broadcast, rung)
+        await self._wait(found, lambda: track.is_playable)
+        return found
+
+    def _watch(self, shown: _Shown) -> None:
+        """Somebody watches: smaller pictures are made of what comes in here."""
+        if shown.broadcast is not None:
+            self._ladders.watch(shown.broadcast)
 
     def _has_aac(self, shown: _Shown) -> bool:
         """Say whether there can be AAC: a publisher's own is the only sound of its live."""

@@ -31,6 +31,7 @@ from kit.collector import keep_tidy
 from kit.logs import get_log
 from kit.metrics import CONTENT_TYPE, write_metrics
 from kit.settings import Settings
+from media.live.shedding import SheddingTerms
 from media.sfu.options import SfuOptions
 from media.sfu.server import Sfu
 from serve_apps.access.grants import TicketBook
@@ -84,6 +85,7 @@ class EdgePace:
 
     activity_every_s: float = ACTIVITY_EVERY_S
     hls_leave_after_s: float = LEAVE_AFTER_S
+    shedding: SheddingTerms = field(default_factory=SheddingTerms)
 
 
 @dataclass(frozen=True)
@@ -361,6 +363,7 @@ class EdgeServer:
                 get_access=self._audience.get_access,
                 audience=self._hls_audience,
                 is_revoked=self._revocations.is_revoked,
+                shedding=ports.pace.shedding,
             ),
         )
         return app

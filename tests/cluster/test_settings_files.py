@@ -118,3 +118,10 @@ def test_the_manual_names_every_setting_and_shows_no_secret(place: Home):
     assert ("auth.token_key", "***", "Signs access tokens (made at first start).") in list_values(
         found
     )
+
+
+def test_secrets_are_masked_and_the_rest_is_not():
+    settings = load_settings({"SOCIALFLOW_AUTH_TOKEN_KEY": "hush", "SOCIALFLOW_HTTP_PORT": "9"})
+    shown = {name: value for name, value, _sentence in list_values(settings)}
+    assert (shown["auth.token_key"], shown["http.port"]) == ("***", "9")
+    assert "hush" not in repr(shown)

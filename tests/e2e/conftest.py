@@ -58,6 +58,8 @@ OPTIONS = {
     "limits_chat_per_10_s_max": "100000",
     # An edge that is out of breath turns pages away; here the whole machine is.
     "edge_loop_lag_max_ms": "60000",
+    # The cameras of journeys are smaller than that; what is larger is made smaller, too.
+    "live_ladder": "480p",
 }
 
 

@@ -76,11 +76,18 @@ async def stage() -> AsyncIterator[Stage]:
     await opened.server.close()
 
 
-async def run_ffmpeg(url: str, *, seconds: float = 2, b_frames: int = 0, pace: str = "") -> str:
+async def run_ffmpeg(
+    url: str,
+    *,
+    seconds: float = 2,
+    b_frames: int = 0,
+    pace: str = "",
+    size: str = "320x180",
+) -> str:
     """Publish a test picture and tone, as fast as can be unless paced; return what FFmpeg said."""
     command = (
         f"ffmpeg -v info -nostdin {pace}"
-        f" -f lavfi -i testsrc2=size=320x180:rate=25:duration={seconds}"
+        f" -f lavfi -i testsrc2=size={size}:rate=25:duration={seconds}"
         f" -f lavfi -i sine=duration={seconds} -c:v libx264 -preset ultrafast -bf {b_frames} -g 25"
         f" -pix_fmt yuv420p -c:a aac -ar 48000 -ac 2 -f flv {url}"
     )

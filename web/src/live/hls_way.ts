@@ -5,6 +5,7 @@
 import type Hls from "hls.js";
 import { waitMs } from "../kit/backoff";
 import { Store } from "../kit/store";
+import type { LevelMenu } from "./level_menu";
 
 export interface HlsState {
   isPlaying: boolean;
@@ -28,6 +29,7 @@ export class HlsWay {
   readonly state = new Store<HlsState>(AT_REST);
   readonly #video: HTMLVideoElement;
   readonly #address: (avoid: string | null) => Promise<string | null>;
+  readonly #menu: LevelMenu;
   readonly #gone = new AbortController();
   #hls: Hls | null = null;
   /** Where to go once something is loaded; null: to the live end. */
@@ -37,9 +39,14 @@ export class HlsWay {
   #jumpedMs = Number.NEGATIVE_INFINITY;
 
   /** `address` asks where the live is played now, not at an edge that just failed. */
-  constructor(video: HTMLVideoElement, address: (avoid: string | null) => Promise<string | null>) {
+  constructor(
+    video: HTMLVideoElement,
+    address: (avoid: string | null) => Promise<string | null>,
+    menu: LevelMenu,
+  ) {
     this.#video = video;
     this.#address = address;
+    this.#menu = menu;
   }
 
   async start(behindS: number | null): Promise<void> {
@@ -72,6 +79,8 @@ export class HlsWay {
       });
       this.#hls = hls;
       let mediaErrors = 0;
+      hls.on(HlsClass.Events.MANIFEST_PARSED, () => this.#menu.follow(hls));
+      hls.on(HlsClass.Events.LEVEL_SWITCHED, (_, { level }) => this.#menu.notePlaying(level));
       hls.on(HlsClass.Events.FRAG_BUFFERED, () => {
         this.#seekWanted();
         void this.#video.play().catch(() => this.#playMuted());
@@ -111,7 +120,11 @@ export class HlsWay {
 
   #range(): { startS: number; endS: number } | null {
     const details = this.#hls?.latestLevelDetails;
-    if (details) return { startS: details.fragmentStart, endS: details.edge };
+    if (details) {
+      // The source reaches back to the live's start, smaller pictures a minute.
+      const starts = this.#hls!.levels.map((level) => level.details?.fragmentStart ?? details.fragmentStart);
+      return { startS: Math.min(details.fragmentStart, ...starts), endS: details.edge };
+    }
     const { seekable } = this.#video;
     if (seekable.length === 0) return null;
     return { startS: seekable.start(0), endS: seekable.end(seekable.length - 1) };
@@ -125,6 +138,7 @@ export class HlsWay {
       this.#wantedBehindS = behindS;
       return;
     }
+    this.#menu.noteBehind(behindS);
     const liveS = this.#hls?.liveSyncPosition ?? range.endS;
     this.#video.currentTime = Math.max(range.startS, Math.min(liveS, range.endS - behindS));
     this.#read();
@@ -149,6 +163,7 @@ export class HlsWay {
   #read(): void {
     const range = this.#range();
     if (!range) return;
+    this.#menu.noteBehind(range.endS - this.#video.currentTime);
     const shownAt = this.#hls?.playingDate;
     this.state.set({
       isPlaying: !this.#video.paused && this.#video.readyState >= 2,

@@ -59,7 +59,7 @@ export function LiveControls({ root, video, player, state, isMuted }: LiveContro
           {latencyS === null || !isLive ? "" : `${latencyS.toFixed(1)} s late`}
         </span>
         <span class="grow" />
-        {way === "webrtc" && <QualityChoice menu={player.layers} />}
+        <QualityChoice key={way} menu={way === "webrtc" ? player.layers : player.levels} />
         {document.pictureInPictureEnabled && (
           <button
             type="button"

@@ -8,6 +8,7 @@ import { Store } from "../kit/store";
 import { NOT_FOR_WEBRTC, WhepViewer, type WatchState } from "../kit/whep";
 import { HlsWay } from "./hls_way";
 import { LayerMenu } from "./layer_menu";
+import { LevelMenu } from "./level_menu";
 import { decideWay, type Way } from "./ways";
 
 export interface PlayerState {
@@ -40,6 +41,8 @@ const LOSSES_KEPT = 10;
 export class LivePlayer {
   readonly state: Store<PlayerState>;
   readonly layers = new LayerMenu();
+  /** The same by HLS. */
+  readonly levels = new LevelMenu();
   readonly #request: PlayerRequest;
   readonly #stopping = new AbortController();
   #viewer: WhepViewer | null = null;
@@ -214,7 +217,7 @@ export class LivePlayer {
     this.#change({ way, latencyS: null });
     if (way === "hls") {
       this.#request.video.srcObject = null;
-      this.#hls = new HlsWay(this.#request.video, this.#request.hls);
+      this.#hls = new HlsWay(this.#request.video, this.#request.hls, this.levels);
       void this.#hls.start(behindS);
       return;
     }

@@ -1,13 +1,19 @@
-/** The choice of quality; shown only where the host sends more than one. */
+/** The choice of quality; shown only where the live comes in more than one. */
 import { useId } from "preact/hooks";
 import { Icon } from "../kit/icons";
-import { nameLayer } from "../kit/layers";
-import { useStore } from "../kit/store";
-import type { LayerMenu } from "./layer_menu";
+import { nameLayer, type LayerChoice } from "../kit/layers";
+import { useStore, type Store } from "../kit/store";
 
 const AUTO = "";
 
-export function QualityChoice({ menu }: { menu: LayerMenu }) {
+/** `LayerMenu` by WebRTC, `LevelMenu` by HLS. */
+interface QualityMenu {
+  readonly state: Store<LayerChoice>;
+  look(): Promise<void>;
+  choose(encodingId: string | null): Promise<void>;
+}
+
+export function QualityChoice({ menu }: { menu: QualityMenu }) {
   const id = useId();
   const { layers, playing, chosen } = useStore(menu.state);
   if (layers.length < 2) return null;

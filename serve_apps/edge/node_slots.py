@@ -1,0 +1,51 @@
+"""How many of something the edges of one node have at once, together: locked files, one per slot.
+
+The kernel gives a slot back when its process dies. Taking one never waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+
+
+class NodeSlots:
+    """`count` slots of one name in a folder that the node's processes share."""
+
+    def __init__(self, folder: Path, name: str, count: int) -> None:
+        self._folder = folder
+        self._name = name
+        self._count = count
+
+    def take(self) -> NodeSlot | None:
+        """Return a slot, held until it is given back; None: all are taken."""
+        self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        for number in range(self._count):
+            path = self._folder / f"{self._name}-{number}.lock"
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(file)
+                continue
+            return NodeSlot(file)
+        return None
+
+
+class NodeSlot:
+    """A slot that is held."""
+
+    def __init__(self, file: int) -> None:
+        self._file: int | None = file
+
+    def give_back(self) -> None:
+        """Let another one have it; twice does nothing."""
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                os.close(file)

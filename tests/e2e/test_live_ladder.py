@@ -1,0 +1,73 @@
+"""A live in two sizes: a viewer by HLS changes from one to the other by hand."""
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.people import fill_registration, make_name, wait_for_picture
+from tests.e2e.test_live_page import NO_WEBRTC
+from tests.product import Product, await_true
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+OpenPage = Callable[..., Page]
+
+
+def await_height(quality: Locator, video: Locator, label: str, height: int) -> None:
+    """Choose a size, again and again while it is not made, until it is what plays."""
+
+    def is_shown() -> bool:
+        quality.select_option(label=label)
+        return bool(video.evaluate("v => v.videoHeight") == height)
+
+    await_true(is_shown, f"{label} plays", timeout_s=150)
+    began_s = video.evaluate("v => v.currentTime")
+    await_true(lambda: video.evaluate("v => v.currentTime") > began_s + 1, "it plays on")
+    assert video.evaluate("v => v.error") is None
+
+
+def test_a_viewer_by_hls_chooses_the_smaller_picture_and_the_larger_again(
+    product: Product, open_page: OpenPage
+):
+    page = open_page()
+    page.goto(product.url + "/register")
+    fill_registration(page)
+    page.goto(product.url + "/studio/live")
+    page.get_by_test_id("live-title").fill(f"In two sizes {make_name()}")
+    page.get_by_test_id("prepare-live").click()
+    page.get_by_role("tab", name="RTMP").click()
+    server = page.get_by_test_id("rtmp-address").inner_text()
+    page.get_by_test_id("stream-key-show").click()
+    key = page.get_by_test_id("stream-key").inner_text()
+    address = page.get_by_test_id("open-live").get_attribute("href")
+    encoder = subprocess.Popen(
+        f"ffmpeg -v error -nostdin -re -f lavfi -i testsrc2=size=960x720:rate=10:duration=300"
+        f" -f lavfi -i sine=duration=300 -c:v libx264 -preset ultrafast -g 20"
+        f" -pix_fmt yuv420p -c:a aac -f flv {server}/{key}".split()
+    )
+    try:
+        expect(page.get_by_test_id("live-status")).to_contain_text("Live", timeout=60_000)
+        viewer = open_page(init_script=NO_WEBRTC)
+        asked: list[str] = []
+        viewer.on("request", lambda request: asked.append(request.url))
+        viewer.goto(f"{product.url}{address}")
+        expect(viewer.locator(".live-video")).to_have_attribute("data-way", "hls", timeout=60_000)
+        wait_for_picture(viewer)
+        video, quality = viewer.get_by_test_id("live-video"), viewer.get_by_test_id("live-quality")
+        labels = quality.locator("option")
+        expect(labels).to_have_count(3)
+        assert labels.all_inner_texts()[1:] == ["720p", "480p"]
+        await_height(quality, video, "480p", 480)
+        assert any("/480p/index.m3u8" in url for url in asked)
+        expect(labels.first).to_have_text("Auto (480p)")
+        print(f"\nranges loaded: {video.evaluate('v => v.buffered.length')}")
+        await_height(quality, video, "720p", 720)
+        assert encoder.poll() is None
+        page.get_by_test_id("end-live").click()
+        page.get_by_role("button", name="End broadcast").click()
+        expect(viewer.get_by_test_id("live-status")).to_contain_text("Ended", timeout=60_000)
+    finally:
+        encoder.kill()
+        encoder.wait()
