@@ -56,9 +56,8 @@ class KeptChild:
     @property
     def waiting_bytes(self) -> int | None:
         """What it has not read yet of what was written; None: there is no process."""
-        if self._process is None or self._process.stdin is None:
-            return None
-        return self._process.stdin.transport.get_write_buffer_size()
+        pipe = self._find_pipe()
+        return None if pipe is None else pipe.transport.get_write_buffer_size()
 
     def start(self) -> None:
         """Start the process, unless it was started before."""
@@ -68,8 +67,9 @@ class KeptChild:
 
     def write(self, data: bytes) -> None:
         """Write to the process, while there is one; what it does not read yet waits."""
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.write(data)
+        pipe = self._find_pipe()
+        if pipe is not None:
+            pipe.write(data)
 
     async def wait_process(self) -> None:
         """Return once a process takes orders."""
@@ -83,6 +83,11 @@ class KeptChild:
         if running is not None:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+    def _find_pipe(self) -> asyncio.StreamWriter | None:
+        """Return the way to the process; None: it is dead, though that may not be noticed yet."""
+        pipe = None if self._process is None else self._process.stdin
+        return None if pipe is None or pipe.transport.is_closing() else pipe
 
     async def _run(self) -> None:
         """Keep a process at work until cancelled, or until it died too often."""

@@ -1,11 +1,15 @@
 """A live in two sizes: a viewer by HLS changes from one to the other by hand."""
 
+import os
+import signal
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from media.live.ladder_tap import RESTARTS_MAX
 from tests.e2e.people import fill_registration, make_name, wait_for_picture
 from tests.e2e.test_live_page import NO_WEBRTC
 from tests.product import Product, await_true
@@ -26,6 +30,23 @@ def await_height(quality: Locator, video: Locator, label: str, height: int) -> N
     began_s = video.evaluate("v => v.currentTime")
     await_true(lambda: video.evaluate("v => v.currentTime") > began_s + 1, "it plays on")
     assert video.evaluate("v => v.error") is None
+
+
+def kill_ladders(product: Product, known: set[int]) -> set[int]:
+    """Kill the processes that make smaller pictures for the product's edge; return which."""
+    edges = set(product.pids("edge-0"))
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes()
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        pid = int(folder.name)
+        if parent in edges and b"media.live.ladder_child" in words and pid not in known:
+            os.kill(pid, signal.SIGKILL)
+            found.add(pid)
+    return found
 
 
 def test_a_viewer_by_hls_chooses_the_smaller_picture_and_the_larger_again(
@@ -64,6 +85,19 @@ def test_a_viewer_by_hls_chooses_the_smaller_picture_and_the_larger_again(
         expect(labels.first).to_have_text("Auto (480p)")
         print(f"\nranges loaded: {video.evaluate('v => v.buffered.length')}")
         await_height(quality, video, "720p", 720)
+
+        await_height(quality, video, "480p", 480)
+        killed: set[int] = set()
+
+        def is_larger() -> bool:
+            killed.update(kill_ladders(product, killed))
+            return bool(video.evaluate("v => v.videoHeight") == 720)
+
+        await_true(is_larger, "the source plays when 480p is given up", timeout_s=120)
+        assert len(killed) == RESTARTS_MAX + 1
+        expect(quality).to_have_value("")
+        began_s = video.evaluate("v => v.currentTime")
+        await_true(lambda: video.evaluate("v => v.currentTime") > began_s + 1, "it plays on")
         assert encoder.poll() is None
         page.get_by_test_id("end-live").click()
         page.get_by_role("button", name="End broadcast").click()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import signal
 from collections.abc import AsyncIterator
 
 import pytest
+import uvloop
 
 from media.live.fragments import VIDEO
 from media.live.ladder_lane import STILL_AFTER_S
@@ -144,6 +146,10 @@ async def test_pictures_that_cannot_be_decoded_are_stood_in_for(stage: LadderSta
 
 
 async def test_a_killed_process_costs_nothing_that_players_see(stage: LadderStage) -> None:
+    await check_killed(stage)
+
+
+async def check_killed(stage: LadderStage) -> None:
     _form, samples = Film().encode(360)
     await stage.send(samples[:100])
     await stage.settle(2)
@@ -151,6 +157,8 @@ async def test_a_killed_process_costs_nothing_that_players_see(stage: LadderStag
     kill(stage, signal.SIGKILL)
     for sample in samples[100:130]:
         stage.packager.add_video(sample)
+        stage.lane.follow()  # the process is dead, and nobody knows yet
+        await asyncio.sleep(0)
     await stage.send(samples[130:])
     await stage.finish()
     assert stage.lane.tap.restarts == 1
@@ -226,3 +234,13 @@ def kill(stage: LadderStage, number: signal.Signals) -> int:
     assert pid is not None
     os.kill(pid, number)
     return pid
+
+
+def test_a_killed_process_costs_nothing_on_the_loop_that_ray_gives_its_actors() -> None:
+    async def run() -> None:
+        stage = LadderStage()
+        stage.open()
+        await check_killed(stage)
+        await stage.lane.tap.close()
+
+    uvloop.run(run())

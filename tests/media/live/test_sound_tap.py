@@ -155,6 +155,19 @@ async def test_a_killed_process_is_started_anew_for_the_same_stream(tap: SoundTa
 
 
 async def test_what_is_written_to_a_killed_process_leaves_no_complaint(tap: SoundTap) -> None:
+    await check_writing_to_the_dead(tap)
+
+
+def test_nor_does_it_on_the_loop_that_ray_gives_its_actors() -> None:
+    async def run() -> None:
+        tap = SoundTap(OPUS_CHILD)
+        await check_writing_to_the_dead(tap)
+        await tap.close()
+
+    uvloop.run(run())
+
+
+async def check_writing_to_the_dead(tap: SoundTap) -> None:
     complaints: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, said: complaints.append(said))
     form, samples = encode_tone(1)

@@ -86,6 +86,8 @@ export class HlsWay {
         void this.#video.play().catch(() => this.#playMuted());
       });
       hls.on(HlsClass.Events.ERROR, (_, failure) => {
+        const isOver = failure.details === HlsClass.ErrorDetails.LEVEL_LOAD_ERROR && failure.response?.code === 404;
+        if (isOver) this.#menu.noteOver();
         if (!failure.fatal) return;
         const isAuth = AUTH_STATUSES.includes(failure.response?.code ?? 0);
         if (failure.type === HlsClass.ErrorTypes.MEDIA_ERROR && mediaErrors++ < 2 && !isAuth) {

@@ -39,6 +39,15 @@ describe("the qualities of a live by HLS", () => {
     expect(hls.nextLevel).toBe(0);
   });
 
+  it("are left to the connection when the chosen one ends, and chosen again when it is back", () => {
+    const { menu } = open();
+    void menu.choose("240p");
+    menu.noteOver();
+    expect(menu.state.get().chosen).toBeNull();
+    expect(open(menu, LEVELS.slice(2)).menu.state.get().chosen).toBeNull();
+    expect(open(menu).menu.state.get().chosen).toBe("240p");
+  });
+
   it("are none to choose from where the live comes in one size", () => {
     const { menu, hls } = open(new LevelMenu(), LEVELS.slice(2));
     menu.noteBehind(SOURCE_BEHIND_S + 1);

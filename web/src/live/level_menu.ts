@@ -59,6 +59,11 @@ export class LevelMenu {
     return Promise.resolve();
   }
 
+  /** The size that plays is not made any more: hls.js takes another one, as the connection says. */
+  noteOver(): void {
+    this.state.set({ ...this.state.get(), chosen: null });
+  }
+
   /** How far behind the live end somebody watches. */
   noteBehind(behindS: number): void {
     const isPinned = behindS > SOURCE_BEHIND_S && this.#indexes.size > 1;
@@ -74,7 +79,8 @@ export class LevelMenu {
 
   #apply(): void {
     if (this.#hls === null) return;
-    const wish = this.#isPinned ? this.state.get().layers[0]?.encodingId : this.#wish;
+    const { layers, chosen } = this.state.get();
+    const wish = this.#isPinned ? layers[0]?.encodingId : chosen;
     this.#hls.nextLevel = this.#indexes.get(wish ?? "") ?? AUTO;
   }
 }
