@@ -81,6 +81,8 @@ class LadderDesk:
 
     def watch(self, live: OnAir) -> None:
         """Somebody watches a live by HLS: its ladder begins now, or goes on."""
+        if not self._terms.short_sides:
+            return
         show, window = self._shows.get(live.room_id), live.window
         if show is not None and show.window is window:
             show.asked_s = self._now_s()

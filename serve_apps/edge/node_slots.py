@@ -10,6 +10,10 @@ import fcntl
 import os
 from pathlib import Path
 
+from kit.logs import get_log
+
+log = get_log("edge.node_slots")
+
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 
@@ -24,17 +28,24 @@ class NodeSlots:
 
     def take(self) -> NodeSlot | None:
         """Return a slot, held until it is given back; None: all are taken."""
-        self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        for number in range(self._count):
-            path = self._folder / f"{self._name}-{number}.lock"
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(file)
-                continue
-            return NodeSlot(file)
-        return None
+        try:
+            self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            files = map(self._lock, range(self._count))
+            file = next((file for file in files if file is not None), None)
+        except OSError as error:
+            log.exception("node_slots.failed", name=self._name, error=type(error).__name__)
+            return None
+        return None if file is None else NodeSlot(file)
+
+    def _lock(self, number: int) -> int | None:
+        path = self._folder / f"{self._name}-{number}.lock"
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return None
+        return file
 
 
 class NodeSlot:

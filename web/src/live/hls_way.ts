@@ -76,6 +76,10 @@ export class HlsWay {
         backBufferLength: 60,
         maxLiveSyncPlaybackRate: 1.25,
         liveDurationInfinity: true,
+        // A part is loaded in a sixth of its length at most: its measure counts for as little. With
+        // hls.js' own 3 s and 9 s another size would come a minute after the connection changed.
+        abrEwmaFastLive: 0.5,
+        abrEwmaSlowLive: 1.5,
       });
       this.#hls = hls;
       let mediaErrors = 0;
