@@ -52,7 +52,7 @@ class Film:
         step = 90_000 // self.fps
         packets = []
         for number in range(count):
-            frame = av.VideoFrame.from_ndarray(self._draw(number), format="gray")
+            frame = av.VideoFrame.from_ndarray(self.draw(number), format="gray")
             frame = frame.reformat(format="yuv420p")
             frame.pts = number
             packets += codec.encode(frame)
@@ -69,7 +69,8 @@ class Film:
             for packet in packets
         ]
 
-    def _draw(self, number: int) -> np.ndarray:
+    def draw(self, number: int) -> np.ndarray:
+        """Return a picture: (height, width) uint8."""
         picture = np.full((self.height, self.width), 20, np.uint8)
         picture[:, : self.width // 2] = level_of(number)
         cv2.putText(picture, str(number), (self.width // 2, 80), 0, 2, 255, 3)
