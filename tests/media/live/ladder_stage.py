@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -57,16 +57,13 @@ class Film:
             frame.pts = number
             packets += codec.encode(frame)
         packets += codec.encode(None)
-        lead = -min(packet.dts for packet in packets)
+        placed = [(packet.dts or 0, packet.pts or 0, packet) for packet in packets]
+        lead = -min(dts for dts, _pts, _packet in placed)
         return form, [
             VideoSample(
-                form,
-                bytes(packet),
-                (packet.dts + lead) * step,
-                (packet.pts + lead) * step,
-                packet.is_keyframe,
+                form, bytes(packet), (dts + lead) * step, (pts + lead) * step, packet.is_keyframe
             )
-            for packet in packets
+            for dts, pts, packet in placed
         ]
 
     def draw(self, number: int) -> np.ndarray:
@@ -133,7 +130,8 @@ class LadderStage:
         """Wait until no more parts than that have no rungs."""
         await self.until(lambda: self.lane.waiting_count <= waiting_max)
 
-    async def until(self, is_so) -> None:
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Follow the live until something holds."""
         async with asyncio.timeout(DEADLINE_S):
             while not is_so():
                 self.lane.follow()
@@ -146,7 +144,7 @@ class LadderStage:
 def decode(entries: Sequence[Entry]) -> Iterator[av.VideoFrame]:
     """Decode segments of one format."""
     data = entries[0].init.data + b"".join(entry.join() for entry in entries)
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         yield from container.decode(video=0)
 
 
