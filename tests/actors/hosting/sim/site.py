@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import random
+import itertools
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -139,7 +139,7 @@ class Site:
         self._parts = parts
         self._kinds = parts.choose_kinds(plan.others)
         self._all: list[Process] = []
-        self._ids = random.Random(plan.seed + 1)
+        self._ids = itertools.count(1 << 64)
         self._settings = make_settings(plan.ttl_s)
         for key in self.keys:
             self.server.objects[key] = make_row(key)
@@ -287,4 +287,4 @@ class Site:
         return process
 
     def _make_id(self) -> uuid.UUID:
-        return make_stored_id(self._ids.getrandbits(128))
+        return make_stored_id(next(self._ids))
