@@ -53,11 +53,12 @@ def hearing_errors(note: Callable[[str], None] | None = None) -> Iterator[list[s
 
     before = structlog.get_config()
     ear = Ear(errors)
+    make_logger: Any = lambda *_parts, **_more: ear  # noqa: E731 -- of any type, for structlog
+    if note is not None:
+        make_logger = structlog.make_filtering_bound_logger(logging.INFO)
     structlog.configure(
         processors=[hear],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO)
-        if note is not None
-        else lambda *_parts, **_more: ear,
+        wrapper_class=make_logger,
         logger_factory=lambda *_names: None,
         cache_logger_on_first_use=False,
     )

@@ -89,7 +89,7 @@ class Timeline:
         """
         outside = asyncio._get_running_loop()
         self.inside = None
-        LISTED_TASKS.add = _list_real_task  # type: ignore[method-assign]
+        LISTED_TASKS.add = _list_real_task  # type: ignore[method-assign, assignment]
         try:
             self._run(until_s, is_over)
         finally:

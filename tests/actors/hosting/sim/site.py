@@ -41,6 +41,8 @@ from tests.actors.hosting.sim.store import SimStore
 NODE = "here"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 RESTART_PAUSE_S = 0.5
+SWEEP_EVERY_S = 1.0
+"""Sooner than elsewhere: who lapses is replaced while the site lasts."""
 
 
 class Told(msgspec.Struct):
@@ -182,7 +184,7 @@ class Site:
             clock=LoopClock(process.loop),
             node=NODE,
             make_id=self._make_id,
-            pace=HostPace(idle_max_s=self.plan.idle_max_s),
+            pace=HostPace(idle_max_s=self.plan.idle_max_s, sweep_every_s=SWEEP_EVERY_S),
         )
         while True:
             host = self._parts.host(host_id, ports)
