@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
-from collections import Counter
 from typing import Any, Protocol, TypeVar
 
 from actors.hosting.core import HostRef, ObjectKey
@@ -101,7 +100,7 @@ class HostClient:
         self._links: dict[LinkPeer, HostLink] = {}
         self._opening: dict[LinkPeer, asyncio.Task[HostLink]] = {}
         self._requests: dict[int, Request] = {}
-        self._waiting: Counter[ObjectKey] = Counter()
+        self._waiting: dict[ObjectKey, int] = {}
         self._numbers = itertools.count(1)
         self._closing: set[asyncio.Task[None]] = set()
         self._doubted: set[LinkPeer] = set()
@@ -357,10 +356,11 @@ class HostClient:
 
     async def _ask(self, key: ObjectKey, request: Request, kind: type[Answer]) -> Answer:
         """Send a request until it is answered; raises RequestFailed or ObjectUnanswered."""
-        if self._waiting[key] >= REQUESTS_PER_OBJECT_MAX:
+        waiting = self._waiting.get(key, 0)
+        if waiting >= REQUESTS_PER_OBJECT_MAX:
             raise ObjectUnanswered("Too much is waiting here.", retry_after_s=1)
         self._requests[request.number] = request
-        self._waiting[key] += 1
+        self._waiting[key] = waiting + 1
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 answer = await self._ask_until_answered(key, request)

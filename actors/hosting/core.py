@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from actors.hosting.effects import Effect, Requester, Show
 from actors.hosting.entries import Batch, Entry, Repeats
 from actors.hosting.log import Log
@@ -107,8 +109,7 @@ class Loaded:
     """The number under which the host owns it: what it gives up or moves."""
 
 
-@dataclass(frozen=True)
-class TickOutcome:
+class TickOutcome(msgspec.Struct, frozen=True):
     """What became of a tick, object by object: one is written whole or not at all.
 
     `repeated` names, per object, what was already stored; those objects, like the `fenced` ones,

@@ -1,13 +1,15 @@
 """What a hosted object decides and its host carries out, and the refusals every kind shares.
 
-Plain values; a core returns effects from its commands and never sends anything itself.
+Plain values; a core returns effects from its commands and never sends anything itself. They are
+structs and not dataclasses: several are made for every line, and these are made in C.
 """
 
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from actors.hosting.entries import Entry
 from kit.errors import AppError, Unavailable
@@ -37,16 +39,14 @@ class CommandUnknown(AppError):
     code, status, message = "command_unknown", 400, "This cannot be asked here."
 
 
-@dataclass(frozen=True)
-class Requester:
+class Requester(msgspec.Struct, frozen=True):
     """Where a command came from: which link, and which request on it (0: none, no answer)."""
 
     link: str
     request_id: int = 0
 
 
-@dataclass(frozen=True)
-class Acknowledge:
+class Acknowledge(msgspec.Struct, frozen=True):
     """What was sent is stored under this number, as this kind of entry: tell its sender."""
 
     requester: Requester
@@ -55,70 +55,61 @@ class Acknowledge:
     kind: str = ""
 
 
-@dataclass(frozen=True)
-class Refuse:
+class Refuse(msgspec.Struct, frozen=True):
     """Tell the requester why not."""
 
     requester: Requester
     error: AppError
 
 
-@dataclass(frozen=True)
-class Finish:
+class Finish(msgspec.Struct, frozen=True):
     """Tell the requester that it is done."""
 
     requester: Requester
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """Tell the requester what it asked for, in the kind's own words; nothing is stored."""
 
     requester: Requester
     message: Any
 
 
-@dataclass(frozen=True)
-class Publish:
+class Publish(msgspec.Struct, frozen=True):
     """Send stored entries to every follower, in order."""
 
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True)
-class Show:
+class Show(msgspec.Struct, frozen=True):
     """Send a latest state to every follower; nothing of it is stored."""
 
     kind: str
     data: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True):
     """Send one peer a message of the object's kind."""
 
     link: str
     message: Any
 
 
-@dataclass(frozen=True)
-class Consult:
+class Consult(msgspec.Struct, frozen=True):
     """Ask the kind's port; the core hears the answer as a `Consulted`, on time."""
 
     question: Any
     timeout_s: float
 
 
-@dataclass(frozen=True)
-class Consulted:
+class Consulted(msgspec.Struct, frozen=True):
     """The port's answer, given to the core as a command; None: it failed or was too slow."""
 
     question: Any
     answer: Any
 
 
-@dataclass(frozen=True)
-class Leaving:
+class Leaving(msgspec.Struct, frozen=True):
     """Given as a command to a core that waits for its port: the object goes away from this host.
 
     No answer will come: refuse whoever waits for one, so that they ask the next owner at once.

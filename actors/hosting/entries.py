@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
+
+import msgspec
 
 Sender = tuple[uuid.UUID, str]
 """Who sent something and their own id of it: the same again is a repeat."""
@@ -22,8 +23,7 @@ class Known(NamedTuple):
 Repeats = dict[Sender, Known]
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One numbered line of a durable channel; `client_id` is its sender's own id of it."""
 
     seq: int
@@ -42,8 +42,7 @@ class Entry:
         return (self.user_id, self.client_id)
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """What one object wants written in this tick, whole or not at all.
 
     `change` is what its kind writes together with one of the entries, at most one per batch.

@@ -31,6 +31,7 @@ from kit.logs import get_log
 log = get_log("host")
 
 TIME_EVERY_S = 0.25
+"""Objects that are due act together, so often at most."""
 ADOPT_MAX = 50
 CLOSE_FENCE_S = 1.0
 CANCEL_AGAIN_S = 1.0
@@ -72,7 +73,7 @@ class Host:
         self._own(self._lease.run(self._over.set), "host-lease")
         for writer in self._writers.values():
             self._own(writer.run(), "host-ticks")
-        self._own(self._repeat(TIME_EVERY_S, self._roster.pass_time), "host-time")
+        self._own(self._pass_time(), "host-time")
         self._own(self._repeat(ports.pace.sweep_every_s, self._sweep), "host-sweep")
         log.info("host.started", host=self.host_id, incarnation=self.incarnation)
 
@@ -258,6 +259,13 @@ class Host:
                 await work()
             except (AppError, TimeoutError) as error:
                 log.info("host.work_postponed", error=type(error).__name__)
+
+    async def _pass_time(self) -> None:
+        """Let objects act when they are due."""
+        while True:
+            await asyncio.sleep(TIME_EVERY_S)
+            await self._roster.wait_due()
+            self._roster.pass_time()
 
     async def _sweep(self) -> None:
         """Fence hosts whose lease lapsed, and take over what needs an owner and has none.

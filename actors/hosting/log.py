@@ -11,8 +11,9 @@ from __future__ import annotations
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
 
 from actors.hosting.effects import (
     Acknowledge,
@@ -31,8 +32,7 @@ HISTORY_MAX = 500
 MAILBOX_MAX = 1000
 
 
-@dataclass
-class Draft:
+class Draft(msgspec.Struct, eq=False):
     """Something accepted that awaits its number and its place in storage.
 
     With a `sender`, requesters are told under which number it stands; without, that it is done.
@@ -117,7 +117,7 @@ class Log:
         """Change what followers are told of a stored entry from now on; storage did likewise."""
         entry = self.find_entry(seq)
         if entry is not None:
-            self._history[seq - self._history[0].seq] = replace(entry, body=body)
+            self._history[seq - self._history[0].seq] = msgspec.structs.replace(entry, body=body)
 
     def list_drafts(self) -> list[Draft]:
         """Return what is accepted and not yet stored, in order."""

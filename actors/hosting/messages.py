@@ -237,23 +237,35 @@ class Denied(Message, frozen=True):
 
 def accept_from_peers(kinds: Sequence[Kind]) -> Mapping[str, Any]:
     """Return what a host accepts, by the role that sends it."""
-    return {role: _accept_from(role, kinds) for role in (EDGE, API)}
+    return {
+        role: _accept_from(
+            role, tuple(command for kind in kinds for command in kind.commands.get(role, ()))
+        )
+        for role in (EDGE, API)
+    }
 
 
 def accept_from_host(kinds: Sequence[Kind]) -> Any:
     """Return what hosts may send to whoever asks them."""
+    signals = tuple(signal for kind in kinds for signal in kind.signals)
+    return _accept_words(signals, tuple(answer for kind in kinds for answer in kind.answers))
+
+
+# Building such types is slow, and there are few: hosts and clients of a process share them.
+
+
+@functools.cache
+def _accept_words(signals: tuple[type, ...], answers: tuple[type, ...]) -> Any:
     telling = (Opened, Refused, Unsure, Gone, Entries, Shown)
     answering = (HistoryPage, SurveyPage, Measured, Stored, Done, Denied)
-    signals = [signal for kind in kinds for signal in kind.signals]
-    answers = [answer for kind in kinds for answer in kind.answers]
     filled = [(Signalled, signals), (Answered, answers)]
     return _join(
         [*telling, *answering, *(_fill(generic, parts) for generic, parts in filled if parts)]
     )
 
 
-def _accept_from(role: str, kinds: Sequence[Kind]) -> Any:
-    commands = [command for kind in kinds for command in kind.commands.get(role, ())]
+@functools.cache
+def _accept_from(role: str, commands: tuple[type, ...]) -> Any:
     operating = [Move, Survey, Measure] if role == API else []
     asking = [_fill(Ask, commands), _fill(Tell, commands)] if commands else []
     return _join([Open, Close, HistoryAsk, *asking, *operating])
@@ -261,20 +273,9 @@ def _accept_from(role: str, kinds: Sequence[Kind]) -> Any:
 
 def _fill(generic: Any, parts: Iterable[Any]) -> Any:
     """Return the generic message with one of these inside."""
-    return _fill_once(generic, tuple(parts))
-
-
-@functools.cache
-def _fill_once(generic: Any, parts: tuple[Any, ...]) -> Any:
-    """Building such types is slow, and there are few: hosts and clients of a process share them."""
     return generic[_join(parts)]
 
 
 def _join(parts: Iterable[Any]) -> Any:
     """Return the union of types that are known only at run time."""
-    return _join_once(tuple(parts))
-
-
-@functools.cache
-def _join_once(parts: tuple[Any, ...]) -> Any:
     return functools.reduce(operator.or_, parts)

@@ -273,7 +273,11 @@ class Roster:
             self.touch(hosted)
             self.act(hosted.key, lambda core: core.forget_link(name))
 
-    async def pass_time(self) -> None:
+    async def wait_due(self) -> None:
+        """Return when an object may be due, at the latest after two seconds."""
+        await self._timetable.wait_due(self._clock.monotonic_s())
+
+    def pass_time(self) -> None:
         """Let objects act that are due, and give up those nobody wanted for a minute."""
         now_s = self._clock.monotonic_s()
         for key in self._timetable.take_due(now_s, DUE_PER_ROUND_MAX):

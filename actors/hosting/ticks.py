@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -227,8 +226,8 @@ class TickWriter:
                 else:
                     self._settle(object_id, partial(_drop_repeats, repeats))
             else:
-                for entry_kind, count in Counter(entry.kind for entry in batch.entries).items():
-                    label(ENTRIES_STORED, self._kind, entry_kind).inc(count)
+                for entry in batch.entries:
+                    label(ENTRIES_STORED, self._kind, entry.kind).inc()
                 self._settle(object_id, Log.confirm)
         if outdated:
             await self._compare_with_storage(outdated)

@@ -12,7 +12,7 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -61,8 +61,7 @@ class FrameRefused(AppError):
     code, status, message = "frame_refused", 400, "A link frame was refused."
 
 
-@dataclass(frozen=True)
-class LinkPeer:
+class LinkPeer(NamedTuple):
     """One end of a link: its role, its name within the role, and its incarnation."""
 
     role: str

@@ -26,11 +26,13 @@ def clean_text(text: str, chars_max: int) -> str:
     """
     if len(text) > 4 * chars_max:
         raise ChatLineTooLong(chars_max=chars_max)
-    kept = "".join(
-        character
-        for character in unicodedata.normalize("NFC", text)
-        if character == "\n" or unicodedata.category(character) not in ("Cc", "Cs")
-    ).strip()
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(
+            character
+            for character in unicodedata.normalize("NFC", text)
+            if character == "\n" or unicodedata.category(character) not in ("Cc", "Cs")
+        )
+    kept = text.strip()
     if not kept:
         raise ChatLineEmpty
     if len(kept) > chars_max:

@@ -7,9 +7,11 @@ answer means that it is so already. Refusals are raised.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from actors.live_room import chat_state as kinds
 from actors.live_room.chat_state import ChatState, write_member
@@ -63,8 +65,7 @@ class HeldLineNotFound(NotFound):
     code, message = "held_line_not_found", "This line does not wait for a decision any more."
 
 
-@dataclass(frozen=True)
-class Scene:
+class Scene(msgspec.Struct, frozen=True):
     """What a decision looks at."""
 
     owner_id: uuid.UUID

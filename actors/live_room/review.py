@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from actors.hosting.effects import ObjectBusy, Requester
 from actors.hosting.entries import Sender
 from actors.live_room.messages import ChatSend
@@ -50,8 +52,7 @@ ModerationPort = Callable[[Question], Awaitable[Verdict]]
 """Looks at a line before anybody sees it; called with a deadline, and may fail."""
 
 
-@dataclass
-class WaitingLine:
+class WaitingLine(msgspec.Struct, eq=False):
     """A line and whoever wants to hear what became of it; `verdict` None: not known yet."""
 
     id: uuid.UUID

@@ -86,7 +86,8 @@ class Room:
             self.talk.due_s,
             self.health.due_s,
         )
-        return min((time_s for time_s in due_s if time_s is not None), default=None)
+        known_s = [time_s for time_s in due_s if time_s is not None]
+        return min(known_s) if known_s else None
 
     @property
     def audience(self) -> int:

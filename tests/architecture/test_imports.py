@@ -65,14 +65,21 @@ def test_every_contract_has_a_planted_fault():
     assert {contract["id"] for contract in contracts} == {fault[0] for fault in FAULTS}
 
 
-@pytest.mark.parametrize(("contract", "file", "line"), FAULTS, ids=[fault[0] for fault in FAULTS])
-def test_a_planted_fault_is_caught(tmp_path: Path, contract: str, file: str, line: str):
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the packages; whoever plants a fault takes it away again."""
+    root = tmp_path_factory.mktemp("packages")
     for package in PACKAGES:
         shutil.copytree(
-            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
+            ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__")
         )
-    shutil.copy(PYPROJECT, tmp_path)
-    target = tmp_path / file
+    shutil.copy(PYPROJECT, root)
+    return root
+
+
+@pytest.mark.parametrize(("contract", "file", "line"), FAULTS, ids=[fault[0] for fault in FAULTS])
+def test_a_planted_fault_is_caught(copy: Path, contract: str, file: str, line: str):
+    target = copy / file
     source = target.read_text()
     target.write_text(
         source.replace(
@@ -82,7 +89,10 @@ def test_a_planted_fault_is_caught(tmp_path: Path, contract: str, file: str, lin
         )
     )
     assert line in target.read_text()
-    result = lint(tmp_path, contract)
+    try:
+        result = lint(copy, contract)
+    finally:
+        target.write_text(source)
     assert result.returncode == 1, result.stdout + result.stderr
     module = file.removesuffix(".py").replace("/", ".")
     # The cycle contract names siblings relative to their package.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
 import pytest
@@ -55,3 +56,23 @@ def test_a_rate_is_that_of_the_last_minute_or_so() -> None:
     assert meter.read_per_min(600.0) == pytest.approx(120, rel=0.02)
     assert meter.read_per_min(660.0) == pytest.approx(120 / 2.718, rel=0.05)
     assert meter.read_per_min(1200.0) < 0.1
+
+
+async def test_what_becomes_due_sooner_ends_the_wait() -> None:
+    table = Timetable()
+    table.set_due(KEYS[0], 1e9)
+    waiting = asyncio.create_task(table.wait_due(0.0))
+    await asyncio.sleep(0)
+    table.set_due(KEYS[1], 2e9)
+    assert not waiting.done()
+    table.set_due(KEYS[2], 0.001)
+    await waiting
+    assert table.take_due(1.0, 10) == [KEYS[2]]
+
+
+async def test_what_is_due_is_not_waited_for() -> None:
+    table = Timetable()
+    table.set_due(KEYS[0], 5.0)
+    waiting = table.wait_due(5.0)
+    with pytest.raises(StopIteration):
+        waiting.send(None)

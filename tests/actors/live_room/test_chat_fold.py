@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -167,7 +167,9 @@ class World:
         deleted = {row.body["message_id"] for row in self.rows if row.kind == "message_deleted"}
         blank = {"text": "", "deleted": True}
         kept = [
-            replace(row, body={**row.body, **blank}) if str(row.id) in deleted else row
+            msgspec.structs.replace(row, body={**row.body, **blank})
+            if str(row.id) in deleted
+            else row
             for row in self.rows
         ]
         self.stage.room = self.stage.open(kept, self.fold())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from actors.hosting.effects import Consulted, Requester, StorageAway
 from actors.live_room.messages import ChatSend, MemberAct, Membership, ReactionSend, TypingSend

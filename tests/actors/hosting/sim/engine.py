@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from storage.database import SequenceTaken
 from tests.actors.hosting.sim.loop import Timeline
 
@@ -34,17 +36,14 @@ class LockNotGot(Exception):
     """A row stayed locked for longer than `lock_timeout`; nothing was written."""
 
 
-class Call:
+class Call(msgspec.Struct, eq=False):
     """One statement on its way through the server."""
 
-    __slots__ = ("answer", "held", "is_over", "statement", "waits_for")
-
-    def __init__(self, statement: Statement, answer: Callable[[Any, Exception | None], None]):
-        self.statement = statement
-        self.answer = answer
-        self.held: list[RowLock] = []
-        self.waits_for: RowLock | None = None
-        self.is_over = False
+    statement: Statement
+    answer: Callable[[Any, Exception | None], None]
+    held: list[RowLock] = []
+    waits_for: RowLock | None = None
+    is_over: bool = False
 
 
 class Engine:

@@ -7,7 +7,7 @@ host that breaks the protocol does not judge itself.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -31,6 +31,10 @@ class Written:
     ids: list[str] = field(default_factory=list)
     """Of the entries, as followers are told them."""
     senders: dict[Sender, Entry] = field(default_factory=dict)
+
+
+NOTHING = Written()
+"""What was committed to an object before anything was; read only."""
 
 
 @dataclass
@@ -94,7 +98,9 @@ class History:
                 self.fail(f"{_name(host)} wrote {_call(key)} after it was fenced")
             if self._owner.get(key) != host:
                 self.fail(f"{_name(host)} wrote {_call(key)}, which it does not own")
-            written = self.written.setdefault(key, Written())
+            written = self.written.get(key)
+            if written is None:
+                written = self.written[key] = Written()
             due = len(written.entries) + 1
             if entry.seq < due:
                 self.fail(f"{_call(key)} #{entry.seq} was given twice")
@@ -113,7 +119,7 @@ class History:
         """A sender was told that its line is stored under this id and number."""
         if self._note is not None:
             self._note(f"ack: {_call(key)} {sender[1]} #{answer[1]}")
-        entry = self.written.get(key, Written()).senders.get(sender)
+        entry = self.written.get(key, NOTHING).senders.get(sender)
         if entry is None:
             self.fail(f"{sender[1]} was acknowledged and is not stored")
         if (str(entry.id), entry.seq) != answer:
@@ -124,7 +130,7 @@ class History:
 
     def on_opened(self, name: str, key: ObjectKey, head: int, *, is_complete: bool) -> None:
         """A listener was told that the object is (again) open."""
-        written = self.written.get(key, Written())
+        written = self.written.get(key, NOTHING)
         if head > len(written.entries):
             self.fail(f"{name} was told of {_call(key)} #{head}, which is not stored")
         follower = self.followers.setdefault((name, key), Follower())
@@ -163,12 +169,12 @@ class History:
 
     # At the end
 
-    def list_behind(self, expected: Sequence[tuple[str, ObjectKey]]) -> list[str]:
+    def list_behind(self, expected: Iterable[tuple[str, ObjectKey]]) -> list[str]:
         """Return which listeners have not been handed everything stored."""
         behind = []
         for name, key in expected:
             follower = self.followers.get((name, key))
-            stored = len(self.written.get(key, Written()).entries)
+            stored = len(self.written.get(key, NOTHING).entries)
             if follower is None or follower.head is None:
                 behind.append(f"{name} never opened {_call(key)}")
             elif follower.head < stored:

@@ -50,7 +50,7 @@ def make_room_row(key: ObjectKey) -> ObjectRow:
     status = RoomStatus.CREATED
     facts = StoredRoom(key.id, OWNER, EPOCH, 0, status, None, 0, 0, ChatState())
     row = ObjectRow(facts)
-    row.needs_owner = lambda: read_room_facts(row).status in ON_AIR
+    row.needs_owner = lambda: bool(row.changes) and row.changes[-1].status in ON_AIR
     return row
 
 

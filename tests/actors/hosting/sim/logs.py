@@ -14,6 +14,29 @@ UNEXPECTED = {"object.keeper_failed", "host.task_failed", "link.owner_failed"}
 """Events that tell of a mistake in the code, whatever befell the site."""
 
 
+class Ear:
+    """The least that a logger can be: it hears unexpected errors, and nothing else."""
+
+    def __init__(self, errors: list[str]) -> None:
+        self._errors = errors
+
+    def bind(self) -> Ear:
+        """Return this logger: nobody asks for the fields that are bound."""
+        return self
+
+    def debug(self, event: str, **facts: object) -> None:
+        """Drop what is no error."""
+
+    info = warning = debug
+
+    def error(self, event: str, **facts: object) -> None:
+        """Keep an error that nothing explains."""
+        if event in UNEXPECTED:
+            self._errors.append(repr({"event": event, **facts}))
+
+    exception = error
+
+
 @contextmanager
 def hearing_errors(note: Callable[[str], None] | None = None) -> Iterator[list[str]]:
     """Collect unexpected errors, and tell `note` of everything logged in each process."""
@@ -29,10 +52,13 @@ def hearing_errors(note: Callable[[str], None] | None = None) -> Iterator[list[s
         raise structlog.DropEvent
 
     before = structlog.get_config()
-    level = logging.ERROR if note is None else logging.INFO
+    ear = Ear(errors)
+    make_logger: Any = lambda *_parts, **_more: ear  # noqa: E731 -- of any type, for structlog
+    if note is not None:
+        make_logger = structlog.make_filtering_bound_logger(logging.INFO)
     structlog.configure(
         processors=[hear],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=make_logger,
         logger_factory=lambda *_names: None,
         cache_logger_on_first_use=False,
     )

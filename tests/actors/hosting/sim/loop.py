@@ -14,10 +14,13 @@ import functools
 import inspect
 import itertools
 import random
+import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine
 from heapq import heappop, heappush
 from typing import Any
+
+import msgspec
 
 LATENESS_MAX_S = 0.002
 """How late a timer may fire: enough to shuffle those that fall together."""
@@ -29,23 +32,14 @@ class ProcessSpins(Exception):
     """A process keeps itself busy and never waits."""
 
 
-class Timer:
+class Timer(msgspec.Struct, eq=False):
     """What `call_at` returns: something due that may be called off."""
 
-    __slots__ = ("args", "callback", "is_cancelled", "loop", "when_s")
-
-    def __init__(
-        self,
-        loop: ProcessLoop,
-        callback: Callable[..., Any],
-        args: tuple[Any, ...],
-        when_s: float,
-    ) -> None:
-        self.loop = loop
-        self.callback = callback
-        self.args = args
-        self.when_s = when_s
-        self.is_cancelled = False
+    loop: ProcessLoop
+    callback: Callable[..., Any]
+    args: tuple[Any, ...]
+    when_s: float
+    is_cancelled: bool = False
 
     def cancel(self) -> None:
         self.is_cancelled = True
@@ -95,9 +89,11 @@ class Timeline:
         """
         outside = asyncio._get_running_loop()
         self.inside = None
+        LISTED_TASKS.add = _list_real_task  # type: ignore[method-assign, assignment]
         try:
             self._run(until_s, is_over)
         finally:
+            del LISTED_TASKS.add
             asyncio._set_running_loop(outside)
 
     def _run(self, until_s: float, is_over: Callable[[], bool] | None) -> None:
@@ -124,11 +120,19 @@ class NumberedTask(asyncio.Task[Any]):
     def __init__(self, coroutine: Coroutine[Any, Any, Any], loop: ProcessLoop, name: str) -> None:
         self.number = next(loop.timeline.task_numbers)
         super().__init__(coroutine, loop=loop, name=name)
-        # Tasks of other worlds have these numbers too: asyncio's set of all would compare them.
-        asyncio.tasks._unregister_task(self)
 
     def __hash__(self) -> int:
         return self.number
+
+
+LISTED_TASKS: weakref.WeakSet[asyncio.Task[Any]] = asyncio.tasks._all_tasks  # type: ignore[attr-defined]
+"""Asyncio's set of all tasks."""
+
+
+def _list_real_task(task: asyncio.Task[Any]) -> None:
+    """List no simulated task: those of other worlds have the same numbers, and it takes long."""
+    if not isinstance(task, NumberedTask):
+        weakref.WeakSet.add(LISTED_TASKS, task)
 
 
 class ProcessLoop(asyncio.AbstractEventLoop):
@@ -215,18 +219,18 @@ class ProcessLoop(asyncio.AbstractEventLoop):
             self._held.append((callback, args))
             return
         ready, timeline = self._ready, self.timeline
-        ready.append((callback, args))
         if timeline.inside is not self:
             timeline.inside = self
             asyncio._set_running_loop(self)
         turns = 0
-        while ready:
+        while True:
+            if callback is not None:
+                callback(*args)
+            elif not args.is_cancelled:
+                args.callback(*args.args)
+            if not ready:
+                break
             callback, args = ready.popleft()
-            if callback is None:
-                if args.is_cancelled:
-                    continue
-                callback, args = args.callback, args.args
-            callback(*args)
             turns += 1
             if turns > TURNS_MAX:
                 raise ProcessSpins(self.name)

@@ -6,6 +6,7 @@ A line or a notice is asked for until it is acknowledged; a page takes the order
 from __future__ import annotations
 
 import asyncio
+import functools
 import uuid
 from datetime import timedelta
 from typing import Protocol
@@ -28,7 +29,7 @@ ANSWER_MAX_S = 8.5
 PAGE_MAX_S = 0.3
 PAGE_LATE_MAX_S = 0.05
 POSTS_PER_PAGE = 5
-RETRY_FIRST_S, RETRY_MAX_S = 0.3, 2.4
+RETRY_FIRST_S, RETRY_MAX_S = 0.3, 1.2
 
 
 class Stage(Protocol):
@@ -72,15 +73,20 @@ async def say(stage: Stage, process: Process, key: ObjectKey, line: Line) -> Non
 
 
 async def _send(process: Process, key: ObjectKey, line: Line) -> tuple[Sender, Stored]:
-    user_id = make_stored_id(line.user)
     if key.kind == USER:
         assert process.users is not None, "begun"
         event_id = uuid.UUID(line.client_id)
         return (key.id, line.client_id), await process.users.deliver(key.id, event_id, "like", {})
     assert process.rooms is not None, "begun"
-    speaker = Speaker(user_id, "ada", "Ada")
+    speaker = find_speaker(line.user)
     stored = await process.rooms.send_chat(key.id, speaker, line.client_id, "words")
-    return (user_id, line.client_id), stored
+    return (speaker.user_id, line.client_id), stored
+
+
+@functools.cache
+def find_speaker(number: int) -> Speaker:
+    """Return who says the lines of this number."""
+    return Speaker(make_stored_id(number), "ada", "Ada")
 
 
 async def read_page(stage: Stage, process: Process, key: ObjectKey, line: Line) -> None:

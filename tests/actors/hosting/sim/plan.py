@@ -10,13 +10,14 @@ import random
 import uuid
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from actors.hosting.ports import HostPace
 from storage.placements import FEED, USER
 from tests.actors.hosting.sim.store import Wire
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """Somebody says something, through one client; `client_id` may be used again.
 
     To a person's session it is a notice, to a ranker a page to be ordered: then it is a UUID.
@@ -29,8 +30,7 @@ class Line:
     client_id: str
 
 
-@dataclass(frozen=True)
-class Publication:
+class Publication(msgspec.Struct, frozen=True):
     """Media enters a room through a client for a while."""
 
     at_s: float
@@ -40,8 +40,7 @@ class Publication:
     lasts_s: float
 
 
-@dataclass(frozen=True)
-class Visit:
+class Visit(msgspec.Struct, frozen=True):
     """A client begins to follow an object, or stops."""
 
     at_s: float
@@ -50,8 +49,7 @@ class Visit:
     is_coming: bool
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """Something that begins and ends; `other` is the receiver where a link is meant."""
 
     at_s: float
@@ -97,18 +95,25 @@ class Plan:
         return replace(self.wire)
 
 
+LINES_MIN = 8
+BURST_MAX, BURST_S = 3, 0.06
+"""Lines come together, so that some wait while others are being stored."""
+ANYTIME_P, MEANWHILE_P = 0.3, 0.4
+"""How many come whatever befalls the site, and how many while it does; the rest, right before."""
 OTHERS_P = {USER: 0.15, FEED: 0.08}
 """How often a site has a person's session, and a reader's ranker."""
 LULL_P = 0.02
 LULL_IDLE_MAX_S = 15.0
 """Where there is a lull, hosts give up what nobody wants sooner than elsewhere: it costs less."""
+AWAY = ("unplug", "outage")
+"""Faults in which storage is away: what is said then is refused, or nobody knows."""
 FAULTS = ("pause", "kill", "drain", "move", "unplug", "outage", "stall", "reset")
 LASTING_S = {
-    "pause": (0.5, 7.0),
+    "pause": (1.5, 7.0),
     "kill": (0.2, 4.0),
     "drain": (0.5, 3.0),
     "move": (0.0, 0.0),
-    "unplug": (0.05, 7.0),
+    "unplug": (0.5, 7.0),
     "outage": (0.05, 4.0),
     "stall": (0.5, 6.0),
     "reset": (0.0, 0.0),
@@ -127,7 +132,8 @@ def draw_plan(seed: int) -> Plan:
     if endings or others:
         clients.append("api-0")
     hosts_names = [f"host-{n}" for n in range(hosts)]
-    is_skewed = dice.random() < 0.5
+    faults = _draw_faults(dice, hosts_names, clients, ends_s)
+    is_skewed = dice.random() < 0.75
     plan = Plan(
         seed=seed,
         hosts=hosts,
@@ -138,7 +144,10 @@ def draw_plan(seed: int) -> Plan:
         idle_max_s=HostPace().idle_max_s,
         starts_s=[dice.uniform(0, 0.3) for _ in range(hosts)],
         clocks={
-            name: (dice.uniform(0.85, 1.15) if is_skewed else 1.0, dice.uniform(0, 1000))
+            name: (
+                dice.choice((0.85, 0.85, 1.0, 1.15)) if is_skewed else 1.0,
+                dice.uniform(0, 1000),
+            )
             for name in [*hosts_names, *clients]
         },
         follows={
@@ -147,10 +156,10 @@ def draw_plan(seed: int) -> Plan:
             if name.startswith("edge")
         },
         visits=[],
-        lines=_draw_lines(dice, clients, objects, ends_s),
+        lines=_draw_lines(dice, clients, objects, (ends_s, faults)),
         publications=_draw_publications(dice, objects, ends_s),
         endings=endings,
-        faults=_draw_faults(dice, hosts_names, clients, ends_s),
+        faults=faults,
         wire=_draw_wire(dice),
         ends_s=ends_s,
     )
@@ -169,7 +178,7 @@ def _add_others(dice: random.Random, plan: Plan) -> Plan:
             line = Line(at_s, "api-0", number, 1, text)
             lines.append(line)
             if kind == USER and dice.random() < 0.15:
-                lines.append(replace(line, at_s=at_s + dice.uniform(0, 2)))
+                lines.append(msgspec.structs.replace(line, at_s=at_s + dice.uniform(0, 2)))
     follows = {
         name: followed + [n for n in plan.list_followed()[plan.objects :] if dice.random() < 0.8]
         for name, followed in plan.follows.items()
@@ -205,23 +214,41 @@ def _add_lull(dice: random.Random, plan: Plan) -> Plan:
         idle_max_s=LULL_IDLE_MAX_S,
         visits=visits,
         publications=[],
-        lines=[replace(line, at_s=put_off(line.at_s)) for line in plan.lines],
-        faults=[replace(fault, at_s=put_off(fault.at_s)) for fault in plan.faults],
+        lines=[msgspec.structs.replace(line, at_s=put_off(line.at_s)) for line in plan.lines],
+        faults=[msgspec.structs.replace(fault, at_s=put_off(fault.at_s)) for fault in plan.faults],
         ends_s=leaves_s + pause_s + plan.ends_s,
     )
 
 
-def _draw_lines(dice: random.Random, clients: list[str], objects: int, ends_s: float) -> list[Line]:
+def _draw_lines(
+    dice: random.Random, clients: list[str], objects: int, befalls: tuple[float, list[Fault]]
+) -> list[Line]:
+    """Draw who says what and when, a few lines at a time."""
+    ends_s, faults = befalls
     edges = [name for name in clients if name.startswith("edge")]
     lines: list[Line] = []
-    for number in range(dice.randint(6, 20)):
-        at_s = dice.uniform(0.2, ends_s)
-        line = Line(at_s, dice.choice(edges), dice.randrange(objects), 1, f"c{number}")
-        lines.append(line)
-        if dice.random() < 0.15:  # the same line again, at once or later, here or elsewhere
-            again_s = at_s + (0.0 if dice.random() < 0.5 else dice.uniform(0, 2))
-            lines.append(replace(line, at_s=again_s, client=dice.choice(edges)))
+    while len(lines) < LINES_MIN:
+        burst_s, number = _draw_moment(dice, ends_s, faults), dice.randrange(objects)
+        for _ in range(dice.randint(1, BURST_MAX)):
+            at_s = burst_s + dice.uniform(0.0, BURST_S)
+            line = Line(at_s, dice.choice(edges), number, 1, f"c{len(lines)}")
+            lines.append(line)
+            if dice.random() < 0.15:  # the same line again, at once or later, here or elsewhere
+                again_s = at_s + (0.0 if dice.random() < 0.5 else dice.uniform(0, 2))
+                lines.append(msgspec.structs.replace(line, at_s=again_s, client=dice.choice(edges)))
     return lines
+
+
+def _draw_moment(dice: random.Random, ends_s: float, faults: list[Fault]) -> float:
+    """Draw when something is said: most of it as something befalls the site, or meanwhile."""
+    share = dice.random()
+    if not faults or share < ANYTIME_P:
+        return dice.uniform(0.2, ends_s)
+    away = [fault for fault in faults if fault.kind in AWAY]
+    fault = dice.choice(away if away and dice.random() < 0.5 else faults)
+    if share < ANYTIME_P + MEANWHILE_P:
+        return dice.uniform(fault.at_s, min(fault.at_s + fault.lasts_s + 0.1, ends_s))
+    return fault.at_s - dice.uniform(0.0, BURST_S)
 
 
 def _draw_publications(dice: random.Random, objects: int, ends_s: float) -> list[Publication]:
@@ -256,20 +283,22 @@ def _draw_faults(
             other = dice.choice(edges)
             if dice.random() < 0.5:
                 target, other = other, target
-        at_s, lasts_s = dice.uniform(0.3, ends_s - 1.0), dice.uniform(*LASTING_S[kind])
+        # Rather early: what a fault does to leases shows seconds later.
+        at_s = 0.3 + dice.random() ** 1.5 * (ends_s - 1.3)
+        lasts_s = dice.uniform(*LASTING_S[kind])
         faults.append(Fault(at_s, kind, target, other, lasts_s))
     return faults
 
 
 def _draw_wire(dice: random.Random) -> Wire:
     wire = Wire()
-    if dice.random() < 0.4:
-        wire.lost_question_p = dice.choice((0.02, 0.1))
-    if dice.random() < 0.4:
-        wire.lost_answer_p = dice.choice((0.02, 0.1, 0.3))
+    if dice.random() < 0.5:
+        wire.lost_question_p = dice.choice((0.05, 0.1))
+    if dice.random() < 0.5:
+        wire.lost_answer_p = dice.choice((0.05, 0.15, 0.3))
         wire.late_max_s = dice.choice((0.5, 3.0))
     if dice.random() < 0.3:
         wire.delay_p, wire.late_max_s = 0.05, dice.choice((0.5, 3.0))
-    if dice.random() < 0.4:
-        wire.slow_commit_p, wire.slow_commit_max_s = 0.1, dice.choice((0.1, 1.0, 3.0))
+    if dice.random() < 0.5:
+        wire.slow_commit_p, wire.slow_commit_max_s = 0.2, dice.choice((0.1, 1.0, 3.0))
     return wire

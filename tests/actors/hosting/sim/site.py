@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import random
+import itertools
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -41,6 +41,8 @@ from tests.actors.hosting.sim.store import SimStore
 NODE = "here"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 RESTART_PAUSE_S = 0.5
+SWEEP_EVERY_S = 1.0
+"""Sooner than elsewhere: who lapses is replaced while the site lasts."""
 
 
 class Told(msgspec.Struct):
@@ -139,7 +141,7 @@ class Site:
         self._parts = parts
         self._kinds = parts.choose_kinds(plan.others)
         self._all: list[Process] = []
-        self._ids = random.Random(plan.seed + 1)
+        self._ids = itertools.count(1 << 64)
         self._settings = make_settings(plan.ttl_s)
         for key in self.keys:
             self.server.objects[key] = make_row(key)
@@ -182,7 +184,7 @@ class Site:
             clock=LoopClock(process.loop),
             node=NODE,
             make_id=self._make_id,
-            pace=HostPace(idle_max_s=self.plan.idle_max_s),
+            pace=HostPace(idle_max_s=self.plan.idle_max_s, sweep_every_s=SWEEP_EVERY_S),
         )
         while True:
             host = self._parts.host(host_id, ports)
@@ -287,4 +289,4 @@ class Site:
         return process
 
     def _make_id(self) -> uuid.UUID:
-        return make_stored_id(self._ids.getrandbits(128))
+        return make_stored_id(next(self._ids))

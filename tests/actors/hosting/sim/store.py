@@ -12,13 +12,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from actors.hosting.core import HostRef, Loaded, ObjectKey, TickOutcome
 from actors.hosting.entries import Batch, Entry
 from actors.hosting.log import HISTORY_MAX
+from kit.errors import AppError
 from storage.database import WRITE_TIMEOUT_S, DatabaseBusy, WriteOutcomeUnknown, WriteRefused
 from storage.hosts import LATE_S, HostEntry
 from storage.placements import ROOM, Placement
-from tests.actors.hosting.sim.engine import LockNotGot, Statement
+from tests.actors.hosting.sim.engine import LockNotGot
 from tests.actors.hosting.sim.loop import ProcessLoop
 from tests.actors.hosting.sim.server import ObjectRow, Server
 
@@ -48,16 +51,35 @@ class Wire:
         self.lost_question_p = self.lost_answer_p = self.delay_p = self.slow_commit_p = 0.0
 
 
-class Question:
+class Question(msgspec.Struct, eq=False):
     """A statement on its way, and the future that awaits its answer."""
 
-    __slots__ = ("future", "has_arrived", "is_dropped", "statement")
+    statement: Callable[[], Any]
+    future: asyncio.Future[Any]
+    has_arrived: bool = False
+    is_dropped: bool = False
 
-    def __init__(self, statement: Callable[[], Any], future: asyncio.Future[Any]) -> None:
-        self.statement = statement
-        self.future = future
-        self.has_arrived = False
-        self.is_dropped = False
+
+class Manner(msgspec.Struct, frozen=True):
+    """How something is asked, and what its sender hears when it goes wrong."""
+
+    is_statement: bool
+    """Otherwise a read, executed at one moment."""
+    timeout_s: float
+    lost: Callable[[], AppError]
+    """The connection died, or the answer did not come in time."""
+    locked: Callable[[], AppError]
+    """A row stayed locked; nothing was written."""
+
+
+def _be_busy() -> AppError:
+    return DatabaseBusy(retry_after_s=1)
+
+
+CHANGE = Manner(True, COMMAND_TIMEOUT_S, _be_busy, _be_busy)
+"""About leases and placements: whatever goes wrong, the caller asks again."""
+READ = Manner(False, COMMAND_TIMEOUT_S, _be_busy, _be_busy)
+WRITE = Manner(True, WRITE_TIMEOUT_S, WriteOutcomeUnknown, WriteRefused)
 
 
 class SimStore:
@@ -93,10 +115,8 @@ class SimStore:
 
     # Asking
 
-    async def _ask(
-        self, statement: Callable[[], Any], *, is_statement: bool, timeout_s: float
-    ) -> Any:
-        """Send a statement (or a read, executed at one moment) and wait for its answer."""
+    async def _ask(self, statement: Callable[[], Any], manner: Manner = CHANGE) -> Any:
+        """Send a statement or a read and wait for its answer."""
         wire, draw, timeline = self.wire, self._random.random, self._timeline
         if wire.is_cut:
             await asyncio.sleep(POOL_WAIT_S if draw() < 0.2 else 0.001)
@@ -118,12 +138,16 @@ class SimStore:
             else:
                 late_s = 0.0
             if late_s or wire.slow_commit_p:
-                self._fail(question, TimeoutError, timeout_s)
-            execute = self._execute if is_statement else self._read
+                self._fail(question, TimeoutError, manner.timeout_s)
+            execute = self._execute if manner.is_statement else self._read
             self._server.on_the_way += 1
             timeline.after(travel_s + late_s, execute, question)
         try:
             return await question.future
+        except OSError as error:
+            raise manner.lost() from error
+        except LockNotGot as error:
+            raise manner.locked() from error
         except asyncio.CancelledError:
             # The driver asks the server to stop; whether that comes in time is open.
             if not question.has_arrived and draw() < 0.5:
@@ -155,19 +179,6 @@ class SimStore:
         when_s = self._timeline.now_s + after_s
         self._loop.deliver(when_s, _settle, question.future, None, error)
 
-    async def _change(self, statement: Callable[[], Statement]) -> Any:
-        """Ask about leases and placements: whatever goes wrong, the caller asks again."""
-        try:
-            return await self._ask(statement, is_statement=True, timeout_s=COMMAND_TIMEOUT_S)
-        except (OSError, LockNotGot) as error:
-            raise DatabaseBusy(retry_after_s=1) from error
-
-    async def _look(self, read: Callable[[], Any]) -> Any:
-        try:
-            return await self._ask(read, is_statement=False, timeout_s=COMMAND_TIMEOUT_S)
-        except OSError as error:
-            raise DatabaseBusy(retry_after_s=1) from error
-
     def _draw_work_s(self) -> float:
         wire = self.wire
         if wire.slow_commit_p and self._random.random() < wire.slow_commit_p:
@@ -178,60 +189,60 @@ class SimStore:
 
     async def register(self, host_id: str, *, node: str, ttl_s: float) -> int:
         work_s = self._draw_work_s()
-        incarnation: int = await self._change(
+        incarnation: int = await self._ask(
             lambda: self._server.register_host(host_id, node, ttl_s, work_s)
         )
         return incarnation
 
     async def announce(self, host: HostRef, address: str) -> bool:
         work_s = self._draw_work_s()
-        return bool(await self._change(lambda: self._server.announce_host(host, address, work_s)))
+        return bool(await self._ask(lambda: self._server.announce_host(host, address, work_s)))
 
     async def renew(self, host: HostRef, ttl_s: float) -> bool:
         work_s = self._draw_work_s()
-        return bool(await self._change(lambda: self._server.renew_host(host, ttl_s, work_s)))
+        return bool(await self._ask(lambda: self._server.renew_host(host, ttl_s, work_s)))
 
     async def drain(self, host: HostRef) -> bool:
         work_s = self._draw_work_s()
-        return bool(await self._change(lambda: self._server.drain_host(host, work_s)))
+        return bool(await self._ask(lambda: self._server.drain_host(host, work_s)))
 
     async def fence(self, host: HostRef) -> bool:
         work_s = self._draw_work_s()
-        return bool(await self._change(lambda: self._server.fence_host(host, work_s)))
+        return bool(await self._ask(lambda: self._server.fence_host(host, work_s)))
 
     async def fence_late(self, host: HostRef, left_s: float = LATE_S) -> bool:
-        return bool(await self._change(lambda: self._server.fence_late_host(host, left_s)))
+        return bool(await self._ask(lambda: self._server.fence_late_host(host, left_s)))
 
     async def fence_expired(self, ttl_s: float) -> list[str]:
-        fenced: list[str] = await self._change(lambda: self._server.fence_expired_hosts(ttl_s))
+        fenced: list[str] = await self._ask(lambda: self._server.fence_expired_hosts(ttl_s))
         return fenced
 
     async def list_live_hosts(self) -> list[HostEntry]:
-        hosts: list[HostEntry] = await self._look(self._server.list_live_hosts)
+        hosts: list[HostEntry] = await self._ask(self._server.list_live_hosts, READ)
         return hosts
 
     async def find_placement(self, key: ObjectKey) -> Placement | None:
-        found: Placement | None = await self._look(lambda: self._server.find_placement(key))
+        found: Placement | None = await self._ask(lambda: self._server.find_placement(key), READ)
         return found
 
     async def place(self, key: ObjectKey, host: HostRef) -> Placement | None:
-        is_placed = await self._change(lambda: self._server.insert_placement(key, host))
+        is_placed = await self._ask(lambda: self._server.insert_placement(key, host))
         standing = await self.find_placement(key)
         if not is_placed and (standing is None or not standing.is_live):
             return None
         return standing
 
     async def release(self, key: ObjectKey, host: HostRef, number: int) -> bool:
-        return bool(await self._change(lambda: self._server.release_placement(key, host, number)))
+        return bool(await self._ask(lambda: self._server.release_placement(key, host, number)))
 
     async def renumber(self, key: ObjectKey, host: HostRef) -> int | None:
-        number: int | None = await self._change(lambda: self._server.renumber_placement(key, host))
+        number: int | None = await self._ask(lambda: self._server.renumber_placement(key, host))
         return number
 
     async def move(
         self, key: ObjectKey, host: HostRef, number: int, target: HostRef
     ) -> Placement | None:
-        moved: Placement | None = await self._change(
+        moved: Placement | None = await self._ask(
             lambda: self._server.move_placement(key, host, number, target)
         )
         return moved
@@ -239,15 +250,17 @@ class SimStore:
     async def list_unowned(self, kind: str, limit: int) -> list[uuid.UUID]:
         if kind != ROOM:
             return []  # PostgresStore asks for no other kind
-        found: list[uuid.UUID] = await self._look(lambda: self._server.list_unowned(kind, limit))
+        found: list[uuid.UUID] = await self._ask(
+            lambda: self._server.list_unowned(kind, limit), READ
+        )
         return found
 
     async def load(self, key: ObjectKey, host: HostRef) -> Loaded | None:
-        found = await self._look(lambda: self._load_facts(key, host))
+        found = await self._ask(lambda: self._load_facts(key, host), READ)
         if found is None:
             return None
         facts, number = found
-        history = await self._look(lambda: self._server.objects[key].entries[-HISTORY_MAX:])
+        history = await self._ask(lambda: self._server.objects[key].entries[-HISTORY_MAX:], READ)
         return Loaded(facts, history, number)
 
     def _load_facts(self, key: ObjectKey, host: HostRef) -> tuple[Any, int] | None:
@@ -258,20 +271,15 @@ class SimStore:
         self, kind: str, host: HostRef, batches: Mapping[uuid.UUID, Batch]
     ) -> TickOutcome:
         work_s = self._draw_work_s()
-        try:
-            outcome: TickOutcome = await self._ask(
-                lambda: self._server.write(kind, host, batches, work_s),
-                is_statement=True,
-                timeout_s=WRITE_TIMEOUT_S,
-            )
-        except OSError as error:
-            raise WriteOutcomeUnknown from error
-        except LockNotGot as error:
-            raise WriteRefused from error
+        outcome: TickOutcome = await self._ask(
+            lambda: self._server.write(kind, host, batches, work_s), WRITE
+        )
         return outcome
 
     async def read_after(self, key: ObjectKey, seq: int, limit: int) -> list[Entry]:
-        entries: list[Entry] = await self._look(lambda: self._server.read_after(key, seq, limit))
+        entries: list[Entry] = await self._ask(
+            lambda: self._server.read_after(key, seq, limit), READ
+        )
         return entries
 
 

@@ -93,8 +93,9 @@ class World:
         while True:
             timeline.run(timeline.now_s + LOOK_EVERY_S)
             self._check_history()
-            behind = self.history.list_behind(list(self.site.followed))
-            behind += self._list_forgetful()
+            behind = self.history.list_behind(self.site.followed)
+            if not (behind or self._open or server.is_busy):
+                behind = self._list_forgetful()
             is_quiet = not behind and not self._open and not server.is_busy
             if is_quiet and has_been_quiet:
                 return
