@@ -57,6 +57,10 @@ class PartSource:
         self._part = part
         self._reading: asyncio.Task[bytes] | None = None
 
+    def read_nowait(self) -> bytes:
+        """Return nothing: what has come is still to be taken out of the form."""
+        return b""
+
     async def readany(self) -> bytes:
         """Return what came next, empty at the end of the part."""
         while True:

@@ -110,6 +110,10 @@ class Checksum:
 class ByteSource(Protocol):
     """Where a body's bytes come from; aiohttp's StreamReader is one."""
 
+    def read_nowait(self) -> bytes:
+        """Return what has come already, empty where nothing has, or it has to be waited for."""
+        ...
+
     async def readany(self) -> bytes:
         """Return what came next, empty at the end; being cancelled loses nothing."""
         ...
@@ -238,6 +242,8 @@ class UploadWriter:
         while True:
             if self._ports.clock.monotonic_s() - self._renewed_s >= RENEW_EVERY_S:
                 await self._renew()
+            if data := content.read_nowait():
+                return data  # a timer for what is here would cost more than reading it
             try:
                 async with asyncio.timeout(RENEW_EVERY_S):
                     return await content.readany()

@@ -52,6 +52,9 @@ class Arriving:
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     reads: int = 0
 
+    def read_nowait(self) -> bytes:
+        return b""
+
     async def readany(self) -> bytes:
         self.reads += 1
         if self.reads == 2:
@@ -65,6 +68,9 @@ class Sent:
     """A body that has arrived."""
 
     chunks: list[bytes]
+
+    def read_nowait(self) -> bytes:
+        return b""
 
     async def readany(self) -> bytes:
         return self.chunks.pop(0) if self.chunks else b""
