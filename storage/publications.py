@@ -26,15 +26,17 @@ class Publication(msgspec.Struct, frozen=True):
 
 async def schedule_video(
     connection: Connection, video_id: uuid.UUID, publication: Publication
-) -> float:
+) -> float | None:
     """Hide a video until its time; return the seconds left by the database's clock.
 
-    Grants that were given end when it was visible until now.
+    None, and nothing done, where it is taken back before. Grants that were given end when it was
+    visible until now.
     """
-    left_s: float = await connection.fetchval(
+    left_s: float | None = await connection.fetchval(
         """UPDATE videos
               SET publish_at = $2, publish_as = $3, visibility = 'private', updated_at = now()
-            WHERE id = $1 RETURNING extract(epoch FROM $2 - now())::double precision""",
+            WHERE id = $1 AND (withdraw_at IS NULL OR $2 < withdraw_at)
+        RETURNING extract(epoch FROM $2 - now())::double precision""",
         video_id,
         publication.at,
         publication.visibility,
@@ -57,6 +59,37 @@ async def open_due_video(connection: Connection, video_id: uuid.UUID) -> bool:
         """UPDATE videos
               SET visibility = publish_as, publish_at = NULL, publish_as = NULL, updated_at = now()
             WHERE id = $1 AND publish_at <= now() AND deleted_at IS NULL""",
+        video_id,
+    )
+    return result == "UPDATE 1"
+
+
+async def set_withdrawal(
+    connection: Connection, video_id: uuid.UUID, at: datetime | None
+) -> float | None:
+    """Say when a video becomes private again (None: never); return the seconds left.
+
+    None, too, and nothing done, where it is to be published later than that.
+    """
+    left_s: float | None = await connection.fetchval(
+        """UPDATE videos SET withdraw_at = $2, updated_at = now()
+            WHERE id = $1 AND (publish_at IS NULL OR $2::timestamptz IS NULL OR publish_at < $2)
+        RETURNING extract(epoch FROM $2 - now())::double precision""",
+        video_id,
+        at,
+    )
+    return left_s
+
+
+async def withdraw_due_video(connection: Connection, video_id: uuid.UUID) -> bool:
+    """Make a video private whose time is over; False when there is none, or not yet.
+
+    Grants that were given end.
+    """
+    result = await connection.execute(
+        """UPDATE videos SET visibility = 'private', withdraw_at = NULL, publish_at = NULL,
+                  publish_as = NULL, updated_at = now()
+            WHERE id = $1 AND withdraw_at <= now() AND deleted_at IS NULL""",
         video_id,
     )
     return result == "UPDATE 1"

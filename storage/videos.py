@@ -18,7 +18,7 @@ from storage.database import Connection, read_row, read_rows
 COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.error_code,
     v.error_message, v.visibility, v.access_version, v.duration_ms, v.width, v.height,
     v.source_key, v.thumbnail_key, v.playable_at, v.created_at,
-    v.published_at, v.publish_at, v.publish_as, v.has_preview,
+    v.published_at, v.publish_at, v.publish_as, v.withdraw_at, v.has_preview,
     v.tags, v.category, v.language, v.chapters, v.views, v.likes, v.version, v.left_out,
     v.is_protected,
     u.username AS owner_username, u.display_name AS owner_display_name,
@@ -56,6 +56,8 @@ class Video(msgspec.Struct, frozen=True):
     publish_at: datetime | None
     """When it becomes `publish_as`; it is private until then."""
     publish_as: str | None
+    withdraw_at: datetime | None
+    """When it becomes private again."""
     has_preview: bool
     """There are a few seconds of it that cards play."""
     owner_username: str

@@ -36,9 +36,11 @@ from serve_apps.videos.progress import (
 )
 from serve_apps.videos.publishing import (
     PUBLISH_JOB,
+    WITHDRAW_JOB,
     PublishJob,
     publish_due,
     tell_published,
+    withdraw_due,
 )
 from serve_apps.videos.reencoding import REENCODING_HANDLERS
 from serve_apps.videos.service import (
@@ -148,6 +150,14 @@ async def publish_video(ports: JobPorts, payload: bytes) -> None:
             log.info("video.published", video_id=str(video_id))
 
 
+async def withdraw_video(ports: JobPorts, payload: bytes) -> None:
+    """Take back a video whose time is over."""
+    video_id = msgspec.json.decode(payload, type=PublishJob).video_id
+    async with ports.database.transaction() as connection:
+        if await withdraw_due(connection, video_id):
+            log.info("video.withdrawn", video_id=str(video_id))
+
+
 async def _prepare(ports: JobPorts, video: videos.Video) -> Work:
     """Return what is to be done; raises MediaUnreadable, VideoDuplicate, VideoVanished."""
     if video.is_recording:
@@ -205,6 +215,7 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         PURGE_JOB: JobSpec(purge_video, concurrency_max=2),
         SUM_UP_JOB: JobSpec(sum_up_day, concurrency_max=2),
         PUBLISH_JOB: JobSpec(publish_video, concurrency_max=4),
+        WITHDRAW_JOB: JobSpec(withdraw_video, concurrency_max=4),
         COLLECT_JOB: JobSpec(collect_part, concurrency_max=2),
         EXPECT_JOB: JobSpec(expect_upload, concurrency_max=1),
         **REENCODING_HANDLERS,

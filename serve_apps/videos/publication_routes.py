@@ -1,4 +1,4 @@
-"""Routes of a video's publication: choose or move its time, publish now, take it back."""
+"""Routes of a video's publication and withdrawal: choose or move the times, or do without."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from serve_apps.http.state import CurrentUser, Ports, Transaction
 from serve_apps.videos.publishing import (
     PublicationUnfit,
     PublicationWish,
+    WithdrawalUnfit,
     cancel_publication,
+    cancel_withdrawal,
     set_publication,
+    set_withdrawal,
 )
 from serve_apps.videos.request_schemas import PublicationTime
 from serve_apps.videos.routes import show_video
@@ -37,6 +40,16 @@ class PublicationRequest(BaseModel):
 
     at: PublicationTime | None = Field(default=None, description="Left out: now.")
     visibility: Visibility = Visibility.PUBLIC
+
+
+class WithdrawalRequest(BaseModel):
+    """When a video is taken back."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"at": "2026-01-31T18:00:00Z"}]}
+    )
+
+    at: PublicationTime
 
 
 @routes.put(
@@ -76,3 +89,42 @@ async def delete_publication(
     """Take the time back."""
     await get_own_video(connection, user, video_id)
     await cancel_publication(connection, video_id)
+
+
+@routes.put(
+    "/{video_id}/withdrawal",
+    permission=Permission.OWNER,
+    rate=RateTier.STANDARD,
+    summary="Say until when others see your video; from then on it is private.",
+    errors=(VideoNotFound, PermissionDenied, WithdrawalUnfit),
+)
+async def put_withdrawal(
+    video_id: uuid.UUID,
+    body: WithdrawalRequest,
+    user: CurrentUser,
+    ports: Ports,
+    connection: Transaction,
+) -> VideoDetailBody:
+    """Choose the time."""
+    await get_own_video(connection, user, video_id)
+    await set_withdrawal(connection, video_id, body.at)
+    return await show_video(
+        connection, ports, user, await get_own_video(connection, user, video_id)
+    )
+
+
+@routes.delete(
+    "/{video_id}/withdrawal",
+    permission=Permission.OWNER,
+    rate=RateTier.STANDARD,
+    summary="Let your video stay as visible as it is.",
+    status=204,
+    response_class=Response,
+    errors=(VideoNotFound, PermissionDenied),
+)
+async def delete_withdrawal(
+    video_id: uuid.UUID, user: CurrentUser, connection: Transaction
+) -> None:
+    """Take the time back."""
+    await get_own_video(connection, user, video_id)
+    await cancel_withdrawal(connection, video_id)

@@ -1,6 +1,6 @@
-"""When a video is published: chosen, moved, taken back or brought forward by its owner.
+"""When a video is published and when it is taken back, as its owner chose.
 
-Until then it is private, and everything obeys as it does for a private one. A job gives it its
+Before and after it is private, and everything obeys as it does for a private one. A job changes its
 visibility, at the earliest at its time. Functions take the transaction's connection and never
 commit.
 """
@@ -23,6 +23,7 @@ from storage.jobs import enqueue_job
 from storage.publications import Publication
 
 PUBLISH_JOB = "videos.publish"
+WITHDRAW_JOB = "videos.withdraw"
 AHEAD_S_MAX = 366 * 86_400
 
 
@@ -33,6 +34,13 @@ class PublicationUnfit(Conflict):
     message = "A video is published between now and a year ahead, for others than its owner."
 
 
+class WithdrawalUnfit(Conflict):
+    """The time is past, too far ahead, or not after the publication."""
+
+    code = "withdrawal_unfit"
+    message = "A video is taken back within a year, and after it was published."
+
+
 class VideoScheduled(Conflict):
     """A video that waits for its time has no other visibility until then."""
 
@@ -41,7 +49,7 @@ class VideoScheduled(Conflict):
 
 
 class PublishJob(msgspec.Struct, frozen=True):
-    """Payload of the job that publishes a video."""
+    """Payload of the jobs that publish a video, or take it back."""
 
     video_id: uuid.UUID
 
@@ -63,7 +71,7 @@ async def schedule(connection: Connection, video_id: uuid.UUID, publication: Pub
     if publication.visibility == Visibility.PRIVATE:
         raise PublicationUnfit
     left_s = await publications.schedule_video(connection, video_id, publication)
-    if not 0 < left_s <= AHEAD_S_MAX:
+    if left_s is None or not 0 < left_s <= AHEAD_S_MAX:
         raise PublicationUnfit
     await enqueue_job(
         connection,
@@ -93,6 +101,30 @@ async def set_publication(
 async def cancel_publication(connection: Connection, video_id: uuid.UUID) -> None:
     """Take a video's time back; it stays private."""
     await publications.unschedule_video(connection, video_id)
+
+
+async def set_withdrawal(connection: Connection, video_id: uuid.UUID, at: datetime) -> None:
+    """Choose or move the time from which only its owner sees a video; raises WithdrawalUnfit."""
+    left_s = await publications.set_withdrawal(connection, video_id, at)
+    if left_s is None or not 0 < left_s <= AHEAD_S_MAX:
+        raise WithdrawalUnfit
+    await enqueue_job(
+        connection,
+        WITHDRAW_JOB,
+        PublishJob(video_id),
+        dedupe_key=f"{WITHDRAW_JOB}:{video_id}:{at.isoformat()}",
+        delay_s=left_s,
+    )
+
+
+async def cancel_withdrawal(connection: Connection, video_id: uuid.UUID) -> None:
+    """Let a video stay as visible as it is."""
+    await publications.set_withdrawal(connection, video_id, None)
+
+
+async def withdraw_due(connection: Connection, video_id: uuid.UUID) -> bool:
+    """Take back a video whose time is over; False when that was done, moved or cancelled."""
+    return await publications.withdraw_due_video(connection, video_id)
 
 
 async def publish_due(connection: Connection, video_id: uuid.UUID) -> bool:

@@ -55,6 +55,7 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
     "created_at": "2026-01-01T12:00:00.000Z",
     "published_at": "2026-01-01T12:04:00.000Z",
     "publication": None,
+    "withdrawal": None,
     "playback": {
         "hls": f"http://localhost:8001/v/{EXAMPLE_ID}/master.m3u8",
         "dash": f"http://localhost:8001/v/{EXAMPLE_ID}/manifest.mpd",
@@ -159,6 +160,12 @@ class PublicationBody(BaseModel):
     visibility: Visibility
 
 
+class WithdrawalBody(BaseModel):
+    """When a video is taken back."""
+
+    at: str
+
+
 class VideoBody(BaseModel):
     """One video; `playback` is null until its first rendition is complete."""
 
@@ -186,6 +193,9 @@ class VideoBody(BaseModel):
     )
     publication: PublicationBody | None = Field(
         description="While it waits for its time; its visibility is private until then."
+    )
+    withdrawal: WithdrawalBody | None = Field(
+        description="Until when others may watch it; it is private from then on."
     )
     is_recording: bool = Field(description="It is a live that was recorded, or a clip of one.")
     protected: bool = Field(
@@ -296,6 +306,9 @@ def describe_video(
             "created_at": _write_time(video.created_at),
             "published_at": None if video.published_at is None else _write_time(video.published_at),
             "publication": _describe_publication(video),
+            "withdrawal": None
+            if video.withdraw_at is None
+            else {"at": _write_time(video.withdraw_at)},
             "is_recording": video.is_recording,
             "protected": video.is_protected,
             "playback": None if playback is None else asdict(playback),

@@ -18,7 +18,12 @@ from kit.ids import make_id
 from serve_apps.access.identity import Identity, Role
 from serve_apps.http.state import ApiPorts
 from serve_apps.videos.arrivals import UploadWordsInvalid, open_file
-from serve_apps.videos.jobs import HANDLERS, finish_processing, publish_video
+from serve_apps.videos.jobs import (
+    HANDLERS,
+    finish_processing,
+    publish_video,
+    withdraw_video,
+)
 from serve_apps.videos.publishing import PUBLISH_JOB, PublicationUnfit, PublishJob
 from storage import videos
 from storage.uploads import NewFile
@@ -242,6 +247,66 @@ async def test_a_time_that_does_not_fit_is_refused_and_changes_nothing(
         assert answer.status_code == 403
     unknown = await bob.call("PUT", f"/v1/videos/{make_id()}/publication", json={})
     assert unknown.status_code == 404
+
+
+async def withdraw(owner: Person, video: str, at: str) -> Any:
+    return await owner.call("PUT", f"/v1/videos/{video}/withdrawal", json={"at": at})
+
+
+async def end_its_time(ports: ApiPorts, video: str) -> None:
+    """Let the time be over by now, and run the job of it."""
+    async with ports.database.transaction() as connection:
+        await connection.execute(
+            "UPDATE videos SET withdraw_at = now() WHERE id = $1", uuid.UUID(video)
+        )
+    payload = msgspec.json.encode(PublishJob(uuid.UUID(video)))
+    await withdraw_video(make_job_ports(ports), payload)
+
+
+async def test_a_video_that_is_taken_back_is_its_owners_alone_from_then_on(
+    client: httpx.AsyncClient, ada: Person, bob: Person, ports: ApiPorts
+):
+    video = await add_video(ports, ada, "public")
+    at = in_s(3600)
+    answer = await withdraw(ada, video, at)
+    assert answer.status_code == 200, answer.text
+    shown = await bob.get(f"/v1/videos/{video}")
+    assert datetime.fromisoformat(shown["withdrawal"]["at"]) == pytest.approx(
+        datetime.fromisoformat(at), abs=timedelta(milliseconds=1)
+    )
+    payload = msgspec.json.encode(PublishJob(uuid.UUID(video)))
+    await withdraw_video(make_job_ports(ports), payload)
+    assert (await bob.get(f"/v1/videos/{video}"))["visibility"] == "public", "it came early"
+    await end_its_time(ports, video)
+    assert (await bob.call("GET", f"/v1/videos/{video}")).status_code == 404
+    assert video not in str(await bob.get("/v1/videos"))
+    own = await ada.get(f"/v1/videos/{video}")
+    assert (own["visibility"], own["withdrawal"]) == ("private", None)
+    again = await ada.call("PATCH", f"/v1/videos/{video}", json={"visibility": "public"})
+    assert again.json()["visibility"] == "public"
+    await withdraw_video(make_job_ports(ports), payload)
+    assert (await bob.get(f"/v1/videos/{video}"))["visibility"] == "public"
+
+
+async def test_publication_comes_before_withdrawal(ada: Person, bob: Person, ports: ApiPorts):
+    video = await add_video(ports, ada)
+    await put(ada, video, in_s(3600))
+    for at in (in_s(-1), in_s(1800), in_s(367 * 86_400)):
+        refused = await withdraw(ada, video, at)
+        assert (refused.status_code, refused.json()["error"]) == (409, "withdrawal_unfit")
+    assert (await withdraw(ada, video, in_s(7200))).status_code == 200
+    late = await ada.call("PUT", f"/v1/videos/{video}/publication", json={"at": in_s(9000)})
+    assert (late.status_code, late.json()["error"]) == (409, "publication_unfit")
+    await reach_its_time(ports, video)
+    await run_job(ports, video)
+    assert (await bob.get(f"/v1/videos/{video}"))["withdrawal"] is not None
+    for _ in range(2):
+        assert (await ada.call("DELETE", f"/v1/videos/{video}/withdrawal")).status_code == 204
+    await withdraw_video(make_job_ports(ports), msgspec.json.encode(PublishJob(uuid.UUID(video))))
+    assert (await bob.get(f"/v1/videos/{video}"))["withdrawal"] is None
+    for method in ("PUT", "DELETE"):
+        foreign = await bob.call(method, f"/v1/videos/{video}/withdrawal", json={"at": in_s(60)})
+        assert foreign.status_code == 403
 
 
 async def test_a_file_announced_by_tus_says_its_time_in_its_metadata(ada: Person, ports: ApiPorts):

@@ -12,16 +12,17 @@ import { isOnItsWay, useVideoProgress } from "../videos/follow_progress";
 import { VideoFrame } from "../videos/frame";
 import { ProgressBar } from "../videos/progress";
 import { waitMs } from "../videos/publication";
-import { SeenBy } from "../videos/seen_by";
+import { SeenBy, SeenUntil } from "../videos/seen_by";
 import { describePace, describeStatus, isMadeAgain, type Reencoding, type Video } from "../videos/shapes";
 import { PictureDialog } from "./picture_dialog";
 import { LabelsDialog } from "./labels_dialog";
 import { PublishDialog } from "./publish_dialog";
 import { ReencodeDialog } from "./reencode_dialog";
 import { SubtitlesDialog } from "./subtitles_dialog";
+import { WithdrawDialog } from "./withdraw_dialog";
 import { VisibilityField } from "./upload_form";
 
-type Opened = "edit" | "labels" | "publish" | "picture" | "subtitles" | "again" | "delete";
+type Opened = "edit" | "labels" | "publish" | "withdraw" | "picture" | "subtitles" | "again" | "delete";
 
 interface VideoRowProps {
   video: Video;
@@ -64,6 +65,7 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
             {describeStatus(video)}
           </span>
           <SeenBy video={video} />
+          <SeenUntil video={video} />
           <Ago at={video.published_at ?? video.created_at} />
         </div>
         <RowState video={video} />
@@ -74,6 +76,7 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
       {open === "labels" && <LabelsDialog video={video} onSaved={apply} onClose={close} />}
       {open === "again" && <ReencodeDialog video={video} onAsked={apply} onClose={close} />}
       {open === "publish" && <PublishDialog video={video} onSaved={apply} onClose={close} />}
+      {open === "withdraw" && <WithdrawDialog video={video} onSaved={apply} onClose={close} />}
       {open === "picture" && <PictureDialog video={video} onSaved={apply} onClose={close} />}
       {open === "subtitles" && <SubtitlesDialog video={video} onClose={close} />}
       {open === "delete" && (
@@ -91,7 +94,7 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
 
 /** Asks again what became of a video whose time has come. */
 function usePublication(video: Video, onChange: (part: Partial<Video>) => void) {
-  const at = video.publication?.at;
+  const at = video.publication?.at ?? video.withdrawal?.at;
   const change = useRef(onChange);
   change.current = onChange;
   useEffect(() => {
@@ -140,6 +143,7 @@ function RowButtons({ video, onOpen }: { video: Video; onOpen: (open: Opened) =>
         of={title}
         actions={[
           { name: "Publication", icon: "clock", onChoose: () => onOpen("publish"), testId: "publication" },
+          { name: "Available until", icon: "eye", onChoose: () => onOpen("withdraw"), testId: "withdrawal" },
           { name: "Tags and chapters", icon: "tag", onChoose: () => onOpen("labels") },
           { name: "Picture", icon: "inset", onChoose: () => onOpen("picture") },
           { name: "Subtitles", icon: "captions", onChoose: () => onOpen("subtitles") },

@@ -1,6 +1,6 @@
 /** Times of publication as forms and pages take them. */
 import { expect, test } from "vitest";
-import { listedAt, readPublishAt, waitMs } from "./publication";
+import { listedAt, proposeWithdrawal, readPublishAt, waitMs } from "./publication";
 
 const NOW_MS = Date.parse("2026-01-01T12:00:00Z");
 
@@ -20,4 +20,10 @@ test("a page asks again a little after the time, and not at once for one that is
   expect(waitMs("2026-01-01T12:00:10Z", NOW_MS)).toBe(14_000);
   expect(waitMs("2026-01-01T11:00:00Z", NOW_MS)).toBe(4_000);
   expect(waitMs("2026-12-01T11:00:00Z", NOW_MS)).toBe(2 ** 31 - 1);
+});
+
+test("a video is proposed to stay for a week from when it can be watched", () => {
+  const at = "2026-01-03T12:00:00Z";
+  expect(proposeWithdrawal({ publication: null }, NOW_MS)).toBe(Date.parse("2026-01-08T12:00:00Z"));
+  expect(proposeWithdrawal({ publication: { at, visibility: "public" } }, NOW_MS)).toBe(Date.parse("2026-01-10T12:00:00Z"));
 });

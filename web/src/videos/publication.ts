@@ -22,3 +22,10 @@ export function readPublishAt(text: string | null, nowMs: number): { at: string 
   const read = readLocal(text, nowMs);
   return "problem" in read ? read : { at: read.iso };
 }
+
+const WEEK_MS = 7 * 24 * 3_600_000;
+
+/** What a form proposes as the end: a week from now, or from the publication that waits. */
+export function proposeWithdrawal(video: Pick<Video, "publication">, nowMs: number): number {
+  return (video.publication ? Date.parse(video.publication.at) : nowMs) + WEEK_MS;
+}

@@ -2,6 +2,17 @@
 import { formatMoment } from "../live/schedule";
 import type { Video } from "./shapes";
 
+/** Until when others may watch it. */
+export function SeenUntil({ video }: { video: Pick<Video, "withdrawal"> }) {
+  if (!video.withdrawal) return null;
+  const { at } = video.withdrawal;
+  return (
+    <span class="chip" data-testid="seen-until">
+      Until <time dateTime={at}>{formatMoment(at)}</time>
+    </span>
+  );
+}
+
 export function SeenBy({ video }: { video: Pick<Video, "visibility" | "publication"> }) {
   if (video.publication) {
     const { at, visibility } = video.publication;

@@ -61,6 +61,7 @@ export interface Video {
   published_at?: string | null;
   /** While it waits for its time; it is private until then. */
   publication?: { at: string; visibility: Visibility } | null;
+  withdrawal?: { at: string } | null;
   /** It is a live that was recorded, or a clip of one. */
   is_recording?: boolean;
   /** Whether its segments are encrypted. */

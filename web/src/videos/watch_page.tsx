@@ -28,7 +28,7 @@ import { ShareButton } from "./share_button";
 import { useVideoProgress } from "./follow_progress";
 import { MoreToCome, ProgressPanel } from "./progress";
 import { listedAt } from "./publication";
-import { SeenBy } from "./seen_by";
+import { SeenBy, SeenUntil } from "./seen_by";
 import { nameSource, tellWatching } from "./watching";
 import { isPlayable, type Video } from "./shapes";
 import "./watch_page.css";
@@ -175,6 +175,7 @@ function About({ video, player }: { video: Video; player: { current: PlayerHandl
         <p class="data muted">
           {formatNoun(video.views, "view")} <span aria-hidden="true">/</span> <Ago at={listedAt(video)} />
           <SeenBy video={video} />
+          <SeenUntil video={video} />
         </p>
         {video.description && (
           <p class="prose">
