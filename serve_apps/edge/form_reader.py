@@ -57,11 +57,10 @@ class PartSource:
         self._part = part
         self._reading: asyncio.Task[bytes] | None = None
 
-    def read_nowait(self) -> bytes:
-        """Return nothing: what has come is still to be taken out of the form."""
-        return b""
+    is_waiting = False
+    """What has come is still to be taken out of the form."""
 
-    async def readany(self) -> bytes:
+    async def read(self) -> bytes:
         """Return what came next, empty at the end of the part."""
         while True:
             # Being cancelled amid a chunk, aiohttp's reader would forget what it had of it.

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from aiohttp import ClientError
+from aiohttp import ClientError, StreamReader
 
 from kit.clock import Clock
 from kit.errors import AppError
@@ -108,15 +108,37 @@ class Checksum:
 
 
 class ByteSource(Protocol):
-    """Where a body's bytes come from; aiohttp's StreamReader is one."""
+    """Where a body's bytes come from."""
 
-    def read_nowait(self) -> bytes:
-        """Return what has come already, empty where nothing has, or it has to be waited for."""
+    @property
+    def is_waiting(self) -> bool:
+        """Whether bytes are here that `read` would return at once."""
         ...
 
-    async def readany(self) -> bytes:
+    async def read(self) -> bytes:
         """Return what came next, empty at the end; being cancelled loses nothing."""
         ...
+
+
+class ContentSource:
+    """The bytes of a request as they came: joining them would cost as much as writing them."""
+
+    def __init__(self, content: StreamReader) -> None:
+        self._content = content
+        self._taken_bytes = 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether more has come than was taken."""
+        return self._content.total_bytes > self._taken_bytes
+
+    async def read(self) -> bytes:
+        """Return the next of them."""
+        while True:
+            data, is_chunk_end = await self._content.readchunk()
+            self._taken_bytes += len(data)
+            if data or not is_chunk_end:
+                return data
 
 
 @dataclass(frozen=True)
@@ -242,11 +264,11 @@ class UploadWriter:
         while True:
             if self._ports.clock.monotonic_s() - self._renewed_s >= RENEW_EVERY_S:
                 await self._renew()
-            if data := content.read_nowait():
-                return data  # a timer for what is here would cost more than reading it
+            if content.is_waiting:  # a timer would cost more than reading
+                return await content.read()
             try:
                 async with asyncio.timeout(RENEW_EVERY_S):
-                    return await content.readany()
+                    return await content.read()
             except TimeoutError:
                 idle_s += RENEW_EVERY_S
                 if idle_s >= IDLE_MAX_S:

@@ -36,6 +36,7 @@ from serve_apps.edge.upload_callers import (
 from serve_apps.edge.upload_writer import (
     LOCK_TTL_S,
     Body,
+    ContentSource,
     UploadPorts,
     UploadWriter,
 )
@@ -180,7 +181,7 @@ class _UploadServer:
         log.info("upload.created", upload_id=str(upload_id), concat=file.concat[:8])
         if request.content_type != OFFSET_TYPE or file.parts:
             return web.Response(status=201, headers=headers)
-        body = Body(request.content, request.content_length, checksum)
+        body = Body(ContentSource(request.content), request.content_length, checksum)
         async with self._ports.database.statement(writes=False) as connection:
             upload = await find_upload(connection, upload_id)
         assert upload is not None, "it was written a moment ago"
@@ -193,7 +194,7 @@ class _UploadServer:
         if request.content_type != OFFSET_TYPE:
             raise UploadTypeUnsupported
         offset_bytes = read_count(request, "Upload-Offset")
-        body = Body(request.content, request.content_length, read_checksum(request))
+        body = Body(ContentSource(request.content), request.content_length, read_checksum(request))
         upload = await self._get_upload(request)
         if upload.state == "finished" and offset_bytes == upload.size_bytes and not body.size_bytes:
             return web.Response(status=204, headers=write_offset(upload, offset_bytes))

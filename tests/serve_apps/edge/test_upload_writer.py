@@ -52,10 +52,11 @@ class Arriving:
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     reads: int = 0
 
-    def read_nowait(self) -> bytes:
-        return b""
+    @property
+    def is_waiting(self) -> bool:
+        return False
 
-    async def readany(self) -> bytes:
+    async def read(self) -> bytes:
         self.reads += 1
         if self.reads == 2:
             self.is_read.set()
@@ -69,10 +70,11 @@ class Sent:
 
     chunks: list[bytes]
 
-    def read_nowait(self) -> bytes:
-        return b""
+    @property
+    def is_waiting(self) -> bool:
+        return False
 
-    async def readany(self) -> bytes:
+    async def read(self) -> bytes:
         return self.chunks.pop(0) if self.chunks else b""
 
 
