@@ -161,9 +161,9 @@ def test_no_process_shows_a_password_and_the_state_is_private(home: Path) -> Non
 
     def watch() -> None:
         while not done.is_set():
-            for file in Path("/proc").glob("[0-9]*/cmdline"):
+            for process in Path("/proc").glob("[0-9]*"):
                 try:
-                    seen.add(file.read_bytes())
+                    seen.add((process / "cmdline").read_bytes())
                 except OSError:
                     continue
 

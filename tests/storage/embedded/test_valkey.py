@@ -126,9 +126,9 @@ def test_neither_command_line_nor_environment_nor_log_shows_the_password(home: P
     server = start_valkey(ValkeyOptions(root=home / "vk", role="gcs"))
     secret = server.password.encode()
     assert len(secret) >= 32
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            assert secret not in file.read_bytes()
+            assert secret not in (process / "cmdline").read_bytes()
         except OSError:
             continue
     assert secret not in Path(f"/proc/{server.pid}/environ").read_bytes()
