@@ -8,7 +8,7 @@ its receiver's does; `fanout` picks sequence numbers for which that is safe.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pylibsrtp
@@ -79,8 +79,9 @@ class GcmSealer:
 
     def __init__(self, keys: SrtpKeys) -> None:
         key, salt = derive_session_keys(keys.sending, keys.profile)
-        self._encrypt_into = AESGCM(key).encrypt_into
         self._key = key
+        self._encrypt_into: Callable[[bytes, bytes, bytes, memoryview], int] | None = None
+        """Made when first needed: beside the compiled loop it would be kilobytes for nothing."""
         self._salt = int.from_bytes(salt, "big")
         self._streams: dict[int, tuple[int, int]] = {}
         self._context = 0
@@ -90,6 +91,8 @@ class GcmSealer:
         """Write SRTP packets of one stream; raises OverflowError for one from before its start."""
         masked, start = self._find_stream(packets[0].ssrc, packets[0].index)
         encrypt_into = self._encrypt_into
+        if encrypt_into is None:
+            encrypt_into = self._encrypt_into = AESGCM(self._key).encrypt_into
         for header, payload, index, _ssrc in packets:
             if index < start:
                 raise OverflowError
