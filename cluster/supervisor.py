@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 from collections.abc import AsyncIterator, Coroutine
@@ -22,6 +21,7 @@ from cluster.site import Site
 from cluster.topology import get_edge_url
 from cluster.watch import Watch
 from kit.errors import AppError
+from kit.file_locks import take_lock
 from kit.logs import get_log
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -49,12 +49,10 @@ class StopRequests:
 def find_lock(run_folder: Path) -> int | None:
     """Return a descriptor holding the supervisor's lock; None while another supervisor has it."""
     descriptor = os.open(run_folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    if take_lock(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 class Supervisor:

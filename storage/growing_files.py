@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
+from kit.file_locks import take_lock
 from storage.durable_files import STAGING_FOLDER, fsync_folders
 from storage.objects import Chunk, ObjectStore
 
@@ -153,13 +153,13 @@ def _open(path: Path, *, is_new: bool) -> int:
 def _take_alone(path: Path, descriptor: int) -> bool:
     """Keep others out; False where the file system cannot. Raises GrowingBusy."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise GrowingBusy from error
+        is_ours = take_lock(descriptor)
     except OSError as error:
         if error.errno in WITHOUT_LOCKS:
             return False
         raise
+    if not is_ours:
+        raise GrowingBusy
     with contextlib.suppress(FileNotFoundError):
         if os.path.samestat(path.stat(), os.fstat(descriptor)):
             return True

@@ -6,10 +6,10 @@ The kernel gives a slot back when its process dies. Taking one never waits.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from pathlib import Path
 
+from kit.file_locks import take_lock
 from kit.logs import get_log
 
 log = get_log("edge.node_slots")
@@ -40,12 +40,10 @@ class NodeSlots:
     def _lock(self, number: int) -> int | None:
         path = self._folder / f"{self._name}-{number}.lock"
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            return None
-        return file
+        if take_lock(file):
+            return file
+        os.close(file)
+        return None
 
 
 class NodeSlot:

@@ -10,7 +10,6 @@ Used by the launchers. Files belong to the owner of the root folder, `data` to t
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from kit.file_locks import take_lock
 from storage.embedded.accounts import Account, check_reachable, find_account
 from storage.embedded.errors import FolderBusy, FolderUnusable
 
@@ -116,7 +116,7 @@ def hold_folder(folder: ServerFolder, *, timeout_s: float) -> Iterator[None]:
     descriptor = _open_owned(folder.root / "start.lock", os.O_RDWR)
     try:
         end = time.monotonic() + timeout_s
-        while not _take_lock(descriptor):
+        while not take_lock(descriptor):
             if time.monotonic() > end:
                 raise FolderBusy(
                     f"Another start or stop has held {folder.root} for {timeout_s:g} s.",
@@ -135,18 +135,10 @@ def find_alive_lock(folder: ServerFolder) -> int | None:
     them, whatever kills them, also when process ids of another container mean nothing here.
     """
     descriptor = _open_owned(folder.root / "alive.lock", os.O_RDWR)
-    if _take_lock(descriptor):
+    if take_lock(descriptor):
         return descriptor
     os.close(descriptor)
     return None
-
-
-def _take_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def is_server_gone(folder: ServerFolder) -> bool:

@@ -43,6 +43,22 @@ def go_live(page: Page, product: Product, title: str) -> str:
     return f"/live/{next(item['id'] for item in items if item['title'] == title)}"
 
 
+def prepare_rtmp(page: Page, product: Product, title: str) -> tuple[str, str]:
+    """Prepare a live as a new person; return where an encoder sends it and the live's address."""
+    page.goto(product.url + "/register")
+    fill_registration(page)
+    page.goto(product.url + "/studio/live")
+    page.get_by_test_id("live-title").fill(title)
+    page.get_by_test_id("prepare-live").click()
+    page.get_by_role("tab", name="RTMP").click()
+    server = page.get_by_test_id("rtmp-address").inner_text()
+    page.get_by_test_id("stream-key-show").click()
+    key = page.get_by_test_id("stream-key").inner_text()
+    address = page.get_by_test_id("open-live").get_attribute("href")
+    assert address is not None, "the link leads to the live"
+    return f"{server}/{key}", address
+
+
 def wait_for_picture(page: Page) -> float:
     """Wait for the first decoded frame; return the milliseconds since navigation."""
     video = page.get_by_test_id("live-video")

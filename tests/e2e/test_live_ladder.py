@@ -4,14 +4,14 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from media.live.ladder_tap import RESTARTS_MAX
-from tests.e2e.people import fill_registration, make_name, wait_for_picture
+from tests.e2e.people import make_name, prepare_rtmp, wait_for_picture
 from tests.e2e.test_live_page import NO_WEBRTC
+from tests.ladder_processes import find_ladders
 from tests.product import Product, await_true
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -34,18 +34,9 @@ def await_height(quality: Locator, video: Locator, label: str, height: int) -> N
 
 def kill_ladders(product: Product, known: set[int]) -> set[int]:
     """Kill the processes that make smaller pictures for the product's edge; return which."""
-    edges = set(product.pids("edge-0"))
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes()
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        pid = int(folder.name)
-        if parent in edges and b"media.live.ladder_child" in words and pid not in known:
-            os.kill(pid, signal.SIGKILL)
-            found.add(pid)
+    found = find_ladders(product.pids("edge-0")) - known
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
     return found
 
 
@@ -53,20 +44,11 @@ def test_a_viewer_by_hls_chooses_the_smaller_picture_and_the_larger_again(
     product: Product, open_page: OpenPage
 ):
     page = open_page()
-    page.goto(product.url + "/register")
-    fill_registration(page)
-    page.goto(product.url + "/studio/live")
-    page.get_by_test_id("live-title").fill(f"In two sizes {make_name()}")
-    page.get_by_test_id("prepare-live").click()
-    page.get_by_role("tab", name="RTMP").click()
-    server = page.get_by_test_id("rtmp-address").inner_text()
-    page.get_by_test_id("stream-key-show").click()
-    key = page.get_by_test_id("stream-key").inner_text()
-    address = page.get_by_test_id("open-live").get_attribute("href")
+    place, address = prepare_rtmp(page, product, f"In two sizes {make_name()}")
     encoder = subprocess.Popen(
         f"ffmpeg -v error -nostdin -re -f lavfi -i testsrc2=size=960x720:rate=10:duration=300"
         f" -f lavfi -i sine=duration=300 -c:v libx264 -preset ultrafast -g 20"
-        f" -pix_fmt yuv420p -c:a aac -f flv {server}/{key}".split()
+        f" -pix_fmt yuv420p -c:a aac -f flv {place}".split()
     )
     try:
         expect(page.get_by_test_id("live-status")).to_contain_text("Live", timeout=60_000)

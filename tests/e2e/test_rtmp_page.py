@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.people import fill_registration, make_name, wait_for_picture
+from tests.e2e.people import make_name, prepare_rtmp, wait_for_picture
 from tests.product import Product, await_true
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -31,20 +31,11 @@ def test_an_encoder_goes_live_as_the_studio_says(
     product: Product, open_page: OpenPage, b_frames: int
 ):
     page = open_page()
-    page.goto(product.url + "/register")
-    fill_registration(page)
-    page.goto(product.url + "/studio/live")
-    page.get_by_test_id("live-title").fill(f"From an encoder {make_name()}")
-    page.get_by_test_id("prepare-live").click()
-    page.get_by_role("tab", name="RTMP").click()
-    server = page.get_by_test_id("rtmp-address").inner_text()
-    page.get_by_test_id("stream-key-show").click()
-    key = page.get_by_test_id("stream-key").inner_text()
-    viewer_page = page.get_by_test_id("open-live").get_attribute("href")
+    place, viewer_page = prepare_rtmp(page, product, f"From an encoder {make_name()}")
     encoder = subprocess.Popen(
         f"ffmpeg -v error -nostdin -re -f lavfi -i testsrc2=size=640x360:rate=25:duration=120"
         f" -f lavfi -i sine=duration=120 -c:v libx264 -preset ultrafast -g 50 -bf {b_frames}"
-        f" -pix_fmt yuv420p -c:a aac -f flv {server}/{key}".split()
+        f" -pix_fmt yuv420p -c:a aac -f flv {place}".split()
     )
     try:
         expect(page.get_by_test_id("live-status")).to_contain_text("Live", timeout=60_000)

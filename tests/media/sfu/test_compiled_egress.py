@@ -110,6 +110,14 @@ def open_viewers(receivers: Sequence[socket.socket]) -> tuple[list[SrtpKeys], li
     return keys, [Viewer(SrtpPair(k), r) for k, r in zip(keys, receivers, strict=True)]
 
 
+def send_two(egress: CompiledEgress, viewers: Sequence[Viewer]) -> list[list[OutPacket]]:
+    """Send two jobs, one behind the other; return their packets."""
+    jobs = [make_packets(0x5000), make_packets(0x5004)]
+    for packets in jobs:
+        egress.send(EgressJob(viewers, packets))
+    return jobs
+
+
 def check_all(
     keys: Sequence[SrtpKeys], viewers: Sequence[Viewer], jobs: Sequence[Sequence[OutPacket]]
 ) -> None:
@@ -125,9 +133,7 @@ def test_a_full_socket_gets_the_rest_when_it_takes_more(
     keys, viewers = open_viewers(receivers)
     full = Refusing(loop, errno.EAGAIN)
     egress = CompiledEgress(wire, wire, SystemClock().monotonic_s, full)
-    jobs = [make_packets(0x5000), make_packets(0x5004)]
-    for packets in jobs:
-        egress.send(EgressJob(viewers, packets))
+    jobs = send_two(egress, viewers)
     (go_on,) = wire.waiting
     assert egress.stalls == 1
     go_on()
@@ -141,9 +147,7 @@ def test_who_refuses_bundles_gets_datagrams_and_the_others_bundles(
     keys, viewers = open_viewers(receivers)
     refusing = Refusing(loop, errno.EINVAL)
     egress = CompiledEgress(wire, wire, SystemClock().monotonic_s, refusing)
-    jobs = [make_packets(0x5000), make_packets(0x5004)]
-    for packets in jobs:
-        egress.send(EgressJob(viewers, packets))
+    jobs = send_two(egress, viewers)
     check_all(keys, viewers, jobs)
     assert egress.bundles_refused == 1
     assert [call.alone for call in refusing.calls] == [bytes(3), b"\1\0\0"]
@@ -155,9 +159,7 @@ def test_without_bundles_all_leave_alone(
     keys, viewers = open_viewers(receivers)
     refusing = Refusing(loop, errno.EIO)
     egress = CompiledEgress(wire, wire, SystemClock().monotonic_s, refusing)
-    jobs = [make_packets(0x5000), make_packets(0x5004)]
-    for packets in jobs:
-        egress.send(EgressJob(viewers, packets))
+    jobs = send_two(egress, viewers)
     check_all(keys, viewers, jobs)
     assert [call.segments_max for call in refusing.calls] == [64, 1]
 
@@ -168,9 +170,7 @@ def test_a_viewer_of_another_cipher_is_served_beside_the_others(
     keys = [make_keys(PROFILES[n]) for n in (0, 1, 0)]
     viewers = [Viewer(SrtpPair(k), r) for k, r in zip(keys, receivers, strict=True)]
     egress = CompiledEgress(wire, wire, SystemClock().monotonic_s, loop)
-    jobs = [make_packets(0x5000), make_packets(0x5004)]
-    for packets in jobs:
-        egress.send(EgressJob(viewers, packets))
+    jobs = send_two(egress, viewers)
     check_all(keys, viewers, jobs)
 
 

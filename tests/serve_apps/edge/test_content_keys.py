@@ -25,7 +25,7 @@ from storage.database import Database
 from storage.objects import ObjectStore
 from storage.publications import Publication, schedule_video
 from tests.serve_apps.edge.playback_client import Fetched, serve_playback
-from tests.serve_apps.edge.test_playback import World, add_video
+from tests.serve_apps.edge.playback_world import World, add_video
 
 pytestmark = pytest.mark.db
 

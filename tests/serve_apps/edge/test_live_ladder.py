@@ -11,7 +11,6 @@ import signal
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
 import av
@@ -24,6 +23,7 @@ from storage.database import Database
 from storage.live_segments import SegmentRange, list_segments
 from storage.objects import ObjectStore
 from tests.actors.hosting.stage import run_host
+from tests.ladder_processes import find_ladders
 from tests.media.live.ladder_stage import Film, FilmCamera
 from tests.media.live.playlist_rules import check_rules
 from tests.media.live.programme import Listed, Listing, read_playlist
@@ -202,20 +202,6 @@ async def test_only_a_grant_opens_a_smaller_picture_of_what_is_not_public(stage:
                 await asyncio.sleep(0.05)
 
 
-def find_ladder_processes() -> set[int]:
-    """Return the ladder processes that this one started."""
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes()
-            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
-        except OSError:
-            continue
-        if b"media.live.ladder_child" in words and int(parent) == os.getpid():
-            found.add(int(folder.name))
-    return found
-
-
 async def test_a_process_that_dies_too_often_costs_the_rung_and_not_the_live(
     stage: Stage,
 ) -> None:
@@ -224,12 +210,12 @@ async def test_a_process_that_dies_too_often_costs_the_rung_and_not_the_live(
     listing = await stage.read("240p")
     newest = int(listing.tags["MEDIA-SEQUENCE"]) + 1
     listing = await stage.read("240p", f"?_HLS_msn={newest}")
-    (first,) = find_ladder_processes()
+    (first,) = find_ladders([os.getpid()])
     assert os.getpriority(os.PRIO_PROCESS, first) >= 10
     killed: set[int] = set()
     async with asyncio.timeout(DEADLINE_S):
         while (answer := await stage.get("240p/index.m3u8")).status == 200:
-            for pid in find_ladder_processes() - killed:
+            for pid in find_ladders([os.getpid()]) - killed:
                 killed.add(pid)
                 os.kill(pid, signal.SIGKILL)
             await asyncio.sleep(0.05)

@@ -2,12 +2,11 @@
 import { useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Dialog } from "../kit/dialog";
-import { describeError } from "../kit/errors";
-import { showToast } from "../kit/toasts";
 import { formatMoment, proposeStart, writeLocal } from "../live/schedule";
 import { readPublishAt } from "../videos/publication";
 import type { Video, Visibility } from "../videos/shapes";
 import { PublishTime } from "./publish_field";
+import { useSaving } from "./saving";
 import { VisibilityField } from "./upload_form";
 
 interface DialogProps {
@@ -22,19 +21,7 @@ export function PublishDialog({ video, onSaved, onClose }: DialogProps) {
   const [visibility, setVisibility] = useState<Visibility>(
     chosen?.visibility ?? (video.visibility === "private" ? "public" : video.visibility),
   );
-  const [problem, setProblem] = useState<string | null>(null);
-  const [isBusy, setBusy] = useState(false);
-  const act = async (work: () => Promise<string>) => {
-    setBusy(true);
-    setProblem(null);
-    try {
-      showToast(await work());
-      onClose();
-    } catch (error) {
-      setProblem(describeError(error));
-      setBusy(false);
-    }
-  };
+  const { problem, isBusy, setProblem, act } = useSaving(onClose);
   const put = async (at: string | null) => {
     const saved = await api.put<Video>(`/videos/${video.id}/publication`, { at, visibility });
     onSaved(saved);

@@ -2,11 +2,10 @@
 import { useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Dialog } from "../kit/dialog";
-import { describeError } from "../kit/errors";
-import { showToast } from "../kit/toasts";
 import { formatMoment, readLocal, writeLocal } from "../live/schedule";
 import { proposeWithdrawal } from "../videos/publication";
 import type { Video } from "../videos/shapes";
+import { useSaving } from "./saving";
 import { TimeInput } from "./time_input";
 
 interface DialogProps {
@@ -20,19 +19,7 @@ export function WithdrawDialog({ video, onSaved, onClose }: DialogProps) {
   const [text, setText] = useState(() =>
     writeLocal(chosen ? Date.parse(chosen.at) : proposeWithdrawal(video, Date.now())),
   );
-  const [problem, setProblem] = useState<string | null>(null);
-  const [isBusy, setBusy] = useState(false);
-  const act = async (work: () => Promise<string>) => {
-    setBusy(true);
-    setProblem(null);
-    try {
-      showToast(await work());
-      onClose();
-    } catch (error) {
-      setProblem(describeError(error));
-      setBusy(false);
-    }
-  };
+  const { problem, isBusy, setProblem, act } = useSaving(onClose);
   const put = async (at: string) => {
     onSaved(await api.put<Video>(`/videos/${video.id}/withdrawal`, { at }));
     return `It can be watched until ${formatMoment(at)}.`;
