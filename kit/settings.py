@@ -221,6 +221,9 @@ class ProcessingSettings:
     protected: bool = option(
         False, "Whether uploads are encrypted where nobody chose; keys go to whoever may watch."
     )
+    head_start: bool = option(
+        True, "Whether a large file's video is begun while it arrives, where no other work waits."
+    )
     reencodings_per_user_max: int = option(
         5, "Videos of one user that are being made again at a time; beyond it: 429."
     )

@@ -21,6 +21,7 @@ from kit.logs import get_log
 from media.live.joining import join_parts
 from media.live.pictures import make_live_storyboard, make_live_thumbnails
 from media.pool_worker import Result, Task, run_task
+from media.vod.head_start import iter_head_start
 from media.vod.preview import make_preview
 from media.vod.probe import probe_source
 from media.vod.records import Progress
@@ -91,6 +92,7 @@ MEDIA_TASKS: Mapping[str, Task] = {
     "live_join": join_parts,
     "audio": iter_audio,
     "chunk": iter_chunk,
+    "head_start": iter_head_start,
     "copy": iter_copy,
     "cover": make_cover,
     "waveform": make_waveform,

@@ -45,8 +45,16 @@ from media.vod.probe_sound import (
     describe_sound,
     probe_sound,
 )
-from media.vod.source import MediaUnreadable, fetch_source, open_media
-from media.vod.survey import Opening, check_whole, find_declared_end, measure_ends, read_opening
+from media.vod.source import Arriving, MediaUnreadable, fetch_source, open_media
+from media.vod.survey import (
+    Opening,
+    check_whole,
+    find_declared_end,
+    find_mean_rate,
+    measure_ends,
+    read_declared_ends,
+    read_opening,
+)
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -66,29 +74,35 @@ class ProbeJob:
     video_id: str
     source_key: str
     limits: ChildLimits = field(default_factory=ChildLimits)
+    arriving: Arriving | None = None
+    """Of a file that still arrives: what it says of itself is believed."""
 
 
 def probe_source(job: ProbeJob, store: ObjectStore) -> MediaInfo:
     """Probe an object; raises MediaUnreadable with the reason."""
     with fetch_source(job.source_key, store) as path:
-        return probe_in_child(path, job.limits)
+        return probe_in_child(path, job.limits, job.arriving)
 
 
-def probe_in_child(path: Path, limits: ChildLimits | None = None) -> MediaInfo:
+def probe_in_child(
+    path: Path, limits: ChildLimits | None = None, arriving: Arriving | None = None
+) -> MediaInfo:
     """Probe in a process of its own; raises MediaUnreadable. Blocks up to `limits.time_s`."""
-    with ProbeAhead(path, limits or ChildLimits()) as probe:
+    with ProbeAhead(path, limits or ChildLimits(), arriving) as probe:
         return probe.finish()
 
 
 class ProbeAhead:
     """A probe whose process gets ready while the file is still being written."""
 
-    def __init__(self, path: Path, limits: ChildLimits) -> None:
+    def __init__(self, path: Path, limits: ChildLimits, arriving: Arriving | None = None) -> None:
         self._limits = limits
         # By descriptor: the file may get another name meanwhile.
         self._file = path.open("rb")
         number = self._file.fileno()
         words = [f"/proc/self/fd/{number}"]
+        if arriving is not None:
+            words += [str(arriving.known_bytes), str(arriving.size_bytes)]
         self._child = start_child("media.vod.probe", words, limits, inherited=[number])
         self._answer: Future[tuple[int, bytes]] | None = None
         self._waiter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="probe")
@@ -125,11 +139,13 @@ class ProbeAhead:
         return decode_json(answer, MediaInfo)
 
 
-def probe_file(path: Path) -> MediaInfo:
+def probe_file(path: Path, arriving: Arriving | None = None) -> MediaInfo:
     """Probe in this process; raises MediaUnreadable with the reason."""
-    with open_media(path) as container:
+    with open_media(path, arriving) as container:
         video = _find_picture(container)
         if video is None:
+            if arriving is not None:
+                raise MediaUnreadable("Sound alone has no chunks to begin with.")
             return probe_sound(path, container)
         audio = cast("AudioStream | None", container.streams.best("audio", related=video))
         opening = read_opening(container, video, audio)
@@ -137,12 +153,13 @@ def probe_file(path: Path) -> MediaInfo:
         if audio is not None and not opening.has_sound:
             warnings.append(f"The sound ({codec_of(audio)}) cannot be decoded; it was left out.")
             audio = None
-        picture = _describe_picture(video, opening)
-        declared_s = find_declared_end(container, video, audio)
-        wanted = [stream.index for stream in (video, audio) if stream is not None]
-        ends_s = measure_ends(path, wanted, declared_s, 1 / picture.fps)
+        size_bytes = arriving.size_bytes if arriving else path.stat().st_size
+        picture = _describe_picture(video, opening, size_bytes)
+        if arriving is not None:
+            ends_s = read_declared_ends(container, video, audio)
+        else:
+            ends_s = _measure_ends(path, container, (video, audio), opening, 1 / picture.fps)
         end_s = max(ends_s.values(), default=opening.origin_s)
-        check_whole(declared_s, end_s, opening.origin_s)
         if picture.is_hdr:
             warnings.append("High dynamic range was converted to standard range.")
         duration_s = end_s - opening.origin_s
@@ -154,12 +171,27 @@ def probe_file(path: Path) -> MediaInfo:
             duration_s=float(max(duration_s, 1 / picture.fps)),
             picture_s=float(ends_s.get(video.index, end_s) - opening.origin_s),
             origin_us=round(opening.origin_s * 1_000_000),
-            size_bytes=path.stat().st_size,
+            size_bytes=size_bytes,
             video=picture,
             audio=sound,
             warnings=tuple(warnings),
-            copyable=find_copyable(path, picture, sound, span),
+            copyable=find_copyable(path, picture, sound, span, arriving),
         )
+
+
+def _measure_ends(
+    path: Path,
+    container: InputContainer,
+    streams: tuple[VideoStream, AudioStream | None],
+    opening: Opening,
+    frame_s: Fraction,
+) -> dict[int, Fraction]:
+    """Where the streams really end, in the source's clock; raises MediaUnreadable."""
+    declared_s = find_declared_end(container, *streams)
+    wanted = [stream.index for stream in streams if stream is not None]
+    ends_s = measure_ends(path, wanted, declared_s, frame_s)
+    check_whole(declared_s, max(ends_s.values(), default=opening.origin_s), opening.origin_s)
+    return ends_s
 
 
 def _find_picture(container: InputContainer) -> VideoStream | None:
@@ -176,8 +208,9 @@ def _find_picture(container: InputContainer) -> VideoStream | None:
     return stream
 
 
-def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
+def _describe_picture(video: VideoStream, opening: Opening, size_bytes: int) -> VideoInfo:
     frame = opening.frame
+    mean_bps = find_mean_rate(cast("InputContainer", video.container), size_bytes)
     rotation_deg, mirrored = decide_orientation(read_display_matrix(frame), frame.rotation)
     transfer = find_hdr_transfer(int(frame.color_trc))
     sar = video.sample_aspect_ratio or video.codec_context.sample_aspect_ratio
@@ -200,7 +233,7 @@ def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
         fps=decide_frame_rate(
             video.guessed_rate or video.average_rate, video.average_rate, opening.intervals_s
         ),
-        bit_rate_bps=video.bit_rate or video.container.bit_rate or None,
+        bit_rate_bps=video.bit_rate or mean_bps,
         color_matrix=decide_matrix(int(frame.colorspace), frame.height),
         is_hdr=bool(transfer),
         transfer=transfer,
@@ -214,10 +247,11 @@ def main(arguments: list[str]) -> int:
 
     It begins when its standard input ends.
     """
-    (path,) = limit_this_process(arguments)
+    path, *counts = limit_this_process(arguments)
+    arriving = Arriving(*map(int, counts)) if counts else None
     sys.stdin.buffer.read()
     try:
-        answer, status = encode_json(probe_file(Path(path))), 0
+        answer, status = encode_json(probe_file(Path(path), arriving)), 0
     except MediaUnreadable as error:
         answer, status = msgspec.json.encode(error.text), EXIT_REFUSED
     sys.stdout.buffer.write(answer)

@@ -140,9 +140,9 @@ def record_key(video_id: str, task_id: str) -> str:
     return f"{video_prefix(video_id)}/records/{task_id}.json"
 
 
-def unfinished_prefix(video_id: str, name: str) -> str:
-    """The folder of what an unfinished task, or track, has encoded so far."""
-    return f"{video_prefix(video_id)}/unfinished/{name}"
+def unfinished_prefix(video_id: str, name: str = "") -> str:
+    """The folder of what an unfinished task, or track, has encoded so far; without one, of all."""
+    return f"{video_prefix(video_id)}/unfinished/{name}".rstrip("/")
 
 
 def unfinished_key(video_id: str, name: str, number: int) -> str:

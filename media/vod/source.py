@@ -13,6 +13,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,16 +46,38 @@ class MediaUnreadable(AppError):
     code, status, message = "media_unreadable", 422, "This file cannot be read as a video."
 
 
-def open_media(path: Path) -> InputContainer:
-    """Open for demuxing; the caller closes. Raises MediaUnreadable with the reason."""
+class SourceNotThere(AppError):
+    """The file still arrives, and what is asked for lies in bytes that have not come."""
+
+    code, status, message = "source_not_there", 409, "This part of the file has not come yet."
+
+
+@dataclass(frozen=True)
+class Arriving:
+    """A file that still arrives: its first `known_bytes` of `size_bytes` stay as they are."""
+
+    known_bytes: int
+    size_bytes: int
+
+
+def open_media(path: Path, arriving: Arriving | None = None) -> InputContainer:
+    """Open for demuxing; the caller closes. Raises MediaUnreadable with the reason.
+
+    Of a file that still arrives, nothing behind its known bytes is read.
+    """
     if path.stat().st_size == 0:
         raise MediaUnreadable("The file is empty.")
+    address, protocols = f"file:{path}", "file"
+    if arriving is not None:
+        # https://ffmpeg.org/ffmpeg-protocols.html#subfile
+        address = f"subfile,,start,0,end,{arriving.known_bytes},,:{address}"
+        protocols = "subfile,file"
     options = {
-        "protocol_whitelist": "file",
+        "protocol_whitelist": protocols,
         "format_whitelist": ",".join(FORMATS + SOUND_FORMATS),
     }
     try:
-        return av.open(f"file:{path}", options=options, metadata_errors="replace")
+        return av.open(address, options=options, metadata_errors="replace")
     except av.error.MemoryError as error:
         raise MediaUnreadable("The file needs more memory than a video may take.") from error
     except av.error.FFmpegError as error:

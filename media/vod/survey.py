@@ -32,6 +32,8 @@ PACKETS_FOR_RATE = 300
 PACKETS_MAX = 6000
 """Read at most so many packets from the start: a track that begins later counts as missing."""
 TAIL_S = 10
+SAID_AHEAD = ("mov", "matroska")
+"""Containers that say how long they are where they begin; a fragmented MP4 does not."""
 MISSING_S_MAX = 1.5
 MISSING_SHARE_MAX = 0.02
 
@@ -142,18 +144,50 @@ def find_declared_end(
     container: InputContainer, video: VideoStream | None, audio: AudioStream | None
 ) -> Fraction | None:
     """Where the headers say the file ends, in the source's clock; None when they do not."""
-    ends = [
-        ((stream.start_time or 0) + stream.duration) * stream.time_base
+    ends = _list_declared_ends(video, audio)
+    return max(ends.values()) if ends else _find_container_end(container)
+
+
+def read_declared_ends(
+    container: InputContainer, video: VideoStream, audio: AudioStream | None
+) -> dict[int, Fraction]:
+    """Where the headers say each stream ends; raises MediaUnreadable when they do not.
+
+    For a file that still arrives: only MP4 and Matroska say so before their end, and not all.
+    """
+    ends = _list_declared_ends(video, audio)
+    whole_s = _find_container_end(container)
+    is_said = container.format.name.startswith(SAID_AHEAD) and (ends or whole_s is not None)
+    if not is_said or (container.format.name.startswith("mov") and not video.frames):
+        raise MediaUnreadable("The file does not say ahead how long it is.")
+    if video.index not in ends and whole_s is not None:
+        ends[video.index] = whole_s
+    return ends
+
+
+def find_mean_rate(container: InputContainer, size_bytes: int) -> int | None:
+    """Bits per second of all streams together, as FFmpeg counts them; None when it does not say."""
+    if not container.bit_rate or not container.duration:
+        return container.bit_rate or None
+    return int(size_bytes * 8.0 * av.time_base / container.duration)
+
+
+def _list_declared_ends(
+    video: VideoStream | None, audio: AudioStream | None
+) -> dict[int, Fraction]:
+    return {
+        stream.index: ((stream.start_time or 0) + stream.duration) * stream.time_base
         for stream in (video, audio)
         if stream is not None and stream.duration and stream.time_base
-    ]
-    if ends:
-        return max(ends)
-    if container.duration:
-        # Matroska counts from zero, others from their first moment: believe the smaller promise.
-        start = min(0, container.start_time or 0)
-        return Fraction(start + container.duration, av.time_base)
-    return None
+    }
+
+
+def _find_container_end(container: InputContainer) -> Fraction | None:
+    if not container.duration:
+        return None
+    # Matroska counts from zero, others from their first moment: believe the smaller promise.
+    start = min(0, container.start_time or 0)
+    return Fraction(start + container.duration, av.time_base)
 
 
 def measure_ends(

@@ -18,11 +18,10 @@ from serve_apps.access.visibility import Visibility
 from serve_apps.videos.service import (
     VideoOrder,
     check_room,
-    enqueue_collection,
-    expect_upload,
     finish_upload,
     open_upload,
 )
+from serve_apps.videos.upload_jobs import enqueue_collection, expect_upload
 from storage import uploads, videos
 from storage.database import Connection
 

@@ -17,8 +17,9 @@ from actors.job_runner.ports import JobPorts, JobSpec
 from kit.errors import AppError
 from kit.events import EventName
 from kit.logs import get_log
-from media.vod.records import video_prefix
+from media.vod.records import unfinished_prefix, video_prefix
 from media.vod.source import MediaUnreadable
+from serve_apps.videos.head_start import run_head_start
 from serve_apps.videos.importing import IMPORT_JOB, give_up_import, import_video
 from serve_apps.videos.preparing import (
     VideoDuplicate,
@@ -44,16 +45,14 @@ from serve_apps.videos.publishing import (
 )
 from serve_apps.videos.reencoding import REENCODING_HANDLERS
 from serve_apps.videos.service import (
-    COLLECT_JOB,
-    EXPECT_JOB,
     EXPIRE_JOB,
     PROCESS_JOB,
     PURGE_JOB,
-    UploadJob,
     VideoJob,
     expire_upload,
 )
 from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed, Transcoding, Work, make_work
+from serve_apps.videos.upload_jobs import COLLECT_JOB, EXPECT_JOB, HEAD_START_JOB, UploadJob
 from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
 from storage import uploads, videos, watch_sessions
 from storage.events import append_event
@@ -75,6 +74,8 @@ async def process_video(ports: JobPorts, payload: bytes) -> None:
         log.info("video.nothing_to_process", video_id=str(video_id))
     except (MediaUnreadable, TranscodeFailed, VideoDuplicate) as error:
         await _fail(ports, video_id, error.code, error.text)
+        if not isinstance(error, TranscodeFailed):
+            await _drop_unfinished(ports, video_id)
 
 
 async def give_up_video(ports: JobPorts, payload: bytes, error: Exception) -> None:
@@ -94,6 +95,7 @@ async def expire_video(ports: JobPorts, payload: bytes) -> None:
         still = await uploads.find_upload(connection, upload.id)
     if still is not None and still.state == "terminated":
         await ports.objects.delete_prefix(uploads.make_parts_prefix(upload.id))
+        await _drop_unfinished(ports, video_id)
 
 
 async def purge_video(ports: JobPorts, payload: bytes) -> None:
@@ -183,6 +185,12 @@ async def finish_processing(ports: JobPorts, video_id: uuid.UUID) -> None:
         await tell_published(connection, video_id)
     await publish_status(ports.cache, video_id, Standing("ready", 1.0))
     log.info("video.ready", video_id=str(video_id))
+    await _drop_unfinished(ports, video_id)
+
+
+async def _drop_unfinished(ports: JobPorts, video_id: uuid.UUID) -> None:
+    """Remove what a head start made for chunks that the video does not have after all."""
+    await ports.objects.delete_prefix(unfinished_prefix(str(video_id)))
 
 
 async def _fail(ports: JobPorts, video_id: uuid.UUID, code: str, message: str) -> None:
@@ -218,6 +226,7 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         WITHDRAW_JOB: JobSpec(withdraw_video, concurrency_max=4),
         COLLECT_JOB: JobSpec(collect_part, concurrency_max=2),
         EXPECT_JOB: JobSpec(expect_upload, concurrency_max=1),
+        HEAD_START_JOB: JobSpec(run_head_start, concurrency_max=4, attempts_max=2),
         **REENCODING_HANDLERS,
         IMPORT_JOB: JobSpec(import_video, concurrency_max=4, give_up=give_up_import),
     }

@@ -26,7 +26,7 @@ from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
 from media.vod.take_in import SourcePart, TakeInJob, TakenIn
 from serve_apps.videos.progress import Standing, publish_status
-from serve_apps.videos.recipes import make_site_recipe, order_version, read_recipe
+from serve_apps.videos.recipes import decide_recipe, order_version
 from storage import uploads, video_chunks, videos
 from storage.database import Connection
 from storage.events import append_event
@@ -116,12 +116,7 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
         owner=str(video.owner_id),
     )
     async with ports.database.transaction() as connection:
-        asked = await videos.find_recipe(connection, video.id)
-    recipe = (
-        make_site_recipe(ports.settings.processing, is_protected=video.is_protected)
-        if asked is None
-        else read_recipe(asked)
-    )
+        recipe = await decide_recipe(connection, ports.settings, video)
     sourced = msgspec.structs.replace(video, source_key=source.key)
     plan = plan_video(info, order_version(ports.settings, sourced, recipe, video.version))
     dimensions = videos.Dimensions(

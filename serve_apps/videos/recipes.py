@@ -18,7 +18,8 @@ from media.vod.codecs import find_missing
 from media.vod.plan import PlanOrder
 from media.vod.protection import make_key_id
 from media.vod.recipe import Recipe
-from storage.videos import Video
+from storage.database import Connection
+from storage.videos import Video, find_recipe
 
 log = get_log("videos")
 
@@ -56,6 +57,14 @@ def make_site_recipe(settings: ProcessingSettings, *, is_protected: bool = False
         evens_loudness=settings.evens_loudness,
         codecs=tuple(codec for codec in settings.codecs if codec not in missing),
     )
+
+
+async def decide_recipe(connection: Connection, settings: Settings, video: Video) -> Recipe:
+    """Return how a video's present version is made: as somebody asked, or as the site does."""
+    asked = await find_recipe(connection, video.id)
+    if asked is None:
+        return make_site_recipe(settings.processing, is_protected=video.is_protected)
+    return read_recipe(asked)
 
 
 def check_encoders(recipe: Recipe, missing: Mapping[str, str]) -> None:

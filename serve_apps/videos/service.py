@@ -25,6 +25,13 @@ from serve_apps.videos.publishing import (
     schedule,
     tell_published,
 )
+from serve_apps.videos.upload_jobs import (
+    EXPIRE_MARGIN_S,
+    HeadStartJob,
+    enqueue_collection,
+    enqueue_head_start,
+    expect_upload,
+)
 from storage import uploads, video_lists, videos
 from storage.database import Connection
 from storage.events import append_event
@@ -36,10 +43,7 @@ from storage.recordings import PROCESS_RECORDED_JOB
 PROCESS_JOB = "videos.process"
 EXPIRE_JOB = "videos.expire"
 PURGE_JOB = "videos.purge"
-COLLECT_JOB = "videos.collect_part"
-EXPECT_JOB = "videos.expect_upload"
 PURGE_AFTER_S = 30 * 86_400
-EXPIRE_MARGIN_S = 60
 
 
 class VideoNotFound(NotFound):
@@ -66,12 +70,6 @@ class QuotaExceeded(AppError):
 
     code, status = "quota_exceeded", 413
     message = "Your videos take as much room as they may; delete some first."
-
-
-class UploadJob(msgspec.Struct, frozen=True):
-    """Payload of a job about one upload."""
-
-    upload_id: uuid.UUID
 
 
 class VideoJob(msgspec.Struct, frozen=True):
@@ -181,6 +179,8 @@ async def open_upload(
     )
     if order.size_bytes is not None and order.size_bytes <= limits.piece_bytes:
         await expect_upload(connection, upload_id)  # its first piece is its last
+    elif settings.processing.head_start:
+        await enqueue_head_start(connection, HeadStartJob(video_id))
     return video_id, upload_id, expires_at
 
 
@@ -209,19 +209,6 @@ async def declare_size(
     return await uploads.set_size(connection, upload.id, size_bytes)
 
 
-async def enqueue_collection(
-    connection: Connection, upload_id: uuid.UUID, *, delay_s: float
-) -> None:
-    """Have a part's bytes removed, unless it has become one of a file by then."""
-    await enqueue_job(
-        connection,
-        COLLECT_JOB,
-        UploadJob(upload_id),
-        dedupe_key=f"{COLLECT_JOB}:{upload_id}:{delay_s > 0}",
-        delay_s=delay_s + EXPIRE_MARGIN_S if delay_s else 0,
-    )
-
-
 async def finish_upload(connection: Connection, upload: uploads.Upload) -> None:
     """All bytes are there: close the upload, queue the video and its job, say so."""
     assert await uploads.finish_upload(connection, upload.id), "the writer holds the upload's lock"
@@ -237,12 +224,6 @@ async def finish_upload(connection: Connection, upload: uploads.Upload) -> None:
         actor_id=upload.owner_id,
         data={"size_bytes": upload.size_bytes},
     )
-
-
-async def expect_upload(connection: Connection, upload_id: uuid.UUID) -> None:
-    """The last byte is near: have a worker ready for it."""
-    key = f"{EXPECT_JOB}:{upload_id}"
-    await enqueue_job(connection, EXPECT_JOB, UploadJob(upload_id), dedupe_key=key)
 
 
 async def enqueue_processing(

@@ -14,7 +14,7 @@ import pytest
 from kit.clock import SystemClock
 from kit.settings import Settings, UploadSettings
 from serve_apps.videos.jobs import collect_part
-from serve_apps.videos.service import UploadJob
+from serve_apps.videos.upload_jobs import UploadJob
 from storage.cache import Cache
 from storage.database import Database
 from storage.jobs import count_jobs

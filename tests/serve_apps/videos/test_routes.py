@@ -14,7 +14,8 @@ from media.vod.recipe import Recipe
 from serve_apps.access.identity import Role
 from serve_apps.videos.jobs import expire_video, purge_video
 from serve_apps.videos.recipes import CodecUnavailable, check_encoders
-from serve_apps.videos.service import EXPECT_JOB, EXPIRE_JOB
+from serve_apps.videos.service import EXPIRE_JOB
+from serve_apps.videos.upload_jobs import EXPECT_JOB
 from storage import uploads, videos
 from storage.audit import list_audit
 from storage.follows import add_follow
