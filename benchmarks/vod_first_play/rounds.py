@@ -125,15 +125,25 @@ async def measure(stage: Stage, kind: str) -> Answer:
     return Answer({FIRST_PLAY: first_play_s}, got, {"seconds until": parts})
 
 
-async def upload(stage: Stage, film: Path) -> tuple[dict[str, Any], float]:
+@dataclass(frozen=True)
+class Pace:
+    """How a film is sent: so much at a time, and at most so fast."""
+
+    piece_bytes: int = PIECE_BYTES
+    bytes_per_s: float | None = None
+
+
+async def upload(stage: Stage, film: Path, pace: Pace = Pace()) -> tuple[dict[str, Any], float]:
     """Send the film in pieces; return its video, and when the last one was acknowledged."""
     # A box of its own at the end: the same file twice would be recognised.
     box = struct.pack(">I4s16s", 24, b"free", os.urandom(16))
     size_bytes = film.stat().st_size
     video = await announce(stage.http, stage.product, stage.owner, size_bytes + len(box))
-    address, offset = video["upload"]["url"], 0
+    address, offset, began_s = video["upload"]["url"], 0, time.monotonic()
     with film.open("rb") as file:
-        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
+        while piece := await asyncio.to_thread(file.read, pace.piece_bytes):
+            if pace.bytes_per_s:
+                await asyncio.sleep(began_s + offset / pace.bytes_per_s - time.monotonic())
             body = piece + box if offset + len(piece) == size_bytes else piece
             headers = stage.owner.headers | HEADERS | {"Upload-Offset": str(offset)}
             async with stage.http.patch(address, data=body, headers=headers) as answer:
