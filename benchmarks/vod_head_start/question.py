@@ -15,8 +15,9 @@ QUESTION = Question(
         "source": f"{SECONDS} s of 720p at 30 fps with sound, H.264 at {MBPS} Mbit/s with a "
         "keyframe every 12 s, which must be encoded anew; each round has bytes of its own",
         "upload": f"by tus, 1 MiB at a time, at the film's own rate: an uplink of {MBPS} Mbit/s",
-        BEFORE: "the file's index comes first, so that its beginning says what it is",
-        BEHIND: "the same film with its index at its end: nothing can be made before it is there",
+        "index": "at the end of the file, where cameras write it",
+        BEFORE: "the index is sent ahead, as the page does",
+        BEHIND: "it comes when it comes: nothing can be made before the file is there",
         "workers": "one, as a new installation has",
         "ready": "every size, the sound, the pictures and the preview are made",
     },

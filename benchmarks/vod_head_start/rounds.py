@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -18,12 +19,12 @@ from benchmarks.vod_first_play.rounds import (
     Pace,
     Stage,
     make_film,
+    make_sides,
     play,
     remove,
     upload,
 )
 from tests.e2e.load import call, register
-from tests.media.vod.clips import run_ffmpeg
 
 BEFORE, BEHIND = "begun while it arrives", "begun behind it"
 READY = "ready_s"
@@ -33,38 +34,31 @@ KEYFRAME_EVERY = 360
 ASK_EVERY_S = 0.2
 PATIENCE_S = 1800.0
 PACE = Pace(piece_bytes=1 << 20, bytes_per_s=MBPS * 125_000)
+PACE_AHEAD = replace(PACE, sends_index=True)
 
 
 @asynccontextmanager
 async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
-    """Start the product and make the film with its index at either end; lend both sides."""
+    """Start the product and make the film; lend both sides."""
     with tempfile.TemporaryDirectory(prefix="sf-bench-") as name:
-        folder = Path(name)
         size = "1280x720" if form is Form.FULL else "426x240"
         seconds = form.choose(SECONDS, SECONDS_SHORT)
-        behind = await asyncio.to_thread(make_film, folder, size, seconds, (MBPS, KEYFRAME_EVERY))
-        before = folder / "index-first.mp4"
-        flags = ("-c", "copy", "-movflags", "+faststart")
-        await asyncio.to_thread(run_ffmpeg, "-i", behind, *flags, before)
+        kind = (MBPS, KEYFRAME_EVERY)
+        film = await asyncio.to_thread(make_film, Path(name), size, seconds, kind)
         async with (
             products(limits_rates_enabled="false") as product,
             aiohttp.ClientSession() as http,
         ):
-            films = {BEFORE: before, BEHIND: behind}
+            films = {BEFORE: film, BEHIND: film}
             stage = Stage(http, product, await register(http, product.url), films)
-
-            async def begun_before(_form: Form) -> Answer:
-                return await measure(stage, BEFORE)
-
-            async def begun_behind(_form: Form) -> Answer:
-                return await measure(stage, BEHIND)
-
-            yield {BEFORE: begun_before, BEHIND: begun_behind}
+            yield make_sides(stage, measure)
 
 
 async def measure(stage: Stage, kind: str) -> Answer:
     """Upload a film; note when it plays and when it is ready, from its last byte on."""
-    video, last_byte_s = await upload(stage, stage.films[kind], PACE)
+    video, last_byte_s = await upload(
+        stage, stage.films[kind], PACE if kind == BEHIND else PACE_AHEAD
+    )
     await play(stage, video["id"])
     figures = {FIRST_PLAY: time.monotonic() - last_byte_s}
     place = f"{stage.product.url}/v1/videos/{video['id']}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from media.vod.arriving import Arriving, Reach
 from media.vod.checkpoints import Checkpoints
 from media.vod.decoder_buffer import DecoderBuffer
 from media.vod.encoders import MadeStep, StepEncoder
@@ -19,7 +20,7 @@ from media.vod.frames import DecodeTally, FrameScaler, get_video_stream, iter_gr
 from media.vod.grid import FrameGrid
 from media.vod.info import encode_json
 from media.vod.ladder import Rung
-from media.vod.source import Arriving, fetch_source, open_media
+from media.vod.source import fetch_source, open_media
 from media.vod.task_jobs import ChunkJob
 from storage.objects import ObjectStore
 
@@ -56,7 +57,7 @@ class ChunkParts:
     def __init__(self, job: ChunkJob, store: ObjectStore, arriving: Arriving | None = None) -> None:
         self._job = job
         self._store = store
-        self._arriving = arriving
+        self._reach = None if arriving is None else arriving.locate(store)
         self._kept = Checkpoints(store, job.video_id, job.task_id, mark_work(job))
         self._buffers = [DecoderBuffer(rung, job.grid.fps) for rung in job.rungs]
         self._left = list_parts(job)
@@ -82,7 +83,7 @@ class ChunkParts:
         that still arrives has come to.
         """
         left = list(self._left)
-        made = encode_parts(self._job, self._store, left, self._buffers, self._arriving)
+        made = encode_parts(self._job, self._store, left, self._buffers, self._reach)
         for part, coded in zip(left, made, strict=True):
             self._kept.keep(part.number, coded)
             yield self._take(coded)
@@ -97,7 +98,8 @@ class ChunkParts:
 def mark_work(job: ChunkJob) -> bytes:
     """What a chunk's coded pictures depend on, in eight bytes: its source apart, all it is given.
 
-    The length of the whole video is none of it, nor is where things are stored.
+    The length of the whole video is none of it, nor is where things are stored; an index that was
+    sent ahead is, by its digest.
     """
     # The rate has settled the rungs, which are here.
     video = replace(job.video, bit_rate_bps=None)
@@ -132,7 +134,7 @@ def encode_parts(
     store: ObjectStore,
     parts: Sequence[StepPart],
     buffers: Sequence[DecoderBuffer],
-    arriving: Arriving | None = None,
+    reach: Reach | None = None,
 ) -> Iterator[MadePart]:
     """Decode once and encode part by part; whoever takes one adds it to the rungs' buffers.
 
@@ -142,13 +144,13 @@ def encode_parts(
         return
     steps = {step.start: list(found) for step, found in groupby(parts, lambda part: part.slots)}
     slots = range(parts[0].slots.start, job.slots.stop)
-    tally = DecodeTally(is_whole=arriving is None)
+    tally = DecodeTally(is_whole=reach is None)
     scaler = FrameScaler(job.video, [(rung.width, rung.height) for rung in job.rungs])
     todo: list[StepPart] = []
     encoders: list[StepEncoder] = []
     waiting: list[tuple[int, list[VideoFrame]]] = []
     errors = 0
-    with fetch_source(job.source_key, store) as path, open_media(path, arriving) as container:
+    with fetch_source(job.source_key, store) as path, open_media(path, reach) as container:
         stream = get_video_stream(container, job.video.stream_index)
         source: VideoFrame | None = None
         scaled: list[VideoFrame] = []

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 import av.error
 from av.stream import Discard
 
+from media.vod.arriving import Reach
 from media.vod.copying import (
     CopyImpossible,
     PacketDamaged,
@@ -24,7 +25,7 @@ from media.vod.copying import (
 )
 from media.vod.info import AudioInfo, CopyInfo, VideoInfo
 from media.vod.ladder import RATE_COPIED_MAX, SHORT_SIDE_COPIED_MAX, decide_bitrate_bps
-from media.vod.source import Arriving, open_media
+from media.vod.source import open_media
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -52,28 +53,28 @@ def find_copyable(
     video: VideoInfo,
     audio: AudioInfo | None,
     span: Span,
-    arriving: Arriving | None = None,
+    reach: Reach | None = None,
 ) -> CopyInfo | None:
     """What of the source can be copied, by trying it; None when the picture cannot be.
 
     Of a file that still arrives it is a guess from what is there, and of the picture alone.
     """
-    size_bytes = arriving.size_bytes if arriving else path.stat().st_size
+    size_bytes = reach.size_bytes if reach else path.stat().st_size
     if size_bytes > SIZE_BYTES_MAX or not _may_copy_picture(video):
         return None
-    with open_media(path, arriving) as container:
+    with open_media(path, reach) as container:
         copies_sound = audio is not None and _may_copy_sound(container, audio)
         try:
             longest_s = _try(container, video, span.origin_s)
         except PacketDamaged:
             # It is the last of what is there, cut off.
-            return CopyInfo(sound=False) if arriving else None
+            return CopyInfo(sound=False) if reach else None
         except (CopyImpossible, av.error.FFmpegError):
             return None
-    if copies_sound and audio is not None and not arriving:
+    if copies_sound and audio is not None and not reach:
         with open_media(path) as container:
             copies_sound = _fits(container, audio, span)
-    return CopyInfo(copies_sound and not arriving, longest_s)
+    return CopyInfo(copies_sound and not reach, longest_s)
 
 
 def _may_copy_picture(video: VideoInfo) -> bool:

@@ -18,9 +18,10 @@ import av.error
 import av.filter
 from av.stream import Discard
 
+from media.vod.arriving import SourceNotThere
 from media.vod.grid import FrameGrid
 from media.vod.info import VideoInfo
-from media.vod.source import MediaUnreadable, SourceNotThere, limit_decoder, moment_of
+from media.vod.source import MediaUnreadable, limit_decoder, moment_of
 from media.vod.tones import render_cube
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
+from media.vod.arriving import Arriving, SourceNotThere
 from media.vod.chunk_steps import ChunkParts
 from media.vod.plan import PlanTask, TranscodePlan
 from media.vod.records import Progress
-from media.vod.source import Arriving, SourceNotThere
 from media.vod.task_jobs import ChunkJob
 from storage.objects import ObjectStore
 

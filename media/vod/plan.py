@@ -103,6 +103,8 @@ class TranscodePlan:
     recipe: Recipe = Recipe()
     key_id: str = ""
     """Of the key its segments are encrypted with, in hex; empty: they are not."""
+    hint: str = ""
+    """SHA-256 of the index that was sent ahead of the file and proved right, in hex."""
 
     @property
     def audio_track(self) -> str:
@@ -136,6 +138,8 @@ class PlanOrder:
     version: int = 1
     key_id: str = ""
     """Of a protected version."""
+    hint: str = ""
+    """Of an index that was sent ahead of the file."""
 
 
 def plan_video(
@@ -157,6 +161,7 @@ def plan_video(
         version=order.version,
         recipe=order.recipe,
         key_id=order.key_id,
+        hint=order.hint,
     )
     if info.video is None:
         tasks = list_sound_tasks(grid, has_cover=info.cover_index is not None)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self, cast
 import msgspec
 from av.stream import Disposition
 
+from media.vod.arriving import Arriving, Reach
 from media.vod.copyable import Span, find_copyable
 from media.vod.info import MediaInfo, VideoInfo, decode_json, encode_json
 from media.vod.ladder import SIDE_MIN
@@ -45,7 +46,7 @@ from media.vod.probe_sound import (
     describe_sound,
     probe_sound,
 )
-from media.vod.source import Arriving, MediaUnreadable, fetch_source, open_media
+from media.vod.source import MediaUnreadable, fetch_source, open_media
 from media.vod.survey import (
     Opening,
     check_whole,
@@ -81,28 +82,30 @@ class ProbeJob:
 def probe_source(job: ProbeJob, store: ObjectStore) -> MediaInfo:
     """Probe an object; raises MediaUnreadable with the reason."""
     with fetch_source(job.source_key, store) as path:
-        return probe_in_child(path, job.limits, job.arriving)
+        reach = None if job.arriving is None else job.arriving.locate(store)
+        return probe_in_child(path, job.limits, reach)
 
 
 def probe_in_child(
-    path: Path, limits: ChildLimits | None = None, arriving: Arriving | None = None
+    path: Path, limits: ChildLimits | None = None, reach: Reach | None = None
 ) -> MediaInfo:
     """Probe in a process of its own; raises MediaUnreadable. Blocks up to `limits.time_s`."""
-    with ProbeAhead(path, limits or ChildLimits(), arriving) as probe:
+    with ProbeAhead(path, limits or ChildLimits(), reach) as probe:
         return probe.finish()
 
 
 class ProbeAhead:
     """A probe whose process gets ready while the file is still being written."""
 
-    def __init__(self, path: Path, limits: ChildLimits, arriving: Arriving | None = None) -> None:
+    def __init__(self, path: Path, limits: ChildLimits, reach: Reach | None = None) -> None:
         self._limits = limits
         # By descriptor: the file may get another name meanwhile.
         self._file = path.open("rb")
         number = self._file.fileno()
         words = [f"/proc/self/fd/{number}"]
-        if arriving is not None:
-            words += [str(arriving.known_bytes), str(arriving.size_bytes)]
+        if reach is not None:
+            index = "" if reach.index is None else str(reach.index)
+            words += [str(reach.known_bytes), str(reach.size_bytes), index, str(reach.index_at)]
         self._child = start_child("media.vod.probe", words, limits, inherited=[number])
         self._answer: Future[tuple[int, bytes]] | None = None
         self._waiter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="probe")
@@ -139,12 +142,12 @@ class ProbeAhead:
         return decode_json(answer, MediaInfo)
 
 
-def probe_file(path: Path, arriving: Arriving | None = None) -> MediaInfo:
+def probe_file(path: Path, reach: Reach | None = None) -> MediaInfo:
     """Probe in this process; raises MediaUnreadable with the reason."""
-    with open_media(path, arriving) as container:
+    with open_media(path, reach) as container:
         video = _find_picture(container)
         if video is None:
-            if arriving is not None:
+            if reach is not None:
                 raise MediaUnreadable("Sound alone has no chunks to begin with.")
             return probe_sound(path, container)
         audio = cast("AudioStream | None", container.streams.best("audio", related=video))
@@ -153,9 +156,9 @@ def probe_file(path: Path, arriving: Arriving | None = None) -> MediaInfo:
         if audio is not None and not opening.has_sound:
             warnings.append(f"The sound ({codec_of(audio)}) cannot be decoded; it was left out.")
             audio = None
-        size_bytes = arriving.size_bytes if arriving else path.stat().st_size
+        size_bytes = reach.size_bytes if reach else path.stat().st_size
         picture = _describe_picture(video, opening, size_bytes)
-        if arriving is not None:
+        if reach is not None:
             ends_s = read_declared_ends(container, video, audio)
         else:
             ends_s = _measure_ends(path, container, (video, audio), opening, 1 / picture.fps)
@@ -175,7 +178,7 @@ def probe_file(path: Path, arriving: Arriving | None = None) -> MediaInfo:
             video=picture,
             audio=sound,
             warnings=tuple(warnings),
-            copyable=find_copyable(path, picture, sound, span, arriving),
+            copyable=find_copyable(path, picture, sound, span, reach),
         )
 
 
@@ -242,16 +245,21 @@ def _describe_picture(video: VideoStream, opening: Opening, size_bytes: int) -> 
     )
 
 
+def _read_reach(known_bytes: str, size_bytes: str, index: str, index_at: str) -> Reach:
+    place = Path(index) if index else None
+    return Reach(int(known_bytes), int(size_bytes), place, int(index_at))
+
+
 def main(arguments: list[str]) -> int:
     """Run as the child: limit this process, probe, answer in JSON on standard output.
 
     It begins when its standard input ends.
     """
-    path, *counts = limit_this_process(arguments)
-    arriving = Arriving(*map(int, counts)) if counts else None
+    path, *words = limit_this_process(arguments)
+    reach = _read_reach(*words) if words else None
     sys.stdin.buffer.read()
     try:
-        answer, status = encode_json(probe_file(Path(path), arriving)), 0
+        answer, status = encode_json(probe_file(Path(path), reach)), 0
     except MediaUnreadable as error:
         answer, status = msgspec.json.encode(error.text), EXIT_REFUSED
     sys.stdout.buffer.write(answer)

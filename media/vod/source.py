@@ -13,7 +13,6 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ import av
 import av.error
 
 from kit.errors import AppError
+from media.vod.arriving import ArrivingFile, Reach
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -46,38 +46,22 @@ class MediaUnreadable(AppError):
     code, status, message = "media_unreadable", 422, "This file cannot be read as a video."
 
 
-class SourceNotThere(AppError):
-    """The file still arrives, and what is asked for lies in bytes that have not come."""
-
-    code, status, message = "source_not_there", 409, "This part of the file has not come yet."
-
-
-@dataclass(frozen=True)
-class Arriving:
-    """A file that still arrives: its first `known_bytes` of `size_bytes` stay as they are."""
-
-    known_bytes: int
-    size_bytes: int
-
-
-def open_media(path: Path, arriving: Arriving | None = None) -> InputContainer:
+def open_media(path: Path, reach: Reach | None = None) -> InputContainer:
     """Open for demuxing; the caller closes. Raises MediaUnreadable with the reason.
 
-    Of a file that still arrives, nothing behind its known bytes is read.
+    Of a file that still arrives nothing is read but what its reach says.
     """
     if path.stat().st_size == 0:
         raise MediaUnreadable("The file is empty.")
-    address, protocols = f"file:{path}", "file"
-    if arriving is not None:
-        # https://ffmpeg.org/ffmpeg-protocols.html#subfile
-        address = f"subfile,,start,0,end,{arriving.known_bytes},,:{address}"
-        protocols = "subfile,file"
     options = {
-        "protocol_whitelist": protocols,
+        "protocol_whitelist": "file",
         "format_whitelist": ",".join(FORMATS + SOUND_FORMATS),
     }
+    source: str | ArrivingFile = f"file:{path}"
+    if reach is not None:
+        source = ArrivingFile(path, reach)
     try:
-        return av.open(address, options=options, metadata_errors="replace")
+        return av.open(source, "r", options=options, metadata_errors="replace")
     except av.error.MemoryError as error:
         raise MediaUnreadable("The file needs more memory than a video may take.") from error
     except av.error.FFmpegError as error:

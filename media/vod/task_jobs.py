@@ -28,6 +28,8 @@ class ChunkJob:
     rungs: tuple[Rung, ...]
     key_id: str = ""
     """Of the key its segments are encrypted with."""
+    hint: str = ""
+    """SHA-256 of the source's index where that came ahead of it: steps may have been made by it."""
 
     @property
     def slots(self) -> range:
@@ -146,4 +148,5 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
         chunk=plan.chunks[task.chunk],
         rungs=next(group.rungs for group in plan.groups if group.name == task.group),
         key_id=plan.key_id,
+        hint=plan.hint,
     )

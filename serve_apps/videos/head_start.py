@@ -11,7 +11,7 @@ import asyncio
 import uuid
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -20,15 +20,17 @@ from actors.job_runner.ports import JobPorts
 from kit.errors import AppError
 from kit.logs import get_log
 from kit.metrics import HEAD_START_PARTS
+from media.vod.arriving import Arriving
 from media.vod.head_start import HeadStart, Headway, list_head_start
 from media.vod.info import MediaInfo, decode_json, encode_json
 from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
-from media.vod.source import Arriving, MediaUnreadable
+from media.vod.source import MediaUnreadable
 from media.vod.task_jobs import ChunkJob, get_job
 from serve_apps.videos.recipes import decide_recipe, order_version
 from serve_apps.videos.upload_jobs import HeadStartJob, enqueue_head_start
 from storage import uploads, videos
+from storage.upload_indexes import find_index
 
 log = get_log("videos")
 
@@ -101,9 +103,14 @@ async def _find_arrival(ports: JobPorts, video_id: uuid.UUID) -> Arrival | None:
     (grown,) = objects
     if ports.objects.local_path(grown.key) is None:
         return None
+    index = await find_index(ports.objects, upload.id)
     sourced = msgspec.structs.replace(video, source_key=grown.key)
     order = order_version(ports.settings, sourced, recipe, video.version)
-    return Arrival(str(video.owner_id), order, Arriving(grown.size_bytes, upload.size_bytes))
+    arriving = Arriving(grown.size_bytes, upload.size_bytes)
+    if index is not None:
+        order = replace(order, hint=index.sha256)
+        arriving = replace(arriving, index_key=index.key, index_at=index.at_bytes)
+    return Arrival(str(video.owner_id), order, arriving)
 
 
 async def _look(ports: JobPorts, arrival: Arrival, job: HeadStartJob) -> HeadStartJob:

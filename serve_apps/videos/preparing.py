@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import orjson
@@ -18,6 +18,7 @@ from actors.job_runner.media_queue import MediaRank
 from actors.job_runner.ports import JobPorts
 from kit.errors import AppError
 from kit.events import EventName
+from kit.logs import get_log
 from media.live.recording_plan import RecordingPlan, plan_recording
 from media.vod.info import MediaInfo, decode_json, encode_json
 from media.vod.plan import PlanTask, TranscodePlan, plan_video
@@ -32,6 +33,9 @@ from storage.database import Connection
 from storage.events import append_event
 from storage.live_segments import list_sent_segments
 from storage.recordings import find_recording
+from storage.upload_indexes import find_index, is_true_index
+
+log = get_log("videos")
 
 
 class VideoVanished(AppError):
@@ -70,6 +74,8 @@ class Source:
 
     key: str
     info: MediaInfo | None
+    hint: str = ""
+    """SHA-256 of the index that came ahead of it, if that is what the source has there."""
 
 
 async def make_source(ports: JobPorts, video: videos.Video) -> Source:
@@ -87,11 +93,24 @@ async def make_source(ports: JobPorts, video: videos.Video) -> Source:
         source = videos.VideoSource(source_key, bytes.fromhex(joined.sha256), joined.size_bytes)
         async with ports.database.transaction() as connection:
             await videos.set_source(connection, video.id, source)
+    hint = await _find_hint(ports, upload, source_key)
     await remove_parts(ports, upload)
     await _check_duplicate(ports, video)
     if taken is not None and taken.info is None:
         raise MediaUnreadable(taken.refusal)
-    return Source(source_key, None if taken is None else taken.info)
+    return Source(source_key, None if taken is None else taken.info, hint)
+
+
+async def _find_hint(ports: JobPorts, upload: uploads.Upload, source_key: str) -> str:
+    """Name the index that was sent ahead; what was made by a false one is not used."""
+    path = ports.objects.local_path(source_key)
+    index = None if path is None else await find_index(ports.objects, upload.id)
+    if path is None or index is None:
+        return ""
+    if await is_true_index(ports.objects, index, path):
+        return index.sha256
+    log.warning("video.index_false", video_id=str(upload.video_id))
+    return ""
 
 
 async def _check_duplicate(ports: JobPorts, video: videos.Video) -> None:
@@ -118,7 +137,8 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
     async with ports.database.transaction() as connection:
         recipe = await decide_recipe(connection, ports.settings, video)
     sourced = msgspec.structs.replace(video, source_key=source.key)
-    plan = plan_video(info, order_version(ports.settings, sourced, recipe, video.version))
+    order = order_version(ports.settings, sourced, recipe, video.version)
+    plan = plan_video(info, replace(order, hint=source.hint))
     dimensions = videos.Dimensions(
         round(plan.grid.duration_s * 1000),
         None if info.video is None else info.video.width,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from media.vod.arriving import Arriving, Reach
 from media.vod.head_start import HeadStart, Headway, iter_head_start, list_head_start
 from media.vod.info import MediaInfo
 from media.vod.plan import PlanOrder, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob, probe_file, probe_source
 from media.vod.records import Progress, unfinished_prefix, video_prefix
-from media.vod.source import Arriving, MediaUnreadable
+from media.vod.source import MediaUnreadable
 from media.vod.task_jobs import ChunkJob, get_job
 from media.vod.transcode import transcode_chunk
 from storage.objects import ObjectStore
@@ -47,7 +50,7 @@ def drain(steps: Generator[Progress, None, Headway]) -> Headway:
 
 
 def look(path: Path, known_bytes: int) -> MediaInfo:
-    return probe_file(path, Arriving(known_bytes, path.stat().st_size))
+    return probe_file(path, Reach(known_bytes, path.stat().st_size))
 
 
 def plan(info: MediaInfo) -> TranscodePlan:
@@ -138,6 +141,68 @@ def test_what_was_made_for_another_picture_is_not_used(
     objects.put_file_sync(SOURCE_KEY, film)
     assert finish(film, objects) != []
     assert list_bytes(objects) == expected
+
+
+def find_index(path: Path) -> tuple[int, bytes]:
+    """Where an MP4 has its index, and the box itself."""
+    data, at = path.read_bytes(), 0
+    while True:
+        size, kind = struct.unpack(">I4s", data[at : at + 8])
+        if kind == b"moov":
+            return at, data[at : at + size]
+        at += size
+
+
+@pytest.fixture
+def index_last(film: Path, tmp_path: Path) -> Path:
+    """The film with its index at its end, as cameras write it."""
+    path = tmp_path / "last.mp4"
+    run_ffmpeg("-i", film, "-c", "copy", path)
+    return path
+
+
+def test_an_index_sent_ahead_is_as_good_as_one_that_comes_first(
+    index_last: Path, objects: ObjectStore
+):
+    size_bytes = index_last.stat().st_size
+    at, index = find_index(index_last)
+    assert at > size_bytes // 2
+    objects.put_sync("index", index)
+    hint = hashlib.sha256(index).hexdigest()
+    order = PlanOrder(VIDEO_ID, SOURCE_KEY, hint=hint)
+    objects.put_file_sync(SOURCE_KEY, index_last)
+    whole = plan_video(probe_file(index_last), order, segments_max=SEGMENTS_MAX)
+    for known_bytes in range(size_bytes // 3, at, size_bytes // 7):
+        arriving = Arriving(known_bytes, size_bytes, "index", at)
+        told = probe_source(ProbeJob(VIDEO_ID, SOURCE_KEY, arriving=arriving), objects)
+        guess = plan_video(told, order, segments_max=SEGMENTS_MAX)
+        for task in list_head_start(guess):
+            drain(iter_head_start(HeadStart(get_chunk(guess, task.task_id), arriving), objects))
+    seen: list[Progress] = []
+    for task in list_head_start(whole):
+        transcode_chunk(get_chunk(whole, task.task_id), objects, seen.append)
+    assert {progress.task_id for progress in seen} <= {"first-00002", "rest-00002"}
+    stored = list_bytes(objects)
+    objects.delete_prefix_sync(video_prefix(VIDEO_ID))
+    transcode(index_last, objects, SEGMENTS_MAX, kinds=["chunk"])
+    assert list_bytes(objects) == stored
+
+
+def test_steps_made_by_an_index_that_was_not_the_files_own_are_not_used(
+    index_last: Path, objects: ObjectStore
+):
+    size_bytes = index_last.stat().st_size
+    at, index = find_index(index_last)
+    objects.put_sync("index", index)
+    objects.put_file_sync(SOURCE_KEY, index_last)
+    arriving = Arriving(size_bytes * 2 // 3, size_bytes, "index", at)
+    told = probe_source(ProbeJob(VIDEO_ID, SOURCE_KEY, arriving=arriving), objects)
+    guess = plan_video(told, PlanOrder(VIDEO_ID, SOURCE_KEY, hint="false"), segments_max=2)
+    job = HeadStart(get_chunk(guess, "first-00000"), arriving)
+    assert drain(iter_head_start(job, objects)).is_whole
+    seen: list[Progress] = []
+    transcode_chunk(get_chunk(plan(probe_file(index_last)), "first-00000"), objects, seen.append)
+    assert [progress.done for progress in seen] == [1, 2]
 
 
 def test_a_chunk_whose_file_has_gone_is_left_to_others(film: Path, objects: ObjectStore):

@@ -32,6 +32,7 @@ from serve_apps.videos.upload_jobs import (
 )
 from storage import uploads
 from storage.upload_holds import UploadHold
+from storage.upload_indexes import keep_index
 from storage.uploads import find_upload
 from tests.media.vod.clips import run_ffmpeg
 from tests.serve_apps.videos.inline_media import InlineMedia
@@ -212,6 +213,28 @@ async def test_a_file_whose_index_comes_last_is_given_up_after_some_looks(
     assert await keep_sending(arriving, (0.03, 0.04, 0.07, 0.15, 0.4, 0.85)) is None
     assert arriving.media.started == ["probe"] * LOOKS_MAX
     assert await list_made(world, arriving.video_id) == {}
+
+
+@pytest.mark.parametrize("is_true", [True, False])
+async def test_an_index_sent_ahead_counts_when_it_was_the_files_own(
+    world: VideoWorld, film: bytes, tmp_path: Path, is_true: bool
+):
+    (tmp_path / "a.mp4").write_bytes(film)
+    run_ffmpeg("-i", tmp_path / "a.mp4", "-c", "copy", tmp_path / "b.mp4")
+    data = (tmp_path / "b.mp4").read_bytes()
+    at = data.rindex(b"moov") - 4
+    arriving = Arriving(world, CountingMedia(world.objects), data)
+    await arriving.open()
+    await keep_index(world.objects, arriving.upload_id, at, data[at:])
+    assert await keep_sending(arriving, (0.5, 0.9)) is not None
+    if not is_true:
+        arriving.data = data[:-1] + bytes([data[-1] ^ 1])
+    await arriving.send(len(data))
+    await arriving.process()
+    assert (await world.get_video(arriving.video_id)).status == "ready"
+    assert (arriving.media.parts <= 8) == is_true
+    assert arriving.media.parts <= 40
+    assert not [name for name in await list_made(world, arriving.video_id) if "unfin" in name]
 
 
 async def test_a_file_that_lies_in_pieces_has_no_head_start(world: VideoWorld, film: bytes):

@@ -10,6 +10,7 @@ import { getAccessToken, refreshAccessToken } from "../kit/session";
 import { Store } from "../kit/store";
 import type { Video, Visibility } from "../videos/shapes";
 import type { IsProtected } from "./protection_field";
+import { sendLateIndex } from "./file_index";
 import { fingerprintOf, UploadMemory } from "./upload_memory";
 import { UploadPace } from "./upload_pace";
 
@@ -81,6 +82,7 @@ export async function startUpload(choice: UploadChoice): Promise<string> {
     error: null,
   };
   uploads.set([item, ...uploads.get().filter((other) => other.videoId !== created.id)]);
+  if (!known && file.size > CHUNK_BYTES) void sendLateIndex(file, created.upload.url);
   await send(created.id, file, created.upload.url);
   return created.id;
 }
