@@ -225,11 +225,13 @@ def build_master_playlist(
     sounds: Sequence[Track],
     fps: Fraction | None,
     texts: Sequence[Subtitles] = (),
+    *,
+    has_every_sound: bool = False,
 ) -> str:
     """The list of variants, smallest first, each with its sound added to its bandwidth.
 
     Of one size H.264 comes first, as some players begin with the first they see. Sound without a
-    picture is a variant itself.
+    picture is a variant itself. `has_every_sound`: each picture is listed with every sound.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if rungs:
@@ -237,10 +239,8 @@ def build_master_playlist(
     lines += [_describe_text(each) for each in texts]
     reads = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
     for rung in sorted(rungs, key=lambda track: (track.pixels, track.is_extra)):
-        lines += [
-            _describe_rung(rung, choose_sound(rung, sounds), fps, reads),
-            playlist_name(rung.name),
-        ]
+        for sound in sounds if has_every_sound else [choose_sound(rung, sounds)]:
+            lines += [_describe_rung(rung, sound, fps, reads), playlist_name(rung.name)]
     if sounds and not rungs:
         lines += [",".join([_describe_sound(sounds[0]), *reads]), playlist_name(sounds[0].name)]
     lines += [_describe_keys(rung) for rung in rungs if rung.is_whole and rung.has_keys]

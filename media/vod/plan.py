@@ -72,6 +72,7 @@ class PlanTask:
         "live_thumbnails",
         "live_storyboard",
         "live_join",
+        "live_aac",
     ]
     """Also the name under which the media pool runs it."""
     group: str = ""

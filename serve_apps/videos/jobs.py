@@ -42,6 +42,7 @@ from serve_apps.videos.publishing import (
     tell_published,
     withdraw_due,
 )
+from serve_apps.videos.recorded_sound import AAC_HANDLERS
 from serve_apps.videos.reencoding import REENCODING_HANDLERS
 from serve_apps.videos.service import (
     COLLECT_JOB,
@@ -218,6 +219,7 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         WITHDRAW_JOB: JobSpec(withdraw_video, concurrency_max=4),
         COLLECT_JOB: JobSpec(collect_part, concurrency_max=2),
         EXPECT_JOB: JobSpec(expect_upload, concurrency_max=1),
+        **AAC_HANDLERS,
         **REENCODING_HANDLERS,
         IMPORT_JOB: JobSpec(import_video, concurrency_max=4, give_up=give_up_import),
     }
