@@ -71,6 +71,7 @@ class PlanTask:
         "waveform",
         "live_thumbnails",
         "live_storyboard",
+        "live_preview",
         "live_join",
         "live_aac",
     ]

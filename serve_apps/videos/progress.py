@@ -71,6 +71,7 @@ def weigh_recording(plan: RecordingPlan) -> Workload:
     weights = {
         "live_thumbnails": float(THUMBNAILS_PIXELS),
         "live_join": float(JOIN_PIXELS),
+        "live_preview": float(PREVIEW_PIXELS),
         "live_storyboard": per_length,
     }
     found = {task.task_id: weights[task.kind] for task in plan.tasks}

@@ -218,7 +218,8 @@ async def test_a_live_is_a_video_when_it_ends_and_a_clip_is_one_before(
             await ended.wait_until_aac(name)
     assert video["progress"] == 1
     assert video["playback"]["left_out"] == []
-    assert all(video["playback"][way] for way in ("dash", "storyboard", "download", "thumbnail"))
+    ways = ("dash", "storyboard", "download", "thumbnail", "preview")
+    assert all(video["playback"][way] for way in ways)
     latest = await ports.cache.list_latest(f"video:{video['id']}")
     assert latest[-1].data["status"] == "ready"
     mine = await ended.ada.get("/v1/videos?owner=me")
@@ -238,6 +239,8 @@ async def test_a_live_is_a_video_when_it_ends_and_a_clip_is_one_before(
             for picture in ("thumbnail.jpg", "storyboard/00000.jpg"):
                 assert (await player.get(f"/v/{name}/{picture}")).body[:2] == b"\xff\xd8"
             await check_other_ways(player, f"/v/{name}", length_s)
+            preview = await player.get(f"/v/{name}/preview.mp4")
+            assert (preview.status, preview.headers["Content-Type"]) == (200, "video/mp4")
         assert (await player.get(f"/v/{video['id']}/source/00009.m4s")).status == 404
 
     await ended.run(PURGE_JOB, LiveJob(live_id))  # a video needs them
