@@ -30,6 +30,7 @@ AUDIO_GROUP = "sound"
 KEY_SYSTEM = "org.w3.clearkey"
 OPUS_FAMILIES = ("av01", "vp09")
 """Pictures that go with Opus where there is some: whoever plays them plays it."""
+DEARER_BPS = 1000
 EXTRA_FAMILIES = frozenset({*OPUS_FAMILIES, "hvc1", "opus"})
 """What some players cannot play."""
 
@@ -120,6 +121,14 @@ class Track:
         """Bits per second over all of it."""
         size_bytes = sum(segment.size_bytes for segment in self.segments)
         return math.ceil(size_bytes * 8 / self.duration_s)
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """What a variant takes, picture and sound together."""
+
+    peak_bps: int
+    average_bps: int
 
 
 def join_track(records: Sequence[TrackRecord], *, is_whole: bool = True) -> Track:
@@ -231,7 +240,8 @@ def build_master_playlist(
     """The list of variants, smallest first, each with its sound added to its bandwidth.
 
     Of one size H.264 comes first, as some players begin with the first they see. Sound without a
-    picture is a variant itself. `has_every_sound`: each picture is listed with every sound.
+    picture is a variant itself. `has_every_sound`: each picture is listed with every sound, the one
+    to be preferred first.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if rungs:
@@ -239,8 +249,13 @@ def build_master_playlist(
     lines += [_describe_text(each) for each in texts]
     reads = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
     for rung in sorted(rungs, key=lambda track: (track.pixels, track.is_extra)):
+        least_bps = 0
         for sound in sounds if has_every_sound else [choose_sound(rung, sounds)]:
-            lines += [_describe_rung(rung, sound, fps, reads), playlist_name(rung.name)]
+            # Never cheaper than the one before: players take the cheapest of those they can play.
+            peak_bps = max(least_bps, rung.peak_bps + (sound.peak_bps if sound else 0))
+            rates = _Rates(peak_bps, rung.average_bps + (sound.average_bps if sound else 0))
+            lines += [_describe_rung(rung, sound, rates, fps, reads), playlist_name(rung.name)]
+            least_bps = peak_bps + DEARER_BPS
     if sounds and not rungs:
         lines += [",".join([_describe_sound(sounds[0]), *reads]), playlist_name(sounds[0].name)]
     lines += [_describe_keys(rung) for rung in rungs if rung.is_whole and rung.has_keys]
@@ -268,12 +283,12 @@ def _describe_group(sound: Track) -> str:
 
 
 def _describe_rung(
-    rung: Track, sound: Track | None, fps: Fraction | None, reads: Sequence[str]
+    rung: Track, sound: Track | None, rates: _Rates, fps: Fraction | None, reads: Sequence[str]
 ) -> str:
     codecs = ",".join([*rung.codecs, *(sound.codecs if sound else ())])
     attributes = [
-        f"BANDWIDTH={rung.peak_bps + (sound.peak_bps if sound else 0)}",
-        f"AVERAGE-BANDWIDTH={rung.average_bps + (sound.average_bps if sound else 0)}",
+        f"BANDWIDTH={rates.peak_bps}",
+        f"AVERAGE-BANDWIDTH={rates.average_bps}",
         f'CODECS="{codecs}"',
         f"RESOLUTION={_describe_size(rung)}",
         *([f"FRAME-RATE={float(fps):.3f}"] if fps else []),
