@@ -9,7 +9,7 @@ ISO Base Media File Format" (Opus).
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -323,6 +323,18 @@ def read_fragment(data: bytes) -> tuple[int, list[Sample]]:
         samples.append(Sample(data[at : at + size], duration_ticks, *picture))
         at += size
     return base_ticks, samples
+
+
+def split_fragments(data: bytes) -> Iterator[bytes]:
+    """The fragments that follow each other in a segment, each as `read_fragment` takes it."""
+    at, start = 0, 0
+    while at + 8 <= len(data):
+        (size_bytes,) = struct.unpack_from(">I", data, at)
+        is_end = data[at + 4 : at + 8] == b"mdat"
+        at += max(8, size_bytes)
+        if is_end:
+            yield data[start:at]
+            start = at
 
 
 def read_avc_config(init: bytes) -> bytes:

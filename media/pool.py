@@ -20,6 +20,8 @@ from kit.errors import AppError
 from kit.logs import get_log
 from media.live.joining import join_parts
 from media.live.pictures import make_live_storyboard, make_live_thumbnails
+from media.live.recorded_aac import iter_recorded_aac
+from media.live.recorded_preview import make_live_preview
 from media.pool_worker import Result, Task, run_task
 from media.vod.head_start import iter_head_start
 from media.vod.preview import make_preview
@@ -89,7 +91,9 @@ MEDIA_TASKS: Mapping[str, Task] = {
     "preview": make_preview,
     "live_thumbnails": make_live_thumbnails,
     "live_storyboard": make_live_storyboard,
+    "live_preview": make_live_preview,
     "live_join": join_parts,
+    "live_aac": iter_recorded_aac,
     "audio": iter_audio,
     "chunk": iter_chunk,
     "head_start": iter_head_start,

@@ -120,7 +120,9 @@ async def start_chunk(connection: Connection, video_id: uuid.UUID, name: str) ->
               AND v.id = c.video_id AND v.deleted_at IS NULL
               AND (v.status = 'processing' OR EXISTS (
                   SELECT FROM video_versions m
-                   WHERE m.video_id = v.id AND m.state = 'processing'))""",
+                   WHERE m.video_id = v.id AND m.state = 'processing')
+                   OR EXISTS (
+                  SELECT FROM recordings r WHERE r.video_id = v.id AND r.aac = 'making'))""",
         video_id,
         name,
     )

@@ -30,6 +30,9 @@ AUDIO_GROUP = "sound"
 KEY_SYSTEM = "org.w3.clearkey"
 OPUS_FAMILIES = ("av01", "vp09")
 """Pictures that go with Opus where there is some: whoever plays them plays it."""
+DEARER_BPS = 1000
+EXTRA_FAMILIES = frozenset({*OPUS_FAMILIES, "hvc1", "opus"})
+"""What some players cannot play."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,19 @@ class Track:
         return self.parts[0].channels > 0
 
     @property
+    def codecs(self) -> tuple[str, ...]:
+        """Every codec that one of its parts has, as in CODECS attributes."""
+        return tuple(dict.fromkeys(part.codec for part in self.parts))
+
+    @property
     def family(self) -> str:
         """What its codec's name begins with, such as avc1."""
-        return self.parts[0].codec.partition(".")[0]
+        return _name_family(self.parts[0].codec)
 
     @property
     def is_extra(self) -> bool:
         """Whether it is beside what every player can play."""
-        return self.family in (*OPUS_FAMILIES, "hvc1", "opus")
+        return any(_name_family(codec) in EXTRA_FAMILIES for codec in self.codecs)
 
     @property
     def quality(self) -> str:
@@ -80,8 +88,10 @@ class Track:
     @property
     def duration_s(self) -> Fraction:
         """How long it lasts."""
-        ticks = sum(segment.duration_ticks for segment in self.segments)
-        return Fraction(ticks, self.parts[0].timescale)
+        lengths = [
+            (part.timescale, sum(it.duration_ticks for it in part.segments)) for part in self.parts
+        ]
+        return sum((Fraction(ticks, timescale) for timescale, ticks in lengths), Fraction(0))
 
     @property
     def has_keys(self) -> bool:
@@ -91,24 +101,34 @@ class Track:
     @property
     def target_s(self) -> int:
         """Its longest segment in whole seconds, halves up (RFC 8216 §4.3.3.1)."""
-        longest = max(segment.duration_ticks for segment in self.segments)
-        return _round_s(longest, self.parts[0].timescale)
+        return max(
+            _round_s(segment.duration_ticks, part.timescale)
+            for part in self.parts
+            for segment in part.segments
+        )
 
     @property
     def peak_bps(self) -> int:
         """Bits per second of its heaviest segment."""
-        timescale = self.parts[0].timescale
         return max(
-            math.ceil(segment.size_bytes * 8 * timescale / segment.duration_ticks)
-            for segment in self.segments
+            math.ceil(segment.size_bytes * 8 * part.timescale / segment.duration_ticks)
+            for part in self.parts
+            for segment in part.segments
         )
 
     @property
     def average_bps(self) -> int:
         """Bits per second over all of it."""
         size_bytes = sum(segment.size_bytes for segment in self.segments)
-        ticks = sum(segment.duration_ticks for segment in self.segments)
-        return math.ceil(size_bytes * 8 * self.parts[0].timescale / ticks)
+        return math.ceil(size_bytes * 8 / self.duration_s)
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """What a variant takes, picture and sound together."""
+
+    peak_bps: int
+    average_bps: int
 
 
 def join_track(records: Sequence[TrackRecord], *, is_whole: bool = True) -> Track:
@@ -175,7 +195,6 @@ def _keep_keys(part: TrackRecord) -> TrackRecord:
 
 def _list_segments(track: Track, describe: Callable[[SegmentRecord], list[str]]) -> Iterator[str]:
     """Yield the lines of all segments, what `describe` says of each before its address."""
-    timescale = track.parts[0].timescale
     init_name = ""
     if track.key_id:
         yield (
@@ -190,7 +209,7 @@ def _list_segments(track: Track, describe: Callable[[SegmentRecord], list[str]])
             yield f'#EXT-X-MAP:URI="{track.name}/{part.init_name}"'
             init_name = part.init_name
         for segment in part.segments:
-            yield f"#EXTINF:{segment.duration_ticks / timescale:.6f},"
+            yield f"#EXTINF:{segment.duration_ticks / part.timescale:.6f},"
             yield from describe(segment)
             yield f"{track.name}/{segment_name(segment.number)}"
 
@@ -215,11 +234,14 @@ def build_master_playlist(
     sounds: Sequence[Track],
     fps: Fraction | None,
     texts: Sequence[Subtitles] = (),
+    *,
+    has_every_sound: bool = False,
 ) -> str:
     """The list of variants, smallest first, each with its sound added to its bandwidth.
 
     Of one size H.264 comes first, as some players begin with the first they see. Sound without a
-    picture is a variant itself.
+    picture is a variant itself. `has_every_sound`: each picture is listed with every sound, the one
+    to be preferred first.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if rungs:
@@ -227,10 +249,13 @@ def build_master_playlist(
     lines += [_describe_text(each) for each in texts]
     reads = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
     for rung in sorted(rungs, key=lambda track: (track.pixels, track.is_extra)):
-        lines += [
-            _describe_rung(rung, choose_sound(rung, sounds), fps, reads),
-            playlist_name(rung.name),
-        ]
+        least_bps = 0
+        for sound in sounds if has_every_sound else [choose_sound(rung, sounds)]:
+            # Never cheaper than the one before: players take the cheapest of those they can play.
+            peak_bps = max(least_bps, rung.peak_bps + (sound.peak_bps if sound else 0))
+            rates = _Rates(peak_bps, rung.average_bps + (sound.average_bps if sound else 0))
+            lines += [_describe_rung(rung, sound, rates, fps, reads), playlist_name(rung.name)]
+            least_bps = peak_bps + DEARER_BPS
     if sounds and not rungs:
         lines += [",".join([_describe_sound(sounds[0]), *reads]), playlist_name(sounds[0].name)]
     lines += [_describe_keys(rung) for rung in rungs if rung.is_whole and rung.has_keys]
@@ -250,22 +275,22 @@ def _name_group(sound: Track) -> str:
 
 
 def _describe_group(sound: Track) -> str:
+    channels = max(part.channels for part in sound.parts)
     return (
         f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{_name_group(sound)}",NAME="main",DEFAULT=YES,'
-        f'AUTOSELECT=YES,CHANNELS="{sound.parts[0].channels}",URI="{playlist_name(sound.name)}"'
+        f'AUTOSELECT=YES,CHANNELS="{channels}",URI="{playlist_name(sound.name)}"'
     )
 
 
 def _describe_rung(
-    rung: Track, sound: Track | None, fps: Fraction | None, reads: Sequence[str]
+    rung: Track, sound: Track | None, rates: _Rates, fps: Fraction | None, reads: Sequence[str]
 ) -> str:
-    first = rung.parts[0]
-    codecs = ",".join([first.codec, *([sound.parts[0].codec] if sound else [])])
+    codecs = ",".join([*rung.codecs, *(sound.codecs if sound else ())])
     attributes = [
-        f"BANDWIDTH={rung.peak_bps + (sound.peak_bps if sound else 0)}",
-        f"AVERAGE-BANDWIDTH={rung.average_bps + (sound.average_bps if sound else 0)}",
+        f"BANDWIDTH={rates.peak_bps}",
+        f"AVERAGE-BANDWIDTH={rates.average_bps}",
         f'CODECS="{codecs}"',
-        f"RESOLUTION={first.width}x{first.height}",
+        f"RESOLUTION={_describe_size(rung)}",
         *([f"FRAME-RATE={float(fps):.3f}"] if fps else []),
         *([f'AUDIO="{_name_group(sound)}"'] if sound else []),
         *reads,
@@ -287,20 +312,30 @@ def _describe_sound(audio: Track) -> str:
     """The one variant of sound without a picture."""
     return (
         f"#EXT-X-STREAM-INF:BANDWIDTH={audio.peak_bps},AVERAGE-BANDWIDTH={audio.average_bps}"
-        f',CODECS="{audio.parts[0].codec}",CLOSED-CAPTIONS=NONE'
+        f',CODECS="{",".join(audio.codecs)}",CLOSED-CAPTIONS=NONE'
     )
 
 
 def _describe_keys(rung: Track) -> str:
-    first = rung.parts[0]
     peak_bps = max(
-        math.ceil(segment.key_bytes * 8 * first.timescale / segment.duration_ticks)
-        for segment in rung.segments
+        math.ceil(segment.key_bytes * 8 * part.timescale / segment.duration_ticks)
+        for part in rung.parts
+        for segment in part.segments
     )
     return (
-        f'#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak_bps},CODECS="{first.codec}"'
-        f',RESOLUTION={first.width}x{first.height},URI="{keys_playlist_name(rung.name)}"'
+        f'#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak_bps},CODECS="{",".join(rung.codecs)}"'
+        f',RESOLUTION={_describe_size(rung)},URI="{keys_playlist_name(rung.name)}"'
     )
+
+
+def _describe_size(rung: Track) -> str:
+    """The size that shows all of it: that of its largest part (RFC 8216 §4.3.4.2)."""
+    largest = max(rung.parts, key=lambda part: part.width * part.height)
+    return f"{largest.width}x{largest.height}"
+
+
+def _name_family(codec: str) -> str:
+    return codec.partition(".")[0]
 
 
 def _round_s(ticks: int, timescale: int) -> int:

@@ -71,7 +71,9 @@ class PlanTask:
         "waveform",
         "live_thumbnails",
         "live_storyboard",
+        "live_preview",
         "live_join",
+        "live_aac",
     ]
     """Also the name under which the media pool runs it."""
     group: str = ""

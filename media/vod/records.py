@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 
 AUDIO_TRACK = "audio"
+AAC_TRACK = "aac"
+"""The sound of a recording once more, for players that cannot play it as it came."""
 AUDIO_RATE_HZ = 48_000
 AUDIO_FRAME_SAMPLES = 1024
 MASTER_NAME = "master.m3u8"
@@ -43,7 +45,7 @@ class TrackRecord:
     """What one task made of one track: a rung's picture, or the sound."""
 
     track: str
-    """The rung's name, or "audio"."""
+    """The rung's name, "audio" or "aac"."""
     codec: str
     """As in the CODECS attribute, RFC 6381."""
     init_name: str
@@ -130,9 +132,14 @@ def playlist_name(track: str) -> str:
     return f"{track}.m3u8"
 
 
+def track_prefix(video_id: str, track: str) -> str:
+    """The folder of one track's files."""
+    return f"{video_prefix(video_id)}/{track}"
+
+
 def track_key(video_id: str, track: str, name: str) -> str:
     """Key of a segment or init segment of one track."""
-    return f"{video_prefix(video_id)}/{track}/{name}"
+    return f"{track_prefix(video_id, track)}/{name}"
 
 
 def record_key(video_id: str, task_id: str) -> str:

@@ -156,7 +156,7 @@ class VideoCatalog:
 
 
 def _is_kept(known: CatalogEntry, record: PlaybackRecord) -> bool:
-    """Say whether nothing changed but what pieces of work made: pictures, texts, the version."""
+    """Say whether nothing changed but what pieces of work made: pictures, texts, versions, AAC."""
     was = known.record
     if was is None or was.is_gone or was.playable_at is None:
         return False
@@ -164,7 +164,8 @@ def _is_kept(known: CatalogEntry, record: PlaybackRecord) -> bool:
 
 
 def _list_changing(record: PlaybackRecord) -> tuple[object, ...]:
-    return record.thumbnail_key, record.subtitles, record.version, record.earlier
+    earlier, has_aac = record.earlier, record.has_aac
+    return record.thumbnail_key, record.subtitles, record.version, earlier, has_aac
 
 
 def read_recording(

@@ -16,6 +16,7 @@ REASONS = {
     "too_many_formats": "The picture changed too often for one file.",
     "too_many_parts": "The broadcast was interrupted too often for one manifest.",
     "picture_unreadable": "No picture of it could be decoded.",
+    "sound_not_converted": "Its sound could not be converted for players without Opus.",
 }
 """What is left out of a video, in its owner's words, by code."""
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import msgspec
 import orjson
@@ -19,6 +20,7 @@ from actors.job_runner.ports import JobPorts
 from kit.errors import AppError
 from kit.events import EventName
 from kit.logs import get_log
+from media.live.recorded_aac_plan import AacPlan, plan_aac
 from media.live.recording_plan import RecordingPlan, plan_recording
 from media.vod.info import MediaInfo, decode_json, encode_json
 from media.vod.plan import PlanTask, TranscodePlan, plan_video
@@ -31,11 +33,13 @@ from serve_apps.videos.recipes import decide_recipe, order_version
 from storage import uploads, video_chunks, videos
 from storage.database import Connection
 from storage.events import append_event
-from storage.live_segments import list_sent_segments
+from storage.live_segments import StoredSegment, list_sent_segments
 from storage.recordings import find_recording
 from storage.upload_indexes import find_index, is_true_index
 
 log = get_log("videos")
+
+P = TypeVar("P", RecordingPlan, AacPlan)
 
 
 class VideoVanished(AppError):
@@ -160,10 +164,24 @@ async def insert_pieces(
 
 async def make_recording_plan(ports: JobPorts, video: videos.Video) -> RecordingPlan:
     """Decide what a recording still needs and write it down. Raises MediaUnreadable."""
+    return await _plan_recorded(ports, video, plan_recording)
+
+
+async def make_aac_plan(ports: JobPorts, video: videos.Video) -> AacPlan:
+    """Decide how a recording's Opus becomes AAC and write it down. Raises MediaUnreadable."""
+    return await _plan_recorded(ports, video, plan_aac)
+
+
+async def _plan_recorded(
+    ports: JobPorts,
+    video: videos.Video,
+    decide: Callable[[str, Sequence[StoredSegment]], P | None],
+) -> P:
+    """Plan from the recording's segments, and write the pieces."""
     async with ports.database.transaction() as connection:
         wanted = await find_recording(connection, video.id)
         rows = [] if wanted is None else await list_sent_segments(connection, wanted)
-    plan = await asyncio.to_thread(plan_recording, str(video.id), rows)
+    plan = await asyncio.to_thread(decide, str(video.id), rows)
     if plan is None:
         raise MediaUnreadable("Nothing is left of the live it was made of.")
     async with ports.database.transaction() as connection:

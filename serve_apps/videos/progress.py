@@ -11,6 +11,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from fractions import Fraction
 
+from media.live.recorded_aac_plan import AacPlan
 from media.live.recording_plan import RecordingPlan
 from media.vod.plan import PlanTask, TranscodePlan
 from storage.cache import Cache
@@ -70,11 +71,19 @@ def weigh_recording(plan: RecordingPlan) -> Workload:
     weights = {
         "live_thumbnails": float(THUMBNAILS_PIXELS),
         "live_join": float(JOIN_PIXELS),
+        "live_preview": float(PREVIEW_PIXELS),
         "live_storyboard": per_length,
     }
     found = {task.task_id: weights[task.kind] for task in plan.tasks}
     total = sum(found.values())
     shares = {name: weight / total for name, weight in found.items()}
+    return Workload(shares, frozenset(), frozenset(), {}, plan.duration_s)
+
+
+def weigh_aac(plan: AacPlan) -> Workload:
+    """Return what making AAC of a recording amounts to; it plays before."""
+    total = sum(job.segments for job in plan.jobs.values())
+    shares = {name: job.segments / total for name, job in plan.jobs.items()}
     return Workload(shares, frozenset(), frozenset(), {}, plan.duration_s)
 
 

@@ -21,7 +21,7 @@ from kit.events import EventName
 from kit.logs import get_log
 from media.vod.info import decode_json, encode_json
 from media.vod.plan import TranscodePlan, list_pieces, list_tracks, plan_video
-from media.vod.records import record_key, unfinished_prefix, video_prefix
+from media.vod.records import record_key, track_prefix, unfinished_prefix
 from media.vod.source import MediaUnreadable
 from serve_apps.videos.preparing import VideoVanished, insert_pieces
 from serve_apps.videos.progress import Standing, publish_reencoding
@@ -103,7 +103,7 @@ async def purge_version(ports: JobPorts, payload: bytes) -> None:
         plan = _read_plan(stored)
         pieces = list_pieces(plan)
         for track in list_tracks(plan):
-            await ports.objects.delete_prefix(f"{video_prefix(plan.video_id)}/{track}")
+            await ports.objects.delete_prefix(track_prefix(plan.video_id, track))
         for piece in pieces:
             await ports.objects.delete(record_key(plan.video_id, piece))
             await ports.objects.delete_prefix(unfinished_prefix(plan.video_id, piece))

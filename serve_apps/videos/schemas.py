@@ -125,7 +125,7 @@ class VideoErrorBody(BaseModel):
 class LeftOutBody(BaseModel):
     """What could not be made of a video, and why."""
 
-    what: Literal["download", "dash", "storyboard", "thumbnail"]
+    what: Literal["download", "dash", "storyboard", "thumbnail", "aac"]
     code: str
     message: str
 

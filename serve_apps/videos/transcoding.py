@@ -64,6 +64,7 @@ SOON_KINDS = frozenset(
         "waveform",
         "live_thumbnails",
         "live_storyboard",
+        "live_preview",
         "live_join",
     }
 )

@@ -7,7 +7,7 @@ pictures of another size.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -21,7 +21,8 @@ from av.video.frame import PictureType
 from media.live.fragments import TRACKS
 from media.live.packager import Packager, PackagerTerms
 from media.live.packets import OPUS_FORMAT, OPUS_SILENCE
-from media.live.recording_plan import plan_recording
+from media.live.recorded_aac_plan import AacPlan, plan_aac
+from media.live.recording_plan import RecordingPlan, plan_recording
 from media.live.samples import AudioFormat, AudioSample, VideoFormat, VideoSample
 from media.live.stored import describe_segment
 from media.live.window import LiveWindow, PublisherSink
@@ -47,6 +48,8 @@ class Broadcast:
     rows: list[StoredSegment] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     gen: int = 0
+    voice: Sequence[bytes] = (OPUS_SILENCE,)
+    """What is heard, one frame of 20 ms after the other, again and again."""
 
     def publish(
         self,
@@ -67,7 +70,8 @@ class Broadcast:
                 for frame in range(50 // FPS):
                     at = (shown * 50 // FPS + frame) * audio.sample_rate_hz // 50
                     ticks = audio.sample_rate_hz // 50
-                    packager.add_audio(AudioSample(audio, OPUS_SILENCE, at, ticks))
+                    heard = self.voice[(shown * 50 // FPS + frame) % len(self.voice)]
+                    packager.add_audio(AudioSample(audio, heard, at, ticks))
                 self.pictures.append(picture)
                 shown += 1
         packager.break_off()
@@ -88,6 +92,17 @@ class Broadcast:
         """Do what the processing job has done, one task after the other."""
         plan = plan_recording(video_id, rows)
         assert plan is not None
+        return self._run(plan)
+
+    def make_aac(
+        self, video_id: str, rows: list[StoredSegment], *, segments_max: int = 2
+    ) -> dict[str, TaskRecord]:
+        """Do what the job that makes AAC has done, in pieces of so many segments."""
+        plan = plan_aac(video_id, rows, segments_max=segments_max)
+        assert plan is not None
+        return self._run(plan)
+
+    def _run(self, plan: RecordingPlan | AacPlan) -> dict[str, TaskRecord]:
         records = {}
         for task in plan.tasks:
             outcome = MEDIA_TASKS[task.kind](plan.jobs[task.task_id], self.store)
