@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import zipfile
@@ -26,6 +27,10 @@ APT_PACKAGES = {"chromium": "chromium", "ffmpeg": "ffmpeg"}
 EGRESS = ROOT / "media" / "sfu" / "compiled" / "egress.c"
 CASCADE = "skimage/data/lbpcascade_frontalface_opencv.xml"
 PEER_PACKAGES = ("golang-go", "golang-github-pion-webrtc.v3-dev")
+PLAYERS = {
+    "shaka-player@5.2.12": "package/dist/shaka-player.compiled.js",
+    "dashjs@5.2.1": "package/dist/modern/umd/dash.all.min.js",
+}
 PION = Path("/usr/share/gocode/src/github.com/pion/webrtc")
 
 
@@ -227,6 +232,41 @@ def add_peers() -> None:
         say("    left out: " + " ".join(command) + " does not bring it")
 
 
+def player_path(venv: Path, package: str) -> Path:
+    """Return where the one file of a player is, or would be."""
+    return venv / "players" / f"{package}.js"
+
+
+def bring_players(venv: Path) -> None:
+    """Bring the players of others that one test plays with: one file of each of their packages.
+
+    Where npm does not get them, that test is skipped.
+    """
+    missing = {name: file for name, file in PLAYERS.items() if not player_path(venv, name).exists()}
+    if not missing:
+        return
+    say(f"  · a test plays with {' and '.join(missing)} …")
+    path = ":".join([*(find_node(venv) or []), "/usr/local/bin", "/usr/bin", "/bin"])
+    for package, file in missing.items():
+        with tempfile.TemporaryDirectory(prefix="socialflow-") as folder:
+            command = ["/usr/bin/env", f"PATH={path}", "npm", "pack", "--silent", package]
+            subprocess.run(  # noqa: S603 -- our own fixed command
+                command, cwd=folder, capture_output=True, timeout=STEP_TIMEOUT_S, check=False
+            )
+            archive = next(Path(folder).glob("*.tgz"), None)
+            if archive is None:
+                say(f"    left out: npm does not bring {package}")
+                continue
+            with tarfile.open(archive) as packed:
+                script = packed.extractfile(file)
+                assert script is not None, f"{package} is a version that has {file}"
+                target = player_path(venv, package)
+                target.parent.mkdir(exist_ok=True)
+                unfinished = target.with_suffix(f".{os.getpid()}")
+                unfinished.write_bytes(script.read())
+                unfinished.replace(target)
+
+
 def main() -> None:
     """Read the flags and run the steps that are due."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -253,6 +293,7 @@ def main() -> None:
     if flags.tools:
         check_tools()
         add_peers()
+        bring_players(venv)
 
 
 def _is_same(stamp: Path, inputs: str) -> bool:
