@@ -12,7 +12,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -22,7 +25,12 @@ STEP_TIMEOUT_S = 1800
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 APT_PACKAGES = {"chromium": "chromium", "ffmpeg": "ffmpeg"}
 EGRESS = ROOT / "media" / "sfu" / "compiled" / "egress.c"
+CASCADE = "skimage/data/lbpcascade_frontalface_opencv.xml"
 PEER_PACKAGES = ("golang-go", "golang-github-pion-webrtc.v3-dev")
+PLAYERS = {
+    "shaka-player@5.2.12": "package/dist/shaka-player.compiled.js",
+    "dashjs@5.2.1": "package/dist/modern/umd/dash.all.min.js",
+}
 PION = Path("/usr/share/gocode/src/github.com/pion/webrtc")
 
 
@@ -111,6 +119,35 @@ def compile_egress(venv: Path) -> None:
     unfinished.replace(library)
 
 
+def bring_cascade(venv: Path) -> None:
+    """Take what finds faces out of scikit-image's wheel; `media/vod/face_cascade.py` reads it.
+
+    The wheel and what it needs are 220 MB of which nothing else is used: they are not installed.
+    The product works without it: faces then count nothing in thumbnails.
+    """
+    with tempfile.TemporaryDirectory(prefix="socialflow-") as folder:
+        words = ["download", "--quiet", "--disable-pip-version-check", "--dest", folder]
+        wheel = ["--no-deps", "--only-binary", ":all:", "-c", "constraints.txt", "scikit-image"]
+        result = subprocess.run(  # noqa: S603 -- our own fixed command
+            [str(venv / "bin" / "python"), "-m", "pip", *words, *wheel],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=STEP_TIMEOUT_S,
+            check=False,
+        )
+        if result.returncode != 0:
+            say(f"      left out, faces are not looked for: {result.stderr.strip()[-300:]}")
+            return
+        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as archive:
+            cascade = archive.read(CASCADE)
+    version = hashlib.sha256(cascade).hexdigest()[:16]
+    target = venv / "lib" / f"socialflow-faces-{version}.xml"
+    unfinished = target.with_suffix(f".{os.getpid()}")
+    unfinished.write_bytes(cascade)
+    unfinished.replace(target)
+
+
 def find_node(venv: Path) -> list[str] | None:
     """Return the folders to put on PATH for node and npm, or None when there is no usable node."""
     for folder in (None, venv / "node" / "bin"):
@@ -195,6 +232,41 @@ def add_peers() -> None:
         say("    left out: " + " ".join(command) + " does not bring it")
 
 
+def player_path(venv: Path, package: str) -> Path:
+    """Return where the one file of a player is, or would be."""
+    return venv / "players" / f"{package}.js"
+
+
+def bring_players(venv: Path) -> None:
+    """Bring the players of others that one test plays with: one file of each of their packages.
+
+    Where npm does not get them, that test is skipped.
+    """
+    missing = {name: file for name, file in PLAYERS.items() if not player_path(venv, name).exists()}
+    if not missing:
+        return
+    say(f"  · a test plays with {' and '.join(missing)} …")
+    path = ":".join([*(find_node(venv) or []), "/usr/local/bin", "/usr/bin", "/bin"])
+    for package, file in missing.items():
+        with tempfile.TemporaryDirectory(prefix="socialflow-") as folder:
+            command = ["/usr/bin/env", f"PATH={path}", "npm", "pack", "--silent", package]
+            subprocess.run(  # noqa: S603 -- our own fixed command
+                command, cwd=folder, capture_output=True, timeout=STEP_TIMEOUT_S, check=False
+            )
+            archive = next(Path(folder).glob("*.tgz"), None)
+            if archive is None:
+                say(f"    left out: npm does not bring {package}")
+                continue
+            with tarfile.open(archive) as packed:
+                script = packed.extractfile(file)
+                assert script is not None, f"{package} is a version that has {file}"
+                target = player_path(venv, package)
+                target.parent.mkdir(exist_ok=True)
+                unfinished = target.with_suffix(f".{os.getpid()}")
+                unfinished.write_bytes(script.read())
+                unfinished.replace(target)
+
+
 def main() -> None:
     """Read the flags and run the steps that are due."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -205,20 +277,23 @@ def main() -> None:
     venv = (ROOT / flags.venv).absolute()
     check_machine()
     say("Social Flow · setup")
-    step("1/4", "virtual environment", venv / ".made", sys.version, lambda: make_venv(venv))
+    step("1/5", "virtual environment", venv / ".made", sys.version, lambda: make_venv(venv))
     packages = digest([ROOT / "pyproject.toml", ROOT / "constraints.txt"])
     stamp = venv / (".installed-dev" if flags.dev else ".installed")
     if not (stamp == venv / ".installed" and _is_same(venv / ".installed-dev", packages)):
-        step("2/4", "packages", stamp, packages, lambda: install(venv, dev=flags.dev))
+        step("2/5", "packages", stamp, packages, lambda: install(venv, dev=flags.dev))
     egress = digest([EGRESS])
-    step("3/4", "media loop", venv / ".compiled", egress, lambda: compile_egress(venv))
+    step("3/5", "media loop", venv / ".compiled", egress, lambda: compile_egress(venv))
+    constraints = digest([ROOT / "constraints.txt"])
+    step("4/5", "face detector", venv / ".faces", constraints, lambda: bring_cascade(venv))
     if not flags.no_page:
         page = digest(list_page_inputs())
         built = ROOT / "web" / "dist" / ".built"
-        step("4/4", "page", built, page, lambda: build_page(venv))
+        step("5/5", "page", built, page, lambda: build_page(venv))
     if flags.tools:
         check_tools()
         add_peers()
+        bring_players(venv)
 
 
 def _is_same(stamp: Path, inputs: str) -> bool:

@@ -166,6 +166,16 @@ async def change_video(
     return result == "UPDATE 1"
 
 
+async def set_protected(connection: Connection, video_id: uuid.UUID, *, is_protected: bool) -> None:
+    """Say whether what is made of a file that is still arriving will be encrypted."""
+    await connection.execute(
+        """UPDATE videos SET is_protected = $2, updated_at = now()
+            WHERE id = $1 AND status = 'uploading' AND deleted_at IS NULL""",
+        video_id,
+        is_protected,
+    )
+
+
 async def delete_video(connection: Connection, video_id: uuid.UUID) -> bool:
     """Make the video disappear; its bytes and row go later. False when it was gone already."""
     result = await connection.execute(

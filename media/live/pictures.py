@@ -33,7 +33,7 @@ from media.vod.thumbnails import (
     LONG_SIDE_MAX,
     Picture,
     encode_jpeg,
-    judge_picture,
+    judge_candidate,
     store_pictures,
 )
 from storage.objects import ObjectStore
@@ -79,7 +79,7 @@ def make_live_thumbnails(job: LivePictureJob, store: ObjectStore) -> TaskRecord:
         return keep_record(
             job.video_id, TaskRecord(job.task_id, left_out={THUMBNAIL: PICTURE_UNREADABLE}), store
         )
-    best = sorted(found, key=judge_picture, reverse=True)
+    best = sorted(found, key=judge_candidate, reverse=True)
     keys = store_pictures(job.video_id, best, store)
     return keep_record(job.video_id, TaskRecord(job.task_id, images=keys), store)
 

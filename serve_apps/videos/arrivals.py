@@ -1,8 +1,8 @@
 """Rules about files that clients announce to an edge: whole ones, parts, and parts joined.
 
 Wiring lends it to the edge's upload server, which opens the transaction. What a client says about
-its file (title, filename, visibility, publish_at) travels in Upload-Metadata, or in the fields of
-a form.
+its file (title, filename, visibility, protected, publish_at) travels in Upload-Metadata, or, but
+for the last, in the fields of a form.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ async def describe_file(
         description=order.description,
         visibility=order.visibility.value,
     )
+    if order.is_protected is not None:
+        await videos.set_protected(connection, upload.video_id, is_protected=order.is_protected)
 
 
 async def foresee_end(connection: Connection, upload: uploads.Upload) -> None:

@@ -9,6 +9,7 @@ from cluster.doctor import (
     check_clock,
     check_disk,
     check_encoders,
+    check_faces,
     check_media_loop,
     check_open_files,
     check_program,
@@ -28,6 +29,12 @@ def with_url(url: str, *ips: str) -> Settings:
 def test_media_that_leaves_by_python_is_noted():
     assert check_media_loop(is_compiled=True).verdict is Verdict.GOOD
     found = check_media_loop(is_compiled=False)
+    assert (found.verdict, "run make again" in found.cure) == (Verdict.NOTE, True)
+
+
+def test_a_missing_face_detector_is_noted():
+    assert check_faces(is_there=True).verdict is Verdict.GOOD
+    found = check_faces(is_there=False)
     assert (found.verdict, "run make again" in found.cure) == (Verdict.NOTE, True)
 
 

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import json
 import subprocess
 import sys
-import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,13 +12,12 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from cluster.bootstrap import find_node
 from tests.e2e.conftest import SMALL_CAMERA
-from tests.e2e.people import make_name
+from tests.e2e.elsewhere import ask, register, serve_elsewhere
 from tests.product import Product, await_true
 
 pytestmark = pytest.mark.browser
 
 WEB = Path(__file__).resolve().parents[2] / "web"
-HTML = b"<!doctype html><title>Elsewhere</title><video autoplay muted playsinline></video>"
 OPEN_CAMERA = """
   const media = {video: true, audio: true};
   const stream = await navigator.mediaDevices.getUserMedia(media);
@@ -70,20 +64,6 @@ WATCH = {
 COUNT_PICTURES = "v => v.getVideoPlaybackQuality().totalVideoFrames"
 
 
-class _Elsewhere(http.server.SimpleHTTPRequestHandler):
-    def do_GET(self) -> None:
-        if self.path != "/":
-            super().do_GET()
-            return
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(HTML)
-
-    def log_message(self, *_words: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Bundle the clients and serve them from an origin that is not the product's."""
@@ -98,13 +78,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         check=True,
         timeout=60,
     )
-    handler = functools.partial(_Elsewhere, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://localhost:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serve_elsewhere(folder) as url:
+        yield url
 
 
 @pytest.fixture
@@ -125,23 +100,9 @@ def open_elsewhere(
     return open_fresh
 
 
-def ask(product: Product, path: str, body: object = None, token: str = "") -> dict[str, str]:
-    """Call the API."""
-    headers = {"Content-Type": "application/json"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(product.url + path, data, headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return dict(json.load(answer))
-
-
 def announce(product: Product) -> dict[str, str]:
     """Register somebody, and announce a live of theirs."""
-    name = f"u_{make_name()}"
-    known = {"username": name, "email": f"{name}@example.com", "password": "correct horse 7"}
-    token = ask(product, "/v1/auth/register", known)["access_token"]
-    return ask(product, "/v1/live", {"title": "From elsewhere", "record": False}, token)
+    return ask(product, "/v1/live", {"title": "From elsewhere", "record": False}, register(product))
 
 
 def await_more_pictures(page: Page) -> None:

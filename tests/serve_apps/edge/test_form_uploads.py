@@ -150,6 +150,23 @@ async def test_words_may_come_after_the_file(server: TusServer):
     assert (video.title, video.visibility, video.status) == ("Late", "private", "queued")
 
 
+@pytest.mark.parametrize("site", [False, True])
+@pytest.mark.parametrize("said", [None, "true", "false"])
+async def test_a_form_says_whether_its_video_is_protected(
+    server: TusServer, site: bool, said: str | None
+):
+    """Before the file or after it; else it is as the site does."""
+    processing = replace(server.settings.processing, protected=site)
+    settings = replace(server.settings, processing=processing)
+    field = [] if said is None else [("protected", said)]
+    wanted = site if said is None else said == "true"
+    async with serve_uploads(settings, server.database, server.objects, SystemClock()) as running:
+        ada = await Sender.join(running)
+        for fields in ([*field, ("file", b"0123456789")], [("file", b"0123456789"), *field]):
+            video, _stored = await ada.read(await ada.send(*fields))
+            assert video.is_protected is wanted
+
+
 async def test_a_title_is_taken_from_the_file_without_its_folder(server: TusServer):
     ada = await Sender.join(server)
     answer = await ada.send(("file", b"0123456789"), filename="films/holiday 2.mov")
@@ -182,6 +199,8 @@ WRONG: list[tuple[list[tuple[str, str | bytes]], str]] = [
     ([("file", b"0123"), ("visibilty", "private")], "no field “visibilty”"),
     ([("visibility", "secret"), ("file", b"0123")], "unknown"),
     ([("file", b"0123"), ("visibility", "secret")], "unknown"),
+    ([("protected", "yes"), ("file", b"0123")], "unknown"),
+    ([("file", b"0123"), ("protected", "")], "unknown"),
     ([("file", b"0123"), ("file", b"4567")], "one file"),
     ([("title", "a"), ("title", "b"), ("file", b"0123")], "twice"),
     ([("title", "a" * 40_000), ("file", b"0123")], "longer than"),
