@@ -28,6 +28,7 @@ from media.cmaf import Sample, build_fragment
 from media.live.fragments import AUDIO, VIDEO, make_audio_init, make_video_init
 from media.live.packets import OPUS_FORMAT, OPUS_SILENCE
 from media.live.samples import VIDEO_TIMESCALE, VideoFormat
+from media.pool import MediaWorkerLost
 from serve_apps.http.state import ApiPorts
 from serve_apps.live.jobs import HANDLERS, keep_or_forget
 from serve_apps.live.recording import PURGE_JOB, LiveJob
@@ -290,8 +291,17 @@ async def test_a_players_list_of_variants_gets_aac_once_it_is_made(
             assert set(await player.list_renditions(master)) == {"source.m3u8", "audio.m3u8"}
         before = await ended.count_bytes(video_id)
         may_go_on.set()
-        async with ended.runner(InlineMedia(ports.objects)):  # another one, after the first died
+        lost: list[str] = []
+
+        async def lose_once(task_name: str, _payload: Any) -> None:
+            if task_name == "live_aac" and not lost:
+                lost.append(task_name)
+                raise MediaWorkerLost
+
+        second = InlineMedia(ports.objects, before=lose_once)
+        async with ended.runner(second):  # after the first died
             await ended.wait_until_aac(video_id)
+        assert second.started == ["aac-00000"] * 2
         clock.advance(2)
         renditions = await player.list_renditions(master)
         assert set(renditions) == {"source.m3u8", "audio.m3u8", "aac.m3u8"}
