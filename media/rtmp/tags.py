@@ -75,8 +75,8 @@ _OLD_AUDIO = {
     11: "Speex",
     14: "MP3",
 }
-FOURCCS = ("avc1", "hvc1", "av01", "mp4a", "Opus")
-"""What `connect` is told that we take."""
+FOURCCS = ("avc1", "mp4a")
+"""What `connect` is told that we take: what `frames.py` makes samples of, and nothing else."""
 
 
 def parse_video(payload: bytes, timestamp_ms: int) -> Tag | None:

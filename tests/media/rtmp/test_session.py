@@ -51,7 +51,7 @@ def test_a_publisher_is_asked_about_and_let_in(session: RtmpSession) -> None:
         ["onStatus", 0.0],
     ]
     assert said[0][3]["code"] == "NetConnection.Connect.Success"
-    assert "hvc1" in said[0][3]["fourCcList"]
+    assert said[0][3]["fourCcList"] == ["avc1", "mp4a"]  # no codec that is refused afterwards
     assert said[3][3] == 1.0  # the stream
     assert said[4][3]["code"] == "NetStream.Publish.Start"
 
