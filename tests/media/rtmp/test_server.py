@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import imageio_ffmpeg
 import pytest
 import uvloop
 
@@ -76,6 +77,21 @@ async def stage() -> AsyncIterator[Stage]:
     await opened.server.close()
 
 
+@dataclass(frozen=True)
+class Encoding:
+    """What FFmpeg sends; `ffmpeg` is which one: Debian's knows no enhanced RTMP."""
+
+    video: str = "libx264 -preset ultrafast"
+    sound: str = "aac -ar 48000"
+    ffmpeg: str = "ffmpeg"
+
+
+H264 = Encoding()
+NEWER = imageio_ffmpeg.get_ffmpeg_exe()
+HEVC = Encoding("libx265 -preset ultrafast -x265-params log-level=error", ffmpeg=NEWER)
+AV1 = Encoding("libsvtav1 -preset 12 -svtav1-params lp=1", "libopus", NEWER)
+
+
 async def run_ffmpeg(
     url: str,
     *,
@@ -83,13 +99,14 @@ async def run_ffmpeg(
     b_frames: int = 0,
     pace: str = "",
     size: str = "320x180",
+    encoding: Encoding = H264,
 ) -> str:
     """Publish a test picture and tone, as fast as can be unless paced; return what FFmpeg said."""
     command = (
-        f"ffmpeg -v info -nostdin {pace}"
+        f"{encoding.ffmpeg} -v info -nostdin {pace}"
         f" -f lavfi -i testsrc2=size={size}:rate=25:duration={seconds}"
-        f" -f lavfi -i sine=duration={seconds} -c:v libx264 -preset ultrafast -bf {b_frames} -g 25"
-        f" -pix_fmt yuv420p -c:a aac -ar 48000 -ac 2 -f flv {url}"
+        f" -f lavfi -i sine=duration={seconds} -c:v {encoding.video} -bf {b_frames} -g 25"
+        f" -pix_fmt yuv420p -c:a {encoding.sound} -ac 2 -f flv {url}"
     )
     process = await asyncio.create_subprocess_exec(
         *command.split(), stderr=asyncio.subprocess.PIPE, stdout=subprocess.DEVNULL
@@ -129,6 +146,25 @@ async def check_every_frame(stage: Stage) -> None:
     assert any(isinstance(tag, AudioConfig) for tag in kept.tags)
     assert stage.applicants[0].app == "live"
     assert "good" not in repr(stage.applicants[0])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "codecs"), [(HEVC, ("H265", "AAC")), (AV1, ("AV1", "OPUS"))], ids=["hevc", "av1"]
+)
+async def test_ffmpeg_publishes_by_enhanced_rtmp(
+    stage: Stage, encoding: Encoding, codecs: tuple[str, str]
+) -> None:
+    said = await run_ffmpeg(stage.url("good"), encoding=encoding)
+    assert said.startswith("0\n"), said
+    (kept,) = stage.kept
+    pictures = [tag for tag in kept.tags if isinstance(tag, VideoTag)]
+    sounds = [tag for tag in kept.tags if isinstance(tag, AudioTag)]
+    assert len(pictures) == 50
+    assert [p.is_keyframe for p in pictures].count(True) == 2
+    assert ({p.codec for p in pictures}, {s.codec for s in sounds}) == (
+        {codecs[0]},
+        {codecs[1]},
+    )
 
 
 async def test_b_frames_keep_both_times(stage: Stage) -> None:
