@@ -1,5 +1,6 @@
 """An encoder set up as the studio says goes live by RTMP; a second browser sees its picture."""
 
+import signal
 import subprocess
 from collections.abc import Callable
 
@@ -7,7 +8,8 @@ import imageio_ffmpeg
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.people import make_name, prepare_rtmp, wait_for_picture
+from tests.documented import read_command
+from tests.e2e.people import make_name, prepare_encoder, prepare_rtmp, wait_for_picture
 from tests.product import Product, await_true
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -72,6 +74,32 @@ def test_an_encoder_goes_live_as_the_studio_says(
         page.get_by_role("button", name="End broadcast").click()
         expect(viewer.get_by_test_id("live-status")).to_contain_text("Ended", timeout=60_000)
         await_true(lambda: encoder.poll() is not None, "the encoder is cut", timeout_s=60)
+    finally:
+        encoder.kill()
+        encoder.wait()
+
+
+def test_ffmpegs_whip_muxer_goes_live_as_documented_with_the_studios_address_and_key(
+    product: Product, open_page: OpenPage
+):
+    page = open_page()
+    title = f"By WHIP {make_name()}"
+    server, key, viewer_page = prepare_encoder(page, product, title, "WHIP")
+    program, *words = read_command("WHIP", {"http://localhost:8000/whip": server}, key, seconds=60)
+    assert program == "ffmpeg"
+    encoder = subprocess.Popen([NEWER, "-v", "error", "-nostdin", *words])
+    try:
+        expect(page.get_by_test_id("live-status")).to_contain_text("Live", timeout=60_000)
+        viewer = open_page()
+        viewer.goto(f"{product.url}{viewer_page}")
+        wait_for_picture(viewer)
+        video = viewer.get_by_test_id("live-video")
+        began_s = video.evaluate("v => v.currentTime")
+        await_true(lambda: video.evaluate("v => v.currentTime") > began_s + 1, "it plays on")
+        encoder.send_signal(signal.SIGINT)
+        encoder.wait(timeout=60)
+        status = page.get_by_test_id("live-status")
+        expect(status).to_have_attribute("data-status", "interrupted", timeout=60_000)
     finally:
         encoder.kill()
         encoder.wait()

@@ -17,6 +17,7 @@ from media.rtmp.errors import PublishRefused
 from media.rtmp.handshake import BLOCK_BYTES
 from media.rtmp.server import Applicant, RtmpOptions, RtmpServer
 from media.rtmp.tags import AudioConfig, AudioTag, Tag, VideoConfig, VideoTag
+from tests.documented import read_command
 from tests.media.rtmp.client import C0_C1, VIDEO, hello, media, read_commands
 
 pytestmark = pytest.mark.media
@@ -60,8 +61,8 @@ class Stage:
         self.kept.append(Kept())
         return self.kept[-1]
 
-    def url(self, key: str, scheme: str = "rtmp") -> str:
-        return f"{scheme}://127.0.0.1:{self.server.port}/live/{key}"
+    def url(self, key: str) -> str:
+        return f"rtmp://127.0.0.1:{self.server.port}/live/{key}"
 
 
 async def open_stage(**options: object) -> Stage:
@@ -183,7 +184,7 @@ async def test_a_wrong_key_is_refused_before_any_media(stage: Stage) -> None:
     assert stage.kept == []
 
 
-async def test_rtmps_carries_the_same(tmp_path: Path) -> None:
+async def test_the_documented_command_publishes_by_rtmps(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     subprocess.run(
         f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1"
@@ -195,8 +196,11 @@ async def test_rtmps_carries_the_same(tmp_path: Path) -> None:
     context.load_cert_chain(certificate, key)
     stage = await open_stage(tls=context)
     try:
-        said = await run_ffmpeg(stage.url("good", "rtmps"), seconds=1)
-        assert said.startswith("0\n"), said
+        place = {"localhost:1936": f"127.0.0.1:{stage.server.port}"}
+        words = read_command("RTMPS", place, "good", seconds=1)
+        encoder = await asyncio.create_subprocess_exec(*words, stdin=subprocess.DEVNULL)
+        async with asyncio.timeout(DEADLINE_S):
+            assert await encoder.wait() == 0
         assert sum(isinstance(tag, VideoTag) for tag in stage.kept[0].tags) == 25
     finally:
         await stage.server.close()

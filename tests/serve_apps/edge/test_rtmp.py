@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -22,7 +23,8 @@ from storage.live_segments import SegmentRange, StoredSegment, list_segments
 from storage.lives import find_live
 from storage.objects import ObjectStore
 from tests.actors.hosting.stage import run_client, run_host
-from tests.media.rtmp.test_server import AV1, HEVC, Encoding, run_ffmpeg
+from tests.documented import read_command
+from tests.media.rtmp.test_server import AV1, HEVC, NEWER, Encoding, run_ffmpeg
 from tests.media.sfu.peer import RtcPeer
 from tests.serve_apps.edge.edge_stage import invite, run_edge, use_free_ports
 from tests.storage.live_rows import create_room_row
@@ -184,6 +186,37 @@ async def test_a_live_by_enhanced_rtmp_plays_by_hls_and_by_webrtc_where_its_code
             await asyncio.sleep(0.1)
     stored = await stage.await_stored_slate()
     assert {row.tracks["source"].codec[:5] for row in stored} == {name}
+
+
+@pytest.mark.parametrize(
+    ("title", "ffmpeg", "codecs"),
+    [
+        ("RTMP", "ffmpeg", ("h264", "aac")),
+        ("HEVC by enhanced RTMP", NEWER, ("hevc", "aac")),
+        ("AV1 and Opus by enhanced RTMP", NEWER, ("av1", "opus")),
+    ],
+    ids=["rtmp", "hevc", "av1"],
+)
+async def test_the_documented_command_is_watchable_both_ways(
+    stage: Stage, title: str, ffmpeg: str, codecs: tuple[str, str]
+) -> None:
+    place = {"localhost:1935": f"127.0.0.1:{stage.settings.rtmp.port}"}
+    _program, *words = read_command(title, place, KEY, seconds=12)
+    encoder = await asyncio.create_subprocess_exec(ffmpeg, "-v", "error", "-nostdin", *words)
+    await stage.await_status("live")
+    name = {"h264": "H264", "hevc": "H265", "av1": "AV1"}[codecs[0]]
+    viewer = RtcPeer((name, "opus"))
+    assert await stage.watch(viewer) == 201
+    url = await stage.await_hls()
+    picture, sound = url.replace("index", "source/index"), url.replace("index", "audio/index")
+    found = {**await probe(picture), **await probe(sound)}
+    assert (found["video"]["codec_name"], found["audio"]["codec_name"]) == codecs
+    await wait_until(lambda: len(viewer.rtp) > 50)
+    viewer.close(politely=False)
+    lengths = [float(word) for word in re.findall(r"#EXTINF:([\d.]+)", await stage.read(picture))]
+    assert lengths[0] == pytest.approx(2.0, abs=0.05)  # a key frame each two seconds
+    async with asyncio.timeout(DEADLINE_S):
+        assert await encoder.wait() == 0
 
 
 @pytest.mark.parametrize(
