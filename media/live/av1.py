@@ -16,6 +16,7 @@ SEQUENCE_HEADER = 1
 TEMPORAL_DELIMITER, TILE_LIST, PADDING = 2, 8, 15
 CONFIG_BYTES_MAX = 16_384
 OBUS_MAX = 1024
+SIDE_MAX = 16_384
 LEB128_BYTES_MAX = 8
 HEAD_BYTES = 4
 """Of an av1C payload, before its OBUs."""
@@ -47,11 +48,11 @@ def read_obus(data: bytes) -> list[Obu]:
         if first & 0x80 or len(found) >= OBUS_MAX:
             raise ParameterSetMalformed("this is no sequence of OBUs")
         head = data[at : at + 2] if first & 4 else data[at : at + 1]
-        at += len(head)
+        at += 2 if first & 4 else 1
         size = len(data) - at
         if first & 2:
             size, at = _read_leb128(data, at)
-        if at + size > len(data):
+        if size < 0 or at + size > len(data):
             raise ParameterSetMalformed("an OBU is cut off")
         head = bytes([first & 0xFD]) + head[1:]
         found.append(Obu(first >> 3 & 0x0F, head, data[at : at + size]))
@@ -91,7 +92,10 @@ def read_size(header: bytes) -> tuple[int, int]:
     else:
         _skip_operating_points(bits)
     width_bits, height_bits = bits.read(4) + 1, bits.read(4) + 1
-    return bits.read(width_bits) + 1, bits.read(height_bits) + 1
+    width, height = bits.read(width_bits) + 1, bits.read(height_bits) + 1
+    if max(width, height) > SIDE_MAX:
+        raise ParameterSetMalformed(f"a picture of {width} by {height}")
+    return width, height
 
 
 def write_leb128(value: int) -> bytes:

@@ -3,6 +3,8 @@
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from media.cmaf import build_init_segment, read_video_config
 from media.h264_bits import ParameterSetMalformed
@@ -82,3 +84,28 @@ def test_obus_keep_all_but_delimiters_and_padding() -> None:
         read_obus(b"\x32\x09xyz")
     with pytest.raises(ParameterSetMalformed):
         read_obus(b"\x32" + b"\xff" * 12)
+
+
+@given(st.sampled_from(RECORDS), st.lists(st.tuples(st.integers(0, 300), st.integers(0, 255))))
+def test_a_broken_configuration_is_a_format_or_malformed(
+    known: tuple[VideoCodec, bytes, str], changes: list[tuple[int, int]]
+) -> None:
+    codec, record, _name = known
+    broken = bytearray(record)
+    for place, value in changes:
+        broken[place % len(broken)] = value
+    try:
+        form, _length_bytes = read_format(codec, bytes(broken))
+    except ParameterSetMalformed:
+        return
+    assert build_init_segment(form.track)
+    assert form.codec_name
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_are_obus_or_malformed(data: bytes) -> None:
+    try:
+        found = read_obus(data)
+    except ParameterSetMalformed:
+        return
+    assert read_obus(b"".join(obu.pack() for obu in found)) == found
