@@ -60,6 +60,18 @@ def describe_av1(unit: bytes) -> CodecConfig:
     return CodecConfig(payload, f"av01.{profile}.{level:02d}{'MH'[tier]}.08")
 
 
+def name_av1_config(config: bytes) -> str:
+    """CODECS name of an av1C payload, AV1 ISOBMFF §5: profile, level, tier, bits of a sample."""
+    profile, level, tier = config[1] >> 5, config[1] & 0x1F, config[2] >> 7
+    depth = 8 if not config[2] & 0x40 else 12 if config[2] & 0x20 else 10
+    return f"av01.{profile}.{level:02d}{'MH'[tier]}.{depth:02d}"
+
+
+def name_hevc_config(config: bytes) -> str:
+    """CODECS name of an hvcC payload, as `describe_hevc` gives it."""
+    return _name_hevc(config[1:13])
+
+
 def strip_delimiters(unit: bytes) -> bytes:
     """A temporal unit without its delimiters, which have no place in a file."""
     return b"".join(obu for kind, obu in _iter_obus(unit) if kind != OBU_TEMPORAL_DELIMITER)

@@ -294,6 +294,9 @@ async def make_whip_redirect(
     if live.status == "ended":
         raise LiveEnded
     last_url = None if live.origin is None else str(live.origin["edge"])
+    if live.status == "live":
+        # It asks while it counts as sending: its edge, or the way there, fell silent just now.
+        avoid, last_url = avoid or last_url or "", None
     edge = decide_ingest(await _list_edges(connection), last_url, avoid)
     order = TicketOrder(TicketKind.WHIP, live.id, edge.url, live.owner_id)
     return f"{edge.url}/whip?ticket={issue_ticket(settings.auth, order, now)}"

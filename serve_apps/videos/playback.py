@@ -12,6 +12,7 @@ from serve_apps.access.playback import PlaybackTerms, make_video_base
 from storage.videos import Video
 
 REASONS = {
+    "picture_changed": "The picture was sent in another codec midway, which one file cannot hold.",
     "sound_changed": "The sound was sent in another format midway, which one file cannot hold.",
     "too_many_formats": "The picture changed too often for one file.",
     "too_many_parts": "The broadcast was interrupted too often for one manifest.",

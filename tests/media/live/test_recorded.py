@@ -279,6 +279,41 @@ def test_a_clip_shorter_than_a_preview_is_shown_whole(broken: Recorded):
     assert len(decode(data)[1]) == 30
 
 
+@pytest.fixture(scope="module", params=["hevc", "av1"])
+def resized(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """A publisher of another codec than H.264 whose picture grows."""
+    cast = Broadcast(ObjectStore.open(f"file://{tmp_path_factory.mktemp(request.param)}"), LIVE_ID)
+    cast.publish(SMALL, LARGE, codec=request.param)
+    return Recorded(cast)
+
+
+def test_a_file_of_another_codec_plays_and_can_be_jumped_into(resized: Recorded):
+    times, pictures = decode(resized.download())
+    check_same(pictures, resized.cast.pictures)
+    assert times == [Fraction(number, FPS) for number in range(len(times))]
+    with av.open(io.BytesIO(resized.download())) as container:
+        container.seek(6 * av.time_base)
+        frame = next(container.decode(video=0))
+        number = round((frame.time or 0) * FPS)
+        check_same([frame.to_ndarray(format="bgr24")], [resized.cast.pictures[number]])
+
+
+def test_pictures_of_another_codec_are_made(resized: Recorded):
+    assert len(resized.records["thumbnails"].images) == 5
+    assert resized.records["storyboard"].storyboard is not None
+    assert not any(record.left_out for record in resized.records.values())
+
+
+def test_a_picture_in_another_codec_midway_is_a_stated_reason_for_no_file(store: ObjectStore):
+    cast = Broadcast(store, LIVE_ID)
+    cast.publish(SMALL, codec="hevc")
+    cast.publish(SMALL, offset_s=60)
+    recorded = Recorded(cast)
+    assert recorded.records["join"].left_out == {"download": "picture_changed"}
+    manifest = recorded.publication.files["manifest.mpd"].decode()
+    assert [manifest.count(name) for name in ("hvc1.", "avc1.")] == [1, 1]
+
+
 def test_sound_in_another_format_midway_is_a_stated_reason_for_no_file(store: ObjectStore):
     cast = Broadcast(store, uuid.uuid4())
     cast.publish(SMALL, seconds=2)

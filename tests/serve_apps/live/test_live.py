@@ -140,8 +140,14 @@ async def test_a_publisher_comes_back_to_the_edge_it_left(
             connection, node="here", slot=1, url="http://localhost:8011", candidates=[]
         )
         await renew_edge(connection, ("here", 1, other), state="live", load=0, ttl_s=60)
+        await connection.execute("UPDATE lives SET status = 'interrupted'")
     answer = await call_whip(client, live["stream_key"])
     assert answer.headers["Location"].startswith(EDGE_URL)
+    async with database.connection() as connection:
+        await connection.execute("UPDATE lives SET status = 'live'")
+    # Nobody has noticed yet that its edge, or the way there, is silent: its encoder has.
+    answer = await call_whip(client, live["stream_key"])
+    assert answer.headers["Location"].startswith("http://localhost:8011/whip")
     headers = {"Authorization": f"Bearer {live['stream_key']}"}
     answer = await client.post("/whip", params={"avoid": EDGE_URL}, headers=headers)
     assert answer.headers["Location"].startswith("http://localhost:8011/whip")

@@ -26,8 +26,8 @@ export interface WatchRequest {
 
 const BACKOFF = { firstMs: 300, maxMs: 6_000 };
 const FINAL_STATUSES = new Set([400, 403, 404, 410]);
-/** The encoder sends B-frames: the live plays by HLS alone. */
-export const NOT_FOR_WEBRTC = "b_frames";
+/** The encoder sends B-frames, or a codec that this browser's WebRTC does not speak: HLS plays it. */
+export const NOT_FOR_WEBRTC: ReadonlySet<string> = new Set(["b_frames", "no_supported_codec"]);
 const STALL_MS = 3_000;
 const CHECK_MS = 750;
 /** An edge says something three times a second, also in a room that is silent. */
@@ -98,7 +98,7 @@ export class WhepViewer {
         if (signal.aborted) return;
         if (FINAL_STATUSES.has(failure.status)) return this.state.set({ phase: "failed", error: failure });
         // What WebRTC cannot show now it may show once the encoder is set up anew.
-        if (failure.code === NOT_FOR_WEBRTC) this.state.set({ phase: "connecting", error: failure });
+        if (NOT_FOR_WEBRTC.has(failure.code)) this.state.set({ phase: "connecting", error: failure });
         await this.#sleep(decideDelay(attempt, BACKOFF));
       }
     }

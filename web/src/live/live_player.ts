@@ -3,7 +3,7 @@
  * back. Keeps one <video> fed; `ways.ts` decides, `whep.ts` and `hls_way.ts` bring the picture.
  */
 import { waitMs } from "../kit/backoff";
-import type { ApiError } from "../kit/errors";
+import { ApiError } from "../kit/errors";
 import { Store } from "../kit/store";
 import { NOT_FOR_WEBRTC, WhepViewer, type WatchState } from "../kit/whep";
 import { HlsWay } from "./hls_way";
@@ -37,6 +37,7 @@ export interface PlayerRequest {
 const LOOK_MS = 500;
 const GONE_STATUSES = new Set([403, 404, 410]);
 const LOSSES_KEPT = 10;
+const UNPLAYABLE = new ApiError("codec_unplayable", 0, "This browser cannot play the codec of this live.");
 
 export class LivePlayer {
   readonly state: Store<PlayerState>;
@@ -186,7 +187,7 @@ export class LivePlayer {
       isBehind: this.#isBehind,
       hasWebrtc,
       withoutSinceMs: this.#withoutSinceMs,
-      isRefused: (watched.phase === "failed" && !isGone) || watched.error?.code === NOT_FOR_WEBRTC,
+      isRefused: (watched.phase === "failed" && !isGone) || NOT_FOR_WEBRTC.has(watched.error?.code ?? ""),
       lossesMs: this.#lossesMs,
     });
     if (way !== this.state.get().way) this.#switch(way, null);
@@ -200,6 +201,10 @@ export class LivePlayer {
       const lengthS = this.#isOnAir ? this.#request.elapsedS() : this.state.get().lengthS;
       this.#change({ phase: watched.phase, error: watched.error, lengthS, behindS: 0, isPaused: false });
       void this.#measureWebrtc();
+      return;
+    }
+    if (hls.isUnplayable && this.#isOnAir) {
+      this.#change({ phase: "failed", error: UNPLAYABLE, isPaused: false });
       return;
     }
     const phase = hls.isPlaying || (video.paused && this.#isBehind) ? "playing" : "connecting";
