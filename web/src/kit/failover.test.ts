@@ -5,6 +5,7 @@ import { WhipPublisher } from "./whip";
 
 const EDGES = ["http://edge-0", "http://edge-1"] as const;
 let dead: Set<string>;
+let full: Set<string>;
 let asked: string[];
 let peers: PlayedPeer[];
 let busy: boolean;
@@ -50,13 +51,17 @@ function playFetch(url: string): Promise<unknown> {
   const avoid = new URL(url).searchParams.get("avoid");
   const chosen = EDGES.find((known) => known !== avoid) ?? EDGES[0];
   if (dead.has(chosen)) return Promise.reject(new TypeError("refused"));
+  if (full.has(chosen)) {
+    const headers = new Headers({ "retry-after": "5" });
+    return Promise.resolve({ status: 503, url: `${chosen}/whep`, redirected: true, headers, text: () => Promise.resolve("{}") });
+  }
   const headers = new Headers({ location: `${chosen}/sessions/${peers.length}` });
   return Promise.resolve({ status: 201, url: chosen, headers, text: () => Promise.resolve(chosen) });
 }
 
 beforeEach(() => {
   vi.useFakeTimers();
-  [dead, asked, peers, busy] = [new Set(), [], [], false];
+  [dead, full, asked, peers, busy] = [new Set(), new Set(), [], [], false];
   vi.stubGlobal("RTCPeerConnection", PlayedPeer);
   vi.stubGlobal("MediaStream", class {});
   vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => null });
@@ -126,7 +131,30 @@ describe("a viewer", () => {
   });
 });
 
+describe("a viewer of an edge that is full", () => {
+  test("plays from another one at once", async () => {
+    full.add(EDGES[0]);
+    const { viewer } = watch();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(asked).toEqual(["http://api/whep/1", `http://api/whep/1?avoid=${encodeURIComponent(EDGES[0])}`]);
+    expect(peers.at(-1)).toMatchObject({ edge: EDGES[1], connectionState: "connected" });
+    viewer.stop();
+  });
+});
+
 describe("the studio", () => {
+  test("publishes at another edge when the first one is full", async () => {
+    full.add(EDGES[0]);
+    const stream = { getTracks: () => [] } as unknown as MediaStream;
+    const request = { url: "http://api/whip", streamKey: "k", stream, videoBitrateBps: 1, sendsSeveral: false };
+    const publisher = new WhipPublisher(request);
+    void publisher.start();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(publisher.state.get().phase).toBe("live");
+    expect(peers.at(-1)?.edge).toBe(EDGES[1]);
+    publisher.stop();
+  });
+
   test("publishes again at another edge when its own is silent and answers no more", async () => {
     const stream = { getTracks: () => [] } as unknown as MediaStream;
     const request = { url: "http://api/whip", streamKey: "k", stream, videoBitrateBps: 1, sendsSeveral: false };

@@ -34,6 +34,29 @@ export interface Peer {
   close: (goodbye?: boolean) => void;
 }
 
+/** An edge took no session; the API may know another one. */
+export class EdgeRefused extends ApiError {
+  constructor(
+    refusal: ApiError,
+    readonly edge: string,
+  ) {
+    super(refusal.code, refusal.status, refusal.message, refusal.requestId, refusal.details, refusal.retryAfterS);
+  }
+}
+
+export interface Retry {
+  avoid: string | null;
+  delayMs: number;
+}
+
+/** How to go on after a refusal: at another edge where this one is full, else not before it said. */
+export function decideRetry(failure: ApiError, avoided: string | null, delayMs: number): Retry {
+  if (failure.status !== 503) return { avoid: avoided, delayMs };
+  const edge = failure instanceof EdgeRefused ? failure.edge : null;
+  if (edge !== null && edge !== avoided) return { avoid: edge, delayMs };
+  return { avoid: avoided, delayMs: Math.max(delayMs, (failure.retryAfterS ?? 0) * 1_000) };
+}
+
 /** An address of the API's, asked not to name the edge that just failed. */
 export function addAvoid(url: string, avoid: string | null | undefined): string {
   return avoid ? `${url}${url.includes("?") ? "&" : "?"}avoid=${encodeURIComponent(avoid)}` : url;
@@ -145,7 +168,8 @@ async function exchange(request: PeerRequest, offer: string): Promise<Answer> {
   }
   const text = await response.text();
   if (response.status !== 201 && response.status !== 200) {
-    throw readError(response.status, parseBody(text), response.headers);
+    const refusal = readError(response.status, parseBody(text), response.headers);
+    throw response.redirected ? new EdgeRefused(refusal, new URL(response.url).origin) : refusal;
   }
   const location = response.headers.get("location");
   return {

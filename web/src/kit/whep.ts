@@ -5,7 +5,7 @@
  */
 import { decideDelay, waitMs } from "./backoff";
 import type { ApiError } from "./errors";
-import { openPeer, preferCodec, waitMoved, waitSilent, type Peer } from "./peer";
+import { decideRetry, openPeer, preferCodec, waitMoved, waitSilent, type Peer } from "./peer";
 import { Store } from "./store";
 
 export type WatchPhase = "waiting" | "connecting" | "playing" | "reconnecting" | "failed" | "stopped";
@@ -99,7 +99,9 @@ export class WhepViewer {
         if (FINAL_STATUSES.has(failure.status)) return this.state.set({ phase: "failed", error: failure });
         // What WebRTC cannot show now it may show once the encoder is set up anew.
         if (failure.code === NOT_FOR_WEBRTC) this.state.set({ phase: "connecting", error: failure });
-        await this.#sleep(decideDelay(attempt, BACKOFF));
+        const retry = decideRetry(failure, this.#avoid, decideDelay(attempt, BACKOFF));
+        this.#avoid = retry.avoid;
+        await this.#sleep(retry.delayMs);
       }
     }
   }
