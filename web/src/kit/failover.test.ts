@@ -3,12 +3,14 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { WhepViewer } from "./whep";
 import { WhipPublisher } from "./whip";
 
+const RELAY = '<turn:t.example:3478?transport=tcp>; rel="ice-server"; username="9:a"; credential="c="';
 const EDGES = ["http://edge-0", "http://edge-1"] as const;
 let dead: Set<string>;
 let full: Set<string>;
 let asked: string[];
 let peers: PlayedPeer[];
 let busy: boolean;
+let needsRelay: boolean;
 
 /** A connection to the edge that answered last; bytes come while that edge lives. */
 class PlayedPeer extends EventTarget {
@@ -17,7 +19,7 @@ class PlayedPeer extends EventTarget {
   localDescription = { sdp: "offer" };
   edge = "";
   bytes = 0;
-  constructor() {
+  constructor(readonly configuration: RTCConfiguration = {}) {
     super();
     peers.push(this);
   }
@@ -26,7 +28,8 @@ class PlayedPeer extends EventTarget {
   setLocalDescription = () => Promise.resolve();
   setRemoteDescription = (answer: { sdp: string }) => {
     this.edge = answer.sdp;
-    this.connectionState = "connected";
+    const isBlocked = needsRelay && !this.configuration.iceServers?.length;
+    this.connectionState = isBlocked ? "connecting" : "connected";
     return Promise.resolve();
   };
   getStats = () => {
@@ -55,13 +58,13 @@ function playFetch(url: string): Promise<unknown> {
     const headers = new Headers({ "retry-after": "5" });
     return Promise.resolve({ status: 503, url: `${chosen}/whep`, redirected: true, headers, text: () => Promise.resolve("{}") });
   }
-  const headers = new Headers({ location: `${chosen}/sessions/${peers.length}` });
+  const headers = new Headers({ location: `${chosen}/sessions/${peers.length}`, link: RELAY });
   return Promise.resolve({ status: 201, url: chosen, headers, text: () => Promise.resolve(chosen) });
 }
 
 beforeEach(() => {
   vi.useFakeTimers();
-  [dead, full, asked, peers, busy] = [new Set(), new Set(), [], [], false];
+  [dead, full, asked, peers, busy, needsRelay] = [new Set(), new Set(), [], [], false, false];
   vi.stubGlobal("RTCPeerConnection", PlayedPeer);
   vi.stubGlobal("MediaStream", class {});
   vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => null });
@@ -128,6 +131,28 @@ describe("a viewer", () => {
     expect(peers[0]?.connectionState).toBe("connected");
     expect(streams).toHaveLength(1);
     viewer.stop();
+  });
+});
+
+describe("a viewer behind a firewall", () => {
+  test("goes through the edge's TURN server, and the next time at once; others never ask it", async () => {
+    const free = watch();
+    await vi.advanceTimersByTimeAsync(5_000);
+    free.viewer.stop();
+    needsRelay = true;
+    const { viewer } = watch();
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(viewer.state.get().phase).toBe("playing");
+    const relay = { urls: "turn:t.example:3478?transport=tcp", username: "9:a", credential: "c=" };
+    const servers = () => peers.map((peer) => peer.configuration.iceServers);
+    expect(servers()).toEqual([[], [], [relay]]);
+    expect(peers[1]?.connectionState).toBe("closed");
+    viewer.stop();
+    const again = watch();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(again.viewer.state.get().phase).toBe("playing");
+    expect(servers().at(-1)).toEqual([relay]);
+    again.viewer.stop();
   });
 });
 
