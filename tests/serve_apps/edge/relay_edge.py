@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from pathlib import Path
 
 from actors.hosting.messages import EDGE
@@ -10,6 +11,7 @@ from actors.link.frames import LinkPeer
 from actors.link.link import Link
 from actors.link.secure import LinkKeys
 from actors.link.transport import LinkTransport
+from cluster.keys import ensure_authority, issue_certificate
 from kit.clock import SystemClock
 from media.relay.messages import RelayPlace
 from media.sfu.options import SfuOptions
@@ -20,7 +22,19 @@ from serve_apps.edge.relay_source import RelaySource
 from tests.media.sfu.stage import EventLog
 
 HERE = "127.0.0.1"
+LIFE = timedelta(days=1)
 OPTIONS = SfuOptions(bind_host=HERE, port=0)
+
+
+def make_keys(folder: Path) -> None:
+    """Write one machine's keys, which both ends of a link by TLS use."""
+    authority = ensure_authority(folder)
+    issued = issue_certificate(authority, "node", (HERE,), life=LIFE)
+    keys = LinkKeys.within(folder / "keys")
+    keys.authority.parent.mkdir(exist_ok=True)
+    keys.authority.write_text(authority.certificate)
+    keys.certificate.write_text(issued.certificate)
+    keys.private_key.write_text(issued.private_key)
 
 
 class WatchedSource(RelaySource):
@@ -40,7 +54,10 @@ class WatchedSource(RelaySource):
 
 
 class RelayEdge:
-    """A plane with its relays; `sources` says where lives come in."""
+    """A plane with its relays; `sources` says where lives come in.
+
+    `way` is "unix" for edges of one machine, or "tls" for a machine each (`make_keys` comes first).
+    """
 
     def __init__(self, folder: Path, name: str, way: str) -> None:
         keys = LinkKeys.within(folder / "keys") if way == "tls" else None
