@@ -26,7 +26,9 @@ class PlayedPeer extends EventTarget {
   addTransceiver = () => ({});
   createOffer = () => Promise.resolve({});
   setLocalDescription = () => Promise.resolve();
+  ontrack: (event: unknown) => void = () => undefined;
   setRemoteDescription = (answer: { sdp: string }) => {
+    this.ontrack({ track: this });
     this.edge = answer.sdp;
     const isBlocked = needsRelay && !this.configuration.iceServers?.length;
     this.connectionState = isBlocked ? "connecting" : "connected";
@@ -45,6 +47,13 @@ class PlayedPeer extends EventTarget {
   close = () => {
     this.connectionState = "closed";
   };
+}
+
+class PlayedStream {
+  tracks: unknown[] = [];
+  addTrack(track: unknown): void {
+    this.tracks.push(track);
+  }
 }
 
 function playFetch(url: string): Promise<unknown> {
@@ -66,7 +75,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   [dead, full, asked, peers, busy, needsRelay] = [new Set(), new Set(), [], [], false, false];
   vi.stubGlobal("RTCPeerConnection", PlayedPeer);
-  vi.stubGlobal("MediaStream", class {});
+  vi.stubGlobal("MediaStream", PlayedStream);
   vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => null });
   vi.stubGlobal("fetch", playFetch);
 });
@@ -76,12 +85,12 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-function watch(): { viewer: WhepViewer; streams: unknown[] } {
-  const streams: unknown[] = [];
+function watch(): { viewer: WhepViewer; streams: PlayedStream[] } {
+  const streams: PlayedStream[] = [];
   const viewer = new WhepViewer({
     url: "http://api/whep/1",
     token: () => Promise.resolve(null),
-    onStream: (stream) => streams.push(stream),
+    onStream: (stream) => streams.push(stream as unknown as PlayedStream),
     onLayers: () => undefined,
   });
   viewer.setLive(true);
@@ -140,9 +149,10 @@ describe("a viewer behind a firewall", () => {
     await vi.advanceTimersByTimeAsync(5_000);
     free.viewer.stop();
     needsRelay = true;
-    const { viewer } = watch();
+    const { viewer, streams } = watch();
     await vi.advanceTimersByTimeAsync(4_000);
     expect(viewer.state.get().phase).toBe("playing");
+    expect(streams.map((stream) => stream.tracks)).toEqual([[peers[2]]]);
     const relay = { urls: "turn:t.example:3478?transport=tcp", username: "9:a", credential: "c=" };
     const servers = () => peers.map((peer) => peer.configuration.iceServers);
     expect(servers()).toEqual([[], [], [relay]]);

@@ -20,7 +20,7 @@ export interface PeerRequest {
   /** The edge that just failed: the API shall name another one. */
   avoid?: string | null;
   token: string | null;
-  /** Adds tracks or transceivers before the offer is made. */
+  /** Adds tracks or transceivers before the offer is made; called for each attempt. */
   prepare: (connection: RTCPeerConnection) => void;
   signal: AbortSignal;
 }

@@ -192,17 +192,19 @@ export class WhepViewer {
   }
 
   async #connect(avoid: string | null, signal: AbortSignal): Promise<Peer> {
-    const stream = new MediaStream();
+    let stream = new MediaStream();
     const peer = await openPeer({
       url: this.#request.url,
       avoid,
       token: await this.#request.token(),
       signal,
       prepare: (connection) => {
+        // Each attempt brings tracks of its own; those of one before would be shown in their place.
+        const tracks = (stream = new MediaStream());
         const video = connection.addTransceiver("video", { direction: "recvonly" });
         preferCodec(video, "video/H264", "receive");
         connection.addTransceiver("audio", { direction: "recvonly" });
-        connection.ontrack = (event) => stream.addTrack(event.track);
+        connection.ontrack = (event) => tracks.addTrack(event.track);
       },
     });
     if (signal.aborted) return peer;
