@@ -77,6 +77,7 @@ class EdgeSettings:
     )
     sockets_per_address_max: int = option(2_000, "Open WebSockets of one address; beyond it: 429.")
     viewers_per_room_max: int = option(500, "WHEP viewers of one room on one edge.")
+    media_sessions_max: int = option(2_000, "WebRTC sessions per edge, publishers too; then 503.")
     aac_lives_max: int = option(
         8, "Lives whose Opus one edge makes AAC of at once, for HLS; beyond it: 503; 0: none."
     )

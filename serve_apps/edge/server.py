@@ -225,13 +225,14 @@ class EdgeServer:
             "slot": self.slot,
             "incarnation": self.incarnation,
         }
-        self._sessions = MediaSessions(origin)
+        self._sessions = MediaSessions(origin, lambda: self._watch.is_breathless)
         me, transport = make_edge_peer(self.slot, self.incarnation), LinkTransport.within(settings)
         client = self._compose_hosts(me, transport)
         options = SfuOptions(
             port=self._address.udp_port,
             candidate_ips=ips,
             viewers_per_room_max=settings.edge.viewers_per_room_max,
+            sessions_max=settings.edge.media_sessions_max,
             packet_observer=ports.watch_packets,
         )
         self._sfu = Sfu(options, ports.clock, self._sessions)
@@ -383,7 +384,7 @@ class EdgeServer:
             self._sessions.forget_unconnected(frozenset(fact.session_id for fact in sessions))
             load = max(
                 len(self._sockets) / edge.sockets_max,
-                len(sessions) / SfuOptions().sessions_max,
+                len(sessions) / edge.media_sessions_max,
             )
             self._vitals.load = 1.0 if self._watch.is_breathless else min(1.0, load)
 

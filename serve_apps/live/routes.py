@@ -219,6 +219,22 @@ async def rotate_stream_key(live_id: uuid.UUID, user: CurrentUser, ports: Ports)
     return StreamKeyBody(stream_key=stream_key, ingest=ingest)
 
 
+@routes.delete(
+    "/{live_id}/key",
+    permission=Permission.OWNER,
+    rate=RateTier.STANDARD,
+    summary="Revoke the stream key without a new one; whoever publishes with it is cut.",
+    status=204,
+    response_class=Response,
+    errors=(service.LiveNotFound, service.LiveEnded, PermissionDenied),
+)
+async def revoke_stream_key(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> None:
+    """Leave the live without a key that anybody knows; a new one can be asked for later."""
+    async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
+        await service.rotate_key(connection, user, live_id)
+    await ports.rooms.cut_publisher(live_id)
+
+
 @routes.post(
     "/{live_id}/end",
     permission=Permission.OWNER,

@@ -118,6 +118,27 @@ async def test_whip_with_a_bad_replaced_or_missing_key_is_401(
     assert (await call_whip(client, fresh["stream_key"])).status_code == 307
 
 
+async def test_a_revoked_key_opens_nothing_until_another_one_is_made(
+    ada: Person,
+    bob: Person,
+    client: httpx.AsyncClient,
+    ports: ApiPorts,
+    edge: tuple[str, int, int],
+) -> None:
+    live = await ada.post("/v1/live", {"title": "T"}, status=201)
+    path = f"/v1/live/{live['id']}/key"
+    assert (await bob.call("DELETE", path)).status_code == 403
+    assert (await call_whip(client, live["stream_key"])).status_code == 307
+    assert (await ada.call("DELETE", path)).status_code == 204
+    assert (await ada.call("DELETE", path)).status_code == 204
+    assert isinstance(ports.rooms, RoomsWithoutLives)
+    assert ports.rooms.cut == [uuid.UUID(live["id"])] * 2
+    answer = await call_whip(client, live["stream_key"])
+    assert (answer.status_code, answer.json()["error"]) == (401, "stream_key_invalid")
+    fresh = await ada.post(path)
+    assert (await call_whip(client, fresh["stream_key"])).status_code == 307
+
+
 async def test_whip_without_any_edge_is_503_and_an_ended_live_409(
     ada: Person, client: httpx.AsyncClient, database: Database
 ) -> None:

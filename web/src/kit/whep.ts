@@ -5,7 +5,7 @@
  */
 import { decideDelay, waitMs } from "./backoff";
 import type { ApiError } from "./errors";
-import { openPeer, preferCodec, waitMoved, waitSilent, type Peer } from "./peer";
+import { decideRetry, openPeer, preferCodec, waitMoved, waitSilent, type Peer } from "./peer";
 import { Store } from "./store";
 
 export type WatchPhase = "waiting" | "connecting" | "playing" | "reconnecting" | "failed" | "stopped";
@@ -99,7 +99,9 @@ export class WhepViewer {
         if (FINAL_STATUSES.has(failure.status)) return this.state.set({ phase: "failed", error: failure });
         // What WebRTC cannot show now it may show once the encoder is set up anew.
         if (NOT_FOR_WEBRTC.has(failure.code)) this.state.set({ phase: "connecting", error: failure });
-        await this.#sleep(decideDelay(attempt, BACKOFF));
+        const retry = decideRetry(failure, this.#avoid, decideDelay(attempt, BACKOFF));
+        this.#avoid = retry.avoid;
+        await this.#sleep(retry.delayMs);
       }
     }
   }
@@ -190,17 +192,19 @@ export class WhepViewer {
   }
 
   async #connect(avoid: string | null, signal: AbortSignal): Promise<Peer> {
-    const stream = new MediaStream();
+    let stream = new MediaStream();
     const peer = await openPeer({
       url: this.#request.url,
       avoid,
       token: await this.#request.token(),
       signal,
       prepare: (connection) => {
+        // Each attempt brings tracks of its own; those of one before would be shown in their place.
+        const tracks = (stream = new MediaStream());
         const video = connection.addTransceiver("video", { direction: "recvonly" });
         preferCodec(video, "video/H264", "receive");
         connection.addTransceiver("audio", { direction: "recvonly" });
-        connection.ontrack = (event) => stream.addTrack(event.track);
+        connection.ontrack = (event) => tracks.addTrack(event.track);
       },
     });
     if (signal.aborted) return peer;
