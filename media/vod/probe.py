@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
 import msgspec
-from av.stream import Disposition
 
 from media.vod.copyable import Span, find_copyable
+from media.vod.further_tracks import NOT_PICTURES, list_untaken
 from media.vod.info import MediaInfo, VideoInfo, decode_json, encode_json
 from media.vod.ladder import SIDE_MIN
 from media.vod.limited_child import (
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
 
     from storage.objects import ObjectStore
 
-NOT_PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 STILL_CODECS = ("png", "gif", "bmp", "tiff", "webp")
 
 
@@ -133,14 +132,15 @@ def probe_file(path: Path) -> MediaInfo:
             return probe_sound(path, container)
         audio = cast("AudioStream | None", container.streams.best("audio", related=video))
         opening = read_opening(container, video, audio)
-        warnings: list[str] = []
+        taken = [stream.index for stream in (video, audio) if stream is not None]
+        warnings = list_untaken(container, taken)
         if audio is not None and not opening.has_sound:
             warnings.append(f"The sound ({codec_of(audio)}) cannot be decoded; it was left out.")
+            taken.remove(audio.index)
             audio = None
         picture = _describe_picture(video, opening)
         declared_s = find_declared_end(container, video, audio)
-        wanted = [stream.index for stream in (video, audio) if stream is not None]
-        ends_s = measure_ends(path, wanted, declared_s, 1 / picture.fps)
+        ends_s = measure_ends(path, taken, declared_s, 1 / picture.fps)
         end_s = max(ends_s.values(), default=opening.origin_s)
         check_whole(declared_s, end_s, opening.origin_s)
         if picture.is_hdr:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import av.error
 from av.stream import Disposition
 
+from media.vod.further_tracks import list_untaken
 from media.vod.info import AudioInfo, MediaInfo
 from media.vod.source import MediaUnreadable, limit_decoder, open_media
 from media.vod.survey import check_whole, find_declared_end, find_sound_start, measure_ends
@@ -52,6 +53,7 @@ def probe_sound(path: Path, container: InputContainer) -> MediaInfo:
         size_bytes=path.stat().st_size,
         video=None,
         audio=describe_sound(audio),
+        warnings=tuple(list_untaken(container, [audio.index])),
         cover_index=_find_cover(path),
     )
 
