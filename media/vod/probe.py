@@ -46,7 +46,15 @@ from media.vod.probe_sound import (
     probe_sound,
 )
 from media.vod.source import MediaUnreadable, fetch_source, open_media
-from media.vod.survey import Opening, check_whole, find_declared_end, measure_ends, read_opening
+from media.vod.survey import (
+    Opening,
+    check_opening,
+    check_whole,
+    find_declared_end,
+    measure_ends,
+    measure_peak_bytes,
+    read_opening,
+)
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -126,7 +134,9 @@ class ProbeAhead:
 
 def probe_file(path: Path) -> MediaInfo:
     """Probe in this process; raises MediaUnreadable with the reason."""
+    peak_bytes = measure_peak_bytes()
     with open_media(path) as container:
+        check_opening(peak_bytes)
         video = _find_picture(container)
         if video is None:
             return probe_sound(path, container)
@@ -173,7 +183,13 @@ def _find_picture(container: InputContainer) -> VideoStream | None:
     stream = next((stream for stream in moving if stream is best), moving[0])
     if stream.codec_context is None or codec_of(stream) in STILL_CODECS:
         raise MediaUnreadable("The picture's codec is not supported.")
+    _check_side_max(stream.codec_context.width, stream.codec_context.height)
     return stream
+
+
+def _check_side_max(*sides: int) -> None:
+    if max(sides) > SIDE_MAX:
+        raise MediaUnreadable(f"The picture is larger than {SIDE_MAX} pixels.")
 
 
 def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
@@ -184,8 +200,7 @@ def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
     width, height = decide_display_size(frame.width, frame.height, sar, rotation_deg)
     if min(width, height) < SIDE_MIN:
         raise MediaUnreadable(f"The picture is smaller than {SIDE_MIN} pixels.")
-    if max(width, height) > SIDE_MAX:
-        raise MediaUnreadable(f"The picture is larger than {SIDE_MAX} pixels.")
+    _check_side_max(width, height)
     return VideoInfo(
         stream_index=video.index,
         codec=codec_of(video),

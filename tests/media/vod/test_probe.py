@@ -103,12 +103,12 @@ def test_a_tiny_picture_is_fine_and_a_speck_is_not(tmp_path: Path):
 
 
 def test_a_picture_that_would_fill_the_memory_is_not_decoded(tmp_path: Path):
-    run_ffmpeg(
-        *("-f", "lavfi", "-i", "color=black:s=16000x5000:r=5:d=0.2", "-c:v", "mjpeg"),
-        tmp_path / "a.mov",
-    )
-    with pytest.raises(MediaUnreadable):
-        probe_in_child(tmp_path / "a.mov")
+    wide = ("-f", "lavfi", "-i", "color=black:s=16000x5000:r=5:d=0.2")
+    run_ffmpeg(*wide, "-c:v", "mjpeg", tmp_path / "a.mov")
+    assert "has more than 67 million pixels" in refusal(tmp_path / "a.mov")
+    small = ("-f", "lavfi", "-i", "color=black:s=8200x100:r=5:d=0.2")
+    run_ffmpeg(*small, *H264, tmp_path / "b.mp4")
+    assert refusal(tmp_path / "b.mp4") == "The picture is larger than 8192 pixels."
 
 
 def test_a_variable_rate_is_taken_for_the_rate_it_mostly_keeps(tmp_path: Path):

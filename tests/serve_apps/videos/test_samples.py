@@ -46,7 +46,7 @@ async def play(player: Player, master: str, folder: Path) -> dict[str, float]:
 
 
 async def make_video(world: VideoWorld, data: bytes) -> Video:
-    """Upload a file and have its smallest picture and its sound made, as far as that is possible."""
+    """Upload a file and have its smallest picture and its sound made, if that is possible."""
     processing = replace(world.settings.processing, short_side_max=240)
     world.settings = replace(world.settings, processing=processing)
     video_id = await world.upload(data)
