@@ -11,9 +11,9 @@ import os
 import resource
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from media.process_memory import read_memory_bytes
 from media.vod.records import Progress
 from media.vod.source import MediaUnreadable
 from storage.objects import ObjectStore
@@ -24,7 +24,6 @@ MEMORY_BYTES_MAX = 4 << 30
 addresses, a ladder at 1080p a tenth."""
 MEMORY_SHARE_MAX = 0.5
 """Of the machine's memory, where that is less."""
-STATUS = Path("/proc/self/status")
 
 Task = Callable[[Any, ObjectStore], Any]
 
@@ -65,7 +64,7 @@ def limit_memory(growth_bytes: int) -> Iterator[None]:
     lost worker.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    bound = _read_data_bytes() + growth_bytes
+    bound = read_memory_bytes("VmData") + growth_bytes
     for known in (soft, hard):
         if known != resource.RLIM_INFINITY:
             bound = min(bound, known)
@@ -76,11 +75,3 @@ def limit_memory(growth_bytes: int) -> Iterator[None]:
         raise MediaUnreadable("The file needs more memory than a video may take.") from error
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-
-
-def _read_data_bytes() -> int:
-    """What RLIMIT_DATA counts of this process, as proc(5) has it."""
-    for line in STATUS.read_text().splitlines():
-        if line.startswith("VmData:"):
-            return int(line.split()[1]) << 10
-    raise AssertionError("Linux tells every process its VmData")

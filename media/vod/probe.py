@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 import msgspec
 
+from media.process_memory import read_memory_bytes
 from media.vod.copyable import Span, find_copyable
 from media.vod.further_tracks import NOT_PICTURES, list_untaken
 from media.vod.info import MediaInfo, VideoInfo, decode_json, encode_json
@@ -52,7 +53,6 @@ from media.vod.survey import (
     check_whole,
     find_declared_end,
     measure_ends,
-    measure_peak_bytes,
     read_opening,
 )
 
@@ -134,7 +134,7 @@ class ProbeAhead:
 
 def probe_file(path: Path) -> MediaInfo:
     """Probe in this process; raises MediaUnreadable with the reason."""
-    peak_bytes = measure_peak_bytes()
+    peak_bytes = read_memory_bytes("VmHWM")
     with open_media(path) as container:
         check_opening(peak_bytes)
         video = _find_picture(container)

@@ -6,7 +6,6 @@ is kept once it is closed.
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 import av
 import av.error
 
+from media.process_memory import read_memory_bytes
 from media.vod.source import PIXELS_MAX, MediaUnreadable, limit_decoder, moment_of, open_media
 
 if TYPE_CHECKING:
@@ -40,14 +40,9 @@ MISSING_S_MAX = 1.5
 MISSING_SHARE_MAX = 0.02
 
 
-def measure_peak_bytes() -> int:
-    """Return the most memory that this process ever had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-
-
 def check_opening(peak_bytes: int) -> None:
     """Raise MediaUnreadable when opening the file took much more than the peak before it."""
-    if measure_peak_bytes() - peak_bytes > OPENING_BYTES_MAX:
+    if read_memory_bytes("VmHWM") - peak_bytes > OPENING_BYTES_MAX:
         raise MediaUnreadable("The file's index unpacks to more than a video's may.")
 
 
