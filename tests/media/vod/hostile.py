@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
+
+from tests.media.vod.atoms import iter_atoms, write_atom
 
 BLOCK_BYTES = 1 << 20
 COMPRESSION_OF_ALL_BLOCKS = b"\x50\x34\x80"
@@ -23,21 +25,6 @@ def deflate_zeros(size_bytes: int) -> bytes:
     block = bytes(BLOCK_BYTES)
     pieces = [packer.compress(block) for _ in range(whole)]
     return b"".join([*pieces, packer.compress(block[:rest]), packer.flush()])
-
-
-def write_atom(name: bytes, *parts: bytes) -> bytes:
-    """Return an atom of an MP4 file."""
-    data = b"".join(parts)
-    return struct.pack(">I4s", 8 + len(data), name) + data
-
-
-def iter_atoms(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Return name and whole bytes of each atom at this level."""
-    place = 0
-    while place < len(data):
-        size, name = struct.unpack_from(">I4s", data, place)
-        yield name, data[place : place + size]
-        place += size
 
 
 def compress_index(data: bytes, padding_bytes: int = 0) -> bytes:
