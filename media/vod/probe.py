@@ -41,7 +41,6 @@ from media.vod.pictures import (
 )
 from media.vod.probe_sound import (
     SIDE_MAX,
-    check_length,
     codec_of,
     describe_sound,
     probe_sound,
@@ -156,7 +155,6 @@ def probe_file(path: Path) -> MediaInfo:
         if picture.is_hdr:
             warnings.append("High dynamic range was converted to standard range.")
         duration_s = end_s - opening.origin_s
-        check_length(duration_s)
         sound = describe_sound(audio) if audio else None
         span = Span(Fraction(round(opening.origin_s * 1_000_000), 1_000_000), end_s)
         return MediaInfo(

@@ -25,6 +25,7 @@ from media.vod.probe import ProbeJob
 from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
 from media.vod.take_in import SourcePart, TakeInJob, TakenIn
+from serve_apps.videos.lengths import check_measured_length
 from serve_apps.videos.progress import Standing, publish_status
 from serve_apps.videos.recipes import make_site_recipe, order_version, read_recipe
 from storage import uploads, video_chunks, videos
@@ -115,6 +116,7 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
         rank=MediaRank.LOOK,
         owner=str(video.owner_id),
     )
+    check_measured_length(ports.settings.uploads, info)
     async with ports.database.transaction() as connection:
         asked = await videos.find_recipe(connection, video.id)
     recipe = (

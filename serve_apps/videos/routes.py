@@ -23,6 +23,7 @@ from serve_apps.videos import importing, liking, processing_rules, reencoding_ru
 from serve_apps.videos.chapters import ChaptersMalformed
 from serve_apps.videos.history_service import find_resume
 from serve_apps.videos.labels import TAG_CHARS_MAX, Category, change_labels
+from serve_apps.videos.lengths import VideoTooLong
 from serve_apps.videos.playback import build_playback
 from serve_apps.videos.publishing import PublicationUnfit, VideoScheduled
 from serve_apps.videos.request_schemas import (
@@ -59,6 +60,7 @@ routes = Routes("/videos", "videos")
     repeatable=True,
     errors=(
         service.VideoTooLarge,
+        VideoTooLong,
         service.TooManyUploads,
         service.QuotaExceeded,
         PublicationUnfit,
@@ -76,6 +78,7 @@ async def create_video(
         visibility=body.visibility,
         publish_at=body.publish_at,
         is_protected=body.protected,
+        duration_ms=body.duration_ms,
     )
     return describe_created(await service.create_video(connection, ports.settings, user, order))
 

@@ -79,6 +79,8 @@ async def test_the_owner_alone_sees_where_an_upload_goes_on(api: Api):
     ("change", "status", "code"),
     [
         ({"size_bytes": 10_001}, 413, "video_too_large"),
+        ({"duration_ms": 43_200_001}, 413, "video_too_long"),
+        ({"duration_ms": -1}, 422, "malformed_request"),
         ({"size_bytes": 0}, 422, "malformed_request"),
         ({"title": "   "}, 422, "malformed_request"),
         ({"title": "x" * 201}, 422, "malformed_request"),

@@ -9,6 +9,7 @@ import { ApiError, describeError } from "../kit/errors";
 import { getAccessToken, refreshAccessToken } from "../kit/session";
 import { Store } from "../kit/store";
 import type { Video, Visibility } from "../videos/shapes";
+import { readLengthMs } from "./file_length";
 import type { IsProtected } from "./protection_field";
 import { fingerprintOf, UploadMemory } from "./upload_memory";
 import { UploadPace } from "./upload_pace";
@@ -66,6 +67,7 @@ export async function startUpload(choice: UploadChoice): Promise<string> {
       title,
       filename: file.name,
       size_bytes: file.size,
+      duration_ms: await readLengthMs(file),
       visibility,
       publish_at: publishAt,
       protected: isProtected,
