@@ -19,6 +19,8 @@ from kit.events import EventName
 from kit.logs import get_log
 from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
+from serve_apps.videos.captioning import HANDLERS as CAPTION_HANDLERS
+from serve_apps.videos.captioning import ask_captions
 from serve_apps.videos.importing import IMPORT_JOB, give_up_import, import_video
 from serve_apps.videos.preparing import (
     VideoDuplicate,
@@ -181,6 +183,8 @@ async def finish_processing(ports: JobPorts, video_id: uuid.UUID) -> None:
             data={"duration_ms": None if video is None else video.duration_ms},
         )
         await tell_published(connection, video_id)
+        if video is not None:
+            await ask_captions(connection, ports, video)
     await publish_status(ports.cache, video_id, Standing("ready", 1.0))
     log.info("video.ready", video_id=str(video_id))
 
@@ -219,6 +223,7 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         COLLECT_JOB: JobSpec(collect_part, concurrency_max=2),
         EXPECT_JOB: JobSpec(expect_upload, concurrency_max=1),
         **REENCODING_HANDLERS,
+        **CAPTION_HANDLERS,
         IMPORT_JOB: JobSpec(import_video, concurrency_max=4, give_up=give_up_import),
     }
 )
