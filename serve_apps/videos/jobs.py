@@ -57,7 +57,7 @@ from serve_apps.videos.service import (
 )
 from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed, Transcoding, Work, make_work
 from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
-from storage import uploads, videos, watch_sessions
+from storage import engagement, uploads, videos, watch_sessions
 from storage.events import append_event
 from storage.recordings import PROCESS_RECORDED_JOB
 from storage.video_playback import find_playback
@@ -140,8 +140,10 @@ async def sum_up_day(ports: JobPorts, payload: bytes) -> None:
     job = msgspec.json.decode(payload, type=SumUpJob)
     async with ports.database.transaction() as connection:
         await watch_sessions.sum_up_day(connection, job.video_id, job.day)
+        await engagement.sum_up_engagement(connection, job.video_id, job.day)
         kept_since = ports.clock.now().date() - timedelta(days=watch_sessions.KEPT_DAYS)
         await watch_sessions.remove_old_sessions(connection, kept_since)
+        await engagement.remove_old_shares(connection, kept_since)
 
 
 async def publish_video(ports: JobPorts, payload: bytes) -> None:
