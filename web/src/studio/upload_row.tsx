@@ -51,7 +51,7 @@ export function UploadRow({ item, onGone }: UploadRowProps) {
           </p>
         )}
       </div>
-      <div class="row tight">
+      <div class="row tight upload-buttons">
         {canPause && (
           <button
             type="button"
