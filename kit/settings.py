@@ -201,6 +201,7 @@ class UploadSettings:
     """Limits of uploads."""
 
     size_bytes_max: int = option(20 << 30, "Largest video file.")
+    duration_s_max: int = option(43_200, "Longest video; checked where it is announced and read.")
     piece_bytes: int = option(8 << 20, "Largest acknowledged piece.")
     expires_s: int = option(86_400, "An unfinished upload is kept so long.")
     per_user_max: int = option(20, "Unfinished uploads of one user.")

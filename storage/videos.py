@@ -260,6 +260,18 @@ async def find_plan(connection: Connection, video_id: uuid.UUID) -> dict[str, An
     return plan
 
 
+async def list_warnings(
+    connection: Connection, video_ids: Sequence[uuid.UUID]
+) -> dict[uuid.UUID, list[str]]:
+    """Return by video what its probe had to say to its owner; those without a plan are not in."""
+    rows = await connection.fetch(
+        """SELECT id, plan #> '{info,warnings}' AS warnings FROM videos
+            WHERE id = ANY($1) AND plan #> '{info,warnings,0}' IS NOT NULL""",
+        list(video_ids),
+    )
+    return {row["id"]: row["warnings"] for row in rows}
+
+
 async def find_recipe(connection: Connection, video_id: uuid.UUID) -> Any:
     """Return what was asked for about how the video is made; None: the site's."""
     return await connection.fetchval("SELECT recipe FROM videos WHERE id = $1", video_id)

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
 import msgspec
-from av.stream import Disposition
 
+from media.process_memory import read_memory_bytes
 from media.vod.arriving import Arriving, Reach
 from media.vod.copyable import Span, find_copyable
+from media.vod.further_tracks import NOT_PICTURES, list_untaken
 from media.vod.info import MediaInfo, VideoInfo, decode_json, encode_json
 from media.vod.ladder import SIDE_MIN
 from media.vod.limited_child import (
@@ -41,7 +42,6 @@ from media.vod.pictures import (
 )
 from media.vod.probe_sound import (
     SIDE_MAX,
-    check_length,
     codec_of,
     describe_sound,
     probe_sound,
@@ -49,6 +49,7 @@ from media.vod.probe_sound import (
 from media.vod.source import MediaUnreadable, fetch_source, open_media
 from media.vod.survey import (
     Opening,
+    check_opening,
     check_whole,
     find_declared_end,
     find_mean_rate,
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
 
     from storage.objects import ObjectStore
 
-NOT_PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 STILL_CODECS = ("png", "gif", "bmp", "tiff", "webp")
 
 
@@ -144,7 +144,9 @@ class ProbeAhead:
 
 def probe_file(path: Path, reach: Reach | None = None) -> MediaInfo:
     """Probe in this process; raises MediaUnreadable with the reason."""
+    peak_bytes = read_memory_bytes("VmHWM")
     with open_media(path, reach) as container:
+        check_opening(peak_bytes)
         video = _find_picture(container)
         if video is None:
             if reach is not None:
@@ -152,9 +154,11 @@ def probe_file(path: Path, reach: Reach | None = None) -> MediaInfo:
             return probe_sound(path, container)
         audio = cast("AudioStream | None", container.streams.best("audio", related=video))
         opening = read_opening(container, video, audio)
-        warnings: list[str] = []
+        taken = [stream.index for stream in (video, audio) if stream is not None]
+        warnings = list_untaken(container, taken)
         if audio is not None and not opening.has_sound:
             warnings.append(f"The sound ({codec_of(audio)}) cannot be decoded; it was left out.")
+            taken.remove(audio.index)
             audio = None
         size_bytes = reach.size_bytes if reach else path.stat().st_size
         picture = _describe_picture(video, opening, size_bytes)
@@ -166,7 +170,6 @@ def probe_file(path: Path, reach: Reach | None = None) -> MediaInfo:
         if picture.is_hdr:
             warnings.append("High dynamic range was converted to standard range.")
         duration_s = end_s - opening.origin_s
-        check_length(duration_s)
         sound = describe_sound(audio) if audio else None
         span = Span(Fraction(round(opening.origin_s * 1_000_000), 1_000_000), end_s)
         return MediaInfo(
@@ -208,7 +211,13 @@ def _find_picture(container: InputContainer) -> VideoStream | None:
     stream = next((stream for stream in moving if stream is best), moving[0])
     if stream.codec_context is None or codec_of(stream) in STILL_CODECS:
         raise MediaUnreadable("The picture's codec is not supported.")
+    _check_side_max(stream.codec_context.width, stream.codec_context.height)
     return stream
+
+
+def _check_side_max(*sides: int) -> None:
+    if max(sides) > SIDE_MAX:
+        raise MediaUnreadable(f"The picture is larger than {SIDE_MAX} pixels.")
 
 
 def _describe_picture(video: VideoStream, opening: Opening, size_bytes: int) -> VideoInfo:
@@ -220,8 +229,7 @@ def _describe_picture(video: VideoStream, opening: Opening, size_bytes: int) -> 
     width, height = decide_display_size(frame.width, frame.height, sar, rotation_deg)
     if min(width, height) < SIDE_MIN:
         raise MediaUnreadable(f"The picture is smaller than {SIDE_MIN} pixels.")
-    if max(width, height) > SIDE_MAX:
-        raise MediaUnreadable(f"The picture is larger than {SIDE_MAX} pixels.")
+    _check_side_max(width, height)
     return VideoInfo(
         stream_index=video.index,
         codec=codec_of(video),

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, cast
 import av
 import av.error
 
-from media.vod.source import MediaUnreadable, limit_decoder, moment_of, open_media
+from media.process_memory import read_memory_bytes
+from media.vod.source import PIXELS_MAX, MediaUnreadable, limit_decoder, moment_of, open_media
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -34,8 +35,17 @@ PACKETS_MAX = 6000
 TAIL_S = 10
 SAID_AHEAD = ("mov", "matroska")
 """Containers that say how long they are where they begin; a fragmented MP4 does not."""
+OPENING_BYTES_MAX = 512 << 20
+"""What reading a file's headers and index may take: every task of the video does it again. Twelve
+hours at 60 frames a second need about a quarter of it."""
 MISSING_S_MAX = 1.5
 MISSING_SHARE_MAX = 0.02
+
+
+def check_opening(peak_bytes: int) -> None:
+    """Raise MediaUnreadable when opening the file took much more than the peak before it."""
+    if read_memory_bytes("VmHWM") - peak_bytes > OPENING_BYTES_MAX:
+        raise MediaUnreadable("The file's index unpacks to more than a video's may.")
 
 
 @dataclass(frozen=True)
@@ -79,8 +89,7 @@ def read_opening(
         if number > PACKETS_MAX:
             break
     if not opened.frames:
-        codec = video.codec_context.codec.canonical_name
-        raise MediaUnreadable(f"The picture ({codec}) cannot be decoded.")
+        raise MediaUnreadable(_explain_nothing(video))
     starts = [moment for frame in opened.frames if (moment := moment_of(frame, video)) is not None]
     if not starts:
         raise MediaUnreadable("The file does not say when its frames are shown.")
@@ -94,6 +103,15 @@ def read_opening(
         ),
         has_sound=opened.sound_s is not None,
     )
+
+
+def _explain_nothing(video: VideoStream) -> str:
+    """Why no picture came, as far as the decoder tells: one it refused for its size leaves none."""
+    context = video.codec_context
+    reason = f"The picture ({context.codec.canonical_name}) cannot be decoded"
+    if context.width:
+        return f"{reason}."
+    return f"{reason}, or has more than {PIXELS_MAX // 1_000_000} million pixels."
 
 
 def find_sound_start(container: InputContainer, audio: AudioStream) -> Fraction | None:

@@ -19,6 +19,8 @@ from kit.events import EventName
 from kit.logs import get_log
 from media.vod.records import unfinished_prefix, video_prefix
 from media.vod.source import MediaUnreadable
+from serve_apps.videos.captioning import HANDLERS as CAPTION_HANDLERS
+from serve_apps.videos.captioning import ask_captions
 from serve_apps.videos.head_start import run_head_start
 from serve_apps.videos.importing import IMPORT_JOB, give_up_import, import_video
 from serve_apps.videos.preparing import (
@@ -55,7 +57,7 @@ from serve_apps.videos.service import (
 from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed, Transcoding, Work, make_work
 from serve_apps.videos.upload_jobs import COLLECT_JOB, EXPECT_JOB, HEAD_START_JOB, UploadJob
 from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
-from storage import uploads, videos, watch_sessions
+from storage import engagement, uploads, videos, watch_sessions
 from storage.events import append_event
 from storage.recordings import PROCESS_RECORDED_JOB
 from storage.video_playback import find_playback
@@ -141,8 +143,10 @@ async def sum_up_day(ports: JobPorts, payload: bytes) -> None:
     job = msgspec.json.decode(payload, type=SumUpJob)
     async with ports.database.transaction() as connection:
         await watch_sessions.sum_up_day(connection, job.video_id, job.day)
+        await engagement.sum_up_engagement(connection, job.video_id, job.day)
         kept_since = ports.clock.now().date() - timedelta(days=watch_sessions.KEPT_DAYS)
         await watch_sessions.remove_old_sessions(connection, kept_since)
+        await engagement.remove_old_shares(connection, kept_since)
 
 
 async def publish_video(ports: JobPorts, payload: bytes) -> None:
@@ -184,6 +188,8 @@ async def finish_processing(ports: JobPorts, video_id: uuid.UUID) -> None:
             data={"duration_ms": None if video is None else video.duration_ms},
         )
         await tell_published(connection, video_id)
+        if video is not None:
+            await ask_captions(connection, ports, video)
     await publish_status(ports.cache, video_id, Standing("ready", 1.0))
     log.info("video.ready", video_id=str(video_id))
     await _drop_unfinished(ports, video_id)
@@ -230,6 +236,7 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         HEAD_START_JOB: JobSpec(run_head_start, concurrency_max=4, attempts_max=2),
         **AAC_HANDLERS,
         **REENCODING_HANDLERS,
+        **CAPTION_HANDLERS,
         IMPORT_JOB: JobSpec(import_video, concurrency_max=4, give_up=give_up_import),
     }
 )

@@ -28,6 +28,7 @@ from media.vod.probe import ProbeJob
 from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
 from media.vod.take_in import SourcePart, TakeInJob, TakenIn
+from serve_apps.videos.lengths import check_measured_length
 from serve_apps.videos.progress import Standing, publish_status
 from serve_apps.videos.recipes import decide_recipe, order_version
 from storage import uploads, video_chunks, videos
@@ -138,6 +139,7 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
         rank=MediaRank.LOOK,
         owner=str(video.owner_id),
     )
+    check_measured_length(ports.settings.uploads, info)
     async with ports.database.transaction() as connection:
         recipe = await decide_recipe(connection, ports.settings, video)
     sourced = msgspec.structs.replace(video, source_key=source.key)

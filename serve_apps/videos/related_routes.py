@@ -24,6 +24,8 @@ from storage.related import list_related
 
 routes = Routes("", "videos")
 RELATED_MAX = 24
+CANDIDATES_MAX = 48
+"""Among so many does a ranker choose."""
 WIDTH_DEFAULT = 640
 EXAMPLE_PAGE = "http://localhost:8000/watch/01980f5f-1111-7d3e-9f10-2b6f0c9a4d12"
 EXAMPLE_EMBED: dict[str, JsonValue] = {
@@ -85,15 +87,18 @@ async def list_related_videos(
     video_id: uuid.UUID,
     viewer: OptionalUser,
     ports: Ports,
-    connection: Transaction,
     limit: Annotated[int, Query(ge=1, le=RELATED_MAX)] = 12,
 ) -> RelatedBody:
-    """List related videos."""
-    video = await get_video(connection, viewer, video_id)
-    edge_url = await choose_edge(connection, ports.settings)
+    """List related videos; whoever ranks them is asked when no transaction is open any more."""
+    async with ports.database.transaction() as connection:
+        video = await get_video(connection, viewer, video_id)
+        edge_url = await choose_edge(connection, ports.settings)
+        candidates = await list_related(connection, video, CANDIDATES_MAX)
+    known = {candidate.id: candidate for candidate in candidates}
+    order = await ports.related.rank(video_id, list(known), viewer.user_id if viewer else None)
+    shown = [known[each] for each in dict.fromkeys(order) if each in known][:limit]
     terms = PlaybackTerms(ports.settings.auth, edge_url, viewer, ports.clock.now())
-    found = await list_related(connection, video, limit)
-    return RelatedBody(items=[describe_video(it, build_playback(it, terms)) for it in found])
+    return RelatedBody(items=[describe_video(it, build_playback(it, terms)) for it in shown])
 
 
 @routes.get(

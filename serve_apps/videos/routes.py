@@ -23,6 +23,7 @@ from serve_apps.videos import importing, liking, processing_rules, reencoding_ru
 from serve_apps.videos.chapters import ChaptersMalformed
 from serve_apps.videos.history_service import find_resume
 from serve_apps.videos.labels import TAG_CHARS_MAX, Category, change_labels
+from serve_apps.videos.lengths import VideoTooLong
 from serve_apps.videos.playback import build_playback
 from serve_apps.videos.publishing import PublicationUnfit, VideoScheduled
 from serve_apps.videos.request_schemas import (
@@ -32,8 +33,10 @@ from serve_apps.videos.request_schemas import (
     read_labels,
 )
 from serve_apps.videos.schemas import (
+    STRANGERS_PART,
     CreatedVideoBody,
     Mine,
+    OwnersPart,
     VideoBody,
     VideoDetailBody,
     describe_created,
@@ -42,8 +45,8 @@ from serve_apps.videos.schemas import (
 )
 from storage.database import Connection
 from storage.video_lists import VideoFilter
-from storage.video_versions import VideoVersion, list_makings
-from storage.videos import Video
+from storage.video_versions import list_makings
+from storage.videos import Video, list_warnings
 
 routes = Routes("/videos", "videos")
 
@@ -57,6 +60,7 @@ routes = Routes("/videos", "videos")
     repeatable=True,
     errors=(
         service.VideoTooLarge,
+        VideoTooLong,
         service.TooManyUploads,
         service.QuotaExceeded,
         PublicationUnfit,
@@ -74,6 +78,7 @@ async def create_video(
         visibility=body.visibility,
         publish_at=body.publish_at,
         is_protected=body.protected,
+        duration_ms=body.duration_ms,
     )
     return describe_created(await service.create_video(connection, ports.settings, user, order))
 
@@ -130,10 +135,12 @@ async def list_videos(
         limit=query.limit,
     )
     terms = await make_terms(connection, ports, viewer)
-    makings = await _list_makings(connection, page.items) if owner == "me" else {}
+    owners = await _list_owners_parts(connection, page.items) if owner == "me" else {}
     return ItemPage(
         items=[
-            describe_video(video, build_playback(video, terms), makings.get(video.id))
+            describe_video(
+                video, build_playback(video, terms), owners.get(video.id, STRANGERS_PART)
+            )
             for video in page.items
         ],
         next_cursor=page.next_cursor,
@@ -234,8 +241,8 @@ async def show_video(
     resume_ms = await find_resume(connection, viewer, video.id)
     liked = await liking.find_liked(connection, viewer, video.id)
     is_own = viewer is not None and viewer.user_id == video.owner_id
-    makings = await _list_makings(connection, [video]) if is_own else {}
-    mine = Mine(resume_ms, liked, makings.get(video.id))
+    owners = await _list_owners_parts(connection, [video]) if is_own else {}
+    mine = Mine(resume_ms, liked, owners.get(video.id, STRANGERS_PART))
     return describe_detail(video, build_playback(video, terms), upload, mine)
 
 
@@ -247,12 +254,14 @@ async def make_terms(
     return PlaybackTerms(ports.settings.auth, edge_url, viewer, ports.clock.now())
 
 
-async def _list_makings(
+async def _list_owners_parts(
     connection: Connection, found: Sequence[Video]
-) -> dict[uuid.UUID, VideoVersion]:
-    """Return by video the versions in the making, or that failed."""
-    makings = await list_makings(connection, [video.id for video in found])
-    return {making.video_id: making for making in makings}
+) -> dict[uuid.UUID, OwnersPart]:
+    """Return by video what only its owner is told."""
+    video_ids = [video.id for video in found]
+    makings = {one.video_id: one for one in await list_makings(connection, video_ids)}
+    warnings = await list_warnings(connection, video_ids)
+    return {it: OwnersPart(makings.get(it), warnings.get(it, ())) for it in video_ids}
 
 
 def _read_owner(owner: str | None, caller: Identity | None) -> Identity | None:

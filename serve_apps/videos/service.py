@@ -20,6 +20,7 @@ from kit.settings import Settings, UploadSettings
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.playback import PlaybackTerms, choose_edge
 from serve_apps.access.visibility import Visibility, can_view
+from serve_apps.videos.lengths import check_declared_length
 from serve_apps.videos.publishing import (
     VideoScheduled,
     schedule,
@@ -95,6 +96,8 @@ class VideoOrder:
     """When it becomes so visible; None: at once."""
     is_protected: bool | None = None
     """Whether its segments are encrypted; None: as the site does."""
+    duration_ms: int | None = None
+    """How long it plays, as far as was said."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class CreatedVideo:
 async def create_video(
     connection: Connection, settings: Settings, owner: Identity, order: VideoOrder
 ) -> CreatedVideo:
-    """Open an upload; raises VideoTooLarge, TooManyUploads, QuotaExceeded."""
+    """Open an upload; raises VideoTooLarge, VideoTooLong, TooManyUploads, QuotaExceeded."""
     assert order.size_bytes is not None, "the API asks for the size"
     video_id, upload_id, expires_at = await open_upload(connection, settings, owner, order)
     url = _make_upload_url(await choose_edge(connection, settings), upload_id)
@@ -152,6 +155,7 @@ async def open_upload(
 ) -> tuple[uuid.UUID, uuid.UUID, datetime]:
     """Write a video with its upload; return both ids and when the upload expires."""
     limits = settings.uploads
+    check_declared_length(limits, order.duration_ms)
     await check_room(connection, limits, owner.user_id, order.size_bytes)
     video_id, upload_id = make_id(), make_id()
     if order.is_protected is None:

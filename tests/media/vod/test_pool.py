@@ -73,6 +73,10 @@ def never_end(order: Order, store: ObjectStore) -> Iterator[Progress]:
         time.sleep(0.05)
 
 
+def hoard(order: Order, store: ObjectStore) -> int:
+    return len(bytes(1 << 40))
+
+
 def find_pid() -> int:
     return os.getpid()
 
@@ -83,6 +87,7 @@ TASKS = {
     "refuse": refuse,
     "die": end_own_process,
     "never": never_end,
+    "hoard": hoard,
 }
 
 
@@ -132,6 +137,15 @@ async def test_a_refusal_comes_back_as_itself(pool: MediaPool):
     assert type(caught.value) is MediaUnreadable or caught.value.code == "media_unreadable"
     assert caught.value.text == "The file is empty."
     assert not caught.value.retryable
+
+
+async def test_a_task_that_needs_too_much_memory_is_refused_and_its_worker_goes_on(
+    pool: MediaPool,
+):
+    pid, _ = await pool.run("describe", Order())
+    with pytest.raises(MediaUnreadable, match="more memory"):
+        await pool.run("hoard", Order())
+    assert (await pool.run("describe", Order()))[0] == pid
 
 
 async def test_a_dead_worker_is_a_retryable_error_and_the_pool_lives_on(pool: MediaPool):

@@ -211,6 +211,8 @@ async def test_a_part_that_was_given_up_leaves_no_bytes(server: TusServer, cache
         ({"Upload_Length": "5", "Upload_Metadata": "title ???"}, 400),
         ({"Upload_Length": "5", "Upload_Metadata": words(visibility="secret")}, 400),
         ({"Upload_Length": "5", "Upload_Metadata": words(protected="maybe")}, 400),
+        ({"Upload_Length": "5", "Upload_Metadata": words(duration_ms="long")}, 400),
+        ({"Upload_Length": "5", "Upload_Metadata": words(duration_ms="43200001")}, 413),
         ({"Upload_Length": "5", "Upload_Concat": "half"}, 400),
         ({"Upload_Concat": "final;"}, 400),
         ({"Upload_Concat": "final;/uploads/none"}, 400),

@@ -39,7 +39,11 @@ export default function StudioPage() {
         <h2 id="mine">My videos</h2>
         <ul class="studio-rows">
           {sending.map((item) => (
-            <UploadRow key={item.videoId} item={item} />
+            <UploadRow
+              key={item.videoId}
+              item={item}
+              onGone={() => pages.change((videos) => videos.filter((video) => video.id !== item.videoId))}
+            />
           ))}
           {listed.map((video) => (
             <VideoRow key={video.id} video={video} onChange={pages.change} />

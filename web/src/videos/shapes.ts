@@ -80,6 +80,8 @@ export interface Video {
   } | null;
   /** Only for its owner. */
   reencoding?: Reencoding | null;
+  /** What of the file is changed or left out, in sentences; only for its owner. */
+  warnings?: string[];
   /** Where the rest of an unfinished upload goes; only for its owner. */
   upload?: { url: string } | null;
   /** Where one goes on watching; only when a video is looked at by itself. */
