@@ -23,6 +23,7 @@ from media.live.pictures import make_live_storyboard, make_live_thumbnails
 from media.pool_worker import Result, Task, run_task
 from media.vod.preview import make_preview
 from media.vod.probe import probe_source
+from media.vod.quality import measure_quality
 from media.vod.records import Progress
 from media.vod.storyboard import make_storyboard
 from media.vod.take_in import take_in_source
@@ -86,6 +87,7 @@ MEDIA_TASKS: Mapping[str, Task] = {
     "thumbnails": make_thumbnails,
     "storyboard": make_storyboard,
     "preview": make_preview,
+    "quality": measure_quality,
     "live_thumbnails": make_live_thumbnails,
     "live_storyboard": make_live_storyboard,
     "live_join": join_parts,

@@ -55,6 +55,8 @@ SOUND_ENCODER = "libopus"
 PRESET = "veryfast"
 """Of x264."""
 QUALITY_CRF = 23
+LONG_SCALE = 63 / 51
+"""AV1 and VP9 count fineness to 63, H.264 and HEVC to 51."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def _decide_h264(rung: Rung, grid: FrameGrid, buffer_share: float) -> dict[str, 
     )
     return {
         "preset": PRESET,
-        "crf": str(QUALITY_CRF),
+        "crf": str(QUALITY_CRF + rung.coarser),
         "maxrate": str(rung.bitrate_bps),
         "bufsize": str(BUFFER_S * rung.bitrate_bps),
         "forced-idr": "1",
@@ -157,7 +159,7 @@ def _decide_h264(rung: Rung, grid: FrameGrid, buffer_share: float) -> dict[str, 
 def _decide_av1(rung: Rung, _grid: FrameGrid, _buffer_share: float) -> dict[str, str]:
     return {
         "preset": "10",
-        "crf": "34",
+        "crf": str(34 + round(rung.coarser * LONG_SCALE)),
         "svtav1-params": f"lp=1:scd=0:mbr={max(1, rung.bitrate_bps // 1000)}",
     }
 
@@ -166,7 +168,7 @@ def _decide_vp9(rung: Rung, _grid: FrameGrid, _buffer_share: float) -> dict[str,
     return {
         "deadline": "good",
         "cpu-used": "5",
-        "crf": "34",
+        "crf": str(34 + round(rung.coarser * LONG_SCALE)),
         "b": str(rung.bitrate_bps),
         "row-mt": "0",
         "tile-columns": "0",
@@ -182,7 +184,12 @@ def _decide_hevc(rung: Rung, grid: FrameGrid, buffer_share: float) -> dict[str, 
         f":vbv-maxrate={rate_kbps}:vbv-bufsize={BUFFER_S * rate_kbps}:vbv-init={buffer_share}"
         ":colorprim=bt709:transfer=bt709:colormatrix=bt709:range=limited:sar=1"
     )
-    return {"preset": "superfast", "crf": "25", "forced-idr": "1", "x265-params": parameters}
+    return {
+        "preset": "superfast",
+        "crf": str(25 + rung.coarser),
+        "forced-idr": "1",
+        "x265-params": parameters,
+    }
 
 
 def _describe_h264(context: VideoCodecContext, _first: bytes) -> CodecConfig:

@@ -44,6 +44,8 @@ class Rung:
     height: int
     bitrate_bps: int
     codec: str = "h264"
+    coarser: int = 0
+    """Than usual, in steps of CRF: what this video's own pictures allow."""
 
     @property
     def quality(self) -> str:

@@ -31,10 +31,13 @@ COPY_TASK = "copy"
 COVER_TASK = "cover"
 WAVEFORM_TASK = "waveform"
 OPUS = "opus"
+QUALITY = "quality"
+QUALITY_S_MIN = 24
+"""Of a shorter video it would take as long to measure what it can do without as that saves."""
 SMALL_SHORT_SIDE = 480
 """Rungs of other codecs up to that are made from one decode; larger ones each for themselves, as
 their encoders take more memory than x264."""
-VERSIONED_KINDS = ("audio", "chunk", "copy")
+VERSIONED_KINDS = ("audio", "chunk", "copy", "quality")
 """Pictures and the waveform depend on the source alone: all versions share them."""
 
 
@@ -65,6 +68,7 @@ class PlanTask:
         "thumbnails",
         "storyboard",
         "preview",
+        "quality",
         "chunk",
         "copy",
         "cover",
@@ -178,13 +182,24 @@ def plan_video(
         tasks = (opening, *tasks[:heard], *more, *tasks[heard:])
     if bare.makes_opus:
         tasks += (PlanTask(f"{AUDIO_TASK}-{OPUS}", "audio", OPUS),)
+    groups += others
+    if grid.duration_s >= QUALITY_S_MIN:
+        tasks = _look_first(tasks, groups)
     return replace(
         bare,
-        groups=groups + others,
+        groups=groups,
         tasks=_name_tasks(tasks, order.version),
         copied=copied,
         copies_sound=copies_sound,
     )
+
+
+def _look_first(tasks: tuple[PlanTask, ...], groups: tuple[RungGroup, ...]) -> tuple[PlanTask, ...]:
+    """Put the quality task, if any piece awaits it, behind what the first seconds need."""
+    if not any(task.kind == "chunk" and task.group != groups[0].name for task in tasks):
+        return tasks
+    place = next(n for n, task in enumerate(tasks) if task.kind == "thumbnails")
+    return (*tasks[:place], PlanTask(QUALITY, "quality"), *tasks[place:])
 
 
 def _plan_ladder(bare: TranscodePlan, video: VideoInfo) -> tuple[Rung, ...]:

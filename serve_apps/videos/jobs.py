@@ -53,8 +53,9 @@ from serve_apps.videos.service import (
     VideoJob,
     expire_upload,
 )
-from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed, Transcoding, Work, make_work
+from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed, Transcoding
 from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
+from serve_apps.videos.work import Work, make_work
 from storage import uploads, videos, watch_sessions
 from storage.events import append_event
 from storage.recordings import PROCESS_RECORDED_JOB

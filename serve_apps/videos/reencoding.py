@@ -33,7 +33,8 @@ from serve_apps.videos.reencoding_rules import (
     VersionJob,
     enqueue_purge,
 )
-from serve_apps.videos.transcoding import TranscodeFailed, Transcoding, make_work
+from serve_apps.videos.transcoding import TranscodeFailed, Transcoding
+from serve_apps.videos.work import make_work
 from storage import video_versions, videos
 from storage.database import Connection
 from storage.events import append_event
@@ -61,6 +62,13 @@ class Reencoding:
         job = self._job
         return await video_versions.set_version_progress(
             connection, job.video_id, job.version, progress
+        )
+
+    async def save_plan(self, connection: Connection, plan: TranscodePlan) -> None:
+        """Store what the plan has become."""
+        job = self._job
+        await video_versions.set_version_plan(
+            connection, job.video_id, job.version, orjson.loads(encode_json(plan))
         )
 
     async def publish(self, ports: JobPorts, standing: Standing) -> None:
