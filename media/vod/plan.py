@@ -8,12 +8,13 @@ result. Names of tracks and tasks differ between versions, so that both can be t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from media.vod.grid import FrameGrid, decide_grid
 from media.vod.info import MediaInfo, VideoInfo
-from media.vod.ladder import Rung, decide_ladder, decide_source_bps, repeat_ladder
+from media.vod.ladder import NVENC, Rung, decide_ladder, decide_source_bps, repeat_ladder
 from media.vod.recipe import OPUS_CODECS, Recipe, name_in_version
 from media.vod.records import AUDIO_TRACK, STORYBOARD
 
@@ -31,6 +32,8 @@ COPY_TASK = "copy"
 COVER_TASK = "cover"
 WAVEFORM_TASK = "waveform"
 OPUS = "opus"
+GPU_GROUP = "gpu"
+X264 = "x264"
 QUALITY = "quality"
 QUALITY_S_MIN = 24
 """Of a shorter video it would take as long to measure what it can do without as that saves."""
@@ -140,6 +143,8 @@ class PlanOrder:
     version: int = 1
     key_id: str = ""
     """Of a protected version."""
+    nvenc: bool = False
+    """Whether a GPU that encodes is there."""
 
 
 def plan_video(
@@ -171,7 +176,9 @@ def plan_video(
         may_copy = False  # slices of other encoders may be too many, or of any shape
     copied = ladder[-1] if may_copy else None
     copies_sound = info.copyable is not None and may_copy and info.copyable.sound
-    groups = decide_groups(ladder[:-1] if copied else ladder)
+    # Encrypting reads slices as x264 writes them.
+    nvenc = order.nvenc and not order.key_id
+    groups = decide_groups(ladder[:-1] if copied else ladder, nvenc=nvenc)
     makes_sound = info.audio is not None and not copies_sound
     tasks = list_tasks(grid, chunks, groups, makes_sound=makes_sound)
     others = decide_other_groups(ladder, order.recipe.codecs)
@@ -291,17 +298,59 @@ def list_sound_tasks(grid: FrameGrid, *, has_cover: bool) -> tuple[PlanTask, ...
     return (*_list_in_steps(AUDIO_TASK, "audio", grid), *cover, PlanTask(WAVEFORM_TASK, "waveform"))
 
 
-def decide_groups(ladder: tuple[Rung, ...]) -> tuple[RungGroup, ...]:
+def decide_groups(ladder: tuple[Rung, ...], *, nvenc: bool = False) -> tuple[RungGroup, ...]:
     """The smallest rung alone, so that it plays soon; the others together from one decode.
 
-    Rungs above 1080p are a group of their own: encoders of all at once would fill the memory.
+    Rungs above 1080p are a group of their own: encoders of all at once would fill the memory. With
+    `nvenc` a GPU makes all that are not small.
     """
+    first, others = ladder[:1], ladder[1:]
+    gpu = [replace(it, encoder=NVENC) for it in others if nvenc and not _is_small(it)]
+    others = others[: len(others) - len(gpu)]
     parts = {
-        "first": ladder[:1],
-        "rest": [rung for rung in ladder[1:] if not _is_large(rung)],
-        "large": [rung for rung in ladder[1:] if _is_large(rung)],
+        "first": first,
+        "rest": [rung for rung in others if not _is_large(rung)],
+        "large": [rung for rung in others if _is_large(rung)],
+        GPU_GROUP: gpu,
     }
     return tuple(RungGroup(name, tuple(reversed(part))) for name, part in parts.items() if part)
+
+
+def needs_nvenc(rungs: Sequence[Rung]) -> bool:
+    """Whether a GPU is to make them."""
+    return any(rung.encoder == NVENC for rung in rungs)
+
+
+def name_encoders(plan: TranscodePlan) -> dict[str, str]:
+    """What makes each size of H.264, by what people call it."""
+    rungs = [rung for group in plan.groups for rung in group.rungs if rung.codec == "h264"]
+    return {rung.quality: rung.encoder or X264 for rung in rungs}
+
+
+def give_up_nvenc(plan: TranscodePlan, done: Set[str]) -> TranscodePlan:
+    """The plan without a GPU: what it did not finish is made anew by x264, under other names.
+
+    `done` are finished tasks. A rung stays of one encoder: the pieces that a GPU made of an
+    unfinished one are made again.
+    """
+    groups: list[RungGroup] = []
+    tasks = list(plan.tasks)
+    for group in plan.groups:
+        pieces = [it for it in plan.tasks if it.kind == "chunk" and it.group == group.name]
+        if not needs_nvenc(group.rungs) or all(it.task_id in done for it in pieces):
+            groups.append(group)
+            continue
+        rungs = [replace(it, name=f"{it.name}-{X264}", encoder="") for it in group.rungs]
+        instead = {
+            f"rest-{X264}": tuple(it for it in rungs if not _is_large(it)),
+            f"large-{X264}": tuple(it for it in rungs if _is_large(it)),
+        }
+        made = tuple(RungGroup(name, part) for name, part in instead.items() if part)
+        place = tasks.index(pieces[0])
+        tasks = [it for it in tasks if it not in pieces]
+        tasks[place:place] = _name_tasks(list_pieces_of(made, plan.chunks), plan.version)
+        groups += made
+    return replace(plan, groups=tuple(groups), tasks=tuple(tasks))
 
 
 def decide_other_groups(ladder: tuple[Rung, ...], codecs: tuple[str, ...]) -> tuple[RungGroup, ...]:
@@ -309,11 +358,15 @@ def decide_other_groups(ladder: tuple[Rung, ...], codecs: tuple[str, ...]) -> tu
     groups = []
     for codec in codecs:
         rungs = repeat_ladder(ladder, codec)
-        small = [it for it in rungs if min(it.width, it.height) <= SMALL_SHORT_SIDE]
+        small = [it for it in rungs if _is_small(it)]
         if small:
             groups.append(RungGroup(codec, tuple(reversed(small))))
         groups += [RungGroup(f"{codec}-{it.quality}", (it,)) for it in rungs if it not in small]
     return tuple(groups)
+
+
+def _is_small(rung: Rung) -> bool:
+    return min(rung.width, rung.height) <= SMALL_SHORT_SIDE
 
 
 def _is_large(rung: Rung) -> bool:

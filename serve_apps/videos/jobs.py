@@ -19,6 +19,7 @@ from kit.events import EventName
 from kit.logs import get_log
 from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
+from serve_apps.videos.falling_back import make_all
 from serve_apps.videos.importing import IMPORT_JOB, give_up_import, import_video
 from serve_apps.videos.preparing import (
     VideoDuplicate,
@@ -53,7 +54,7 @@ from serve_apps.videos.service import (
     VideoJob,
     expire_upload,
 )
-from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed, Transcoding
+from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed
 from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
 from serve_apps.videos.work import Work, make_work
 from storage import uploads, videos, watch_sessions
@@ -70,7 +71,7 @@ async def process_video(ports: JobPorts, payload: bytes) -> None:
     try:
         video = await begin_processing(ports, video_id)
         work = await _prepare(ports, video)
-        await Transcoding(ports, video, work, FirstMaking(video_id)).run()
+        await make_all(ports, video, work, FirstMaking(video_id))
         await finish_processing(ports, video_id)
     except VideoVanished:
         log.info("video.nothing_to_process", video_id=str(video_id))

@@ -123,7 +123,7 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
         else read_recipe(asked)
     )
     sourced = msgspec.structs.replace(video, source_key=source.key)
-    plan = plan_video(info, order_version(ports.settings, sourced, recipe, video.version))
+    plan = plan_video(info, order_version(ports, sourced, recipe, video.version))
     dimensions = videos.Dimensions(
         round(plan.grid.duration_s * 1000),
         None if info.video is None else info.video.width,

@@ -23,6 +23,7 @@ from media.vod.info import decode_json, encode_json
 from media.vod.plan import TranscodePlan, list_pieces, list_tracks, plan_video
 from media.vod.records import record_key, unfinished_prefix, video_prefix
 from media.vod.source import MediaUnreadable
+from serve_apps.videos.falling_back import make_all
 from serve_apps.videos.preparing import VideoVanished, insert_pieces
 from serve_apps.videos.progress import Standing, publish_reencoding
 from serve_apps.videos.recipes import order_version, read_recipe
@@ -33,7 +34,7 @@ from serve_apps.videos.reencoding_rules import (
     VersionJob,
     enqueue_purge,
 )
-from serve_apps.videos.transcoding import TranscodeFailed, Transcoding
+from serve_apps.videos.transcoding import TranscodeFailed
 from serve_apps.videos.work import make_work
 from storage import video_versions, videos
 from storage.database import Connection
@@ -82,7 +83,7 @@ async def reencode_video(ports: JobPorts, payload: bytes) -> None:
     try:
         video = await _begin(ports, job)
         plan = await _make_plan(ports, video, job)
-        await Transcoding(ports, video, make_work(plan), Reencoding(job)).run()
+        await make_all(ports, video, make_work(plan), Reencoding(job))
         await _swap(ports, job)
     except VideoVanished:
         log.info("video.nothing_to_reencode", video_id=str(job.video_id), version=job.version)
@@ -141,7 +142,7 @@ async def _make_plan(ports: JobPorts, video: videos.Video, job: VersionJob) -> T
     if current is None or version is None or video.source_key is None:
         raise VideoVanished
     recipe = read_recipe(version.recipe)
-    order = order_version(ports.settings, video, recipe, job.version)
+    order = order_version(ports, video, recipe, job.version)
     plan = plan_video(_read_plan(current).info, order)
     async with ports.database.transaction() as connection:
         await video_versions.set_version_plan(

@@ -41,7 +41,7 @@ from serve_apps.videos.progress import (
     decide_progress,
     publish_status,
 )
-from serve_apps.videos.work import Work, make_work, revise_plan
+from serve_apps.videos.work import Work, make_work, needs_gpu, revise_plan
 from storage import video_chunks, videos
 from storage.database import Connection
 from storage.video_chunks import Tries
@@ -73,6 +73,13 @@ class TranscodeFailed(AppError):
     """A piece failed as often as it may."""
 
     code, status, message = "transcode_failed", 500, "The video could not be converted."
+
+
+class EncoderAway(AppError):
+    """A piece is for a GPU's encoder, and no machine has one any more."""
+
+    code, status, message = "encoder_away", 503, "No GPU encodes at the moment."
+    retryable = True
 
 
 class Making(Protocol):
@@ -138,8 +145,13 @@ class Transcoding:
         self._changed = asyncio.Event()
         self._looked = asyncio.Event()
 
+    @property
+    def plan(self) -> TranscodePlan | None:
+        """What the plan has become; None of a recording."""
+        return self._todo.plan
+
     async def run(self) -> None:
-        """Do all that is left; raises TranscodeFailed, MediaUnreadable, VideoVanished."""
+        """Do all that is left; raises TranscodeFailed, EncoderAway, or that it cannot be done."""
         await self._load()
         self._pace = PaceMeter(self._workload, self._measure(), self._ports.clock.monotonic_s())
         try:
@@ -217,6 +229,8 @@ class Transcoding:
             done = await self._keep_trying(partial(self._save_start, task))
             if done is not None:
                 return done
+            if needs_gpu(self._todo, task) and self._ports.media.nvenc_slots == 0:
+                raise EncoderAway(piece=task.task_id)
             try:
                 record: TaskRecord = await self._ports.media.run(
                     task.kind,
@@ -366,7 +380,7 @@ class Transcoding:
 def _choose(failures: BaseExceptionGroup[AppError]) -> AppError:
     """Return the failure that tells the owner most."""
     flat = list(_flatten(failures))
-    for kind in (MediaUnreadable, VideoVanished, TranscodeFailed):
+    for kind in (MediaUnreadable, VideoVanished, TranscodeFailed, EncoderAway):
         for error in flat:
             if isinstance(error, kind):
                 return error

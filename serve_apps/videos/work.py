@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from media.vod.plan import QUALITY, PlanTask, TranscodePlan
+from media.vod.plan import QUALITY, PlanTask, TranscodePlan, needs_nvenc
 from media.vod.records import TaskRecord
 from media.vod.task_jobs import get_job
 from media.vod.titles import apply_looks
@@ -38,3 +38,9 @@ def revise_plan(work: Work, task: PlanTask, record: TaskRecord) -> TranscodePlan
     if task.kind != QUALITY or work.plan is None:
         return None
     return apply_looks(work.plan, record.looks)
+
+
+def needs_gpu(work: Work, task: PlanTask) -> bool:
+    """Whether a piece is for a GPU's encoder."""
+    groups = () if work.plan is None or task.kind != "chunk" else work.plan.groups
+    return any(group.name == task.group and needs_nvenc(group.rungs) for group in groups)

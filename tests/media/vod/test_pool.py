@@ -19,6 +19,7 @@ from media.pool import (
     MediaTaskCancelled,
     MediaTaskTooSlow,
     MediaWorkerLost,
+    Slots,
     task_key,
 )
 from media.pool_worker import Task
@@ -133,7 +134,7 @@ async def test_a_task_runs_nicely_in_another_process_with_the_store(
     assert pid != os.getpid()
     assert niceness == 19
     assert (tmp_path / "seen/by-task").read_bytes() == b"yes"
-    assert await pool.count_slots() == WORKERS_MAX
+    assert await pool.count_slots() == Slots(media=WORKERS_MAX)
 
 
 async def test_other_work_never_gets_the_process_of_a_media_task(pool: MediaPool):
