@@ -220,6 +220,7 @@ class ProcessingSettings:
     codecs: tuple[str, ...] = option(
         (), "Of av1, vp9, hevc: what every video is made in beside H.264; each costs as much again."
     )
+    nvenc: str = option("off", "auto: GPUs with NVENC make pictures above 480p; off: never.")
     protected: bool = option(
         False, "Whether uploads are encrypted where nobody chose; keys go to whoever may watch."
     )
@@ -236,6 +237,8 @@ class ProcessingSettings:
     def __post_init__(self) -> None:
         if self.short_side_max < 144:
             raise SettingsInvalid("processing.short_side_max is at least 144.")
+        if self.nvenc not in ("off", "auto"):
+            raise SettingsInvalid("processing.nvenc is off or auto.")
         if unknown := set(self.codecs) - {"av1", "vp9", "hevc"}:
             raise SettingsInvalid(f"processing.codecs has av1, vp9 or hevc, not {unknown}.")
 

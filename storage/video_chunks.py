@@ -60,6 +60,13 @@ async def insert_chunks(
     )
 
 
+async def remove_chunks(connection: Connection, video_id: uuid.UUID, names: Sequence[str]) -> None:
+    """Remove pieces that are not to be done any more."""
+    await connection.execute(
+        "DELETE FROM video_chunks WHERE video_id = $1 AND name = ANY($2)", video_id, list(names)
+    )
+
+
 async def list_chunks(connection: Connection, video_id: uuid.UUID) -> list[VideoChunk]:
     """Return a video's pieces in the order they should run."""
     rows = await connection.fetch(

@@ -301,6 +301,13 @@ async def set_plan(
     )
 
 
+async def revise_plan(connection: Connection, video_id: uuid.UUID, plan: dict[str, Any]) -> None:
+    """Store what the plan has become while its pieces are made."""
+    await connection.execute(
+        "UPDATE videos SET plan = $2, updated_at = now() WHERE id = $1", video_id, plan
+    )
+
+
 async def set_thumbnail(connection: Connection, video_id: uuid.UUID, key: str) -> None:
     """Remember the picture shown before the video plays, unless its owner chose one."""
     await connection.execute(

@@ -85,6 +85,8 @@ class MediaQueue:
         self._served: OrderedDict[str, int] = OrderedDict()
         self._stopping: set[asyncio.Task[bool]] = set()
         self.slots_max = slots_max
+        self.nvenc_slots: int | None = None
+        """How many tasks GPUs encode at a time; None: nobody has counted yet."""
 
     def resize(self, slots_max: int) -> None:
         """Lend more places, or fewer: what runs goes on, its place is not lent again."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from media.vod.arriving import Arriving, SourceNotThere
 from media.vod.chunk_steps import ChunkParts
-from media.vod.plan import PlanTask, TranscodePlan
+from media.vod.plan import PlanTask, TranscodePlan, needs_nvenc
 from media.vod.records import Progress
 from media.vod.task_jobs import ChunkJob
 from storage.objects import ObjectStore
@@ -62,8 +62,13 @@ def iter_head_start(job: HeadStart, store: ObjectStore) -> Generator[Progress, N
 def list_head_start(plan: TranscodePlan) -> tuple[PlanTask, ...]:
     """The chunks that are worth beginning with, in the order of their time.
 
-    H.264 alone: other codecs take longer than the file, and nobody waits for them.
+    H.264 by x264 alone: other codecs take longer than the file, and nobody waits for them; a GPU
+    makes up for what it did not do before.
     """
-    names = [group.name for group in plan.groups if group.rungs[0].codec == "h264"]
+    names = [
+        group.name
+        for group in plan.groups
+        if group.rungs[0].codec == "h264" and not needs_nvenc(group.rungs)
+    ]
     chunks = [task for task in plan.tasks if task.kind == "chunk" and task.group in names]
     return tuple(sorted(chunks, key=lambda task: (task.chunk, names.index(task.group))))

@@ -87,6 +87,20 @@ class JoinRecord:
 
 
 @dataclass(frozen=True)
+class RungLook:
+    """What samples of one size took, coded as fine as usual and coarser; dB of XPSNR."""
+
+    width: int
+    height: int
+    fine_bytes: int
+    fine_db: float
+    coarse_bytes: int
+    coarse_db: float
+    worst_db: float
+    """Of the sample that came out worst, as fine as usual."""
+
+
+@dataclass(frozen=True)
 class TaskRecord:
     """A finished task; the coordinator stores nothing else about its output."""
 
@@ -106,6 +120,8 @@ class TaskRecord:
     joined: JoinRecord | None = None
     left_out: dict[str, str] = field(default_factory=dict)
     """What could not be made, and the reason's code."""
+    looks: tuple[RungLook, ...] = ()
+    """Of the quality task: what each size of the ladder took, largest first."""
 
 
 @dataclass(frozen=True)

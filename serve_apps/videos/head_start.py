@@ -94,7 +94,9 @@ async def _find_arrival(ports: JobPorts, video_id: uuid.UUID) -> Arrival | None:
         upload = await uploads.find_upload_of_video(connection, video_id)
         video = await videos.find_video(connection, video_id)
         parts = [] if upload is None else await uploads.list_parts(connection, upload.id)
-        recipe = await decide_recipe(connection, ports.settings, video) if video else None
+        recipe = (
+            await decide_recipe(connection, ports.settings.processing, video) if video else None
+        )
     if upload is None or video is None or recipe is None:
         return None
     objects = uploads.list_objects(upload.id, parts)
@@ -105,7 +107,7 @@ async def _find_arrival(ports: JobPorts, video_id: uuid.UUID) -> Arrival | None:
         return None
     index = await find_index(ports.objects, upload.id)
     sourced = msgspec.structs.replace(video, source_key=grown.key)
-    order = order_version(ports.settings, sourced, recipe, video.version)
+    order = order_version(ports, sourced, recipe, video.version)
     arriving = Arriving(grown.size_bytes, upload.size_bytes)
     if index is not None:
         order = replace(order, hint=index.sha256)

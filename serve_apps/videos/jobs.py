@@ -21,6 +21,7 @@ from media.vod.records import unfinished_prefix, video_prefix
 from media.vod.source import MediaUnreadable
 from serve_apps.videos.captioning import HANDLERS as CAPTION_HANDLERS
 from serve_apps.videos.captioning import ask_captions
+from serve_apps.videos.falling_back import make_all
 from serve_apps.videos.head_start import run_head_start
 from serve_apps.videos.importing import IMPORT_JOB, give_up_import, import_video
 from serve_apps.videos.preparing import (
@@ -54,9 +55,10 @@ from serve_apps.videos.service import (
     VideoJob,
     expire_upload,
 )
-from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed, Transcoding, Work, make_work
+from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed
 from serve_apps.videos.upload_jobs import COLLECT_JOB, EXPECT_JOB, HEAD_START_JOB, UploadJob
 from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
+from serve_apps.videos.work import Work, make_work
 from storage import engagement, uploads, videos, watch_sessions
 from storage.events import append_event
 from storage.recordings import PROCESS_RECORDED_JOB
@@ -71,7 +73,7 @@ async def process_video(ports: JobPorts, payload: bytes) -> None:
     try:
         video = await begin_processing(ports, video_id)
         work = await _prepare(ports, video)
-        await Transcoding(ports, video, work, FirstMaking(video_id)).run()
+        await make_all(ports, video, work, FirstMaking(video_id))
         await finish_processing(ports, video_id)
     except VideoVanished:
         log.info("video.nothing_to_process", video_id=str(video_id))

@@ -25,7 +25,7 @@ from media.live.recording_plan import RecordingPlan, plan_recording
 from media.vod.info import MediaInfo, decode_json, encode_json
 from media.vod.plan import PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
-from media.vod.records import video_prefix
+from media.vod.records import unfinished_prefix, video_prefix
 from media.vod.source import MediaUnreadable
 from media.vod.take_in import SourcePart, TakeInJob, TakenIn
 from serve_apps.videos.lengths import check_measured_length
@@ -141,10 +141,11 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
     )
     check_measured_length(ports.settings.uploads, info)
     async with ports.database.transaction() as connection:
-        recipe = await decide_recipe(connection, ports.settings, video)
+        recipe = await decide_recipe(connection, ports.settings.processing, video)
     sourced = msgspec.structs.replace(video, source_key=source.key)
-    order = order_version(ports.settings, sourced, recipe, video.version)
-    plan = plan_video(info, replace(order, hint=source.hint))
+    order = order_version(ports, sourced, recipe, video.version)
+    begun = await ports.objects.list(unfinished_prefix(str(video.id)), limit=1)
+    plan = plan_video(info, replace(order, hint=source.hint, is_begun=bool(begun)))
     dimensions = videos.Dimensions(
         round(plan.grid.duration_s * 1000),
         None if info.video is None else info.video.width,

@@ -23,6 +23,8 @@ THUMBNAILS_PIXELS = 100_000
 COPY_PIXELS_PER_SEGMENT = 2_000
 STORYBOARD_PIXELS_PER_SEGMENT = 5_000
 PREVIEW_PIXELS = 200_000
+QUALITY_PIXELS = 1_000_000
+"""Its samples take a core about a second."""
 JOIN_PIXELS = 20_000
 SEGMENTS_PER_S = 0.25
 CODEC_COSTS = {"h264": 1.0, "av1": 1.0, "hevc": 2.0, "vp9": 4.0}
@@ -196,6 +198,8 @@ def _weigh(plan: TranscodePlan, task: PlanTask) -> float:
         return float(THUMBNAILS_PIXELS)
     if task.kind == "preview":
         return float(PREVIEW_PIXELS)
+    if task.kind == "quality":
+        return float(QUALITY_PIXELS)
     if task.kind == "storyboard":
         return float(STORYBOARD_PIXELS_PER_SEGMENT * plan.grid.segments)
     if task.kind == "copy":

@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
+from actors.job_runner.ports import JobPorts
 from kit.errors import AppError
 from kit.logs import get_log
-from kit.settings import ProcessingSettings, Settings
+from kit.settings import ProcessingSettings
 from media.vod.codecs import find_missing
 from media.vod.plan import PlanOrder
 from media.vod.protection import make_key_id
@@ -59,11 +60,13 @@ def make_site_recipe(settings: ProcessingSettings, *, is_protected: bool = False
     )
 
 
-async def decide_recipe(connection: Connection, settings: Settings, video: Video) -> Recipe:
+async def decide_recipe(
+    connection: Connection, settings: ProcessingSettings, video: Video
+) -> Recipe:
     """Return how a video's present version is made: as somebody asked, or as the site does."""
     asked = await find_recipe(connection, video.id)
     if asked is None:
-        return make_site_recipe(settings.processing, is_protected=video.is_protected)
+        return make_site_recipe(settings, is_protected=video.is_protected)
     return read_recipe(asked)
 
 
@@ -76,13 +79,18 @@ def check_encoders(recipe: Recipe, missing: Mapping[str, str]) -> None:
             raise CodecUnavailable(codec=codec, encoder=missing[codec])
 
 
-def order_version(settings: Settings, video: Video, recipe: Recipe, version: int) -> PlanOrder:
-    """Say which version of a video is to be planned; a protected one has a key."""
+def order_version(ports: JobPorts, video: Video, recipe: Recipe, version: int) -> PlanOrder:
+    """Say which version of a video is to be planned; a protected one has a key.
+
+    A GPU makes some of it where the site wants that and one is there at the moment.
+    """
+    settings = ports.settings
     assert video.source_key is not None, "what has no source is not planned"
     video_id, key_id = str(video.id), ""
     if recipe.is_protected:
         key_id = make_key_id(settings.auth.content_key, video_id, version)
-    return PlanOrder(video_id, video.source_key, recipe, version, key_id)
+    nvenc = settings.processing.nvenc == "auto" and bool(ports.media.nvenc_slots)
+    return PlanOrder(video_id, video.source_key, recipe, version, key_id, nvenc)
 
 
 def read_recipe(stored: Any) -> Recipe:

@@ -23,6 +23,7 @@ from media.vod.info import decode_json, encode_json
 from media.vod.plan import TranscodePlan, list_pieces, list_tracks, plan_video
 from media.vod.records import record_key, track_prefix, unfinished_prefix
 from media.vod.source import MediaUnreadable
+from serve_apps.videos.falling_back import make_all
 from serve_apps.videos.preparing import VideoVanished, insert_pieces
 from serve_apps.videos.progress import Standing, publish_reencoding
 from serve_apps.videos.recipes import order_version, read_recipe
@@ -33,7 +34,8 @@ from serve_apps.videos.reencoding_rules import (
     VersionJob,
     enqueue_purge,
 )
-from serve_apps.videos.transcoding import TranscodeFailed, Transcoding, make_work
+from serve_apps.videos.transcoding import TranscodeFailed
+from serve_apps.videos.work import make_work
 from storage import video_versions, videos
 from storage.database import Connection
 from storage.events import append_event
@@ -63,6 +65,13 @@ class Reencoding:
             connection, job.video_id, job.version, progress
         )
 
+    async def save_plan(self, connection: Connection, plan: TranscodePlan) -> None:
+        """Store what the plan has become."""
+        job = self._job
+        await video_versions.set_version_plan(
+            connection, job.video_id, job.version, orjson.loads(encode_json(plan))
+        )
+
     async def publish(self, ports: JobPorts, standing: Standing) -> None:
         """Tell who follows the video."""
         await publish_reencoding(ports.cache, self._job.video_id, standing)
@@ -74,7 +83,7 @@ async def reencode_video(ports: JobPorts, payload: bytes) -> None:
     try:
         video = await _begin(ports, job)
         plan = await _make_plan(ports, video, job)
-        await Transcoding(ports, video, make_work(plan), Reencoding(job)).run()
+        await make_all(ports, video, make_work(plan), Reencoding(job))
         await _swap(ports, job)
     except VideoVanished:
         log.info("video.nothing_to_reencode", video_id=str(job.video_id), version=job.version)
@@ -133,7 +142,7 @@ async def _make_plan(ports: JobPorts, video: videos.Video, job: VersionJob) -> T
     if current is None or version is None or video.source_key is None:
         raise VideoVanished
     recipe = read_recipe(version.recipe)
-    order = order_version(ports.settings, video, recipe, job.version)
+    order = order_version(ports, video, recipe, job.version)
     plan = plan_video(_read_plan(current).info, order)
     async with ports.database.transaction() as connection:
         await video_versions.set_version_plan(
