@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kit.logs import get_log
-from kit.settings import ProcessingSettings
+from kit.setting_sections import ProcessingSettings
 
 TRIAL_S = 20.0
 DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))

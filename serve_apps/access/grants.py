@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from kit.errors import NotAuthenticated, PermissionDenied, Unavailable
 from kit.ids import make_id
-from kit.settings import AuthSettings
+from kit.setting_sections import AuthSettings
 
 TEXT_CHARS_MAX = 2048
 SIGNATURE_BYTES = 64

@@ -10,7 +10,8 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from kit.settings import AuthSettings, Settings
+from kit.setting_sections import AuthSettings
+from kit.settings import Settings
 from serve_apps.access.grants import Grant, issue_grant
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import Visibility

@@ -29,9 +29,9 @@ from storage.live_segments import StoredSegment, list_sent_segments
 from storage.recordings import find_recording
 from storage.subtitles import Subtitles
 from storage.video_chunks import list_results
+from storage.video_plans import find_plan
 from storage.video_playback import PlaybackRecord, find_playback
 from storage.video_versions import list_replaced_plans
-from storage.videos import find_plan
 
 FRESH_S = 1.0
 STALE_MAX_S = 60.0

@@ -19,7 +19,7 @@ from kit.errors import AppError, Unavailable
 from kit.ids import parse_id
 from kit.logs import get_log
 from kit.metrics import MEDIA_REFUSED
-from kit.settings import AuthSettings
+from kit.setting_sections import AuthSettings
 from media.sfu.errors import SessionEnded
 from media.sfu.options import SessionAnswer
 from serve_apps.access.grants import Ticket, TicketBook, TicketInvalid, TicketKind, read_ticket

@@ -13,7 +13,7 @@ from datetime import datetime
 from kit.cursors import Page, cut_page, make_moment_key, read_moment_cursor
 from kit.events import EventName
 from kit.ids import make_id
-from kit.settings import LimitSettings
+from kit.setting_sections import LimitSettings
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.playback import PlaybackTerms, make_video_base
 from serve_apps.access.visibility import can_view

@@ -6,7 +6,7 @@ Pure; announcements (API, tus, forms) and the processing job call it.
 from __future__ import annotations
 
 from kit.errors import AppError
-from kit.settings import UploadSettings
+from kit.setting_sections import UploadSettings
 from media.vod.info import MediaInfo
 from media.vod.source import MediaUnreadable
 

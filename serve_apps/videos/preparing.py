@@ -31,7 +31,7 @@ from media.vod.take_in import SourcePart, TakeInJob, TakenIn
 from serve_apps.videos.lengths import check_measured_length
 from serve_apps.videos.progress import Standing, publish_status
 from serve_apps.videos.recipes import decide_recipe, order_version
-from storage import uploads, video_chunks, videos
+from storage import uploads, video_chunks, video_plans, videos
 from storage.database import Connection
 from storage.events import append_event
 from storage.live_segments import StoredSegment, list_sent_segments
@@ -130,7 +130,7 @@ async def _check_duplicate(ports: JobPorts, video: videos.Video) -> None:
 async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> TranscodePlan:
     """Write what is to be done; return the plan. Raises MediaUnreadable."""
     async with ports.database.transaction() as connection:
-        stored = await videos.find_plan(connection, video.id)
+        stored = await video_plans.find_plan(connection, video.id)
     if stored is not None:
         return decode_json(orjson.dumps(stored), TranscodePlan)
     info: MediaInfo = source.info or await ports.media.run(
@@ -146,13 +146,15 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
     order = order_version(ports, sourced, recipe, video.version)
     begun = await ports.objects.list(unfinished_prefix(str(video.id)), limit=1)
     plan = plan_video(info, replace(order, hint=source.hint, is_begun=bool(begun)))
-    dimensions = videos.Dimensions(
+    dimensions = video_plans.Dimensions(
         round(plan.grid.duration_s * 1000),
         None if info.video is None else info.video.width,
         None if info.video is None else info.video.height,
     )
     async with ports.database.transaction() as connection:
-        await videos.set_plan(connection, video.id, orjson.loads(encode_json(plan)), dimensions)
+        await video_plans.set_plan(
+            connection, video.id, orjson.loads(encode_json(plan)), dimensions
+        )
         await insert_pieces(connection, video.id, plan.tasks)
     return plan
 

@@ -14,13 +14,14 @@ import msgspec
 from actors.job_runner.ports import JobPorts
 from kit.errors import AppError
 from kit.logs import get_log
-from kit.settings import ProcessingSettings
+from kit.setting_sections import ProcessingSettings
 from media.vod.codecs import find_missing
 from media.vod.plan import PlanOrder
 from media.vod.protection import make_key_id
 from media.vod.recipe import Recipe
 from storage.database import Connection
-from storage.videos import Video, find_recipe
+from storage.video_plans import find_recipe
+from storage.videos import Video
 
 log = get_log("videos")
 

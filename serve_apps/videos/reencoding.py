@@ -36,7 +36,7 @@ from serve_apps.videos.reencoding_rules import (
 )
 from serve_apps.videos.transcoding import TranscodeFailed
 from serve_apps.videos.work import make_work
-from storage import video_versions, videos
+from storage import video_plans, video_versions, videos
 from storage.database import Connection
 from storage.events import append_event
 from storage.video_versions import VersionEnd
@@ -135,7 +135,7 @@ async def _make_plan(ports: JobPorts, video: videos.Video, job: VersionJob) -> T
     """Plan the version from what the first probe learnt, and write its pieces."""
     async with ports.database.transaction() as connection:
         stored = await video_versions.find_version_plan(connection, job.video_id, job.version)
-        current = await videos.find_plan(connection, job.video_id)
+        current = await video_plans.find_plan(connection, job.video_id)
         version = await video_versions.find_version(connection, job.video_id, job.version)
     if stored is not None:
         return _read_plan(stored)

@@ -45,8 +45,9 @@ from serve_apps.videos.schemas import (
 )
 from storage.database import Connection
 from storage.video_lists import VideoFilter
+from storage.video_plans import list_warnings
 from storage.video_versions import list_makings
-from storage.videos import Video, list_warnings
+from storage.videos import Video
 
 routes = Routes("/videos", "videos")
 

@@ -16,7 +16,8 @@ from kit.cursors import Page, cut_page, make_moment_key, read_id_cursor, read_mo
 from kit.errors import AppError, NotFound, PermissionDenied
 from kit.events import EventName
 from kit.ids import make_id
-from kit.settings import Settings, UploadSettings
+from kit.setting_sections import UploadSettings
+from kit.settings import Settings
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.playback import PlaybackTerms, choose_edge
 from serve_apps.access.visibility import Visibility, can_view

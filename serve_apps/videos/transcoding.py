@@ -42,7 +42,7 @@ from serve_apps.videos.progress import (
     publish_status,
 )
 from serve_apps.videos.work import Work, make_work, needs_gpu, revise_plan
-from storage import video_chunks, videos
+from storage import video_chunks, video_plans, videos
 from storage.database import Connection
 from storage.video_chunks import Tries
 
@@ -121,7 +121,7 @@ class FirstMaking:
 
     async def save_plan(self, connection: Connection, plan: TranscodePlan) -> None:
         """Store what the plan has become."""
-        await videos.revise_plan(connection, self._video_id, orjson.loads(encode_json(plan)))
+        await video_plans.revise_plan(connection, self._video_id, orjson.loads(encode_json(plan)))
 
     async def publish(self, ports: JobPorts, standing: Standing) -> None:
         """Tell who waits for the video."""

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from kit.settings import AuthSettings
+from kit.setting_sections import AuthSettings
 from serve_apps.access.identity import Identity
 from serve_apps.videos import viewing_rules as rules
 from serve_apps.videos.service import get_own_video, get_video

@@ -5,7 +5,8 @@ import pytest
 from cluster.doctor import Verdict, check_nvenc
 from cluster.nvenc import AT_ONCE, DEVICES, count_nvenc_places, find_nvenc_refusal, run_trial
 from cluster.topology import list_resources
-from kit.settings import ProcessingSettings, Settings, SettingsInvalid
+from kit.setting_sections import ProcessingSettings, SettingsInvalid
+from kit.settings import Settings
 
 pytestmark = pytest.mark.media
 

@@ -14,7 +14,8 @@ import aiohttp
 
 from cluster.topology import EDGE_PORT_STEP
 from kit.clock import SystemClock
-from kit.settings import EdgeSettings, LimitSettings, RtmpSettings, Settings
+from kit.setting_sections import EdgeSettings, LimitSettings, RtmpSettings
+from kit.settings import Settings
 from serve_apps.access.identity import Identity
 from serve_apps.access.tokens import issue_access_token
 from serve_apps.edge.server import EdgePace, EdgePorts, EdgeServer

@@ -14,7 +14,8 @@ import pytest
 
 from kit.clock import ManualClock
 from kit.ids import make_id
-from kit.settings import AuthSettings, Settings
+from kit.setting_sections import AuthSettings
+from kit.settings import Settings
 from media.vod.protection import derive_key, make_key_id
 from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
 from serve_apps.access.identity import Identity

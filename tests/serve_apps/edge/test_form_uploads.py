@@ -15,7 +15,8 @@ from aiohttp import FormData
 
 from kit.clock import SystemClock
 from kit.ids import make_id
-from kit.settings import Settings, UploadSettings
+from kit.setting_sections import UploadSettings
+from kit.settings import Settings
 from serve_apps.videos.jobs import purge_video
 from storage.cache import Cache
 from storage.database import Database

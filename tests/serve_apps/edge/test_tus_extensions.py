@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from kit.clock import SystemClock
-from kit.settings import Settings, UploadSettings
+from kit.setting_sections import UploadSettings
+from kit.settings import Settings
 from serve_apps.videos.jobs import collect_part
 from serve_apps.videos.upload_jobs import UploadJob
 from storage.cache import Cache

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from kit.settings import LimitSettings
+from kit.setting_sections import LimitSettings
 from serve_apps.api.app import build_app
 from serve_apps.http.state import ApiPorts
 from storage.database import COMMAND_TIMEOUT_S, Database, PoolOptions

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit.settings import UploadSettings
+from kit.setting_sections import UploadSettings
 from media.vod.source import MediaUnreadable
 from serve_apps.videos.lengths import (
     VideoTooLong,

@@ -14,7 +14,7 @@ from media.vod.ladder import Rung
 from media.vod.plan import TranscodePlan
 from media.vod.task_jobs import ChunkJob, QualityJob
 from serve_apps.videos.jobs import process_video
-from storage import videos
+from storage import video_plans
 from tests.media.vod.clips import run_ffmpeg
 from tests.serve_apps.videos.inline_media import InlineMedia
 from tests.serve_apps.videos.video_world import VideoWorld, job_payload
@@ -35,7 +35,7 @@ def still(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 async def get_rungs(world: VideoWorld, video_id: uuid.UUID) -> dict[str, Rung]:
     async with world.database.connection() as connection:
-        stored = await videos.find_plan(connection, video_id)
+        stored = await video_plans.find_plan(connection, video_id)
     plan = decode_json(orjson.dumps(stored), TranscodePlan)
     return {rung.name: rung for group in plan.groups for rung in group.rungs}
 

@@ -17,7 +17,7 @@ from serve_apps.videos.jobs import expire_video, purge_video
 from serve_apps.videos.recipes import CodecUnavailable, check_encoders
 from serve_apps.videos.service import EXPIRE_JOB
 from serve_apps.videos.upload_jobs import EXPECT_JOB
-from storage import uploads, videos
+from storage import uploads, video_plans, videos
 from storage.audit import list_audit
 from storage.follows import add_follow
 from storage.jobs import count_jobs
@@ -232,8 +232,10 @@ async def add_finished_video(api: Api, owner: Person) -> str:
     plan = plan_video(info, PlanOrder(str(video_id), "source"))
     async with api.world.database.transaction() as connection:
         await videos.set_source(connection, video_id, videos.VideoSource("source", b"x" * 32, 1))
-        dimensions = videos.Dimensions(20_000, 1280, 720)
-        await videos.set_plan(connection, video_id, orjson.loads(encode_json(plan)), dimensions)
+        dimensions = video_plans.Dimensions(20_000, 1280, 720)
+        await video_plans.set_plan(
+            connection, video_id, orjson.loads(encode_json(plan)), dimensions
+        )
     return str(video_id)
 
 

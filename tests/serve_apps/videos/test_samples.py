@@ -10,7 +10,8 @@ import pytest
 
 from kit.clock import SystemClock
 from serve_apps.videos.jobs import process_video
-from storage.videos import Video, list_warnings
+from storage.video_plans import list_warnings
+from storage.videos import Video
 from tests.serve_apps.edge.playback_client import Player, serve_playback
 from tests.serve_apps.videos.inline_media import InlineMedia
 from tests.serve_apps.videos.video_world import VideoWorld, job_payload, probe
