@@ -14,7 +14,7 @@ import pytest
 
 from actors.job_runner.media_queue import OnProgress
 from kit.ids import make_id
-from media.vod.records import Progress
+from media.vod.records import Progress, unfinished_key
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import Visibility
 from serve_apps.videos.head_start import LOOKS_MAX, QUIET_TURNS_MAX, run_head_start
@@ -169,8 +169,11 @@ async def test_a_video_begun_while_its_file_arrived_is_the_one_that_was_begun_be
     await arriving.process()
     other = await world.upload(film)
     usual = CountingMedia(world.objects)
+    # It counts as begun, so it is as fine, but nothing of it is there.
+    await world.objects.put(unfinished_key(str(other), "first-00000", 0), b"nothing")
     await process_video(world.ports(usual), job_payload(other))
     assert (await world.get_video(arriving.video_id)).status == "ready"
+    assert "quality" not in arriving.media.started
     mine, others = await list_made(world, arriving.video_id), await list_made(world, other)
     assert mine == others
     assert not [name for name in mine if "unfinished" in name]
