@@ -91,7 +91,7 @@ def order_version(ports: JobPorts, video: Video, recipe: Recipe, version: int) -
     if recipe.is_protected:
         key_id = make_key_id(settings.auth.content_key, video_id, version)
     nvenc = settings.processing.nvenc == "auto" and bool(ports.media.nvenc_slots)
-    return PlanOrder(video_id, video.source_key, recipe, version, key_id, nvenc)
+    return PlanOrder(video_id, video.source_key, recipe, version, key_id, nvenc=nvenc)
 
 
 def read_recipe(stored: Any) -> Recipe:
