@@ -13,13 +13,14 @@ from actors.job_runner.shell import JobRunnerShell
 from serve_apps.comments import jobs as comments
 from serve_apps.live import jobs as live
 from serve_apps.posts import jobs as posts
+from serve_apps.subscriptions import jobs as subscriptions
 from serve_apps.users import jobs as users
 from serve_apps.videos import jobs as videos
 from serve_apps.videos import telling
 from serve_apps.videos.recipes import make_site_recipe
 
 HANDLERS: Mapping[str, JobHandler | JobSpec] = MappingProxyType(
-    {**live.HANDLERS, **videos.HANDLERS}
+    {**live.HANDLERS, **videos.HANDLERS, **subscriptions.HANDLERS}
 )
 """Every job of every feature, by name."""
 
@@ -29,6 +30,7 @@ LISTENERS: Mapping[str, Listener] = MappingProxyType(
         **posts.LISTENERS,
         **comments.LISTENERS,
         **users.LISTENERS,
+        **subscriptions.LISTENERS,
         **telling.LISTENERS,
     }
 )
