@@ -52,7 +52,7 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
 LISTENERS: Mapping[str, Listener] = MappingProxyType(
     {
         "subscriptions.tell_subscriber": Listener(
-            frozenset({EventName.SUBSCRIPTION_GIVEN}), tell_subscriber
+            frozenset({EventName.SUBSCRIPTION_STARTED}), tell_subscriber
         )
     }
 )

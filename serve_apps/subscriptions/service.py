@@ -67,23 +67,34 @@ async def give_subscription(
     person = await get_person(connection, username)
     if person.id == owner.user_id:
         raise CannotSubscribeToYourself
-    if until is not None:
-        await _end_in_time(connection, ExpireJob(owner.user_id, person.id), until)
     new = NewSubscription(make_id(), owner.user_id, person.id, GIFT, until)
-    if await subscriptions.put_subscription(connection, new):
-        if await subscriptions.count_subscriptions(connection, owner.user_id, GIFT) > GIFTS_MAX:
-            raise TooManyGifts
-        await append_event(
-            connection,
-            EventName.SUBSCRIPTION_GIVEN,
-            subject_id=owner.user_id,
-            actor_id=person.id,
-            data={"source": GIFT},
-        )
+    is_new = await keep_subscription(connection, new)
+    given_in_all = await subscriptions.count_subscriptions(connection, owner.user_id, GIFT)
+    if is_new and given_in_all > GIFTS_MAX:
+        raise TooManyGifts
     given = await subscriptions.find_subscription(connection, owner.user_id, person.id, GIFT)
     if given is None:  # it ends within this very request
         raise SubscriptionEndUnfit
     return given
+
+
+async def keep_subscription(connection: Connection, new: NewSubscription) -> bool:
+    """Write a subscription of any source, ended at its time; False when it was there before.
+
+    Raises SubscriptionEndUnfit.
+    """
+    if new.until is not None:
+        await _end_in_time(connection, ExpireJob(new.channel_id, new.subscriber_id), new.until)
+    if not await subscriptions.put_subscription(connection, new):
+        return False
+    await append_event(
+        connection,
+        EventName.SUBSCRIPTION_STARTED,
+        subject_id=new.channel_id,
+        actor_id=new.subscriber_id,
+        data={"source": new.source},
+    )
+    return True
 
 
 async def end_gift(connection: Connection, owner: Identity, username: str) -> None:

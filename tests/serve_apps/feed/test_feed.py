@@ -95,6 +95,9 @@ async def test_a_follow_brings_the_newest_posts_and_an_unfollow_takes_them(
         await ada.write_post(f"post {number}")
         clock.advance(1)
     await ada.write_post("secret", visibility="private")
+    for number in range(50):
+        await ada.write_post(f"inner circle {number}", visibility="subscribers")
+        clock.advance(1)
     await bob.post("/v1/users/ada/follow")
     page = await bob.get("/v1/feed/home", params={"limit": 100})
     assert [item["text"] for item in page["items"]] == [

@@ -12,7 +12,7 @@ import pytest
 from serve_apps.http.state import ApiPorts
 from serve_apps.runners import HANDLERS
 from serve_apps.subscriptions.jobs import expire_subscription
-from serve_apps.subscriptions.service import EXPIRE_JOB, ExpireJob
+from serve_apps.subscriptions.service import EXPIRE_JOB, GIFTS_MAX, ExpireJob
 from tests.actors.user_session.people import HeardPeople
 from tests.serve_apps.api_client import Person, deliver_all, make_job_ports, register
 
@@ -79,6 +79,24 @@ async def test_a_gift_that_cannot_be_is_refused(
     answer = await give(ada, username, until)
     assert (answer.status_code, answer.json()["error"]) == (status, code)
     assert await list_names(ada, "/v1/subscribers") == []
+
+
+async def test_a_channel_gives_so_many_and_no_more(ada: Person, bob: Person, ports: ApiPorts):
+    async with ports.database.transaction() as connection:
+        await connection.execute(
+            """WITH fans AS (
+                   INSERT INTO users (id, username, email, password_hash)
+                   SELECT gen_random_uuid(), 'fan' || n, n || '@example.org', ''
+                     FROM generate_series(1, $2::int) AS n RETURNING id)
+               INSERT INTO subscriptions (id, channel_id, subscriber_id, source, since)
+               SELECT gen_random_uuid(), $1, id, 'gift', now() FROM fans""",
+            uuid.UUID(ada.id),
+            GIFTS_MAX,
+        )
+    refused = await give(ada, bob.username)
+    assert (refused.status_code, refused.json()["error"]) == (409, "too_many_gifts")
+    assert await list_names(bob, "/v1/subscriptions") == []
+    assert (await give(ada, "fan1", in_s(60))).is_success, "an end of one that is there can move"
 
 
 async def test_strangers_neither_list_nor_give(client: httpx.AsyncClient):
