@@ -7,17 +7,19 @@ import { currentUser } from "../kit/session";
 import { useStore } from "../kit/store";
 import { readNotice } from "../notices/shapes";
 import type { Author } from "../videos/shapes";
-import "./gate.css";
 
 interface GateProps {
   owner: Author;
   /** "This video", "This broadcast". */
   what: string;
+  /** In a frame of another site: the page of ours that ways out lead to, beside that site. */
+  beside?: string;
   onRetry: () => void;
 }
 
-export function Gate({ owner, what, onRetry }: GateProps) {
+export function Gate({ owner, what, beside, onRetry }: GateProps) {
   const me = useStore(currentUser);
+  const out = beside === undefined ? {} : { target: "_blank", rel: "noopener" };
   useChannel(me ? `user:${me.id}` : null, {
     onEvent: (event) => {
       const notice = readNotice(event);
@@ -32,14 +34,14 @@ export function Gate({ owner, what, onRetry }: GateProps) {
         {what} is only for people who subscribe to {nameOf(owner)}.{" "}
         {me ? "You do not, or your subscription has ended." : "If you subscribe, log in to see it."}
       </p>
-      <div class="row gate-ways">
+      <div class="row">
         {!me && (
-          <a class="button primary" href={`/login?next=${encodeURIComponent(location.get().path)}`}>
+          <a class="button primary" href={`/login?next=${encodeURIComponent(beside ?? location.get().path)}`} {...out}>
             Log in
           </a>
         )}
-        <a class="button" href={`/u/${owner.username}`}>
-          What {nameOf(owner)} shows everybody
+        <a class="button" href={`/u/${owner.username}`} {...out}>
+          See the channel
         </a>
         {me && (
           <button type="button" class="button" onClick={onRetry}>

@@ -20,7 +20,7 @@ export default function EmbedPage({ parameters, search }: PageProps) {
   const renew = useCallback(async () => (await api.get<Video>(`/videos/${id}`)).playback?.hls ?? null, [id]);
   useTitle(video.data?.title ?? null);
   const gate = findGate(video.error);
-  if (gate) return <Gate owner={gate} what="This video" onRetry={video.reload} />;
+  if (gate) return <Gate owner={gate} what="This video" beside={`/watch/${id}`} onRetry={video.reload} />;
   if (video.error !== null && !video.data) {
     return <Failure level={1} title="This video is not here" error={video.error} />;
   }
