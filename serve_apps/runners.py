@@ -16,6 +16,7 @@ from serve_apps.comments import jobs as comments
 from serve_apps.live import jobs as live
 from serve_apps.objects import jobs as objects
 from serve_apps.posts import jobs as posts
+from serve_apps.subscriptions import jobs as subscriptions
 from serve_apps.users import jobs as users
 from serve_apps.videos import jobs as videos
 from serve_apps.videos import telling
@@ -24,7 +25,7 @@ from serve_apps.videos.recipes import make_site_recipe
 log = get_log("runner")
 
 HANDLERS: Mapping[str, JobHandler | JobSpec] = MappingProxyType(
-    {**live.HANDLERS, **videos.HANDLERS, **objects.HANDLERS}
+    {**live.HANDLERS, **videos.HANDLERS, **objects.HANDLERS, **subscriptions.HANDLERS}
 )
 """Every job of every feature, by name."""
 
@@ -34,6 +35,7 @@ LISTENERS: Mapping[str, Listener] = MappingProxyType(
         **posts.LISTENERS,
         **comments.LISTENERS,
         **users.LISTENERS,
+        **subscriptions.LISTENERS,
         **telling.LISTENERS,
     }
 )

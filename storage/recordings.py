@@ -44,14 +44,15 @@ async def insert_recording(
 ) -> bool:
     """Write the video and which segments it is, in a transaction; False when it is there.
 
-    Lists show it at once; followers were told of the live. All of a live counts against its owner's
-    quota, and later its AAC; a clip of it takes nothing more.
+    Lists show it at once; those it is for were told of the live. All of a live counts against its
+    owner's quota, and later its AAC; a clip of it takes nothing more.
     """
     done: str = await connection.execute(
         f"""INSERT INTO videos (id, owner_id, title, visibility, status, progress, duration_ms,
                   width, height, playable_at, published_at, source_bytes)
            VALUES ($1, $2, $3, $4, 'queued', 0, $5, $6, $7, now(),
-                   CASE WHEN $4 IN ('public', 'followers') THEN now() END,
+                   CASE WHEN $4 IN ('public', 'followers', 'subscribers')
+                        THEN now() END,
                    CASE WHEN $8::boolean THEN (
                        SELECT sum((track.value->>'size_bytes')::bigint)
                          FROM live_segments s, jsonb_each(s.tracks) AS track

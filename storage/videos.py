@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from storage.database import Connection, read_row, read_rows
+from storage.subscriptions import write_subscribes
 
 COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.error_code,
     v.error_message, v.visibility, v.access_version, v.duration_ms, v.width, v.height,
@@ -26,9 +27,10 @@ COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.e
 LISTED_AT = "coalesce(v.published_at, v.created_at)"
 FROM_LIVING = "videos v JOIN users u ON u.id = v.owner_id AND u.deleted_at IS NULL"
 # The rule of `access/visibility.py` for a list whose reader is $1 (NULL: anybody).
-VISIBLE_TO_VIEWER = """(v.visibility IN ('public', 'unlisted') OR v.owner_id = $1
+VISIBLE_TO_VIEWER = f"""(v.visibility IN ('public', 'unlisted') OR v.owner_id = $1
     OR v.visibility = 'followers' AND EXISTS (
-        SELECT FROM follows f WHERE f.follower_id = $1 AND f.followee_id = v.owner_id))"""
+        SELECT FROM follows f WHERE f.follower_id = $1 AND f.followee_id = v.owner_id)
+    OR v.visibility = 'subscribers' AND {write_subscribes("$1", "v.owner_id")})"""
 
 
 class Video(msgspec.Struct, frozen=True):

@@ -51,14 +51,14 @@ def check_grant(
     grant: Grant | None,
     resource: uuid.UUID,
     access_version: int,
-    is_revoked: Callable[[uuid.UUID], bool],
+    is_void: Callable[[Grant], bool],
 ) -> None:
     """Raise GrantMissing or GrantOutdated unless the grant opens the resource as it is now."""
     if grant is None:
         raise GrantMissing
     if grant.resource != resource or grant.access_version != access_version:
         raise GrantOutdated
-    if grant.session is not None and is_revoked(grant.session):
+    if is_void(grant):
         raise GrantOutdated
 
 

@@ -229,12 +229,20 @@ class MediaSessions:
             if session.login == login:
                 self.close(session_id)
 
-    def list_viewers(self, room_id: uuid.UUID) -> dict[str, uuid.UUID | None]:
-        """Return who watches a room here, by session; None: anonymous."""
+    def list_viewers(self, room_id: uuid.UUID) -> dict[str, MediaSession]:
+        """Return the sessions that watch a room here."""
         return {
-            session_id: session.user_id
+            session_id: session
             for session_id, session in self._sessions.items()
             if session.room_id == room_id and session.role == "viewer"
+        }
+
+    def list_watched(self, user_id: uuid.UUID) -> dict[str, MediaSession]:
+        """Return the sessions in which a person watches here."""
+        return {
+            session_id: session
+            for session_id, session in self._sessions.items()
+            if session.user_id == user_id and session.role == "viewer"
         }
 
     def forget_unconnected(self, known: frozenset[str]) -> None:

@@ -13,8 +13,9 @@ from kit.cursors import CursorMalformed
 from kit.errors import NotAuthenticated, PermissionDenied
 from serve_apps.access.identity import Identity
 from serve_apps.access.permissions import Permission
-from serve_apps.access.playback import PlaybackTerms, choose_edge
+from serve_apps.access.playback import PlaybackTerms, make_terms
 from serve_apps.access.rates import RateTier
+from serve_apps.access.visibility import ForSubscribers
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
@@ -128,6 +129,7 @@ async def list_videos(
     category: Annotated[Category | None, Query()] = None,
 ) -> ItemPage[VideoBody]:
     """List videos."""
+    terms = await make_terms(connection, ports.settings, viewer, ports.clock.now())
     page = await service.list_videos(
         connection,
         _read_owner(owner, viewer),
@@ -135,7 +137,6 @@ async def list_videos(
         cursor=query.cursor,
         limit=query.limit,
     )
-    terms = await make_terms(connection, ports, viewer)
     owners = await _list_owners_parts(connection, page.items) if owner == "me" else {}
     return ItemPage(
         items=[
@@ -153,14 +154,15 @@ async def list_videos(
     permission=Permission.PUBLIC,
     rate=RateTier.PUBLIC,
     summary="Look at one video: its state, where it plays, and where its owner goes on uploading.",
-    errors=(service.VideoNotFound,),
+    errors=(service.VideoNotFound, ForSubscribers),
 )
 async def get_video(
     video_id: uuid.UUID, viewer: OptionalUser, ports: Ports, connection: Transaction
 ) -> VideoDetailBody:
     """Look at one video."""
+    terms = await make_terms(connection, ports.settings, viewer, ports.clock.now())
     video = await service.get_video(connection, viewer, video_id)
-    return await show_video(connection, ports, viewer, video)
+    return await _describe_whole(connection, terms, video)
 
 
 @routes.patch(
@@ -236,8 +238,16 @@ async def retry_processing(
 async def show_video(
     connection: Connection, ports: ApiPorts, viewer: Identity | None, video: Video
 ) -> VideoDetailBody:
+    """Describe a video to its owner, who may see it whatever happens meanwhile."""
+    terms = await make_terms(connection, ports.settings, viewer, ports.clock.now())
+    return await _describe_whole(connection, terms, video)
+
+
+async def _describe_whole(
+    connection: Connection, terms: PlaybackTerms, video: Video
+) -> VideoDetailBody:
     """Describe a video to whoever asks."""
-    terms = await make_terms(connection, ports, viewer)
+    viewer = terms.viewer
     upload = await service.find_open_upload(connection, video, terms)
     resume_ms = await find_resume(connection, viewer, video.id)
     liked = await liking.find_liked(connection, viewer, video.id)
@@ -245,14 +255,6 @@ async def show_video(
     owners = await _list_owners_parts(connection, [video]) if is_own else {}
     mine = Mine(resume_ms, liked, owners.get(video.id, STRANGERS_PART))
     return describe_detail(video, build_playback(video, terms), upload, mine)
-
-
-async def make_terms(
-    connection: Connection, ports: ApiPorts, viewer: Identity | None
-) -> PlaybackTerms:
-    """Say where, and under which right, a viewer plays."""
-    edge_url = await choose_edge(connection, ports.settings)
-    return PlaybackTerms(ports.settings.auth, edge_url, viewer, ports.clock.now())
 
 
 async def _list_owners_parts(

@@ -20,7 +20,8 @@ from kit.setting_sections import UploadSettings
 from kit.settings import Settings
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.playback import PlaybackTerms, choose_edge
-from serve_apps.access.visibility import Visibility, can_view
+from serve_apps.access.sight import Sight, check_sight
+from serve_apps.access.visibility import Visibility
 from serve_apps.videos.lengths import check_declared_length
 from serve_apps.videos.publishing import (
     VideoScheduled,
@@ -37,7 +38,6 @@ from serve_apps.videos.upload_jobs import (
 from storage import uploads, video_lists, videos
 from storage.database import Connection
 from storage.events import append_event
-from storage.follows import is_following
 from storage.jobs import enqueue_job
 from storage.publications import Publication
 from storage.recordings import PROCESS_RECORDED_JOB
@@ -263,10 +263,14 @@ async def expire_upload(connection: Connection, upload: uploads.Upload) -> bool:
 async def get_video(
     connection: Connection, viewer: Identity | None, video_id: uuid.UUID
 ) -> videos.Video:
-    """Return a video the viewer may see; raises VideoNotFound."""
+    """Return a video the viewer may see; raises VideoNotFound, ForSubscribers."""
     video = await videos.find_video(connection, video_id)
-    if video is None or not await _may_view(connection, video, viewer):
+    if video is None:
         raise VideoNotFound
+    if viewer is None or viewer.role not in (Role.MODERATOR, Role.ADMIN):
+        viewer_id = None if viewer is None else viewer.user_id
+        sight = Sight(video.owner_id, video.visibility)
+        await check_sight(connection, sight, viewer_id, VideoNotFound)
     return video
 
 
@@ -341,16 +345,6 @@ async def delete_video(connection: Connection, caller: Identity, video_id: uuid.
 def _make_upload_url(edge_url: str, upload_id: uuid.UUID) -> str:
     """Any edge takes the bytes of any upload."""
     return f"{edge_url}/uploads/{upload_id}"
-
-
-async def _may_view(connection: Connection, video: videos.Video, viewer: Identity | None) -> bool:
-    viewer_id = None if viewer is None else viewer.user_id
-    if viewer is not None and viewer.role in (Role.MODERATOR, Role.ADMIN):
-        return True
-    follows = False
-    if video.visibility == Visibility.FOLLOWERS and viewer_id is not None:
-        follows = await is_following(connection, viewer_id, video.owner_id)
-    return can_view(video.visibility, video.owner_id, viewer_id, follows=follows)
 
 
 async def get_own_video(

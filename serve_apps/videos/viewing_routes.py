@@ -12,6 +12,7 @@ from kit.errors import PermissionDenied
 from serve_apps.access.identity import Identity
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
+from serve_apps.access.visibility import ForSubscribers
 from serve_apps.http.routes import Routes
 from serve_apps.http.state import (
     CurrentUser,
@@ -47,7 +48,7 @@ Days = Annotated[int, Query(ge=1, le=DAYS_MAX, description="Up to today, in UTC.
     permission=Permission.PUBLIC,
     rate=RateTier.WATCH,
     summary="Tell how a player's session stands; half of the video or 30 seconds make it a view.",
-    errors=(VideoNotFound,),
+    errors=(VideoNotFound, ForSubscribers),
 )
 async def note_watching(
     video_id: uuid.UUID,

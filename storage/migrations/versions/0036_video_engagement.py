@@ -3,7 +3,7 @@
 from storage.migrations.plain_sql import run_sql
 
 revision = "0036_video_engagement"
-down_revision = "0033_withdrawal"
+down_revision = "0035_subscriptions"
 
 
 def upgrade() -> None:

@@ -35,7 +35,7 @@ async def videos(ada: Person, app: FastAPI, ports: ApiPorts, tmp_path: Path) -> 
                     connection, uuid.UUID(ada.id), visibility=visibility, title=TITLE
                 )
             )
-            for visibility in ("public", "unlisted", "followers", "private")
+            for visibility in ("public", "unlisted", "followers", "subscribers", "private")
         }
 
 

@@ -79,7 +79,13 @@ async def test_a_public_videos_key_is_answered_as_a_clearkey_licence(world: Worl
 
 @pytest.mark.parametrize(
     ("visibility", "without", "granted"),
-    [("public", 200, 200), ("unlisted", 200, 200), ("followers", 403, 200), ("private", 403, 200)],
+    [
+        ("public", 200, 200),
+        ("unlisted", 200, 200),
+        ("followers", 403, 200),
+        ("subscribers", 403, 200),
+        ("private", 403, 200),
+    ],
 )
 async def test_who_may_watch_gets_the_key(
     world: World, visibility: str, without: int, granted: int

@@ -27,9 +27,14 @@ export default function StudioPage() {
     <div class="page studio">
       <header class="page-head full">
         <h1>Studio</h1>
-        <a class="button live" href="/studio/live">
-          <Icon name="live" size={20} /> Go live
-        </a>
+        <div class="row tight">
+          <a class="button" href="/studio/subscribers" data-testid="to-subscribers">
+            <Icon name="people" size={20} /> Subscribers
+          </a>
+          <a class="button live" href="/studio/live">
+            <Icon name="live" size={20} /> Go live
+          </a>
+        </div>
       </header>
       <div class="stack studio-ways">
         <UploadForm onStarted={() => undefined} />
