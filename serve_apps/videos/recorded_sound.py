@@ -16,12 +16,14 @@ import msgspec
 from actors.job_runner.media_queue import MediaRank
 from actors.job_runner.ports import JobPorts, JobSpec
 from kit.logs import get_log
+from media.vod.plan import TranscodePlan
 from media.vod.records import AAC_TRACK, TaskRecord, track_prefix
 from media.vod.source import MediaUnreadable
 from serve_apps.videos.preparing import VideoVanished, make_aac_plan
 from serve_apps.videos.progress import Standing, weigh_aac
 from serve_apps.videos.service import VideoJob
-from serve_apps.videos.transcoding import TranscodeFailed, Transcoding, Work
+from serve_apps.videos.transcoding import TranscodeFailed, Transcoding
+from serve_apps.videos.work import Work
 from storage import recordings, video_chunks, videos
 from storage.database import Connection
 from storage.recordings import MAKE_AAC_JOB
@@ -48,6 +50,10 @@ class AddingAac:
     ) -> bool:
         """False when it is no longer wanted."""
         return await recordings.is_making_aac(connection, self._video_id)
+
+    async def save_plan(self, connection: Connection, plan: TranscodePlan) -> None:
+        """There is none to store: a recording's pieces follow from its segments."""
+        raise AssertionError("what a recording needs is not revised")
 
     async def publish(self, ports: JobPorts, standing: Standing) -> None:
         """Nobody follows it."""
