@@ -51,9 +51,13 @@ class AddingAac:
         """False when it is no longer wanted."""
         return await recordings.is_making_aac(connection, self._video_id)
 
-    async def save_plan(self, connection: Connection, plan: TranscodePlan) -> None:
-        """There is none to store: a recording's pieces follow from its segments."""
-        raise AssertionError("what a recording needs is not revised")
+    async def save_plan(
+        self,
+        connection: Connection,  # noqa: ARG002 - nothing is written
+        plan: TranscodePlan,  # noqa: ARG002 - a recording's pieces follow from its segments
+    ) -> None:
+        """What a recording needs is not revised."""
+        raise AssertionError("a recording has no plan to revise")
 
     async def publish(self, ports: JobPorts, standing: Standing) -> None:
         """Nobody follows it."""
