@@ -36,6 +36,7 @@ export class HlsWay {
   #wantedBehindS: number | null = null;
   /** Nobody asked for anything but the live end. */
   #isLive = true;
+  #isHeld = false;
   #jumpedMs = Number.NEGATIVE_INFINITY;
 
   /** `address` asks where the live is played now, not at an edge that just failed. */
@@ -87,7 +88,7 @@ export class HlsWay {
       hls.on(HlsClass.Events.LEVEL_SWITCHED, (_, { level }) => this.#menu.notePlaying(level));
       hls.on(HlsClass.Events.FRAG_BUFFERED, () => {
         this.#seekWanted();
-        void this.#video.play().catch(() => this.#playMuted());
+        if (!this.#isHeld) void this.#video.play().catch(() => this.#playMuted());
       });
       hls.on(HlsClass.Events.ERROR, (_, failure) => {
         const isOver = failure.details === HlsClass.ErrorDetails.LEVEL_LOAD_ERROR && failure.response?.code === 404;
@@ -115,6 +116,17 @@ export class HlsWay {
     if (this.#gone.signal.aborted || !this.#video.paused) return;
     this.#video.muted = true;
     void this.#video.play().catch(() => undefined);
+  }
+
+  /** Stands still until `resume`, whatever arrives meanwhile. */
+  pause(): void {
+    this.#isHeld = true;
+    this.#video.pause();
+  }
+
+  resume(): void {
+    this.#isHeld = false;
+    void this.#video.play().catch(() => this.#playMuted());
   }
 
   #seekWanted(): void {
