@@ -62,14 +62,13 @@ async def make_scene(product: Product, stack: AsyncExitStack) -> CutScene:
     database = Database(product.settings.database.url, PoolOptions(size=1, name="cuts"))
     await database.open()
     stack.push_async_callback(database.close)
-    async with database.connection() as connection:
-        edges = [edge.url for edge in await list_live_edges(connection)]
+    edges = await find_edges(database)
     return CutScene(
         client=client,
         http=await enter(aiohttp.ClientSession()),
         owner=owner,
         moderator=await make_moderator(database, client, moderator),
-        edges=(edges[0], edges[1]),
+        edges=edges,
         stack=stack,
     )
 
@@ -104,6 +103,17 @@ async def take_live_down(scene: CutScene, taken: Taken) -> None:
 
 
 CUTS = {"key replaced": replace_key, "taken down": take_live_down}
+
+
+async def find_edges(database: Database) -> tuple[str, str]:
+    """Return both edges once they are there: questions before may have killed one."""
+    async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        while True:
+            async with database.connection() as connection:
+                edges = [edge.url for edge in await list_live_edges(connection) if not edge.is_late]
+            if len(edges) == 2:
+                return edges[0], edges[1]
+            await asyncio.sleep(0.1)
 
 
 async def measure(scene: CutScene, form: Form, side: str) -> Answer:

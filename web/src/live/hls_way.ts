@@ -39,6 +39,7 @@ export class HlsWay {
   /** Nobody asked for anything but the live end. */
   #isLive = true;
   #isUnplayable = false;
+  #isHeld = false;
   #jumpedMs = Number.NEGATIVE_INFINITY;
 
   /** `address` asks where the live is played now, not at an edge that just failed. */
@@ -93,7 +94,7 @@ export class HlsWay {
       hls.on(HlsClass.Events.LEVEL_SWITCHED, (_, { level }) => this.#menu.notePlaying(level));
       hls.on(HlsClass.Events.FRAG_BUFFERED, () => {
         this.#seekWanted();
-        void this.#video.play().catch(() => this.#playMuted());
+        if (!this.#isHeld) void this.#video.play().catch(() => this.#playMuted());
       });
       hls.on(HlsClass.Events.ERROR, (_, failure) => {
         const isOver = failure.details === HlsClass.ErrorDetails.LEVEL_LOAD_ERROR && failure.response?.code === 404;
@@ -127,6 +128,17 @@ export class HlsWay {
     if (this.#gone.signal.aborted || !this.#video.paused) return;
     this.#video.muted = true;
     void this.#video.play().catch(() => undefined);
+  }
+
+  /** Stands still until `resume`, whatever arrives meanwhile. */
+  pause(): void {
+    this.#isHeld = true;
+    this.#video.pause();
+  }
+
+  resume(): void {
+    this.#isHeld = false;
+    void this.#video.play().catch(() => this.#playMuted());
   }
 
   #seekWanted(): void {

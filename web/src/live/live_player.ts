@@ -117,6 +117,7 @@ export class LivePlayer {
       this.#openViewer();
     }
     this.#hls?.seekBehind(0);
+    this.#hls?.resume();
     void this.#request.video.play().catch(() => undefined);
     this.#look();
   }
@@ -125,14 +126,15 @@ export class LivePlayer {
   togglePause(): void {
     const { video } = this.#request;
     if (video.paused) {
-      void video.play().catch(() => undefined);
+      if (this.#hls) this.#hls.resume();
+      else void video.play().catch(() => undefined);
       return;
     }
     this.#fallBehind();
-    if (this.#hls) video.pause();
+    if (this.#hls) this.#hls.pause();
     else {
       this.#switch("hls", Math.max(1, this.state.get().behindS));
-      video.addEventListener("playing", () => video.pause(), { once: true });
+      video.addEventListener("playing", () => this.#hls?.pause(), { once: true });
     }
   }
 
