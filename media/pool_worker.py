@@ -20,8 +20,8 @@ from storage.objects import ObjectStore
 
 NICENESS = 19
 MEMORY_BYTES_MAX = 4 << 30
-"""What a task may take beside what its process has: AV1 at 2160p of an 8K source takes 3.8 GiB of
-addresses, a ladder at 1080p a tenth."""
+"""What a task may take beside what its process has: AV1 at 2160p takes 2.7 GiB of addresses, a
+ladder at 1080p 0.4."""
 MEMORY_SHARE_MAX = 0.5
 """Of the machine's memory, where that is less."""
 
