@@ -22,11 +22,12 @@ from media.live.recording_plan import RecordingPlan, plan_recording
 from media.vod.info import MediaInfo, decode_json, encode_json
 from media.vod.plan import PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
-from media.vod.records import video_prefix
+from media.vod.records import unfinished_prefix, video_prefix
 from media.vod.source import MediaUnreadable
 from media.vod.take_in import SourcePart, TakeInJob, TakenIn
+from media.vod.titles import awaits_looks, make_as_ever
 from serve_apps.videos.progress import Standing, publish_status
-from serve_apps.videos.recipes import make_site_recipe, order_version, read_recipe
+from serve_apps.videos.recipes import is_gpu_wanted, make_site_recipe, order_version, read_recipe
 from storage import uploads, video_chunks, videos
 from storage.database import Connection
 from storage.events import append_event
@@ -123,7 +124,12 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
         else read_recipe(asked)
     )
     sourced = msgspec.structs.replace(video, source_key=source.key)
-    plan = plan_video(info, order_version(ports, sourced, recipe, video.version))
+    nvenc = is_gpu_wanted(ports)
+    plan = plan_video(
+        info, order_version(ports.settings, sourced, recipe, video.version, nvenc=nvenc)
+    )
+    if await _is_begun(ports, plan):
+        plan = make_as_ever(plan)
     dimensions = videos.Dimensions(
         round(plan.grid.duration_s * 1000),
         None if info.video is None else info.video.width,
@@ -133,6 +139,17 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
         await videos.set_plan(connection, video.id, orjson.loads(encode_json(plan)), dimensions)
         await insert_pieces(connection, video.id, plan.tasks)
     return plan
+
+
+async def _is_begun(ports: JobPorts, plan: TranscodePlan) -> bool:
+    """Whether some of the pictures that would wait for the quality task were encoded before.
+
+    They are as fine as usual, and would be made again for nothing.
+    """
+    folder = unfinished_prefix(plan.video_id, "")
+    kept = await ports.objects.list(folder.rstrip("/"))
+    names = {entry.key.removeprefix(folder).partition("/")[0] for entry in kept}
+    return any(awaits_looks(plan, task) and task.task_id in names for task in plan.tasks)
 
 
 async def insert_pieces(
