@@ -151,8 +151,6 @@ class PlanOrder:
     """Of an index that was sent ahead of the file."""
     nvenc: bool = False
     """Whether a GPU that encodes is there."""
-    is_begun: bool = False
-    """Pieces were made while the file arrived: all stay as fine as those."""
 
 
 def plan_video(
@@ -199,7 +197,7 @@ def plan_video(
     if bare.makes_opus:
         tasks += (PlanTask(f"{AUDIO_TASK}-{OPUS}", "audio", OPUS),)
     groups += others
-    if grid.duration_s >= QUALITY_S_MIN and not order.is_begun:
+    if grid.duration_s >= QUALITY_S_MIN:
         tasks = _look_first(tasks, groups)
     return replace(
         bare,

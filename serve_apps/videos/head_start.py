@@ -27,7 +27,7 @@ from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
 from media.vod.source import MediaUnreadable
 from media.vod.task_jobs import ChunkJob, get_job
-from serve_apps.videos.recipes import decide_recipe, order_version
+from serve_apps.videos.recipes import decide_recipe, is_gpu_wanted, order_version
 from serve_apps.videos.upload_jobs import HeadStartJob, enqueue_head_start
 from storage import uploads, videos
 from storage.upload_indexes import find_index
@@ -107,7 +107,8 @@ async def _find_arrival(ports: JobPorts, video_id: uuid.UUID) -> Arrival | None:
         return None
     index = await find_index(ports.objects, upload.id)
     sourced = msgspec.structs.replace(video, source_key=grown.key)
-    order = order_version(ports, sourced, recipe, video.version)
+    nvenc = is_gpu_wanted(ports)
+    order = order_version(ports.settings, sourced, recipe, video.version, nvenc=nvenc)
     arriving = Arriving(grown.size_bytes, upload.size_bytes)
     if index is not None:
         order = replace(order, hint=index.sha256)

@@ -28,9 +28,10 @@ from media.vod.probe import ProbeJob
 from media.vod.records import unfinished_prefix, video_prefix
 from media.vod.source import MediaUnreadable
 from media.vod.take_in import SourcePart, TakeInJob, TakenIn
+from media.vod.titles import awaits_looks, make_as_ever
 from serve_apps.videos.lengths import check_measured_length
 from serve_apps.videos.progress import Standing, publish_status
-from serve_apps.videos.recipes import decide_recipe, order_version
+from serve_apps.videos.recipes import decide_recipe, is_gpu_wanted, order_version
 from storage import uploads, video_chunks, video_plans, videos
 from storage.database import Connection
 from storage.events import append_event
@@ -143,9 +144,11 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
     async with ports.database.transaction() as connection:
         recipe = await decide_recipe(connection, ports.settings.processing, video)
     sourced = msgspec.structs.replace(video, source_key=source.key)
-    order = order_version(ports, sourced, recipe, video.version)
-    begun = await ports.objects.list(unfinished_prefix(str(video.id)), limit=1)
-    plan = plan_video(info, replace(order, hint=source.hint, is_begun=bool(begun)))
+    nvenc = is_gpu_wanted(ports)
+    order = order_version(ports.settings, sourced, recipe, video.version, nvenc=nvenc)
+    plan = plan_video(info, replace(order, hint=source.hint))
+    if await _is_begun(ports, plan):
+        plan = make_as_ever(plan)
     dimensions = video_plans.Dimensions(
         round(plan.grid.duration_s * 1000),
         None if info.video is None else info.video.width,
@@ -157,6 +160,17 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
         )
         await insert_pieces(connection, video.id, plan.tasks)
     return plan
+
+
+async def _is_begun(ports: JobPorts, plan: TranscodePlan) -> bool:
+    """Whether some of the pictures that would wait for the quality task were encoded before.
+
+    They are as fine as usual, and would be made again for nothing.
+    """
+    folder = unfinished_prefix(plan.video_id)
+    kept = await ports.objects.list(folder)
+    names = {entry.key.removeprefix(f"{folder}/").partition("/")[0] for entry in kept}
+    return any(awaits_looks(plan, task) and task.task_id in names for task in plan.tasks)
 
 
 async def insert_pieces(

@@ -15,6 +15,7 @@ from actors.job_runner.ports import JobPorts
 from kit.errors import AppError
 from kit.logs import get_log
 from kit.setting_sections import ProcessingSettings
+from kit.settings import Settings
 from media.vod.codecs import find_missing
 from media.vod.plan import PlanOrder
 from media.vod.protection import make_key_id
@@ -80,17 +81,19 @@ def check_encoders(recipe: Recipe, missing: Mapping[str, str]) -> None:
             raise CodecUnavailable(codec=codec, encoder=missing[codec])
 
 
-def order_version(ports: JobPorts, video: Video, recipe: Recipe, version: int) -> PlanOrder:
-    """Say which version of a video is to be planned; a protected one has a key.
+def is_gpu_wanted(ports: JobPorts) -> bool:
+    """Whether a GPU makes some of a video: where the site wants that and one is there just now."""
+    return ports.settings.processing.nvenc == "auto" and bool(ports.media.nvenc_slots)
 
-    A GPU makes some of it where the site wants that and one is there at the moment.
-    """
-    settings = ports.settings
+
+def order_version(
+    settings: Settings, video: Video, recipe: Recipe, version: int, *, nvenc: bool = False
+) -> PlanOrder:
+    """Say which version of a video is to be planned; a protected one has a key."""
     assert video.source_key is not None, "what has no source is not planned"
     video_id, key_id = str(video.id), ""
     if recipe.is_protected:
         key_id = make_key_id(settings.auth.content_key, video_id, version)
-    nvenc = settings.processing.nvenc == "auto" and bool(ports.media.nvenc_slots)
     return PlanOrder(video_id, video.source_key, recipe, version, key_id, nvenc=nvenc)
 
 

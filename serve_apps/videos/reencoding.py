@@ -26,7 +26,7 @@ from media.vod.source import MediaUnreadable
 from serve_apps.videos.falling_back import make_all
 from serve_apps.videos.preparing import VideoVanished, insert_pieces
 from serve_apps.videos.progress import Standing, publish_reencoding
-from serve_apps.videos.recipes import order_version, read_recipe
+from serve_apps.videos.recipes import is_gpu_wanted, order_version, read_recipe
 from serve_apps.videos.reencoding_rules import (
     PURGE_VERSION_JOB,
     REENCODE_JOB,
@@ -142,7 +142,8 @@ async def _make_plan(ports: JobPorts, video: videos.Video, job: VersionJob) -> T
     if current is None or version is None or video.source_key is None:
         raise VideoVanished
     recipe = read_recipe(version.recipe)
-    order = order_version(ports, video, recipe, job.version)
+    nvenc = is_gpu_wanted(ports)
+    order = order_version(ports.settings, video, recipe, job.version, nvenc=nvenc)
     plan = plan_video(_read_plan(current).info, order)
     async with ports.database.transaction() as connection:
         await video_versions.set_version_plan(

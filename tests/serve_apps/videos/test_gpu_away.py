@@ -6,14 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from kit.clock import SystemClock
 from media.pool import MediaWorkerLost
 from media.vod.task_jobs import ChunkJob
 from serve_apps.videos.jobs import process_video
-from serve_apps.videos.recipes import order_version, read_recipe
+from serve_apps.videos.recipes import is_gpu_wanted
 from storage import video_chunks
 from tests.serve_apps.edge.playback_client import serve_playback
 from tests.serve_apps.videos.inline_media import InlineMedia
@@ -66,14 +65,8 @@ async def test_a_gpu_that_goes_away_leaves_its_rungs_to_x264_under_other_names(
 async def test_a_gpu_is_planned_for_where_it_is_wanted_and_there(
     world: VideoWorld, setting: str, slots: int | None, is_used: bool
 ):
-    world = want_gpu(world)
-    video_id = await world.upload(b"not looked at")
     processing = replace(world.settings.processing, nvenc=setting)
-    ports = replace(
-        world.ports(InlineMedia(world.objects)),
-        settings=replace(world.settings, processing=processing),
-    )
+    settings = replace(world.settings, processing=processing)
+    ports = replace(world.ports(InlineMedia(world.objects)), settings=settings)
     ports.media.nvenc_slots = slots
-    video = await world.get_video(video_id)
-    video = msgspec.structs.replace(video, source_key="s")
-    assert order_version(ports, video, read_recipe(None), 1).nvenc is is_used
+    assert is_gpu_wanted(ports) is is_used

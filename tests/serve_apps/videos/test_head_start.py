@@ -170,7 +170,7 @@ async def test_a_video_begun_while_its_file_arrived_is_the_one_that_was_begun_be
     other = await world.upload(film)
     usual = CountingMedia(world.objects)
     # It counts as begun, so it is as fine, but nothing of it is there.
-    await world.objects.put(unfinished_key(str(other), "first-00000", 0), b"nothing")
+    await world.objects.put(unfinished_key(str(other), "rest-00000", 0), b"nothing")
     await process_video(world.ports(usual), job_payload(other))
     assert (await world.get_video(arriving.video_id)).status == "ready"
     assert "quality" not in arriving.media.started
