@@ -68,7 +68,7 @@ def publish_recording(
     storyboard = next((found for r in records.values() if (found := r.storyboard)), None)
     target_s = max(1, picture.target_s, sound.target_s)
     files = {
-        MASTER_NAME: build_master_playlist([picture], [sound], None, texts),
+        MASTER_NAME: build_master_playlist([picture], [sound], None, texts, target_s=target_s),
         playlist_name(picture.name): build_media_playlist(picture, target_s),
         playlist_name(sound.name): build_media_playlist(sound, target_s),
         **write_subtitles(texts, duration_s),

@@ -58,6 +58,17 @@ class Track:
         return self.parts[0].codec.partition(".")[0]
 
     @property
+    def codecs(self) -> str:
+        """All that a player has to know: parts may differ (RFC 8216 §4.3.4.2)."""
+        return ",".join(dict.fromkeys(part.codec for part in self.parts))
+
+    @property
+    def resolution(self) -> str:
+        """The size of its largest picture."""
+        largest = max(self.parts, key=lambda part: part.width * part.height)
+        return f"{largest.width}x{largest.height}"
+
+    @property
     def is_extra(self) -> bool:
         """Whether it is beside what every player can play."""
         return self.family in (*OPUS_FAMILIES, "hvc1", "opus")
@@ -95,13 +106,32 @@ class Track:
         return _round_s(longest, self.parts[0].timescale)
 
     @property
-    def peak_bps(self) -> int:
+    def heaviest_bps(self) -> int:
         """Bits per second of its heaviest segment."""
         timescale = self.parts[0].timescale
         return max(
             math.ceil(segment.size_bytes * 8 * timescale / segment.duration_ticks)
             for segment in self.segments
         )
+
+    def measure_peak_bps(self, target_s: int) -> int:
+        """Bits per second of its heaviest run of half to one and a half targets (RFC 8216 §4.1).
+
+        Of a track without such a run, that of its heaviest segment.
+        """
+        timescale, segments = self.parts[0].timescale, self.segments
+        shortest, longest = target_s * timescale / 2, target_s * timescale * 3 / 2
+        peak_bps = 0
+        for first in range(len(segments)):
+            size_bytes = ticks = 0
+            for later in range(first, len(segments)):
+                size_bytes += segments[later].size_bytes
+                ticks += segments[later].duration_ticks
+                if ticks > longest:
+                    break
+                if ticks >= shortest:
+                    peak_bps = max(peak_bps, math.ceil(size_bytes * 8 * timescale / ticks))
+        return peak_bps or self.heaviest_bps
 
     @property
     def average_bps(self) -> int:
@@ -148,7 +178,7 @@ def build_keys_playlist(track: Track, target_s: int) -> str:
 
     A segment that begins without one shows the keyframe before it.
     """
-    shown = replace(track, parts=tuple(_keep_keys(part) for part in track.parts))
+    shown = keep_keys(track)
     lines = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{VERSION}",
@@ -157,8 +187,13 @@ def build_keys_playlist(track: Track, target_s: int) -> str:
         "#EXT-X-PLAYLIST-TYPE:VOD",
         "#EXT-X-I-FRAMES-ONLY",
     ]
-    lines += _list_segments(shown, lambda segment: [f"#EXT-X-BYTERANGE:{segment.key_bytes}@0"])
+    lines += _list_segments(shown, lambda segment: [f"#EXT-X-BYTERANGE:{segment.size_bytes}@0"])
     return "\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n"
+
+
+def keep_keys(track: Track) -> Track:
+    """The track as its keyframes alone: so many bytes of each segment that begins with one."""
+    return replace(track, parts=tuple(_keep_keys(part) for part in track.parts))
 
 
 def _keep_keys(part: TrackRecord) -> TrackRecord:
@@ -166,7 +201,7 @@ def _keep_keys(part: TrackRecord) -> TrackRecord:
     kept: list[SegmentRecord] = []
     for segment in part.segments:
         if segment.key_bytes or not kept:
-            kept.append(segment)
+            kept.append(replace(segment, size_bytes=segment.key_bytes))
         else:
             longer = kept[-1].duration_ticks + segment.duration_ticks
             kept[-1] = replace(kept[-1], duration_ticks=longer)
@@ -215,25 +250,31 @@ def build_master_playlist(
     sounds: Sequence[Track],
     fps: Fraction | None,
     texts: Sequence[Subtitles] = (),
+    *,
+    target_s: int,
 ) -> str:
     """The list of variants, smallest first, each with its sound added to its bandwidth.
 
     Of one size H.264 comes first, as some players begin with the first they see. Sound without a
-    picture is a variant itself.
+    picture is a variant itself. `target_s` is what the playlists of all tracks promise.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if rungs:
         lines += [_describe_group(sound) for sound in sounds]
-    lines += [_describe_text(each) for each in texts]
-    reads = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
+    lines += [_describe_text(*named) for named in zip(texts, _name_texts(texts), strict=True)]
+    beside = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
+    rate = [f"FRAME-RATE={float(fps):.3f}"] if fps else []
     for rung in sorted(rungs, key=lambda track: (track.pixels, track.is_extra)):
-        lines += [
-            _describe_rung(rung, choose_sound(rung, sounds), fps, reads),
-            playlist_name(rung.name),
-        ]
+        sound = choose_sound(rung, sounds)
+        looks = [f"RESOLUTION={rung.resolution}", *rate]
+        heard = [f'AUDIO="{_name_group(sound)}"'] if sound else []
+        tracks = [rung, *([sound] if sound else [])]
+        lines.append(_describe_variant(tracks, target_s, [*looks, *heard, *beside]))
+        lines.append(playlist_name(rung.name))
     if sounds and not rungs:
-        lines += [",".join([_describe_sound(sounds[0]), *reads]), playlist_name(sounds[0].name)]
-    lines += [_describe_keys(rung) for rung in rungs if rung.is_whole and rung.has_keys]
+        lines.append(_describe_variant(sounds[:1], target_s, beside))
+        lines.append(playlist_name(sounds[0].name))
+    lines += [_describe_keys(it, target_s) for it in rungs if it.is_whole and it.has_keys]
     return "\n".join(lines) + "\n"
 
 
@@ -256,50 +297,41 @@ def _describe_group(sound: Track) -> str:
     )
 
 
-def _describe_rung(
-    rung: Track, sound: Track | None, fps: Fraction | None, reads: Sequence[str]
-) -> str:
-    first = rung.parts[0]
-    codecs = ",".join([first.codec, *([sound.parts[0].codec] if sound else [])])
+def _describe_variant(tracks: Sequence[Track], target_s: int, more: Sequence[str]) -> str:
+    """What plays together takes the sum of its bandwidths (RFC 8216 §4.3.4.2)."""
     attributes = [
-        f"BANDWIDTH={rung.peak_bps + (sound.peak_bps if sound else 0)}",
-        f"AVERAGE-BANDWIDTH={rung.average_bps + (sound.average_bps if sound else 0)}",
-        f'CODECS="{codecs}"',
-        f"RESOLUTION={first.width}x{first.height}",
-        *([f"FRAME-RATE={float(fps):.3f}"] if fps else []),
-        *([f'AUDIO="{_name_group(sound)}"'] if sound else []),
-        *reads,
+        f"BANDWIDTH={sum(track.measure_peak_bps(target_s) for track in tracks)}",
+        f"AVERAGE-BANDWIDTH={sum(track.average_bps for track in tracks)}",
+        f'CODECS="{",".join(track.codecs for track in tracks)}"',
+        *more,
         "CLOSED-CAPTIONS=NONE",
     ]
     return f"#EXT-X-STREAM-INF:{','.join(attributes)}"
 
 
-def _describe_text(texts: Subtitles) -> str:
-    kind = "" if texts.origin == "uploaded" else " (automatic)"
+def _name_texts(texts: Sequence[Subtitles]) -> list[str]:
+    """What each language is called: no two of a group alike (RFC 8216 §4.3.4.1.1)."""
+    names = [f"{it.label}{'' if it.origin == 'uploaded' else ' (automatic)'}" for it in texts]
+    return [
+        f"{name} ({each.language})" if names.count(name) > 1 else name
+        for name, each in zip(names, texts, strict=True)
+    ]
+
+
+def _describe_text(texts: Subtitles, name: str) -> str:
     return (
-        f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{SUBTITLES}",NAME="{texts.label}{kind}",'
+        f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{SUBTITLES}",NAME="{name}",'
         f'LANGUAGE="{texts.language}",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO,'
         f'URI="{subtitles_playlist_name(texts.language)}"'
     )
 
 
-def _describe_sound(audio: Track) -> str:
-    """The one variant of sound without a picture."""
+def _describe_keys(rung: Track, target_s: int) -> str:
+    keys = keep_keys(rung)
+    peak_bps = keys.measure_peak_bps(max(target_s, keys.target_s))
     return (
-        f"#EXT-X-STREAM-INF:BANDWIDTH={audio.peak_bps},AVERAGE-BANDWIDTH={audio.average_bps}"
-        f',CODECS="{audio.parts[0].codec}",CLOSED-CAPTIONS=NONE'
-    )
-
-
-def _describe_keys(rung: Track) -> str:
-    first = rung.parts[0]
-    peak_bps = max(
-        math.ceil(segment.key_bytes * 8 * first.timescale / segment.duration_ticks)
-        for segment in rung.segments
-    )
-    return (
-        f'#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak_bps},CODECS="{first.codec}"'
-        f',RESOLUTION={first.width}x{first.height},URI="{keys_playlist_name(rung.name)}"'
+        f'#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak_bps},CODECS="{rung.codecs}"'
+        f',RESOLUTION={rung.resolution},URI="{keys_playlist_name(rung.name)}"'
     )
 
 

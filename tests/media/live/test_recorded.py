@@ -24,6 +24,7 @@ from media.vod.records import TaskRecord, playlist_name, thumbnail_key
 from storage.live_segments import StoredSegment
 from storage.objects import ObjectStore
 from tests.media.live.recorded_stage import FPS, Broadcast, Picture
+from tests.media.playlist_rules import check_publication
 from tests.media.vod.test_playback import ask_ffprobe
 
 pytestmark = pytest.mark.media
@@ -41,6 +42,7 @@ class Recorded:
         self.video_id = str(uuid.uuid4())
         self.records: dict[str, TaskRecord] = cast.run_tasks(self.video_id, self.rows)
         self.publication: Publication = publish_recording(self.rows, self.records)
+        check_publication(self.publication)
 
     def read(self, track: str, name: str) -> bytes:
         return self.cast.store.get_sync(self.publication.keys[track, name])

@@ -11,7 +11,8 @@ from media.live.stored import build_window, decide_gap, describe_segment
 from media.live.window import LiveWindow
 from media.vod.records import MASTER_NAME
 from storage.live_segments import StoredSegment
-from tests.media.live.programme import AUDIO, EPOCH, Programme, read_playlist
+from tests.media.live.programme import AUDIO, EPOCH, Programme
+from tests.media.playlist_reading import read_playlist
 
 pytestmark = pytest.mark.unit
 
