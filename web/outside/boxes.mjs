@@ -21,6 +21,7 @@ function read(path) {
       codec: track.codec,
       width: track.video?.width ?? 0,
       height: track.video?.height ?? 0,
+      shown: [track.track_width, track.track_height],
       timescale: track.timescale,
       duration_ticks: samples.reduce((sum, sample) => sum + sample.duration, 0),
       samples: samples.length,
