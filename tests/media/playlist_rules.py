@@ -202,7 +202,12 @@ def check_publication(publication: Publication) -> dict[str, Listing]:
     for name, track in publication.tracks.items():
         sizes |= {f"{name}/{part.init_name}": 1 for part in track.parts}
         sizes |= {f"{name}/{segment_name(it.number)}": it.size_bytes for it in track.segments}
-    return check_presentation(publication.files, sizes.__getitem__)
+
+    def size_of(address: str) -> int:
+        assert address in sizes, f"{address} is named, and nothing is there"
+        return sizes[address]
+
+    return check_presentation(publication.files, size_of)
 
 
 def check_presentation(files: Mapping[str, bytes], size_of: SizeOf) -> dict[str, Listing]:

@@ -10,7 +10,7 @@ import pytest
 from media.vod.hls import Track, build_master_playlist
 from media.vod.info import AudioInfo, CopyInfo, MediaInfo, VideoInfo
 from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
-from media.vod.publish import publish
+from media.vod.publish import Publication, publish
 from media.vod.recipe import Recipe
 from media.vod.records import SegmentRecord, TaskRecord, TrackRecord
 from storage.subtitles import Subtitles
@@ -161,11 +161,46 @@ def test_a_picture_that_changes_midway_names_all_its_codecs_and_its_largest_size
     assert attributes["RESOLUTION"] == "1280x720"
 
 
-def test_two_languages_of_one_name_are_told_apart():
+def publish_whole() -> Publication:
     plan = plan_long_video()
     records = {
         it.task_id: record_task(plan, it) for it in plan.tasks if it.kind in {"audio", "chunk"}
     }
-    text = publish(plan, records, WORDS).files["master.m3u8"].decode()
+    return publish(plan, records, WORDS)
+
+
+def test_two_languages_of_one_name_are_told_apart():
+    text = publish_whole().files["master.m3u8"].decode()
     names = [it["NAME"] for it in read_multivariant(text).media if it["TYPE"] == "SUBTITLES"]
     assert names == ["English (en)", "English (en-GB)", "Deutsch (automatic)"]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("master.m3u8", "BANDWIDTH=", "BANDWIDTH=9"),
+        ("master.m3u8", "BANDWIDTH=", "AVERAGE-BANDWIDTH=1,BANDWIDTH="),
+        ("master.m3u8", 'AUDIO="sound"', 'AUDIO="other"'),
+        ("master.m3u8", 'NAME="English (en-GB)"', 'NAME="English (en)"'),
+        ("master.m3u8", "DEFAULT=YES", 'DEFAULT="YES"'),
+        ("master.m3u8", ",CLOSED-CAPTIONS=NONE", ""),
+        ("master.m3u8", "480p-keys.m3u8", "480p.m3u8"),
+        ("240p.m3u8", "TARGETDURATION:4", "TARGETDURATION:3"),
+        ("240p.m3u8", "TARGETDURATION:4", "TARGETDURATION:5"),
+        ("240p.m3u8", "TYPE:VOD", "TYPE:EVENT"),
+        ("240p.m3u8", "#EXT-X-ENDLIST\n", ""),
+        ("240p.m3u8", "VERSION:7", "VERSION:5"),
+        ("240p.m3u8", '#EXT-X-MAP:URI="240p/init.mp4"\n', ""),
+        ("240p.m3u8", "240p/00001.m4s", "240p/99999.m4s"),
+        ("240p.m3u8", "#EXTINF:4.000000,\n240p/00001.m4s\n", ""),
+        ("240p.m3u8", "240p/00001.m4s", "#EXT-X-DISCONTINUITY\n240p/00001.m4s"),
+        ("240p-keys.m3u8", "@0", "@999999"),
+    ],
+)
+def test_the_rules_see_what_is_wrong(name: str, good: str, bad: str):
+    whole = publish_whole()
+    text = whole.files[name].decode()
+    assert good in text
+    wrong = {**whole.files, name: text.replace(good, bad, 1).encode()}
+    with pytest.raises(AssertionError):
+        check_publication(replace(whole, files=wrong))
