@@ -161,7 +161,7 @@ def _add_pictures(
         first = track.parts[0]
         attributes = {
             "id": track.name,
-            "bandwidth": str(track.peak_bps),
+            "bandwidth": str(track.heaviest_bps),
             "codecs": first.codec,
             "width": str(first.width),
             "height": str(first.height),
@@ -182,7 +182,7 @@ def _add_sound(period: Element, audio: Track, span: _Span) -> None:
         "Representation",
         {
             "id": audio.name,
-            "bandwidth": str(audio.peak_bps),
+            "bandwidth": str(audio.heaviest_bps),
             "codecs": first.codec,
             "audioSamplingRate": str(first.timescale),
         },

@@ -56,14 +56,20 @@ class Track:
         return self.parts[0].channels > 0
 
     @property
-    def codecs(self) -> tuple[str, ...]:
-        """Every codec that one of its parts has, as in CODECS attributes."""
-        return tuple(dict.fromkeys(part.codec for part in self.parts))
-
-    @property
     def family(self) -> str:
         """What its codec's name begins with, such as avc1."""
         return _name_family(self.parts[0].codec)
+
+    @property
+    def codecs(self) -> tuple[str, ...]:
+        """All that a player has to know: parts may differ (RFC 8216 §4.3.4.2)."""
+        return tuple(dict.fromkeys(part.codec for part in self.parts))
+
+    @property
+    def resolution(self) -> str:
+        """The size of its largest picture."""
+        largest = max(self.parts, key=lambda part: part.width * part.height)
+        return f"{largest.width}x{largest.height}"
 
     @property
     def is_extra(self) -> bool:
@@ -108,7 +114,7 @@ class Track:
         )
 
     @property
-    def peak_bps(self) -> int:
+    def heaviest_bps(self) -> int:
         """Bits per second of its heaviest segment."""
         return max(
             math.ceil(segment.size_bytes * 8 * part.timescale / segment.duration_ticks)
@@ -116,19 +122,35 @@ class Track:
             for segment in part.segments
         )
 
+    def measure_peak_bps(self, target_s: int) -> int:
+        """Bits per second of its heaviest run of half to one and a half targets (RFC 8216 §4.1).
+
+        Of a track without such a run, that of its heaviest segment.
+        """
+        timescale = math.lcm(*(part.timescale for part in self.parts))
+        segments = [
+            (it.size_bytes, it.duration_ticks * (timescale // part.timescale))
+            for part in self.parts
+            for it in part.segments
+        ]
+        shortest, longest = target_s * timescale / 2, target_s * timescale * 3 / 2
+        peak_bps = 0
+        for first in range(len(segments)):
+            run_bytes = run_ticks = 0
+            for later in range(first, len(segments)):
+                run_bytes += segments[later][0]
+                run_ticks += segments[later][1]
+                if run_ticks > longest:
+                    break
+                if run_ticks >= shortest:
+                    peak_bps = max(peak_bps, math.ceil(run_bytes * 8 * timescale / run_ticks))
+        return peak_bps or self.heaviest_bps
+
     @property
     def average_bps(self) -> int:
         """Bits per second over all of it."""
         size_bytes = sum(segment.size_bytes for segment in self.segments)
         return math.ceil(size_bytes * 8 / self.duration_s)
-
-
-@dataclass(frozen=True)
-class _Rates:
-    """What a variant takes, picture and sound together."""
-
-    peak_bps: int
-    average_bps: int
 
 
 def join_track(records: Sequence[TrackRecord], *, is_whole: bool = True) -> Track:
@@ -168,7 +190,7 @@ def build_keys_playlist(track: Track, target_s: int) -> str:
 
     A segment that begins without one shows the keyframe before it.
     """
-    shown = replace(track, parts=tuple(_keep_keys(part) for part in track.parts))
+    shown = keep_keys(track)
     lines = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{VERSION}",
@@ -177,8 +199,13 @@ def build_keys_playlist(track: Track, target_s: int) -> str:
         "#EXT-X-PLAYLIST-TYPE:VOD",
         "#EXT-X-I-FRAMES-ONLY",
     ]
-    lines += _list_segments(shown, lambda segment: [f"#EXT-X-BYTERANGE:{segment.key_bytes}@0"])
+    lines += _list_segments(shown, lambda segment: [f"#EXT-X-BYTERANGE:{segment.size_bytes}@0"])
     return "\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n"
+
+
+def keep_keys(track: Track) -> Track:
+    """The track as its keyframes alone: so many bytes of each segment that begins with one."""
+    return replace(track, parts=tuple(_keep_keys(part) for part in track.parts))
 
 
 def _keep_keys(part: TrackRecord) -> TrackRecord:
@@ -186,7 +213,7 @@ def _keep_keys(part: TrackRecord) -> TrackRecord:
     kept: list[SegmentRecord] = []
     for segment in part.segments:
         if segment.key_bytes or not kept:
-            kept.append(segment)
+            kept.append(replace(segment, size_bytes=segment.key_bytes))
         else:
             longer = kept[-1].duration_ticks + segment.duration_ticks
             kept[-1] = replace(kept[-1], duration_ticks=longer)
@@ -235,30 +262,37 @@ def build_master_playlist(
     fps: Fraction | None,
     texts: Sequence[Subtitles] = (),
     *,
+    target_s: int,
     has_every_sound: bool = False,
 ) -> str:
     """The list of variants, smallest first, each with its sound added to its bandwidth.
 
     Of one size H.264 comes first, as some players begin with the first they see. Sound without a
-    picture is a variant itself. `has_every_sound`: each picture is listed with every sound, the one
-    to be preferred first.
+    picture is a variant itself. `target_s` is what the playlists of all tracks promise.
+    `has_every_sound`: each picture is listed with every sound, the one to be preferred first.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if rungs:
         lines += [_describe_group(sound) for sound in sounds]
-    lines += [_describe_text(each) for each in texts]
-    reads = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
+    lines += [_describe_text(*named) for named in zip(texts, _name_texts(texts), strict=True)]
+    beside = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
+    rate = [f"FRAME-RATE={float(fps):.3f}"] if fps else []
     for rung in sorted(rungs, key=lambda track: (track.pixels, track.is_extra)):
+        looks = [f"RESOLUTION={rung.resolution}", *rate]
         least_bps = 0
         for sound in sounds if has_every_sound else [choose_sound(rung, sounds)]:
+            tracks = [rung, *([sound] if sound else [])]
             # Never cheaper than the one before: players take the cheapest of those they can play.
-            peak_bps = max(least_bps, rung.peak_bps + (sound.peak_bps if sound else 0))
-            rates = _Rates(peak_bps, rung.average_bps + (sound.average_bps if sound else 0))
-            lines += [_describe_rung(rung, sound, rates, fps, reads), playlist_name(rung.name)]
+            peak_bps = max(least_bps, sum(it.measure_peak_bps(target_s) for it in tracks))
+            heard = [f'AUDIO="{_name_group(sound)}"'] if sound else []
+            lines.append(_describe_variant(tracks, peak_bps, [*looks, *heard, *beside]))
+            lines.append(playlist_name(rung.name))
             least_bps = peak_bps + DEARER_BPS
     if sounds and not rungs:
-        lines += [",".join([_describe_sound(sounds[0]), *reads]), playlist_name(sounds[0].name)]
-    lines += [_describe_keys(rung) for rung in rungs if rung.is_whole and rung.has_keys]
+        peak_bps = sounds[0].measure_peak_bps(target_s)
+        lines.append(_describe_variant(sounds[:1], peak_bps, beside))
+        lines.append(playlist_name(sounds[0].name))
+    lines += [_describe_keys(it, target_s) for it in rungs if it.is_whole and it.has_keys]
     return "\n".join(lines) + "\n"
 
 
@@ -282,56 +316,43 @@ def _describe_group(sound: Track) -> str:
     )
 
 
-def _describe_rung(
-    rung: Track, sound: Track | None, rates: _Rates, fps: Fraction | None, reads: Sequence[str]
-) -> str:
-    codecs = ",".join([*rung.codecs, *(sound.codecs if sound else ())])
+def _describe_variant(tracks: Sequence[Track], peak_bps: int, more: Sequence[str]) -> str:
+    """What plays together takes the sum of its bandwidths (RFC 8216 §4.3.4.2)."""
+    codecs = [codec for track in tracks for codec in track.codecs]
     attributes = [
-        f"BANDWIDTH={rates.peak_bps}",
-        f"AVERAGE-BANDWIDTH={rates.average_bps}",
-        f'CODECS="{codecs}"',
-        f"RESOLUTION={_describe_size(rung)}",
-        *([f"FRAME-RATE={float(fps):.3f}"] if fps else []),
-        *([f'AUDIO="{_name_group(sound)}"'] if sound else []),
-        *reads,
+        f"BANDWIDTH={peak_bps}",
+        f"AVERAGE-BANDWIDTH={sum(track.average_bps for track in tracks)}",
+        f'CODECS="{",".join(codecs)}"',
+        *more,
         "CLOSED-CAPTIONS=NONE",
     ]
     return f"#EXT-X-STREAM-INF:{','.join(attributes)}"
 
 
-def _describe_text(texts: Subtitles) -> str:
-    kind = "" if texts.origin == "uploaded" else " (automatic)"
+def _name_texts(texts: Sequence[Subtitles]) -> list[str]:
+    """What each language is called: no two of a group alike (RFC 8216 §4.3.4.1.1)."""
+    names = [f"{it.label}{'' if it.origin == 'uploaded' else ' (automatic)'}" for it in texts]
+    return [
+        f"{name} ({each.language})" if names.count(name) > 1 else name
+        for name, each in zip(names, texts, strict=True)
+    ]
+
+
+def _describe_text(texts: Subtitles, name: str) -> str:
     return (
-        f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{SUBTITLES}",NAME="{texts.label}{kind}",'
+        f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="{SUBTITLES}",NAME="{name}",'
         f'LANGUAGE="{texts.language}",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO,'
         f'URI="{subtitles_playlist_name(texts.language)}"'
     )
 
 
-def _describe_sound(audio: Track) -> str:
-    """The one variant of sound without a picture."""
-    return (
-        f"#EXT-X-STREAM-INF:BANDWIDTH={audio.peak_bps},AVERAGE-BANDWIDTH={audio.average_bps}"
-        f',CODECS="{",".join(audio.codecs)}",CLOSED-CAPTIONS=NONE'
-    )
-
-
-def _describe_keys(rung: Track) -> str:
-    peak_bps = max(
-        math.ceil(segment.key_bytes * 8 * part.timescale / segment.duration_ticks)
-        for part in rung.parts
-        for segment in part.segments
-    )
+def _describe_keys(rung: Track, target_s: int) -> str:
+    keys = keep_keys(rung)
+    peak_bps = keys.measure_peak_bps(max(target_s, keys.target_s))
     return (
         f'#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak_bps},CODECS="{",".join(rung.codecs)}"'
-        f',RESOLUTION={_describe_size(rung)},URI="{keys_playlist_name(rung.name)}"'
+        f',RESOLUTION={rung.resolution},URI="{keys_playlist_name(rung.name)}"'
     )
-
-
-def _describe_size(rung: Track) -> str:
-    """The size that shows all of it: that of its largest part (RFC 8216 §4.3.4.2)."""
-    largest = max(rung.parts, key=lambda part: part.width * part.height)
-    return f"{largest.width}x{largest.height}"
 
 
 def _name_family(codec: str) -> str:

@@ -103,9 +103,7 @@ def publish(
     if (not rungs and plan.info.video) or (audio is None and plan.has_audio):
         return Publication()
     storyboard = next((found for r in records.values() if (found := r.storyboard)), None)
-    files = _write_playlists(plan, tracks)
-    files[MASTER_NAME] = build_master_playlist(rungs, sounds, plan.grid.fps, texts)
-    files |= write_subtitles(texts, plan.grid.duration_s)
+    files = _write_playlists(plan, tracks, texts)
     peaks = next((found for r in records.values() if (found := r.peaks)), ())
     if peaks:
         files[WAVEFORM_NAME] = build_waveform(peaks, plan.grid.duration_s)
@@ -153,21 +151,61 @@ def build_waveform(peaks: Sequence[int], duration_s: Fraction) -> str:
     return json.dumps({"duration_ms": round(duration_s * 1000), "peaks": list(peaks)})
 
 
-def _write_playlists(plan: TranscodePlan, tracks: Mapping[str, Track]) -> dict[str, str]:
-    """The media playlist of every track, and of whole rungs that of their keyframes."""
-    files: dict[str, str] = {}
-    for name, track in tracks.items():
-        target_s = max(_decide_target_s(plan, name), track.target_s)
-        files[playlist_name(name)] = build_media_playlist(track, target_s)
-        if track.is_whole and track.has_keys:
-            files[keys_playlist_name(name)] = build_keys_playlist(track, target_s)
+def _write_playlists(
+    plan: TranscodePlan, tracks: Mapping[str, Track], texts: Sequence[Subtitles]
+) -> dict[str, str]:
+    """The list of variants, and the media playlist of every track.
+
+    Media playlists of one video are alike (RFC 8216 §6.2.4): of one target and one type, and none
+    ends more than a segment after the others. So all are EVENT as long as one grows; keyframes and
+    texts, which need not be alike, may only be named with VOD.
+    """
+    shown = cut_alike(tracks)
+    is_whole = all(track.is_whole for track in shown.values())
+    target_s = max(_decide_target_s(plan), *(track.target_s for track in tracks.values()))
+    files = {
+        playlist_name(name): build_media_playlist(track, target_s) for name, track in shown.items()
+    }
+    if is_whole:
+        files |= write_subtitles(texts, plan.grid.duration_s)
+        files |= {
+            keys_playlist_name(name): build_keys_playlist(track, target_s)
+            for name, track in shown.items()
+            if track.has_keys
+        }
+    rungs = [replace(track, is_whole=is_whole) for track in tracks.values() if not track.is_sound]
+    files[MASTER_NAME] = build_master_playlist(
+        rungs,
+        _choose_sounds(tracks, rungs),
+        plan.grid.fps,
+        texts if is_whole else (),
+        target_s=target_s,
+    )
     return files
 
 
-def _decide_target_s(plan: TranscodePlan, track: str) -> int:
-    """What no segment of a track is longer than, those that are still to come included."""
+def cut_alike(tracks: Mapping[str, Track]) -> dict[str, Track]:
+    """As long as one track grows: each as far as that one, and growing like it."""
+    if all(track.is_whole for track in tracks.values()):
+        return dict(tracks)
+    end_s = min(track.duration_s for track in tracks.values())
+    return {name: replace(_cut(track, end_s), is_whole=False) for name, track in tracks.items()}
+
+
+def _cut(track: Track, end_s: Fraction) -> Track:
+    """The segments that begin before a moment."""
+    end_ticks = end_s * track.parts[0].timescale
+    kept = [
+        replace(part, segments=tuple(it for it in part.segments if it.start_ticks < end_ticks))
+        for part in track.parts
+    ]
+    return replace(track, parts=tuple(part for part in kept if part.segments))
+
+
+def _decide_target_s(plan: TranscodePlan) -> int:
+    """What no segment is longer than, those that are still to come included."""
     copied = plan.info.copyable
-    if plan.copied is None or copied is None or track != plan.copied.name:
+    if plan.copied is None or copied is None:
         return decide_target_s(plan.grid)
     return max(decide_target_s(plan.grid), int(copied.longest_s + Fraction(1, 2)))
 

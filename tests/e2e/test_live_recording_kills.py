@@ -19,7 +19,7 @@ import av
 import pytest
 
 from tests.e2e.load import FAILURES, call, register
-from tests.media.live.programme import Listing, read_playlist
+from tests.media.playlist_reading import Listing, read_playlist
 from tests.product import Product
 from tests.serve_apps.edge.live_publisher import publish_at
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,9 +14,9 @@ from media.live.playlists import LivePlaylists
 from media.live.source import RtpSource
 from media.live.window import LiveWindow, PublisherSink
 from tests.media.live.packets_stage import Camera, Microphone, Packet
+from tests.media.playlist_reading import Listing, read_playlist
 
 EPOCH = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
-ATTRIBUTE = re.compile(r'([A-Z-]+)=("[^"]*"|[^,]*)')
 
 
 @dataclass
@@ -86,64 +85,6 @@ class Programme:
         return read_playlist(self.playlists.render(track, is_delta=is_delta).decode())
 
 
-@dataclass
-class Listed:
-    """A segment as a playlist lists it; without an address while it is open."""
-
-    address: str = ""
-    duration_s: float = 0.0
-    moment: datetime | None = None
-    parts: list[tuple[float, str, bool]] = field(default_factory=list)
-    is_discontinuous: bool = False
-    is_gap: bool = False
-    init: str | None = None
-
-
-@dataclass
-class Listing:
-    """A media playlist, read."""
-
-    tags: dict[str, str]
-    segments: list[Listed]
-
-    def attributes(self, tag: str) -> dict[str, str]:
-        return {name: value.strip('"') for name, value in ATTRIBUTE.findall(self.tags.get(tag, ""))}
-
-
-def read_playlist(text: str) -> Listing:
-    """Read a media playlist as a player would."""
-    lines = text.splitlines()
-    assert lines[0] == "#EXTM3U"
-    listing, open_one = Listing({}, []), Listed()
-    for line in lines[1:]:
-        tag, _, value = line.partition(":")
-        attributes = {name: v.strip('"') for name, v in ATTRIBUTE.findall(value)}
-        if tag == "#EXT-X-PART":
-            is_independent = attributes.get("INDEPENDENT") == "YES"
-            open_one.parts.append(
-                (float(attributes["DURATION"]), attributes["URI"], is_independent)
-            )
-        elif tag == "#EXT-X-PROGRAM-DATE-TIME":
-            open_one.moment = datetime.fromisoformat(value)
-        elif tag == "#EXT-X-DISCONTINUITY":
-            open_one.is_discontinuous = True
-        elif tag == "#EXT-X-GAP":
-            open_one.is_gap = True
-        elif tag == "#EXT-X-MAP":
-            open_one.init = attributes["URI"]
-        elif tag == "#EXTINF":
-            open_one.duration_s = float(value.rstrip(","))
-        elif line.startswith("#"):
-            listing.tags[tag.removeprefix("#EXT-X-")] = value
-        else:
-            open_one.address = line
-            listing.segments.append(open_one)
-            open_one = Listed()
-    if open_one.parts:
-        listing.segments.append(open_one)
-    return listing
-
-
 def iterate_fragments(data: bytes) -> Iterator[tuple[int, int, list[bool]]]:
     """Each fragment's decode time, its length, and which of its samples are keyframes."""
     at = 0
@@ -174,4 +115,4 @@ def check_contiguous(window: LiveWindow, track: str) -> None:
             end = base + length
 
 
-__all__ = ["AUDIO", "VIDEO", "Listing", "Programme", "check_contiguous", "iterate_fragments"]
+__all__ = ["AUDIO", "VIDEO", "Programme", "check_contiguous", "iterate_fragments"]

@@ -22,8 +22,9 @@ from media.live.samples import AudioSample, VideoSample
 from media.live.sound_tap import AAC_CHILD, SoundTap
 from media.live.window import LiveWindow, PublisherSink
 from tests.media.live.packets_stage import PPS, SPS_320
-from tests.media.live.playlist_rules import check_rules
-from tests.media.live.programme import EPOCH, Listing, check_contiguous, read_playlist
+from tests.media.live.programme import EPOCH, check_contiguous
+from tests.media.playlist_reading import Listing, read_playlist
+from tests.media.playlist_rules import check_live
 
 pytestmark = pytest.mark.media
 
@@ -147,7 +148,7 @@ async def test_clicks_are_heard_at_the_same_moment_though_clocks_differ(
     assert broadcast.tap.dropped == 0
     check_contiguous(lane.window, AUDIO)
     listing = broadcast.read()
-    check_rules(listing)
+    check_live(listing)
     assert "ENDLIST" in listing.tags
     assert len(lane.window.list_entries(AUDIO)) <= LISTED_MAX
     last = broadcast.window.get_last(AUDIO)
@@ -182,7 +183,7 @@ async def test_a_lane_begins_with_what_is_in_memory_and_keeps_discontinuities(
     lane.follow()
     await broadcast.await_lane(last.number + 2)
     listing = broadcast.read()
-    check_rules(listing)
+    check_live(listing)
     assert listing.tags["MEDIA-SEQUENCE"] == "0"
     marks = [e.number for e in lane.window.list_entries(AUDIO) if e.is_discontinuous]
     assert marks == [last.number + 1]

@@ -16,8 +16,8 @@ from media.live.slates import SIDE_MAX, Slate, SlateShape, decide_shape
 from media.live.stored import build_window, describe_segment
 from media.live.window import Entry
 from tests.media.live.packets_stage import PPS, SPS_320
-from tests.media.live.playlist_rules import PlaylistReader
 from tests.media.live.programme import AUDIO, EPOCH, VIDEO, Programme, check_contiguous
+from tests.media.playlist_rules import PlaylistReader
 
 pytestmark = pytest.mark.unit
 

@@ -17,8 +17,9 @@ from media.live.ladder_tap import RESTARTS_MAX
 from media.live.packager import PackagerTerms
 from media.live.window import LiveWindow
 from tests.media.live.ladder_stage import Film, LadderStage, decode, level_of, read_pictures
-from tests.media.live.playlist_rules import check_goes_on, check_rules
-from tests.media.live.programme import Listing, check_contiguous, iterate_fragments, read_playlist
+from tests.media.live.programme import check_contiguous, iterate_fragments
+from tests.media.playlist_reading import Listing, read_playlist
+from tests.media.playlist_rules import check_goes_on, check_live
 
 pytestmark = pytest.mark.media
 
@@ -57,7 +58,7 @@ def check_like_the_live(stage: LadderStage, *, first: int = 0) -> None:
     for side, track in stage.tracks.items():
         assert list_times(track.window, first) == list_times(stage.window, first)
         check_contiguous(track.window, VIDEO)
-        check_rules(read(stage, side))
+        check_live(read(stage, side))
         live, rung = read_pictures(stage.window), read_pictures(track.window)
         assert [pts for pts, _level in rung] == [pts for pts, _level in live]
         apart = [abs(a - b) for (_, a), (_, b) in zip(live, rung, strict=True)]
@@ -200,7 +201,7 @@ async def test_what_comes_too_late_is_the_last_picture_until_a_keyframe(
                 p.duration_ticks for p in known.parts
             ]
         check_contiguous(track.window, VIDEO)
-        check_rules(read(stage, side))
+        check_live(read(stage, side))
         one_picture = [p for e in entries for p in e.parts if p.pictures == 1]
         assert len(one_picture) >= stills > 3
         moving = [e for e in entries if min(p.pictures for p in e.parts) > 1]

@@ -15,8 +15,9 @@ from tests.media.live.programme import (
     Programme,
     check_contiguous,
     iterate_fragments,
-    read_playlist,
 )
+from tests.media.playlist_reading import read_multivariant, read_playlist
+from tests.media.playlist_rules import check_multivariant
 
 pytestmark = pytest.mark.unit
 
@@ -256,6 +257,7 @@ def test_the_master_names_both_tracks(programme: Programme):
     programme.run(3)
     assert programme.window.is_playable
     master = programme.playlists.render_master().decode()
+    check_multivariant(read_multivariant(master))
     assert 'URI="audio/index.m3u8"' in master
     assert "source/index.m3u8" in master
     assert 'CODECS="avc1.42c00d,opus"' in master

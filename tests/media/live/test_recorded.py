@@ -12,8 +12,10 @@ from xml.etree import ElementTree as ET
 
 import av
 import cv2
+import m3u8
 import numpy as np
 import pytest
+from mpegdash.parser import MPEGDASHParser
 
 from media.live.joining import plan_joined
 from media.live.packets import OPUS_FORMAT
@@ -24,6 +26,8 @@ from media.vod.records import TaskRecord, playlist_name, thumbnail_key
 from storage.live_segments import StoredSegment
 from storage.objects import ObjectStore
 from tests.media.live.recorded_stage import FPS, Broadcast, Picture
+from tests.media.playlist_rules import check_publication
+from tests.media.vod.test_parsers import ask_mp4box
 from tests.media.vod.test_playback import ask_ffprobe
 
 pytestmark = pytest.mark.media
@@ -41,6 +45,7 @@ class Recorded:
         self.video_id = str(uuid.uuid4())
         self.records: dict[str, TaskRecord] = cast.run_tasks(self.video_id, self.rows)
         self.publication: Publication = publish_recording(self.rows, self.records)
+        check_publication(self.publication)
 
     def read(self, track: str, name: str) -> bytes:
         return self.cast.store.get_sync(self.publication.keys[track, name])
@@ -205,6 +210,36 @@ def test_the_manifest_of_parts_has_a_period_for_each(broken: Recorded):
             shown += len(pictures)
     assert shown == len(broken.cast.pictures)
     assert root.get("mediaPresentationDuration") == f"PT{at_s:.3f}S"
+
+
+def test_readers_that_others_wrote_agree_on_the_parts(broken: Recorded, tmp_path: Path):
+    files = broken.publication.files
+    lengths_s: dict[str, list[float]] = {}
+    for name in ("source", "audio"):
+        media = m3u8.loads(files[playlist_name(name)].decode())
+        assert [init.uri.partition("-")[0] for init in media.segment_map] == [
+            f"{name}/{part}" for part in range(3)
+        ]
+        lengths_s[name] = []
+        for number, segment in enumerate(media.segments):
+            if segment.discontinuity or number == 0:
+                lengths_s[name].append(0.0)
+            lengths_s[name][-1] += segment.duration
+    manifest = MPEGDASHParser.parse(files["manifest.mpd"].decode())
+    periods_s = [float(period.duration[2:-1]) for period in manifest.periods]
+    assert periods_s == pytest.approx(lengths_s["source"], abs=1e-5)
+    assert periods_s == pytest.approx(lengths_s["audio"], abs=1 / FPS)
+    (tmp_path / "best.mp4").write_bytes(broken.download())
+    (file,) = ask_mp4box(tmp_path / "best.mp4")
+    assert file["problems"] == []
+    picture, sound = file["tracks"]
+    assert tuple(picture["shown"]) == LARGE
+    assert (picture["width"], picture["height"]) == SMALL, "the first description's"
+    assert picture["samples"] == len(broken.cast.pictures)
+    assert sound["codec"].lower() == "opus"
+    for track in (picture, sound):
+        length_s = track["duration_ticks"] / track["timescale"]
+        assert length_s == pytest.approx(sum(periods_s), abs=1 / FPS)
 
 
 def read_representation(recorded: Recorded, template: ET.Element) -> tuple[bytes, Fraction]:

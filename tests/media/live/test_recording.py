@@ -11,7 +11,9 @@ from media.live.stored import build_window, decide_gap, describe_segment
 from media.live.window import LiveWindow
 from media.vod.records import MASTER_NAME
 from storage.live_segments import StoredSegment
-from tests.media.live.programme import AUDIO, EPOCH, Programme, read_playlist
+from tests.media.live.programme import AUDIO, EPOCH, Programme
+from tests.media.playlist_reading import read_playlist
+from tests.media.playlist_rules import check_publication
 
 pytestmark = pytest.mark.unit
 
@@ -77,6 +79,7 @@ def test_a_recording_names_every_segment_and_where_it_is():
 def test_an_interruption_is_left_out_and_discontinuous_in_both_tracks():
     rows = make_interrupted()
     publication = publish_recording(rows, {})
+    check_publication(publication)
     present = [row for row in rows if row.tracks]
     for name in ("source.m3u8", "audio.m3u8"):
         listing = read_playlist(publication.files[name].decode())
@@ -89,6 +92,7 @@ def test_an_interruption_is_left_out_and_discontinuous_in_both_tracks():
 def test_a_clip_is_a_range_that_begins_anywhere():
     rows = make_interrupted()
     publication = publish_recording(rows[1:], {})
+    check_publication(publication)
     listing = read_playlist(publication.files["source.m3u8"].decode())
     assert listing.segments[0].address == "source/00000.m4s"
     assert publication.keys["source", "00000.m4s"].endswith(f"/{rows[1].number}.m4s")

@@ -25,6 +25,7 @@ from media.vod.thumbnails import make_thumbnails
 from media.vod.transcode import copy_source, transcode_audio, transcode_chunk
 from media.vod.waveform import make_cover, make_waveform
 from storage.objects import ObjectStore
+from tests.media.playlist_rules import check_publication
 
 BITS = 12
 VIDEO_ID = "video"
@@ -142,8 +143,10 @@ class Made:
 def write_playlists(
     plan: TranscodePlan, records: dict[str, TaskRecord], store: ObjectStore
 ) -> Publication:
-    """Put the playlists beside the segments, as the edge shows them."""
+    """Put the playlists beside the segments, as the edge shows them; they keep the RFC's rules."""
     publication = publish(plan, records)
+    if publication.is_playable:
+        check_publication(publication)
     for name, data in publication.files.items():
         store.put_sync(f"{video_prefix(plan.video_id)}/{name}", data)
     return publication

@@ -29,7 +29,8 @@ from storage.live_segments import (
 )
 from storage.objects import ObjectStore
 from tests.actors.hosting.stage import run_client, run_host
-from tests.media.live.programme import Listed, Listing, iterate_fragments, read_playlist
+from tests.media.live.programme import iterate_fragments
+from tests.media.playlist_reading import Listed, Listing, read_playlist
 from tests.serve_apps.edge.edge_stage import Guest, connect, invite, run_edge, use_free_ports
 from tests.serve_apps.edge.live_publisher import publish
 from tests.serve_apps.edge.playback_client import Fetched

@@ -26,8 +26,8 @@ from storage.objects import ObjectStore
 from tests.actors.hosting.stage import run_host
 from tests.ladder_processes import find_ladders
 from tests.media.live.ladder_stage import Film, FilmCamera
-from tests.media.live.playlist_rules import check_rules
-from tests.media.live.programme import Listed, Listing, read_playlist
+from tests.media.playlist_reading import Listed, Listing, read_playlist
+from tests.media.playlist_rules import check_live
 from tests.media.rtmp.test_server import run_ffmpeg
 from tests.serve_apps.edge.edge_stage import invite, run_edge, use_free_ports
 from tests.serve_apps.edge.live_publisher import publish
@@ -118,7 +118,7 @@ async def check_aligned(stage: Stage, *, edge: int = 0) -> None:
     rung = await stage.read("240p", edge=edge)
     newest = int(rung.tags["MEDIA-SEQUENCE"]) + 2
     rung = await stage.read("240p", f"?_HLS_msn={newest}", edge=edge)
-    check_rules(rung)
+    check_live(rung)
     source = await stage.read("source", f"?_HLS_msn={newest}", edge=edge)
     known = {number_of(s): s for s in source.segments if s.address}
     whole = [s for s in rung.segments if s.address]
@@ -228,5 +228,5 @@ async def test_a_process_that_dies_too_often_costs_the_rung_and_not_the_live(
     assert (await stage.get(f"240p/{kept.address}")).status == 200
     source = await stage.read("source")
     later = await stage.read("source", f"?_HLS_msn={number_of(source.segments[-2]) + 2}")
-    check_rules(later)
+    check_live(later)
     assert not any(segment.is_gap for segment in later.segments)

@@ -17,6 +17,7 @@ from storage import videos
 from storage.database import Database, PoolOptions
 from storage.objects import ObjectStore
 from storage.publications import Publication, open_due_video, schedule_video
+from tests.media.playlist_rules import check_presentation
 from tests.serve_apps.edge.playback_client import serve_playback
 from tests.serve_apps.edge.playback_world import (
     World,
@@ -134,9 +135,19 @@ async def test_the_first_seconds_play_while_the_rest_is_made(world: World):
     assert "#EXT-X-PLAYLIST-TYPE:EVENT\n" in picture
     assert "#EXT-X-ENDLIST" not in picture
     assert picture.count("#EXTINF") == 1
-    assert (await world.player.get(f"{base}/audio.m3u8")).text.count("#EXTINF") == 3
+    # Sound that is there already is listed as far as the picture: none ends far after the others.
+    assert (await world.player.get(f"{base}/audio.m3u8")).text.count("#EXTINF") == 1
     assert (await world.player.get(f"{base}/240p/00000.m4s")).status == 200
     assert (await world.player.get(f"{base}/240p/00001.m4s")).status == 404
+
+
+async def test_every_playlist_keeps_the_rules_and_names_what_is_there(world: World):
+    video_id = await add_video(world)
+    tails = await world.list_files(video_id)
+    bodies = {tail: (await world.player.get(f"/v/{video_id}/{tail}")).body for tail in tails}
+    playlists = {tail: body for tail, body in bodies.items() if tail.endswith(".m3u8")}
+    found = check_presentation(playlists, lambda tail: len(bodies[tail]))
+    assert set(found) == {"240p.m3u8", "320p.m3u8", "audio.m3u8", "subtitles-en.m3u8"}
 
 
 async def test_an_unknown_or_unfinished_video_is_not_found(world: World):

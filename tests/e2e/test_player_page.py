@@ -1,0 +1,256 @@
+"""The video player on its page, in Chromium: everything a viewer can press, and what it does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.people import fill_registration, make_name
+from tests.media.vod.clips import run_ffmpeg
+from tests.product import Product, await_true
+
+pytestmark = pytest.mark.browser
+
+OpenPage = Callable[..., Page]
+
+LENGTH_S = 32
+PROCESSING_S = 90.0
+DESCRIPTION = "0:00 Leaving\n0:10 The crane\n0:20 Home again"
+WORDS = "WEBVTT\n\n00:00.000 --> 00:32.000\nAll that is said\n"
+READ = """v => ({
+  at_s: v.currentTime, paused: v.paused, ended: v.ended, muted: v.muted, volume: v.volume,
+  speed: v.playbackRate, height: v.videoHeight, error: v.error && v.error.message,
+  read: [...v.textTracks].filter((track) => track.mode === 'showing')
+    .flatMap((track) => [...track.activeCues ?? []]).map((cue) => cue.text),
+})"""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A video that everybody may watch."""
+
+    path: str
+    title: str
+
+
+@pytest.fixture(scope="module")
+def watched(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Watched:
+    """Somebody's video of two rungs with sound, chapters and subtitles, and a second video."""
+    folder = tmp_path_factory.mktemp("watched")
+    with httpx.Client(base_url=product.url, timeout=60) as client:
+        name = f"u_{make_name()}"
+        known = {"username": name, "email": f"{name}@example.com", "password": "correct horse 7"}
+        answer = client.post("/v1/auth/register", json=known)
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        title = f"The harbour {make_name()}"
+        video_id = send(client, product, make_film(folder / "a.mp4", LENGTH_S), title)
+        other_id = send(client, product, make_film(folder / "b.mp4", 4), f"Other {make_name()}")
+        words = {"label": "English", "text": WORDS}
+        changes = (
+            client.put(f"/v1/videos/{video_id}/subtitles/en", json=words),
+            client.patch(f"/v1/videos/{video_id}", json={"description": DESCRIPTION}),
+        )
+        assert [answer.is_success for answer in changes] == [True, True]
+        for each in (video_id, other_id):
+            await_true(lambda: is_ready(client, each), "it is encoded", timeout_s=PROCESSING_S)  # noqa: B023
+    return Watched(f"/watch/{video_id}", title)
+
+
+def make_film(path: Path, length_s: int) -> Path:
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", f"testsrc2=s=480x320:r=10:d={length_s}"),
+        *("-f", "lavfi", "-i", f"sine=frequency=300:d={length_s}"),
+        *("-c:v", "mpeg4", "-g", "10", "-c:a", "aac", path),
+    )
+    return path
+
+
+def send(client: httpx.Client, product: Product, film: Path, title: str) -> str:
+    """Send a film as a form; return its video's id."""
+    with film.open("rb") as file:
+        answer = client.post(
+            f"{product.edge_url}/uploads/form",
+            data={"title": title, "visibility": "public"},
+            files={"file": file},
+        )
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def is_ready(client: httpx.Client, video_id: str) -> bool:
+    video = client.get(f"/v1/videos/{video_id}").json()
+    assert video["status"] != "failed", video
+    return bool(video["status"] == "ready")
+
+
+class Player:
+    """The player of an open watch page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.video: Locator = page.get_by_test_id("player-video")
+        expect(self.video).to_be_visible()
+
+    def read(self) -> dict[str, Any]:
+        seen: dict[str, Any] = self.video.evaluate(READ)
+        assert seen["error"] is None
+        return seen
+
+    def wait(self, check: Callable[[dict[str, Any]], bool], what: str) -> None:
+        await_true(lambda: check(self.read()), what)
+
+    def play(self, from_s: float = 0.0) -> None:
+        """Play without sound, until it does."""
+        self.video.evaluate("(v, at) => { v.muted = true; v.currentTime = at; v.play(); }", from_s)
+        self.wait(lambda seen: seen["at_s"] > from_s + 0.3, "it plays")
+
+    def rest(self, at_s: float) -> None:
+        """Stop at a moment."""
+        self.video.evaluate("(v, at) => { v.pause(); v.currentTime = at; }", at_s)
+        self.wait(lambda seen: seen["at_s"] == pytest.approx(at_s, abs=0.1), "it is there")
+
+    def press(self, key: str) -> None:
+        self.video.focus()
+        self.page.keyboard.press(key)
+
+
+@pytest.fixture
+def player(open_page: OpenPage, watched: Watched) -> Player:
+    """The player as somebody finds it who has no account."""
+    player = Player(open_page(watched.path))
+    player.play()
+    return player
+
+
+def test_a_quality_that_is_chosen_is_shown(player: Player):
+    menu = player.page.get_by_label("Quality")
+    for height in (240, 320):
+        menu.select_option(label=f"{height}p")
+        player.wait(lambda seen: seen["height"] == height, f"it is {height} lines high")  # noqa: B023
+    menu.select_option(value="-1")
+    expect(menu.locator("option").first).to_have_text(re.compile(r"Auto \(\d+p\)"))
+
+
+def test_a_speed_that_is_chosen_is_played(player: Player):
+    player.page.get_by_test_id("speed").select_option(value="2")
+    assert player.read()["speed"] == 2
+    player.press("<")
+    assert player.read()["speed"] == 1.75
+    expect(player.page.get_by_test_id("speed")).to_have_value("1.75")
+
+
+def test_captions_are_off_until_a_language_is_chosen(player: Player):
+    assert player.read()["read"] == []
+    menu = player.page.get_by_test_id("captions")
+    menu.select_option(label="English")
+    player.wait(lambda seen: seen["read"] == ["All that is said"], "it can be read along")
+    menu.select_option(label="Off")
+    player.wait(lambda seen: seen["read"] == [], "nothing is shown any more")
+
+
+@pytest.mark.parametrize(
+    ("key", "at_s"),
+    [("ArrowRight", 17), ("ArrowLeft", 7), ("l", 22), ("j", 2), ("Home", 0)],
+)
+def test_a_key_moves_through_the_video(player: Player, key: str, at_s: float):
+    player.rest(12.0)
+    player.press(key)
+    assert player.read()["at_s"] == pytest.approx(at_s, abs=0.1)
+
+
+def test_keys_stop_it_and_change_its_sound(player: Player):
+    player.press("k")
+    player.wait(lambda seen: seen["paused"], "it stops")
+    player.press(" ")
+    player.wait(lambda seen: not seen["paused"], "it plays on")
+    player.press("m")
+    assert not player.read()["muted"]
+    player.press("ArrowDown")
+    assert player.read()["volume"] == pytest.approx(0.9)
+    player.press("ArrowUp")
+    assert player.read()["volume"] == pytest.approx(1.0)
+
+
+def test_theatre_makes_the_picture_wider_and_a_key_undoes_it(player: Player):
+    def measure() -> float:
+        box = player.video.bounding_box()
+        assert box is not None
+        return box["width"]
+
+    before = measure()
+    player.page.get_by_test_id("theatre").click()
+    await_true(lambda: measure() > before + 50, "it is wider")
+    player.press("t")
+    await_true(lambda: measure() == before, "it is as it was")
+
+
+def test_a_small_picture_and_the_chapter_are_shown_above_the_line(player: Player):
+    player.rest(0.0)
+    line = player.page.get_by_label("Position")
+    box = line.bounding_box()
+    assert box is not None
+    player.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    glimpse = player.page.get_by_test_id("glimpse")
+    expect(glimpse).to_contain_text("The crane")
+    picture = glimpse.locator(".glimpse-picture")
+    sheet = picture.evaluate('e => /url\\("(.*)"\\)/.exec(e.style.backgroundImage)[1]')
+    size = picture.evaluate(
+        "(e, sheet) => new Promise((found) => { const it = new Image();"
+        " it.onload = () => found([it.naturalWidth, it.naturalHeight]); it.src = sheet; })",
+        sheet,
+    )
+    assert min(size) > 0
+
+
+def test_a_chapter_leads_to_its_beginning(player: Player):
+    chapters = player.page.get_by_test_id("chapters")
+    chapters.locator("summary").click()
+    expect(chapters.get_by_role("button")).to_have_count(3)
+    chapters.get_by_role("button", name="Home again").click()
+    player.wait(lambda seen: seen["at_s"] > 20, "the chapter plays")
+    expect(player.page.locator(".player-chapter")).to_have_text("Home again")
+
+
+def test_at_the_end_another_video_is_offered_and_playing_again(player: Player):
+    player.play(LENGTH_S - 1.5)
+    screen = player.page.get_by_test_id("end-screen")
+    expect(screen).to_be_visible()
+    assert player.read()["ended"]
+    expect(screen.get_by_role("link").first).to_be_visible()
+    screen.get_by_role("button", name="Play again").click()
+    player.wait(lambda seen: 0 < seen["at_s"] < 10, "it plays from its start")
+    expect(screen).to_have_count(0)
+
+
+def test_the_picture_can_leave_the_page_and_come_back(player: Player):
+    button = player.page.get_by_role("button", name="Picture in picture")
+    is_out = "() => document.pictureInPictureElement !== null"
+    button.click()
+    await_true(lambda: bool(player.page.evaluate(is_out)), "it is in a window of its own")
+    player.press("i")
+    await_true(lambda: not player.page.evaluate(is_out), "it is back")
+
+
+def test_a_viewer_goes_on_where_they_stopped(open_page: OpenPage, watched: Watched):
+    page = open_page("/register")
+    fill_registration(page)
+    page.goto(page.url.partition("/register")[0].rstrip("/") + watched.path)
+    player = Player(page)
+    player.play(14.0)
+    player.wait(lambda seen: seen["at_s"] > 16, "it plays on")
+    with page.expect_request(
+        lambda request: "/history" in request.url or "position" in request.url
+    ):
+        player.press("k")
+    page.reload()
+    again = Player(page)
+    again.wait(lambda seen: seen["at_s"] >= 15.9, "it begins where it was left")
+    page.get_by_test_id("from-start").click()
+    again.wait(lambda seen: seen["at_s"] < 1, "it is at its start")

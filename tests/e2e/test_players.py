@@ -1,0 +1,211 @@
+"""Players that others wrote play what the media tasks make, from files alone: no product runs here.
+
+A video of two rungs with sound, a recording of several parts, and a video that still grows: each
+from its start, after seeks forwards and backwards, and to its end, without an error or a gap.
+`test_outside_players.py` plays through the product, with rights and keys.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from cluster.bootstrap import PLAYERS, player_path
+from media.live.recording import publish_recording
+from media.vod.plan import TranscodePlan
+from media.vod.publish import Publication
+from media.vod.records import TaskRecord
+from storage.objects import ObjectStore
+from tests.e2e.elsewhere import serve_elsewhere
+from tests.e2e.test_outside_players import DASH_JS, LOOK, NATIVE, NEEDS_PLAYERS, SEEK, SHAKA
+from tests.media.live.recorded_stage import Broadcast
+from tests.media.vod.clips import VIDEO_ID, run_ffmpeg, transcode, write_playlists
+from tests.product import await_true
+
+pytestmark = [pytest.mark.browser, pytest.mark.beside, NEEDS_PLAYERS]
+
+OpenPage = Callable[[], Page]
+
+WEB = Path(__file__).resolve().parents[2] / "web"
+HLS_JS = """([address]) => {
+  const player = new Hls();
+  player.on(Hls.Events.ERROR, (_event, fault) => {
+    // Where a growing video ends for now, nothing more can be shown.
+    if (fault.fatal || fault.details !== 'bufferStalledError') faults.push(fault.details);
+  });
+  player.attachMedia(document.querySelector('video'));
+  player.loadSource(address);
+}"""
+HLS, DASH = "master.m3u8", "manifest.mpd"
+WAYS = {
+    "hls.js": (HLS_JS, HLS),
+    "shaka-hls": (SHAKA, HLS),
+    "shaka-dash": (SHAKA, DASH),
+    "dash.js": (DASH_JS, DASH),
+    "chromium": (NATIVE, HLS),
+}
+FPS = 10
+LENGTH_S, LAST_S = 19, 2
+"""How long the video is, and how much is left after the last seek."""
+CHUNKS_FIRST = {"hls.js": 1, "shaka-hls": 1, "chromium": 2}
+"""How many chunks are there when a player of what grows begins: a segment, then two, then two.
+
+Chromium refuses a list of fewer than three segments that is not ended.
+"""
+
+
+@dataclass(frozen=True)
+class Film:
+    """Something that was made, how long it is, and where it lies below the page."""
+
+    folder: str
+    length_s: float
+    has_parts: bool = False
+    """Players may begin a new buffer with each, or wherever they jump into it."""
+    plan: TranscodePlan | None = None
+    records: dict[str, TaskRecord] | None = None
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The players, on a page that has nothing to do with the product."""
+    folder = tmp_path_factory.mktemp("players")
+    for package in PLAYERS:
+        name = package.partition("@")[0]
+        shutil.copyfile(player_path(Path(sys.prefix), package), folder / f"{name}.js")
+    shutil.copyfile(WEB / "node_modules/hls.js/dist/hls.min.js", folder / "hls.js")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def video(folder: Path) -> Film:
+    """Two rungs and sound, of five segments, the last one shorter."""
+    source = folder / "source.mp4"
+    run_ffmpeg(
+        *(
+            "-f",
+            "lavfi",
+            "-i",
+            f"testsrc2=s=480x320:r={FPS}:d={LENGTH_S}",
+            "-f",
+            "lavfi",
+            "-i",
+            f"sine=d={LENGTH_S}",
+        ),
+        *("-c:v", "mpeg4", "-g", "10", "-c:a", "aac", source),
+    )
+    store = ObjectStore.open(f"file://{folder}/objects")
+    made = transcode(source, store, segments_max=2)
+    assert write_playlists(made.plan, made.records, store).rungs == ("240p", "320p")
+    return Film(f"objects/videos/{VIDEO_ID}", LENGTH_S, plan=made.plan, records=made.records)
+
+
+@pytest.fixture(scope="module")
+def recording(folder: Path) -> Film:
+    """Twelve seconds in three parts: the picture grows, then another publisher comes."""
+    cast = Broadcast(ObjectStore.open(f"file://{folder}/live"), uuid.uuid4())
+    cast.publish((192, 108), (256, 144))
+    cast.publish((192, 108), offset_s=60)
+    records = cast.run_tasks(str(uuid.uuid4()), cast.rows)
+    publication = publish_recording(cast.rows, records)
+    write_recording(publication, cast.store, folder / "recording")
+    return Film("recording", 12, has_parts=True)
+
+
+def write_recording(publication: Publication, store: ObjectStore, folder: Path) -> None:
+    """Put a recording's files where its playlists name them, as the edge does by address."""
+    for track, name in publication.keys:
+        (folder / track).mkdir(parents=True, exist_ok=True)
+        (folder / track / name).write_bytes(store.get_sync(publication.keys[track, name]))
+    for name, data in publication.files.items():
+        (folder / name).write_bytes(data)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(folder: Path) -> Iterator[str]:
+    with serve_elsewhere(folder) as url:
+        yield url
+
+
+@pytest.fixture
+def open_elsewhere(chromium: Browser, contexts: list[BrowserContext], elsewhere: str) -> OpenPage:
+    """Return a function that opens the page with the players on it."""
+
+    def open_fresh() -> Page:
+        context = chromium.new_context()
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(elsewhere)
+        for name in ("hls", *(package.partition("@")[0] for package in PLAYERS)):
+            page.add_script_tag(url=f"/{name}.js")
+        page.evaluate("() => { globalThis.faults = []; }")
+        return page
+
+    return open_fresh
+
+
+def await_past(page: Page, at_s: float) -> None:
+    """Wait until the picture is past a moment; nothing may go wrong meanwhile."""
+
+    def is_past() -> bool:
+        seen = page.evaluate(LOOK)
+        assert seen["faults"] == []
+        return bool(seen["at_s"] > at_s)
+
+    await_true(is_past, f"it plays on to {at_s}")
+
+
+def check_ends(page: Page, player: str, film: Film) -> None:
+    """Wait for the end; all of it was shown, and all of it is there."""
+    await_true(lambda: page.evaluate(LOOK)["ended"], "it comes to its end")
+    seen = page.evaluate(LOOK)
+    assert seen["faults"] == []
+    assert seen["duration_s"] == pytest.approx(film.length_s, abs=0.15)
+    assert seen["sound"] > 0
+    if player is not NATIVE:  # it drops what is far away
+        ((start_s, end_s),) = seen["buffered"]
+        assert start_s <= (film.length_s - LAST_S if film.has_parts else 0.1)
+        assert end_s == pytest.approx(seen["duration_s"], abs=0.1)
+
+
+@pytest.mark.parametrize("kind", ["video", "recording"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_player_plays_from_the_start_after_seeks_and_to_the_end(
+    way: str, kind: str, open_elsewhere: OpenPage, request: pytest.FixtureRequest
+):
+    film: Film = request.getfixturevalue(kind)
+    (player, name), page = WAYS[way], open_elsewhere()
+    page.evaluate(player, [f"/{film.folder}/{name}", ""])
+    await_past(page, 1.0)
+    for at_s in (6.5, 2.5, film.length_s - LAST_S):
+        page.evaluate(SEEK, [at_s])
+        await_past(page, at_s + 0.7)
+    check_ends(page, player, film)
+    assert page.evaluate(LOOK)["pictures"] > 3 * FPS
+
+
+@pytest.mark.parametrize("way", CHUNKS_FIRST)
+def test_a_player_begins_while_the_video_is_made_and_plays_to_its_end(
+    way: str, video: Film, folder: Path, open_elsewhere: OpenPage
+):
+    assert video.plan is not None
+    assert video.records is not None
+    store = ObjectStore.open(f"file://{folder}/objects")
+    begun = {"audio", *(f"first-{n:05d}" for n in range(CHUNKS_FIRST[way]))}
+    early = {name: record for name, record in video.records.items() if name in begun}
+    (player, name), page = WAYS[way], open_elsewhere()
+    try:
+        assert "EVENT" in write_playlists(video.plan, early, store).files["240p.m3u8"].decode()
+        page.evaluate(player, [f"/{video.folder}/{name}", ""])
+        await_past(page, 1.0)
+    finally:
+        write_playlists(video.plan, video.records, store)
+    check_ends(page, player, video)
+    assert page.evaluate(LOOK)["pictures"] > 0.8 * LENGTH_S * FPS

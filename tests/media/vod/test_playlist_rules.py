@@ -1,0 +1,206 @@
+"""Playlists keep RFC 8216 as a video grows, beside other codecs, and with words to read."""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from media.vod.hls import Track, build_master_playlist
+from media.vod.info import AudioInfo, CopyInfo, MediaInfo, VideoInfo
+from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
+from media.vod.publish import Publication, publish
+from media.vod.recipe import Recipe
+from media.vod.records import SegmentRecord, TaskRecord, TrackRecord
+from storage.subtitles import Subtitles
+from tests.media.playlist_reading import Listing, read_multivariant
+from tests.media.playlist_rules import check_goes_on, check_publication
+
+pytestmark = pytest.mark.unit
+
+PICTURE = VideoInfo(
+    stream_index=0,
+    codec="h264",
+    pix_fmt="yuv420p",
+    width=854,
+    height=480,
+    coded_width=854,
+    coded_height=480,
+    rotation_deg=0,
+    mirrored=False,
+    sar=Fraction(1),
+    fps=Fraction(25),
+    bit_rate_bps=None,
+    color_matrix="bt709",
+    is_hdr=False,
+)
+LENGTH_S = 193.5
+WORDS = (
+    Subtitles("en", "English", "uploaded", "en-1.vtt"),
+    Subtitles("en-GB", "English", "uploaded", "en-GB-1.vtt"),
+    Subtitles("de", "Deutsch", "automatic", "de-1.vtt"),
+)
+SOUND_HZ, FRAME_SAMPLES = 48_000, 1024
+
+
+def plan_long_video(*, copies: bool = False, codecs: tuple[str, ...] = ()) -> TranscodePlan:
+    copyable = CopyInfo(sound=False, longest_s=Fraction(13, 2)) if copies else None
+    info = MediaInfo(
+        "mov", LENGTH_S, LENGTH_S, 0, 1000, PICTURE, AudioInfo(1, "aac", SOUND_HZ, 2),
+        copyable=copyable,
+    )  # fmt: skip
+    return plan_video(info, PlanOrder("video", "source", Recipe(codecs=codecs)), segments_max=4)
+
+
+def list_segments(ends_s: list[Fraction], timescale: int, step: int) -> list[SegmentRecord]:
+    """Segments of uneven sizes up to those moments, each rounded up to whole frames."""
+    sizes, made, start = random.Random(len(ends_s)), [], 0
+    for number, end_s in enumerate(ends_s):
+        end = -(-int(end_s * timescale) // step) * step
+        size_bytes = sizes.randrange(20_000, 900_000)
+        made.append(SegmentRecord(number, start, end - start, size_bytes, size_bytes // 3))
+        start = end
+    return made
+
+
+def record_task(plan: TranscodePlan, task: PlanTask) -> TaskRecord:
+    """What a task would have recorded."""
+    length_s = plan.grid.duration_s
+    ends_s = [min(length_s, n * plan.grid.segment_s) for n in range(1, plan.grid.segments + 1)]
+    if task.kind == "copy":  # as its source's keyframes are, one of them late
+        ends_s[1] += Fraction(5, 2)
+    made = list_segments(ends_s, 90_000, 3600)
+    if task.kind == "audio":
+        steps = [replace(it, key_bytes=0) for it in list_segments(ends_s, SOUND_HZ, FRAME_SAMPLES)]
+        name = plan.opus_track if task.group else plan.audio_track
+        codec = "opus" if task.group else "mp4a.40.2"
+        shown = tuple(steps[: task.chunk or None])
+        track = TrackRecord(name, codec, "init.mp4", SOUND_HZ, shown, channels=2)
+        return TaskRecord(task.task_id, (track,))
+    if task.kind == "copy":
+        assert plan.copied is not None
+        rungs, shown = (plan.copied,), tuple(made[: task.chunk or None])
+    else:
+        rungs = next(group.rungs for group in plan.groups if group.name == task.group)
+        chunk = plan.chunks[task.chunk]
+        shown = tuple(made[chunk.first_segment : chunk.first_segment + chunk.segments])
+    codecs = {"av1": "av01.0.01M.08"}
+    return TaskRecord(
+        task.task_id,
+        tuple(
+            TrackRecord(
+                rung.name,
+                codecs.get(rung.codec, "avc1.64001f"),
+                "init.mp4",
+                90_000,
+                tuple(replace(it, size_bytes=it.size_bytes // 2) for it in shown)
+                if rung.codec in codecs
+                else shown,
+                rung.width,
+                rung.height,
+            )
+            for rung in rungs
+        ),
+    )
+
+
+def grow(plan: TranscodePlan) -> Iterator[Mapping[str, Listing]]:
+    """Finish one task after the other; yield what can be watched after each."""
+    records: dict[str, TaskRecord] = {}
+    for task in plan.tasks:
+        if task.kind in {"audio", "copy", "chunk"}:
+            records[task.task_id] = record_task(plan, task)
+            published = publish(plan, records, WORDS)
+            if published.is_playable:
+                yield check_publication(published)
+
+
+@pytest.mark.parametrize("copies", [False, True], ids=["encoded", "copied"])
+def test_a_video_keeps_the_rules_after_every_step_of_its_making(copies: bool):
+    plan = plan_long_video(copies=copies, codecs=("av1",))
+    before: Mapping[str, Listing] = {}
+    kinds = []
+    for found in grow(plan):
+        for name in before.keys() & found.keys():
+            check_goes_on(before[name], found[name])
+        kinds.append(found["audio.m3u8"].tags["PLAYLIST-TYPE"])
+        before = found
+    assert kinds == sorted(kinds)
+    assert set(kinds) == {"EVENT", "VOD"}
+    assert {"480p.m3u8", "480p-keys.m3u8", "480p-av1.m3u8", "subtitles-de.m3u8"} <= set(before)
+
+
+def test_sound_that_is_made_sooner_is_listed_as_far_as_the_picture():
+    for found in grow(plan_long_video()):
+        lengths_s = [found[name].duration_s for name in ("240p.m3u8", "audio.m3u8")]
+        assert lengths_s[1] == pytest.approx(lengths_s[0], abs=0.05)
+
+
+def test_a_short_and_heavy_last_segment_is_no_peak():
+    sizes = [(0, 4000, 400_000), (4000, 4000, 500_000), (8000, 200, 100_000)]
+    segments = tuple(SegmentRecord(n, *row) for n, row in enumerate(sizes))
+    track = Track((TrackRecord("240p", "avc1.640015", "init.mp4", 1000, segments, 426, 240),))
+    assert track.measure_peak_bps(4) == round(600_000 * 8 / 4.2 + 0.5)
+    assert track.heaviest_bps == 4_000_000
+
+
+def test_a_picture_that_changes_midway_names_all_its_codecs_and_its_largest_size():
+    parts = tuple(
+        TrackRecord(
+            "source", codec, f"{n}-init.mp4", 1000, (SegmentRecord(n, 0, 2000, 1000),), *size
+        )
+        for n, (codec, size) in enumerate(
+            [("avc1.42c00d", (640, 360)), ("avc1.42c01f", (1280, 720)), ("avc1.42c00d", (320, 180))]
+        )
+    )
+    ((attributes, _address),) = read_multivariant(
+        build_master_playlist([Track(parts)], [], None, target_s=2)
+    ).variants
+    assert attributes["CODECS"] == "avc1.42c00d,avc1.42c01f"
+    assert attributes["RESOLUTION"] == "1280x720"
+
+
+def publish_whole() -> Publication:
+    plan = plan_long_video()
+    records = {
+        it.task_id: record_task(plan, it) for it in plan.tasks if it.kind in {"audio", "chunk"}
+    }
+    return publish(plan, records, WORDS)
+
+
+def test_two_languages_of_one_name_are_told_apart():
+    text = publish_whole().files["master.m3u8"].decode()
+    names = [it["NAME"] for it in read_multivariant(text).media if it["TYPE"] == "SUBTITLES"]
+    assert names == ["English (en)", "English (en-GB)", "Deutsch (automatic)"]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("master.m3u8", "BANDWIDTH=", "BANDWIDTH=9"),
+        ("master.m3u8", "BANDWIDTH=", "AVERAGE-BANDWIDTH=1,BANDWIDTH="),
+        ("master.m3u8", 'AUDIO="sound"', 'AUDIO="other"'),
+        ("master.m3u8", 'NAME="English (en-GB)"', 'NAME="English (en)"'),
+        ("master.m3u8", "DEFAULT=YES", 'DEFAULT="YES"'),
+        ("master.m3u8", ",CLOSED-CAPTIONS=NONE", ""),
+        ("master.m3u8", "480p-keys.m3u8", "480p.m3u8"),
+        ("240p.m3u8", "TARGETDURATION:4", "TARGETDURATION:3"),
+        ("240p.m3u8", "TARGETDURATION:4", "TARGETDURATION:5"),
+        ("240p.m3u8", "TYPE:VOD", "TYPE:EVENT"),
+        ("240p.m3u8", "#EXT-X-ENDLIST\n", ""),
+        ("240p.m3u8", "VERSION:7", "VERSION:5"),
+        ("240p.m3u8", '#EXT-X-MAP:URI="240p/init.mp4"\n', ""),
+        ("240p.m3u8", "240p/00001.m4s", "240p/99999.m4s"),
+        ("240p.m3u8", "#EXTINF:4.000000,\n240p/00001.m4s\n", ""),
+        ("240p.m3u8", "240p/00001.m4s", "#EXT-X-DISCONTINUITY\n240p/00001.m4s"),
+        ("240p-keys.m3u8", "@0", "@999999"),
+    ],
+)
+def test_the_rules_see_what_is_wrong(name: str, good: str, bad: str):
+    whole = publish_whole()
+    text = whole.files[name].decode()
+    assert good in text
+    wrong = {**whole.files, name: text.replace(good, bad, 1).encode()}
+    with pytest.raises(AssertionError):
+        check_publication(replace(whole, files=wrong))
