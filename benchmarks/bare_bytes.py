@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import uvloop
 from aiohttp import web
@@ -17,6 +18,8 @@ from storage.embedded.ports import get_free_port
 
 FOLDER = web.AppKey("folder", Path)
 BODY_BYTES_MAX = 1 << 30
+Loop = Literal["uvloop", "asyncio"]
+"""Only asyncio's sends files by sendfile; uvloop moves other bytes for less."""
 
 
 async def take(request: web.Request) -> web.StreamResponse:
@@ -48,13 +51,14 @@ async def serve(port: int, folder: Path) -> None:
 
 
 @asynccontextmanager
-async def run_bare(folder: Path) -> AsyncIterator[tuple[str, int]]:
+async def run_bare(folder: Path, loop: Loop = "uvloop") -> AsyncIterator[tuple[str, int]]:
     """Run the server over a folder until the block ends; yields its address and its pid."""
     port = get_free_port()
-    words = [sys.executable, "-m", "benchmarks.bare_bytes", str(port), str(folder)]
+    words = [sys.executable, "-m", "benchmarks.bare_bytes", str(port), str(folder), loop]
     async with run_peer(words, port) as pid:
         yield f"http://127.0.0.1:{port}", pid
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1]), Path(sys.argv[2])))
+    run = uvloop.run if sys.argv[3] == "uvloop" else asyncio.run
+    run(serve(int(sys.argv[1]), Path(sys.argv[2])))

@@ -62,6 +62,14 @@ Stage = Callable[[Form, Products], AbstractAsyncContextManager[Sides]]
 
 
 @dataclass(frozen=True)
+class Condition:
+    """What must have been so in every round of a goal's sides for it to be judged."""
+
+    figure: str
+    least: float
+
+
+@dataclass(frozen=True)
 class Goal:
     """A figure that must stay at or below a limit; `against` makes it a ratio to that side."""
 
@@ -69,6 +77,7 @@ class Goal:
     figure: str
     limit: float
     against: str | None = None
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True)
@@ -119,12 +128,25 @@ class Outcome:
         if len({work for of_side in works.values() for work in of_side}) != 1:
             raise WorkDiffers(f"the sides did different work: {works}")
 
+    def find_hindrance(self, goal: Goal) -> str:
+        """Say why a goal cannot be judged; empty when it can."""
+        sides = {goal.side, goal.against or goal.side}
+        if sides & self.missing.keys():
+            return "a side is missing"
+        wanted = goal.condition
+        if wanted is None:
+            return ""
+        found = [each.figures[wanted.figure] for side in sides for each in self.answers[side]]
+        if min(found) >= wanted.least:
+            return ""
+        return f"{wanted.figure} was {min(found):.0f}, at least {wanted.least:.0f} is needed"
+
     def measure(self, goal: Goal) -> float | None:
         """Return the goal's figure, as a ratio where it has a peer (median of paired rounds).
 
-        None: a side it needs was missing.
+        None: it cannot be judged.
         """
-        if {goal.side, goal.against or goal.side} & self.missing.keys():
+        if self.find_hindrance(goal):
             return None
         if goal.against is None:
             return self.median(goal.side, goal.figure)
@@ -217,6 +239,7 @@ def _judge(outcome: Outcome, goal: Goal) -> str:
     peer = f" / {goal.against}" if goal.against else ""
     what = f"{goal.side}{peer} {goal.figure}"
     if measured is None:
-        return f"goal NOT MEASURED: {what} (at most {goal.limit}), a side is missing"
+        why = outcome.find_hindrance(goal)
+        return f"goal NOT MEASURED: {what} (at most {goal.limit}), {why}"
     verdict = "met" if measured <= goal.limit else "MISSED"
     return f"goal {verdict}: {what} {measured:.2f} (at most {goal.limit})"

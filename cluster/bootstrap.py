@@ -26,12 +26,15 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 APT_PACKAGES = {"chromium": "chromium", "ffmpeg": "ffmpeg"}
 EGRESS = ROOT / "media" / "sfu" / "compiled" / "egress.c"
 CASCADE = "skimage/data/lbpcascade_frontalface_opencv.xml"
-PEER_PACKAGES = ("golang-go", "golang-github-pion-webrtc.v3-dev")
 PLAYERS = {
     "shaka-player@5.2.12": "package/dist/shaka-player.compiled.js",
     "dashjs@5.2.1": "package/dist/modern/umd/dash.all.min.js",
 }
+PION_PACKAGES = ("golang-go", "golang-github-pion-webrtc.v3-dev")
 PION = Path("/usr/share/gocode/src/github.com/pion/webrtc")
+COTURN_PACKAGES = ("coturn",)
+COTURN = Path("/usr/bin/turnserver")
+SERVICES = Path("/run/systemd/system")
 
 
 def say(text: str) -> None:
@@ -213,14 +216,23 @@ def check_tools() -> None:
 
 
 def add_peers() -> None:
-    """Bring Pion, a WebRTC stack that one test speaks with, where apt is ours to use.
+    """Bring peers that some tests speak with, where apt is ours to use.
 
-    Elsewhere, and where apt does not get it, that test is not collected.
+    Elsewhere, and where apt does not get them, those tests are not collected. coturn is a service
+    that begins with the machine; where one manages services it is left to whoever owns the machine.
     """
-    if shutil.which("apt-get") is None or os.geteuid() != 0 or PION.is_dir():
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
         return
-    say("  · a test speaks with Pion, written in Go …")
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *PEER_PACKAGES]
+    if not PION.is_dir():
+        add_peer("a test speaks with Pion, written in Go", PION_PACKAGES, PION)
+    if not COTURN.exists() and not SERVICES.is_dir():
+        add_peer("tests go through coturn, a TURN server", COTURN_PACKAGES, COTURN)
+
+
+def add_peer(why: str, packages: Iterable[str], proof: Path) -> None:
+    """Install Debian packages; say so when what proves them does not come."""
+    say(f"  · {why} …")
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     for words in (["apt-get", "update", "-qq"], command):
         subprocess.run(  # noqa: S603 -- our own fixed commands
             ["/usr/bin/env", "DEBIAN_FRONTEND=noninteractive", *words],
@@ -228,7 +240,7 @@ def add_peers() -> None:
             timeout=STEP_TIMEOUT_S,
             check=False,
         )
-    if not PION.is_dir():
+    if not proof.exists():
         say("    left out: " + " ".join(command) + " does not bring it")
 
 

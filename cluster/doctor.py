@@ -23,6 +23,7 @@ from pathlib import Path
 import psutil
 
 from cluster.home import Home
+from cluster.nvenc import find_nvenc_refusal
 from cluster.port_holders import find_holder, is_free
 from cluster.topology import PortNeed, list_ports
 from kit.settings import Settings
@@ -70,6 +71,7 @@ def examine(home: Home, settings: Settings) -> list[Finding]:
         lambda: check_route(settings, find_default_address()),
         lambda: check_public_url(settings),
         lambda: check_encoders(settings.processing.codecs, find_missing_encoders()),
+        lambda: check_nvenc(settings.processing.nvenc, find_nvenc_refusal()),
         lambda: check_media_loop(is_compiled=compiled_loop.load() is not None),
         lambda: check_faces(is_there=face_cascade.load() is not None),
         lambda: check_program("ffmpeg", ("ffmpeg", "ffprobe"), "apt-get install ffmpeg"),
@@ -181,6 +183,14 @@ def check_encoders(wanted: Sequence[str], missing: Mapping[str, str]) -> Finding
         )
         return Finding("Encoders", Verdict.NOTE, text, cure)
     return Finding("Encoders", Verdict.GOOD, found)
+
+
+def check_nvenc(setting: str, refusal: str) -> Finding:
+    """Say whether this machine's GPU encodes; without one, everything is made as ever."""
+    if refusal:
+        return Finding("GPU encoder", Verdict.GOOD, f"no NVENC: {refusal}")
+    use = "unused: processing.nvenc is off" if setting == "off" else "for H.264 above 480p"
+    return Finding("GPU encoder", Verdict.GOOD, f"NVENC, {use}")
 
 
 def find_missing_encoders() -> dict[str, str]:

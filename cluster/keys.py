@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from cluster.records import write_private
 from kit.errors import AppError
-from kit.settings import ClusterSettings
+from kit.setting_sections import ClusterSettings
 
 LIFE = datetime.timedelta(days=3650)
 BACKDATE = datetime.timedelta(days=1)  # a clock set back a little must not end the product

@@ -24,14 +24,8 @@ from cluster.records import Record, RecordShelf, is_alive
 from cluster.settings_files import load_installation, read_installation
 from cluster.site import Site, describe_supervisor
 from cluster.steps import Screen
-from kit.settings import (
-    HOME_VARIABLE,
-    SETTINGS_VARIABLE,
-    HttpSettings,
-    Settings,
-    copy_environment,
-    load_settings,
-)
+from kit.setting_sections import HttpSettings
+from kit.settings import HOME_VARIABLE, SETTINGS_VARIABLE, Settings, copy_environment, load_settings
 
 LOG_BYTES_MAX = 10 << 20
 DETACHED_TIMEOUT_S = 240.0

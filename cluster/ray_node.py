@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.home import Home, prepare_ray_folder
+from cluster.nvenc import count_nvenc_places
 from cluster.processes import end_processes, list_marked
 from cluster.records import Record, RecordShelf, make_record
 from cluster.topology import is_head, list_resources
@@ -209,7 +210,9 @@ def _launch(
             "folder": str(context.home.ray_folder),
             "cpus": os.cpu_count() or 1,
             "object_store_bytes": cluster.object_store_mb << 20,
-            "resources": list_resources(context.settings),
+            "resources": list_resources(
+                context.settings, count_nvenc_places(context.settings.processing)
+            ),
             "labels": {"socialflow/role": "all"},
             "head": cluster.head,
         },

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cluster.home import Home
 from cluster.records import write_private
-from kit.settings import SETTINGS_VARIABLE, Settings, SettingsInvalid, load_settings
+from kit.setting_sections import SettingsInvalid
+from kit.settings import SETTINGS_VARIABLE, Settings, load_settings
 
 HEADER = """\
 # Settings of this Social Flow installation. `socialflow settings` lists all there are.

@@ -69,13 +69,17 @@ def name_place(node: str) -> str:
     return f"at:{node}"
 
 
-def list_resources(settings: Settings) -> dict[str, float]:
-    """Return the custom resources of a node; `api` counts the API replicas it is to carry."""
+def list_resources(settings: Settings, nvenc_places: int = 0) -> dict[str, float]:
+    """Return the custom resources of a node; `api` counts the API replicas it is to carry.
+
+    `nvenc_places`: how many pieces its GPU encodes at a time.
+    """
     counts = {
         "host": settings.hosts.count,
         "edge": settings.edge.count,
         "api": settings.http.replicas,
         "media": settings.cluster.media_workers,
+        "nvenc": nvenc_places,
     }
     return {
         name_place(settings.node_name): 1.0,

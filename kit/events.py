@@ -18,6 +18,8 @@ class EventName(enum.StrEnum):
     USER_UNBANNED = "user.unbanned"
     USER_FOLLOWED = "user.followed"
     USER_UNFOLLOWED = "user.unfollowed"
+    SUBSCRIPTION_STARTED = "subscription.started"
+    SUBSCRIPTION_ENDED = "subscription.ended"
     SESSION_REVOKED = "session.revoked"
     POST_CREATED = "post.created"
     POST_DELETED = "post.deleted"

@@ -110,7 +110,13 @@ LINKS_ENDED = Counter(
     ["role", "reason"],
 )
 UPLOAD_BYTES = Counter("socialflow_upload_bytes_total", "Acknowledged upload bytes.")
+HEAD_START_PARTS = Counter(
+    "socialflow_head_start_parts_total", "Parts of chunks encoded while their file arrived."
+)
 MEDIA_SESSIONS = Gauge("socialflow_media_sessions", "WebRTC sessions on this edge.", ["role"])
+MEDIA_REFUSED = Counter(
+    "socialflow_media_sessions_refused_total", "WebRTC sessions answered 503.", ["reason"]
+)
 RELAYS = Gauge("socialflow_relays", "Lives relayed to other edges and from them.", ["direction"])
 RELAY_PACKETS = Counter(
     "socialflow_relay_packets_total", "Packets of lives between edges.", ["direction"]

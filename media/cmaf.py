@@ -9,7 +9,7 @@ ISO Base Media File Format" (Opus).
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +27,8 @@ UNITY_MATRIX = _pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 LANGUAGE_UNDETERMINED = 0x55C4
 MOVIE_TIMESCALE = 1000
 OPUS_HEAD_BYTES_MIN = 19
-VIDEO_ENTRIES = {
+VideoCodec = Literal["h264", "hevc", "vp9", "av1"]
+VIDEO_ENTRIES: dict[VideoCodec, tuple[bytes, bytes]] = {
     "h264": (b"avc1", b"avcC"),
     "hevc": (b"hvc1", b"hvcC"),
     "vp9": (b"vp09", b"vpcC"),
@@ -71,7 +72,7 @@ class VideoTrack:
     """Composition offset of the first frame, taken off again by an edit list."""
     colour: Colour | None = None
     """None leaves it to what the bitstream says."""
-    codec: Literal["h264", "hevc", "vp9", "av1"] = "h264"
+    codec: VideoCodec = "h264"
 
 
 @dataclass(frozen=True)
@@ -325,8 +326,25 @@ def read_fragment(data: bytes) -> tuple[int, list[Sample]]:
     return base_ticks, samples
 
 
-def read_avc_config(init: bytes) -> bytes:
-    """Return the avcC payload of an init segment that `build_init_segment` wrote."""
-    kind = init.index(b"avcC")
-    (size,) = struct.unpack_from(">I", init, kind - 4)
-    return init[kind + 4 : kind - 4 + size]
+def split_fragments(data: bytes) -> Iterator[bytes]:
+    """The fragments that follow each other in a segment, each as `read_fragment` takes it."""
+    at, start = 0, 0
+    while at + 8 <= len(data):
+        (size_bytes,) = struct.unpack_from(">I", data, at)
+        is_end = data[at + 4 : at + 8] == b"mdat"
+        at += max(8, size_bytes)
+        if is_end:
+            yield data[start:at]
+            start = at
+
+
+def read_video_config(init: bytes) -> tuple[VideoCodec, bytes]:
+    """Return codec and configuration of an init segment that `build_init_segment` wrote."""
+    for codec, (entry, config) in VIDEO_ENTRIES.items():
+        at = init.find(entry)
+        if at < 0:
+            continue
+        kind = init.index(config, at)
+        (size,) = struct.unpack_from(">I", init, kind - 4)
+        return codec, init[kind + 4 : kind - 4 + size]
+    raise ValueError("an init segment without a picture")

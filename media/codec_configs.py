@@ -1,4 +1,4 @@
-"""Configuration boxes of AV1, VP9 and HEVC, and the names players ask for, from what encoders say.
+"""Configuration boxes of H.264, AV1, VP9 and HEVC, and the names that players ask for.
 
 Pure; whoever writes an init segment of such a track calls it. Sources: AV1 ISOBMFF binding §2.3
 and AV1 bitstream §5.5; webmproject "VP Codec ISO Media File Format Binding"; ISO/IEC 14496-15 §8.3
@@ -11,11 +11,16 @@ import struct
 from dataclasses import dataclass
 from fractions import Fraction
 
+from media.cmaf import avc_codec_name
+
 OBU_SEQUENCE_HEADER = 1
 OBU_TEMPORAL_DELIMITER = 2
 LEVEL_WITH_TIER = 7
 HEVC_PARAMETER_SETS = (32, 33, 34)
-AVC_SEI = 6
+AVC_SEI, AVC_DELIMITER = 6, 9
+AVC_PARAMETER_SETS = (7, 8)
+AVC_PLAIN_PROFILES = (66, 77, 88)
+"""Whose configuration says nothing of chroma and depth."""
 LENGTH_BYTES = 4
 VP9_LEVELS = (
     (10, 829_440, 36_864),
@@ -60,6 +65,18 @@ def describe_av1(unit: bytes) -> CodecConfig:
     return CodecConfig(payload, f"av01.{profile}.{level:02d}{'MH'[tier]}.08")
 
 
+def name_av1_config(config: bytes) -> str:
+    """CODECS name of an av1C payload, AV1 ISOBMFF §5: profile, level, tier, bits of a sample."""
+    profile, level, tier = config[1] >> 5, config[1] & 0x1F, config[2] >> 7
+    depth = 8 if not config[2] & 0x40 else 12 if config[2] & 0x20 else 10
+    return f"av01.{profile}.{level:02d}{'MH'[tier]}.{depth:02d}"
+
+
+def name_hevc_config(config: bytes) -> str:
+    """CODECS name of an hvcC payload, as `describe_hevc` gives it."""
+    return _name_hevc(config[1:13])
+
+
 def strip_delimiters(unit: bytes) -> bytes:
     """A temporal unit without its delimiters, which have no place in a file."""
     return b"".join(obu for kind, obu in _iter_obus(unit) if kind != OBU_TEMPORAL_DELIMITER)
@@ -71,6 +88,28 @@ def strip_notes(unit: bytes) -> bytes:
         len(part).to_bytes(LENGTH_BYTES, "big") + part
         for part in _iter_units(unit)
         if part[0] & 0x1F != AVC_SEI
+    )
+
+
+def describe_avc(extradata: bytes) -> CodecConfig:
+    """From parameter sets behind start codes: avcC (ISO/IEC 14496-15 §5.3.3.1)."""
+    units = _split_units(extradata)
+    sets = [next(unit for unit in units if unit[0] & 0x1F == kind) for kind in AVC_PARAMETER_SETS]
+    sps, pps = sets
+    payload = b"\1" + sps[1:4] + bytes([0xFC | LENGTH_BYTES - 1])
+    payload += b"\xe1" + struct.pack(">H", len(sps)) + sps
+    payload += b"\1" + struct.pack(">H", len(pps)) + pps
+    if sps[1] not in AVC_PLAIN_PROFILES:
+        payload += bytes([0xFC | 1, 0xF8, 0xF8, 0])  # 4:2:0 of 8 bit
+    return CodecConfig(payload, avc_codec_name(payload))
+
+
+def measure_units(data: bytes) -> bytes:
+    """An H.264 picture behind start codes as files have it: lengths, no parameter sets, no SEI."""
+    return b"".join(
+        len(unit).to_bytes(LENGTH_BYTES, "big") + unit
+        for unit in _split_units(data)
+        if unit[0] & 0x1F not in (*AVC_PARAMETER_SETS, AVC_SEI, AVC_DELIMITER)
     )
 
 
@@ -112,6 +151,11 @@ def _name_hevc(general: bytes) -> str:
         *(f"{byte:X}" for byte in constraints),
     ]
     return ".".join(parts)
+
+
+def _split_units(data: bytes) -> list[bytes]:
+    """What lies between start codes (ITU-T H.264 annex B); zeros before one are its own."""
+    return [unit for part in data.split(b"\0\0\1") if (unit := part.rstrip(b"\0"))]
 
 
 def _iter_units(data: bytes) -> list[bytes]:

@@ -20,12 +20,19 @@ from kit.errors import AppError
 from kit.logs import get_log
 from media.live.joining import join_parts
 from media.live.pictures import make_live_storyboard, make_live_thumbnails
+from media.live.recorded_aac import iter_recorded_aac
+from media.live.recorded_preview import make_live_preview
 from media.pool_worker import Result, Task, run_task
+from media.vod.head_start import iter_head_start
+from media.vod.ladder import NVENC
+from media.vod.plan import needs_nvenc
 from media.vod.preview import make_preview
 from media.vod.probe import probe_source
+from media.vod.quality import measure_quality
 from media.vod.records import Progress
 from media.vod.storyboard import make_storyboard
 from media.vod.take_in import take_in_source
+from media.vod.task_jobs import ChunkJob
 from media.vod.thumbnails import make_thumbnails
 from media.vod.transcode import iter_audio, iter_chunk, iter_copy
 from media.vod.waveform import make_cover, make_waveform
@@ -86,16 +93,28 @@ MEDIA_TASKS: Mapping[str, Task] = {
     "thumbnails": make_thumbnails,
     "storyboard": make_storyboard,
     "preview": make_preview,
+    "quality": measure_quality,
     "live_thumbnails": make_live_thumbnails,
     "live_storyboard": make_live_storyboard,
+    "live_preview": make_live_preview,
     "live_join": join_parts,
+    "live_aac": iter_recorded_aac,
     "audio": iter_audio,
     "chunk": iter_chunk,
+    "head_start": iter_head_start,
     "copy": iter_copy,
     "cover": make_cover,
     "waveform": make_waveform,
 }
 """Each takes its payload and the store; one that yields Progress returns its result at the end."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How many tasks run at a time, and how many of them by a GPU's encoder."""
+
+    media: int
+    nvenc: int = 0
 
 
 @dataclass
@@ -133,7 +152,7 @@ class MediaPool:
         assert key not in self._running, f"{key} is already running"
         stream = self._remote.options(
             name=f"media:{task_name}",
-            resources={"media": 1},
+            resources=decide_resources(payload),
             num_cpus=0,
             max_retries=0,
             num_returns="streaming",
@@ -153,7 +172,7 @@ class MediaPool:
             del self._running[key]
             running.ended.set()
 
-    async def count_slots(self) -> int | None:
+    async def count_slots(self) -> Slots | None:
         """Return how many tasks all nodes run at a time; None while Ray does not say."""
         if not ray.is_initialized():
             return None  # asking would start one
@@ -168,7 +187,11 @@ class MediaPool:
         alive = [
             node for node in nodes.values() if node.state == cast("Any", gcs_pb2).GcsNodeInfo.ALIVE
         ]
-        return int(sum(node.resources_total.get("media", 0) for node in alive))
+        media, nvenc = (
+            int(sum(node.resources_total.get(name, 0) for node in alive))
+            for name in ("media", NVENC)
+        )
+        return Slots(media, nvenc)
 
     async def cancel(self, key: str) -> bool:
         """Stop the task with this `task_key`; False when it is not running here.
@@ -191,6 +214,12 @@ class MediaPool:
     async def close(self) -> None:
         """Cancel everything that still runs."""
         await asyncio.gather(*(self.cancel(key) for key in list(self._running)))
+
+
+def decide_resources(payload: Any) -> dict[str, float]:
+    """What a task takes of its node: a media slot, and a GPU's encoder where its rungs name it."""
+    rungs = payload.rungs if isinstance(payload, ChunkJob) else ()
+    return {"media": 1, NVENC: 1} if needs_nvenc(rungs) else {"media": 1}
 
 
 def task_key(payload: Any, task_name: str) -> str:

@@ -6,15 +6,24 @@ what its own task needs and nothing else, which costs half a second less.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Generator
+import resource
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from media.process_memory import read_memory_bytes
 from media.vod.records import Progress
+from media.vod.source import MediaUnreadable
 from storage.objects import ObjectStore
 
 NICENESS = 19
+MEMORY_BYTES_MAX = 4 << 30
+"""What a task may take beside what its process has: AV1 at 2160p takes 2.7 GiB of addresses, a
+ladder at 1080p 0.4."""
+MEMORY_SHARE_MAX = 0.5
+"""Of the machine's memory, where that is less."""
 
 Task = Callable[[Any, ObjectStore], Any]
 
@@ -27,9 +36,42 @@ class Result:
 
 
 def run_task(task: Task, payload: Any, store_url: str) -> Generator[Progress | Result]:
-    """Be nice, open the store, pass on progress, end with the result."""
+    """Be nice, open the store, pass on progress, end with the result.
+
+    Raises MediaUnreadable where the task needs more memory than it may.
+    """
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-    outcome = task(payload, ObjectStore.open(store_url))
-    if isinstance(outcome, Generator):
-        outcome = yield from outcome
+    with limit_memory(decide_memory_bytes()):
+        outcome = task(payload, ObjectStore.open(store_url))
+        if isinstance(outcome, Generator):
+            outcome = yield from outcome
     yield Result(outcome)
+
+
+def decide_memory_bytes() -> int:
+    """What a task may take on this machine."""
+    machine_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(MEMORY_BYTES_MAX, int(machine_bytes * MEMORY_SHARE_MAX))
+
+
+@contextlib.contextmanager
+def limit_memory(growth_bytes: int) -> Iterator[None]:
+    """Let this process grow by so much within the block; beyond it, asking for memory fails.
+
+    By RLIMIT_DATA, not RLIMIT_AS: what Ray maps and reserves for itself does not count. The process
+    is used again, so the limit goes with the block. What a library asks in vain is its error, which
+    counts as damage of the file, or MediaUnreadable here; a process that does not survive it is a
+    lost worker.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    bound = read_memory_bytes("VmData") + growth_bytes
+    for known in (soft, hard):
+        if known != resource.RLIM_INFINITY:
+            bound = min(bound, known)
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, hard))
+    try:
+        yield
+    except MemoryError as error:
+        raise MediaUnreadable("The file needs more memory than a video may take.") from error
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))

@@ -1,8 +1,8 @@
 """Whose eyes something was hidden from, or shown to: heard by NOTIFY, found by a poll.
 
-Triggers on `lives`, `posts`, `videos`, `follows` and `users` raise a version and tell it under the
-name of the channel that the change concerns: `user` is whoever stopped following somebody, or chose
-anew who sees whether they are there. Edges listen.
+Triggers on `lives`, `posts`, `videos`, `follows`, `subscriptions` and `users` raise a version and
+tell it under the name of the channel that the change concerns: `user` is whoever stopped following
+somebody, subscribes no more, or chose anew who sees whether they are there. Edges listen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import msgspec
 from storage.database import Connection, read_rows
 
 CHANNEL = "access_changes"
-"""NOTIFY: `<kind>:<id> <access_version>`, sent when visibility, deletion or a follow changed."""
+"""NOTIFY: `<kind>:<id> <access_version>`, sent when visibility, deletion, a follow or such
+changed."""
 
 
 class AccessChange(msgspec.Struct, frozen=True):

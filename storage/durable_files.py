@@ -96,11 +96,12 @@ def write_file(
 
 
 def sweep_staging(root: Path, *, before_s: float) -> int:
-    """Remove staged files last touched before that Unix time; returns how many."""
+    """Remove staged files last written or linked before that Unix time; returns how many."""
     count = 0
     for staged in (root / STAGING_FOLDER).iterdir():
         with contextlib.suppress(FileNotFoundError):
-            if staged.stat().st_mtime < before_s:
+            # Not the time of the last write: an adopted file was written long ago.
+            if staged.stat().st_ctime < before_s:
                 staged.unlink()
                 count += 1
     return count

@@ -48,18 +48,18 @@ async def add_video_like(
 
 async def remove_video_like(
     connection: Connection, video_id: uuid.UUID, user_id: uuid.UUID
-) -> bool:
-    """Take a like of a video back; False when there was none."""
-    removed = await connection.fetchval(
-        "DELETE FROM video_likes WHERE video_id = $1 AND user_id = $2 RETURNING true",
+) -> datetime | None:
+    """Take a like of a video back; return when it was given, None when there was none."""
+    given_at: datetime | None = await connection.fetchval(
+        "DELETE FROM video_likes WHERE video_id = $1 AND user_id = $2 RETURNING created_at",
         video_id,
         user_id,
     )
-    if removed:
+    if given_at is not None:
         await connection.execute(
             "UPDATE videos SET likes = greatest(likes - 1, 0) WHERE id = $1", video_id
         )
-    return bool(removed)
+    return given_at
 
 
 async def is_video_liked(connection: Connection, video_id: uuid.UUID, user_id: uuid.UUID) -> bool:

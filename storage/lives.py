@@ -52,14 +52,6 @@ class LiveRow(msgspec.Struct, frozen=True):
     """The video it became, while that exists."""
 
 
-class Audience(msgspec.Struct, frozen=True):
-    """What decides whether a viewer may see a thing."""
-
-    owner_id: uuid.UUID
-    visibility: str
-    follows: bool
-
-
 class LiveAccess(msgspec.Struct, frozen=True):
     """Who owns a broadcast and who may see it; the version grows with each change."""
 
@@ -223,23 +215,6 @@ async def replace_stream_key(connection: Connection, live_id: uuid.UUID, stream_
         hash_stream_key(stream_key),
         stream_key[-HINT_CHARS:],
     )
-
-
-async def find_audience(
-    connection: Connection, live_id: uuid.UUID, viewer_id: uuid.UUID | None
-) -> Audience | None:
-    """Return what decides whether the viewer may see the broadcast; None: there is none."""
-    row = await connection.fetchrow(
-        """
-        SELECT l.owner_id, l.visibility,
-               EXISTS (SELECT 1 FROM follows f
-                       WHERE f.follower_id = $2 AND f.followee_id = l.owner_id) AS follows
-        FROM lives l WHERE l.id = $1 AND l.deleted_at IS NULL
-        """,
-        live_id,
-        viewer_id,
-    )
-    return None if row is None else read_row(Audience, row)
 
 
 async def list_live_accesses(

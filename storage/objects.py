@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -80,12 +80,12 @@ class ObjectEntry:
 
 
 @dataclass(frozen=True)
-class JoinedObject:
-    """An object made of parts, and what its bytes hash to."""
+class ObjectPart:
+    """Some bytes of an object, the place of the first, and how many there are in all."""
 
-    key: str
+    data: bytes
+    first: int
     size_bytes: int
-    sha256: str
 
 
 Chunk = bytes | bytearray
@@ -205,6 +205,26 @@ class ObjectStore:
         with _own_errors(key):
             result = await obstore.get_async(self._backend, key)
             return bytes(await result.bytes_async())
+
+    async def get_part(self, key: str, first: int, stop: int | None) -> ObjectPart:
+        """The bytes from `first` to before `stop`, or the end; a negative `first` counts from it.
+
+        Empty where there are none; raises ObjectNotFound. One request, and one more for those.
+        """
+        check_key(key)
+        wanted: Any = {"suffix": -first} if first < 0 else {"offset": first}
+        if stop is not None:
+            wanted = (first, stop)
+        try:
+            with _own_errors(key):
+                result = await obstore.get_async(self._backend, key, options={"range": wanted})
+                data = bytes(await result.bytes_async())
+                return ObjectPart(data, result.range[0], int(result.meta["size"]))
+        except ObjectStoreFailed:
+            size_bytes = await self.size_bytes(key)
+            if first < size_bytes and first + size_bytes > 0:
+                raise
+            return ObjectPart(b"", size_bytes, size_bytes)
 
     def find_sync(self, key: str) -> bytes | None:
         """The whole object, or None."""

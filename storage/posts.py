@@ -14,6 +14,7 @@ from datetime import datetime
 import msgspec
 
 from storage.database import Connection, read_row, read_rows
+from storage.subscriptions import write_subscribes
 
 # $1 is the viewer, NULL when anonymous.
 SELECT_POST = """
@@ -25,6 +26,7 @@ SELECT_POST = """
     JOIN users u ON u.id = p.author_id AND u.deleted_at IS NULL
     LEFT JOIN post_counters c ON c.post_id = p.id
 """
+SUBSCRIBES = write_subscribes("$1", "p.author_id")
 
 
 class PostRow(msgspec.Struct, frozen=True):
@@ -170,8 +172,10 @@ async def list_home(connection: Connection, viewer_id: uuid.UUID, part: PostSlic
     rows = await connection.fetch(
         SELECT_POST + " JOIN timelines t ON t.post_id = p.id AND t.user_id = $1"
         " WHERE p.deleted_at IS NULL"
-        " AND (p.author_id = $1 OR p.visibility <> 'private' AND EXISTS ("
-        "   SELECT FROM follows f WHERE f.follower_id = $1 AND f.followee_id = p.author_id))"
+        " AND (p.author_id = $1 OR EXISTS ("
+        "   SELECT FROM follows f WHERE f.follower_id = $1 AND f.followee_id = p.author_id)"
+        "   AND (p.visibility IN ('public', 'followers')"
+        f"       OR p.visibility = 'subscribers' AND {SUBSCRIBES}))"
         " AND ($2::timestamptz IS NULL OR (t.created_at, t.post_id) < ($2, $3::uuid))"
         " ORDER BY t.created_at DESC, t.post_id DESC LIMIT $4",
         viewer_id,
@@ -189,7 +193,8 @@ async def list_author_posts(
     rows = await connection.fetch(
         SELECT_POST + " WHERE p.author_id = $2 AND p.deleted_at IS NULL"
         " AND (p.visibility = 'public' OR p.author_id = $1 OR p.visibility = 'followers' AND EXISTS"
-        "   (SELECT FROM follows f WHERE f.follower_id = $1 AND f.followee_id = p.author_id))"
+        "   (SELECT FROM follows f WHERE f.follower_id = $1 AND f.followee_id = p.author_id)"
+        f" OR p.visibility = 'subscribers' AND {SUBSCRIBES})"
         " AND ($3::timestamptz IS NULL OR (p.created_at, p.id) < ($3, $4::uuid))"
         " ORDER BY p.created_at DESC, p.id DESC LIMIT $5",
         viewer_id,

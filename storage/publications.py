@@ -13,8 +13,8 @@ import msgspec
 
 from storage.database import Connection, read_row
 
-# What lists may show, so that followers may be told of it.
-IS_LISTED = "status = 'ready' AND visibility IN ('public', 'followers')"
+# What lists may show, so that those it is for may be told of it.
+IS_LISTED = "status = 'ready' AND visibility IN ('public', 'followers', 'subscribers')"
 
 
 class Publication(msgspec.Struct, frozen=True):

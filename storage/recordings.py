@@ -19,6 +19,11 @@ PROCESS_RECORDED_JOB = "videos.process_recorded"
 uploads: recordings play already and need seconds, and wait for no long transcode."""
 
 
+MAKE_AAC_JOB = "videos.make_aac"
+"""Makes AAC of a recording's Opus; queued with its row where there is some, and apart from the
+rest: a long live takes minutes, and its recording is whole without."""
+
+
 class RecordedVideo(msgspec.Struct, frozen=True):
     """A video to be made of a live's segments; it plays at once and waits for what else it has."""
 
@@ -30,6 +35,8 @@ class RecordedVideo(msgspec.Struct, frozen=True):
     width: int
     height: int
     is_whole: bool
+    makes_aac: bool
+    """Some of its sound is Opus."""
 
 
 async def insert_recording(
@@ -37,14 +44,15 @@ async def insert_recording(
 ) -> bool:
     """Write the video and which segments it is, in a transaction; False when it is there.
 
-    Lists show it at once; followers were told of the live. All of a live counts against its owner's
-    quota, a clip of it takes nothing more.
+    Lists show it at once; those it is for were told of the live. All of a live counts against its
+    owner's quota, and later its AAC; a clip of it takes nothing more.
     """
     done: str = await connection.execute(
         f"""INSERT INTO videos (id, owner_id, title, visibility, status, progress, duration_ms,
                   width, height, playable_at, published_at, source_bytes)
            VALUES ($1, $2, $3, $4, 'queued', 0, $5, $6, $7, now(),
-                   CASE WHEN $4 IN ('public', 'followers') THEN now() END,
+                   CASE WHEN $4 IN ('public', 'followers', 'subscribers')
+                        THEN now() END,
                    CASE WHEN $8::boolean THEN (
                        SELECT sum((track.value->>'size_bytes')::bigint)
                          FROM live_segments s, jsonb_each(s.tracks) AS track
@@ -65,13 +73,14 @@ async def insert_recording(
     if done != "INSERT 0 1":
         return False
     await connection.execute(
-        "INSERT INTO recordings (video_id, live_id, first_number, last_number, is_whole) "
-        "VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO recordings (video_id, live_id, first_number, last_number, is_whole, aac) "
+        "VALUES ($1, $2, $3, $4, $5, CASE WHEN $6::boolean THEN 'making' END)",
         video.id,
         segments.live_id,
         segments.first,
         segments.last,
         video.is_whole,
+        video.makes_aac,
     )
     return True
 
@@ -84,6 +93,37 @@ async def find_recording(connection: Connection, video_id: uuid.UUID) -> Segment
     if row is None:
         return None
     return SegmentRange(row["live_id"], row["first_number"], row["last_number"])
+
+
+async def is_making_aac(connection: Connection, video_id: uuid.UUID) -> bool:
+    """Say whether a recording that still exists waits for its AAC."""
+    found: bool = await connection.fetchval(
+        """SELECT EXISTS (SELECT 1 FROM recordings r JOIN videos v ON v.id = r.video_id
+                           WHERE r.video_id = $1 AND r.aac = 'making' AND v.deleted_at IS NULL)""",
+        video_id,
+    )
+    return found
+
+
+async def finish_aac(connection: Connection, video_id: uuid.UUID, size_bytes: int) -> bool:
+    """Note that all of it is made; of a whole live its bytes count. False: it was not in work."""
+    done: str = await connection.execute(
+        """WITH made AS (UPDATE recordings SET aac = 'made'
+                          WHERE video_id = $1 AND aac = 'making' RETURNING video_id)
+           UPDATE videos SET source_bytes = source_bytes + $2, updated_at = now()
+             FROM made WHERE id = made.video_id AND deleted_at IS NULL""",
+        video_id,
+        size_bytes,
+    )
+    return done == "UPDATE 1"
+
+
+async def leave_out_aac(connection: Connection, video_id: uuid.UUID) -> bool:
+    """Note that there will be none; False when it was not in work."""
+    done: str = await connection.execute(
+        "UPDATE recordings SET aac = 'left_out' WHERE video_id = $1 AND aac = 'making'", video_id
+    )
+    return done == "UPDATE 1"
 
 
 async def is_over(connection: Connection, live_id: uuid.UUID) -> bool:

@@ -54,7 +54,10 @@ async def fan_out_batch(
 async def backfill_timeline(
     connection: Connection, follower_id: uuid.UUID, followee_id: uuid.UUID
 ) -> int:
-    """Put the newest posts of someone followed into the follower's timeline; return how many."""
+    """Put the newest posts of someone followed into the follower's timeline; return how many.
+
+    Those for subscribers beside the others: a follower who does not see them misses none of these.
+    """
     status = await connection.execute(
         """
         WITH followed AS (
@@ -64,9 +67,15 @@ async def backfill_timeline(
         INSERT INTO timelines (user_id, post_id, author_id, created_at)
         SELECT f.follower_id, p.id, p.author_id, p.created_at
         FROM followed f CROSS JOIN LATERAL (
-            SELECT id, author_id, created_at FROM posts
-            WHERE author_id = f.followee_id AND deleted_at IS NULL AND visibility <> 'private'
-            ORDER BY created_at DESC, id DESC LIMIT $3
+            (SELECT id, author_id, created_at FROM posts
+              WHERE author_id = f.followee_id AND deleted_at IS NULL
+                AND visibility IN ('public', 'followers')
+              ORDER BY created_at DESC, id DESC LIMIT $3)
+            UNION ALL
+            (SELECT id, author_id, created_at FROM posts
+              WHERE author_id = f.followee_id AND deleted_at IS NULL
+                AND visibility = 'subscribers'
+              ORDER BY created_at DESC, id DESC LIMIT $3)
         ) p
         ON CONFLICT DO NOTHING
         """,

@@ -75,7 +75,7 @@ class NewFile(msgspec.Struct, frozen=True):
     metadata: str
     """Upload-Metadata of tus, word for word."""
     words: dict[str, str]
-    """What is said of it: title, filename, description, visibility, protection."""
+    """What is said of it: title, filename, description, visibility, protection, length."""
     concat: str = ""
     parts: tuple[uuid.UUID, ...] = ()
     """Uploads that make up a final one, in order."""

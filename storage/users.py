@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 
 from storage.database import Connection, read_row, read_rows
+from storage.subscriptions import write_subscribes
 
 ACCOUNT_COLUMNS = (
     "id, username, email, display_name, bio, role, plan, created_at, presence_audience"
@@ -74,6 +75,8 @@ class Profile(msgspec.Struct, frozen=True):
     posts: int
     is_following: bool
     follows_you: bool
+    is_subscribed: bool
+    """Whether the viewer subscribes to the person."""
 
 
 async def insert_user(connection: Connection, user: UserRow, password_hash: str) -> bool:
@@ -183,22 +186,31 @@ async def list_users(connection: Connection, user_ids: Sequence[uuid.UUID]) -> l
     return read_rows(UserRow, rows)
 
 
+async def find_access_version(connection: Connection, user_id: uuid.UUID) -> int:
+    """Return how often a person lost a right to see something; 0 for one that is gone."""
+    version: int | None = await connection.fetchval(
+        "SELECT access_version FROM users WHERE id = $1", user_id
+    )
+    return version or 0
+
+
 async def find_profile(
     connection: Connection, username: str, viewer_id: uuid.UUID | None
 ) -> Profile | None:
     """Return the public profile of that lower-case name, as the viewer sees it."""
     row = await connection.fetchrow(
-        """
+        f"""
         SELECT u.id, u.username, u.display_name, u.bio, u.created_at,
                coalesce(c.followers, 0) AS followers, coalesce(c.following, 0) AS following,
                coalesce(c.posts, 0) AS posts,
                EXISTS (SELECT FROM follows f
                        WHERE f.follower_id = $2 AND f.followee_id = u.id) AS is_following,
                EXISTS (SELECT FROM follows f
-                       WHERE f.follower_id = u.id AND f.followee_id = $2) AS follows_you
+                       WHERE f.follower_id = u.id AND f.followee_id = $2) AS follows_you,
+               {write_subscribes("$2", "u.id")} AS is_subscribed
         FROM users u LEFT JOIN user_counters c ON c.user_id = u.id
         WHERE u.username = $1 AND u.deleted_at IS NULL
-        """,
+        """,  # noqa: S608 - constants
         username,
         viewer_id,
     )

@@ -60,6 +60,13 @@ async def insert_chunks(
     )
 
 
+async def remove_chunks(connection: Connection, video_id: uuid.UUID, names: Sequence[str]) -> None:
+    """Remove pieces that are not to be done any more."""
+    await connection.execute(
+        "DELETE FROM video_chunks WHERE video_id = $1 AND name = ANY($2)", video_id, list(names)
+    )
+
+
 async def list_chunks(connection: Connection, video_id: uuid.UUID) -> list[VideoChunk]:
     """Return a video's pieces in the order they should run."""
     rows = await connection.fetch(
@@ -120,7 +127,9 @@ async def start_chunk(connection: Connection, video_id: uuid.UUID, name: str) ->
               AND v.id = c.video_id AND v.deleted_at IS NULL
               AND (v.status = 'processing' OR EXISTS (
                   SELECT FROM video_versions m
-                   WHERE m.video_id = v.id AND m.state = 'processing'))""",
+                   WHERE m.video_id = v.id AND m.state = 'processing')
+                   OR EXISTS (
+                  SELECT FROM recordings r WHERE r.video_id = v.id AND r.aac = 'making'))""",
         video_id,
         name,
     )

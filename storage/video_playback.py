@@ -27,6 +27,8 @@ class PlaybackRecord(msgspec.Struct, frozen=True):
     version: int
     earlier: tuple[int, ...]
     """Versions that were replaced, and whose bytes are still there."""
+    has_aac: bool
+    """Of a recording: its Opus is there as AAC, too."""
 
 
 async def find_playback(connection: Connection, video_id: uuid.UUID) -> PlaybackRecord | None:
@@ -39,6 +41,8 @@ async def find_playback(connection: Connection, video_id: uuid.UUID) -> Playback
                       SELECT m.version FROM video_versions m
                        WHERE m.video_id = v.id AND m.state = 'replaced' ORDER BY m.version
                   ) AS earlier,
+                  EXISTS (SELECT 1 FROM recordings r
+                           WHERE r.video_id = v.id AND r.aac = 'made') AS has_aac,
                   v.deleted_at IS NOT NULL OR u.deleted_at IS NOT NULL AS is_gone
              FROM videos v JOIN users u ON u.id = v.owner_id
             WHERE v.id = $1""",  # noqa: S608 - constants

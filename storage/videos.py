@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from storage.database import Connection, read_row, read_rows
+from storage.subscriptions import write_subscribes
 
 COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.error_code,
     v.error_message, v.visibility, v.access_version, v.duration_ms, v.width, v.height,
@@ -26,9 +27,10 @@ COLUMNS = """v.id, v.owner_id, v.title, v.description, v.status, v.progress, v.e
 LISTED_AT = "coalesce(v.published_at, v.created_at)"
 FROM_LIVING = "videos v JOIN users u ON u.id = v.owner_id AND u.deleted_at IS NULL"
 # The rule of `access/visibility.py` for a list whose reader is $1 (NULL: anybody).
-VISIBLE_TO_VIEWER = """(v.visibility IN ('public', 'unlisted') OR v.owner_id = $1
+VISIBLE_TO_VIEWER = f"""(v.visibility IN ('public', 'unlisted') OR v.owner_id = $1
     OR v.visibility = 'followers' AND EXISTS (
-        SELECT FROM follows f WHERE f.follower_id = $1 AND f.followee_id = v.owner_id))"""
+        SELECT FROM follows f WHERE f.follower_id = $1 AND f.followee_id = v.owner_id)
+    OR v.visibility = 'subscribers' AND {write_subscribes("$1", "v.owner_id")})"""
 
 
 class Video(msgspec.Struct, frozen=True):
@@ -250,43 +252,6 @@ async def set_duplicate(connection: Connection, video_id: uuid.UUID, first_id: u
         first_id,
     )
     return result == "UPDATE 1"
-
-
-async def find_plan(connection: Connection, video_id: uuid.UUID) -> dict[str, Any] | None:
-    """Return the stored transcode plan as plain JSON values."""
-    plan: dict[str, Any] | None = await connection.fetchval(
-        "SELECT plan FROM videos WHERE id = $1", video_id
-    )
-    return plan
-
-
-async def find_recipe(connection: Connection, video_id: uuid.UUID) -> Any:
-    """Return what was asked for about how the video is made; None: the site's."""
-    return await connection.fetchval("SELECT recipe FROM videos WHERE id = $1", video_id)
-
-
-class Dimensions(msgspec.Struct, frozen=True):
-    """Length, and size of the picture; None for sound alone."""
-
-    duration_ms: int
-    width: int | None
-    height: int | None
-
-
-async def set_plan(
-    connection: Connection, video_id: uuid.UUID, plan: dict[str, Any], dimensions: Dimensions
-) -> None:
-    """Store the transcode plan and what the probe learnt."""
-    await connection.execute(
-        """UPDATE videos SET plan = $2, duration_ms = $3, width = $4, height = $5,
-                  updated_at = now()
-            WHERE id = $1""",
-        video_id,
-        plan,
-        dimensions.duration_ms,
-        dimensions.width,
-        dimensions.height,
-    )
 
 
 async def set_thumbnail(connection: Connection, video_id: uuid.UUID, key: str) -> None:

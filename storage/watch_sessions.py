@@ -64,6 +64,10 @@ class VideoDay(msgspec.Struct, frozen=True):
     stalls: int
     stalled_ms: int
     switches: int
+    likes: int = 0
+    """Given on that day, and not taken back; so are comments."""
+    comments: int = 0
+    shares: int = 0
 
 
 async def find_session(
@@ -183,7 +187,7 @@ async def list_days(connection: Connection, video_id: uuid.UUID, since: date) ->
     rows = await connection.fetch(
         "SELECT day, views, sessions, watched_ms, retention, sources, devices, countries,"
         " starts, start_ms,"
-        " stalls, stalled_ms, switches FROM video_days"
+        " stalls, stalled_ms, switches, likes, comments, shares FROM video_days"
         " WHERE video_id = $1 AND day >= $2 ORDER BY day",
         video_id,
         since,

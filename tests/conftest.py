@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kit.clock import ManualClock
-from kit.settings import AuthSettings, CacheSettings, ClusterSettings, DatabaseSettings, Settings
+from kit.setting_sections import AuthSettings, CacheSettings, ClusterSettings, DatabaseSettings
+from kit.settings import Settings
 from storage.cache import Cache
 from storage.database import Database, PoolOptions
 from storage.embedded.postgres import PostgresOptions, PostgresServer, start_postgres, stop_postgres

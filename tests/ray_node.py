@@ -9,11 +9,14 @@ import ray
 
 
 @contextmanager
-def lend_ray(**resources: float) -> Iterator[None]:
-    """Start Ray in this process with these resources beside one CPU; end it afterwards."""
+def lend_ray(*, cpus: int = 1, **resources: float) -> Iterator[None]:
+    """Start Ray in this process with these resources beside its CPUs; end it afterwards.
+
+    Ray keeps as many idle workers as it has CPUs.
+    """
     ray.init(
         address="local",  # never a product that runs on this machine
-        num_cpus=1,
+        num_cpus=cpus,
         resources=resources,
         include_dashboard=False,
         object_store_memory=100 << 20,

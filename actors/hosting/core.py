@@ -18,7 +18,7 @@ from actors.hosting.effects import Effect, Requester, Show
 from actors.hosting.entries import Batch, Entry, Repeats
 from actors.hosting.log import Log
 from kit.clock import Clock
-from kit.settings import LimitSettings
+from kit.setting_sections import LimitSettings
 from storage.cache import Cache
 from storage.database import Connection, Database
 

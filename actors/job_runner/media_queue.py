@@ -57,6 +57,8 @@ class MediaRank(enum.IntEnum):
     """Everything that makes it better."""
     AGAIN = 4
     """Another version of what plays already."""
+    AHEAD = 5
+    """Of a file that still arrives: it may come to nothing, and never takes the last place."""
 
 
 @dataclass
@@ -83,6 +85,8 @@ class MediaQueue:
         self._served: OrderedDict[str, int] = OrderedDict()
         self._stopping: set[asyncio.Task[bool]] = set()
         self.slots_max = slots_max
+        self.nvenc_slots: int | None = None
+        """How many tasks GPUs encode at a time; None: nobody has counted yet."""
 
     def resize(self, slots_max: int) -> None:
         """Lend more places, or fewer: what runs goes on, its place is not lent again."""
@@ -128,7 +132,7 @@ class MediaQueue:
 
     @asynccontextmanager
     async def _take_place(self, ticket: _Ticket) -> AsyncIterator[None]:
-        if self._free > 0:
+        if self._may_take(ticket, self._free):
             self._free -= 1
             self._note_served(ticket)
         else:
@@ -162,7 +166,7 @@ class MediaQueue:
             if going >= urgent:
                 return
             if ticket.rank >= MediaRank.MORE and not ticket.is_giving_way:
-                if ticket.preemptions >= PREEMPTIONS_MAX:
+                if ticket.preemptions >= PREEMPTIONS_MAX and ticket.rank < MediaRank.AHEAD:
                     continue
                 ticket.is_giving_way = True
                 ticket.preemptions += 1
@@ -174,13 +178,20 @@ class MediaQueue:
     def _give_place(self) -> None:
         """Hand the place to whoever's turn it is, or keep it free."""
         self._waiting = [(ticket, turn) for ticket, turn in self._waiting if not turn.done()]
-        if self._waiting and self._free >= 0:
-            place = min(range(len(self._waiting)), key=self._turn_of)
+        free = self._free + 1
+        ready = [n for n, (it, _turn) in enumerate(self._waiting) if self._may_take(it, free)]
+        if ready:
+            place = min(ready, key=self._turn_of)
             ticket, turn = self._waiting.pop(place)
             self._note_served(ticket)
             turn.set_result(None)
             return
         self._free += 1
+
+    def _may_take(self, ticket: _Ticket, free: int) -> bool:
+        """Whether one of so many free places is for this task."""
+        kept = 1 if ticket.rank is MediaRank.AHEAD and self.slots_max > 1 else 0
+        return free > kept
 
     def _turn_of(self, place: int) -> tuple[int, int, int]:
         ticket, _turn = self._waiting[place]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from actors.job_runner.media_queue import MediaQueue
@@ -31,6 +31,47 @@ class People(Protocol):
 
 
 @dataclass(frozen=True)
+class Speech:
+    """A source whose words are wanted; `language` is what its owner says is spoken, if they do."""
+
+    video_id: uuid.UUID
+    source_key: str
+    language: str | None
+
+
+@dataclass(frozen=True)
+class Captions:
+    """What is said, as SRT or WebVTT; `label` is what the language is called in the menu."""
+
+    language: str
+    label: str
+    text: str
+
+
+class Captioner(Protocol):
+    """Whoever writes down what is said in a video: a model, or nobody."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it is worth asking."""
+        ...
+
+    async def write_down(self, speech: Speech) -> Captions | None:
+        """Return what is said; None when nothing is. May take minutes; raises what is retried."""
+        ...
+
+
+class NobodyListens:
+    """The port of an installation without such a model: no video is asked about."""
+
+    is_there = False
+
+    async def write_down(self, _speech: Speech) -> Captions | None:
+        """Return nothing."""
+        return None
+
+
+@dataclass(frozen=True)
 class JobPorts:
     """Everything outside that a handler may use; the runner's shell opens and closes it."""
 
@@ -41,6 +82,7 @@ class JobPorts:
     media: MediaQueue
     clock: Clock
     people: People
+    captions: Captioner = field(default_factory=NobodyListens)
 
 
 JobHandler = Callable[[JobPorts, bytes], Awaitable[None]]

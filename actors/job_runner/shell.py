@@ -131,7 +131,9 @@ class JobRunnerShell:
         """Lend as many places as all nodes together have, for nodes come and go."""
         while True:
             slots = await pool.count_slots()
-            if slots is not None and slots != queue.slots_max:
-                log.info("runner.media_slots", before=queue.slots_max, now=slots)
-                queue.resize(slots)
+            if slots is not None:
+                queue.nvenc_slots = slots.nvenc
+            if slots is not None and slots.media != queue.slots_max:
+                log.info("runner.media_slots", before=queue.slots_max, now=slots.media)
+                queue.resize(slots.media)
             await asyncio.sleep(COUNT_EVERY_S)

@@ -42,7 +42,6 @@ MODERATION_REFUSALS: tuple[type[AppError], ...] = (
     moderation.TimeOutInvalid,
     moderation.TooManyPins,
     rules.RulesInvalid,
-    rules.SubscriptionsUnavailable,
     ChatLineEmpty,
     ChatLineTooLong,
     ClientIdInvalid,

@@ -113,7 +113,6 @@ class RoomTerms:
     moderation_timeout_s: float = 1.0
     moderation_default: str = "hold"
     """What a line gets when the port does not answer in time: allow, hold or refuse."""
-    has_subscriptions: bool = False
     patience: Patience = field(default_factory=Patience)
 
 

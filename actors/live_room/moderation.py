@@ -71,7 +71,6 @@ class Scene(msgspec.Struct, frozen=True):
     owner_id: uuid.UUID
     state: ChatState
     now: datetime
-    has_subscriptions: bool
 
     def rank(self, person: Speaker) -> Rank:
         """Return a person's rank here."""
@@ -171,9 +170,7 @@ def _change_rules(scene: Scene, command: RulesChange) -> list[Decision]:
     """Take the fields that were sent; the others stay as they are."""
     check_rank(scene.rank(command.by), Rank.OWNER)
     present = write_rules(scene.state.rules)
-    rules = clean_rules(
-        read_rules({**present, **command.rules}), has_subscriptions=scene.has_subscriptions
-    )
+    rules = clean_rules(read_rules({**present, **command.rules}))
     if rules == scene.state.rules:
         return []
     body = {"rules": write_rules(rules), "by": describe_speaker(command.by)}

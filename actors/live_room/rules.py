@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from kit.errors import Conflict, MalformedRequest
+from kit.errors import MalformedRequest
 
 SLOW_MODE_S_MAX = 3600
 FOLLOW_AGE_S_MAX = 90 * 24 * 3600
@@ -30,13 +30,6 @@ class RulesInvalid(MalformedRequest):
     code, message = "rules_invalid", "These chat rules are outside their limits."
 
 
-class SubscriptionsUnavailable(Conflict):
-    """Nobody can subscribe on this site, so nobody could write."""
-
-    code = "subscriptions_unavailable"
-    message = "Nobody can subscribe here yet, so a chat cannot be for subscribers only."
-
-
 @dataclass(frozen=True)
 class RoomRules:
     """The rules of one chat. Moderators, the owner and admins may always write."""
@@ -47,6 +40,7 @@ class RoomRules:
     follow_age_min_s: int = 0
     """How long somebody must have followed the owner, with `followers_only`."""
     subscribers_only: bool = False
+    """Who subscribes to the owner writes; who follows, too, only where both are asked for."""
     blocked_words: tuple[str, ...] = ()
     """Lines with one of these are refused."""
     held_words: tuple[str, ...] = ()
@@ -73,17 +67,12 @@ def describe_rules(rules: RoomRules) -> dict[str, Any]:
     return {name: getattr(rules, name) for name in OPEN_RULES}
 
 
-def clean_rules(rules: RoomRules, *, has_subscriptions: bool) -> RoomRules:
-    """Return the rules as they are kept: words folded, each once.
-
-    Raises RulesInvalid or SubscriptionsUnavailable.
-    """
+def clean_rules(rules: RoomRules) -> RoomRules:
+    """Return the rules as they are kept: words folded, each once; raises RulesInvalid."""
     if not 0 <= rules.slow_mode_s <= SLOW_MODE_S_MAX:
         raise RulesInvalid(f"slow_mode_s goes from 0 to {SLOW_MODE_S_MAX}.")
     if not 0 <= rules.follow_age_min_s <= FOLLOW_AGE_S_MAX:
         raise RulesInvalid(f"follow_age_min_s goes from 0 to {FOLLOW_AGE_S_MAX}.")
-    if rules.subscribers_only and not has_subscriptions:
-        raise SubscriptionsUnavailable
     return RoomRules(
         slow_mode_s=rules.slow_mode_s,
         followers_only=rules.followers_only,

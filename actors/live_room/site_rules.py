@@ -11,7 +11,7 @@ import re
 
 from actors.live_room.review import ModerationPort, Question, Verdict
 from actors.live_room.rules import RoomRules, WordFilter, fold
-from kit.settings import LimitSettings
+from kit.setting_sections import LimitSettings
 
 STACKED_MARKS = re.compile(r"[\u0300-\u036f\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{4}")
 """Four combining marks (Unicode's blocks of them) on one letter, which cover other lines.

@@ -62,7 +62,7 @@ class WordRefused(PermissionDenied):
 class MembershipNeeded(AppError):
     """The rules ask who follows or subscribes: ask again and say so. Never seen by people."""
 
-    code, status, message = "membership_needed", 409, "Say whether the person follows."
+    code, status, message = "membership_needed", 409, "Say what the person is to the owner."
 
 
 def check_silence(state: ChatState, user_id: uuid.UUID, now: datetime) -> None:

@@ -318,7 +318,7 @@ class Talk:
 
     def _scene(self, state: ChatState) -> Scene:
         terms = self._terms
-        return Scene(self._owner_id, state, terms.clock.now(), terms.has_subscriptions)
+        return Scene(self._owner_id, state, terms.clock.now())
 
     def _add(self, log: Log, draft: Draft) -> None:
         """Accept a draft, and plan with what it will change."""

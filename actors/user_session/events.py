@@ -24,6 +24,8 @@ class Notification(Shape, frozen=True):
     text: str | UnsetType = UNSET
     live_id: str | UnsetType = UNSET
     title: str | UnsetType = UNSET
+    until: str | UnsetType = UNSET
+    """When a subscription ends; without it, it has no end."""
 
 
 class NoticesSeen(Shape, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.failover.deaths import STILL, open_scene
+from benchmarks.failover.deaths import BACK, STILL, open_scene
 from benchmarks.frame import Goal, Question
 
 QUESTION = Question(
@@ -18,10 +18,15 @@ QUESTION = Question(
         "it was shown from the kill on",
         "camera's edge": "of the camera and both viewers, which all move to the other one; the "
         "longer time of the two",
+        "encoder's edge": "of FFmpeg, which sends 640 by 360 with the command of docs/live.md and "
+        "is started again a second after it ended, and of a viewer; back_ms: from the start of the "
+        "FFmpeg that came through, its own beginning included, to the viewer's next picture",
     },
     goals=(
         Goal("viewer's edge killed", STILL, 3000.0),
         Goal("camera's edge killed", STILL, 3000.0),
+        Goal("RTMP encoder's edge killed", BACK, 3000.0),
+        Goal("WHIP encoder's edge killed", BACK, 3000.0),
     ),
     rounds=5,
     rounds_short=1,

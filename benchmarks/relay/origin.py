@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from actors.link.secure import LinkKeys
 from benchmarks.children import Child, run_child
 from benchmarks.frame import Answer
-from cluster.keys import ensure_authority, issue_certificate
 from kit.ids import make_id
 from media.relay.outward import QUEUED_BYTES_LOW
 from media.sfu.sdp import OfferedCodec
 from media.sfu.session import LocalPublisher
 from tests.media.sfu.packets import VP8_DELTA, VP8_KEY, make_rtp
-from tests.serve_apps.edge.relay_edge import HERE, RelayEdge
+from tests.serve_apps.edge.relay_edge import RelayEdge, make_keys
 
 LIVES = 12
 FPS = 30
@@ -26,7 +23,6 @@ PACKETS_PER_FRAME = 10
 PAYLOAD_BYTES = 1040
 QUIET_S = 0.3
 VP8 = OfferedCodec(96, "VP8", 90000, None, (), frozenset())
-LIFE = datetime.timedelta(days=1)
 
 
 @dataclass
@@ -127,14 +123,3 @@ async def measure(studio: Studio, child: Child, seconds: float, alone_s: float) 
         "packets_per_s": packets / seconds,
     }
     return Answer(figures, "nothing lost" if packets == wanted else f"{wanted - packets} lost")
-
-
-def make_keys(folder: Path) -> None:
-    """Write one machine's keys, which both ends use."""
-    authority = ensure_authority(folder)
-    issued = issue_certificate(authority, "node", (HERE,), life=LIFE)
-    keys = LinkKeys.within(folder / "keys")
-    keys.authority.parent.mkdir(exist_ok=True)
-    keys.authority.write_text(authority.certificate)
-    keys.certificate.write_text(issued.certificate)
-    keys.private_key.write_text(issued.private_key)

@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 import aiohttp
 
 from benchmarks.bare_bytes import run_bare
-from benchmarks.frame import Answer, Form, Sides
+from benchmarks.frame import Answer, Form, Side, Sides
 from benchmarks.meters import CpuMeter, list_product_processes
 from benchmarks.products import Products
 from benchmarks.tus import HEADERS, announce
@@ -34,7 +34,8 @@ async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
         folder = Path(name)
         async with (
             products(limits_rates_enabled="false") as product,
-            run_bare(folder) as (address, pid),
+            run_bare(folder, "asyncio") as asyncio_peer,
+            run_bare(folder, "uvloop") as uvloop_peer,
             aiohttp.ClientSession() as http,
         ):
             size = "1920x1080" if form is Form.FULL else "426x240"
@@ -45,15 +46,24 @@ async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
                     assert answer.status == 200, url
                     (folder / f"{number}.m4s").write_bytes(await answer.read())
             processes = {"edge": list_product_processes(product)["edge"]}
-            files = [f"{address}/{number}.m4s" for number in range(len(segments))]
 
             async def from_us(form: Form) -> Answer:
                 return await measure(segments, processes, form.choose(BYTES, BYTES_SHORT))
 
-            async def from_bare(form: Form) -> Answer:
-                return await measure(files, {"bare": [pid]}, form.choose(BYTES, BYTES_SHORT))
+            def from_bare(peer: tuple[str, int]) -> Side:
+                address, pid = peer
+                files = [f"{address}/{number}.m4s" for number in range(len(segments))]
 
-            yield {"socialflow": from_us, "aiohttp": from_bare}
+                async def send(form: Form) -> Answer:
+                    return await measure(files, {"bare": [pid]}, form.choose(BYTES, BYTES_SHORT))
+
+                return send
+
+            yield {
+                "socialflow": from_us,
+                "aiohttp": from_bare(asyncio_peer),
+                "aiohttp, uvloop": from_bare(uvloop_peer),
+            }
 
 
 async def make_film(path: Path, size: str, length_s: int) -> Path:

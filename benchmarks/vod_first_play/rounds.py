@@ -18,7 +18,7 @@ from urllib.parse import urljoin
 import aiohttp
 import asyncpg
 
-from benchmarks.frame import Answer, Form, Sides
+from benchmarks.frame import Answer, Form, Side, Sides
 from benchmarks.products import Products
 from benchmarks.tus import HEADERS, announce
 from tests.e2e.load import Account, call, register
@@ -63,13 +63,13 @@ async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
 def make_sides(stage: Stage, ask: Callable[[Stage, str], Awaitable[Answer]]) -> Sides:
     """Return a side for each film, which `ask` uploads by its name."""
 
-    async def encoded(_form: Form) -> Answer:
-        return await ask(stage, "encoded")
+    def make_side(kind: str) -> Side:
+        async def side(_form: Form) -> Answer:
+            return await ask(stage, kind)
 
-    async def passed_on(_form: Form) -> Answer:
-        return await ask(stage, "passed on")
+        return side
 
-    return {"encoded": encoded, "passed on": passed_on}
+    return {kind: make_side(kind) for kind in stage.films}
 
 
 @asynccontextmanager
@@ -125,21 +125,44 @@ async def measure(stage: Stage, kind: str) -> Answer:
     return Answer({FIRST_PLAY: first_play_s}, got, {"seconds until": parts})
 
 
-async def upload(stage: Stage, film: Path) -> tuple[dict[str, Any], float]:
+@dataclass(frozen=True)
+class Pace:
+    """How a film is sent: so much at a time, and at most so fast."""
+
+    piece_bytes: int = PIECE_BYTES
+    bytes_per_s: float | None = None
+    sends_index: bool = False
+    """Whether the file's index, which lies at its end, is sent ahead, as the page does."""
+
+
+async def upload(stage: Stage, film: Path, pace: Pace = Pace()) -> tuple[dict[str, Any], float]:
     """Send the film in pieces; return its video, and when the last one was acknowledged."""
     # A box of its own at the end: the same file twice would be recognised.
     box = struct.pack(">I4s16s", 24, b"free", os.urandom(16))
     size_bytes = film.stat().st_size
     video = await announce(stage.http, stage.product, stage.owner, size_bytes + len(box))
-    address, offset = video["upload"]["url"], 0
+    address, offset, began_s = video["upload"]["url"], 0, time.monotonic()
+    if pace.sends_index:
+        await send_index(stage, film, address)
     with film.open("rb") as file:
-        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
+        while piece := await asyncio.to_thread(file.read, pace.piece_bytes):
+            if pace.bytes_per_s:
+                await asyncio.sleep(began_s + offset / pace.bytes_per_s - time.monotonic())
             body = piece + box if offset + len(piece) == size_bytes else piece
             headers = stage.owner.headers | HEADERS | {"Upload-Offset": str(offset)}
             async with stage.http.patch(address, data=body, headers=headers) as answer:
                 assert answer.status == 204, await answer.text()
             offset += len(piece)
     return video, time.monotonic()
+
+
+async def send_index(stage: Stage, film: Path, address: str) -> None:
+    """Send the moov box, which ends the file as FFmpeg writes it."""
+    data = await asyncio.to_thread(film.read_bytes)
+    at = data.rindex(b"moov") - 4
+    headers = stage.owner.headers | {"Tus-Resumable": "1.0.0", "Upload-Offset": str(at)}
+    async with stage.http.put(f"{address}/index", data=data[at:], headers=headers) as answer:
+        assert answer.status == 204, await answer.text()
 
 
 async def watch_steps(

@@ -28,7 +28,7 @@ QUESTION = Question(
         "peer": "one decode, scaled rung from rung, one thread each, the same settings",
     },
     goals=(
-        Goal("tasks", CPU, 1.08, against="ffmpeg"),
+        Goal("tasks", CPU, 1.05, against="ffmpeg"),
         Goal("tasks", MEMORY, 600.0),
     ),
     rounds=3,

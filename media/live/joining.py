@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from media.cmaf import read_video_config
 from media.vod.download import (
     FRAGMENTS_MAX,
     MOVIE_TIMESCALE,
@@ -34,6 +35,8 @@ FORMATS_MAX = 100
 DOWNLOAD = "download"
 DASH = "dash"
 SOUND_CHANGED = "sound_changed"
+PICTURE_CHANGED = "picture_changed"
+"""Players decode one codec in a track, whatever a file may describe."""
 TOO_MANY_FORMATS = "too_many_formats"
 TOO_MANY_PARTS = "too_many_parts"
 
@@ -83,6 +86,8 @@ def join_parts(job: JoinJob, store: ObjectStore) -> TaskRecord:
     joined = None
     if len({read_description(sound) for sound in sounds}) > 1:
         left_out[DOWNLOAD] = SOUND_CHANGED
+    elif len({read_video_config(init)[0] for init in formats}) > 1:
+        left_out[DOWNLOAD] = PICTURE_CHANGED
     elif len(formats) > FORMATS_MAX:
         left_out[DOWNLOAD] = TOO_MANY_FORMATS
     else:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from media.cmaf import read_avc_config
+from media.cmaf import read_video_config
 from media.live.fragments import VIDEO, InitSegment, Part, SegmentHead, make_video_init
 from media.live.ladder_tap import RESTARTS_MAX, LadderTap, TapCalls
 from media.live.ladder_words import (
@@ -263,7 +263,7 @@ class LadderLane:
             (short_side_number(side), build_rung(side, shape))
             for side in sorted(self.rungs, reverse=True)
         ]
-        self.tap.order(Word(FORMAT), pack_format(rungs, read_avc_config(entry.init.data)))
+        self.tap.order(Word(FORMAT), pack_format(rungs, *read_video_config(entry.init.data)))
 
     def _begin_coming(self, number: int) -> None:
         """Rungs that were waiting begin with a segment."""

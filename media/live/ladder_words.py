@@ -21,6 +21,8 @@ INIT, MADE, MADE_KEY = range(10, 13)
 """Answers. INIT: a rung's parameter sets. MADE, MADE_KEY: a part of a rung; with a keyframe."""
 RUNG_TABLE = struct.Struct("<BHHIBB")
 """Number, width, height, bits per second, one of how many frames, level."""
+CODECS = ("h264", "hevc", "av1")
+"""Of sources; rungs are H.264."""
 SIZE = struct.Struct("<HH")
 """In front of an INIT's avcC payload."""
 BODY_BYTES_MAX = 16 << 20
@@ -47,17 +49,21 @@ class Word(NamedTuple):
         return HEADER.pack(*self, len(body)) + body
 
 
-def pack_format(rungs: Sequence[tuple[int, LiveRung]], config: bytes) -> bytes:
-    """Write FORMAT's body: rungs by number, the source's avcC payload."""
+def pack_format(rungs: Sequence[tuple[int, LiveRung]], codec: str, config: bytes) -> bytes:
+    """Write FORMAT's body: rungs by number, the source's codec and its box's payload."""
     rows = (
         RUNG_TABLE.pack(number, r.width, r.height, r.bitrate_bps, r.every, r.level)
         for number, r in rungs
     )
-    return bytes((len(rungs),)) + b"".join(rows) + config
+    return bytes((len(rungs),)) + b"".join(rows) + bytes((CODECS.index(codec),)) + config
 
 
-def unpack_format(body: bytes) -> tuple[list[tuple[int, LiveRung]], bytes]:
+def unpack_format(body: bytes) -> tuple[list[tuple[int, LiveRung]], str, bytes]:
     """Read FORMAT's body; rungs have no names here."""
     end = 1 + body[0] * RUNG_TABLE.size
     rows = [RUNG_TABLE.unpack_from(body, at) for at in range(1, end, RUNG_TABLE.size)]
-    return [(number, LiveRung("", *shape)) for number, *shape in rows], body[end:]
+    return (
+        [(number, LiveRung("", *shape)) for number, *shape in rows],
+        CODECS[body[end]],
+        body[end + 1 :],
+    )

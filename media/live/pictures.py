@@ -71,7 +71,7 @@ def make_live_thumbnails(job: LivePictureJob, store: ObjectStore) -> TaskRecord:
     done = find_record(job.video_id, job.task_id, store)
     if done is not None:
         return done
-    decoded = (_decode(frame, store) for frame in job.keyframes)
+    decoded = (decode_keyframe(frame, store) for frame in job.keyframes)
     found = [_shrink(picture) for picture in decoded if picture is not None]
     if len(found) < CANDIDATES_MIN:
         found += _iter_opening(job.keyframes, store)
@@ -125,7 +125,7 @@ def _iter_tiles(
     for frame in job.keyframes:
         if frame != shown:
             shown = frame
-            picture = _decode(frame, store)
+            picture = decode_keyframe(frame, store)
             before = before if picture is None else _fit(picture, size)
         owed += 1
         if before is not None:
@@ -151,7 +151,8 @@ def _iter_opening(keyframes: tuple[Keyframe, ...], store: ObjectStore) -> Iterat
             log.info("live.segment_unreadable", key=frame.segment_key)
 
 
-def _decode(frame: Keyframe, store: ObjectStore) -> Picture | None:
+def decode_keyframe(frame: Keyframe, store: ObjectStore) -> Picture | None:
+    """The picture, or None when it cannot be decoded."""
     data = store.get_sync(frame.init_key) + _read_start(frame, store)
     try:
         with av.open(io.BytesIO(data)) as container:

@@ -7,11 +7,13 @@ bytes of each name are. Gaps are left out; what follows one is discontinuous, an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from media.live.fragments import AUDIO, VIDEO
 from media.live.joining import DASH, JOIN_TASK
+from media.live.packets import OPUS_FORMAT
+from media.live.playlists import AAC_CODEC
 from media.vod.dash import Beside, build_parted_manifest
 from media.vod.hls import (
     Track,
@@ -21,7 +23,10 @@ from media.vod.hls import (
 )
 from media.vod.publish import Publication, list_files, write_subtitles
 from media.vod.records import (
+    AAC_TRACK,
+    AUDIO_RATE_HZ,
     AUDIO_TRACK,
+    INIT_NAME,
     MANIFEST_NAME,
     MASTER_NAME,
     STORYBOARD,
@@ -38,6 +43,7 @@ from media.vod.webvtt import build_storyboard_track
 from storage.live_segments import StoredSegment, StoredTrack, make_live_key, make_segment_name
 from storage.subtitles import Subtitles
 
+AAC_CHANNELS = 2
 NAMES = {VIDEO: VIDEO, AUDIO: AUDIO_TRACK}
 THUMBNAILS_TASK = THUMBNAILS
 STORYBOARD_TASK = STORYBOARD
@@ -63,14 +69,15 @@ def publish_recording(
     tracks = build_tracks(rows)
     if tracks is None:
         return Publication()
-    picture, sound = tracks.picture, tracks.sound
+    picture, aac = tracks.picture, build_aac(tracks, records)
+    sounds = [tracks.sound] if aac is None else [tracks.sound, aac]
     duration_s = Fraction(measure_duration_ms(rows), 1000)
     storyboard = next((found for r in records.values() if (found := r.storyboard)), None)
-    target_s = max(1, picture.target_s, sound.target_s)
+    shown = [picture, *sounds]
+    target_s = max(1, *(track.target_s for track in shown))
     files = {
-        MASTER_NAME: build_master_playlist([picture], [sound], None, texts, target_s=target_s),
-        playlist_name(picture.name): build_media_playlist(picture, target_s),
-        playlist_name(sound.name): build_media_playlist(sound, target_s),
+        MASTER_NAME: build_master_playlist([picture], sounds, None, texts, has_every_sound=True),
+        **{playlist_name(each.name): build_media_playlist(each, target_s) for each in shown},
         **write_subtitles(texts, duration_s),
     }
     if picture.has_keys:
@@ -79,15 +86,15 @@ def publish_recording(
         files[STORYBOARD_NAME] = build_storyboard_track(storyboard, duration_s)
     joined = records.get(JOIN_TASK)
     if joined is not None and DASH not in joined.left_out and records.keys() >= TASKS:
-        files[MANIFEST_NAME] = build_parted_manifest(picture, sound, Beside(storyboard, texts))
-    images = next((found for r in records.values() if (found := r.images)), ())
+        files[MANIFEST_NAME] = build_parted_manifest(picture, sounds, Beside(storyboard, texts))
+    images = next((each.images for each in records.values() if each.images), ())
     return Publication(
-        {track.name: track for track in (picture, sound)},
+        {track.name: track for track in shown},
         {name: text.encode() for name, text in files.items()},
         0 if storyboard is None else storyboard.sheets,
         max(0, len(images) - 1),
         list_files(texts),
-        tracks.keys,
+        tracks.keys if aac is None else tracks.keys | _list_aac_keys(tracks),
         None if joined is None else joined.joined,
     )
 
@@ -103,6 +110,53 @@ def build_tracks(rows: Sequence[StoredSegment]) -> RecordedTracks | None:
     keys: dict[tuple[str, str], str] = {}
     picture, sound = (_build_track(track, present, keys) for track in (VIDEO, AUDIO))
     return RecordedTracks(picture, sound, keys)
+
+
+def build_aac(tracks: RecordedTracks, records: Mapping[str, TaskRecord]) -> Track | None:
+    """The sound for players without Opus, once all of it is made; None: not yet, or no need of it.
+
+    Parts that came as AAC are what they are.
+    """
+    made: dict[str, list[SegmentRecord]] = {}
+    for record in records.values():
+        for track in record.tracks:
+            if track.track == AAC_TRACK:
+                made.setdefault(track.init_name, []).extend(track.segments)
+    parts = []
+    for number, part in enumerate(tracks.sound.parts):
+        if part.codec != OPUS_FORMAT.codec_name:
+            parts.append(replace(part, track=AAC_TRACK))
+            continue
+        init_name = name_aac_init(number)
+        segments = sorted(made.get(init_name, ()), key=lambda segment: segment.number)
+        if [it.number for it in segments] != [it.number for it in part.segments]:
+            return None
+        parts.append(
+            TrackRecord(
+                AAC_TRACK,
+                AAC_CODEC,
+                init_name,
+                AUDIO_RATE_HZ,
+                tuple(segments),
+                channels=AAC_CHANNELS,
+            )
+        )
+    return Track(tuple(parts)) if made else None
+
+
+def _list_aac_keys(tracks: RecordedTracks) -> dict[tuple[str, str], str]:
+    """Where the bytes of parts are that came as AAC; what was made is the video's own."""
+    found: dict[tuple[str, str], str] = {}
+    for part in tracks.sound.parts:
+        if part.codec != OPUS_FORMAT.codec_name:
+            names = [part.init_name, *(segment_name(it.number) for it in part.segments)]
+            found |= {(AAC_TRACK, name): tracks.keys[part.track, name] for name in names}
+    return found
+
+
+def name_aac_init(part: int) -> str:
+    """Name of a part's init segment as AAC: another part has another, so players begin anew."""
+    return f"{part}-{INIT_NAME}"
 
 
 def measure_duration_ms(rows: Sequence[StoredSegment]) -> int:

@@ -10,29 +10,36 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from media.cmaf import AudioTrack, VideoTrack, avc_codec_name
+from media.codec_configs import name_av1_config, name_hevc_config
 
 VIDEO_TIMESCALE = 90_000
+VideoCodec = Literal["h264", "hevc", "av1"]
+_NAMERS = {"h264": avc_codec_name, "hevc": name_hevc_config, "av1": name_av1_config}
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFormat:
-    """How to decode a picture; `config` is the avcC box's payload. Another one: another init."""
+    """How to decode a picture. Another one: another init segment.
+
+    `config` is the payload of the codec's configuration box: avcC, hvcC or av1C.
+    """
 
     width: int
     height: int
     config: bytes
     is_slate: bool = False
     """Ours, in the place of a publisher who is away."""
+    codec: VideoCodec = "h264"
 
     @property
     def codec_name(self) -> str:
         """As in the CODECS attribute, RFC 6381."""
-        return avc_codec_name(self.config)
+        return _NAMERS[self.codec](self.config)
 
     @property
     def track(self) -> VideoTrack:
         """The same as an MP4 track."""
-        return VideoTrack(VIDEO_TIMESCALE, self.width, self.height, self.config)
+        return VideoTrack(VIDEO_TIMESCALE, self.width, self.height, self.config, codec=self.codec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,11 @@ class AudioFormat:
 
 @dataclass(frozen=True, slots=True)
 class VideoSample:
-    """One picture: NAL units, each behind its length in four bytes; times in 1/90,000 s."""
+    """One picture; times in 1/90,000 s.
+
+    H.264 and HEVC: NAL units, each behind its length in four bytes. AV1: a temporal unit's OBUs,
+    each with its size, without delimiters.
+    """
 
     format: VideoFormat
     data: bytes

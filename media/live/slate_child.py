@@ -1,23 +1,25 @@
 """The process that encodes a slate: the picture a live shows while its publisher is away.
 
 `slates.py` runs it once per shape. It draws the artwork in the middle of its own background and
-writes parameter sets and coded pictures to standard output, each behind its length.
+writes the codec's configuration and coded pictures to standard output, each behind its length.
 """
 
 from __future__ import annotations
 
 import os
-import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import cv2
 import numpy as np
 
+from media.codec_configs import describe_av1, describe_hevc, strip_delimiters
 from media.live.slates import LENGTH
+from media.vod.codecs import give_back_priority
 from media.vod.limited_child import limit_this_process
 
 ARTWORK = Path(__file__).with_name("slate.png")
@@ -27,6 +29,32 @@ HEIGHT_SHARE = 0.5
 GLOBAL_HEADER = 1 << 22
 """AV_CODEC_FLAG_GLOBAL_HEADER: parameter sets stand apart."""
 NICENESS = 5
+ENCODERS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "h264": (
+        "libx264",
+        {
+            "preset": "veryfast",
+            # Every player that shows the publisher's picture shows the baseline profile.
+            "profile": "baseline",
+            "crf": "20",
+            "x264-params": "annexb=0:scenecut=0:bframes=0:keyint={pictures}:rc-lookahead=0",
+        },
+    ),
+    "hevc": (
+        "libx265",
+        {
+            "preset": "superfast",
+            "crf": "22",
+            "x265-params": "log-level=error:info=0:annexb=0:repeat-headers=0:pools=none"
+            ":frame-threads=1:wpp=0:open-gop=0:scenecut=0:bframes=0:keyint={pictures}",
+        },
+    ),
+    "av1": (
+        "libsvtav1",
+        {"preset": "10", "crf": "28", "svtav1-params": "lp=1:scd=0:pred-struct=1"},
+    ),
+}
+"""Encoder and options of each codec that a live is packaged in."""
 
 
 def draw(width: int, height: int) -> np.ndarray:
@@ -43,43 +71,44 @@ def draw(width: int, height: int) -> np.ndarray:
     return picture
 
 
-def iter_pieces(width: int, height: int, pictures: int) -> Iterator[bytes]:
-    """Yield SPS, PPS, then the pictures as MP4 samples: a keyframe, and what repeats it."""
-    codec = av.CodecContext.create("libx264", "w")
+def iter_pieces(codec_name: str, width: int, height: int, pictures: int) -> Iterator[bytes]:
+    """Yield the configuration, then the pictures as MP4 samples: a keyframe, and what repeats it.
+
+    Pictures are in the order of decoding, which is that of showing.
+    """
+    encoder, options = ENCODERS[codec_name]
+    codec = cast("av.VideoCodecContext", av.CodecContext.create(encoder, "w"))
     codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
-    codec.time_base = Fraction(1, 30)
+    codec.time_base, codec.framerate = Fraction(1, 30), Fraction(30)
     codec.flags |= GLOBAL_HEADER
     codec.thread_count = 1
-    codec.options = {
-        "preset": "veryfast",
-        # Every player that shows the publisher's picture shows the baseline profile.
-        "profile": "baseline",
-        "crf": "20",
-        "x264-params": f"annexb=0:scenecut=0:bframes=0:keyint={pictures}:rc-lookahead=0",
-    }
+    codec.gop_size, codec.max_b_frames = pictures, 0
+    codec.options = {key: value.format(pictures=pictures) for key, value in options.items()}
     codec.open()
-    yield from _split_config(bytes(codec.extradata or b""))
+    give_back_priority()
     frame = av.VideoFrame.from_ndarray(draw(width, height), format="bgr24").reformat(
         format="yuv420p"
     )
+    coded: list[bytes] = []
     for number in range(pictures):
         frame.pts = number
-        yield from map(bytes, codec.encode(frame))
-    yield from map(bytes, codec.encode(None))
-
-
-def _split_config(config: bytes) -> Sequence[bytes]:
-    """Return SPS and PPS of an avcC box's payload, ISO/IEC 14496-15 §5.3.3.1.2."""
-    (sps_bytes,) = struct.unpack_from(">H", config, 6)
-    (pps_bytes,) = struct.unpack_from(">H", config, 9 + sps_bytes)
-    return config[8 : 8 + sps_bytes], config[11 + sps_bytes :][:pps_bytes]
+        coded += map(bytes, codec.encode(frame))
+    coded += map(bytes, codec.encode(None))
+    extradata = bytes(codec.extradata or b"")
+    if codec_name == "av1":
+        coded = [strip_delimiters(unit) for unit in coded]
+        yield describe_av1(coded[0]).payload
+    else:
+        yield describe_hevc(extradata).payload if codec_name == "hevc" else extradata
+    yield from coded
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the slate of a width, a height and a number of pictures."""
-    width, height, pictures = map(int, limit_this_process(list(arguments)))
+    """Write the slate of a codec, a width, a height and a number of pictures."""
+    codec, *numbers = limit_this_process(list(arguments))
+    width, height, pictures = map(int, numbers)
     os.nice(NICENESS)
-    for piece in iter_pieces(width, height, pictures):
+    for piece in iter_pieces(codec, width, height, pictures):
         sys.stdout.buffer.write(LENGTH.pack(len(piece)) + piece)
 
 

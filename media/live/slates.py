@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from kit.logs import get_log
 from kit.metrics import LIVE_SLATES_ENCODED
 from media.h264_bits import ParameterSetMalformed
+from media.live.formats import read_format
 from media.live.fragments import SEGMENT_S
-from media.live.h264 import build_format
-from media.live.samples import VIDEO_TIMESCALE, VideoFormat
+from media.live.samples import VIDEO_TIMESCALE, VideoCodec, VideoFormat
 from media.vod.ladder import fit_inside
 from media.vod.limited_child import ChildLimits, ChildTooSlow, run_child
 
@@ -45,6 +45,7 @@ class SlateShape:
     width: int
     height: int
     rate_fps: int
+    codec: VideoCodec = "h264"
 
     @property
     def frame_ticks(self) -> int:
@@ -66,7 +67,7 @@ def decide_shape(picture: VideoFormat, frame_ticks: int) -> SlateShape:
     width, height = fit_inside(picture.width, picture.height, SIDE_MAX)
     shown_fps = VIDEO_TIMESCALE / max(1, frame_ticks)
     rate_fps = min(RATES_FPS, key=lambda rate: min(abs(shown_fps - n * rate) for n in (1, 2)))
-    return SlateShape(width, height, rate_fps)
+    return SlateShape(width, height, rate_fps, picture.codec)
 
 
 class SlateBook:
@@ -120,14 +121,14 @@ class SlateBook:
 def _encode(shape: SlateShape) -> Slate:
     """Have a child encode one loop; blocks. Raises ChildTooSlow, OSError, struct.error."""
     pictures = round(SEGMENT_S * shape.rate_fps)
-    arguments = [str(shape.width), str(shape.height), str(pictures)]
+    arguments = [shape.codec, str(shape.width), str(shape.height), str(pictures)]
     status, data = run_child(MODULE, arguments, LIMITS)
     if status:
         raise OSError(f"the encoder's process ended with {status}")
-    sps, pps, *coded = _split(data)
+    config, *coded = _split(data)
     if len(coded) != pictures:
         raise OSError(f"{len(coded)} pictures of {pictures}")
-    form = replace(build_format(sps, [pps]), is_slate=True)
+    form = replace(read_format(shape.codec, config)[0], is_slate=True)
     return Slate(shape, form, tuple(coded))
 
 
@@ -138,6 +139,6 @@ def _split(data: bytes) -> list[bytes]:
         at += LENGTH.size
         pieces.append(data[at : at + size])
         at += size
-    if len(pieces) < 3:
+    if len(pieces) < 2:
         raise OSError("the encoder's process wrote nothing")
     return pieces

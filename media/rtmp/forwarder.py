@@ -1,7 +1,8 @@
 """One RTMP publisher towards WebRTC: its samples as RTP to the forwarding plane.
 
-Sound becomes Opus in the tap's process. Pictures out of order (B-frames) cannot go this way; the
-first few wait, so that such a live never seems watchable by WebRTC. A later one changes that too.
+Sound that is not Opus becomes so in the tap's process. Pictures out of order (B-frames) cannot go
+this way; the first few wait, so that such a live never seems watchable by WebRTC. A later one
+changes that too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ HELD_PICTURES = 8
 REPORT_EVERY_TICKS = VIDEO_TIMESCALE
 NTP_EPOCH_S = 2_208_988_800
 """From 1900 to 1970, RFC 5905 §6."""
+
+Description = tuple[str, tuple[tuple[str, str], ...]]
+"""A codec's name and format parameters."""
 
 
 class Plane(Protocol):
@@ -69,7 +73,7 @@ class WebrtcForwarder:
         self._video = TrackWriter(VIDEO_TYPE, 1 + secrets.randbelow(1 << 31))
         self._audio = TrackWriter(AUDIO_TYPE, (1 << 31) + secrets.randbelow(1 << 31))
         self._stream: int | None = None
-        self._stream_format: AudioFormat | None = None
+        self._sound: AudioFormat | None = None
         self._cname = secrets.token_hex(8)
         self._reported_ticks: int | None = None
 
@@ -89,13 +93,16 @@ class WebrtcForwarder:
             self._send_picture(sample)
 
     def add_audio(self, sample: AudioSample) -> None:
-        """Take the next frame of sound."""
-        if sample.format != self._stream_format:
+        """Take the next frame of sound; Opus goes as it came."""
+        if sample.format != self._sound:
             self._end_stream()
-            self._stream_format = sample.format
-            self._stream = self._tap.open(sample.format, self._send_sound)
-        assert self._stream is not None, "opened just now"
-        self._tap.push(self._stream, sample)
+            self._sound = sample.format
+            if sample.format.codec != "opus":
+                self._stream = self._tap.open(sample.format, self._send_sound)
+        if self._stream is not None:
+            self._tap.push(self._stream, sample)
+        else:
+            self._send_sound(sample.pts_ticks, sample.data)
 
     def close(self) -> None:
         """Let the tap's stream go; who ends the session is the plane's owner."""
@@ -105,7 +112,7 @@ class WebrtcForwarder:
         """Enter the room, with all that waited unless it is out of order."""
         held, self._held = self._held, []
         codecs = {"video": _describe_video(held[-1].format)}
-        if self._stream is not None:
+        if self._sound is not None:
             codecs["audio"] = OfferedCodec(AUDIO_TYPE, "opus", OPUS_RATE_HZ, 2, (), frozenset())
         self.session = self._plane.publish_local(codecs)
         if is_late:
@@ -148,7 +155,27 @@ class WebrtcForwarder:
 
 
 def _describe_video(form: VideoFormat) -> OfferedCodec:
-    """Return the codec as an SDP offer would name it, RFC 6184 §8.1."""
-    profile = form.config[1:4].hex()
-    parameters = (("packetization-mode", "1"), ("profile-level-id", profile))
-    return OfferedCodec(VIDEO_TYPE, "H264", VIDEO_TIMESCALE, None, parameters, frozenset())
+    """Return the codec as an SDP offer would name it (RFC 6184, RFC 7798, AV1 RTP §7.2.1)."""
+    name, parameters = _DESCRIBERS[form.codec](form.config)
+    return OfferedCodec(VIDEO_TYPE, name, VIDEO_TIMESCALE, None, parameters, frozenset())
+
+
+def _describe_h264(config: bytes) -> Description:
+    return "H264", (("packetization-mode", "1"), ("profile-level-id", config[1:4].hex()))
+
+
+def _describe_hevc(config: bytes) -> Description:
+    profile, tier, level = config[1] & 0x1F, config[1] >> 5 & 1, config[12]
+    return "H265", (
+        ("profile-id", str(profile)),
+        ("tier-flag", str(tier)),
+        ("level-id", str(level)),
+    )
+
+
+def _describe_av1(config: bytes) -> Description:
+    profile, level, tier = config[1] >> 5, config[1] & 0x1F, config[2] >> 7
+    return "AV1", (("profile", str(profile)), ("level-idx", str(level)), ("tier", str(tier)))
+
+
+_DESCRIBERS = {"h264": _describe_h264, "hevc": _describe_hevc, "av1": _describe_av1}

@@ -1,26 +1,34 @@
 """A publisher's tags as the frames that every ingest hands to the packager.
 
 Pure state. Picture and sound share RTMP's one clock of milliseconds; zero is the first tag. What
-cannot be carried (another codec, HE-AAC) is refused in words for the publisher.
+cannot be carried (HE-AAC, another codec midway) is refused in words for the publisher.
 """
 
 from __future__ import annotations
 
-import struct
+from collections.abc import Mapping
 
 from media.h264_bits import ParameterSetMalformed
-from media.live.h264 import build_format, join_nals
+from media.live.av1 import list_kept
+from media.live.formats import read_format
+from media.live.h264 import join_nals
+from media.live.hevc import drop_sets
+from media.live.packets import OPUS_FORMAT, read_opus_ticks
 from media.live.samples import (
     VIDEO_TIMESCALE,
     AudioFormat,
     AudioSample,
     SampleSink,
+    VideoCodec,
     VideoFormat,
     VideoSample,
 )
 from media.rtmp.errors import PublishRefused, RtmpMalformed
 from media.rtmp.tags import AudioConfig, AudioTag, Tag, VideoConfig, VideoTag
 
+VIDEO_CODECS: Mapping[str, VideoCodec] = {"H264": "h264", "H265": "hevc", "AV1": "av1"}
+"""What tags call a codec, and what formats do."""
+AUDIO_CODECS = {"AAC": "aac", "OPUS": "opus"}
 AAC_FRAME_TICKS = 1024
 AAC_LC = 2
 AAC_RATES_HZ = (
@@ -39,6 +47,7 @@ AAC_RATES_HZ = (
     7_350,
 )
 """ISO/IEC 14496-3 table 1.18."""
+OPUS_HEAD_BYTES_MIN = 19
 AAC_SILENCE = {
     1: bytes.fromhex("01182007"),
     2: bytes.fromhex("211004608c1c"),
@@ -91,22 +100,33 @@ class TagFrames:
         """
         match tag:
             case VideoConfig():
-                self._video, self._length_bytes = read_avc_record(tag)
+                self._set_format(tag)
             case AudioConfig():
-                self._audio = read_audio_config(tag)
+                self._set_sound(tag)
             case VideoTag():
                 self._add_picture(tag)
             case AudioTag():
                 self._add_sound(tag)
 
+    def _set_sound(self, config: AudioConfig) -> None:
+        audio = read_audio_config(config)
+        if self._audio is not None and self._audio.codec != audio.codec:
+            raise PublishRefused("The sound's codec changed; connect again to publish another.")
+        self._audio = audio
+
+    def _set_format(self, config: VideoConfig) -> None:
+        form, self._length_bytes = read_video_config(config)
+        if self._video is not None and self._video.codec != form.codec:
+            # Viewers by WebRTC have agreed on one codec with this session.
+            raise PublishRefused("The picture's codec changed; connect again to publish another.")
+        self._video = form
+
     def _add_picture(self, tag: VideoTag) -> None:
-        if tag.codec != "H264":
-            raise PublishRefused(f"{tag.codec} is not supported yet; send H.264.")
-        if self._video is None:
+        if self._video is None or VIDEO_CODECS[tag.codec] != self._video.codec:
             self.dropped += 1
             return
-        nals = split_nals(tag.data, self._length_bytes)
-        if not nals:
+        data = read_picture(self._video, tag.data, self._length_bytes)
+        if not data:
             return
         dts_ms = self._clock.place(tag.dts_ms)
         dts = dts_ms * VIDEO_TIMESCALE // 1000
@@ -114,14 +134,16 @@ class TagFrames:
             dts = max(dts, self._last_dts + 1)
         self._last_dts = dts
         pts = (dts_ms + tag.pts_ms - tag.dts_ms) * VIDEO_TIMESCALE // 1000
-        sample = VideoSample(self._video, join_nals(nals), dts, max(pts, 0), tag.is_keyframe)
+        sample = VideoSample(self._video, data, dts, max(pts, 0), tag.is_keyframe)
         self._sink.add_video(sample)
 
     def _add_sound(self, tag: AudioTag) -> None:
-        if tag.codec != "AAC":
-            raise PublishRefused(f"{tag.codec} sound is not supported by RTMP; send AAC.")
         audio = self._audio
-        if audio is None:
+        if audio is None or AUDIO_CODECS[tag.codec] != audio.codec:
+            self.dropped += 1
+            return
+        ticks = audio.frame_ticks if audio.codec == "aac" else read_opus_ticks(tag.data)
+        if not ticks:
             self.dropped += 1
             return
         arrived = self._clock.place(tag.pts_ms) * audio.sample_rate_hz // 1000
@@ -129,38 +151,30 @@ class TagFrames:
         expected = self._next_audio
         is_close = expected is not None and abs(arrived - expected) < AAC_FRAME_TICKS
         pts = expected if is_close and expected is not None else arrived
-        self._next_audio = pts + audio.frame_ticks
-        self._sink.add_audio(AudioSample(audio, tag.data, max(pts, 0), audio.frame_ticks))
+        self._next_audio = pts + ticks
+        self._sink.add_audio(AudioSample(audio, tag.data, max(pts, 0), ticks))
 
 
-def read_avc_record(config: VideoConfig) -> tuple[VideoFormat, int]:
-    """Read an avcC record (ISO/IEC 14496-15 §5.3.3.1): format, and bytes of a NAL unit's length.
+def read_video_config(config: VideoConfig) -> tuple[VideoFormat, int]:
+    """Return a configuration's format, and the bytes of a NAL unit's length; raises RtmpMalformed.
 
-    Raises PublishRefused for another codec, RtmpMalformed.
+    An encoder that sends something else than its codec's record is malformed, too.
     """
-    if config.codec != "H264":
-        raise PublishRefused(f"{config.codec} is not supported yet; send H.264.")
-    record = config.record
     try:
-        length_bytes = (record[4] & 3) + 1
-        sequences, end = _read_sets(record, 6, record[5] & 0x1F)
-        pictures, _end = _read_sets(record, end + 1, record[end])
-        return build_format(sequences[0], pictures), length_bytes
-    except (IndexError, struct.error, ParameterSetMalformed) as error:
+        return read_format(VIDEO_CODECS[config.codec], config.record)
+    except ParameterSetMalformed as error:
         raise RtmpMalformed("the picture's configuration is not valid") from error
 
 
-def _read_sets(record: bytes, pos: int, count: int) -> tuple[list[bytes], int]:
-    """Read `count` parameter sets behind their lengths; return them and where they end."""
-    found = []
-    for _number in range(count):
-        size = struct.unpack_from(">H", record, pos)[0]
-        pos += 2
-        if not size or pos + size > len(record):
-            raise RtmpMalformed("a parameter set is cut short")
-        found.append(record[pos : pos + size])
-        pos += size
-    return found, pos
+def read_picture(form: VideoFormat, data: bytes, length_bytes: int) -> bytes:
+    """Return a picture as samples have it; empty for one of nothing. Raises RtmpMalformed."""
+    if form.codec == "av1":
+        try:
+            return b"".join(obu.pack() for obu in list_kept(data))
+        except ParameterSetMalformed as error:
+            raise RtmpMalformed("a picture's OBUs do not fit its size") from error
+    nals = split_nals(data, length_bytes)
+    return join_nals(drop_sets(nals) if form.codec == "hevc" else nals)
 
 
 def split_nals(data: bytes, length_bytes: int) -> list[bytes]:
@@ -181,11 +195,13 @@ def split_nals(data: bytes, length_bytes: int) -> list[bytes]:
 def read_audio_config(config: AudioConfig) -> AudioFormat:
     """Read an AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1).
 
-    Raises PublishRefused for what is not AAC-LC, RtmpMalformed.
+    Of Opus an identification header (RFC 7845 §5.1): one format stands for all of mono and stereo,
+    since every packet says what it is. Raises PublishRefused for what is neither that nor AAC-LC,
+    RtmpMalformed.
     """
-    if config.codec != "AAC":
-        raise PublishRefused(f"{config.codec} sound is not supported by RTMP; send AAC.")
     record = config.record
+    if config.codec == "OPUS":
+        return _read_opus_head(record)
     if len(record) < 2:
         raise RtmpMalformed("the sound's configuration is cut short")
     kind, rate_index = record[0] >> 3, (record[0] & 7) << 1 | record[1] >> 7
@@ -199,3 +215,11 @@ def read_audio_config(config: AudioConfig) -> AudioFormat:
     return AudioFormat(
         "aac", AAC_RATES_HZ[rate_index], channels, record, AAC_SILENCE[channels], AAC_FRAME_TICKS
     )
+
+
+def _read_opus_head(record: bytes) -> AudioFormat:
+    if len(record) < OPUS_HEAD_BYTES_MIN or not record.startswith(b"OpusHead"):
+        raise RtmpMalformed("the sound's configuration is not valid")
+    if record[18] != 0:
+        raise PublishRefused("Only mono and stereo Opus is supported.")
+    return OPUS_FORMAT

@@ -1,4 +1,5 @@
-"""Frames of an RTMP publisher as RTP packets for the forwarding plane (RFC 6184, RFC 7587).
+"""Frames of an RTMP publisher as RTP packets for the forwarding plane (RFC 6184, RFC 7587;
+HEVC and AV1 by `hevc_rtp.py`, `av1_rtp.py`).
 
 Pure state: one writer per track. WebRTC has no decode times, so pictures out of order cannot go
 this way; `PictureOrder` notices them.
@@ -10,9 +11,12 @@ import secrets
 import struct
 from collections.abc import Iterator, Sequence
 
+from media.live.formats import list_sets
 from media.live.h264 import NAL_DELIMITER, NAL_FILLER, NAL_PPS, NAL_SPS, nal_type
-from media.live.samples import VideoFormat, VideoSample
+from media.live.samples import VideoSample
+from media.rtmp.av1_rtp import list_av1_payloads
 from media.rtmp.frames import split_nals
+from media.rtmp.hevc_rtp import list_hevc_payloads
 from media.sfu.rtp import MARKER, build_rtp
 
 PAYLOAD_BYTES_MAX = 1180
@@ -53,26 +57,19 @@ class TrackWriter:
 
 
 def list_payloads(sample: VideoSample) -> list[bytes]:
-    """Return a picture's RTP payloads; a keyframe brings its parameter sets in a STAP-A."""
+    """Return a picture's RTP payloads; a keyframe brings its parameter sets."""
+    if sample.format.codec == "av1":
+        return list_av1_payloads(sample, PAYLOAD_BYTES_MAX)
+    nals = split_nals(sample.data, 4)
+    sets = list_sets(sample.format) if sample.is_key else []
+    if sample.format.codec == "hevc":
+        return list_hevc_payloads(nals, sets, PAYLOAD_BYTES_MAX)
     kept = {NAL_SPS, NAL_PPS, NAL_DELIMITER, NAL_FILLER}
-    nals = [nal for nal in split_nals(sample.data, 4) if nal_type(nal) not in kept]
-    payloads = [_join(read_sets(sample.format))] if sample.is_key else []
+    payloads = [_join(sets)] if sets else []
     for nal in nals:
-        payloads += [nal] if len(nal) <= PAYLOAD_BYTES_MAX else _split(nal)
+        if nal_type(nal) not in kept:
+            payloads += [nal] if len(nal) <= PAYLOAD_BYTES_MAX else _split(nal)
     return payloads
-
-
-def read_sets(picture: VideoFormat) -> list[bytes]:
-    """Return the parameter sets of a format that `media.live.h264` built: one SPS, then PPS."""
-    config = picture.config
-    size = struct.unpack_from(">H", config, 6)[0]
-    found, pos = [config[8 : 8 + size]], 8 + size
-    count, pos = config[pos], pos + 1
-    for _number in range(count):
-        size = struct.unpack_from(">H", config, pos)[0]
-        found.append(config[pos + 2 : pos + 2 + size])
-        pos += 2 + size
-    return found
 
 
 def _join(nals: Sequence[bytes]) -> bytes:

@@ -210,7 +210,9 @@ class _Connection(asyncio.Protocol):
             )
             self._admitting = asyncio.create_task(self._admit(applicant), name="rtmp-admit")
         elif isinstance(event, PublishEnded):
-            self.end("left")
+            # FFmpeg has more to say afterwards, and fails where nobody takes it.
+            self._release("left")
+            asyncio.get_running_loop().call_later(GOODBYE_S, self.end, "left")
         elif isinstance(event, Metadata):
             pass
         elif self.publication is not None:

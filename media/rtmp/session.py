@@ -72,6 +72,7 @@ class RtmpSession:
         self._out_chunk_bytes = DEFAULT_CHUNK_BYTES
         self._acknowledged = 0
         self._streams = 0
+        self._has_published = False
         self._asked: int | None = None
         self._events: list[RtmpEvent] = []
 
@@ -102,7 +103,7 @@ class RtmpSession:
     def accept_publish(self) -> None:
         """Let the asking publisher begin."""
         stream = self._take_asked()
-        self.is_publishing = True
+        self.is_publishing = self._has_published = True
         self._send(_CONTROL_STREAM, _USER_CONTROL, struct.pack(">HI", _STREAM_BEGIN, stream))
         self._send_status(stream, "status", "NetStream.Publish.Start", "Publishing.")
 
@@ -134,6 +135,8 @@ class RtmpSession:
 
     def _apply_media(self, kind: int, timestamp_ms: int, payload: bytes) -> None:
         if not self.is_publishing:
+            if self._has_published:
+                return  # it said that it was done
             raise RtmpMalformed("media came before the stream key was accepted")
         parse = parse_video if kind == _VIDEO else parse_audio
         tag = parse(payload, timestamp_ms)
@@ -216,7 +219,7 @@ class RtmpSession:
 
     def _publish(self, stream_id: int, arguments: list[AmfValue]) -> None:
         self._check_connected()
-        if self.is_publishing or self._asked is not None:
+        if self._has_published or self._asked is not None:
             raise RtmpMalformed("a second publish")
         name = arguments[1] if len(arguments) > 1 else None
         if not isinstance(name, str) or len(name) > NAME_CHARS_MAX:

@@ -15,7 +15,7 @@ class TagUnsupported(Exception):
     """The publisher sends a codec that this server does not take."""
 
     def __init__(self, codec: str) -> None:
-        super().__init__(f"{codec} is not supported; send H.264 video and AAC sound")
+        super().__init__(f"{codec} is not supported; send H.264, HEVC or AV1 with AAC or Opus")
         self.codec = codec
 
 
@@ -76,7 +76,7 @@ _OLD_AUDIO = {
     14: "MP3",
 }
 FOURCCS = ("avc1", "hvc1", "av01", "mp4a", "Opus")
-"""What `connect` is told that we take."""
+"""What `connect` is told that we take: what `frames.py` makes samples of, and nothing else."""
 
 
 def parse_video(payload: bytes, timestamp_ms: int) -> Tag | None:

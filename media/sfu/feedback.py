@@ -20,19 +20,23 @@ class PublisherFeedback:
 
     def __init__(self, bitrate_max_bps: int) -> None:
         self._bitrate_max_bps = bitrate_max_bps
-        self._keyframe_at_s: dict[SourceTrack, float] = {}
+        self._asked_at_s: dict[SourceTrack, float] = {}
         self._reported_at_s = float("-inf")
-        self._wanted: set[SourceTrack] = set()
+        self._wanted: dict[SourceTrack, None] = {}
+        """In the order of the wishes."""
         self.keyframe_requests = 0
         self.nacked_packets = 0
 
     def request_keyframe(self, track: SourceTrack) -> None:
-        """Want a keyframe soon: one request a second goes out, however many viewers want one."""
-        self._wanted.add(track)
+        """Want a keyframe soon: one request a second goes out, however many viewers want one.
+
+        Of several encodings each waits for its turn: who was asked longest ago is next.
+        """
+        self._wanted.setdefault(track)
 
     def note_keyframe(self, track: SourceTrack) -> None:
         """A keyframe came: whoever waited is served."""
-        self._wanted.discard(track)
+        self._wanted.pop(track, None)
 
     def take_due(self, tracks: Iterable[SourceTrack], now_s: float) -> list[bytes]:
         """Return the compound packets to send now, about the publisher's own streams."""
@@ -40,7 +44,7 @@ class PublisherFeedback:
         due: list[bytes] = []
         for track in tracks:
             due += self._take_nack(track, now_s)
-            due += self._take_pli(track, now_s)
+        due += self._take_pli(tracks, now_s)
         if tracks and now_s - self._reported_at_s >= REPORT_EVERY_S:
             self._reported_at_s = now_s
             due.append(self._build_report(tracks, now_s))
@@ -53,20 +57,29 @@ class PublisherFeedback:
         self.nacked_packets += len(missing)
         return [build_nack(track.source_ssrc, [track.get_source_seq(i) for i in missing])]
 
-    def _take_pli(self, track: SourceTrack, now_s: float) -> list[bytes]:
-        if track.kind != "video" or track.source_ssrc is None:
+    def _take_pli(self, tracks: list[SourceTrack], now_s: float) -> list[bytes]:
+        track = self._find_next(tracks)
+        if track is None or track.source_ssrc is None:
             return []
-        if track.take_hole():
-            # A decoder waits at the hole, and asks after seconds alone (libwebrtc: three).
-            self._wanted.add(track)
-        wanted = track in self._wanted or track.is_awaiting_source
-        asked_at_s = self._keyframe_at_s.get(track, float("-inf"))
-        if not wanted or now_s - asked_at_s < KEYFRAME_EVERY_S:
+        if now_s - max(self._asked_at_s.values(), default=float("-inf")) < KEYFRAME_EVERY_S:
             return []
         # The wish stays until the keyframe comes: a PLI may be lost.
-        self._keyframe_at_s[track] = now_s
+        self._asked_at_s[track] = now_s
         self.keyframe_requests += 1
         return [build_pli(track.source_ssrc)]
+
+    def _find_next(self, tracks: list[SourceTrack]) -> SourceTrack | None:
+        """Return whose keyframe is asked for next: never asked, else longest ago."""
+        pictures = [track for track in tracks if track.kind == "video"]
+        for track in pictures:
+            if track.take_hole():
+                # A decoder waits at the hole, and asks after seconds alone (libwebrtc: three).
+                self._wanted.setdefault(track)
+        wanted = [track for track in self._wanted if track in pictures]
+        wanted += [track for track in pictures if track.is_awaiting_source]
+        return min(
+            wanted, key=lambda track: self._asked_at_s.get(track, float("-inf")), default=None
+        )
 
     def _build_report(self, tracks: list[SourceTrack], now_s: float) -> bytes:
         blocks = []

@@ -135,7 +135,7 @@ class SfuRoom:
         self._taps.remove(listener)
 
     def request_keyframe(self, layer: str = MAIN) -> None:
-        """Want a keyframe from the publisher, within the one request a second of each layer."""
+        """Want a keyframe from the publisher, within the room's one request a second."""
         self._want_keyframe(layer)
 
     # Layers

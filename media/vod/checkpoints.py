@@ -27,18 +27,22 @@ class Checkpoints:
     store: ObjectStore
     video_id: str
     name: str
+    mark: bytes = b""
+    """Of what was to be made: what was kept for something else is not found."""
 
     def find(self, number: int, kind: type[T]) -> T | None:
         """Return what was kept of a step by this build of the encoders, or None."""
         data = self.store.find_sync(unfinished_key(self.video_id, self.name, number))
         if data is None:
             return None
-        build, body = data[: len(BUILD)], data[len(BUILD) :]
-        return msgspec.msgpack.decode(body, type=kind) if build == BUILD else None
+        head = BUILD + self.mark
+        if not data.startswith(head):
+            return None
+        return msgspec.msgpack.decode(memoryview(data)[len(head) :], type=kind)
 
     def keep(self, number: int, step: object) -> None:
         """Keep a step; it survives this process when this returns."""
-        data = BUILD + msgspec.msgpack.encode(step)
+        data = BUILD + self.mark + msgspec.msgpack.encode(step)
         self.store.put_sync(unfinished_key(self.video_id, self.name, number), data)
 
     def drop(self) -> None:

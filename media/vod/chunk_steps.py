@@ -1,21 +1,25 @@
 """How a chunk is encoded: in steps of two seconds, and each in parts that are kept one by one.
 
-The chunk task says which parts are left; what it is given it keeps. Which parts an attempt makes
-changes no byte of any: each rung's encoder begins anew with every step.
+The chunk task makes of them what is stored; the head start leaves them to it. Which parts an
+attempt makes changes no byte of any: each rung's encoder begins anew with every step.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from media.vod.arriving import Arriving, Reach
+from media.vod.checkpoints import Checkpoints
+from media.vod.decoder_buffer import DecoderBuffer
 from media.vod.encoders import MadeStep, StepEncoder
 from media.vod.frames import DecodeTally, FrameScaler, get_video_stream, iter_grid_frames
 from media.vod.grid import FrameGrid
+from media.vod.info import encode_json
 from media.vod.ladder import Rung
-from media.vod.rung_tracks import RungTrack
 from media.vod.source import fetch_source, open_media
 from media.vod.task_jobs import ChunkJob
 from storage.objects import ObjectStore
@@ -47,6 +51,65 @@ class MadePart:
     decode_errors: int
 
 
+class ChunkParts:
+    """All parts of a chunk, in order: those that an attempt kept, then the others."""
+
+    def __init__(self, job: ChunkJob, store: ObjectStore, arriving: Arriving | None = None) -> None:
+        self._job = job
+        self._store = store
+        self._reach = None if arriving is None else arriving.locate(store)
+        self._kept = Checkpoints(store, job.video_id, job.task_id, mark_work(job))
+        self._buffers = [DecoderBuffer(rung, job.grid.fps) for rung in job.rungs]
+        self._left = list_parts(job)
+        self.total = len(self._left)
+
+    @property
+    def done(self) -> int:
+        """How many are kept."""
+        return self.total - len(self._left)
+
+    def iter_kept(self) -> Iterator[tuple[StepPart, MadePart]]:
+        """Those that are kept already."""
+        while self._left:
+            made = self._kept.find(self._left[0].number, MadePart)
+            if made is None:
+                return
+            yield self._take(made)
+
+    def iter_new(self) -> Iterator[tuple[StepPart, MadePart]]:
+        """Encode what is left behind those; each part is kept when it comes.
+
+        Raises MediaUnreadable when nothing of the chunk can be decoded, SourceNotThere where a file
+        that still arrives has come to.
+        """
+        left = list(self._left)
+        made = encode_parts(self._job, self._store, left, self._buffers, self._reach)
+        for part, coded in zip(left, made, strict=True):
+            self._kept.keep(part.number, coded)
+            yield self._take(coded)
+
+    def _take(self, made: MadePart) -> tuple[StepPart, MadePart]:
+        part = self._left.pop(0)
+        for place, step in zip(part.rungs, made.rungs, strict=True):
+            self._buffers[place].add(step)
+        return part, made
+
+
+def mark_work(job: ChunkJob) -> bytes:
+    """What a chunk's coded pictures depend on, in eight bytes: its source apart, all it is given.
+
+    The length of the whole video is none of it, nor is where things are stored; an index that was
+    sent ahead is, by its digest.
+    """
+    # The rate has settled the rungs, which are here.
+    video = replace(job.video, bit_rate_bps=None)
+    grid = replace(job.grid, frames=job.slots.stop)
+    chunk = replace(job.chunk, index=0)
+    bare = replace(job, task_id="", video_id="", source_key="", key_id="")
+    work = replace(bare, video=video, grid=grid, chunk=chunk)
+    return hashlib.sha256(encode_json(work)).digest()[:8]
+
+
 def list_parts(job: ChunkJob) -> list[StepPart]:
     """All parts of a chunk in the order they are made."""
     found: list[StepPart] = []
@@ -67,30 +130,34 @@ def decide_parts(rungs: Sequence[Rung], grid: FrameGrid) -> list[range]:
 
 
 def encode_parts(
-    job: ChunkJob, store: ObjectStore, parts: Sequence[StepPart], tracks: Sequence[RungTrack]
+    job: ChunkJob,
+    store: ObjectStore,
+    parts: Sequence[StepPart],
+    buffers: Sequence[DecoderBuffer],
+    reach: Reach | None = None,
 ) -> Iterator[MadePart]:
-    """Decode once and encode part by part; whoever takes one adds it to the tracks.
+    """Decode once and encode part by part; whoever takes one adds it to the rungs' buffers.
 
-    Raises MediaUnreadable when nothing of the chunk can be decoded.
+    Raises MediaUnreadable when nothing of the chunk can be decoded, SourceNotThere.
     """
     if not parts:
         return
     steps = {step.start: list(found) for step, found in groupby(parts, lambda part: part.slots)}
     slots = range(parts[0].slots.start, job.slots.stop)
-    tally = DecodeTally()
+    tally = DecodeTally(is_whole=reach is None)
     scaler = FrameScaler(job.video, [(rung.width, rung.height) for rung in job.rungs])
     todo: list[StepPart] = []
     encoders: list[StepEncoder] = []
     waiting: list[tuple[int, list[VideoFrame]]] = []
     errors = 0
-    with fetch_source(job.source_key, store) as path, open_media(path) as container:
+    with fetch_source(job.source_key, store) as path, open_media(path, reach) as container:
         stream = get_video_stream(container, job.video.stream_index)
         source: VideoFrame | None = None
         scaled: list[VideoFrame] = []
         for slot, frame in iter_grid_frames(container, stream, job.grid, slots, tally):
             if slot in steps:
                 todo = steps[slot]
-                encoders = _open_encoders(job, todo[0], tracks)
+                encoders = _open_encoders(job, todo[0], buffers)
                 # What is damaged before a chunk's middle was counted by who decoded it first.
                 errors = tally.errors if slot > job.slots.start else 0
             if frame is not source:
@@ -101,16 +168,18 @@ def encode_parts(
                 damage = tally.errors - errors if todo[0].is_first else 0
                 yield MadePart(tuple(encoder.finish() for encoder in encoders), damage)
                 for part in todo[1:]:
-                    encoders = _open_encoders(job, part, tracks)
+                    encoders = _open_encoders(job, part, buffers)
                     for place, pictures in waiting:
                         _encode(encoders, place, pictures)
                     yield MadePart(tuple(encoder.finish() for encoder in encoders), 0)
                 waiting = []
 
 
-def _open_encoders(job: ChunkJob, part: StepPart, tracks: Sequence[RungTrack]) -> list[StepEncoder]:
+def _open_encoders(
+    job: ChunkJob, part: StepPart, buffers: Sequence[DecoderBuffer]
+) -> list[StepEncoder]:
     return [
-        StepEncoder(job.rungs[place], job.grid, part.slots, tracks[place].buffer_share)
+        StepEncoder(job.rungs[place], job.grid, part.slots, buffers[place].share)
         for place in part.rungs
     ]
 

@@ -25,12 +25,14 @@ from media.cmaf import avc_codec_name
 from media.codec_configs import (
     CodecConfig,
     describe_av1,
+    describe_avc,
     describe_hevc,
     describe_vp9,
+    measure_units,
     strip_delimiters,
     strip_notes,
 )
-from media.vod.ladder import Rung
+from media.vod.ladder import NVENC, Rung
 from media.vod.recipe import EXTRA_CODECS, OPUS_CODECS
 
 if TYPE_CHECKING:
@@ -55,6 +57,10 @@ SOUND_ENCODER = "libopus"
 PRESET = "veryfast"
 """Of x264."""
 QUALITY_CRF = 23
+NVENC_CQ = 27
+"""Not measured here for want of such a GPU: NVIDIA's constant quality counts a little finer."""
+LONG_SCALE = 63 / 51
+"""AV1 and VP9 count fineness to 63, H.264 and HEVC to 51."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,11 @@ class PictureCodec:
     """From the opened encoder and its first packet."""
     clean: Callable[[bytes], bytes] = bytes
     """What of a packet belongs into a file."""
+
+
+def get_codec(rung: Rung) -> PictureCodec:
+    """How a rung is encoded."""
+    return GPU_CODEC if rung.encoder == NVENC else PICTURE_CODECS[rung.codec]
 
 
 def open_encoder(
@@ -146,7 +157,7 @@ def _decide_h264(rung: Rung, grid: FrameGrid, buffer_share: float) -> dict[str, 
     )
     return {
         "preset": PRESET,
-        "crf": str(QUALITY_CRF),
+        "crf": str(QUALITY_CRF + rung.coarser),
         "maxrate": str(rung.bitrate_bps),
         "bufsize": str(BUFFER_S * rung.bitrate_bps),
         "forced-idr": "1",
@@ -154,10 +165,31 @@ def _decide_h264(rung: Rung, grid: FrameGrid, buffer_share: float) -> dict[str, 
     }
 
 
+def _decide_nvenc(rung: Rung, grid: FrameGrid, buffer_share: float) -> dict[str, str]:
+    # FFmpeg's options of nvenc; the grid alone places keyframes here, too. B-frames are no
+    # references: moved by one at most.
+    buffer_bits = BUFFER_S * rung.bitrate_bps
+    return {
+        "preset": "p5",
+        "tune": "hq",
+        "rc": "vbr",
+        "cq": str(NVENC_CQ + rung.coarser),
+        "maxrate": str(rung.bitrate_bps),
+        "bufsize": str(buffer_bits),
+        "rc_init_occupancy": str(round(buffer_share * buffer_bits)),
+        "g": str(2 * grid.segment_frames),
+        "bf": str(B_FRAMES),
+        "b_ref_mode": "disabled",
+        "no-scenecut": "1",
+        "strict_gop": "1",
+        "forced-idr": "1",
+    }
+
+
 def _decide_av1(rung: Rung, _grid: FrameGrid, _buffer_share: float) -> dict[str, str]:
     return {
         "preset": "10",
-        "crf": "34",
+        "crf": str(34 + round(rung.coarser * LONG_SCALE)),
         "svtav1-params": f"lp=1:scd=0:mbr={max(1, rung.bitrate_bps // 1000)}",
     }
 
@@ -166,7 +198,7 @@ def _decide_vp9(rung: Rung, _grid: FrameGrid, _buffer_share: float) -> dict[str,
     return {
         "deadline": "good",
         "cpu-used": "5",
-        "crf": "34",
+        "crf": str(34 + round(rung.coarser * LONG_SCALE)),
         "b": str(rung.bitrate_bps),
         "row-mt": "0",
         "tile-columns": "0",
@@ -182,13 +214,22 @@ def _decide_hevc(rung: Rung, grid: FrameGrid, buffer_share: float) -> dict[str, 
         f":vbv-maxrate={rate_kbps}:vbv-bufsize={BUFFER_S * rate_kbps}:vbv-init={buffer_share}"
         ":colorprim=bt709:transfer=bt709:colormatrix=bt709:range=limited:sar=1"
     )
-    return {"preset": "superfast", "crf": "25", "forced-idr": "1", "x265-params": parameters}
+    return {
+        "preset": "superfast",
+        "crf": str(25 + rung.coarser),
+        "forced-idr": "1",
+        "x265-params": parameters,
+    }
 
 
 def _describe_h264(context: VideoCodecContext, _first: bytes) -> CodecConfig:
     extradata = bytes(context.extradata or b"")
     assert extradata, "x264 with global headers writes its parameter sets at once"
     return CodecConfig(extradata, avc_codec_name(extradata))
+
+
+def _describe_annex_b(context: VideoCodecContext, _first: bytes) -> CodecConfig:
+    return describe_avc(bytes(context.extradata or b""))
 
 
 def _describe_av1(_context: VideoCodecContext, first: bytes) -> CodecConfig:
@@ -219,6 +260,9 @@ PICTURE_CODECS: Mapping[str, PictureCodec] = {
     "vp9": PictureCodec("libvpx-vp9", 0, _decide_vp9, _describe_vp9),
     "hevc": PictureCodec("libx265", REORDER_FRAMES, _decide_hevc, _describe_hevc),
 }
+GPU_CODEC = PictureCodec(
+    "h264_nvenc", REORDER_FRAMES, _decide_nvenc, _describe_annex_b, measure_units
+)
 assert set(PICTURE_CODECS) == {"h264", *EXTRA_CODECS}, "every codec of a recipe can be made"
 
 

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, cast
 import av.error
 from av.stream import Discard
 
-from media.vod.copying import CopyImpossible, iter_cuts, open_picture, open_sound
+from media.vod.arriving import Reach
+from media.vod.copying import (
+    CopyImpossible,
+    PacketDamaged,
+    iter_cuts,
+    open_picture,
+    open_sound,
+)
 from media.vod.info import AudioInfo, CopyInfo, VideoInfo
 from media.vod.ladder import RATE_COPIED_MAX, SHORT_SIDE_COPIED_MAX, decide_bitrate_bps
 from media.vod.source import open_media
@@ -42,21 +49,32 @@ class Span:
 
 
 def find_copyable(
-    path: Path, video: VideoInfo, audio: AudioInfo | None, span: Span
+    path: Path,
+    video: VideoInfo,
+    audio: AudioInfo | None,
+    span: Span,
+    reach: Reach | None = None,
 ) -> CopyInfo | None:
-    """What of the source can be copied, by trying it; None when the picture cannot be."""
-    if path.stat().st_size > SIZE_BYTES_MAX or not _may_copy_picture(video):
+    """What of the source can be copied, by trying it; None when the picture cannot be.
+
+    Of a file that still arrives it is a guess from what is there, and of the picture alone.
+    """
+    size_bytes = reach.size_bytes if reach else path.stat().st_size
+    if size_bytes > SIZE_BYTES_MAX or not _may_copy_picture(video):
         return None
-    with open_media(path) as container:
+    with open_media(path, reach) as container:
         copies_sound = audio is not None and _may_copy_sound(container, audio)
         try:
             longest_s = _try(container, video, span.origin_s)
+        except PacketDamaged:
+            # It is the last of what is there, cut off.
+            return CopyInfo(sound=False) if reach else None
         except (CopyImpossible, av.error.FFmpegError):
             return None
-    if copies_sound and audio is not None:
+    if copies_sound and audio is not None and not reach:
         with open_media(path) as container:
             copies_sound = _fits(container, audio, span)
-    return CopyInfo(copies_sound, longest_s)
+    return CopyInfo(copies_sound and not reach, longest_s)
 
 
 def _may_copy_picture(video: VideoInfo) -> bool:

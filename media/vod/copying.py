@@ -46,6 +46,10 @@ class CopyImpossible(Exception):
     """The source has something that a copy would pass on wrongly; the text says what."""
 
 
+class PacketDamaged(CopyImpossible):
+    """A packet is not as it was written, or not all there."""
+
+
 @dataclass(frozen=True)
 class CutSegment:
     """Packets of one segment; ticks of the source's own clock, from the video's beginning."""
@@ -96,8 +100,10 @@ class Cutter:
 
     def add(self, packet: Packet[Stream]) -> CutSegment | None:
         """Take the next packet; return the segment that it closed."""
-        if packet.pts is None or packet.dts is None or packet.is_corrupt:
-            raise CopyImpossible("a packet without times, or damaged")
+        if packet.is_corrupt:
+            raise PacketDamaged("a damaged packet")
+        if packet.pts is None or packet.dts is None:
+            raise CopyImpossible("a packet without times")
         if packet.has_sidedata("new_extradata"):
             raise CopyImpossible("parameters change midway")
         held = self._held

@@ -90,20 +90,24 @@ def build_manifest(
     return _write(manifest)
 
 
-def build_parted_manifest(picture: Track, sound: Track, beside: Beside) -> str:
+def build_parted_manifest(picture: Track, sounds: Sequence[Track], beside: Beside) -> str:
     """The manifest of a recording: each part is a period, where it was interrupted or changed.
 
-    A period is as long as its picture; sound that outlasts it ends there.
+    A period is as long as its picture; sound that outlasts it ends there. Of sounds that have the
+    same codec there, it has the first.
     """
     manifest, start_s = _open_manifest(picture.duration_s), Fraction(0)
-    for number, (seen, heard) in enumerate(zip(picture.parts, sound.parts, strict=True)):
+    heard = zip(*(sound.parts for sound in sounds), strict=True)
+    for number, (seen, ways) in enumerate(zip(picture.parts, heard, strict=True)):
         shown = Track((seen,))
         clock_s = Fraction(seen.segments[0].start_ticks, seen.timescale)
         span = _Span(number, start_s, clock_s)
         times = {"start": _write_s(start_s), "duration": _write_s(shown.duration_s)}
         period = SubElement(manifest, "Period", {"id": str(number), **times})
         _add_pictures(period, [shown], span, fps=None, are_aligned=False)
-        _add_sound(period, Track((heard,)), span)
+        for place, way in enumerate(ways):
+            if way.codec not in {earlier.codec for earlier in ways[:place]}:
+                _add_sound(period, Track((way,)), span)
         _add_beside(period, beside, span)
         start_s += shown.duration_s
     return _write(manifest)

@@ -36,8 +36,10 @@ TRUN_ROW_BYTES = 16
 FRAGMENTS_MAX = 1000
 """Of one segment: what keeps their numbers apart. No live has more parts in four seconds."""
 STSD_PATH = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
-AVC1_BYTES = 78
-"""Before the boxes within a description of H.264 (ISO/IEC 14496-12 §12.1.3)."""
+VISUAL_BYTES = 78
+"""Before the boxes within a picture's description (ISO/IEC 14496-12 §12.1.3)."""
+HVCC_BYTES, AV1C_BYTES = 23, 4
+"""Before the parameter sets of HEVC, the OBUs of AV1."""
 
 
 @dataclass(frozen=True)
@@ -141,19 +143,42 @@ def read_pixels(init: bytes) -> int:
 
 
 def read_parameter_sets(init: bytes) -> bytes:
-    """SPS and PPS of an init segment's picture as a sample carries them (ISO/IEC 14496-15 §5.3.3).
+    """What of an init segment's configuration a sample carries that follows another picture's.
 
-    Each stands behind its length in four bytes.
+    SPS and PPS of H.264, all sets of HEVC, each behind its length in four bytes (ISO/IEC 14496-15
+    §5.3.3, §8.3.3); the OBUs of AV1.
     """
-    config = _find(read_description(init)[8 + AVC1_BYTES :], (b"avcC",))
+    boxes = dict(_iter_boxes(read_description(init)[8 + VISUAL_BYTES :]))
+    if b"av1C" in boxes:
+        return boxes[b"av1C"][AV1C_BYTES:]
+    if b"hvcC" in boxes:
+        return _read_hevc_sets(boxes[b"hvcC"])
+    config = boxes[b"avcC"]
     sets, at = b"", 5
     for mask in (0x1F, 0xFF):
         count, at = config[at] & mask, at + 1
         for _ in range(count):
-            (size_bytes,) = struct.unpack_from(">H", config, at)
-            sets += struct.pack(">I", size_bytes) + config[at + 2 : at + 2 + size_bytes]
-            at += 2 + size_bytes
+            taken, at = _read_set(config, at)
+            sets += taken
     return sets
+
+
+def _read_hevc_sets(config: bytes) -> bytes:
+    sets, at = b"", HVCC_BYTES
+    for _array in range(config[HVCC_BYTES - 1]):
+        (count,) = struct.unpack_from(">H", config, at + 1)
+        at += 3
+        for _ in range(count):
+            taken, at = _read_set(config, at)
+            sets += taken
+    return sets
+
+
+def _read_set(config: bytes, at: int) -> tuple[bytes, int]:
+    """A parameter set behind its length in four bytes, and where the next one is."""
+    (size_bytes,) = struct.unpack_from(">H", config, at)
+    end = at + 2 + size_bytes
+    return struct.pack(">I", size_bytes) + config[at + 2 : end], end
 
 
 def _adapt_fragment(whole: bytearray, moof_at: int, piece: Piece, count: int) -> None:

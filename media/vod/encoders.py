@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from av.video.frame import PictureType
 
 from media.cmaf import BT709, Sample, VideoTrack, build_init_segment
-from media.vod.codecs import PICTURE_CODECS, give_back_priority, open_encoder
+from media.vod.codecs import get_codec, give_back_priority, open_encoder
 from media.vod.grid import FrameGrid
 from media.vod.ladder import Rung
 
@@ -47,7 +47,7 @@ class StepEncoder:
         self._grid = grid
         self._slots = slots
         self._packets: list[Packet[Stream]] = []
-        self._codec = PICTURE_CODECS[rung.codec]
+        self._codec = get_codec(rung)
         self._context = open_encoder(self._codec, rung, grid, buffer_share)
 
     def encode(self, frame: VideoFrame, slot: int) -> None:

@@ -18,6 +18,7 @@ import av.error
 import av.filter
 from av.stream import Discard
 
+from media.vod.arriving import SourceNotThere
 from media.vod.grid import FrameGrid
 from media.vod.info import VideoInfo
 from media.vod.source import MediaUnreadable, limit_decoder, moment_of
@@ -42,6 +43,8 @@ class DecodeTally:
 
     frames: int = 0
     errors: int = 0
+    is_whole: bool = True
+    """False: the file still arrives, so what looks like its end is none."""
 
 
 def get_video_stream(container: InputContainer, stream_index: int) -> VideoStream:
@@ -57,17 +60,24 @@ def get_video_stream(container: InputContainer, stream_index: int) -> VideoStrea
 def iter_frames(
     container: InputContainer, stream: VideoStream, tally: DecodeTally
 ) -> Iterator[VideoFrame]:
-    """Decode on from where the container stands; damaged packets are counted and left out."""
+    """Decode on from where the container stands; damaged packets are counted and left out.
+
+    Raises SourceNotThere where a file that still arrives has come to.
+    """
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)
         except StopIteration:
             return
-        except av.error.FFmpegError:
+        except av.error.FFmpegError as error:
+            if not tally.is_whole:
+                raise SourceNotThere from error
             # The container itself is broken from here on.
             tally.errors += 1
             return
+        if not tally.is_whole and (packet.is_corrupt or packet.size == 0):
+            raise SourceNotThere  # cut off, or the demuxer's mark of the end
         try:
             frames = packet.decode()
         except av.error.FFmpegError:

@@ -30,6 +30,9 @@ AUDIO_GROUP = "sound"
 KEY_SYSTEM = "org.w3.clearkey"
 OPUS_FAMILIES = ("av01", "vp09")
 """Pictures that go with Opus where there is some: whoever plays them plays it."""
+DEARER_BPS = 1000
+EXTRA_FAMILIES = frozenset({*OPUS_FAMILIES, "hvc1", "opus"})
+"""What some players cannot play."""
 
 
 @dataclass(frozen=True)
@@ -53,25 +56,19 @@ class Track:
         return self.parts[0].channels > 0
 
     @property
+    def codecs(self) -> tuple[str, ...]:
+        """Every codec that one of its parts has, as in CODECS attributes."""
+        return tuple(dict.fromkeys(part.codec for part in self.parts))
+
+    @property
     def family(self) -> str:
         """What its codec's name begins with, such as avc1."""
-        return self.parts[0].codec.partition(".")[0]
-
-    @property
-    def codecs(self) -> str:
-        """All that a player has to know: parts may differ (RFC 8216 §4.3.4.2)."""
-        return ",".join(dict.fromkeys(part.codec for part in self.parts))
-
-    @property
-    def resolution(self) -> str:
-        """The size of its largest picture."""
-        largest = max(self.parts, key=lambda part: part.width * part.height)
-        return f"{largest.width}x{largest.height}"
+        return _name_family(self.parts[0].codec)
 
     @property
     def is_extra(self) -> bool:
         """Whether it is beside what every player can play."""
-        return self.family in (*OPUS_FAMILIES, "hvc1", "opus")
+        return any(_name_family(codec) in EXTRA_FAMILIES for codec in self.codecs)
 
     @property
     def quality(self) -> str:
@@ -91,8 +88,10 @@ class Track:
     @property
     def duration_s(self) -> Fraction:
         """How long it lasts."""
-        ticks = sum(segment.duration_ticks for segment in self.segments)
-        return Fraction(ticks, self.parts[0].timescale)
+        lengths = [
+            (part.timescale, sum(it.duration_ticks for it in part.segments)) for part in self.parts
+        ]
+        return sum((Fraction(ticks, timescale) for timescale, ticks in lengths), Fraction(0))
 
     @property
     def has_keys(self) -> bool:
@@ -102,16 +101,19 @@ class Track:
     @property
     def target_s(self) -> int:
         """Its longest segment in whole seconds, halves up (RFC 8216 §4.3.3.1)."""
-        longest = max(segment.duration_ticks for segment in self.segments)
-        return _round_s(longest, self.parts[0].timescale)
+        return max(
+            _round_s(segment.duration_ticks, part.timescale)
+            for part in self.parts
+            for segment in part.segments
+        )
 
     @property
     def heaviest_bps(self) -> int:
         """Bits per second of its heaviest segment."""
-        timescale = self.parts[0].timescale
         return max(
-            math.ceil(segment.size_bytes * 8 * timescale / segment.duration_ticks)
-            for segment in self.segments
+            math.ceil(segment.size_bytes * 8 * part.timescale / segment.duration_ticks)
+            for part in self.parts
+            for segment in part.segments
         )
 
     def measure_peak_bps(self, target_s: int) -> int:
@@ -119,26 +121,35 @@ class Track:
 
         Of a track without such a run, that of its heaviest segment.
         """
-        timescale, segments = self.parts[0].timescale, self.segments
-        shortest, longest = target_s * timescale / 2, target_s * timescale * 3 / 2
+        rows = [
+            (8 * it.size_bytes, Fraction(it.duration_ticks, part.timescale))
+            for part in self.parts
+            for it in part.segments
+        ]
         peak_bps = 0
-        for first in range(len(segments)):
-            size_bytes = ticks = 0
-            for later in range(first, len(segments)):
-                size_bytes += segments[later].size_bytes
-                ticks += segments[later].duration_ticks
-                if ticks > longest:
+        for first in range(len(rows)):
+            bits, length_s = 0, Fraction(0)
+            for later in range(first, len(rows)):
+                bits, length_s = bits + rows[later][0], length_s + rows[later][1]
+                if 2 * length_s > 3 * target_s:
                     break
-                if ticks >= shortest:
-                    peak_bps = max(peak_bps, math.ceil(size_bytes * 8 * timescale / ticks))
+                if 2 * length_s >= target_s:
+                    peak_bps = max(peak_bps, math.ceil(bits / length_s))
         return peak_bps or self.heaviest_bps
 
     @property
     def average_bps(self) -> int:
         """Bits per second over all of it."""
         size_bytes = sum(segment.size_bytes for segment in self.segments)
-        ticks = sum(segment.duration_ticks for segment in self.segments)
-        return math.ceil(size_bytes * 8 * self.parts[0].timescale / ticks)
+        return math.ceil(size_bytes * 8 / self.duration_s)
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """What a variant takes, picture and sound together."""
+
+    peak_bps: int
+    average_bps: int
 
 
 def join_track(records: Sequence[TrackRecord], *, is_whole: bool = True) -> Track:
@@ -210,7 +221,6 @@ def _keep_keys(part: TrackRecord) -> TrackRecord:
 
 def _list_segments(track: Track, describe: Callable[[SegmentRecord], list[str]]) -> Iterator[str]:
     """Yield the lines of all segments, what `describe` says of each before its address."""
-    timescale = track.parts[0].timescale
     init_name = ""
     if track.key_id:
         yield (
@@ -225,7 +235,7 @@ def _list_segments(track: Track, describe: Callable[[SegmentRecord], list[str]])
             yield f'#EXT-X-MAP:URI="{track.name}/{part.init_name}"'
             init_name = part.init_name
         for segment in part.segments:
-            yield f"#EXTINF:{segment.duration_ticks / timescale:.6f},"
+            yield f"#EXTINF:{segment.duration_ticks / part.timescale:.6f},"
             yield from describe(segment)
             yield f"{track.name}/{segment_name(segment.number)}"
 
@@ -251,29 +261,32 @@ def build_master_playlist(
     fps: Fraction | None,
     texts: Sequence[Subtitles] = (),
     *,
-    target_s: int,
+    has_every_sound: bool = False,
 ) -> str:
     """The list of variants, smallest first, each with its sound added to its bandwidth.
 
     Of one size H.264 comes first, as some players begin with the first they see. Sound without a
-    picture is a variant itself. `target_s` is what the playlists of all tracks promise.
+    picture is a variant itself. `has_every_sound`: each picture is listed with every sound, the one
+    to be preferred first.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if rungs:
         lines += [_describe_group(sound) for sound in sounds]
     lines += [_describe_text(*named) for named in zip(texts, _name_texts(texts), strict=True)]
-    beside = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
-    rate = [f"FRAME-RATE={float(fps):.3f}"] if fps else []
+    target_s = max(track.target_s for track in [*rungs, *sounds])
+    reads = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
     for rung in sorted(rungs, key=lambda track: (track.pixels, track.is_extra)):
-        sound = choose_sound(rung, sounds)
-        looks = [f"RESOLUTION={rung.resolution}", *rate]
-        heard = [f'AUDIO="{_name_group(sound)}"'] if sound else []
-        tracks = [rung, *([sound] if sound else [])]
-        lines.append(_describe_variant(tracks, target_s, [*looks, *heard, *beside]))
-        lines.append(playlist_name(rung.name))
+        least_bps = 0
+        for sound in sounds if has_every_sound else [choose_sound(rung, sounds)]:
+            # Never cheaper than the one before: players take the cheapest of those they can play.
+            tracks = [rung, *([sound] if sound else [])]
+            peak_bps = max(least_bps, sum(track.measure_peak_bps(target_s) for track in tracks))
+            rates = _Rates(peak_bps, sum(track.average_bps for track in tracks))
+            lines += [_describe_rung(rung, sound, rates, fps, reads), playlist_name(rung.name)]
+            least_bps = peak_bps + DEARER_BPS
     if sounds and not rungs:
-        lines.append(_describe_variant(sounds[:1], target_s, beside))
-        lines.append(playlist_name(sounds[0].name))
+        described = _describe_sound(sounds[0], target_s)
+        lines += [",".join([described, *reads]), playlist_name(sounds[0].name)]
     lines += [_describe_keys(it, target_s) for it in rungs if it.is_whole and it.has_keys]
     return "\n".join(lines) + "\n"
 
@@ -291,19 +304,25 @@ def _name_group(sound: Track) -> str:
 
 
 def _describe_group(sound: Track) -> str:
+    channels = max(part.channels for part in sound.parts)
     return (
         f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{_name_group(sound)}",NAME="main",DEFAULT=YES,'
-        f'AUTOSELECT=YES,CHANNELS="{sound.parts[0].channels}",URI="{playlist_name(sound.name)}"'
+        f'AUTOSELECT=YES,CHANNELS="{channels}",URI="{playlist_name(sound.name)}"'
     )
 
 
-def _describe_variant(tracks: Sequence[Track], target_s: int, more: Sequence[str]) -> str:
-    """What plays together takes the sum of its bandwidths (RFC 8216 §4.3.4.2)."""
+def _describe_rung(
+    rung: Track, sound: Track | None, rates: _Rates, fps: Fraction | None, reads: Sequence[str]
+) -> str:
+    codecs = ",".join([*rung.codecs, *(sound.codecs if sound else ())])
     attributes = [
-        f"BANDWIDTH={sum(track.measure_peak_bps(target_s) for track in tracks)}",
-        f"AVERAGE-BANDWIDTH={sum(track.average_bps for track in tracks)}",
-        f'CODECS="{",".join(track.codecs for track in tracks)}"',
-        *more,
+        f"BANDWIDTH={rates.peak_bps}",
+        f"AVERAGE-BANDWIDTH={rates.average_bps}",
+        f'CODECS="{codecs}"',
+        f"RESOLUTION={_describe_size(rung)}",
+        *([f"FRAME-RATE={float(fps):.3f}"] if fps else []),
+        *([f'AUDIO="{_name_group(sound)}"'] if sound else []),
+        *reads,
         "CLOSED-CAPTIONS=NONE",
     ]
     return f"#EXT-X-STREAM-INF:{','.join(attributes)}"
@@ -326,13 +345,32 @@ def _describe_text(texts: Subtitles, name: str) -> str:
     )
 
 
+def _describe_sound(audio: Track, target_s: int) -> str:
+    """The one variant of sound without a picture."""
+    return (
+        f"#EXT-X-STREAM-INF:BANDWIDTH={audio.measure_peak_bps(target_s)}"
+        f",AVERAGE-BANDWIDTH={audio.average_bps}"
+        f',CODECS="{",".join(audio.codecs)}",CLOSED-CAPTIONS=NONE'
+    )
+
+
 def _describe_keys(rung: Track, target_s: int) -> str:
     keys = keep_keys(rung)
     peak_bps = keys.measure_peak_bps(max(target_s, keys.target_s))
     return (
-        f'#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak_bps},CODECS="{rung.codecs}"'
-        f',RESOLUTION={rung.resolution},URI="{keys_playlist_name(rung.name)}"'
+        f'#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak_bps},CODECS="{",".join(rung.codecs)}"'
+        f',RESOLUTION={_describe_size(rung)},URI="{keys_playlist_name(rung.name)}"'
     )
+
+
+def _describe_size(rung: Track) -> str:
+    """The size that shows all of it: that of its largest part (RFC 8216 §4.3.4.2)."""
+    largest = max(rung.parts, key=lambda part: part.width * part.height)
+    return f"{largest.width}x{largest.height}"
+
+
+def _name_family(codec: str) -> str:
+    return codec.partition(".")[0]
 
 
 def _round_s(ticks: int, timescale: int) -> int:

@@ -77,6 +77,7 @@ class MediaInfo:
     """None: there is sound alone."""
     audio: AudioInfo | None
     warnings: tuple[str, ...] = ()
+    """What of it is changed or left out, in sentences for its owner."""
     copyable: CopyInfo | None = None
     cover_index: int | None = None
     """The stream of a sound's cover picture."""

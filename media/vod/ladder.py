@@ -30,6 +30,8 @@ RATE_SHARES = {"av1": 0.7, "vp9": 0.8, "hevc": 0.75}
 """The most a rung of another codec may take of what H.264's may: it must save bytes."""
 VP9_SHORT_SIDE_MAX = 1080
 """Above that a chunk of VP9 would take longer than a task may."""
+NVENC = "nvenc"
+"""A GPU's encoder: its name in rungs, and the resource that nodes with one offer."""
 FAST_FPS = 35
 FAST_FACTOR = 1.5
 
@@ -44,6 +46,10 @@ class Rung:
     height: int
     bitrate_bps: int
     codec: str = "h264"
+    coarser: int = 0
+    """Than usual, in steps of CRF: what this video's own pictures allow."""
+    encoder: str = ""
+    """Empty: the codec's own; `NVENC`: a GPU's. One rung is made by one encoder alone."""
 
     @property
     def quality(self) -> str:

@@ -8,12 +8,13 @@ result. Names of tracks and tasks differ between versions, so that both can be t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from media.vod.grid import FrameGrid, decide_grid
 from media.vod.info import MediaInfo, VideoInfo
-from media.vod.ladder import Rung, decide_ladder, decide_source_bps, repeat_ladder
+from media.vod.ladder import NVENC, Rung, decide_ladder, decide_source_bps, repeat_ladder
 from media.vod.recipe import OPUS_CODECS, Recipe, name_in_version
 from media.vod.records import AUDIO_TRACK, STORYBOARD
 
@@ -31,10 +32,15 @@ COPY_TASK = "copy"
 COVER_TASK = "cover"
 WAVEFORM_TASK = "waveform"
 OPUS = "opus"
+GPU_GROUP = "gpu"
+X264 = "x264"
+QUALITY = "quality"
+QUALITY_S_MIN = 24
+"""Of a shorter video it would take as long to measure what it can do without as that saves."""
 SMALL_SHORT_SIDE = 480
 """Rungs of other codecs up to that are made from one decode; larger ones each for themselves, as
 their encoders take more memory than x264."""
-VERSIONED_KINDS = ("audio", "chunk", "copy")
+VERSIONED_KINDS = ("audio", "chunk", "copy", "quality")
 """Pictures and the waveform depend on the source alone: all versions share them."""
 
 
@@ -65,13 +71,16 @@ class PlanTask:
         "thumbnails",
         "storyboard",
         "preview",
+        "quality",
         "chunk",
         "copy",
         "cover",
         "waveform",
         "live_thumbnails",
         "live_storyboard",
+        "live_preview",
         "live_join",
+        "live_aac",
     ]
     """Also the name under which the media pool runs it."""
     group: str = ""
@@ -103,6 +112,8 @@ class TranscodePlan:
     recipe: Recipe = Recipe()
     key_id: str = ""
     """Of the key its segments are encrypted with, in hex; empty: they are not."""
+    hint: str = ""
+    """SHA-256 of the index that was sent ahead of the file and proved right, in hex."""
 
     @property
     def audio_track(self) -> str:
@@ -136,6 +147,10 @@ class PlanOrder:
     version: int = 1
     key_id: str = ""
     """Of a protected version."""
+    hint: str = ""
+    """Of an index that was sent ahead of the file."""
+    nvenc: bool = False
+    """Whether a GPU that encodes is there."""
 
 
 def plan_video(
@@ -157,6 +172,7 @@ def plan_video(
         version=order.version,
         recipe=order.recipe,
         key_id=order.key_id,
+        hint=order.hint,
     )
     if info.video is None:
         tasks = list_sound_tasks(grid, has_cover=info.cover_index is not None)
@@ -167,7 +183,9 @@ def plan_video(
         may_copy = False  # slices of other encoders may be too many, or of any shape
     copied = ladder[-1] if may_copy else None
     copies_sound = info.copyable is not None and may_copy and info.copyable.sound
-    groups = decide_groups(ladder[:-1] if copied else ladder)
+    # Encrypting reads slices as x264 writes them.
+    nvenc = order.nvenc and not order.key_id
+    groups = decide_groups(ladder[:-1] if copied else ladder, nvenc=nvenc)
     makes_sound = info.audio is not None and not copies_sound
     tasks = list_tasks(grid, chunks, groups, makes_sound=makes_sound)
     others = decide_other_groups(ladder, order.recipe.codecs)
@@ -178,13 +196,24 @@ def plan_video(
         tasks = (opening, *tasks[:heard], *more, *tasks[heard:])
     if bare.makes_opus:
         tasks += (PlanTask(f"{AUDIO_TASK}-{OPUS}", "audio", OPUS),)
+    groups += others
+    if grid.duration_s >= QUALITY_S_MIN:
+        tasks = _look_first(tasks, groups)
     return replace(
         bare,
-        groups=groups + others,
+        groups=groups,
         tasks=_name_tasks(tasks, order.version),
         copied=copied,
         copies_sound=copies_sound,
     )
+
+
+def _look_first(tasks: tuple[PlanTask, ...], groups: tuple[RungGroup, ...]) -> tuple[PlanTask, ...]:
+    """Put the quality task, if any piece awaits it, behind what the first seconds need."""
+    if not any(task.kind == "chunk" and task.group != groups[0].name for task in tasks):
+        return tasks
+    place = next(n for n, task in enumerate(tasks) if task.kind == "thumbnails")
+    return (*tasks[:place], PlanTask(QUALITY, "quality"), *tasks[place:])
 
 
 def _plan_ladder(bare: TranscodePlan, video: VideoInfo) -> tuple[Rung, ...]:
@@ -276,17 +305,59 @@ def list_sound_tasks(grid: FrameGrid, *, has_cover: bool) -> tuple[PlanTask, ...
     return (*_list_in_steps(AUDIO_TASK, "audio", grid), *cover, PlanTask(WAVEFORM_TASK, "waveform"))
 
 
-def decide_groups(ladder: tuple[Rung, ...]) -> tuple[RungGroup, ...]:
+def decide_groups(ladder: tuple[Rung, ...], *, nvenc: bool = False) -> tuple[RungGroup, ...]:
     """The smallest rung alone, so that it plays soon; the others together from one decode.
 
-    Rungs above 1080p are a group of their own: encoders of all at once would fill the memory.
+    Rungs above 1080p are a group of their own: encoders of all at once would fill the memory. With
+    `nvenc` a GPU makes all that are not small.
     """
+    first, others = ladder[:1], ladder[1:]
+    gpu = [replace(it, encoder=NVENC) for it in others if nvenc and not _is_small(it)]
+    others = others[: len(others) - len(gpu)]
     parts = {
-        "first": ladder[:1],
-        "rest": [rung for rung in ladder[1:] if not _is_large(rung)],
-        "large": [rung for rung in ladder[1:] if _is_large(rung)],
+        "first": first,
+        "rest": [rung for rung in others if not _is_large(rung)],
+        "large": [rung for rung in others if _is_large(rung)],
+        GPU_GROUP: gpu,
     }
     return tuple(RungGroup(name, tuple(reversed(part))) for name, part in parts.items() if part)
+
+
+def needs_nvenc(rungs: Sequence[Rung]) -> bool:
+    """Whether a GPU is to make them."""
+    return any(rung.encoder == NVENC for rung in rungs)
+
+
+def name_encoders(plan: TranscodePlan) -> dict[str, str]:
+    """What makes each size of H.264, by what people call it."""
+    rungs = [rung for group in plan.groups for rung in group.rungs if rung.codec == "h264"]
+    return {rung.quality: rung.encoder or X264 for rung in rungs}
+
+
+def give_up_nvenc(plan: TranscodePlan, done: Set[str]) -> TranscodePlan:
+    """The plan without a GPU: what it did not finish is made anew by x264, under other names.
+
+    `done` are finished tasks. A rung stays of one encoder: the pieces that a GPU made of an
+    unfinished one are made again.
+    """
+    groups: list[RungGroup] = []
+    tasks = list(plan.tasks)
+    for group in plan.groups:
+        pieces = [it for it in plan.tasks if it.kind == "chunk" and it.group == group.name]
+        if not needs_nvenc(group.rungs) or all(it.task_id in done for it in pieces):
+            groups.append(group)
+            continue
+        rungs = [replace(it, name=f"{it.name}-{X264}", encoder="") for it in group.rungs]
+        instead = {
+            f"rest-{X264}": tuple(it for it in rungs if not _is_large(it)),
+            f"large-{X264}": tuple(it for it in rungs if _is_large(it)),
+        }
+        made = tuple(RungGroup(name, part) for name, part in instead.items() if part)
+        place = tasks.index(pieces[0])
+        tasks = [it for it in tasks if it not in pieces]
+        tasks[place:place] = _name_tasks(list_pieces_of(made, plan.chunks), plan.version)
+        groups += made
+    return replace(plan, groups=tuple(groups), tasks=tuple(tasks))
 
 
 def decide_other_groups(ladder: tuple[Rung, ...], codecs: tuple[str, ...]) -> tuple[RungGroup, ...]:
@@ -294,11 +365,15 @@ def decide_other_groups(ladder: tuple[Rung, ...], codecs: tuple[str, ...]) -> tu
     groups = []
     for codec in codecs:
         rungs = repeat_ladder(ladder, codec)
-        small = [it for it in rungs if min(it.width, it.height) <= SMALL_SHORT_SIDE]
+        small = [it for it in rungs if _is_small(it)]
         if small:
             groups.append(RungGroup(codec, tuple(reversed(small))))
         groups += [RungGroup(f"{codec}-{it.quality}", (it,)) for it in rungs if it not in small]
     return tuple(groups)
+
+
+def _is_small(rung: Rung) -> bool:
+    return min(rung.width, rung.height) <= SMALL_SHORT_SIDE
 
 
 def _is_large(rung: Rung) -> bool:

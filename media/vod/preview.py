@@ -1,7 +1,8 @@
 """A few silent seconds of a video's best scenes, which cards play in a loop.
 
-The preview task calls it. It decodes keyframes to choose, then only the scenes themselves. What a
-decoder cannot do leaves the video without a preview: nobody's video fails for want of one.
+The preview task calls it, and that of recordings uses its parts. It decodes keyframes to choose,
+then only the scenes themselves. What a decoder cannot do leaves the video without a preview:
+nobody's video fails for want of one.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def _render(container: InputContainer, job: PictureJob) -> bytes:
         for part in slots
         for frame in _iter_scene(container, stream, job.grid, part)
     )
-    return _encode(frames, size, job.grid.fps / decide_step(job.grid))
+    return encode_preview(frames, size, job.grid.fps / decide_step(job.grid))
 
 
 def _iter_scene(
@@ -120,7 +121,7 @@ def _iter_scene(
             yield frame
 
 
-def _encode(frames: Iterator[VideoFrame], size: tuple[int, int], fps: Fraction) -> bytes:
+def encode_preview(frames: Iterator[VideoFrame], size: tuple[int, int], fps: Fraction) -> bytes:
     """MP4 with its index in front; the same frames give the same bytes."""
     with tempfile.TemporaryDirectory(prefix="preview-") as folder:
         path = Path(folder) / "preview.mp4"

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
 import msgspec
-from av.stream import Disposition
 
+from media.process_memory import read_memory_bytes
+from media.vod.arriving import Arriving, Reach
 from media.vod.copyable import Span, find_copyable
+from media.vod.further_tracks import NOT_PICTURES, list_untaken
 from media.vod.info import MediaInfo, VideoInfo, decode_json, encode_json
 from media.vod.ladder import SIDE_MIN
 from media.vod.limited_child import (
@@ -40,13 +42,21 @@ from media.vod.pictures import (
 )
 from media.vod.probe_sound import (
     SIDE_MAX,
-    check_length,
     codec_of,
     describe_sound,
     probe_sound,
 )
 from media.vod.source import MediaUnreadable, fetch_source, open_media
-from media.vod.survey import Opening, check_whole, find_declared_end, measure_ends, read_opening
+from media.vod.survey import (
+    Opening,
+    check_opening,
+    check_whole,
+    find_declared_end,
+    find_mean_rate,
+    measure_ends,
+    read_declared_ends,
+    read_opening,
+)
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -55,7 +65,6 @@ if TYPE_CHECKING:
 
     from storage.objects import ObjectStore
 
-NOT_PICTURES = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 STILL_CODECS = ("png", "gif", "bmp", "tiff", "webp")
 
 
@@ -66,29 +75,37 @@ class ProbeJob:
     video_id: str
     source_key: str
     limits: ChildLimits = field(default_factory=ChildLimits)
+    arriving: Arriving | None = None
+    """Of a file that still arrives: what it says of itself is believed."""
 
 
 def probe_source(job: ProbeJob, store: ObjectStore) -> MediaInfo:
     """Probe an object; raises MediaUnreadable with the reason."""
     with fetch_source(job.source_key, store) as path:
-        return probe_in_child(path, job.limits)
+        reach = None if job.arriving is None else job.arriving.locate(store)
+        return probe_in_child(path, job.limits, reach)
 
 
-def probe_in_child(path: Path, limits: ChildLimits | None = None) -> MediaInfo:
+def probe_in_child(
+    path: Path, limits: ChildLimits | None = None, reach: Reach | None = None
+) -> MediaInfo:
     """Probe in a process of its own; raises MediaUnreadable. Blocks up to `limits.time_s`."""
-    with ProbeAhead(path, limits or ChildLimits()) as probe:
+    with ProbeAhead(path, limits or ChildLimits(), reach) as probe:
         return probe.finish()
 
 
 class ProbeAhead:
     """A probe whose process gets ready while the file is still being written."""
 
-    def __init__(self, path: Path, limits: ChildLimits) -> None:
+    def __init__(self, path: Path, limits: ChildLimits, reach: Reach | None = None) -> None:
         self._limits = limits
         # By descriptor: the file may get another name meanwhile.
         self._file = path.open("rb")
         number = self._file.fileno()
         words = [f"/proc/self/fd/{number}"]
+        if reach is not None:
+            index = "" if reach.index is None else str(reach.index)
+            words += [str(reach.known_bytes), str(reach.size_bytes), index, str(reach.index_at)]
         self._child = start_child("media.vod.probe", words, limits, inherited=[number])
         self._answer: Future[tuple[int, bytes]] | None = None
         self._waiter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="probe")
@@ -125,28 +142,34 @@ class ProbeAhead:
         return decode_json(answer, MediaInfo)
 
 
-def probe_file(path: Path) -> MediaInfo:
+def probe_file(path: Path, reach: Reach | None = None) -> MediaInfo:
     """Probe in this process; raises MediaUnreadable with the reason."""
-    with open_media(path) as container:
+    peak_bytes = read_memory_bytes("VmHWM")
+    with open_media(path, reach) as container:
+        check_opening(peak_bytes)
         video = _find_picture(container)
         if video is None:
+            if reach is not None:
+                raise MediaUnreadable("Sound alone has no chunks to begin with.")
             return probe_sound(path, container)
         audio = cast("AudioStream | None", container.streams.best("audio", related=video))
         opening = read_opening(container, video, audio)
-        warnings: list[str] = []
+        taken = [stream.index for stream in (video, audio) if stream is not None]
+        warnings = list_untaken(container, taken)
         if audio is not None and not opening.has_sound:
             warnings.append(f"The sound ({codec_of(audio)}) cannot be decoded; it was left out.")
+            taken.remove(audio.index)
             audio = None
-        picture = _describe_picture(video, opening)
-        declared_s = find_declared_end(container, video, audio)
-        wanted = [stream.index for stream in (video, audio) if stream is not None]
-        ends_s = measure_ends(path, wanted, declared_s, 1 / picture.fps)
+        size_bytes = reach.size_bytes if reach else path.stat().st_size
+        picture = _describe_picture(video, opening, size_bytes)
+        if reach is not None:
+            ends_s = read_declared_ends(container, video, audio)
+        else:
+            ends_s = _measure_ends(path, container, (video, audio), opening, 1 / picture.fps)
         end_s = max(ends_s.values(), default=opening.origin_s)
-        check_whole(declared_s, end_s, opening.origin_s)
         if picture.is_hdr:
             warnings.append("High dynamic range was converted to standard range.")
         duration_s = end_s - opening.origin_s
-        check_length(duration_s)
         sound = describe_sound(audio) if audio else None
         span = Span(Fraction(round(opening.origin_s * 1_000_000), 1_000_000), end_s)
         return MediaInfo(
@@ -154,12 +177,27 @@ def probe_file(path: Path) -> MediaInfo:
             duration_s=float(max(duration_s, 1 / picture.fps)),
             picture_s=float(ends_s.get(video.index, end_s) - opening.origin_s),
             origin_us=round(opening.origin_s * 1_000_000),
-            size_bytes=path.stat().st_size,
+            size_bytes=size_bytes,
             video=picture,
             audio=sound,
             warnings=tuple(warnings),
-            copyable=find_copyable(path, picture, sound, span),
+            copyable=find_copyable(path, picture, sound, span, reach),
         )
+
+
+def _measure_ends(
+    path: Path,
+    container: InputContainer,
+    streams: tuple[VideoStream, AudioStream | None],
+    opening: Opening,
+    frame_s: Fraction,
+) -> dict[int, Fraction]:
+    """Where the streams really end, in the source's clock; raises MediaUnreadable."""
+    declared_s = find_declared_end(container, *streams)
+    wanted = [stream.index for stream in streams if stream is not None]
+    ends_s = measure_ends(path, wanted, declared_s, frame_s)
+    check_whole(declared_s, max(ends_s.values(), default=opening.origin_s), opening.origin_s)
+    return ends_s
 
 
 def _find_picture(container: InputContainer) -> VideoStream | None:
@@ -173,19 +211,25 @@ def _find_picture(container: InputContainer) -> VideoStream | None:
     stream = next((stream for stream in moving if stream is best), moving[0])
     if stream.codec_context is None or codec_of(stream) in STILL_CODECS:
         raise MediaUnreadable("The picture's codec is not supported.")
+    _check_side_max(stream.codec_context.width, stream.codec_context.height)
     return stream
 
 
-def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
+def _check_side_max(*sides: int) -> None:
+    if max(sides) > SIDE_MAX:
+        raise MediaUnreadable(f"The picture is larger than {SIDE_MAX} pixels.")
+
+
+def _describe_picture(video: VideoStream, opening: Opening, size_bytes: int) -> VideoInfo:
     frame = opening.frame
+    mean_bps = find_mean_rate(cast("InputContainer", video.container), size_bytes)
     rotation_deg, mirrored = decide_orientation(read_display_matrix(frame), frame.rotation)
     transfer = find_hdr_transfer(int(frame.color_trc))
     sar = video.sample_aspect_ratio or video.codec_context.sample_aspect_ratio
     width, height = decide_display_size(frame.width, frame.height, sar, rotation_deg)
     if min(width, height) < SIDE_MIN:
         raise MediaUnreadable(f"The picture is smaller than {SIDE_MIN} pixels.")
-    if max(width, height) > SIDE_MAX:
-        raise MediaUnreadable(f"The picture is larger than {SIDE_MAX} pixels.")
+    _check_side_max(width, height)
     return VideoInfo(
         stream_index=video.index,
         codec=codec_of(video),
@@ -200,7 +244,7 @@ def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
         fps=decide_frame_rate(
             video.guessed_rate or video.average_rate, video.average_rate, opening.intervals_s
         ),
-        bit_rate_bps=video.bit_rate or video.container.bit_rate or None,
+        bit_rate_bps=video.bit_rate or mean_bps,
         color_matrix=decide_matrix(int(frame.colorspace), frame.height),
         is_hdr=bool(transfer),
         transfer=transfer,
@@ -209,15 +253,21 @@ def _describe_picture(video: VideoStream, opening: Opening) -> VideoInfo:
     )
 
 
+def _read_reach(known_bytes: str, size_bytes: str, index: str, index_at: str) -> Reach:
+    place = Path(index) if index else None
+    return Reach(int(known_bytes), int(size_bytes), place, int(index_at))
+
+
 def main(arguments: list[str]) -> int:
     """Run as the child: limit this process, probe, answer in JSON on standard output.
 
     It begins when its standard input ends.
     """
-    (path,) = limit_this_process(arguments)
+    path, *words = limit_this_process(arguments)
+    reach = _read_reach(*words) if words else None
     sys.stdin.buffer.read()
     try:
-        answer, status = encode_json(probe_file(Path(path))), 0
+        answer, status = encode_json(probe_file(Path(path), reach)), 0
     except MediaUnreadable as error:
         answer, status = msgspec.json.encode(error.text), EXIT_REFUSED
     sys.stdout.buffer.write(answer)

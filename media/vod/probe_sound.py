@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import av.error
 from av.stream import Disposition
 
+from media.vod.further_tracks import list_untaken
 from media.vod.info import AudioInfo, MediaInfo
 from media.vod.source import MediaUnreadable, limit_decoder, open_media
 from media.vod.survey import check_whole, find_declared_end, find_sound_start, measure_ends
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 SIDE_MAX = 8192
-DURATION_S_MAX = 12 * 3600
 PROMISE_NOTHING = ("mp3", "aac")
 """Without an index FFmpeg guesses their length from the first frames' rate."""
 SOUND_S_MIN = Fraction(1, 10)
@@ -41,7 +41,6 @@ def probe_sound(path: Path, container: InputContainer) -> MediaInfo:
     end_s = ends_s.get(audio.index, origin_s)
     check_whole(declared_s, end_s, origin_s)
     length_s = end_s - origin_s
-    check_length(length_s)
     if length_s < SOUND_S_MIN:
         raise MediaUnreadable("The sound is shorter than a tenth of a second.")
     return MediaInfo(
@@ -52,6 +51,7 @@ def probe_sound(path: Path, container: InputContainer) -> MediaInfo:
         size_bytes=path.stat().st_size,
         video=None,
         audio=describe_sound(audio),
+        warnings=tuple(list_untaken(container, [audio.index])),
         cover_index=_find_cover(path),
     )
 
@@ -70,12 +70,6 @@ def describe_sound(audio: AudioStream) -> AudioInfo:
 def codec_of(stream: VideoStream | AudioStream) -> str:
     """The codec's name, whichever decoder reads it."""
     return stream.codec_context.codec.canonical_name
-
-
-def check_length(length_s: Fraction) -> None:
-    """Raise MediaUnreadable for what is longer than anybody watches."""
-    if length_s > DURATION_S_MAX:
-        raise MediaUnreadable("The video is longer than 12 hours.")
 
 
 def _find_cover(path: Path) -> int | None:

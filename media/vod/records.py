@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 
 AUDIO_TRACK = "audio"
+AAC_TRACK = "aac"
+"""The sound of a recording once more, for players that cannot play it as it came."""
 AUDIO_RATE_HZ = 48_000
 AUDIO_FRAME_SAMPLES = 1024
 MASTER_NAME = "master.m3u8"
@@ -43,7 +45,7 @@ class TrackRecord:
     """What one task made of one track: a rung's picture, or the sound."""
 
     track: str
-    """The rung's name, or "audio"."""
+    """The rung's name, "audio" or "aac"."""
     codec: str
     """As in the CODECS attribute, RFC 6381."""
     init_name: str
@@ -85,6 +87,20 @@ class JoinRecord:
 
 
 @dataclass(frozen=True)
+class RungLook:
+    """What samples of one size took, coded as fine as usual and coarser; dB of XPSNR."""
+
+    width: int
+    height: int
+    fine_bytes: int
+    fine_db: float
+    coarse_bytes: int
+    coarse_db: float
+    worst_db: float
+    """Of the sample that came out worst, as fine as usual."""
+
+
+@dataclass(frozen=True)
 class TaskRecord:
     """A finished task; the coordinator stores nothing else about its output."""
 
@@ -104,6 +120,8 @@ class TaskRecord:
     joined: JoinRecord | None = None
     left_out: dict[str, str] = field(default_factory=dict)
     """What could not be made, and the reason's code."""
+    looks: tuple[RungLook, ...] = ()
+    """Of the quality task: what each size of the ladder took, largest first."""
 
 
 @dataclass(frozen=True)
@@ -130,9 +148,14 @@ def playlist_name(track: str) -> str:
     return f"{track}.m3u8"
 
 
+def track_prefix(video_id: str, track: str) -> str:
+    """The folder of one track's files."""
+    return f"{video_prefix(video_id)}/{track}"
+
+
 def track_key(video_id: str, track: str, name: str) -> str:
     """Key of a segment or init segment of one track."""
-    return f"{video_prefix(video_id)}/{track}/{name}"
+    return f"{track_prefix(video_id, track)}/{name}"
 
 
 def record_key(video_id: str, task_id: str) -> str:
@@ -140,9 +163,9 @@ def record_key(video_id: str, task_id: str) -> str:
     return f"{video_prefix(video_id)}/records/{task_id}.json"
 
 
-def unfinished_prefix(video_id: str, name: str) -> str:
-    """The folder of what an unfinished task, or track, has encoded so far."""
-    return f"{video_prefix(video_id)}/unfinished/{name}"
+def unfinished_prefix(video_id: str, name: str = "") -> str:
+    """The folder of what an unfinished task, or track, has encoded so far; without one, of all."""
+    return f"{video_prefix(video_id)}/unfinished/{name}".rstrip("/")
 
 
 def unfinished_key(video_id: str, name: str, number: int) -> str:

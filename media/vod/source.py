@@ -14,12 +14,13 @@ import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
 
 from kit.errors import AppError
+from media.vod.arriving import ArrivingFile, Reach
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -37,6 +38,13 @@ SOUND_FORMATS = ("mp3", "wav", "flac", "aac")
 MOV_ATOMS = (b"ftyp", b"moov", b"mdat", b"free", b"wide")
 SNIFF_BYTES = 16
 PIXELS_MAX = 8192 * 8192
+PIXELS_GROWN_MAX = 4096 * 2304
+GROWTH_MAX = 4
+"""A picture may become so many times larger midway than its headers say, or as large as that: a
+recorded call begins small. A larger one counts as damaged: its frames would fill the memory."""
+LOOK_OPTIONS: Any = [{"max_pixels": str(PIXELS_MAX)}] * 64
+"""For the decoders that FFmpeg opens itself to learn what headers do not say; with more streams
+than that the memory of this process is the limit. Any, as PyAV declares them as words."""
 
 
 class MediaUnreadable(AppError):
@@ -45,16 +53,28 @@ class MediaUnreadable(AppError):
     code, status, message = "media_unreadable", 422, "This file cannot be read as a video."
 
 
-def open_media(path: Path) -> InputContainer:
-    """Open for demuxing; the caller closes. Raises MediaUnreadable with the reason."""
+def open_media(path: Path, reach: Reach | None = None) -> InputContainer:
+    """Open for demuxing; the caller closes. Raises MediaUnreadable with the reason.
+
+    Of a file that still arrives nothing is read but what its reach says.
+    """
     if path.stat().st_size == 0:
         raise MediaUnreadable("The file is empty.")
     options = {
         "protocol_whitelist": "file",
         "format_whitelist": ",".join(FORMATS + SOUND_FORMATS),
     }
+    source: str | ArrivingFile = f"file:{path}"
+    if reach is not None:
+        source = ArrivingFile(path, reach)
     try:
-        return av.open(f"file:{path}", options=options, metadata_errors="replace")
+        return av.open(
+            source,
+            "r",
+            options=options,
+            stream_options=LOOK_OPTIONS,
+            metadata_errors="replace",
+        )
     except av.error.MemoryError as error:
         raise MediaUnreadable("The file needs more memory than a video may take.") from error
     except av.error.FFmpegError as error:
@@ -131,8 +151,10 @@ def _name(key: str, store: ObjectStore) -> str:
 
 def limit_decoder(stream: VideoStream) -> None:
     """One thread, and no picture that alone would fill the memory; before the first packet."""
-    stream.codec_context.thread_count = 1
-    stream.codec_context.options = {"max_pixels": str(PIXELS_MAX)}
+    context = stream.codec_context
+    grown = max(PIXELS_GROWN_MAX, GROWTH_MAX * context.width * context.height)
+    context.thread_count = 1
+    context.options = {"max_pixels": str(min(PIXELS_MAX, grown))}
 
 
 def moment_of(frame: VideoFrame, stream: VideoStream) -> Fraction | None:

@@ -109,7 +109,10 @@ def _iter_tiles(
 def _iter_keyframes(
     container: InputContainer, job: PictureJob, wanted_s: Fraction | None
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
-    """Keyframes from one at or before a moment on, if the index leads there; else all."""
+    """Keyframes from one at or before a moment on, if the index leads there; else all.
+
+    Every frame where none of them is shown: an edit list hides the one before a trimmed beginning.
+    """
     stream = get_video_stream(container, job.video.stream_index)
     stream.codec_context.skip_frame = "NONKEY"
     if wanted_s is not None and seek_keyframe(container, stream, wanted_s):
@@ -120,7 +123,15 @@ def _iter_keyframes(
             yield from found
             return
         seek_keyframe(container, stream, Fraction(job.grid.origin_us, 1_000_000) - 1)
-    yield from _list_moments(container, stream)
+    found = _list_moments(container, stream)
+    opening = next(found, None)
+    if opening is None:
+        seek_keyframe(container, stream, Fraction(job.grid.origin_us, 1_000_000) - 1)
+        stream.codec_context.skip_frame = "DEFAULT"
+        yield from _list_moments(container, stream)
+        return
+    yield opening
+    yield from found
 
 
 def _list_moments(

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, cast
 import av
 import av.error
 
-from media.vod.source import MediaUnreadable, limit_decoder, moment_of, open_media
+from media.process_memory import read_memory_bytes
+from media.vod.source import PIXELS_MAX, MediaUnreadable, limit_decoder, moment_of, open_media
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -32,8 +33,19 @@ PACKETS_FOR_RATE = 300
 PACKETS_MAX = 6000
 """Read at most so many packets from the start: a track that begins later counts as missing."""
 TAIL_S = 10
+SAID_AHEAD = ("mov", "matroska")
+"""Containers that say how long they are where they begin; a fragmented MP4 does not."""
+OPENING_BYTES_MAX = 512 << 20
+"""What reading a file's headers and index may take: every task of the video does it again. Twelve
+hours at 60 frames a second need about a quarter of it."""
 MISSING_S_MAX = 1.5
 MISSING_SHARE_MAX = 0.02
+
+
+def check_opening(peak_bytes: int) -> None:
+    """Raise MediaUnreadable when opening the file took much more than the peak before it."""
+    if read_memory_bytes("VmHWM") - peak_bytes > OPENING_BYTES_MAX:
+        raise MediaUnreadable("The file's index unpacks to more than a video's may.")
 
 
 @dataclass(frozen=True)
@@ -77,8 +89,7 @@ def read_opening(
         if number > PACKETS_MAX:
             break
     if not opened.frames:
-        codec = video.codec_context.codec.canonical_name
-        raise MediaUnreadable(f"The picture ({codec}) cannot be decoded.")
+        raise MediaUnreadable(_explain_nothing(video))
     starts = [moment for frame in opened.frames if (moment := moment_of(frame, video)) is not None]
     if not starts:
         raise MediaUnreadable("The file does not say when its frames are shown.")
@@ -92,6 +103,15 @@ def read_opening(
         ),
         has_sound=opened.sound_s is not None,
     )
+
+
+def _explain_nothing(video: VideoStream) -> str:
+    """Why no picture came, as far as the decoder tells: one it refused for its size leaves none."""
+    context = video.codec_context
+    reason = f"The picture ({context.codec.canonical_name}) cannot be decoded"
+    if context.width:
+        return f"{reason}."
+    return f"{reason}, or has more than {PIXELS_MAX // 1_000_000} million pixels."
 
 
 def find_sound_start(container: InputContainer, audio: AudioStream) -> Fraction | None:
@@ -142,18 +162,50 @@ def find_declared_end(
     container: InputContainer, video: VideoStream | None, audio: AudioStream | None
 ) -> Fraction | None:
     """Where the headers say the file ends, in the source's clock; None when they do not."""
-    ends = [
-        ((stream.start_time or 0) + stream.duration) * stream.time_base
+    ends = _list_declared_ends(video, audio)
+    return max(ends.values()) if ends else _find_container_end(container)
+
+
+def read_declared_ends(
+    container: InputContainer, video: VideoStream, audio: AudioStream | None
+) -> dict[int, Fraction]:
+    """Where the headers say each stream ends; raises MediaUnreadable when they do not.
+
+    For a file that still arrives: only MP4 and Matroska say so before their end, and not all.
+    """
+    ends = _list_declared_ends(video, audio)
+    whole_s = _find_container_end(container)
+    is_said = container.format.name.startswith(SAID_AHEAD) and (ends or whole_s is not None)
+    if not is_said or (container.format.name.startswith("mov") and not video.frames):
+        raise MediaUnreadable("The file does not say ahead how long it is.")
+    if video.index not in ends and whole_s is not None:
+        ends[video.index] = whole_s
+    return ends
+
+
+def find_mean_rate(container: InputContainer, size_bytes: int) -> int | None:
+    """Bits per second of all streams together, as FFmpeg counts them; None when it does not say."""
+    if not container.bit_rate or not container.duration:
+        return container.bit_rate or None
+    return int(size_bytes * 8.0 * av.time_base / container.duration)
+
+
+def _list_declared_ends(
+    video: VideoStream | None, audio: AudioStream | None
+) -> dict[int, Fraction]:
+    return {
+        stream.index: ((stream.start_time or 0) + stream.duration) * stream.time_base
         for stream in (video, audio)
         if stream is not None and stream.duration and stream.time_base
-    ]
-    if ends:
-        return max(ends)
-    if container.duration:
-        # Matroska counts from zero, others from their first moment: believe the smaller promise.
-        start = min(0, container.start_time or 0)
-        return Fraction(start + container.duration, av.time_base)
-    return None
+    }
+
+
+def _find_container_end(container: InputContainer) -> Fraction | None:
+    if not container.duration:
+        return None
+    # Matroska counts from zero, others from their first moment: believe the smaller promise.
+    start = min(0, container.start_time or 0)
+    return Fraction(start + container.duration, av.time_base)
 
 
 def measure_ends(

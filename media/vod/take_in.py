@@ -20,7 +20,7 @@ from media.vod.limited_child import ChildLimits
 from media.vod.probe import ProbeAhead
 from media.vod.source import LAST_COPY, MediaUnreadable, SourceCopy
 from storage.growing_files import adopt_object
-from storage.objects import ByteSink, JoinedObject, ObjectStore
+from storage.objects import ByteSink, ObjectStore
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,15 @@ class SourcePart:
 
     key: str
     size_bytes: int
+
+
+@dataclass(frozen=True)
+class JoinedObject:
+    """An object made of parts, and what its bytes hash to."""
+
+    key: str
+    size_bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from media.vod.grid import FrameGrid
 from media.vod.info import AudioInfo, VideoInfo
 from media.vod.ladder import Rung
-from media.vod.plan import OPUS, Chunk, TranscodePlan
+from media.vod.plan import OPUS, QUALITY, Chunk, TranscodePlan
 from media.vod.records import AUDIO_TRACK, STORYBOARD
+from media.vod.titles import list_looked_sizes
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class ChunkJob:
     rungs: tuple[Rung, ...]
     key_id: str = ""
     """Of the key its segments are encrypted with."""
+    hint: str = ""
+    """SHA-256 of the source's index where that came ahead of it: steps may have been made by it."""
 
     @property
     def slots(self) -> range:
@@ -71,6 +74,18 @@ class PictureJob:
 
 
 @dataclass(frozen=True)
+class QualityJob:
+    """What the quality task is given: displayed sizes, largest first."""
+
+    task_id: str
+    video_id: str
+    source_key: str
+    video: VideoInfo
+    grid: FrameGrid
+    sizes: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
 class CoverJob:
     """What the cover task is given: where the file has its picture."""
 
@@ -96,7 +111,7 @@ class CopyJob:
     """Only so many of the picture's first segments, and as much sound."""
 
 
-Job = ChunkJob | AudioJob | PictureJob | CopyJob | CoverJob
+Job = ChunkJob | AudioJob | PictureJob | CopyJob | CoverJob | QualityJob
 
 
 def get_job(plan: TranscodePlan, task_id: str) -> Job:
@@ -137,6 +152,15 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
         )
     if task.kind in ("thumbnails", STORYBOARD, "preview"):
         return PictureJob(task_id, plan.video_id, plan.source_key, plan.info.video, plan.grid)
+    if task.kind == QUALITY:
+        return QualityJob(
+            task_id,
+            plan.video_id,
+            plan.source_key,
+            plan.info.video,
+            plan.grid,
+            list_looked_sizes(plan),
+        )
     return ChunkJob(
         task_id=task_id,
         video_id=plan.video_id,
@@ -146,4 +170,5 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
         chunk=plan.chunks[task.chunk],
         rungs=next(group.rungs for group in plan.groups if group.name == task.group),
         key_id=plan.key_id,
+        hint=plan.hint,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from media.cenc import Enciphered, TrackCipher, find_avc_config
 from media.cmaf import Sample, build_fragment
-from media.vod.records import INIT_NAME, SegmentRecord, TrackRecord, segment_name, track_key
+from media.vod.records import SegmentRecord, TrackRecord, segment_name, track_key
 from storage.objects import ObjectStore
 
 
@@ -95,12 +95,13 @@ class TrackWriter:
         )
 
     def _store_init(self, init_segment: bytes) -> str:
-        """init.mp4, or a name by content when another build of the encoder wrote another one."""
-        key = self._key(INIT_NAME)
+        """Its usual name, or one by content when another build of the encoder wrote another one."""
+        name = self.template.init_name
+        key = self._key(name)
         if self.store.put_sync(key, init_segment, if_absent=True):
-            return INIT_NAME
+            return name
         if self.store.get_sync(key) == init_segment:
-            return INIT_NAME
+            return name
         name = f"init-{hashlib.sha256(init_segment).hexdigest()[:8]}.mp4"
         self.store.put_sync(self._key(name), init_segment, if_absent=True)
         return name

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from media.cenc import ContentKey, TrackCipher
 from media.vod.checkpoints import Checkpoints
-from media.vod.chunk_steps import MadePart, StepPart, encode_parts, list_parts
+from media.vod.chunk_steps import ChunkParts, MadePart, StepPart
 from media.vod.copying import build_inits, describe_copies, iter_first_cuts, open_cutters
 from media.vod.ladder import Rung
 from media.vod.ledger import find_record, keep_record
@@ -71,33 +71,27 @@ def iter_chunk(job: ChunkJob, store: ObjectStore) -> Steps[TaskRecord]:
     kept = Checkpoints(store, job.video_id, job.task_id)
     done = find_record(job.video_id, job.task_id, store)
     if done is None:
-        done = yield from _make_chunk(job, store, kept)
+        done = yield from _make_chunk(job, store)
     kept.drop()
     return done
 
 
-def _make_chunk(job: ChunkJob, store: ObjectStore, kept: Checkpoints) -> Steps[TaskRecord]:
+def _make_chunk(job: ChunkJob, store: ObjectStore) -> Steps[TaskRecord]:
     key = open_key(job.key_id)
     tracks = [
-        RungTrack(
-            rung, job.grid, job.slots, _open_track(store, job, _describe_rung(job, rung), key)
-        )
+        RungTrack(job.grid, job.slots, _open_track(store, job, _describe_rung(job, rung), key))
         for rung in job.rungs
     ]
-    parts = list_parts(job)
-    left, errors = list(parts), 0
-    while left and (made := kept.find(left[0].number, MadePart)) is not None:
-        errors += made.decode_errors
-        _add_part(tracks, left.pop(0), made)
-    if 0 < len(left) < len(parts):
-        yield Progress(job.task_id, len(parts) - len(left), len(parts))
-    for part, made in zip(
-        left, encode_parts(job, store, left, tracks) if left else (), strict=True
-    ):
-        kept.keep(part.number, made)
+    parts, errors = ChunkParts(job, store), 0
+    for part, made in parts.iter_kept():
         errors += made.decode_errors
         _add_part(tracks, part, made)
-        yield Progress(job.task_id, part.number + 1, len(parts))
+    if 0 < parts.done < parts.total:
+        yield Progress(job.task_id, parts.done, parts.total)
+    for part, made in parts.iter_new():
+        errors += made.decode_errors
+        _add_part(tracks, part, made)
+        yield Progress(job.task_id, parts.done, parts.total)
     record = TaskRecord(
         job.task_id, tracks=tuple(track.finish() for track in tracks), decode_errors=errors
     )

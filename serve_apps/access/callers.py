@@ -6,7 +6,7 @@ import functools
 import ipaddress
 from collections.abc import Sequence
 
-from kit.settings import SettingsInvalid
+from kit.setting_sections import SettingsInvalid
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from kit.errors import NotAuthenticated, PermissionDenied, Unavailable
 from kit.ids import make_id
-from kit.settings import AuthSettings
+from kit.setting_sections import AuthSettings
 
 TEXT_CHARS_MAX = 2048
 SIGNATURE_BYTES = 64
@@ -112,6 +112,8 @@ class Grant:
     session: uuid.UUID | None
     access_version: int
     expires_at_s: float
+    viewer_version: int = 0
+    """Of what the viewer may see; a later one means that they lost some right since."""
 
 
 class _TicketBody(msgspec.Struct, array_like=True):
@@ -129,6 +131,7 @@ class _GrantBody(msgspec.Struct, array_like=True):
     session: uuid.UUID | None
     access_version: int
     expires_at_s: float
+    viewer_version: int = 0
 
 
 class TicketBook:
@@ -181,7 +184,12 @@ def read_ticket(public_key: str, text: str, kind: TicketKind, edge: str, now: da
 def issue_grant(auth: AuthSettings, grant: Grant) -> str:
     """Sign a playback grant as one URL path segment; the caller sets its expiry (≤ grant_ttl_s)."""
     body = _GrantBody(
-        grant.resource, grant.viewer, grant.session, grant.access_version, grant.expires_at_s
+        grant.resource,
+        grant.viewer,
+        grant.session,
+        grant.access_version,
+        grant.expires_at_s,
+        grant.viewer_version,
     )
     return _sign(auth.grant_private_key, GRANT_KIND, body)
 
@@ -193,7 +201,14 @@ def read_grant(public_key: str, text: str, now: datetime) -> Grant:
         raise GrantInvalid
     if now.timestamp() > body.expires_at_s:
         raise GrantExpired
-    return Grant(body.resource, body.viewer, body.session, body.access_version, body.expires_at_s)
+    return Grant(
+        body.resource,
+        body.viewer,
+        body.session,
+        body.access_version,
+        body.expires_at_s,
+        body.viewer_version,
+    )
 
 
 @functools.lru_cache(maxsize=VIEWERS_REMEMBERED)

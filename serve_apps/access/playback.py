@@ -1,7 +1,7 @@
 """Where an edge is reached: its socket, and media with the viewer's right in the path.
 
-Pure apart from `choose_edge`. Whether the viewer may see the video or live is decided before, with
-`visibility.can_view`.
+Whether the viewer may see the video or live is decided with `visibility.can_view`, after the terms
+were made: whoever loses a right meanwhile gets an address that is void already.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from kit.settings import AuthSettings, Settings
+from kit.setting_sections import AuthSettings
+from kit.settings import Settings
 from serve_apps.access.grants import Grant, issue_grant
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import Visibility
 from storage.database import Connection
 from storage.edges import list_live_edges
+from storage.users import find_access_version
 
 OPEN_VISIBILITIES = (Visibility.PUBLIC, Visibility.UNLISTED)
 
@@ -28,6 +30,22 @@ class PlaybackTerms:
     edge_url: str
     viewer: Identity | None
     now: datetime
+    viewer_version: int = 0
+    """Of what the viewer may see (`storage.users.find_access_version`)."""
+
+
+async def make_terms(
+    connection: Connection, settings: Settings, viewer: Identity | None, now: datetime
+) -> PlaybackTerms:
+    """Say where, and under which right, a viewer plays; before it is decided what they may see."""
+    version = await find_viewer_version(connection, viewer)
+    edge_url = await choose_edge(connection, settings)
+    return PlaybackTerms(settings.auth, edge_url, viewer, now, version)
+
+
+async def find_viewer_version(connection: Connection, viewer: Identity | None) -> int:
+    """Return the version that grants to this viewer carry; 0: anonymous."""
+    return 0 if viewer is None else await find_access_version(connection, viewer.user_id)
 
 
 async def choose_edge(connection: Connection, settings: Settings) -> str:
@@ -76,6 +94,7 @@ def _make_way(terms: PlaybackTerms, resource: uuid.UUID, access_version: int) ->
         viewer=terms.viewer.user_id if terms.viewer else None,
         session=terms.viewer.session_id if terms.viewer else None,
         access_version=access_version,
+        viewer_version=terms.viewer_version,
         expires_at_s=terms.now.timestamp() + terms.auth.grant_ttl_s,
     )
     return f"{terms.edge_url}/t/{issue_grant(terms.auth, grant)}"

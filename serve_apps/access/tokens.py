@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import jwt
 
 from kit.errors import NotAuthenticated
-from kit.settings import AuthSettings
+from kit.setting_sections import AuthSettings
 from serve_apps.access.identity import Identity, Role
 
 ALGORITHM = "HS256"

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from kit.errors import Conflict, NotAuthenticated, NotFound, PermissionDenied
 from kit.events import EventName
 from kit.ids import make_id, make_token
-from kit.settings import AuthSettings
+from kit.setting_sections import AuthSettings
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.sessions import end_session, end_sessions
 from serve_apps.access.tokens import issue_access_token

@@ -40,6 +40,8 @@ from serve_apps.live.takedown_routes import routes as live_takedown_routes
 from serve_apps.notices.routes import routes as notices_routes
 from serve_apps.posts.routes import routes as posts_routes
 from serve_apps.realtime.routes import routes as realtime_routes
+from serve_apps.subscriptions.routes import own_routes as subscriptions_routes
+from serve_apps.subscriptions.routes import routes as subscribers_routes
 from serve_apps.users.routes import routes as users_routes
 from serve_apps.videos.history_routes import routes as history_routes
 from serve_apps.videos.liking_routes import routes as video_liking_routes
@@ -56,6 +58,8 @@ from storage.rates import RateBook
 FEATURES = (
     accounts_routes,
     users_routes,
+    subscribers_routes,
+    subscriptions_routes,
     posts_routes,
     comments_routes,
     feed_routes,

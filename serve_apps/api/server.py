@@ -33,7 +33,8 @@ from kit.clock import SystemClock
 from kit.errors import AppError
 from kit.ids import make_id
 from kit.logs import get_log
-from kit.settings import HttpSettings, Settings
+from kit.setting_sections import HttpSettings
+from kit.settings import Settings
 from serve_apps.api.app import build_app
 from serve_apps.http.state import ApiPorts, HostCommands, NoHosts
 from storage.cache import Cache

@@ -17,8 +17,9 @@ from starlette.responses import HTMLResponse, Response
 from kit.errors import NotFound
 from kit.ids import parse_id
 from serve_apps.access.permissions import Permission
-from serve_apps.access.playback import PlaybackTerms, choose_edge
+from serve_apps.access.playback import make_terms
 from serve_apps.access.rates import RateTier
+from serve_apps.access.visibility import ForSubscribers
 from serve_apps.api.page import CONTENT_POLICY, PageFiles
 from serve_apps.http.routes import Routes
 from serve_apps.http.state import ApiPorts, Ports, Transaction
@@ -155,10 +156,9 @@ async def _find_head(connection: Connection, ports: ApiPorts, video_id: uuid.UUI
     """Return what everybody may know of a video; nothing of one that not everybody may see."""
     try:
         video = await get_video(connection, None, video_id)
-    except VideoNotFound:
+    except (VideoNotFound, ForSubscribers):
         return ""
-    edge_url = await choose_edge(connection, ports.settings)
-    terms = PlaybackTerms(ports.settings.auth, edge_url, None, ports.clock.now())
+    terms = await make_terms(connection, ports.settings, None, ports.clock.now())
     playback = build_playback(video, terms)
     site = ports.settings.http.public_url.rstrip("/")
     return write_head(site, video, None if playback is None else playback.thumbnail)

@@ -12,6 +12,7 @@ from kit.ids import make_id
 from serve_apps.access.identity import Identity
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
+from serve_apps.access.visibility import ForSubscribers
 from serve_apps.comments import errors, service
 from serve_apps.comments.schemas import (
     EXAMPLE_COMMENT,
@@ -30,7 +31,7 @@ from storage.comments import CommentDraft, CommentSort, Place
 from storage.database import Connection
 
 routes = Routes("", "comments")
-HIDDEN = (errors.CommentNotFound, PostNotFound, VideoNotFound)
+HIDDEN = (errors.CommentNotFound, PostNotFound, VideoNotFound, ForSubscribers)
 Sort = Annotated[CommentSort, Query(description="Newest first, or most liked first.")]
 
 
@@ -39,7 +40,7 @@ Sort = Annotated[CommentSort, Query(description="Newest first, or most liked fir
     permission=Permission.PUBLIC,
     rate=RateTier.PUBLIC,
     summary="List a post's comments; the one that its author pinned comes first.",
-    errors=(PostNotFound, CursorMalformed),
+    errors=(PostNotFound, ForSubscribers, CursorMalformed),
 )
 async def list_post_comments(
     post_id: uuid.UUID,
@@ -59,7 +60,7 @@ async def list_post_comments(
     summary="Comment on a post, or reply. Takes Idempotency-Key.",
     status=201,
     repeatable=True,
-    errors=(PostNotFound, errors.CommentNotFound, TextTooLong),
+    errors=(PostNotFound, ForSubscribers, errors.CommentNotFound, TextTooLong),
 )
 async def add_post_comment(
     post_id: uuid.UUID,

@@ -24,6 +24,7 @@ from serve_apps.comments.errors import CommentNotFound, NotYourComment
 from serve_apps.posts.errors import TextTooLong
 from serve_apps.posts.service import check_post_visible
 from serve_apps.videos.service import get_video
+from serve_apps.videos.viewing_service import enqueue_sum
 from storage import comments
 from storage.comments import CommentDraft, CommentRow, CommentSlice, CommentSort, Place
 from storage.database import Connection
@@ -75,6 +76,7 @@ async def add_comment(
         )
     await comments.insert_comment(connection, draft)
     await _note(connection, COMMENTED[draft.place.kind], draft.place, author, draft.id)
+    await _count(connection, draft.place, draft.created_at, draft.created_at)
     row = await comments.find_comment(connection, draft.id, author.user_id)
     if row is None:  # the author's account was deleted while their token still counted
         raise CommentNotFound
@@ -103,6 +105,7 @@ async def delete_comment(connection: Connection, act: CommentAct) -> None:
         raise NotYourComment
     if await comments.delete_comment(connection, row.id, act.now):
         await _note(connection, EventName.COMMENT_DELETED, row.place, act.caller, row.id)
+        await _count(connection, row.place, row.created_at, act.now)
 
 
 async def set_like(connection: Connection, act: CommentAct, *, is_liked: bool) -> CommentRow:
@@ -207,6 +210,15 @@ async def _note(
         actor_id=actor.user_id,
         data={"comment_id": str(comment_id), "place": place.kind},
     )
+
+
+async def _count(connection: Connection, place: Place, written_at: datetime, now: datetime) -> None:
+    """Have a video's comments of that day counted again, in its owner's numbers.
+
+    Replies that go with a comment of another day are counted off when that day is.
+    """
+    if place.video_id is not None:
+        await enqueue_sum(connection, place.video_id, written_at.date(), now)
 
 
 def _check_length(text: str, chars_max: int) -> None:

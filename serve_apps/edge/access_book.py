@@ -1,7 +1,8 @@
-"""Which lives and posts were hidden, shown or deleted a moment ago: one book per edge.
+"""What was hidden, shown or deleted a moment ago, and who lost a right: one book per edge.
 
 Notices arrive by NOTIFY; a poll each second finds what a lost notice would have told. Whoever
-shows them to people is told once per change and looks again who may stay.
+shows things to people is told once per change and looks again who may stay. Changes are remembered
+for as long as grants that were given before them live.
 """
 
 from __future__ import annotations
@@ -19,11 +20,16 @@ ChangedCall = Callable[[ChannelName], None]
 
 
 class AccessBook:
-    """The last change of each live and post, by channel; `run()` keeps it up to date."""
+    """The last change of each thing and person, by channel; `run()` keeps it up to date.
 
-    def __init__(self, database: Database) -> None:
+    `keep_s`: how long a change is remembered, also by an edge that starts after it.
+    """
+
+    def __init__(self, database: Database, keep_s: float = WINDOW_S) -> None:
         self._database = database
+        self._keep_s = keep_s
         self._versions: dict[ChannelName, int] = {}
+        self._kept_until_s: dict[ChannelName, float] = {}
         self._listeners: list[ChangedCall] = []
         self._loaded_at_s = 0.0
         self.changes = 0
@@ -41,6 +47,7 @@ class AccessBook:
         if version <= self._versions.get(channel, 0):
             return
         self._versions[channel] = version
+        self._kept_until_s[channel] = asyncio.get_running_loop().time() + self._keep_s
         self.changes += 1
         for call in self._listeners:
             call(channel)
@@ -48,16 +55,15 @@ class AccessBook:
     async def load(self) -> None:
         """Read the recent changes; the book forgets those that are older."""
         now_s = asyncio.get_running_loop().time()
-        window_s = WINDOW_S + (now_s - self._loaded_at_s if self._loaded_at_s else 0.0)
-        known = set(self._versions)
+        window_s = WINDOW_S + (now_s - self._loaded_at_s if self._loaded_at_s else self._keep_s)
         async with self._database.connection() as connection:
             changes = await list_access_changes(connection, window_s)
         self._loaded_at_s = now_s
-        found = {_name(change): change.version for change in changes}
-        for channel, version in found.items():
-            self.note(channel, version)
-        for channel in known.difference(found):
-            del self._versions[channel]
+        for change in changes:
+            self.note(_name(change), change.version)
+            self._kept_until_s[_name(change)] = now_s + self._keep_s
+        for channel in [name for name, end_s in self._kept_until_s.items() if end_s < now_s]:
+            del self._versions[channel], self._kept_until_s[channel]
 
     async def run(self) -> None:
         """Follow changes until cancelled; survives PostgreSQL going away and coming back."""

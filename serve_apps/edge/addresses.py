@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 
-from kit.settings import EdgeSettings
+from kit.setting_sections import EdgeSettings
 
 PORT_STEP = 10
 ELSEWHERE = ("192.0.2.1", 9)  # TEST-NET-1 (RFC 5737): a route is looked up, nothing is sent

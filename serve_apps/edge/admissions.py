@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from kit.errors import RateLimited, Unavailable
 from kit.metrics import SOCKETS_REFUSED
-from kit.settings import EdgeSettings
+from kit.setting_sections import EdgeSettings
 from serve_apps.access.callers import is_of_this_machine
 
 CALLERS_MAX = 10_000

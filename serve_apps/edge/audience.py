@@ -17,7 +17,7 @@ from actors.live_room.messages import LineRef, Membership
 from actors.live_room.pointing import get_line, get_person
 from kit.clock import Clock
 from kit.errors import NotAuthenticated, NotFound, PermissionDenied
-from serve_apps.access.visibility import Visibility, can_view
+from serve_apps.access.visibility import ForSubscribers, Visibility, can_view
 from serve_apps.edge.access_book import AccessBook
 from serve_apps.edge.batched_reads import BatchedReads
 from serve_apps.edge.socket_words import ChannelKind, ChannelName
@@ -25,6 +25,7 @@ from storage.database import LOST_CONNECTION, Database, DatabaseBusy
 from storage.follows import list_follow_pairs
 from storage.lives import LiveAccess, list_live_accesses
 from storage.posts import PostHead, list_post_heads
+from storage.subscriptions import list_subscription_pairs
 from storage.users import list_presence_audiences
 from storage.videos import Video, list_videos
 
@@ -60,6 +61,7 @@ class Audience:
         self._posts = BatchedReads(self._read_posts, clock, ACCESS_FRESH_S)
         self._videos = BatchedReads(self._read_videos, clock, ACCESS_FRESH_S)
         self._follows = BatchedReads(self._read_follows, clock, ACCESS_FRESH_S)
+        self._subscriptions = BatchedReads(self._read_subscriptions, clock, ACCESS_FRESH_S)
         ports.changed.on_changed(self._note_changed)
 
     @property
@@ -68,7 +70,7 @@ class Audience:
         return self._ports.changed.changes
 
     async def check_channel(self, channel: ChannelName, viewer_id: uuid.UUID | None) -> None:
-        """Raise unless the viewer may follow the channel: NotFound, or what says why."""
+        """Raise unless the viewer may follow the channel: NotFound, or what says why not."""
         if channel.kind is ChannelKind.USER:
             _check_own(channel.id, viewer_id)
             return
@@ -85,7 +87,10 @@ class Audience:
             raise DatabaseBusy(retry_after_s=1) from error
 
     async def check_room(self, room_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:
-        """Raise NotFound unless the viewer may see the live; DatabaseBusy when nobody can tell."""
+        """Raise NotFound or ForSubscribers unless the viewer may see the live.
+
+        DatabaseBusy: nobody can tell.
+        """
         live = await self.get_access(room_id)
         await self._check_sight(live.visibility, live.owner_id, viewer_id)
 
@@ -100,15 +105,16 @@ class Audience:
         return live
 
     async def find_membership(self, room_id: uuid.UUID, user_id: uuid.UUID) -> Membership:
-        """Return what a person is to the live's owner; nobody can subscribe yet."""
+        """Return what a person is to the live's owner; raises NotFound, DatabaseBusy."""
         try:
             live = await self._lives.get(room_id)
             if live is None:
                 raise NotFound
             since = await self._follows.get((user_id, live.owner_id))
+            subscribes = await self._subscriptions.get((user_id, live.owner_id)) is not None
         except LOST_CONNECTION as error:
             raise DatabaseBusy(retry_after_s=1) from error
-        return Membership(since, is_subscriber=False)
+        return Membership(since, is_subscriber=subscribes)
 
     async def find_line(self, room_id: uuid.UUID, message_id: uuid.UUID) -> LineRef:
         """Return a line that a moderator points at; raises LineNotFound, DatabaseBusy."""
@@ -127,8 +133,9 @@ class Audience:
             raise DatabaseBusy(retry_after_s=1) from error
 
     def _note_changed(self, channel: ChannelName) -> None:
-        """Somebody may follow nobody any more (a live tells it, too), or be seen by others."""
+        """Somebody follows or subscribes no more (a live tells it, too), or is seen by others."""
         self._follows.forget_all()
+        self._subscriptions.forget_all()
         if channel.kind is ChannelKind.USER:
             self._presences.forget_all()
 
@@ -153,15 +160,19 @@ class Audience:
     async def _check_sight(
         self, visibility: str, owner_id: uuid.UUID, viewer_id: uuid.UUID | None
     ) -> None:
-        """Raise NotFound unless the viewer may see a thing; asks who follows only if it matters."""
-        follows = (
-            visibility == Visibility.FOLLOWERS
-            and viewer_id is not None
-            and viewer_id != owner_id
-            and await self._follows.get((viewer_id, owner_id)) is not None
-        )
-        if not can_view(visibility, owner_id, viewer_id, follows=follows):
-            raise NotFound
+        """Raise NotFound or ForSubscribers unless the viewer may see a thing.
+
+        Asks who follows or subscribes only if it matters.
+        """
+        follows = subscribes = False
+        if viewer_id is not None and viewer_id != owner_id:
+            if visibility == Visibility.FOLLOWERS:
+                follows = await self._follows.get((viewer_id, owner_id)) is not None
+            elif visibility == Visibility.SUBSCRIBERS:
+                subscribes = await self._subscriptions.get((viewer_id, owner_id)) is not None
+        if can_view(visibility, owner_id, viewer_id, follows=follows, subscribes=subscribes):
+            return
+        raise ForSubscribers if visibility == Visibility.SUBSCRIBERS else NotFound
 
     async def _get_present(
         self, reads: BatchedReads[uuid.UUID, T], channel: ChannelName
@@ -196,6 +207,12 @@ class Audience:
     ) -> dict[tuple[uuid.UUID, uuid.UUID], datetime]:
         async with self._ports.database.connection() as connection:
             return await list_follow_pairs(connection, pairs)
+
+    async def _read_subscriptions(
+        self, pairs: list[tuple[uuid.UUID, uuid.UUID]]
+    ) -> dict[tuple[uuid.UUID, uuid.UUID], bool]:
+        async with self._ports.database.connection() as connection:
+            return dict.fromkeys(await list_subscription_pairs(connection, pairs), True)
 
 
 def _check_own(user_id: uuid.UUID, viewer_id: uuid.UUID | None) -> None:

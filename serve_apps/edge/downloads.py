@@ -14,7 +14,7 @@ from media.live.joining import plan_joined
 from media.vod.download import Download, Piece, adapt_segment, plan_download
 from media.vod.hls import Track
 from media.vod.publish import Publication
-from media.vod.records import track_key
+from media.vod.records import AUDIO_TRACK, track_key
 from serve_apps.edge.video_catalog import VideoUnknown
 from storage.objects import ObjectStore
 
@@ -73,7 +73,7 @@ async def _plan(
     if rung is None or not name.endswith(SUFFIX):
         raise VideoUnknown
     if publication.keys:
-        return await _plan_recording(objects, publication, rung, sound)
+        return await _plan_recording(objects, publication, rung)
     tracks = [rung] if sound in (None, rung) else [rung, sound]
     if not all(_is_one_piece(track) for track in tracks):
         raise VideoUnknown
@@ -91,11 +91,11 @@ def _find_rung(publication: Publication, wanted: str) -> Track | None:
 
 
 async def _plan_recording(
-    objects: ObjectStore, publication: Publication, picture: Track, sound: Track | None
+    objects: ObjectStore, publication: Publication, picture: Track
 ) -> Download:
-    """Plan the one file of a recording, once its header is made."""
-    record = publication.joined
-    if record is None or sound is None:
+    """Plan the one file of a recording, with its sound as it came, once its header is made."""
+    record, sound = publication.joined, publication.tracks[AUDIO_TRACK]
+    if record is None:
         raise VideoUnknown
     header = await objects.get(record.header_key)
     # A long live has tens of thousands of segments: the edge's loop would stand still.

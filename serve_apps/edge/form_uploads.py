@@ -42,7 +42,7 @@ FORM_TYPE = "multipart/form-data"
 TOKEN_FIELD = "access_token"  # noqa: S105 -- the name of a field
 SHA256_FIELD = "sha256"
 SHA256_HEX = re.compile(r"[0-9a-fA-F]{64}")
-SAID_OF_FILE = frozenset({"title", "description", "visibility", "protected"})
+SAID_OF_FILE = frozenset({"title", "description", "visibility", "protected", "duration_ms"})
 KNOWN = SAID_OF_FILE | {TOKEN_FIELD, SHA256_FIELD}
 BESIDE_FILE_BYTES_MAX = 256 << 10
 """What all fields and headers of a form may take beside the file."""

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from kit.settings import SettingsInvalid
+from kit.setting_sections import SettingsInvalid
 
 CREDENTIALS_S = 86_400
 

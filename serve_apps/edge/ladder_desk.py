@@ -15,7 +15,8 @@ from typing import Protocol
 from kit.clock import Clock
 from kit.logs import get_log
 from kit.metrics import LIVE_LADDERS, LIVE_LADDERS_REFUSED
-from kit.settings import LADDER_NAMES, Settings
+from kit.setting_sections import LADDER_NAMES
+from kit.settings import Settings
 from media.live.fragments import VIDEO
 from media.live.ladder_lane import measure_shape
 from media.live.playlists import Beside, LivePlaylists, Variant

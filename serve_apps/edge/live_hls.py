@@ -85,7 +85,8 @@ class LiveHlsPorts:
     get_access: Callable[[uuid.UUID], Awaitable[LiveAccess]]
     """Raises NotFound, or that nobody can tell now."""
     audience: HlsAudience
-    is_revoked: Callable[[uuid.UUID], bool]
+    is_void: Callable[[Grant], bool]
+    """Whether a grant has stopped counting (`GrantChecks`)."""
     shedding: SheddingTerms
 
 
@@ -361,7 +362,7 @@ class _LiveServer:
         access = await self._ports.get_access(room_id)
         if access.visibility not in OPEN_VISIBILITIES:
             grant = self._read_grant(request)
-            check_grant(grant, room_id, access.access_version, self._ports.is_revoked)
+            check_grant(grant, room_id, access.access_version, self._ports.is_void)
 
     def _read_grant(self, request: web.Request) -> Grant | None:
         text = request.match_info.get("grant")

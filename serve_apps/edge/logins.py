@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from kit.clock import Clock
 from kit.errors import NotAuthenticated
 from kit.ids import parse_id
-from kit.settings import AuthSettings
+from kit.setting_sections import AuthSettings
 from serve_apps.access.grants import TicketBook, TicketInvalid, TicketKind, read_ticket
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.tokens import SessionRevoked, TokenInvalid, read_access_token

@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 from kit.errors import NotFound, PermissionDenied
 from kit.logs import get_log
 from serve_apps.access.grants import Grant
+from serve_apps.edge.file_answers import FileAnswer
 from storage.objects import ObjectNotFound, ObjectStore
 
 log = get_log("playback")
@@ -50,14 +51,14 @@ def check_grant(
     grant: Grant | None,
     resource: uuid.UUID,
     access_version: int,
-    is_revoked: Callable[[uuid.UUID], bool],
+    is_void: Callable[[Grant], bool],
 ) -> None:
     """Raise GrantMissing or GrantOutdated unless the grant opens the resource as it is now."""
     if grant is None:
         raise GrantMissing
     if grant.resource != resource or grant.access_version != access_version:
         raise GrantOutdated
-    if grant.session is not None and is_revoked(grant.session):
+    if is_void(grant):
         raise GrantOutdated
 
 
@@ -136,13 +137,31 @@ async def send_object(
         if not _is_file(path):
             log.error("playback.object_missing", key=key)
             raise MediaMissing
-        return web.FileResponse(path, headers=headers)
+        return FileAnswer(path, headers=headers)
     try:
-        data = await objects.get(key)
+        return await _send_stored(request, objects, key, headers)
     except ObjectNotFound as error:
         log.exception("playback.object_missing", key=key)
         raise MediaMissing from error
-    return send_bytes(request, data, headers)
+
+
+async def _send_stored(
+    request: web.Request, objects: ObjectStore, key: str, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Fetch from a bucket what is asked for, and no more."""
+    fields: dict[str, str] = {**headers, hdrs.ACCEPT_RANGES: "bytes"}
+    try:
+        wanted = request.http_range
+    except ValueError:
+        return _refuse_range(await objects.size_bytes(key))
+    if wanted.start is None and wanted.stop is None:
+        return web.Response(body=await objects.get(key), headers=fields)
+    part = await objects.get_part(key, wanted.start, wanted.stop)
+    if not part.data:
+        return _refuse_range(part.size_bytes)
+    last = part.first + len(part.data) - 1
+    fields[hdrs.CONTENT_RANGE] = f"bytes {part.first}-{last}/{part.size_bytes}"
+    return web.Response(status=206, body=part.data, headers=fields)
 
 
 def _is_file(path: Path) -> bool:

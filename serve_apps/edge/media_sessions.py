@@ -36,6 +36,12 @@ class EdgeDraining(Unavailable):
     code, message = "edge_draining", "This edge is stopping; ask for another one."
 
 
+class EdgeBreathless(Unavailable):
+    """This edge's loop runs late: who is here goes first."""
+
+    code, message = "edge_breathless", "This edge is out of breath; ask for another one."
+
+
 class PublisherNotes(Protocol):
     """Who else hears of publishers at this edge: what relays them to others."""
 
@@ -110,8 +116,9 @@ class MediaSession:
 class MediaSessions:
     """All sessions of this edge; the listener of its forwarding plane."""
 
-    def __init__(self, origin: dict[str, object]) -> None:
+    def __init__(self, origin: dict[str, object], is_breathless: Callable[[], bool]) -> None:
         self._origin = origin
+        self._is_breathless = is_breathless
         self._sessions: dict[str, MediaSession] = {}
         self._plane: ForwardingPlane | None = None
         self._rooms: RoomMirrors | None = None
@@ -141,6 +148,15 @@ class MediaSessions:
 
     def __contains__(self, session_id: str) -> bool:
         return session_id in self._sessions
+
+    def check_room_left(self) -> None:
+        """Refuse WebRTC sessions before work is spent on them: EdgeDraining, EdgeBreathless.
+
+        RTMP is let in: its encoders give up at the first refusal, and have the one address alone.
+        """
+        self._get_plane()
+        if self._is_breathless():
+            raise EdgeBreathless(retry_after_s=1)
 
     def publish(self, room_id: uuid.UUID, user_id: uuid.UUID | None, offer: str) -> SessionAnswer:
         """Admit a publisher; raises what the forwarding plane refuses with, or EdgeDraining."""
@@ -213,12 +229,20 @@ class MediaSessions:
             if session.login == login:
                 self.close(session_id)
 
-    def list_viewers(self, room_id: uuid.UUID) -> dict[str, uuid.UUID | None]:
-        """Return who watches a room here, by session; None: anonymous."""
+    def list_viewers(self, room_id: uuid.UUID) -> dict[str, MediaSession]:
+        """Return the sessions that watch a room here."""
         return {
-            session_id: session.user_id
+            session_id: session
             for session_id, session in self._sessions.items()
             if session.room_id == room_id and session.role == "viewer"
+        }
+
+    def list_watched(self, user_id: uuid.UUID) -> dict[str, MediaSession]:
+        """Return the sessions in which a person watches here."""
+        return {
+            session_id: session
+            for session_id, session in self._sessions.items()
+            if session.user_id == user_id and session.role == "viewer"
         }
 
     def forget_unconnected(self, known: frozenset[str]) -> None:

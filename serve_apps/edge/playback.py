@@ -7,7 +7,6 @@ leads anywhere else. Who may watch is decided here at every request, from the ca
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -82,8 +81,8 @@ class PlaybackPorts:
     database: Database
     objects: ObjectStore
     clock: Clock
-    is_revoked: Callable[[uuid.UUID], bool]
-    """Whether grants given to this session have stopped counting."""
+    is_void: Callable[[Grant], bool]
+    """Whether a grant has stopped counting (`GrantChecks`)."""
     rates: RateBook
     """Counts who asks for keys."""
 
@@ -203,7 +202,7 @@ class _PlaybackServer:
         if record.is_gone:
             raise VideoGone
         if record.visibility not in OPEN_VISIBILITIES:
-            check_grant(grant, record.id, record.access_version, self._ports.is_revoked)
+            check_grant(grant, record.id, record.access_version, self._ports.is_void)
         return entry, record
 
     def _read_grant(self, request: web.Request) -> Grant | None:

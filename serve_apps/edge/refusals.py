@@ -31,6 +31,8 @@ def build_refusal(error: AppError, now: datetime) -> web.Response:
     headers = {"Cache-Control": "no-store"}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
+    elif error.status == 503:
+        headers["Retry-After"] = "2"
     if isinstance(error, NotAuthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     return web.Response(

@@ -43,6 +43,7 @@ from serve_apps.edge.broadcasts import Broadcasts
 from serve_apps.edge.channel_mirrors import MirrorListener
 from serve_apps.edge.ephemeral import EphemeralChannels
 from serve_apps.edge.event_server import EventServer
+from serve_apps.edge.grant_checks import GrantChecks
 from serve_apps.edge.hls_audience import LEAVE_AFTER_S, HlsAudience
 from serve_apps.edge.ice_servers import IceServers
 from serve_apps.edge.ingest_watch import IngestWatch
@@ -142,6 +143,7 @@ class EdgeServer:
         await self._rtmp.start()
         self._ephemeral.start()
         await self._revocations.load()
+        await self._access.load()
         self._tasks = [
             asyncio.create_task(work, name=name)
             for name, work in (
@@ -225,13 +227,14 @@ class EdgeServer:
             "slot": self.slot,
             "incarnation": self.incarnation,
         }
-        self._sessions = MediaSessions(origin)
+        self._sessions = MediaSessions(origin, lambda: self._watch.is_breathless)
         me, transport = make_edge_peer(self.slot, self.incarnation), LinkTransport.within(settings)
         client = self._compose_hosts(me, transport)
         options = SfuOptions(
             port=self._address.udp_port,
             candidate_ips=ips,
             viewers_per_room_max=settings.edge.viewers_per_room_max,
+            sessions_max=settings.edge.media_sessions_max,
             packet_observer=ports.watch_packets,
         )
         self._sfu = Sfu(options, ports.clock, self._sessions)
@@ -254,7 +257,8 @@ class EdgeServer:
                 is_revoked=self._revocations.is_revoked,
             )
         )
-        self._access = AccessBook(ports.database)
+        self._access = AccessBook(ports.database, float(settings.auth.grant_ttl_s))
+        self._grants = GrantChecks(self._revocations.is_revoked, self._access)
         self._audience = Audience(AudiencePorts(ports.database, ports.clock, self._access))
         talk = TalkPorts(logins, self._audience, self._rooms, self._users, client, self._ephemeral)
         self._sockets = SocketServer(settings, ports.clock, talk, lambda: self._watch.is_breathless)
@@ -347,7 +351,7 @@ class EdgeServer:
                 database=ports.database,
                 objects=ports.objects,
                 clock=ports.clock,
-                is_revoked=self._revocations.is_revoked,
+                is_void=self._grants.is_void,
                 rates=RateBook(ports.cache, ports.clock),
             ),
         )
@@ -362,7 +366,7 @@ class EdgeServer:
                 shelf=LiveShelf(ports.database, ports.clock, self._address.url),
                 get_access=self._audience.get_access,
                 audience=self._hls_audience,
-                is_revoked=self._revocations.is_revoked,
+                is_void=self._grants.is_void,
                 shedding=ports.pace.shedding,
             ),
         )
@@ -383,7 +387,7 @@ class EdgeServer:
             self._sessions.forget_unconnected(frozenset(fact.session_id for fact in sessions))
             load = max(
                 len(self._sockets) / edge.sockets_max,
-                len(sessions) / SfuOptions().sessions_max,
+                len(sessions) / edge.media_sessions_max,
             )
             self._vitals.load = 1.0 if self._watch.is_breathless else min(1.0, load)
 

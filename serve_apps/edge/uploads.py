@@ -8,6 +8,7 @@ state is in rows and objects alone. Reading headers is `tus_headers.py`'s, stori
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from aiohttp import hdrs, web
@@ -34,14 +35,17 @@ from serve_apps.edge.upload_callers import (
     read_bearer,
 )
 from serve_apps.edge.upload_writer import (
+    IDLE_MAX_S,
     LOCK_TTL_S,
     Body,
     ContentSource,
     UploadPorts,
+    UploadStalled,
     UploadWriter,
 )
+from storage.upload_indexes import INDEX_BYTES_MAX, keep_index
 from storage.upload_sinks import UploadLocked
-from storage.uploads import Upload, find_upload, lock_upload
+from storage.uploads import Upload, find_upload, lock_upload, make_part_key
 
 log = get_log("uploads")
 
@@ -63,7 +67,7 @@ EXPOSED_HEADERS = (
 )
 CORS: Mapping[str, str] = {
     hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: EXPOSED_HEADERS,
-    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "POST, HEAD, PATCH, DELETE, OPTIONS",
+    hdrs.ACCESS_CONTROL_ALLOW_METHODS: "POST, HEAD, PATCH, PUT, DELETE, OPTIONS",
     hdrs.ACCESS_CONTROL_ALLOW_HEADERS: ALLOWED_HEADERS,
     hdrs.ACCESS_CONTROL_MAX_AGE: str(PREFLIGHT_MAX_AGE_S),
 }
@@ -94,6 +98,26 @@ class UploadIsFinal(AppError):
     code, status, message = "upload_is_final", 403, "A final upload takes no bytes of its own."
 
 
+class UploadIndexUnfit(AppError):
+    """What was sent is no index of this file, or comes too late."""
+
+    code, status = "upload_index_unfit", 409
+    message = "An index is sent while its file arrives, for a place in it that has not come."
+
+
+class UploadIndexUnwanted(AppError):
+    """Nothing is made of files before all of their bytes are there."""
+
+    code, status = "upload_index_unwanted", 409
+    message = "This site does not begin videos while their files arrive."
+
+
+class UploadIndexTooLarge(AppError):
+    """An index of a film of any length is smaller."""
+
+    code, status, message = "upload_index_too_large", 413, "The index is larger than it may be."
+
+
 class UploadGone(AppError):
     """The upload was given up or has expired; start again."""
 
@@ -119,6 +143,9 @@ def add_upload_routes(app: web.Application, ports: UploadPorts) -> None:
     app.router.add_route(hdrs.METH_PATCH, "/uploads/{upload_id}", server.speak_tus(server.patch))
     app.router.add_route(hdrs.METH_DELETE, "/uploads/{upload_id}", server.speak_tus(server.delete))
     app.router.add_route(hdrs.METH_POST, "/uploads/{upload_id}", server.speak_tus(server.override))
+    index = "/uploads/{upload_id}/index"
+    app.router.add_route(hdrs.METH_OPTIONS, index, options)
+    app.router.add_route(hdrs.METH_PUT, index, server.speak_tus(server.put_index))
 
 
 class _UploadServer:
@@ -232,6 +259,35 @@ class _UploadServer:
             if locked is None:
                 raise UploadLocked(retry_after_s=1)
             await self._ports.rules.terminate(connection, locked)
+        return web.Response(status=204)
+
+    async def put_index(self, request: web.Request) -> web.StreamResponse:
+        """Take the index of a file, which lies at `Upload-Offset`, before the bytes ahead of it.
+
+        A hint of our own beside tus: with it the video can be begun while the file arrives.
+        """
+        at_bytes = read_count(request, "Upload-Offset")
+        upload = await self._get_upload(request)
+        wants = self._ports.settings.processing.head_start
+        if not wants or self._ports.objects.local_path(make_part_key(upload.id, 0)) is None:
+            raise UploadIndexUnwanted
+        if request.content_length is None:
+            raise UploadHeaderMissing("An index says its length.")
+        if request.content_length > INDEX_BYTES_MAX:
+            raise UploadIndexTooLarge(size_bytes_max=INDEX_BYTES_MAX)
+        stop_bytes = at_bytes + request.content_length
+        is_within = upload.size_bytes is not None and stop_bytes <= upload.size_bytes
+        if upload.state != "open" or upload.video_id is None or not is_within:
+            raise UploadIndexUnfit
+        if at_bytes < upload.offset_bytes:
+            raise UploadIndexUnfit
+        with self._gate.take():
+            try:
+                async with asyncio.timeout(IDLE_MAX_S):
+                    data = await request.content.readexactly(request.content_length)
+            except TimeoutError as error:
+                raise UploadStalled(offset_bytes=upload.offset_bytes) from error
+            await keep_index(self._ports.objects, upload.id, at_bytes, data)
         return web.Response(status=204)
 
     async def override(self, request: web.Request) -> web.StreamResponse:

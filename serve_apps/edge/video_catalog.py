@@ -29,9 +29,9 @@ from storage.live_segments import StoredSegment, list_sent_segments
 from storage.recordings import find_recording
 from storage.subtitles import Subtitles
 from storage.video_chunks import list_results
+from storage.video_plans import find_plan
 from storage.video_playback import PlaybackRecord, find_playback
 from storage.video_versions import list_replaced_plans
-from storage.videos import find_plan
 
 FRESH_S = 1.0
 STALE_MAX_S = 60.0
@@ -156,7 +156,7 @@ class VideoCatalog:
 
 
 def _is_kept(known: CatalogEntry, record: PlaybackRecord) -> bool:
-    """Say whether nothing changed but what pieces of work made: pictures, texts, the version."""
+    """Say whether nothing changed but what pieces of work made: pictures, texts, versions, AAC."""
     was = known.record
     if was is None or was.is_gone or was.playable_at is None:
         return False
@@ -164,7 +164,8 @@ def _is_kept(known: CatalogEntry, record: PlaybackRecord) -> bool:
 
 
 def _list_changing(record: PlaybackRecord) -> tuple[object, ...]:
-    return record.thumbnail_key, record.subtitles, record.version, record.earlier
+    earlier, has_aac = record.earlier, record.has_aac
+    return record.thumbnail_key, record.subtitles, record.version, earlier, has_aac
 
 
 def read_recording(

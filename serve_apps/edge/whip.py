@@ -18,7 +18,8 @@ from kit.clock import Clock
 from kit.errors import AppError, Unavailable
 from kit.ids import parse_id
 from kit.logs import get_log
-from kit.settings import AuthSettings
+from kit.metrics import MEDIA_REFUSED
+from kit.setting_sections import AuthSettings
 from media.sfu.errors import SessionEnded
 from media.sfu.options import SessionAnswer
 from serve_apps.access.grants import Ticket, TicketBook, TicketInvalid, TicketKind, read_ticket
@@ -117,6 +118,8 @@ class _WhipServer:
                 response = await handler(request)
             except AppError as error:
                 log.info("whip.refused", code=error.code, path=request.path.split("/")[1])
+                if error.status == 503:
+                    MEDIA_REFUSED.labels(error.code).inc()
                 response = build_refusal(error, self._ports.clock.now())
             headers = response.headers
             headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
@@ -144,6 +147,7 @@ class _WhipServer:
 
     async def publish(self, request: web.Request) -> web.StreamResponse:
         """WHIP: take an offer that sends."""
+        self._ports.sessions.check_room_left()
         offer = await _read_body(request, SDP_TYPE)
         ticket = self._spend_ticket(request, TicketKind.WHIP)
         answer = self._ports.sessions.publish(ticket.resource, ticket.subject, offer)
@@ -151,6 +155,7 @@ class _WhipServer:
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
         """WHEP: take an offer that receives."""
+        self._ports.sessions.check_room_left()
         offer = await _read_body(request, SDP_TYPE)
         ticket = self._spend_ticket(request, TicketKind.WHEP)
         if parse_id(request.match_info["room_id"]) != ticket.resource:

@@ -13,7 +13,7 @@ from actors.feed_ranker.client import RankContext
 from actors.feed_ranker.messages import Candidate
 from kit.cursors import CursorMalformed
 from serve_apps.access.permissions import Permission
-from serve_apps.access.playback import PlaybackTerms, choose_edge
+from serve_apps.access.playback import make_terms
 from serve_apps.access.rates import RateTier
 from serve_apps.feed import service
 from serve_apps.feed.schemas import HomeOrder, HomePage
@@ -86,11 +86,10 @@ async def list_person_videos(
     connection: Transaction,
 ) -> ItemPage[VideoBody]:
     """Answer a page of a person's videos."""
+    terms = await make_terms(connection, ports.settings, viewer, ports.clock.now())
     page = await service.list_person_videos(
         connection, viewer, username, cursor=query.cursor, limit=query.limit
     )
-    edge_url = await choose_edge(connection, ports.settings)
-    terms = PlaybackTerms(ports.settings.auth, edge_url, viewer, ports.clock.now())
     return ItemPage(
         items=[describe_video(video, build_playback(video, terms)) for video in page.items],
         next_cursor=page.next_cursor,

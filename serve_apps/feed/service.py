@@ -11,6 +11,7 @@ from storage import posts
 from storage.database import Connection
 from storage.follows import is_following
 from storage.posts import PostRow
+from storage.subscriptions import is_subscribed
 from storage.video_lists import list_channel_videos
 from storage.videos import Video
 
@@ -45,8 +46,11 @@ async def list_person_videos(
     shown = [Visibility.PUBLIC]
     if viewer is not None and viewer.user_id == owner.id:
         shown = list(Visibility)
-    elif viewer is not None and await is_following(connection, viewer.user_id, owner.id):
-        shown.append(Visibility.FOLLOWERS)
+    elif viewer is not None:
+        if await is_following(connection, viewer.user_id, owner.id):
+            shown.append(Visibility.FOLLOWERS)
+        if await is_subscribed(connection, viewer.user_id, owner.id):
+            shown.append(Visibility.SUBSCRIBERS)
     before = read_moment_cursor(cursor)
     found = await list_channel_videos(connection, owner.id, shown, before=before, limit=limit + 1)
     return cut_page(found, limit, lambda video: make_moment_key(video.listed_at, video.id))

@@ -126,6 +126,26 @@ class FeedRanking(Protocol):
         ...
 
 
+class RelatedRanking(Protocol):
+    """Who orders the videos that go with another."""
+
+    async def rank(
+        self, video_id: uuid.UUID, candidates: Sequence[uuid.UUID], viewer_id: uuid.UUID | None, /
+    ) -> Sequence[uuid.UUID]:
+        """Return the candidates to show, the closest first, within a short time; never raises."""
+        ...
+
+
+class ClosestByLabels:
+    """The port where no model ranks: as channel, tags and category have it."""
+
+    async def rank(
+        self, _video_id: uuid.UUID, candidates: Sequence[uuid.UUID], _viewer: uuid.UUID | None, /
+    ) -> Sequence[uuid.UUID]:
+        """Return them as they came."""
+        return candidates
+
+
 async def measure_no_hosts() -> dict[str, bytes]:
     """Return what hosts counted where none run."""
     return {}
@@ -142,6 +162,7 @@ class ApiPorts:
     clock: Clock
     rooms: RoomCommands
     rankers: FeedRanking = field(default_factory=NewestFirst)
+    related: RelatedRanking = field(default_factory=ClosestByLabels)
     measure_hosts: Callable[[], Awaitable[dict[str, bytes]]] = measure_no_hosts
     """Ask each living host for its metrics, as Prometheus's text by its name."""
     hosts: HostCommands = field(default_factory=NoHosts)

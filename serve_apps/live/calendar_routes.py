@@ -11,6 +11,7 @@ from fastapi import Path, Response
 from kit.errors import NotFound
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
+from serve_apps.access.visibility import ForSubscribers
 from serve_apps.http.routes import Routes
 from serve_apps.http.state import ApiPorts, OptionalUser, Ports
 from serve_apps.live import schedule, service
@@ -39,7 +40,7 @@ class ProgrammeNotFound(NotFound):
     response_class=Response,
     media_type=CALENDAR_TYPE,
     example=EXAMPLE_CALENDAR,
-    errors=(service.LiveNotFound,),
+    errors=(service.LiveNotFound, ForSubscribers),
 )
 async def get_live_calendar(live_id: uuid.UUID, viewer: OptionalUser, ports: Ports) -> Response:
     """Get one live as a calendar."""

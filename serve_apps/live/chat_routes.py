@@ -28,6 +28,7 @@ from kit.ids import make_id
 from serve_apps.access.identity import Identity
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
+from serve_apps.access.visibility import ForSubscribers
 from serve_apps.http.routes import Routes
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.live import chat_service as service
@@ -64,7 +65,7 @@ ROOM_ERRORS: tuple[type[AppError], ...] = (LiveNotFound, *MODERATION_REFUSALS)
     permission=Permission.PUBLIC,
     rate=RateTier.PUBLIC,
     summary="See a chat's rules, pins and moderators, and what you are in it.",
-    errors=(LiveNotFound,),
+    errors=(LiveNotFound, ForSubscribers),
 )
 async def get_chat(
     live_id: uuid.UUID, viewer: OptionalUser, connection: Transaction
@@ -287,7 +288,7 @@ async def announce_in_chat(
     summary="React without a socket; more than 20 in ten seconds are dropped.",
     status=204,
     response_class=Response,
-    errors=(LiveNotFound,),
+    errors=(LiveNotFound, ForSubscribers),
 )
 async def react_to_live(
     live_id: uuid.UUID, body: ReactionRequest, user: CurrentUser, ports: Ports

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
+from serve_apps.access.visibility import ForSubscribers
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import AvoidedEdge
 from serve_apps.http.state import OptionalUser, Ports, Transaction
@@ -48,7 +49,12 @@ async def redirect_whip(
     summary="WHEP: watch a live by WebRTC.",
     status=307,
     response_class=RedirectResponse,
-    errors=(service.LiveNotFound, service.LiveEnded, service.LiveNotOnAir),
+    errors=(
+        service.LiveNotFound,
+        ForSubscribers,
+        service.LiveEnded,
+        service.LiveNotOnAir,
+    ),
 )
 async def redirect_whep(
     live_id: uuid.UUID,
@@ -70,7 +76,7 @@ async def redirect_whep(
     summary="Watch a live by HLS: its list of variants, where it comes in.",
     status=307,
     response_class=RedirectResponse,
-    errors=(service.LiveNotFound, service.NoEdge),
+    errors=(service.LiveNotFound, ForSubscribers, service.NoEdge),
 )
 async def redirect_hls(
     live_id: uuid.UUID,
@@ -80,8 +86,8 @@ async def redirect_hls(
     avoid: AvoidedEdge = "",
 ) -> RedirectResponse:
     """Send a player to an edge; the right to see what is not public is part of the address."""
+    watcher = await service.make_watcher(connection, viewer, ports.clock.now(), avoid)
     live = await service.get_live(connection, viewer, live_id)
-    watcher = service.Watcher(viewer, ports.clock.now(), avoid)
     location = await service.make_hls_address(connection, ports.settings, live, watcher)
     return RedirectResponse(location, status_code=307, headers={"Cache-Control": "no-store"})
 

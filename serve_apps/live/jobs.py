@@ -1,4 +1,4 @@
-"""What follows a broadcast: followers are told that it began, its segments become a video.
+"""What follows a broadcast: those it is for are told that it began, its segments become a video.
 
 Handlers of outbox events and of jobs; each may run twice and does once what it does.
 """
@@ -14,7 +14,8 @@ import msgspec
 from actors.job_runner.ports import JobPorts, JobSpec, Listener
 from kit.events import Event, EventName
 from kit.logs import get_log
-from serve_apps import followers
+from serve_apps.access.sight import Sight
+from serve_apps.followers import News, tell_audience
 from serve_apps.live import recording
 from storage.live_segments import (
     delete_segments,
@@ -37,11 +38,11 @@ VIDEO_KEPT_S = 30 * 86_400
 VIDEO_GONE_AFTER_S = VIDEO_KEPT_S + 3600
 
 
-async def tell_followers(ports: JobPorts, event: Event) -> None:
-    """Tell the owner's followers that a live began, unless it is not for them or over again."""
+async def tell_started(ports: JobPorts, event: Event) -> None:
+    """Tell those a live is for that it began, unless it is over again."""
     async with ports.database.connection() as connection:
         live = await find_live(connection, event.subject_id)
-    if live is None or live.visibility not in followers.TOLD_OF or live.status == "ended":
+    if live is None or live.status == "ended":
         return
     owner = {
         "id": str(live.owner_id),
@@ -49,7 +50,8 @@ async def tell_followers(ports: JobPorts, event: Event) -> None:
         "display_name": live.owner_display_name,
     }
     data = {"live_id": str(live.id), "title": live.title, "user": owner}
-    await followers.tell_followers(ports, live.owner_id, followers.News(event.id, "live", data))
+    sight = Sight(live.owner_id, live.visibility)
+    await tell_audience(ports, sight, News(event.id, "live", data))
 
 
 async def keep_or_forget(ports: JobPorts, event: Event) -> None:
@@ -104,7 +106,7 @@ async def purge_segments(ports: JobPorts, payload: bytes) -> None:
 
 
 LISTENERS: Mapping[str, Listener] = {
-    "live.tell_followers": Listener(frozenset({EventName.STREAM_STARTED}), tell_followers),
+    "live.tell_followers": Listener(frozenset({EventName.STREAM_STARTED}), tell_started),
     "live.keep_or_forget": Listener(frozenset({EventName.STREAM_ENDED}), keep_or_forget),
     "live.forget_with_video": Listener(frozenset({EventName.VIDEO_DELETED}), forget_with_video),
 }

@@ -17,6 +17,7 @@ from serve_apps.http.state import ApiPorts
 from serve_apps.live.service import get_live
 from storage.database import WRITE_TIMEOUT_S
 from storage.follows import list_follow_pairs
+from storage.subscriptions import is_subscribed
 from storage.users import find_user
 
 
@@ -47,18 +48,19 @@ async def write_line(
 ) -> Stored:
     """Have a line stored; the same `client_id` again is answered with the first line's place.
 
-    Raises LiveNotFound, LineRefused or Unavailable's kinds.
+    Raises LiveNotFound, ForSubscribers, LineRefused or Unavailable's kinds.
     """
     async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
         live = await get_live(connection, writer, live_id)
         user = await find_user(connection, writer.user_id)
         pair = (writer.user_id, live.owner_id)
         follows = await list_follow_pairs(connection, [pair])
+        subscribes = await is_subscribed(connection, *pair)
     if user is None:
         raise NotAuthenticated
     name, role = user.display_name or user.username, str(writer.role)
     speaker = Speaker(user.id, user.username, name, role)
-    membership = Membership(follows.get(pair), is_subscriber=False)
+    membership = Membership(follows.get(pair), is_subscriber=subscribes)
     try:
         return await ports.rooms.send_chat(live_id, speaker, client_id, text, membership)
     except RequestFailed as failure:

@@ -1,7 +1,7 @@
 """What is left of a live: its recording when it ends, and clips of its last seconds.
 
-Both are videos that name stored segments; nothing is encoded again. They play at once; what else a
-video has is made by a job of the videos feature. Routes and jobs call it inside a transaction they
+Both are videos that name stored segments. They play at once; what else a video has, and AAC of
+their Opus, is made by jobs of the videos feature. Routes and jobs call it inside a transaction they
 opened.
 """
 
@@ -16,7 +16,8 @@ import msgspec
 from kit.errors import Conflict, PermissionDenied
 from kit.events import EventName
 from kit.ids import make_id
-from media.live.fragments import VIDEO
+from media.live.fragments import AUDIO, VIDEO
+from media.live.packets import OPUS_FORMAT
 from media.live.recording import measure_duration_ms
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import Visibility
@@ -30,7 +31,12 @@ from storage.live_segments import (
     list_sent_segments,
 )
 from storage.lives import LiveRow
-from storage.recordings import PROCESS_RECORDED_JOB, RecordedVideo, insert_recording
+from storage.recordings import (
+    MAKE_AAC_JOB,
+    PROCESS_RECORDED_JOB,
+    RecordedVideo,
+    insert_recording,
+)
 
 PURGE_JOB = "live.purge_segments"
 NUMBER_MAX = 2**31 - 1
@@ -137,6 +143,9 @@ def _describe_video(
         width=largest.width,
         height=largest.height,
         is_whole=is_whole,
+        makes_aac=any(
+            row.tracks[AUDIO].codec == OPUS_FORMAT.codec_name for row in rows if row.tracks
+        ),
     )
 
 
@@ -151,9 +160,5 @@ async def _keep(connection: Connection, video: RecordedVideo, segments: SegmentR
         actor_id=video.owner_id,
         data={"duration_ms": video.duration_ms, "live_id": str(segments.live_id)},
     )
-    await enqueue_job(
-        connection,
-        PROCESS_RECORDED_JOB,
-        {"video_id": video.id},
-        dedupe_key=f"{PROCESS_RECORDED_JOB}:{video.id}",
-    )
+    for job in (PROCESS_RECORDED_JOB, *([MAKE_AAC_JOB] if video.makes_aac else [])):
+        await enqueue_job(connection, job, {"video_id": video.id}, dedupe_key=f"{job}:{video.id}")

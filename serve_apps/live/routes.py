@@ -14,6 +14,7 @@ from kit.errors import PermissionDenied
 from serve_apps.access.permissions import Permission
 from serve_apps.access.playback import choose_edge
 from serve_apps.access.rates import RateTier
+from serve_apps.access.visibility import ForSubscribers
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import AvoidedEdge, ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
@@ -115,7 +116,7 @@ async def list_my_lives(user: CurrentUser, ports: Ports, query: PageRequest) -> 
     permission=Permission.PUBLIC,
     rate=RateTier.PUBLIC,
     summary="Look at one live.",
-    errors=(service.LiveNotFound,),
+    errors=(service.LiveNotFound, ForSubscribers),
 )
 async def get_live(live_id: uuid.UUID, viewer: OptionalUser, ports: Ports) -> LiveBody:
     """Look at one live."""
@@ -179,7 +180,7 @@ async def delete_live(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> No
     permission=Permission.PUBLIC,
     rate=RateTier.PUBLIC,
     summary="Get the addresses a viewer needs; ask again after any failure.",
-    errors=(service.LiveNotFound, service.NoEdge),
+    errors=(service.LiveNotFound, ForSubscribers, service.NoEdge),
 )
 async def join_live(
     live_id: uuid.UUID,
@@ -189,11 +190,11 @@ async def join_live(
     avoid: AvoidedEdge = "",
 ) -> JoinBody:
     """Join a live."""
+    now = ports.clock.now()
+    watcher = await service.make_watcher(connection, viewer, now, avoid)
     live = await service.get_live(connection, viewer, live_id)
     edge = await service.choose_edge(connection, avoid)
     addresses = service.make_addresses(ports.settings, live.id, edge.url)
-    now = ports.clock.now()
-    watcher = service.Watcher(viewer, now, avoid)
     hls = await service.make_hls_address(connection, ports.settings, live, watcher)
     return JoinBody(
         playback=LivePlaybackBody(whep=addresses.whep, hls=hls),
@@ -217,6 +218,22 @@ async def rotate_stream_key(live_id: uuid.UUID, user: CurrentUser, ports: Ports)
     addresses = service.make_addresses(ports.settings, live_id, "")
     ingest = IngestBody(whip=addresses.whip, rtmp=addresses.rtmp)
     return StreamKeyBody(stream_key=stream_key, ingest=ingest)
+
+
+@routes.delete(
+    "/{live_id}/key",
+    permission=Permission.OWNER,
+    rate=RateTier.STANDARD,
+    summary="Revoke the stream key without a new one; whoever publishes with it is cut.",
+    status=204,
+    response_class=Response,
+    errors=(service.LiveNotFound, service.LiveEnded, PermissionDenied),
+)
+async def revoke_stream_key(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> None:
+    """Leave the live without a key that anybody knows; a new one can be asked for later."""
+    async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
+        await service.rotate_key(connection, user, live_id)
+    await ports.rooms.cut_publisher(live_id)
 
 
 @routes.post(
@@ -244,7 +261,7 @@ async def end_live(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> LiveB
     permission=Permission.PUBLIC,
     rate=RateTier.PUBLIC,
     summary="Read a room's history, newest first; with your own lines that wait for a moderator.",
-    errors=(service.LiveNotFound, CursorMalformed),
+    errors=(service.LiveNotFound, ForSubscribers, CursorMalformed),
 )
 async def list_live_messages(
     live_id: uuid.UUID,
@@ -269,7 +286,7 @@ async def list_live_messages(
     rate=RateTier.STANDARD,
     summary="Write a chat line without a socket; the same client_id again never doubles it.",
     status=201,
-    errors=(service.LiveNotFound, LineRefused),
+    errors=(service.LiveNotFound, ForSubscribers, LineRefused),
 )
 async def write_live_message(
     live_id: uuid.UUID, body: LineRequest, user: CurrentUser, ports: Ports

@@ -26,8 +26,13 @@ from kit.settings import Settings
 from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
 from serve_apps.access.identity import Identity
 from serve_apps.access.placing import decide_ingest, decide_watch, list_usable
-from serve_apps.access.playback import PlaybackTerms, make_live_base, make_socket_url
-from serve_apps.access.visibility import can_view
+from serve_apps.access.playback import (
+    PlaybackTerms,
+    find_viewer_version,
+    make_live_base,
+    make_socket_url,
+)
+from serve_apps.access.sight import Sight, check_sight
 from storage import lives as storage_lives
 from storage.database import Connection
 from storage.edges import EdgeEntry, list_live_edges
@@ -37,7 +42,6 @@ from storage.lives import (
     LiveRow,
     count_open_lives,
     create_live,
-    find_audience,
     find_live,
     find_live_by_key,
     list_owned_lives,
@@ -96,6 +100,8 @@ class Watcher:
     viewer: Identity | None
     now: datetime
     avoid: str = ""
+    viewer_version: int = 0
+    """As in `PlaybackTerms`."""
 
 
 @dataclass(frozen=True)
@@ -182,17 +188,20 @@ async def announce_live(connection: Connection, owner: Identity, plan: LivePlan)
 
 
 async def get_live(connection: Connection, viewer: Identity | None, live_id: uuid.UUID) -> LiveRow:
-    """Return a live that this viewer may see; raises LiveNotFound."""
-    viewer_id = None if viewer is None else viewer.user_id
-    audience = await find_audience(connection, live_id, viewer_id)
-    if audience is None or not can_view(
-        audience.visibility, audience.owner_id, viewer_id, follows=audience.follows
-    ):
-        raise LiveNotFound
+    """Return a live that this viewer may see; raises LiveNotFound, ForSubscribers."""
     live = await find_live(connection, live_id)
     if live is None:
         raise LiveNotFound
+    viewer_id = None if viewer is None else viewer.user_id
+    await check_sight(connection, Sight(live.owner_id, live.visibility), viewer_id, LiveNotFound)
     return live
+
+
+async def make_watcher(
+    connection: Connection, viewer: Identity | None, now: datetime, avoid: str
+) -> Watcher:
+    """Say who wants to watch, before it is decided whether they may."""
+    return Watcher(viewer, now, avoid, await find_viewer_version(connection, viewer))
 
 
 async def get_own_live(connection: Connection, owner: Identity, live_id: uuid.UUID) -> LiveRow:
@@ -294,6 +303,9 @@ async def make_whip_redirect(
     if live.status == "ended":
         raise LiveEnded
     last_url = None if live.origin is None else str(live.origin["edge"])
+    if live.status == "live":
+        # It asks while it counts as sending: its edge, or the way there, fell silent just now.
+        avoid, last_url = avoid or last_url or "", None
     edge = decide_ingest(await _list_edges(connection), last_url, avoid)
     order = TicketOrder(TicketKind.WHIP, live.id, edge.url, live.owner_id)
     return f"{edge.url}/whip?ticket={issue_ticket(settings.auth, order, now)}"
@@ -330,7 +342,8 @@ async def make_hls_address(
     is_on_air = live.status in ("live", "interrupted") and live.origin is not None
     origin_url = str(live.origin["edge"]) if is_on_air and live.origin is not None else None
     edge = decide_watch(await _list_edges(connection), origin_url, watcher.avoid)
-    terms = PlaybackTerms(settings.auth, edge.url.rstrip("/"), watcher.viewer, watcher.now)
+    edge_url, version = edge.url.rstrip("/"), watcher.viewer_version
+    terms = PlaybackTerms(settings.auth, edge_url, watcher.viewer, watcher.now, version)
     base = make_live_base(
         terms, live.id, visibility=live.visibility, access_version=live.access_version
     )

@@ -33,6 +33,7 @@ class NoticeBody(BaseModel):
                     "text": "Well said.",
                     "live_id": None,
                     "title": None,
+                    "until": None,
                 }
             ]
         }
@@ -40,7 +41,7 @@ class NoticeBody(BaseModel):
 
     id: uuid.UUID
     offset: int = Field(description="Where it stands in the channel `user:{id}`.")
-    kind: Literal["follow", "like", "comment", "live", "video"]
+    kind: Literal["follow", "like", "comment", "live", "video", "subscription"]
     created_at: str
     user: PersonBody
     post_id: uuid.UUID | None = None
@@ -49,6 +50,7 @@ class NoticeBody(BaseModel):
     text: str | None = None
     live_id: uuid.UUID | None = None
     title: str | None = None
+    until: str | None = None
 
 
 class NoticePage(ItemPage[NoticeBody]):

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 
 from actors.job_runner.ports import JobPorts, Listener
 from kit.events import Event, EventName
+from serve_apps.access.visibility import Visibility
 from serve_apps.reactions import tell_owner
 from storage.counters import recount_post, recount_user
 from storage.posts import PostHead, find_post_head
+from storage.subscriptions import list_subscribing
 from storage.timelines import fan_out_batch, remove_post_batch
 
 BATCH_READERS = 500
@@ -34,10 +36,21 @@ async def fan_out_post(ports: JobPorts, event: Event) -> None:
         if not readers:
             return
         after = readers[-1]
-        for reader in readers[: HINTS_MAX - hints]:
+        for reader in (await _list_hinted(ports, post, readers))[: HINTS_MAX - hints]:
             hint = {"post_id": str(post.id), "author_id": str(post.author_id)}
             await ports.cache.publish(f"user:{reader}", "feed_hint", hint)
             hints += 1
+
+
+async def _list_hinted(
+    ports: JobPorts, post: PostHead, readers: list[uuid.UUID]
+) -> list[uuid.UUID]:
+    """Return which of the readers may see a post; timelines have it for whoever may one day."""
+    if post.visibility != Visibility.SUBSCRIBERS:
+        return readers
+    async with ports.database.connection() as connection:
+        subscribing = await list_subscribing(connection, post.author_id, readers)
+    return [reader for reader in readers if reader in subscribing]
 
 
 async def withdraw_post(ports: JobPorts, event: Event) -> None:

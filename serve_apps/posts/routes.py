@@ -10,8 +10,9 @@ from fastapi import Path, Response
 from kit.cursors import CursorMalformed
 from serve_apps.access.identity import Identity
 from serve_apps.access.permissions import Permission
-from serve_apps.access.playback import PlaybackTerms, choose_edge
+from serve_apps.access.playback import make_terms
 from serve_apps.access.rates import RateTier
+from serve_apps.access.visibility import ForSubscribers
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
@@ -55,7 +56,7 @@ async def create_post(
     permission=Permission.PUBLIC,
     rate=RateTier.PUBLIC,
     summary="Look at a post.",
-    errors=(errors.PostNotFound,),
+    errors=(errors.PostNotFound, ForSubscribers),
 )
 async def get_post(
     post_id: uuid.UUID, viewer: OptionalUser, ports: Ports, connection: Transaction
@@ -86,7 +87,7 @@ async def delete_post(
     permission=Permission.USER,
     rate=RateTier.STANDARD,
     summary="Like a post; doing it again changes nothing.",
-    errors=(errors.PostNotFound,),
+    errors=(errors.PostNotFound, ForSubscribers),
 )
 async def like_post(
     post_id: uuid.UUID, user: CurrentUser, ports: Ports, connection: Transaction
@@ -102,7 +103,7 @@ async def like_post(
     rate=RateTier.STANDARD,
     summary="Take your like back; doing it again changes nothing.",
     example={"post_id": EXAMPLE_ID, "liked": False},
-    errors=(errors.PostNotFound,),
+    errors=(errors.PostNotFound, ForSubscribers),
 )
 async def unlike_post(post_id: uuid.UUID, user: CurrentUser, connection: Transaction) -> LikeBody:
     """Take a like back."""
@@ -137,6 +138,5 @@ async def describe_rows(
     connection: Connection, ports: ApiPorts, viewer: Identity | None, rows: list[PostRow]
 ) -> list[PostBody]:
     """Write posts as answers for one viewer, with their videos' addresses."""
-    edge_url = await choose_edge(connection, ports.settings)
-    terms = PlaybackTerms(ports.settings.auth, edge_url, viewer, ports.clock.now())
+    terms = await make_terms(connection, ports.settings, viewer, ports.clock.now())
     return [describe_post(view) for view in await service.load_views(connection, rows, terms)]

@@ -33,7 +33,7 @@ def _check_distinct(ids: list[uuid.UUID]) -> list[uuid.UUID]:
 
 
 Text = Annotated[str, BeforeValidator(_strip), Field(max_length=TEXT_CHARS_MAX)]
-PostVisibility = Literal["public", "followers", "private"]
+PostVisibility = Literal["public", "followers", "subscribers", "private"]
 
 
 class PostRequest(BaseModel):

@@ -13,9 +13,10 @@ from datetime import datetime
 from kit.cursors import Page, cut_page, make_moment_key, read_moment_cursor
 from kit.events import EventName
 from kit.ids import make_id
-from kit.settings import LimitSettings
+from kit.setting_sections import LimitSettings
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.playback import PlaybackTerms, make_video_base
+from serve_apps.access.sight import Sight, check_sight
 from serve_apps.access.visibility import can_view
 from serve_apps.posts.errors import (
     AuthorNotFound,
@@ -28,8 +29,9 @@ from serve_apps.posts.errors import (
 from storage import likes, posts, timelines
 from storage.database import Connection
 from storage.events import append_event
-from storage.follows import is_following, list_followed
+from storage.follows import list_followed
 from storage.posts import PostDraft, PostHead, PostRow, PostSlice, PostVideo
+from storage.subscriptions import list_subscribed
 from storage.users import find_card
 
 MODERATING = (Role.MODERATOR, Role.ADMIN)
@@ -91,7 +93,7 @@ async def create_post(
 
 
 async def get_post(connection: Connection, viewer: Identity | None, post_id: uuid.UUID) -> PostRow:
-    """Return a post; raises PostNotFound also for those who may not see it."""
+    """Return a post the viewer may see; raises PostNotFound, ForSubscribers."""
     await check_post_visible(connection, viewer, post_id)
     row = await posts.find_post(connection, post_id, viewer.user_id if viewer else None)
     if row is None:
@@ -102,14 +104,12 @@ async def get_post(connection: Connection, viewer: Identity | None, post_id: uui
 async def check_post_visible(
     connection: Connection, viewer: Identity | None, post_id: uuid.UUID
 ) -> PostHead:
-    """Return the post's head when the viewer may see it, else raise PostNotFound."""
+    """Return the head of a post the viewer may see; raises PostNotFound, ForSubscribers."""
     head = await posts.find_post_head(connection, post_id)
     if head is None:
         raise PostNotFound
     viewer_id = viewer.user_id if viewer else None
-    follows = viewer_id is not None and await is_following(connection, viewer_id, head.author_id)
-    if not can_view(head.visibility, head.author_id, viewer_id, follows=follows):
-        raise PostNotFound
+    await check_sight(connection, Sight(head.author_id, head.visibility), viewer_id, PostNotFound)
     return head
 
 
@@ -168,14 +168,15 @@ async def load_views(
     """Add to each post those of its videos that the viewer may see, with their addresses."""
     shown = await posts.list_post_videos(connection, [row.id for row in rows])
     viewer_id = terms.viewer.user_id if terms.viewer else None
-    followed: set[uuid.UUID] = set()
+    followed, subscribed = set[uuid.UUID](), set[uuid.UUID]()
     if viewer_id is not None and shown:
-        owners = {video.owner_id for video in shown}
-        followed = await list_followed(connection, viewer_id, list(owners))
+        owners = list({video.owner_id for video in shown})
+        followed = await list_followed(connection, viewer_id, owners)
+        subscribed = await list_subscribed(connection, viewer_id, owners)
     by_post: dict[uuid.UUID, list[VideoView]] = {}
     for video in shown:
-        follows = video.owner_id in followed
-        if can_view(video.visibility, video.owner_id, viewer_id, follows=follows):
+        ties = {"follows": video.owner_id in followed, "subscribes": video.owner_id in subscribed}
+        if can_view(video.visibility, video.owner_id, viewer_id, **ties):
             by_post.setdefault(video.post_id, []).append(_view_video(video, terms))
     return [PostView(row, tuple(by_post.get(row.id, ()))) for row in rows]
 

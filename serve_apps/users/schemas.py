@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from kit.clock import format_time
 from storage.users import Profile
@@ -33,6 +33,7 @@ class ProfileBody(BaseModel):
                     "counters": {"followers": 12, "following": 3, "posts": 40},
                     "is_following": True,
                     "follows_you": False,
+                    "is_subscribed": False,
                     "is_you": False,
                 }
             ]
@@ -47,6 +48,7 @@ class ProfileBody(BaseModel):
     counters: ProfileCounters
     is_following: bool
     follows_you: bool
+    is_subscribed: bool = Field(description="Whether you subscribe to them.")
     is_you: bool
 
 
@@ -74,5 +76,6 @@ def describe_profile(profile: Profile, viewer_id: uuid.UUID | None) -> ProfileBo
         ),
         is_following=profile.is_following,
         follows_you=profile.follows_you,
+        is_subscribed=profile.is_subscribed,
         is_you=profile.id == viewer_id,
     )

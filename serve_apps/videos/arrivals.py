@@ -1,8 +1,8 @@
 """Rules about files that clients announce to an edge: whole ones, parts, and parts joined.
 
 Wiring lends it to the edge's upload server, which opens the transaction. What a client says about
-its file (title, filename, visibility, protected, publish_at) travels in Upload-Metadata, or, but
-for the last, in the fields of a form.
+its file (title, filename, visibility, protected, publish_at, duration_ms) travels in
+Upload-Metadata, or, but for publish_at, in the fields of a form.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from serve_apps.access.visibility import Visibility
 from serve_apps.videos.service import (
     VideoOrder,
     check_room,
-    enqueue_collection,
-    expect_upload,
     finish_upload,
     open_upload,
 )
+from serve_apps.videos.upload_jobs import enqueue_collection, expect_upload
 from storage import uploads, videos
 from storage.database import Connection
 
 TITLE_CHARS_MAX = 200
 FILENAME_CHARS_MAX = 255
 DESCRIPTION_CHARS_MAX = 5000
+DIGITS_MAX = 12
 NO_NAME = "Untitled"
 
 
@@ -49,8 +49,8 @@ async def open_file(
 ) -> uuid.UUID:
     """Open an upload, with its video unless it is only a part; return the upload's id.
 
-    Raises VideoTooLarge, TooManyUploads, QuotaExceeded, UploadPartsMissing, UploadWordsInvalid,
-    PublicationUnfit.
+    Raises VideoTooLarge, VideoTooLong, TooManyUploads, QuotaExceeded, UploadPartsMissing,
+    UploadWordsInvalid, PublicationUnfit.
     """
     if file.is_partial:
         return await _open_part(connection, settings, owner, file)
@@ -143,7 +143,17 @@ def _read_order(file: uploads.NewFile, size_bytes: int | None) -> VideoOrder:
         concat=file.concat,
         publish_at=None if publish_at is None else _read_time(publish_at),
         is_protected=_read_choice(words.get("protected")),
+        duration_ms=_read_count(words.get("duration_ms")),
     )
+
+
+def _read_count(text: str | None) -> int | None:
+    """Read a whole number, or that nothing was said; raises UploadWordsInvalid."""
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX):
+        raise UploadWordsInvalid(duration_ms=text[:20])
+    return int(text)
 
 
 def _read_choice(text: str | None) -> bool | None:

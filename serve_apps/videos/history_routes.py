@@ -10,8 +10,9 @@ from fastapi.responses import Response
 
 from kit.cursors import CursorMalformed
 from serve_apps.access.permissions import Permission
-from serve_apps.access.playback import PlaybackTerms, choose_edge
+from serve_apps.access.playback import make_terms
 from serve_apps.access.rates import RateTier
+from serve_apps.access.visibility import ForSubscribers
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import CurrentUser, Ports, Transaction
@@ -49,11 +50,10 @@ async def list_history(
     ] = False,
 ) -> ItemPage[HistoryEntryBody]:
     """List a history."""
+    terms = await make_terms(connection, ports.settings, user, ports.clock.now())
     page = await service.list_history(
         connection, user, cursor=query.cursor, limit=query.limit, unfinished_only=unfinished
     )
-    edge_url = await choose_edge(connection, ports.settings)
-    terms = PlaybackTerms(ports.settings.auth, edge_url, user, ports.clock.now())
     return ItemPage(
         items=[
             describe_entry(it.watched, describe_video(it.video, build_playback(it.video, terms)))
@@ -106,7 +106,7 @@ async def change_history_settings(
     permission=Permission.USER,
     rate=RateTier.WATCH,
     summary="Say where in a video you are; any device of yours goes on from there.",
-    errors=(VideoNotFound,),
+    errors=(VideoNotFound, ForSubscribers),
 )
 async def note_position(
     video_id: uuid.UUID,

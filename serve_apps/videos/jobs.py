@@ -17,8 +17,12 @@ from actors.job_runner.ports import JobPorts, JobSpec
 from kit.errors import AppError
 from kit.events import EventName
 from kit.logs import get_log
-from media.vod.records import video_prefix
+from media.vod.records import unfinished_prefix, video_prefix
 from media.vod.source import MediaUnreadable
+from serve_apps.videos.captioning import HANDLERS as CAPTION_HANDLERS
+from serve_apps.videos.captioning import ask_captions
+from serve_apps.videos.falling_back import make_all
+from serve_apps.videos.head_start import run_head_start
 from serve_apps.videos.importing import IMPORT_JOB, give_up_import, import_video
 from serve_apps.videos.preparing import (
     VideoDuplicate,
@@ -42,20 +46,20 @@ from serve_apps.videos.publishing import (
     tell_published,
     withdraw_due,
 )
+from serve_apps.videos.recorded_sound import AAC_HANDLERS
 from serve_apps.videos.reencoding import REENCODING_HANDLERS
 from serve_apps.videos.service import (
-    COLLECT_JOB,
-    EXPECT_JOB,
     EXPIRE_JOB,
     PROCESS_JOB,
     PURGE_JOB,
-    UploadJob,
     VideoJob,
     expire_upload,
 )
-from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed, Transcoding, Work, make_work
+from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed
+from serve_apps.videos.upload_jobs import COLLECT_JOB, EXPECT_JOB, HEAD_START_JOB, UploadJob
 from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
-from storage import uploads, videos, watch_sessions
+from serve_apps.videos.work import Work, make_work
+from storage import engagement, uploads, videos, watch_sessions
 from storage.events import append_event
 from storage.recordings import PROCESS_RECORDED_JOB
 from storage.video_playback import find_playback
@@ -69,12 +73,14 @@ async def process_video(ports: JobPorts, payload: bytes) -> None:
     try:
         video = await begin_processing(ports, video_id)
         work = await _prepare(ports, video)
-        await Transcoding(ports, video, work, FirstMaking(video_id)).run()
+        await make_all(ports, video, work, FirstMaking(video_id))
         await finish_processing(ports, video_id)
     except VideoVanished:
         log.info("video.nothing_to_process", video_id=str(video_id))
     except (MediaUnreadable, TranscodeFailed, VideoDuplicate) as error:
         await _fail(ports, video_id, error.code, error.text)
+        if not isinstance(error, TranscodeFailed):
+            await _drop_unfinished(ports, video_id)
 
 
 async def give_up_video(ports: JobPorts, payload: bytes, error: Exception) -> None:
@@ -94,6 +100,7 @@ async def expire_video(ports: JobPorts, payload: bytes) -> None:
         still = await uploads.find_upload(connection, upload.id)
     if still is not None and still.state == "terminated":
         await ports.objects.delete_prefix(uploads.make_parts_prefix(upload.id))
+        await _drop_unfinished(ports, video_id)
 
 
 async def purge_video(ports: JobPorts, payload: bytes) -> None:
@@ -138,8 +145,10 @@ async def sum_up_day(ports: JobPorts, payload: bytes) -> None:
     job = msgspec.json.decode(payload, type=SumUpJob)
     async with ports.database.transaction() as connection:
         await watch_sessions.sum_up_day(connection, job.video_id, job.day)
+        await engagement.sum_up_engagement(connection, job.video_id, job.day)
         kept_since = ports.clock.now().date() - timedelta(days=watch_sessions.KEPT_DAYS)
         await watch_sessions.remove_old_sessions(connection, kept_since)
+        await engagement.remove_old_shares(connection, kept_since)
 
 
 async def publish_video(ports: JobPorts, payload: bytes) -> None:
@@ -181,8 +190,16 @@ async def finish_processing(ports: JobPorts, video_id: uuid.UUID) -> None:
             data={"duration_ms": None if video is None else video.duration_ms},
         )
         await tell_published(connection, video_id)
+        if video is not None:
+            await ask_captions(connection, ports, video)
     await publish_status(ports.cache, video_id, Standing("ready", 1.0))
     log.info("video.ready", video_id=str(video_id))
+    await _drop_unfinished(ports, video_id)
+
+
+async def _drop_unfinished(ports: JobPorts, video_id: uuid.UUID) -> None:
+    """Remove what a head start made for chunks that the video does not have after all."""
+    await ports.objects.delete_prefix(unfinished_prefix(str(video_id)))
 
 
 async def _fail(ports: JobPorts, video_id: uuid.UUID, code: str, message: str) -> None:
@@ -218,7 +235,10 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         WITHDRAW_JOB: JobSpec(withdraw_video, concurrency_max=4),
         COLLECT_JOB: JobSpec(collect_part, concurrency_max=2),
         EXPECT_JOB: JobSpec(expect_upload, concurrency_max=1),
+        HEAD_START_JOB: JobSpec(run_head_start, concurrency_max=4, attempts_max=2),
+        **AAC_HANDLERS,
         **REENCODING_HANDLERS,
+        **CAPTION_HANDLERS,
         IMPORT_JOB: JobSpec(import_video, concurrency_max=4, give_up=give_up_import),
     }
 )

@@ -9,6 +9,7 @@ from datetime import datetime
 from kit.events import EventName
 from serve_apps.access.identity import Identity
 from serve_apps.videos.service import VideoNotFound, get_video
+from serve_apps.videos.viewing_service import enqueue_sum
 from storage import likes
 from storage.database import Connection
 from storage.events import append_event
@@ -31,11 +32,14 @@ async def set_like(connection: Connection, act: Liking, *, is_liked: bool) -> in
     """
     await get_video(connection, act.caller, act.video_id)
     user_id = act.caller.user_id
+    given_at: datetime | None
     if is_liked:
-        has_changed = await likes.add_video_like(connection, act.video_id, user_id, act.now)
+        is_new = await likes.add_video_like(connection, act.video_id, user_id, act.now)
+        given_at = act.now if is_new else None
     else:
-        has_changed = await likes.remove_video_like(connection, act.video_id, user_id)
-    if has_changed:
+        given_at = await likes.remove_video_like(connection, act.video_id, user_id)
+    if given_at is not None:
+        await enqueue_sum(connection, act.video_id, given_at.date(), act.now)
         name = EventName.VIDEO_LIKED if is_liked else EventName.VIDEO_UNLIKED
         await append_event(connection, name, subject_id=act.video_id, actor_id=user_id)
     video = await find_video(connection, act.video_id)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
+from serve_apps.access.visibility import ForSubscribers
 from serve_apps.http.routes import Routes
 from serve_apps.http.state import CurrentUser, Ports, Transaction
 from serve_apps.videos.liking import Liking, set_like
@@ -34,7 +35,7 @@ class VideoLikeBody(BaseModel):
     permission=Permission.USER,
     rate=RateTier.STANDARD,
     summary="Like a video; doing it again changes nothing.",
-    errors=(VideoNotFound,),
+    errors=(VideoNotFound, ForSubscribers),
 )
 async def like_video(
     video_id: uuid.UUID, user: CurrentUser, ports: Ports, connection: Transaction
@@ -51,7 +52,7 @@ async def like_video(
     rate=RateTier.STANDARD,
     summary="Take your like of a video back; doing it again changes nothing.",
     example={"video_id": EXAMPLE_ID, "liked": False, "likes": 11},
-    errors=(VideoNotFound,),
+    errors=(VideoNotFound, ForSubscribers),
 )
 async def unlike_video(
     video_id: uuid.UUID, user: CurrentUser, ports: Ports, connection: Transaction

@@ -12,10 +12,12 @@ from serve_apps.access.playback import PlaybackTerms, make_video_base
 from storage.videos import Video
 
 REASONS = {
+    "picture_changed": "The picture was sent in another codec midway, which one file cannot hold.",
     "sound_changed": "The sound was sent in another format midway, which one file cannot hold.",
     "too_many_formats": "The picture changed too often for one file.",
     "too_many_parts": "The broadcast was interrupted too often for one manifest.",
     "picture_unreadable": "No picture of it could be decoded.",
+    "sound_not_converted": "Its sound could not be converted for players without Opus.",
 }
 """What is left out of a video, in its owner's words, by code."""
 

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from kit.cursors import CursorMalformed
 from kit.ids import make_id
 from serve_apps.access.permissions import Permission
-from serve_apps.access.playback import PlaybackTerms, choose_edge
+from serve_apps.access.playback import make_terms
 from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
@@ -167,11 +167,10 @@ async def list_playlist_videos(
     connection: Transaction,
 ) -> ItemPage[VideoBody]:
     """List a playlist's videos."""
+    terms = await make_terms(connection, ports.settings, viewer, ports.clock.now())
     page = await service.list_placed(
         connection, viewer, playlist_id, cursor=query.cursor, limit=query.limit
     )
-    edge_url = await choose_edge(connection, ports.settings)
-    terms = PlaybackTerms(ports.settings.auth, edge_url, viewer, ports.clock.now())
     return ItemPage(
         items=[describe_video(it.video, build_playback(it.video, terms)) for it in page.items],
         next_cursor=page.next_cursor,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import msgspec
 import orjson
@@ -18,20 +19,29 @@ from actors.job_runner.media_queue import MediaRank
 from actors.job_runner.ports import JobPorts
 from kit.errors import AppError
 from kit.events import EventName
+from kit.logs import get_log
+from media.live.recorded_aac_plan import AacPlan, plan_aac
 from media.live.recording_plan import RecordingPlan, plan_recording
 from media.vod.info import MediaInfo, decode_json, encode_json
 from media.vod.plan import PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
-from media.vod.records import video_prefix
+from media.vod.records import unfinished_prefix, video_prefix
 from media.vod.source import MediaUnreadable
 from media.vod.take_in import SourcePart, TakeInJob, TakenIn
+from media.vod.titles import awaits_looks, make_as_ever
+from serve_apps.videos.lengths import check_measured_length
 from serve_apps.videos.progress import Standing, publish_status
-from serve_apps.videos.recipes import make_site_recipe, order_version, read_recipe
-from storage import uploads, video_chunks, videos
+from serve_apps.videos.recipes import decide_recipe, is_gpu_wanted, order_version
+from storage import uploads, video_chunks, video_plans, videos
 from storage.database import Connection
 from storage.events import append_event
-from storage.live_segments import list_sent_segments
+from storage.live_segments import StoredSegment, list_sent_segments
 from storage.recordings import find_recording
+from storage.upload_indexes import find_index, is_true_index
+
+log = get_log("videos")
+
+P = TypeVar("P", RecordingPlan, AacPlan)
 
 
 class VideoVanished(AppError):
@@ -70,6 +80,8 @@ class Source:
 
     key: str
     info: MediaInfo | None
+    hint: str = ""
+    """SHA-256 of the index that came ahead of it, if that is what the source has there."""
 
 
 async def make_source(ports: JobPorts, video: videos.Video) -> Source:
@@ -87,11 +99,24 @@ async def make_source(ports: JobPorts, video: videos.Video) -> Source:
         source = videos.VideoSource(source_key, bytes.fromhex(joined.sha256), joined.size_bytes)
         async with ports.database.transaction() as connection:
             await videos.set_source(connection, video.id, source)
+    hint = await _find_hint(ports, upload, source_key)
     await remove_parts(ports, upload)
     await _check_duplicate(ports, video)
     if taken is not None and taken.info is None:
         raise MediaUnreadable(taken.refusal)
-    return Source(source_key, None if taken is None else taken.info)
+    return Source(source_key, None if taken is None else taken.info, hint)
+
+
+async def _find_hint(ports: JobPorts, upload: uploads.Upload, source_key: str) -> str:
+    """Name the index that was sent ahead; what was made by a false one is not used."""
+    path = ports.objects.local_path(source_key)
+    index = None if path is None else await find_index(ports.objects, upload.id)
+    if path is None or index is None:
+        return ""
+    if await is_true_index(ports.objects, index, path):
+        return index.sha256
+    log.warning("video.index_false", video_id=str(upload.video_id))
+    return ""
 
 
 async def _check_duplicate(ports: JobPorts, video: videos.Video) -> None:
@@ -106,7 +131,7 @@ async def _check_duplicate(ports: JobPorts, video: videos.Video) -> None:
 async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> TranscodePlan:
     """Write what is to be done; return the plan. Raises MediaUnreadable."""
     async with ports.database.transaction() as connection:
-        stored = await videos.find_plan(connection, video.id)
+        stored = await video_plans.find_plan(connection, video.id)
     if stored is not None:
         return decode_json(orjson.dumps(stored), TranscodePlan)
     info: MediaInfo = source.info or await ports.media.run(
@@ -115,24 +140,37 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
         rank=MediaRank.LOOK,
         owner=str(video.owner_id),
     )
+    check_measured_length(ports.settings.uploads, info)
     async with ports.database.transaction() as connection:
-        asked = await videos.find_recipe(connection, video.id)
-    recipe = (
-        make_site_recipe(ports.settings.processing, is_protected=video.is_protected)
-        if asked is None
-        else read_recipe(asked)
-    )
+        recipe = await decide_recipe(connection, ports.settings.processing, video)
     sourced = msgspec.structs.replace(video, source_key=source.key)
-    plan = plan_video(info, order_version(ports.settings, sourced, recipe, video.version))
-    dimensions = videos.Dimensions(
+    nvenc = is_gpu_wanted(ports)
+    order = order_version(ports.settings, sourced, recipe, video.version, nvenc=nvenc)
+    plan = plan_video(info, replace(order, hint=source.hint))
+    if await _is_begun(ports, plan):
+        plan = make_as_ever(plan)
+    dimensions = video_plans.Dimensions(
         round(plan.grid.duration_s * 1000),
         None if info.video is None else info.video.width,
         None if info.video is None else info.video.height,
     )
     async with ports.database.transaction() as connection:
-        await videos.set_plan(connection, video.id, orjson.loads(encode_json(plan)), dimensions)
+        await video_plans.set_plan(
+            connection, video.id, orjson.loads(encode_json(plan)), dimensions
+        )
         await insert_pieces(connection, video.id, plan.tasks)
     return plan
+
+
+async def _is_begun(ports: JobPorts, plan: TranscodePlan) -> bool:
+    """Whether some of the pictures that would wait for the quality task were encoded before.
+
+    They are as fine as usual, and would be made again for nothing.
+    """
+    folder = unfinished_prefix(plan.video_id)
+    kept = await ports.objects.list(folder)
+    names = {entry.key.removeprefix(f"{folder}/").partition("/")[0] for entry in kept}
+    return any(awaits_looks(plan, task) and task.task_id in names for task in plan.tasks)
 
 
 async def insert_pieces(
@@ -145,10 +183,24 @@ async def insert_pieces(
 
 async def make_recording_plan(ports: JobPorts, video: videos.Video) -> RecordingPlan:
     """Decide what a recording still needs and write it down. Raises MediaUnreadable."""
+    return await _plan_recorded(ports, video, plan_recording)
+
+
+async def make_aac_plan(ports: JobPorts, video: videos.Video) -> AacPlan:
+    """Decide how a recording's Opus becomes AAC and write it down. Raises MediaUnreadable."""
+    return await _plan_recorded(ports, video, plan_aac)
+
+
+async def _plan_recorded(
+    ports: JobPorts,
+    video: videos.Video,
+    decide: Callable[[str, Sequence[StoredSegment]], P | None],
+) -> P:
+    """Plan from the recording's segments, and write the pieces."""
     async with ports.database.transaction() as connection:
         wanted = await find_recording(connection, video.id)
         rows = [] if wanted is None else await list_sent_segments(connection, wanted)
-    plan = await asyncio.to_thread(plan_recording, str(video.id), rows)
+    plan = await asyncio.to_thread(decide, str(video.id), rows)
     if plan is None:
         raise MediaUnreadable("Nothing is left of the live it was made of.")
     async with ports.database.transaction() as connection:

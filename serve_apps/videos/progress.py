@@ -11,6 +11,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from fractions import Fraction
 
+from media.live.recorded_aac_plan import AacPlan
 from media.live.recording_plan import RecordingPlan
 from media.vod.plan import PlanTask, TranscodePlan
 from storage.cache import Cache
@@ -22,6 +23,8 @@ THUMBNAILS_PIXELS = 100_000
 COPY_PIXELS_PER_SEGMENT = 2_000
 STORYBOARD_PIXELS_PER_SEGMENT = 5_000
 PREVIEW_PIXELS = 200_000
+QUALITY_PIXELS = 1_000_000
+"""Its samples take a core about a second."""
 JOIN_PIXELS = 20_000
 SEGMENTS_PER_S = 0.25
 CODEC_COSTS = {"h264": 1.0, "av1": 1.0, "hevc": 2.0, "vp9": 4.0}
@@ -70,11 +73,19 @@ def weigh_recording(plan: RecordingPlan) -> Workload:
     weights = {
         "live_thumbnails": float(THUMBNAILS_PIXELS),
         "live_join": float(JOIN_PIXELS),
+        "live_preview": float(PREVIEW_PIXELS),
         "live_storyboard": per_length,
     }
     found = {task.task_id: weights[task.kind] for task in plan.tasks}
     total = sum(found.values())
     shares = {name: weight / total for name, weight in found.items()}
+    return Workload(shares, frozenset(), frozenset(), {}, plan.duration_s)
+
+
+def weigh_aac(plan: AacPlan) -> Workload:
+    """Return what making AAC of a recording amounts to; it plays before."""
+    total = sum(job.segments for job in plan.jobs.values())
+    shares = {name: job.segments / total for name, job in plan.jobs.items()}
     return Workload(shares, frozenset(), frozenset(), {}, plan.duration_s)
 
 
@@ -187,6 +198,8 @@ def _weigh(plan: TranscodePlan, task: PlanTask) -> float:
         return float(THUMBNAILS_PIXELS)
     if task.kind == "preview":
         return float(PREVIEW_PIXELS)
+    if task.kind == "quality":
+        return float(QUALITY_PIXELS)
     if task.kind == "storyboard":
         return float(STORYBOARD_PIXELS_PER_SEGMENT * plan.grid.segments)
     if task.kind == "copy":

@@ -11,13 +11,17 @@ from typing import Any
 
 import msgspec
 
+from actors.job_runner.ports import JobPorts
 from kit.errors import AppError
 from kit.logs import get_log
-from kit.settings import ProcessingSettings, Settings
+from kit.setting_sections import ProcessingSettings
+from kit.settings import Settings
 from media.vod.codecs import find_missing
 from media.vod.plan import PlanOrder
 from media.vod.protection import make_key_id
 from media.vod.recipe import Recipe
+from storage.database import Connection
+from storage.video_plans import find_recipe
 from storage.videos import Video
 
 log = get_log("videos")
@@ -58,6 +62,16 @@ def make_site_recipe(settings: ProcessingSettings, *, is_protected: bool = False
     )
 
 
+async def decide_recipe(
+    connection: Connection, settings: ProcessingSettings, video: Video
+) -> Recipe:
+    """Return how a video's present version is made: as somebody asked, or as the site does."""
+    asked = await find_recipe(connection, video.id)
+    if asked is None:
+        return make_site_recipe(settings, is_protected=video.is_protected)
+    return read_recipe(asked)
+
+
 def check_encoders(recipe: Recipe, missing: Mapping[str, str]) -> None:
     """Raise CodecUnavailable for a codec whose encoder is missing here, or CodecsNotProtected."""
     if recipe.is_protected and recipe.codecs:
@@ -67,13 +81,20 @@ def check_encoders(recipe: Recipe, missing: Mapping[str, str]) -> None:
             raise CodecUnavailable(codec=codec, encoder=missing[codec])
 
 
-def order_version(settings: Settings, video: Video, recipe: Recipe, version: int) -> PlanOrder:
+def is_gpu_wanted(ports: JobPorts) -> bool:
+    """Whether a GPU makes some of a video: where the site wants that and one is there just now."""
+    return ports.settings.processing.nvenc == "auto" and bool(ports.media.nvenc_slots)
+
+
+def order_version(
+    settings: Settings, video: Video, recipe: Recipe, version: int, *, nvenc: bool = False
+) -> PlanOrder:
     """Say which version of a video is to be planned; a protected one has a key."""
     assert video.source_key is not None, "what has no source is not planned"
     video_id, key_id = str(video.id), ""
     if recipe.is_protected:
         key_id = make_key_id(settings.auth.content_key, video_id, version)
-    return PlanOrder(video_id, video.source_key, recipe, version, key_id)
+    return PlanOrder(video_id, video.source_key, recipe, version, key_id, nvenc=nvenc)
 
 
 def read_recipe(stored: Any) -> Recipe:

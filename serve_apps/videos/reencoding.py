@@ -21,11 +21,12 @@ from kit.events import EventName
 from kit.logs import get_log
 from media.vod.info import decode_json, encode_json
 from media.vod.plan import TranscodePlan, list_pieces, list_tracks, plan_video
-from media.vod.records import record_key, unfinished_prefix, video_prefix
+from media.vod.records import record_key, track_prefix, unfinished_prefix
 from media.vod.source import MediaUnreadable
+from serve_apps.videos.falling_back import make_all
 from serve_apps.videos.preparing import VideoVanished, insert_pieces
 from serve_apps.videos.progress import Standing, publish_reencoding
-from serve_apps.videos.recipes import order_version, read_recipe
+from serve_apps.videos.recipes import is_gpu_wanted, order_version, read_recipe
 from serve_apps.videos.reencoding_rules import (
     PURGE_VERSION_JOB,
     REENCODE_JOB,
@@ -33,8 +34,9 @@ from serve_apps.videos.reencoding_rules import (
     VersionJob,
     enqueue_purge,
 )
-from serve_apps.videos.transcoding import TranscodeFailed, Transcoding, make_work
-from storage import video_versions, videos
+from serve_apps.videos.transcoding import TranscodeFailed
+from serve_apps.videos.work import make_work
+from storage import video_plans, video_versions, videos
 from storage.database import Connection
 from storage.events import append_event
 from storage.video_versions import VersionEnd
@@ -63,6 +65,13 @@ class Reencoding:
             connection, job.video_id, job.version, progress
         )
 
+    async def save_plan(self, connection: Connection, plan: TranscodePlan) -> None:
+        """Store what the plan has become."""
+        job = self._job
+        await video_versions.set_version_plan(
+            connection, job.video_id, job.version, orjson.loads(encode_json(plan))
+        )
+
     async def publish(self, ports: JobPorts, standing: Standing) -> None:
         """Tell who follows the video."""
         await publish_reencoding(ports.cache, self._job.video_id, standing)
@@ -74,7 +83,7 @@ async def reencode_video(ports: JobPorts, payload: bytes) -> None:
     try:
         video = await _begin(ports, job)
         plan = await _make_plan(ports, video, job)
-        await Transcoding(ports, video, make_work(plan), Reencoding(job)).run()
+        await make_all(ports, video, make_work(plan), Reencoding(job))
         await _swap(ports, job)
     except VideoVanished:
         log.info("video.nothing_to_reencode", video_id=str(job.video_id), version=job.version)
@@ -103,7 +112,7 @@ async def purge_version(ports: JobPorts, payload: bytes) -> None:
         plan = _read_plan(stored)
         pieces = list_pieces(plan)
         for track in list_tracks(plan):
-            await ports.objects.delete_prefix(f"{video_prefix(plan.video_id)}/{track}")
+            await ports.objects.delete_prefix(track_prefix(plan.video_id, track))
         for piece in pieces:
             await ports.objects.delete(record_key(plan.video_id, piece))
             await ports.objects.delete_prefix(unfinished_prefix(plan.video_id, piece))
@@ -126,14 +135,15 @@ async def _make_plan(ports: JobPorts, video: videos.Video, job: VersionJob) -> T
     """Plan the version from what the first probe learnt, and write its pieces."""
     async with ports.database.transaction() as connection:
         stored = await video_versions.find_version_plan(connection, job.video_id, job.version)
-        current = await videos.find_plan(connection, job.video_id)
+        current = await video_plans.find_plan(connection, job.video_id)
         version = await video_versions.find_version(connection, job.video_id, job.version)
     if stored is not None:
         return _read_plan(stored)
     if current is None or version is None or video.source_key is None:
         raise VideoVanished
     recipe = read_recipe(version.recipe)
-    order = order_version(ports.settings, video, recipe, job.version)
+    nvenc = is_gpu_wanted(ports)
+    order = order_version(ports.settings, video, recipe, job.version, nvenc=nvenc)
     plan = plan_video(_read_plan(current).info, order)
     async with ports.database.transaction() as connection:
         await video_versions.set_version_plan(

@@ -10,7 +10,7 @@ from kit.errors import PermissionDenied
 from media.vod.codecs import find_missing
 from media.vod.info import decode_json
 from media.vod.ladder import SHORT_SIDES, STEP_MIN
-from media.vod.plan import TranscodePlan
+from media.vod.plan import TranscodePlan, name_encoders
 from media.vod.recipe import EXTRA_CODECS
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
@@ -32,7 +32,7 @@ from serve_apps.videos.reencoding_schemas import (
 )
 from serve_apps.videos.routes import show_video
 from serve_apps.videos.schemas import VideoDetailBody
-from storage import videos
+from storage import video_plans
 
 routes = Routes("/videos", "videos")
 
@@ -49,15 +49,15 @@ async def show_choice(
 ) -> ReencodingChoiceBody:
     """Show what there is to choose."""
     video = await reencoding_rules.get_governed_video(connection, user, video_id)
-    stored = await videos.find_plan(connection, video_id)
+    stored = await video_plans.find_plan(connection, video_id)
     processing = ports.settings.processing
     site = make_site_recipe(processing, is_protected=processing.protected)
-    current, has_sound = site, True
+    current, has_sound, encoders = site, True, {}
     if stored is not None:
         plan = decode_json(orjson.dumps(stored), TranscodePlan)
-        current, has_sound = plan.recipe, plan.has_audio
+        current, has_sound, encoders = plan.recipe, plan.has_audio, name_encoders(plan)
     else:
-        asked = await videos.find_recipe(connection, video_id)
+        asked = await video_plans.find_recipe(connection, video_id)
         current = site if asked is None else read_recipe(asked)
     missing = find_missing(EXTRA_CODECS)
     short = min(video.width or 0, video.height or 0)
@@ -68,6 +68,7 @@ async def show_choice(
             "has_sound": has_sound,
             "current": describe_recipe(current),
             "site": describe_recipe(site),
+            "encoders": encoders,
         }
     )
 

@@ -13,7 +13,7 @@ import msgspec
 
 from kit.errors import AppError, PermissionDenied
 from kit.ids import make_id
-from kit.settings import ProcessingSettings
+from kit.setting_sections import ProcessingSettings
 from media.vod.recipe import Recipe
 from serve_apps.access.identity import Identity, Role
 from serve_apps.videos.processing_rules import VideoStillStopping, cancel_processing

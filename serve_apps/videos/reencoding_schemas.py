@@ -70,6 +70,7 @@ class ReencodingChoiceBody(BaseModel):
                         "codecs": [],
                         "protected": False,
                     },
+                    "encoders": {"240p": "x264", "720p": "nvenc"},
                 }
             ]
         }
@@ -80,6 +81,9 @@ class ReencodingChoiceBody(BaseModel):
     has_sound: bool
     current: RecipeBody
     site: RecipeBody = Field(description="What is done where nobody chose.")
+    encoders: dict[str, str] = Field(
+        description="What made each size of H.264: x264, or a GPU's nvenc; empty before its plan."
+    )
 
 
 def read_body(body: RecipeBody, *, is_protected: bool) -> Recipe:

@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from kit.errors import NotFound
 from kit.ids import parse_id
 from serve_apps.access.permissions import Permission
-from serve_apps.access.playback import PlaybackTerms, choose_edge
+from serve_apps.access.playback import make_terms
 from serve_apps.access.rates import RateTier
+from serve_apps.access.visibility import ForSubscribers
 from serve_apps.http.routes import Routes
 from serve_apps.http.state import OptionalUser, Ports, Transaction
 from serve_apps.videos.playback import build_playback
@@ -24,6 +25,8 @@ from storage.related import list_related
 
 routes = Routes("", "videos")
 RELATED_MAX = 24
+CANDIDATES_MAX = 48
+"""Among so many does a ranker choose."""
 WIDTH_DEFAULT = 640
 EXAMPLE_PAGE = "http://localhost:8000/watch/01980f5f-1111-7d3e-9f10-2b6f0c9a4d12"
 EXAMPLE_EMBED: dict[str, JsonValue] = {
@@ -79,21 +82,23 @@ class EmbedBody(BaseModel):
     permission=Permission.PUBLIC,
     rate=RateTier.PUBLIC,
     summary="List videos that go with this one: of its channel, with its tags, then new ones.",
-    errors=(VideoNotFound,),
+    errors=(VideoNotFound, ForSubscribers),
 )
 async def list_related_videos(
     video_id: uuid.UUID,
     viewer: OptionalUser,
     ports: Ports,
-    connection: Transaction,
     limit: Annotated[int, Query(ge=1, le=RELATED_MAX)] = 12,
 ) -> RelatedBody:
-    """List related videos."""
-    video = await get_video(connection, viewer, video_id)
-    edge_url = await choose_edge(connection, ports.settings)
-    terms = PlaybackTerms(ports.settings.auth, edge_url, viewer, ports.clock.now())
-    found = await list_related(connection, video, limit)
-    return RelatedBody(items=[describe_video(it, build_playback(it, terms)) for it in found])
+    """List related videos; whoever ranks them is asked when no transaction is open any more."""
+    async with ports.database.transaction() as connection:
+        terms = await make_terms(connection, ports.settings, viewer, ports.clock.now())
+        video = await get_video(connection, viewer, video_id)
+        candidates = await list_related(connection, video, CANDIDATES_MAX)
+    known = {candidate.id: candidate for candidate in candidates}
+    order = await ports.related.rank(video_id, list(known), viewer.user_id if viewer else None)
+    shown = [known[each] for each in dict.fromkeys(order) if each in known][:limit]
+    return RelatedBody(items=[describe_video(it, build_playback(it, terms)) for it in shown])
 
 
 @routes.get(
@@ -117,10 +122,9 @@ async def get_embed(
         raise NotEmbeddable
     try:
         video = await get_video(connection, None, video_id)
-    except VideoNotFound as error:
+    except (VideoNotFound, ForSubscribers) as error:
         raise NotEmbeddable from error
-    edge_url = await choose_edge(connection, ports.settings)
-    terms = PlaybackTerms(ports.settings.auth, edge_url, None, ports.clock.now())
+    terms = await make_terms(connection, ports.settings, None, ports.clock.now())
     playback = build_playback(video, terms)
     width = min(maxwidth, WIDTH_DEFAULT, (maxheight or maxwidth) * 16 // 9)
     height = width * 9 // 16

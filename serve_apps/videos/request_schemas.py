@@ -21,6 +21,7 @@ from serve_apps.videos.schemas import ChapterBody
 TITLE_CHARS_MAX = 200
 DESCRIPTION_CHARS_MAX = 5000
 FILENAME_CHARS_MAX = 255
+DURATION_MS_MAX = 1 << 40
 
 Title = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TITLE_CHARS_MAX)
@@ -73,6 +74,12 @@ class VideoRequest(BaseModel):
     title: Title
     filename: Filename
     size_bytes: int = Field(gt=0, le=1 << 50, description="Size of the file in bytes.")
+    duration_ms: int | None = Field(
+        default=None,
+        ge=0,
+        le=DURATION_MS_MAX,
+        description="How long it plays, if you know: what is too long is refused at once.",
+    )
     description: Description = ""
     visibility: Visibility = Visibility.PUBLIC
     publish_at: PublicationTime | None = None

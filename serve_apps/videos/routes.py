@@ -13,8 +13,9 @@ from kit.cursors import CursorMalformed
 from kit.errors import NotAuthenticated, PermissionDenied
 from serve_apps.access.identity import Identity
 from serve_apps.access.permissions import Permission
-from serve_apps.access.playback import PlaybackTerms, choose_edge
+from serve_apps.access.playback import PlaybackTerms, make_terms
 from serve_apps.access.rates import RateTier
+from serve_apps.access.visibility import ForSubscribers
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
@@ -23,6 +24,7 @@ from serve_apps.videos import importing, liking, processing_rules, reencoding_ru
 from serve_apps.videos.chapters import ChaptersMalformed
 from serve_apps.videos.history_service import find_resume
 from serve_apps.videos.labels import TAG_CHARS_MAX, Category, change_labels
+from serve_apps.videos.lengths import VideoTooLong
 from serve_apps.videos.playback import build_playback
 from serve_apps.videos.publishing import PublicationUnfit, VideoScheduled
 from serve_apps.videos.request_schemas import (
@@ -32,8 +34,10 @@ from serve_apps.videos.request_schemas import (
     read_labels,
 )
 from serve_apps.videos.schemas import (
+    STRANGERS_PART,
     CreatedVideoBody,
     Mine,
+    OwnersPart,
     VideoBody,
     VideoDetailBody,
     describe_created,
@@ -42,7 +46,8 @@ from serve_apps.videos.schemas import (
 )
 from storage.database import Connection
 from storage.video_lists import VideoFilter
-from storage.video_versions import VideoVersion, list_makings
+from storage.video_plans import list_warnings
+from storage.video_versions import list_makings
 from storage.videos import Video
 
 routes = Routes("/videos", "videos")
@@ -57,6 +62,7 @@ routes = Routes("/videos", "videos")
     repeatable=True,
     errors=(
         service.VideoTooLarge,
+        VideoTooLong,
         service.TooManyUploads,
         service.QuotaExceeded,
         PublicationUnfit,
@@ -74,6 +80,7 @@ async def create_video(
         visibility=body.visibility,
         publish_at=body.publish_at,
         is_protected=body.protected,
+        duration_ms=body.duration_ms,
     )
     return describe_created(await service.create_video(connection, ports.settings, user, order))
 
@@ -122,6 +129,7 @@ async def list_videos(
     category: Annotated[Category | None, Query()] = None,
 ) -> ItemPage[VideoBody]:
     """List videos."""
+    terms = await make_terms(connection, ports.settings, viewer, ports.clock.now())
     page = await service.list_videos(
         connection,
         _read_owner(owner, viewer),
@@ -129,11 +137,12 @@ async def list_videos(
         cursor=query.cursor,
         limit=query.limit,
     )
-    terms = await make_terms(connection, ports, viewer)
-    makings = await _list_makings(connection, page.items) if owner == "me" else {}
+    owners = await _list_owners_parts(connection, page.items) if owner == "me" else {}
     return ItemPage(
         items=[
-            describe_video(video, build_playback(video, terms), makings.get(video.id))
+            describe_video(
+                video, build_playback(video, terms), owners.get(video.id, STRANGERS_PART)
+            )
             for video in page.items
         ],
         next_cursor=page.next_cursor,
@@ -145,14 +154,15 @@ async def list_videos(
     permission=Permission.PUBLIC,
     rate=RateTier.PUBLIC,
     summary="Look at one video: its state, where it plays, and where its owner goes on uploading.",
-    errors=(service.VideoNotFound,),
+    errors=(service.VideoNotFound, ForSubscribers),
 )
 async def get_video(
     video_id: uuid.UUID, viewer: OptionalUser, ports: Ports, connection: Transaction
 ) -> VideoDetailBody:
     """Look at one video."""
+    terms = await make_terms(connection, ports.settings, viewer, ports.clock.now())
     video = await service.get_video(connection, viewer, video_id)
-    return await show_video(connection, ports, viewer, video)
+    return await _describe_whole(connection, terms, video)
 
 
 @routes.patch(
@@ -228,31 +238,33 @@ async def retry_processing(
 async def show_video(
     connection: Connection, ports: ApiPorts, viewer: Identity | None, video: Video
 ) -> VideoDetailBody:
+    """Describe a video to its owner, who may see it whatever happens meanwhile."""
+    terms = await make_terms(connection, ports.settings, viewer, ports.clock.now())
+    return await _describe_whole(connection, terms, video)
+
+
+async def _describe_whole(
+    connection: Connection, terms: PlaybackTerms, video: Video
+) -> VideoDetailBody:
     """Describe a video to whoever asks."""
-    terms = await make_terms(connection, ports, viewer)
+    viewer = terms.viewer
     upload = await service.find_open_upload(connection, video, terms)
     resume_ms = await find_resume(connection, viewer, video.id)
     liked = await liking.find_liked(connection, viewer, video.id)
     is_own = viewer is not None and viewer.user_id == video.owner_id
-    makings = await _list_makings(connection, [video]) if is_own else {}
-    mine = Mine(resume_ms, liked, makings.get(video.id))
+    owners = await _list_owners_parts(connection, [video]) if is_own else {}
+    mine = Mine(resume_ms, liked, owners.get(video.id, STRANGERS_PART))
     return describe_detail(video, build_playback(video, terms), upload, mine)
 
 
-async def make_terms(
-    connection: Connection, ports: ApiPorts, viewer: Identity | None
-) -> PlaybackTerms:
-    """Say where, and under which right, a viewer plays."""
-    edge_url = await choose_edge(connection, ports.settings)
-    return PlaybackTerms(ports.settings.auth, edge_url, viewer, ports.clock.now())
-
-
-async def _list_makings(
+async def _list_owners_parts(
     connection: Connection, found: Sequence[Video]
-) -> dict[uuid.UUID, VideoVersion]:
-    """Return by video the versions in the making, or that failed."""
-    makings = await list_makings(connection, [video.id for video in found])
-    return {making.video_id: making for making in makings}
+) -> dict[uuid.UUID, OwnersPart]:
+    """Return by video what only its owner is told."""
+    video_ids = [video.id for video in found]
+    makings = {one.video_id: one for one in await list_makings(connection, video_ids)}
+    warnings = await list_warnings(connection, video_ids)
+    return {it: OwnersPart(makings.get(it), warnings.get(it, ())) for it in video_ids}
 
 
 def _read_owner(owner: str | None, caller: Identity | None) -> Identity | None:

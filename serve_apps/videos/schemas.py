@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Literal
@@ -68,6 +69,7 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
         "left_out": [],
     },
     "reencoding": None,
+    "warnings": [],
     "is_recording": False,
     "protected": False,
 }
@@ -125,7 +127,7 @@ class VideoErrorBody(BaseModel):
 class LeftOutBody(BaseModel):
     """What could not be made of a video, and why."""
 
-    what: Literal["download", "dash", "storyboard", "thumbnail"]
+    what: Literal["download", "dash", "storyboard", "thumbnail", "aac"]
     code: str
     message: str
 
@@ -205,6 +207,9 @@ class VideoBody(BaseModel):
     reencoding: ReencodingBody | None = Field(
         default=None, description="For its owner: another version in the making, or why it failed."
     )
+    warnings: list[str] = Field(
+        description="For its owner: what of the file is changed or left out, in sentences."
+    )
 
 
 class VideoDetailBody(VideoBody):
@@ -237,13 +242,25 @@ class VideoDetailBody(VideoBody):
 
 
 @dataclass(frozen=True)
+class OwnersPart:
+    """What nobody but its owner is told of a video."""
+
+    making: VideoVersion | None = None
+    """Another version in the making."""
+    warnings: Sequence[str] = ()
+    """What of the file is changed or left out."""
+
+
+STRANGERS_PART = OwnersPart()
+
+
+@dataclass(frozen=True)
 class Mine:
     """Where a viewer goes on in a video, and whether they like it; None for a stranger."""
 
     resume_ms: int | None
     is_liked: bool | None
-    making: VideoVersion | None = None
-    """For its owner, another version in the making."""
+    owners: OwnersPart = STRANGERS_PART
 
 
 def describe_created(created: CreatedVideo) -> CreatedVideoBody:
@@ -266,7 +283,7 @@ def describe_detail(
     own = msgspec.convert(video.chapters or [], list[Chapter])
     chapters = list_chapters(own, video.description, video.duration_ms)
     return VideoDetailBody(
-        **dict(describe_video(video, playback, mine.making)),
+        **dict(describe_video(video, playback, mine.owners)),
         upload=described,
         resume_ms=mine.resume_ms,
         liked=mine.is_liked,
@@ -275,7 +292,7 @@ def describe_detail(
 
 
 def describe_video(
-    video: Video, playback: Playback | None, making: VideoVersion | None = None
+    video: Video, playback: Playback | None, owners: OwnersPart = STRANGERS_PART
 ) -> VideoBody:
     """Write a video as its answer."""
     error = None
@@ -312,7 +329,8 @@ def describe_video(
             "is_recording": video.is_recording,
             "protected": video.is_protected,
             "playback": None if playback is None else asdict(playback),
-            "reencoding": describe_reencoding(making),
+            "reencoding": describe_reencoding(owners.making),
+            "warnings": list(owners.warnings),
         }
     )
 

@@ -16,19 +16,28 @@ from kit.cursors import Page, cut_page, make_moment_key, read_id_cursor, read_mo
 from kit.errors import AppError, NotFound, PermissionDenied
 from kit.events import EventName
 from kit.ids import make_id
-from kit.settings import Settings, UploadSettings
+from kit.setting_sections import UploadSettings
+from kit.settings import Settings
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.playback import PlaybackTerms, choose_edge
-from serve_apps.access.visibility import Visibility, can_view
+from serve_apps.access.sight import Sight, check_sight
+from serve_apps.access.visibility import Visibility
+from serve_apps.videos.lengths import check_declared_length
 from serve_apps.videos.publishing import (
     VideoScheduled,
     schedule,
     tell_published,
 )
+from serve_apps.videos.upload_jobs import (
+    EXPIRE_MARGIN_S,
+    HeadStartJob,
+    enqueue_collection,
+    enqueue_head_start,
+    expect_upload,
+)
 from storage import uploads, video_lists, videos
 from storage.database import Connection
 from storage.events import append_event
-from storage.follows import is_following
 from storage.jobs import enqueue_job
 from storage.publications import Publication
 from storage.recordings import PROCESS_RECORDED_JOB
@@ -36,10 +45,7 @@ from storage.recordings import PROCESS_RECORDED_JOB
 PROCESS_JOB = "videos.process"
 EXPIRE_JOB = "videos.expire"
 PURGE_JOB = "videos.purge"
-COLLECT_JOB = "videos.collect_part"
-EXPECT_JOB = "videos.expect_upload"
 PURGE_AFTER_S = 30 * 86_400
-EXPIRE_MARGIN_S = 60
 
 
 class VideoNotFound(NotFound):
@@ -68,12 +74,6 @@ class QuotaExceeded(AppError):
     message = "Your videos take as much room as they may; delete some first."
 
 
-class UploadJob(msgspec.Struct, frozen=True):
-    """Payload of a job about one upload."""
-
-    upload_id: uuid.UUID
-
-
 class VideoJob(msgspec.Struct, frozen=True):
     """Payload of every job about one video."""
 
@@ -97,6 +97,8 @@ class VideoOrder:
     """When it becomes so visible; None: at once."""
     is_protected: bool | None = None
     """Whether its segments are encrypted; None: as the site does."""
+    duration_ms: int | None = None
+    """How long it plays, as far as was said."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class CreatedVideo:
 async def create_video(
     connection: Connection, settings: Settings, owner: Identity, order: VideoOrder
 ) -> CreatedVideo:
-    """Open an upload; raises VideoTooLarge, TooManyUploads, QuotaExceeded."""
+    """Open an upload; raises VideoTooLarge, VideoTooLong, TooManyUploads, QuotaExceeded."""
     assert order.size_bytes is not None, "the API asks for the size"
     video_id, upload_id, expires_at = await open_upload(connection, settings, owner, order)
     url = _make_upload_url(await choose_edge(connection, settings), upload_id)
@@ -154,6 +156,7 @@ async def open_upload(
 ) -> tuple[uuid.UUID, uuid.UUID, datetime]:
     """Write a video with its upload; return both ids and when the upload expires."""
     limits = settings.uploads
+    check_declared_length(limits, order.duration_ms)
     await check_room(connection, limits, owner.user_id, order.size_bytes)
     video_id, upload_id = make_id(), make_id()
     if order.is_protected is None:
@@ -181,6 +184,8 @@ async def open_upload(
     )
     if order.size_bytes is not None and order.size_bytes <= limits.piece_bytes:
         await expect_upload(connection, upload_id)  # its first piece is its last
+    elif settings.processing.head_start:
+        await enqueue_head_start(connection, HeadStartJob(video_id))
     return video_id, upload_id, expires_at
 
 
@@ -209,19 +214,6 @@ async def declare_size(
     return await uploads.set_size(connection, upload.id, size_bytes)
 
 
-async def enqueue_collection(
-    connection: Connection, upload_id: uuid.UUID, *, delay_s: float
-) -> None:
-    """Have a part's bytes removed, unless it has become one of a file by then."""
-    await enqueue_job(
-        connection,
-        COLLECT_JOB,
-        UploadJob(upload_id),
-        dedupe_key=f"{COLLECT_JOB}:{upload_id}:{delay_s > 0}",
-        delay_s=delay_s + EXPIRE_MARGIN_S if delay_s else 0,
-    )
-
-
 async def finish_upload(connection: Connection, upload: uploads.Upload) -> None:
     """All bytes are there: close the upload, queue the video and its job, say so."""
     assert await uploads.finish_upload(connection, upload.id), "the writer holds the upload's lock"
@@ -237,12 +229,6 @@ async def finish_upload(connection: Connection, upload: uploads.Upload) -> None:
         actor_id=upload.owner_id,
         data={"size_bytes": upload.size_bytes},
     )
-
-
-async def expect_upload(connection: Connection, upload_id: uuid.UUID) -> None:
-    """The last byte is near: have a worker ready for it."""
-    key = f"{EXPECT_JOB}:{upload_id}"
-    await enqueue_job(connection, EXPECT_JOB, UploadJob(upload_id), dedupe_key=key)
 
 
 async def enqueue_processing(
@@ -277,10 +263,14 @@ async def expire_upload(connection: Connection, upload: uploads.Upload) -> bool:
 async def get_video(
     connection: Connection, viewer: Identity | None, video_id: uuid.UUID
 ) -> videos.Video:
-    """Return a video the viewer may see; raises VideoNotFound."""
+    """Return a video the viewer may see; raises VideoNotFound, ForSubscribers."""
     video = await videos.find_video(connection, video_id)
-    if video is None or not await _may_view(connection, video, viewer):
+    if video is None:
         raise VideoNotFound
+    if viewer is None or viewer.role not in (Role.MODERATOR, Role.ADMIN):
+        viewer_id = None if viewer is None else viewer.user_id
+        sight = Sight(video.owner_id, video.visibility)
+        await check_sight(connection, sight, viewer_id, VideoNotFound)
     return video
 
 
@@ -355,16 +345,6 @@ async def delete_video(connection: Connection, caller: Identity, video_id: uuid.
 def _make_upload_url(edge_url: str, upload_id: uuid.UUID) -> str:
     """Any edge takes the bytes of any upload."""
     return f"{edge_url}/uploads/{upload_id}"
-
-
-async def _may_view(connection: Connection, video: videos.Video, viewer: Identity | None) -> bool:
-    viewer_id = None if viewer is None else viewer.user_id
-    if viewer is not None and viewer.role in (Role.MODERATOR, Role.ADMIN):
-        return True
-    follows = False
-    if video.visibility == Visibility.FOLLOWERS and viewer_id is not None:
-        follows = await is_following(connection, viewer_id, video.owner_id)
-    return can_view(video.visibility, video.owner_id, viewer_id, follows=follows)
 
 
 async def get_own_video(

@@ -13,12 +13,13 @@ from kit.errors import PermissionDenied
 from media.vod.subtitles import SubtitlesMalformed
 from serve_apps.access.identity import Identity
 from serve_apps.access.permissions import Permission
+from serve_apps.access.playback import make_terms
 from serve_apps.access.rates import RateTier
+from serve_apps.access.visibility import ForSubscribers
 from serve_apps.http.routes import Routes
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.videos import service, subtitles
 from serve_apps.videos.playback import make_base
-from serve_apps.videos.routes import make_terms
 from serve_apps.videos.schemas import EXAMPLE_ID
 from storage.database import Connection
 from storage.subtitles import list_subtitles
@@ -84,7 +85,7 @@ class SubtitlesRequest(BaseModel):
     permission=Permission.PUBLIC,
     rate=RateTier.PUBLIC,
     summary="List the languages in which a video can be read along.",
-    errors=(service.VideoNotFound,),
+    errors=(service.VideoNotFound, ForSubscribers),
 )
 async def list_video_subtitles(
     video_id: uuid.UUID, viewer: OptionalUser, ports: Ports, connection: Transaction
@@ -138,8 +139,9 @@ async def remove_video_subtitles(
 async def _describe(
     connection: Connection, ports: ApiPorts, viewer: Identity | None, video_id: uuid.UUID
 ) -> SubtitlesListBody:
+    terms = await make_terms(connection, ports.settings, viewer, ports.clock.now())
     video = await service.get_video(connection, viewer, video_id)
-    base = make_base(video, await make_terms(connection, ports, viewer))
+    base = make_base(video, terms)
     return SubtitlesListBody(
         items=[
             SubtitlesBody.model_validate(

@@ -1,8 +1,8 @@
 """Rules about subtitles: the owner writes, replaces and removes a language; whoever watches reads.
 
-Routes call it; so will whatever writes captions by itself: `keep_subtitles` with the origin
-"automatic" is its door, and never replaces what a person wrote. The text is an object, stored
-before the row that names it.
+Routes call it; so does the job that has captions written (`captioning.py`): `keep_subtitles` with
+the origin "automatic" is its door, and never replaces what a person wrote. The text is an object,
+stored before the row that names it.
 """
 
 from __future__ import annotations

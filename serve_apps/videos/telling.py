@@ -1,4 +1,4 @@
-"""Tells of a video: followers that it is published, who looks at it its likes, its owner by whom.
+"""Tells of a video: those it is for that it is out, who looks at it its likes, its owner by whom.
 
 Listeners of outbox events; each may run twice for one event and tells the same. What watchers are
 told travels by the ephemeral bus after the commit and may be lost.
@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from actors.job_runner.ports import JobPorts, Listener
 from kit.events import Event, EventName
-from serve_apps.followers import TOLD_OF, News, tell_followers
+from serve_apps.access.sight import Sight
+from serve_apps.followers import News, tell_audience
 from serve_apps.reactions import tell_owner
 from storage.videos import find_video
 
@@ -33,10 +34,10 @@ async def tell_video_owner(ports: JobPorts, event: Event) -> None:
 
 
 async def tell_published(ports: JobPorts, event: Event) -> None:
-    """Tell the owner's followers of a video, unless it was hidden or deleted again."""
+    """Tell those a video is for of it, unless it was hidden or deleted again."""
     async with ports.database.connection() as connection:
         video = await find_video(connection, event.subject_id)
-    if video is None or video.visibility not in TOLD_OF:
+    if video is None:
         return
     owner = {
         "id": str(video.owner_id),
@@ -44,7 +45,8 @@ async def tell_published(ports: JobPorts, event: Event) -> None:
         "display_name": video.owner_display_name,
     }
     data = {"video_id": str(video.id), "title": video.title, "user": owner}
-    await tell_followers(ports, video.owner_id, News(event.id, "video", data))
+    sight = Sight(video.owner_id, video.visibility)
+    await tell_audience(ports, sight, News(event.id, "video", data))
 
 
 LISTENERS: Mapping[str, Listener] = {

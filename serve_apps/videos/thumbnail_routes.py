@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from kit.errors import PermissionDenied
 from media.vod.own_picture import PictureUnreadable
 from serve_apps.access.permissions import Permission
+from serve_apps.access.playback import make_terms
 from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
 from serve_apps.http.state import CurrentUser, Ports, Transaction
 from serve_apps.videos import service, thumbnails
 from serve_apps.videos.playback import make_base
-from serve_apps.videos.routes import make_terms, show_video
+from serve_apps.videos.routes import show_video
 from serve_apps.videos.schemas import EXAMPLE_ID, VideoDetailBody
 
 CANDIDATES_MAX = 20
@@ -88,7 +89,8 @@ async def list_thumbnails(
     """List the candidates."""
     found = await thumbnails.list_found(connection, user, video_id)
     video = await service.get_own_video(connection, user, video_id)
-    base = make_base(video, await make_terms(connection, ports, user))
+    terms = await make_terms(connection, ports.settings, user, ports.clock.now())
+    base = make_base(video, terms)
     return ThumbnailsBody(
         items=[
             ThumbnailBody(

@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 import orjson
@@ -23,10 +22,10 @@ from actors.job_runner.ports import JobPorts
 from kit.errors import AppError
 from kit.logs import get_log
 from media.vod.info import encode_json
-from media.vod.plan import PlanTask, TranscodePlan
+from media.vod.plan import QUALITY, PlanTask, TranscodePlan
 from media.vod.records import Progress, TaskRecord
 from media.vod.source import MediaUnreadable
-from media.vod.task_jobs import get_job
+from media.vod.titles import awaits_looks
 from serve_apps.videos.attempts import (
     Ending,
     count_attempt,
@@ -39,12 +38,11 @@ from serve_apps.videos.preparing import VideoVanished
 from serve_apps.videos.progress import (
     PaceMeter,
     Standing,
-    Workload,
     decide_progress,
     publish_status,
-    weigh_video,
 )
-from storage import video_chunks, videos
+from serve_apps.videos.work import Work, make_work, needs_gpu, revise_plan
+from storage import video_chunks, video_plans, videos
 from storage.database import Connection
 from storage.video_chunks import Tries
 
@@ -60,10 +58,12 @@ SOON_KINDS = frozenset(
     {
         "thumbnails",
         "storyboard",
+        "quality",
         "cover",
         "waveform",
         "live_thumbnails",
         "live_storyboard",
+        "live_preview",
         "live_join",
     }
 )
@@ -76,18 +76,11 @@ class TranscodeFailed(AppError):
     code, status, message = "transcode_failed", 500, "The video could not be converted."
 
 
-@dataclass(frozen=True)
-class Work:
-    """What is to be done of one video: its pieces, what each is given, what they weigh."""
+class EncoderAway(AppError):
+    """A piece is for a GPU's encoder, and no machine has one any more."""
 
-    tasks: Sequence[PlanTask]
-    get_job: Callable[[str], Any]
-    workload: Workload
-
-
-def make_work(plan: TranscodePlan) -> Work:
-    """Return what is to be done of an upload."""
-    return Work(plan.tasks, partial(get_job, plan), weigh_video(plan))
+    code, status, message = "encoder_away", 503, "No GPU encodes at the moment."
+    retryable = True
 
 
 class Making(Protocol):
@@ -99,6 +92,10 @@ class Making(Protocol):
         self, connection: Connection, progress: float, *, is_playable: bool
     ) -> bool:
         """Remember how far it is (0 to 1); False when it is no longer wanted."""
+        ...
+
+    async def save_plan(self, connection: Connection, plan: TranscodePlan) -> None:
+        """Store what the plan has become."""
         ...
 
     async def publish(self, ports: JobPorts, standing: Standing) -> None:
@@ -122,6 +119,10 @@ class FirstMaking:
             connection, self._video_id, progress, is_playable=is_playable
         )
 
+    async def save_plan(self, connection: Connection, plan: TranscodePlan) -> None:
+        """Store what the plan has become."""
+        await video_plans.revise_plan(connection, self._video_id, orjson.loads(encode_json(plan)))
+
     async def publish(self, ports: JobPorts, standing: Standing) -> None:
         """Tell who waits for the video."""
         await publish_status(ports.cache, self._video_id, standing)
@@ -143,9 +144,15 @@ class Transcoding:
         self._running: set[str] = set()
         self._left: list[str] = []
         self._changed = asyncio.Event()
+        self._looked = asyncio.Event()
+
+    @property
+    def plan(self) -> TranscodePlan | None:
+        """What the plan has become; None of a recording."""
+        return self._todo.plan
 
     async def run(self) -> None:
-        """Do all that is left; raises TranscodeFailed, MediaUnreadable, VideoVanished."""
+        """Do all that is left; raises TranscodeFailed, EncoderAway, or that it cannot be done."""
         await self._load()
         self._pace = PaceMeter(self._workload, self._measure(), self._ports.clock.monotonic_s())
         try:
@@ -182,17 +189,37 @@ class Transcoding:
                 self._fractions[chunk.name] = 1.0
             else:
                 self._left.append(chunk.name)
+        if not any(self._tasks[name].kind == QUALITY for name in self._left):
+            self._looked.set()
         self._changed.set()
 
-    async def _work(self) -> None:
+    async def _take(self) -> PlanTask | None:
+        """The next piece that may be made by now; None when none is left."""
         while self._left:
-            task = self._tasks[self._left.pop(0)]
+            for name in self._left:
+                if not self._is_held(self._tasks[name]):
+                    self._left.remove(name)
+                    return self._tasks[name]
+            await self._looked.wait()
+        return None
+
+    def _is_held(self, task: PlanTask) -> bool:
+        """Whether it waits until the quality task has said how fine it is to be."""
+        plan = self._todo.plan
+        return not self._looked.is_set() and plan is not None and awaits_looks(plan, task)
+
+    async def _work(self) -> None:
+        while (task := await self._take()) is not None:
             self._running.add(task.task_id)
             try:
                 record = await self._run_until_done(task)
             finally:
                 self._running.discard(task.task_id)
             await self._keep_trying(partial(self._save_result, task, record))
+            if (plan := revise_plan(self._todo, task, record)) is not None:
+                self._todo = make_work(plan)
+                self._workload = self._todo.workload
+                self._looked.set()
             self._fractions[task.task_id] = 1.0
             self._changed.set()
 
@@ -203,6 +230,8 @@ class Transcoding:
             done = await self._keep_trying(partial(self._save_start, task))
             if done is not None:
                 return done
+            if needs_gpu(self._todo, task) and self._ports.media.nvenc_slots == 0:
+                raise EncoderAway(piece=task.task_id)
             try:
                 record: TaskRecord = await self._ports.media.run(
                     task.kind,
@@ -289,6 +318,8 @@ class Transcoding:
             await videos.set_thumbnail(connection, self._video_id, record.images[0])
         if record.preview_bytes:
             await videos.set_preview(connection, self._video_id)
+        if (plan := revise_plan(self._todo, task, record)) is not None:
+            await self._making.save_plan(connection, plan)
         if record.left_out:
             await videos.note_left_out(connection, self._video_id, record.left_out)
         await self._making.save_progress(
@@ -350,7 +381,7 @@ class Transcoding:
 def _choose(failures: BaseExceptionGroup[AppError]) -> AppError:
     """Return the failure that tells the owner most."""
     flat = list(_flatten(failures))
-    for kind in (MediaUnreadable, VideoVanished, TranscodeFailed):
+    for kind in (MediaUnreadable, VideoVanished, TranscodeFailed, EncoderAway):
         for error in flat:
             if isinstance(error, kind):
                 return error

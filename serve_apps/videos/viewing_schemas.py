@@ -66,6 +66,9 @@ class DayBody(BaseModel):
     day: str
     views: int
     watched_ms: int
+    likes: int = Field(description="Given on that day, and not taken back.")
+    comments: int
+    shares: int = Field(description="Each person counts once a day.")
 
 
 class ExperienceBody(BaseModel):
@@ -88,7 +91,19 @@ class AnalyticsBody(BaseModel):
                     "sessions": 15,
                     "watched_ms": 900_000,
                     "watching_now": 1,
-                    "days": [{"day": "2026-01-01", "views": 12, "watched_ms": 900_000}],
+                    "likes": 3,
+                    "comments": 1,
+                    "shares": 2,
+                    "days": [
+                        {
+                            "day": "2026-01-01",
+                            "views": 12,
+                            "watched_ms": 900_000,
+                            "likes": 3,
+                            "comments": 1,
+                            "shares": 2,
+                        }
+                    ],
                     "retention": [1.0, 0.9, 0.8],
                     "sources": {"home": 10, "direct": 5},
                     "devices": {"computer": 9, "phone": 6},
@@ -108,6 +123,9 @@ class AnalyticsBody(BaseModel):
     sessions: int
     watched_ms: int
     watching_now: int
+    likes: int
+    comments: int
+    shares: int
     days: list[DayBody]
     retention: list[float] = Field(description="Share of sessions that played each hundredth.")
     sources: dict[str, int]
@@ -144,8 +162,19 @@ def describe_analytics(found: Analytics) -> AnalyticsBody:
         sessions=sessions,
         watched_ms=watched_ms,
         watching_now=found.watching_now,
+        likes=sum(it.likes for it in days),
+        comments=sum(it.comments for it in days),
+        shares=sum(it.shares for it in days),
         days=[
-            DayBody(day=it.day.isoformat(), views=it.views, watched_ms=it.watched_ms) for it in days
+            DayBody(
+                day=it.day.isoformat(),
+                views=it.views,
+                watched_ms=it.watched_ms,
+                likes=it.likes,
+                comments=it.comments,
+                shares=it.shares,
+            )
+            for it in days
         ],
         retention=found.retention,
         sources=found.sources,

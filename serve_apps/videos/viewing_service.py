@@ -10,13 +10,14 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from kit.settings import AuthSettings
+from kit.setting_sections import AuthSettings
 from serve_apps.access.identity import Identity
 from serve_apps.videos import viewing_rules as rules
 from serve_apps.videos.service import get_own_video, get_video
 from serve_apps.videos.viewing_rules import Browser
 from storage import watch_sessions
 from storage.database import Connection
+from storage.engagement import add_share
 from storage.jobs import enqueue_job
 from storage.watch_sessions import PARTS, Beacon, VideoDay
 
@@ -95,8 +96,24 @@ async def note_watching(
         since = now - timedelta(seconds=rules.REPEAT_S)
         is_view = await watch_sessions.count_view(connection, beacon, since)
     started_at = known.started_at if known else now
-    await _enqueue_sum(connection, video_id, started_at.date(), now)
+    await enqueue_sum(connection, video_id, started_at.date(), now)
     return is_view
+
+
+async def note_share(
+    connection: Connection,
+    viewer: Identity | None,
+    video_id: uuid.UUID,
+    sender: tuple[Browser, AuthSettings, datetime],
+) -> None:
+    """Count that somebody took a video's address along, once a day; raises VideoNotFound."""
+    browser, auth, now = sender
+    video = await get_video(connection, viewer, video_id)
+    if rules.is_bot(browser.user_agent) or browser.user_id == video.owner_id:
+        return
+    whose = rules.hash_viewer(browser, auth.token_key, now)
+    if await add_share(connection, video_id, now.date(), whose):
+        await enqueue_sum(connection, video_id, now.date(), now)
 
 
 async def read_analytics(
@@ -137,7 +154,7 @@ def _make_empty(day: date) -> VideoDay:
     return VideoDay(day, 0, 0, 0, [0] * PARTS, {}, {}, {}, 0, 0, 0, 0, 0)
 
 
-async def _enqueue_sum(
+async def enqueue_sum(
     connection: Connection, video_id: uuid.UUID, day: date, now: datetime
 ) -> None:
     """Have the day counted once this minute is over: one job per minute, whoever watches."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from serve_apps.videos.viewing_schemas import AnalyticsBody
 
-FIELDS = ("kind", "name", "value", "watched_s")
+FIELDS = ("kind", "name", "value", "watched_s", "likes", "comments", "shares")
+NOT_OF_DAYS = (None,) * 4
 
 
 def list_rows(found: AnalyticsBody) -> Iterator[Sequence[object]]:
@@ -17,10 +18,11 @@ def list_rows(found: AnalyticsBody) -> Iterator[Sequence[object]]:
     """
     yield FIELDS
     for day in found.days:
-        yield "day", day.day, day.views, day.watched_ms / 1000
+        engagement = (day.likes, day.comments, day.shares)
+        yield "day", day.day, day.views, day.watched_ms / 1000, *engagement
     for part, share in enumerate(found.retention):
-        yield "retention", f"{part} %", share, None
+        yield "retention", f"{part} %", share, *NOT_OF_DAYS
     shares = (("source", found.sources), ("device", found.devices), ("country", found.countries))
     for kind, counts in shares:
         for name, count in counts.items():
-            yield kind, name, count, None
+            yield kind, name, count, *NOT_OF_DAYS

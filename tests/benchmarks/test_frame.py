@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.frame import Answer, Form, Goal, Question, WorkDiffers, ask, report
+from benchmarks.frame import Answer, Condition, Form, Goal, Question, WorkDiffers, ask, report
 from benchmarks.products import Products
 
 pytestmark = pytest.mark.unit
@@ -75,3 +75,22 @@ async def test_sides_of_a_stage_run_while_it_is_open():
     text = report(outcome)
     assert "ms by step (ours, medians)" in text
     assert re.search(r"^  first +0\.5$", text, re.M)
+
+
+@pytest.mark.parametrize(
+    ("idle", "said"),
+    [
+        (95.0, "goal met: two / one ms 0.50 (at most 0.6)"),
+        (40.0, "goal NOT MEASURED: two / one ms (at most 0.6), idle was 40, at least 90 is needed"),
+    ],
+)
+async def test_a_goal_with_a_condition_is_judged_only_where_it_held(idle: float, said: str):
+    def side(ms: float, idle: float):
+        async def run(_form: Form) -> Answer:
+            return Answer({"ms": ms, "idle": idle}, "w")
+
+        return run
+
+    goal = Goal("two", "ms", 0.6, against="one", condition=Condition("idle", 90.0))
+    question = Question("q", "How slow?", {"one": side(2, 99.0), "two": side(1, idle)})
+    assert said in report(await ask(replace(question, goals=(goal,))))

@@ -17,7 +17,8 @@ from cluster.doctor import (
     check_route,
     check_shared_memory,
 )
-from kit.settings import EdgeSettings, HttpSettings, Settings
+from kit.setting_sections import EdgeSettings, HttpSettings
+from kit.settings import Settings
 
 pytestmark = pytest.mark.unit
 

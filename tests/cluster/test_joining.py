@@ -25,7 +25,8 @@ from cluster.records import write_private
 from cluster.settings_files import load_installation, write_running_settings
 from cluster.site import Site
 from cluster.topology import count_connections, list_actors, list_ports, list_resources
-from kit.settings import ClusterSettings, ObjectSettings, Settings
+from kit.setting_sections import ClusterSettings, ObjectSettings
+from kit.settings import Settings
 
 pytestmark = pytest.mark.unit
 

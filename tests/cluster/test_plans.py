@@ -25,13 +25,8 @@ from cluster.topology import (
     name_api,
 )
 from cluster.watch import Pause
-from kit.settings import (
-    ClusterSettings,
-    EdgeSettings,
-    HostSettings,
-    HttpSettings,
-    Settings,
-)
+from kit.setting_sections import ClusterSettings, EdgeSettings, HostSettings, HttpSettings
+from kit.settings import Settings
 from storage.embedded.ports import PortHolder
 
 pytestmark = pytest.mark.unit

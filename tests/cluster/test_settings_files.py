@@ -17,13 +17,8 @@ from cluster.settings_files import (
     render_toml,
     write_running_settings,
 )
-from kit.settings import (
-    HttpSettings,
-    Settings,
-    SettingsInvalid,
-    list_options,
-    load_settings,
-)
+from kit.setting_sections import HttpSettings, SettingsInvalid
+from kit.settings import Settings, list_options, load_settings
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from cluster.joining import InvitationRefused, check_surroundings
-from kit.settings import CacheSettings, ClusterSettings, DatabaseSettings, ObjectSettings, Settings
+from kit.setting_sections import CacheSettings, ClusterSettings, DatabaseSettings, ObjectSettings
+from kit.settings import Settings
 
 pytestmark = pytest.mark.db
 

@@ -18,7 +18,9 @@ from playwright.sync_api import (
 )
 
 from tests.product import Product
+from tests.serve_apps.edge.coturn import HAS_COTURN
 
+collect_ignore = [] if HAS_COTURN else ["test_turn_page.py"]
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_FLAGS = [
     "--no-sandbox",

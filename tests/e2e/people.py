@@ -45,18 +45,24 @@ def go_live(page: Page, product: Product, title: str) -> str:
 
 def prepare_rtmp(page: Page, product: Product, title: str) -> tuple[str, str]:
     """Prepare a live as a new person; return where an encoder sends it and the live's address."""
+    server, key, address = prepare_encoder(page, product, title, "RTMP")
+    return f"{server}/{key}", address
+
+
+def prepare_encoder(page: Page, product: Product, title: str, way: str) -> tuple[str, str, str]:
+    """Prepare a live as a new person; return what the studio shows for a way, and the address."""
     page.goto(product.url + "/register")
     fill_registration(page)
     page.goto(product.url + "/studio/live")
     page.get_by_test_id("live-title").fill(title)
     page.get_by_test_id("prepare-live").click()
-    page.get_by_role("tab", name="RTMP").click()
-    server = page.get_by_test_id("rtmp-address").inner_text()
+    page.get_by_role("tab", name=way).click()
+    server = page.get_by_test_id(f"{way.lower()}-address").inner_text()
     page.get_by_test_id("stream-key-show").click()
     key = page.get_by_test_id("stream-key").inner_text()
     address = page.get_by_test_id("open-live").get_attribute("href")
     assert address is not None, "the link leads to the live"
-    return f"{server}/{key}", address
+    return server, key, address
 
 
 def wait_for_picture(page: Page) -> float:

@@ -46,6 +46,7 @@ STRANGERS = {"/login": "[data-testid=login-submit]", "/register": "[data-testid=
 MEMBERS = {
     "/u/{owner}": "[data-testid=post-card]",
     "/studio": "[data-testid=video-card]",
+    "/studio/subscribers": "[data-testid=gift-give]",
     "/library": "[data-testid=history-pause]",
     "/studio/live": "[data-testid=go-live]",
     "/studio/live?live={live}": "[data-testid=end-live]",

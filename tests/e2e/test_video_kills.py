@@ -31,6 +31,8 @@ class Upload:
         self.video_id = ""
         self.address = ""
         self.acknowledged = 0
+        self.elsewhere = ""
+        """The same upload at another edge, where it goes on after a failure."""
         self.is_sending = False
         self.failures = 0
 
@@ -48,6 +50,7 @@ class Upload:
                 await self._send_piece(session)
             except FAILURES:
                 self.failures += 1
+                self.address, self.elsewhere = self.elsewhere or self.address, self.address
                 await asyncio.sleep(RETRY_S)
                 await self._ask(session)
 
@@ -143,6 +146,11 @@ async def test_uploads_survive_the_death_of_the_edge(product: Product, small_fil
         )
         assert caught >= 10
         await wait_until_ready(session, product, uploads)
+    await check_stored(product, uploads)
+
+
+async def check_stored(product: Product, uploads: list[Upload]) -> None:
+    """Every upload's bytes are the video's source, whole and once."""
     rows = await fetch(
         product,
         "SELECT id, source_sha256, source_bytes FROM videos WHERE id = ANY($1::uuid[])",
@@ -155,7 +163,10 @@ async def test_uploads_survive_the_death_of_the_edge(product: Product, small_fil
     }
 
 
-async def test_transcoding_survives_the_death_of_its_worker(product: Product, small_film: Path):
+@pytest.mark.parametrize("part", ["media workers", "runner", "ray-control"])
+async def test_transcoding_survives_the_death_of_whoever_takes_part_in_it(
+    part: str, product: Product, small_film: Path
+):
     async with aiohttp.ClientSession() as session:
         uploads = await start_uploads(session, product, small_film)
         await asyncio.gather(*(upload.send(session) for upload in uploads))
@@ -169,15 +180,21 @@ async def test_transcoding_survives_the_death_of_its_worker(product: Product, sm
                 await asyncio.sleep(0.1)
                 caught = (await fetch(product, pending, ids))[0]["n"]
                 with contextlib.suppress(ProcessLookupError, IndexError):
-                    killed = product.kill("media workers")  # one may end by itself meanwhile
+                    killed = product.kill(part)  # one may end by itself meanwhile
+        started = time.monotonic()
         await wait_until_ready(session, product, uploads)
+        if part != "media workers":
+            await asyncio.to_thread(product.await_new, part, killed)
     chunks = await fetch(
         product,
         "SELECT video_id, name, state, losses FROM video_chunks WHERE video_id = ANY($1::uuid[])",
         ids,
     )
     repeated = [row["name"] for row in chunks if row["losses"]]
-    print(f"media {killed}: {caught} videos in work, {len(chunks)} pieces, repeated: {repeated}")
+    print(
+        f"{part} {killed}: {caught} videos in work, {len(chunks)} pieces, repeated: {repeated},"
+        f" all ready {time.monotonic() - started:.1f} s later"
+    )
     assert caught >= 10
     assert {row["state"] for row in chunks} == {"done"}
     assert {str(row["video_id"]) for row in chunks} == set(ids)

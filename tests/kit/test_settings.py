@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kit.settings import SettingsInvalid, list_options, load_settings
+from kit.setting_sections import SettingsInvalid
+from kit.settings import list_options, load_settings
 
 pytestmark = pytest.mark.unit
 

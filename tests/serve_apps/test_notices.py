@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import uuid
 
+import httpx
 import pytest
 
 from kit.events import EventName
 from kit.ids import make_id
 from serve_apps.followers import TOLD_AT_ONCE
 from serve_apps.http.state import ApiPorts
+from serve_apps.videos.publishing import tell_published
 from storage.events import append_event
 from tests.actors.user_session.people import HeardPeople
-from tests.serve_apps.api_client import Person, deliver_all, register_all_listeners
+from tests.serve_apps.api_client import Person, deliver_all, register, register_all_listeners
 from tests.storage.live_rows import create_room_row, create_user_row
+from tests.storage.video_rows import create_ready_video
 
 pytestmark = pytest.mark.db
 
@@ -86,6 +89,22 @@ async def test_followers_are_told_that_a_live_began_and_nobody_else(
         ((kind, data),) = people.notices[fan]
         assert (kind, data["live_id"], data["user"]["username"]) == ("live", str(live_id), "ada")
     assert people.kinds(bob.id) == people.kinds(ada.id) == []
+
+
+async def test_what_is_for_subscribers_is_told_to_them_and_not_to_followers(
+    ada: Person, bob: Person, client: httpx.AsyncClient, ports: ApiPorts, people: HeardPeople
+) -> None:
+    carol = await register(client, "carol")
+    await bob.post("/v1/users/ada/follow")
+    await ada.call("PUT", "/v1/subscribers/carol", json={})
+    await start_live(ports, ada, "subscribers")
+    async with ports.database.transaction() as connection:
+        owner_id = uuid.UUID(ada.id)
+        video_id = await create_ready_video(connection, owner_id, visibility="subscribers")
+        await tell_published(connection, video_id)
+    await deliver_all(ports, people)
+    assert sorted(people.kinds(carol.id)) == ["live", "subscription", "video"]
+    assert people.kinds(bob.id) == []
 
 
 @pytest.mark.parametrize(

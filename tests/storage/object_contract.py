@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from storage.objects import ObjectEntry, ObjectKeyInvalid, ObjectNotFound, ObjectStore
+from storage.objects import (
+    ObjectEntry,
+    ObjectKeyInvalid,
+    ObjectNotFound,
+    ObjectPart,
+    ObjectStore,
+)
 
 
 class ObjectContract:
@@ -38,12 +44,32 @@ class ObjectContract:
         assert results.count(True) == 1
         assert await store.get("race/key") == str(results.index(True)).encode()
 
+    @pytest.mark.parametrize(
+        ("first", "stop", "data", "place"),
+        [
+            (2, 5, b"cde", 2),
+            (7, None, b"hij", 7),
+            (-3, None, b"hij", 7),
+            (-30, None, b"abcdefghij", 0),
+            (8, 99, b"ij", 8),
+            (10, None, b"", 10),
+            (20, 30, b"", 10),
+        ],
+    )
+    async def test_a_part_is_read_by_itself(
+        self, store: ObjectStore, first: int, stop: int | None, data: bytes, place: int
+    ):
+        await store.put("a/b", b"abcdefghij")
+        assert await store.get_part("a/b", first, stop) == ObjectPart(data, place, 10)
+
     async def test_a_missing_object_is_none_or_not_found(self, store: ObjectStore):
         assert await store.find("a/none") is None
         assert not await store.exists("a/none")
         assert store.find_size_sync("a/none") is None
         with pytest.raises(ObjectNotFound):
             await store.get("a/none")
+        with pytest.raises(ObjectNotFound):
+            await store.get_part("a/none", 0, 4)
         with pytest.raises(ObjectNotFound):
             await store.size_bytes("a/none")
         with pytest.raises(ObjectNotFound):

@@ -22,7 +22,13 @@ from storage.live_segments import (
     list_sent_segments,
     open_origin,
 )
-from storage.recordings import RecordedVideo, insert_recording, list_unneeded
+from storage.recordings import (
+    RecordedVideo,
+    finish_aac,
+    insert_recording,
+    leave_out_aac,
+    list_unneeded,
+)
 from storage.uploads import sum_used_bytes
 from tests.storage.live_rows import create_room_row, create_user_row
 
@@ -96,10 +102,17 @@ async def test_slates_are_listed_but_no_video_names_them(database: Database) -> 
         newest = await list_newest_segments(connection, live_id, 2)
         assert [row.number for row in newest] == [0, 2]
 
-        video = RecordedVideo(uuid.uuid4(), owner_id, "Kept", "public", 4000, 320, 180, True)
+        video = RecordedVideo(uuid.uuid4(), owner_id, "Kept", "public", 4000, 320, 180, True, True)
         assert await insert_recording(connection, video, SegmentRange(live_id, 0, 2))
         unneeded = await list_unneeded(connection, live_id, deleted_for_s=0)
         assert [row.number for row in unneeded] == [1]
-        clip = RecordedVideo(uuid.uuid4(), owner_id, "Clip", "public", 2000, 320, 180, False)
+        clip = RecordedVideo(uuid.uuid4(), owner_id, "Clip", "public", 2000, 320, 180, False, True)
         assert await insert_recording(connection, clip, SegmentRange(live_id, 0, 0))
         assert await sum_used_bytes(connection, owner_id) == 2 * TRACK.size_bytes
+        assert [await finish_aac(connection, it.id, 1000) for it in (video, video, clip)] == [
+            True,
+            False,
+            True,
+        ]
+        assert await sum_used_bytes(connection, owner_id) == 2 * TRACK.size_bytes + 1000
+        assert not await leave_out_aac(connection, clip.id), "it is there"

@@ -8,7 +8,6 @@ from kit.ids import make_id
 from storage.database import Database
 from storage.lives import (
     count_open_lives,
-    find_audience,
     find_live,
     find_live_by_key,
     list_owned_lives,
@@ -58,22 +57,6 @@ async def test_lists_page_by_their_keys(database: Database) -> None:
         owned = await list_owned_lives(connection, owner_id, before=None, limit=10)
         assert [live.id for live in owned] == sorted([*lives, hidden], reverse=True)
         assert await count_open_lives(connection, owner_id) == 4
-
-
-async def test_the_audience_knows_followers(database: Database) -> None:
-    async with database.connection() as connection:
-        ada, bob = [await create_user_row(connection, name) for name in ("ada", "bob")]
-        live_id = await create_room_row(connection, ada, visibility="followers")
-        audience = await find_audience(connection, live_id, bob)
-        assert audience is not None
-        assert not audience.follows
-        await connection.execute(
-            "INSERT INTO follows (follower_id, followee_id) VALUES ($1, $2)", bob, ada
-        )
-        audience = await find_audience(connection, live_id, bob)
-        assert audience is not None
-        assert audience.follows
-        assert await find_audience(connection, make_id(), bob) is None
 
 
 async def test_an_unknown_live_is_not_found(database: Database) -> None:

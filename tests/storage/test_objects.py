@@ -95,7 +95,8 @@ def test_staged_files_of_dead_writers_are_swept(tmp_path: Path):
     store = ObjectStore.open(f"file://{tmp_path}")
     left = tmp_path / ".staging" / "dead"
     left.write_bytes(b"half")
-    os.utime(left, (1000, 1000))
-    assert store.sweep_staging_sync(older_than_s=60, now_s=1050) == 0
-    assert store.sweep_staging_sync(older_than_s=60, now_s=1100) == 1
+    os.utime(left, (1000, 1000))  # as a file is that was written long ago and linked just now
+    written_s = left.stat().st_ctime
+    assert store.sweep_staging_sync(older_than_s=60, now_s=written_s + 59) == 0
+    assert store.sweep_staging_sync(older_than_s=60, now_s=written_s + 61) == 1
     assert not left.exists()

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import OPTIONS, chromium, contexts, open_page, playwright
+from tests.e2e.conftest import OPTIONS, chromium, contexts, open_page, playwright, small_film
 from tests.product import Product
 
-__all__ = ["chromium", "contexts", "open_page", "playwright"]
+__all__ = ["chromium", "contexts", "open_page", "playwright", "small_film"]
 
 TWO_EDGES = {**OPTIONS, "edge_count": "2", "limits_chat_per_10_s_max": "1000000"}
 

@@ -17,7 +17,8 @@ from actors.hosting.postgres import PostgresStore
 from cluster.keys import ensure_keys
 from kit.clock import SystemClock
 from kit.ids import make_id
-from kit.settings import ClusterSettings, Settings
+from kit.setting_sections import ClusterSettings
+from kit.settings import Settings
 from serve_apps.hosting import KINDS
 from storage.database import Database
 from storage.hosts import announce_host, list_live_hosts, register_host

@@ -17,7 +17,8 @@ from actors.live_room.client import RoomClient
 from actors.live_room.entries import Patience
 from actors.live_room.kind import ROOM_KIND, make_room
 from actors.live_room.messages import PublisherUp, ViewersReport, Way
-from kit.settings import LimitSettings, Settings
+from kit.setting_sections import LimitSettings
+from kit.settings import Settings
 from storage.database import Database
 from storage.hosts import fence_host, list_live_hosts
 from storage.placements import ROOM, find_placement

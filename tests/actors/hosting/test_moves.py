@@ -20,7 +20,8 @@ from actors.live_room.client import RoomClient
 from actors.live_room.kind import make_room_kind
 from actors.live_room.messages import ViewersReport, Way
 from actors.live_room.review import Question, Verdict
-from kit.settings import LimitSettings, Settings
+from kit.setting_sections import LimitSettings
+from kit.settings import Settings
 from serve_apps.hosting import KINDS
 from storage.database import Database
 from storage.hosts import list_live_hosts

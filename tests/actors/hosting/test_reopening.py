@@ -17,7 +17,8 @@ from actors.link.frames import LinkPeer
 from actors.live_room.client import RoomClient
 from actors.live_room.messages import PublisherUp
 from kit.clock import SystemClock
-from kit.settings import HostSettings, Settings
+from kit.setting_sections import HostSettings
+from kit.settings import Settings
 from storage.database import Database
 from storage.placements import ROOM, Placement, find_placement
 from tests.actors.hosting.stage import (

@@ -13,7 +13,8 @@ import pytest
 from kit.clock import SystemClock
 from kit.errors import Unavailable
 from kit.ids import make_id
-from kit.settings import LimitSettings, Settings
+from kit.setting_sections import LimitSettings
+from kit.settings import Settings
 from storage.database import Database
 from storage.hosts import list_live_hosts
 from storage.placements import ROOM, find_placement

@@ -15,7 +15,8 @@ from actors.hosting.directory import Directory, HostsAway
 from actors.hosting.followed import RequestFailed
 from actors.hosting.postgres import PostgresStore
 from kit.clock import SystemClock
-from kit.settings import DatabaseSettings, LimitSettings, Settings
+from kit.setting_sections import DatabaseSettings, LimitSettings
+from kit.settings import Settings
 from serve_apps.hosting import KINDS
 from storage.database import WRITE_TIMEOUT_S, Database, PoolOptions
 from storage.hosts import list_live_hosts

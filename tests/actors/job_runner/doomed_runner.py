@@ -12,7 +12,8 @@ from pathlib import Path
 
 from actors.job_runner.ports import JobPorts
 from actors.job_runner.runner import JobRunner, RunnerOptions
-from kit.settings import DatabaseSettings, Settings
+from kit.setting_sections import DatabaseSettings
+from kit.settings import Settings
 from storage.database import Database, PoolOptions
 from storage.objects import ObjectStore
 from tests.actors.job_runner.runner_world import make_ports

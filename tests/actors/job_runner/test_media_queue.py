@@ -217,3 +217,36 @@ async def _run_and_end(queue: MediaQueue, pool: Gatekeeper) -> Any:
     await settle()
     await end_all(pool)
     return await task
+
+
+async def test_what_is_made_ahead_leaves_one_place_free_and_gives_way_as_often_as_asked():
+    pool = Gatekeeper()
+    queue = MediaQueue(pool, 2)
+    ahead = [asyncio.create_task(queue.run(f"a{n}", n, rank=MediaRank.AHEAD)) for n in range(2)]
+    await settle()
+    assert pool.begun == ["a0"]
+    for number in range(PREEMPTIONS_MAX + 1):
+        urgent = [
+            asyncio.create_task(queue.run(f"u{number}.{n}", n, rank=MediaRank.LOOK))
+            for n in range(2)
+        ]
+        await settle()
+        assert set(pool.running) == {f"u{number}.0", f"u{number}.1"}
+        for name in list(pool.running):
+            pool.running[name].set()
+        await settle()
+        assert await asyncio.gather(*urgent) == [0, 1]
+        assert list(pool.running) == ["a0"]
+    await end_all(pool)
+    assert await asyncio.gather(*ahead) == [0, 1]
+
+
+async def test_the_only_place_is_for_what_is_made_ahead_while_nobody_else_wants_it():
+    pool = Gatekeeper()
+    queue = MediaQueue(pool, 1)
+    ahead = asyncio.create_task(queue.run("ahead", 1, rank=MediaRank.AHEAD))
+    other = asyncio.create_task(queue.run("again", 2, rank=MediaRank.AGAIN))
+    await settle()
+    assert pool.begun == ["ahead"]
+    await end_all(pool)
+    assert await asyncio.gather(ahead, other) == [1, 2]

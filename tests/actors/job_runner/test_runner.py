@@ -15,7 +15,8 @@ import pytest
 from actors.job_runner.ports import JobHandler, JobPorts, JobSpec
 from actors.job_runner.runner import JobRunner, RunnerOptions
 from kit.errors import Unavailable
-from kit.settings import DatabaseSettings, Settings
+from kit.setting_sections import DatabaseSettings
+from kit.settings import Settings
 from storage.database import Database, PoolOptions
 from storage.jobs import count_jobs, enqueue_job
 from storage.objects import ObjectStore

@@ -201,13 +201,6 @@ def test_rules_outside_their_limits_are_refused(stage: ChatStage, rules: dict[st
     assert stage.entries == []
 
 
-def test_a_chat_for_subscribers_is_refused_where_nobody_can_subscribe(clock: ManualClock) -> None:
-    stage = ChatStage(clock)
-    assert stage.answer(stage.rule(subscribers_only=True)) == "subscriptions_unavailable"
-    able = ChatStage(clock, {"has_subscriptions": True})
-    assert able.answer(able.rule(subscribers_only=True)) == "done"
-
-
 def test_an_announcement_is_a_moderators_and_repeats_count_once(stage: ChatStage) -> None:
     assert stage.answer(stage.do(Announce(BOB, "a", "hear me"))) == "room_rank_too_low"
     assert stage.answer(stage.do(Announce(ADA, "a", "hear me"))) == "announcement"

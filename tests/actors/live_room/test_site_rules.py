@@ -8,7 +8,7 @@ import pytest
 
 from actors.live_room.review import Question, Verdict
 from actors.live_room.site_rules import make_site_moderation
-from kit.settings import LimitSettings, SettingsInvalid
+from kit.setting_sections import LimitSettings, SettingsInvalid
 
 pytestmark = pytest.mark.unit
 

@@ -90,12 +90,13 @@ def test_followers_only_asks_for_the_membership_and_counts_its_age(
     assert stage.answer(stage.say("hi", ADA)) == "chat_message"
 
 
-def test_subscribers_only_lets_subscribers_write(clock: ManualClock) -> None:
-    stage = ChatStage(clock, {"has_subscriptions": True})
+def test_subscribers_only_lets_subscribers_write(stage: ChatStage, clock: ManualClock) -> None:
     stage.rule(subscribers_only=True)
+    assert stage.answer(stage.say("hi")) == "membership_needed"
     follower = Membership(clock.now(), False)
     assert stage.answer(stage.say("hi", membership=follower)) == "subscribers_only"
     assert stage.answer(stage.say("hi", membership=Membership(None, True))) == "chat_message"
+    assert stage.answer(stage.say("hi", ADA)) == "chat_message"
 
 
 @pytest.mark.parametrize(

@@ -12,17 +12,40 @@ import av
 import cv2
 import numpy as np
 
+from media.codec_configs import describe_av1, describe_hevc, strip_delimiters
+from media.live.formats import read_format
 from media.live.fragments import VIDEO
-from media.live.h264 import build_format
 from media.live.ladder_lane import LadderLane, LaneTerms, RungTrack
 from media.live.packager import Packager, PackagerTerms
-from media.live.samples import VideoFormat, VideoSample
+from media.live.samples import VideoCodec, VideoFormat, VideoSample
 from media.live.window import Entry, LiveWindow, PublisherSink
+from media.vod.codecs import give_back_priority
 from tests.media.live.packets_stage import Packet, cut_nal, join_aggregate
 from tests.media.live.programme import EPOCH
 
 DEADLINE_S = 60
 GLOBAL_HEADER = 1 << 22
+
+
+ENCODERS = {
+    "h264": (
+        "libx264",
+        {
+            "preset": "ultrafast",
+            "x264-params": "annexb=0:scenecut=0:bframes={b}:keyint={key}:b-adapt=0",
+        },
+    ),
+    "hevc": (
+        "libx265",
+        {
+            "preset": "ultrafast",
+            "x265-params": "annexb=0:repeat-headers=0:scenecut=0:bframes={b}:keyint={key}"
+            ":min-keyint={key}:b-adapt=0:log-level=error:info=0:pools=none:frame-threads=1"
+            ":open-gop=0",
+        },
+    ),
+    "av1": ("libsvtav1", {"preset": "12", "svtav1-params": "lp=1:scd=0"}),
+}
 
 
 @dataclass(frozen=True)
@@ -34,21 +57,21 @@ class Film:
     fps: int = 30
     b_frames: int = 0
     key_every: int = 60
+    codec: VideoCodec = "h264"
 
     def encode(self, count: int) -> tuple[VideoFormat, list[VideoSample]]:
         """Return so many pictures in the order they are decoded, from time zero on."""
-        codec = av.CodecContext.create("libx264", "w")
+        encoder, options = ENCODERS[self.codec]
+        codec = av.CodecContext.create(encoder, "w")
         codec.width, codec.height, codec.pix_fmt = self.width, self.height, "yuv420p"
         codec.time_base, codec.framerate = Fraction(1, self.fps), Fraction(self.fps)
         codec.flags |= GLOBAL_HEADER
+        codec.gop_size = self.key_every
         codec.options = {
-            "preset": "ultrafast",
-            "x264-params": f"annexb=0:scenecut=0:bframes={self.b_frames}:keyint={self.key_every}"
-            ":b-adapt=0",
+            key: value.format(b=self.b_frames, key=self.key_every) for key, value in options.items()
         }
         codec.open()
-        sps, pps = split_config(bytes(codec.extradata or b""))
-        form = build_format(sps, [pps])
+        give_back_priority()
         step = 90_000 // self.fps
         packets = []
         for number in range(count):
@@ -59,12 +82,27 @@ class Film:
         packets += codec.encode(None)
         placed = [(packet.dts or 0, packet.pts or 0, packet) for packet in packets]
         lead = -min(dts for dts, _pts, _packet in placed)
+        form = self._describe(bytes(codec.extradata or b""), bytes(packets[0]))
+        clean = strip_delimiters if self.codec == "av1" else bytes
         return form, [
             VideoSample(
-                form, bytes(packet), (dts + lead) * step, (pts + lead) * step, packet.is_keyframe
+                form,
+                clean(bytes(packet)),
+                (dts + lead) * step,
+                (pts + lead) * step,
+                packet.is_keyframe,
             )
             for dts, pts, packet in placed
         ]
+
+    def _describe(self, extradata: bytes, first: bytes) -> VideoFormat:
+        """Return the format from what the encoder says at once, or with its first picture."""
+        record = extradata
+        if self.codec == "hevc":
+            record = describe_hevc(extradata).payload
+        elif self.codec == "av1":
+            record = describe_av1(first).payload
+        return read_format(self.codec, record)[0]
 
     def draw(self, number: int) -> np.ndarray:
         """Return a picture: (height, width) uint8."""

@@ -7,7 +7,7 @@ pictures of another size.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -18,14 +18,18 @@ import msgspec
 import numpy as np
 from av.video.frame import PictureType
 
+from media.codec_configs import describe_av1, describe_hevc, strip_delimiters
+from media.live.formats import read_format
 from media.live.fragments import TRACKS
 from media.live.packager import Packager, PackagerTerms
 from media.live.packets import OPUS_FORMAT, OPUS_SILENCE
-from media.live.recording_plan import plan_recording
-from media.live.samples import AudioFormat, AudioSample, VideoFormat, VideoSample
+from media.live.recorded_aac_plan import AacPlan, plan_aac
+from media.live.recording_plan import RecordingPlan, plan_recording
+from media.live.samples import AudioFormat, AudioSample, VideoCodec, VideoSample
 from media.live.stored import describe_segment
 from media.live.window import LiveWindow, PublisherSink
 from media.pool import MEDIA_TASKS
+from media.vod.codecs import give_back_priority
 from media.vod.records import TaskRecord
 from storage.live_segments import StoredSegment, make_live_key, make_segment_name
 from storage.objects import ObjectStore
@@ -38,6 +42,27 @@ KEY_EVERY = 2 * FPS
 TICKS_PER_FRAME = 90_000 // FPS
 
 
+ENCODERS = {
+    "h264": (
+        "libx264",
+        {
+            "preset": "ultrafast",
+            "tune": "zerolatency",
+            "x264-params": "annexb=0:bframes=0:rc-lookahead=0:sync-lookahead=0:scenecut=0",
+        },
+    ),
+    "hevc": (
+        "libx265",
+        {
+            "preset": "ultrafast",
+            "x265-params": f"annexb=0:repeat-headers=0:bframes=0:scenecut=0:keyint={KEY_EVERY}"
+            f":min-keyint={KEY_EVERY}:open-gop=0:log-level=error:info=0:pools=none",
+        },
+    ),
+    "av1": ("libsvtav1", {"preset": "12", "crf": "20", "svtav1-params": "lp=1:scd=0"}),
+}
+
+
 @dataclass
 class Broadcast:
     """A live; `rows` and `pictures` are what was sent, in order."""
@@ -47,6 +72,8 @@ class Broadcast:
     rows: list[StoredSegment] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     gen: int = 0
+    voice: Sequence[bytes] = (OPUS_SILENCE,)
+    """What is heard, one frame of 20 ms after the other, again and again."""
 
     def publish(
         self,
@@ -54,6 +81,7 @@ class Broadcast:
         seconds: int = 4,
         offset_s: int = 0,
         audio: AudioFormat = OPUS_FORMAT,
+        codec: VideoCodec = "h264",
     ) -> None:
         """Send so many seconds of each size, beginning `offset_s` into the live."""
         self.gen += 1
@@ -62,12 +90,13 @@ class Broadcast:
         terms = PackagerTerms(0, offset_s * 1000, True, self.gen > 1, audio)
         packager, shown = Packager(terms, sink, lambda: None), 0
         for size in sizes:
-            for sample, picture in _shoot(size, seconds, shown):
+            for sample, picture in _shoot(codec, size, seconds, shown):
                 packager.add_video(sample)
                 for frame in range(50 // FPS):
                     at = (shown * 50 // FPS + frame) * audio.sample_rate_hz // 50
                     ticks = audio.sample_rate_hz // 50
-                    packager.add_audio(AudioSample(audio, OPUS_SILENCE, at, ticks))
+                    heard = self.voice[(shown * 50 // FPS + frame) % len(self.voice)]
+                    packager.add_audio(AudioSample(audio, heard, at, ticks))
                 self.pictures.append(picture)
                 shown += 1
         packager.break_off()
@@ -88,6 +117,17 @@ class Broadcast:
         """Do what the processing job has done, one task after the other."""
         plan = plan_recording(video_id, rows)
         assert plan is not None
+        return self._run(plan)
+
+    def make_aac(
+        self, video_id: str, rows: list[StoredSegment], *, segments_max: int = 2
+    ) -> dict[str, TaskRecord]:
+        """Do what the job that makes AAC has done, in pieces of so many segments."""
+        plan = plan_aac(video_id, rows, segments_max=segments_max)
+        assert plan is not None
+        return self._run(plan)
+
+    def _run(self, plan: RecordingPlan | AacPlan) -> dict[str, TaskRecord]:
         records = {}
         for task in plan.tasks:
             outcome = MEDIA_TASKS[task.kind](plan.jobs[task.task_id], self.store)
@@ -101,24 +141,34 @@ class Broadcast:
 
 
 def _shoot(
-    size: tuple[int, int], seconds: int, shown: int
+    codec: VideoCodec, size: tuple[int, int], seconds: int, shown: int
 ) -> Iterator[tuple[VideoSample, Picture]]:
     """Encode a moving test picture, a keyframe every two seconds."""
     width, height = size
-    encoder = av.CodecContext.create("libx264", "w")
+    name, options = ENCODERS[codec]
+    encoder = av.CodecContext.create(name, "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base, encoder.gop_size = Fraction(1, FPS), KEY_EVERY
-    options = "annexb=0:bframes=0:rc-lookahead=0:sync-lookahead=0:scenecut=0"
-    encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": options}
+    encoder.options = options
     encoder.flags |= av.codec.context.Flags.global_header
     encoder.open()
-    video = VideoFormat(width, height, bytes(encoder.extradata or b""))
+    give_back_priority()
     address = f"testsrc2=size={width}x{height}:rate={FPS}:duration={seconds}"
+    pictures, packets = [], []
     with av.open(address, format="lavfi") as source:
         for number, frame in enumerate(source.decode(video=0)):
             picture = frame.reformat(format="yuv420p")
             picture.pts, picture.pict_type = number, PictureType.NONE
-            (packet,) = encoder.encode(picture)
-            at = (shown + number) * TICKS_PER_FRAME
-            sample = VideoSample(video, bytes(packet), at, at, packet.is_keyframe)
-            yield sample, picture.to_ndarray(format="bgr24")
+            packets += encoder.encode(picture)
+            pictures.append(picture.to_ndarray(format="bgr24"))
+    packets += encoder.encode(None)
+    record = bytes(encoder.extradata or b"")
+    if codec == "av1":
+        record = describe_av1(bytes(packets[0])).payload
+    elif codec == "hevc":
+        record = describe_hevc(record).payload
+    video, _length_bytes = read_format(codec, record)
+    clean = strip_delimiters if codec == "av1" else bytes
+    for number, (packet, picture) in enumerate(zip(packets, pictures, strict=True)):
+        at = (shown + number) * TICKS_PER_FRAME
+        yield VideoSample(video, clean(bytes(packet)), at, at, packet.is_keyframe), picture

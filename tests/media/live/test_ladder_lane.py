@@ -65,11 +65,19 @@ def check_like_the_live(stage: LadderStage, *, first: int = 0) -> None:
         assert max(apart) <= TOLERANCE
 
 
-@pytest.mark.parametrize("b_frames", [0, 2])
-async def test_rungs_have_the_lives_own_times_whatever_order_it_is_coded_in(
-    stage: LadderStage, b_frames: int
+@pytest.mark.parametrize(
+    "film",
+    [
+        pytest.param(Film(), id="in-order"),
+        pytest.param(Film(b_frames=2), id="b-frames"),
+        pytest.param(Film(codec="hevc", b_frames=2), id="hevc"),
+        pytest.param(Film(codec="av1"), id="av1"),
+    ],
+)
+async def test_rungs_have_the_lives_own_times_however_it_is_coded(
+    stage: LadderStage, film: Film
 ) -> None:
-    _form, samples = Film(b_frames=b_frames).encode(300)
+    _form, samples = film.encode(300)
     await stage.send(samples)
     await stage.finish()
     assert [t.window.list_entries(VIDEO)[0].init.height for t in stage.tracks.values()] == [
@@ -110,8 +118,8 @@ async def test_another_publisher_a_slate_and_another_size_appear_in_every_rung(
     last = stage.window.get_last(VIDEO)
     assert last is not None
     stage.begin(PackagerTerms(last.number + 1, 20_000, has_sound=False, is_resumed=True))
-    # Smaller than the rung of 240 lines: it is not made larger.
-    form, small = Film(width=320, height=180).encode(120)
+    # Smaller than the rung of 240 lines: it is not made larger. And in another codec.
+    form, small = Film(width=320, height=180, codec="hevc").encode(120)
     await stage.send(small)
     slate = dataclasses.replace(form, is_slate=True)
     await stage.send(

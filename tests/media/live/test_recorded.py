@@ -262,6 +262,93 @@ def test_a_clip_begins_at_zero_and_has_pictures_to_choose_from(broken: Recorded)
     assert clip.publication.candidates >= 3
 
 
+def read_preview(recorded: Recorded) -> list[Picture]:
+    """Its pictures; it is silent, and plays before all of it is there."""
+    data = recorded.cast.store.get_sync(f"videos/{recorded.video_id}/preview.mp4")
+    assert len(data) == recorded.records["preview"].preview_bytes < 200_000
+    assert data.index(b"moov") < data.index(b"mdat")
+    with av.open(io.BytesIO(data)) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
+        assert float(container.duration or 0) / av.time_base == pytest.approx(3.0, abs=0.1)
+    return decode(data)[1]
+
+
+def find_moment(recorded: Recorded, picture: Picture) -> float:
+    """When the broadcast showed a picture, in seconds of the recording."""
+    size = (picture.shape[1], picture.shape[0])
+    apart = [
+        np.abs(cv2.resize(sent, size, interpolation=cv2.INTER_AREA).astype(int) - picture).mean()
+        for sent in recorded.cast.pictures
+    ]
+    assert min(apart) < 10
+    return int(np.argmin(apart)) / FPS
+
+
+def test_cards_have_three_silent_seconds_of_different_scenes(plain: Recorded):
+    pictures = read_preview(plain)
+    assert len(pictures) == 45
+    assert pictures[0].shape == (108, 192, 3)
+    moments = [find_moment(plain, picture) for picture in pictures]
+    for scene in (moments[:15], moments[15:30], moments[30:]):
+        assert scene == sorted(scene)
+        assert scene[-1] - scene[0] == pytest.approx(0.9, abs=0.11)
+    assert moments[0] + 1 <= moments[15]
+    assert moments[15] + 1 <= moments[30]
+
+
+def test_scenes_of_parts_of_another_size_are_fitted_and_those_of_another_shape_left_out(
+    broken: Recorded, store: ObjectStore
+):
+    assert read_preview(broken)[0].shape == (144, 256, 3)
+    cast = Broadcast(store, uuid.uuid4())
+    cast.publish(LARGE)
+    cast.publish((108, 192), offset_s=30)
+    turned = Recorded(cast)
+    moments = [find_moment(turned, picture) for picture in read_preview(turned)]
+    assert max(moments) < 4
+
+
+def test_a_clip_shorter_than_a_preview_is_shown_whole(broken: Recorded):
+    clip = Recorded(broken.cast, broken.rows[:1])
+    data = broken.cast.store.get_sync(f"videos/{clip.video_id}/preview.mp4")
+    assert len(decode(data)[1]) == 30
+
+
+@pytest.fixture(scope="module", params=["hevc", "av1"])
+def resized(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """A publisher of another codec than H.264 whose picture grows."""
+    cast = Broadcast(ObjectStore.open(f"file://{tmp_path_factory.mktemp(request.param)}"), LIVE_ID)
+    cast.publish(SMALL, LARGE, codec=request.param)
+    return Recorded(cast)
+
+
+def test_a_file_of_another_codec_plays_and_can_be_jumped_into(resized: Recorded):
+    times, pictures = decode(resized.download())
+    check_same(pictures, resized.cast.pictures)
+    assert times == [Fraction(number, FPS) for number in range(len(times))]
+    with av.open(io.BytesIO(resized.download())) as container:
+        container.seek(6 * av.time_base)
+        frame = next(container.decode(video=0))
+        number = round((frame.time or 0) * FPS)
+        check_same([frame.to_ndarray(format="bgr24")], [resized.cast.pictures[number]])
+
+
+def test_pictures_of_another_codec_are_made(resized: Recorded):
+    assert len(resized.records["thumbnails"].images) == 5
+    assert resized.records["storyboard"].storyboard is not None
+    assert not any(record.left_out for record in resized.records.values())
+
+
+def test_a_picture_in_another_codec_midway_is_a_stated_reason_for_no_file(store: ObjectStore):
+    cast = Broadcast(store, LIVE_ID)
+    cast.publish(SMALL, codec="hevc")
+    cast.publish(SMALL, offset_s=60)
+    recorded = Recorded(cast)
+    assert recorded.records["join"].left_out == {"download": "picture_changed"}
+    manifest = recorded.publication.files["manifest.mpd"].decode()
+    assert [manifest.count(name) for name in ("hvc1.", "avc1.")] == [1, 1]
+
+
 def test_sound_in_another_format_midway_is_a_stated_reason_for_no_file(store: ObjectStore):
     cast = Broadcast(store, uuid.uuid4())
     cast.publish(SMALL, seconds=2)
@@ -284,3 +371,4 @@ def test_pictures_that_nobody_can_decode_are_left_out_with_the_reason(store: Obj
     records = Recorded(cast).records
     assert records["thumbnails"].left_out == {"thumbnail": "picture_unreadable"}
     assert records["storyboard"].left_out == {"storyboard": "picture_unreadable"}
+    assert records["preview"] == TaskRecord("preview")

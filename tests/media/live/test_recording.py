@@ -131,3 +131,38 @@ def test_keyframes_are_listed_alone_and_a_segment_without_one_lengthens_the_one_
     (only,) = read_playlist(made["source-keys.m3u8"].decode()).segments
     assert only.duration_s == pytest.approx(measure_duration_ms(rows) / 1000, abs=0.01)
     assert "source-keys.m3u8" not in publish_recording(rows[1:], {}).files
+
+
+def test_a_recording_whose_format_changes_says_every_codec_and_its_largest_size():
+    rows = make_interrupted()
+    other = [
+        msgspec.structs.replace(
+            row,
+            tracks={
+                VIDEO: msgspec.structs.replace(
+                    row.tracks[VIDEO], codec="avc1.42c01f", width=1280, height=720
+                ),
+                AUDIO: msgspec.structs.replace(
+                    row.tracks[AUDIO], codec="mp4a.40.2", timescale=24_000, channels=2
+                ),
+            },
+        )
+        for row in rows
+        if row.origin_gen == 2 and row.tracks
+    ]
+    files = publish_recording([row for row in rows if row.origin_gen == 1] + other, {}).files
+    variant, keys = (
+        next(line for line in files[MASTER_NAME].decode().splitlines() if line.startswith(tag))
+        for tag in ("#EXT-X-STREAM-INF", "#EXT-X-I-FRAME-STREAM-INF")
+    )
+    assert 'CODECS="avc1.42c00d,avc1.42c01f,opus,mp4a.40.2"' in variant
+    assert 'CODECS="avc1.42c00d,avc1.42c01f"' in keys
+    assert "RESOLUTION=1280x720" in variant
+    assert "RESOLUTION=1280x720" in keys
+    heard = read_playlist(files["audio.m3u8"].decode()).segments
+    assert heard[-1].duration_s == pytest.approx(2 * read_last_s(other), abs=0.001)
+
+
+def read_last_s(rows: list[StoredSegment]) -> float:
+    """The length of the last segment's sound at 48,000 Hz."""
+    return rows[-1].tracks[AUDIO].duration_ticks / 48_000

@@ -10,6 +10,7 @@ import pytest
 
 from media.cmaf import Sample, build_fragment, build_init_segment
 from media.live import slates
+from media.live.samples import VideoCodec
 from media.live.slates import Slate, SlateBook, SlateShape
 
 pytestmark = pytest.mark.media
@@ -38,6 +39,23 @@ async def test_a_slate_is_encoded_once_and_shows_its_words() -> None:
     pixels = frames[-1].to_ndarray(format="gray")
     assert pixels[:40].max() < 40  # the ground is dark
     assert pixels[180:260].max() > 200  # and the words are not
+    await book.close()
+
+
+@pytest.mark.parametrize(("codec", "name"), [("hevc", "hvc1."), ("av1", "av01.")])
+async def test_a_slate_is_in_the_codec_of_the_picture_it_stands_in_for(
+    codec: VideoCodec, name: str
+) -> None:
+    book = SlateBook(asyncio.get_running_loop().time)
+    slate = await book.get(SlateShape(640, 360, 25, codec))
+    assert slate is not None
+    assert slate.format.codec_name.startswith(name)
+    assert (slate.format.width, slate.format.height) == (640, 360)
+    frames = decode(slate)
+    assert len(frames) == 50
+    pixels = frames[-1].to_ndarray(format="gray")
+    assert pixels[:40].max() < 40
+    assert pixels[180:260].max() > 200
     await book.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -18,12 +19,13 @@ from media.rtmp.forwarder import WebrtcForwarder
 from media.rtmp.frames import TagFrames
 from media.rtmp.server import Applicant, RtmpOptions, RtmpServer
 from media.rtmp.tags import Tag
-from media.sfu.errors import PicturesOutOfOrder, RoomNotLive
+from media.sfu.errors import NoSupportedCodec, PicturesOutOfOrder, RoomNotLive
 from media.sfu.rtcp import parse_rtcp
 from media.sfu.rtp import parse_rtp
 from media.sfu.session import LocalPublisher
 from media.sfu.track import TrackPacket
-from tests.media.rtmp.test_server import run_ffmpeg
+from tests.media.rtmp.depacketizers import join_av1, join_hevc
+from tests.media.rtmp.test_server import AV1, HEVC, Encoding, run_ffmpeg
 from tests.media.sfu.peer import RtcPeer
 from tests.media.sfu.stage import Stage, start_stage, wait_until
 
@@ -142,6 +144,38 @@ async def test_a_viewer_gets_the_pictures_unchanged_and_the_tone_as_opus(ingest:
     assert seen[0].is_key
     assert abs(find_pitch(list_rtp(viewer, "audio")) - 440) < 2
     check_sync(viewer)
+
+
+@pytest.mark.parametrize("encoding", [HEVC, AV1], ids=["hevc", "av1"])
+async def test_a_viewer_that_speaks_the_codec_gets_pictures_that_decode(
+    ingest: Ingest, encoding: Encoding
+) -> None:
+    name, decoder, join = {
+        HEVC: ("H265", "hevc", join_hevc),
+        AV1: ("AV1", "libdav1d", join_av1),
+    }[encoding]
+    publishing = ingest.publish(seconds=6, encoding=encoding)
+    await wait_until(lambda: bool(ingest.stage.sfu.get_codecs("r")), timeout_s=60)
+    assert ingest.stage.sfu.get_codecs("r")["video"].name == name
+    with pytest.raises(NoSupportedCodec):
+        ingest.stage.sfu.watch("r", RtcPeer(("H264", "opus")).offer)
+    viewer, _session = await ingest.stage.watch((name, "opus"))
+    said = await publishing
+    assert said.startswith("0\n"), said
+    by_time = itertools.groupby(list_rtp(viewer, "video"), key=lambda packet: packet.timestamp)
+    units = [join([packet.payload for packet in packets]) for _time, packets in by_time]
+    context = av.CodecContext.create(decoder, "r")
+    shown = [frame for unit in [*units, None] for frame in decode(context, unit)]
+    assert len(units) > 40
+    assert len(shown) == len(units)
+    assert {(frame.width, frame.height) for frame in shown} == {(320, 180)}
+    assert abs(find_pitch(list_rtp(viewer, "audio")) - 440) < 2
+    check_sync(viewer)
+
+
+def decode(context: av.CodecContext, unit: bytes | None) -> list[av.VideoFrame]:
+    """Decode what one timestamp's packets carried; None: what the decoder still holds."""
+    return context.decode(None if unit is None else av.Packet(unit))
 
 
 def check_sync(viewer: RtcPeer) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import imageio_ffmpeg
 import pytest
 import uvloop
 
@@ -16,6 +17,7 @@ from media.rtmp.errors import PublishRefused
 from media.rtmp.handshake import BLOCK_BYTES
 from media.rtmp.server import Applicant, RtmpOptions, RtmpServer
 from media.rtmp.tags import AudioConfig, AudioTag, Tag, VideoConfig, VideoTag
+from tests.documented import read_command
 from tests.media.rtmp.client import C0_C1, VIDEO, hello, media, read_commands
 
 pytestmark = pytest.mark.media
@@ -59,8 +61,8 @@ class Stage:
         self.kept.append(Kept())
         return self.kept[-1]
 
-    def url(self, key: str, scheme: str = "rtmp") -> str:
-        return f"{scheme}://127.0.0.1:{self.server.port}/live/{key}"
+    def url(self, key: str) -> str:
+        return f"rtmp://127.0.0.1:{self.server.port}/live/{key}"
 
 
 async def open_stage(**options: object) -> Stage:
@@ -76,6 +78,21 @@ async def stage() -> AsyncIterator[Stage]:
     await opened.server.close()
 
 
+@dataclass(frozen=True)
+class Encoding:
+    """What FFmpeg sends; `ffmpeg` is which one: Debian's knows no enhanced RTMP."""
+
+    video: str = "libx264 -preset ultrafast"
+    sound: str = "aac -ar 48000"
+    ffmpeg: str = "ffmpeg"
+
+
+H264 = Encoding()
+NEWER = imageio_ffmpeg.get_ffmpeg_exe()
+HEVC = Encoding("libx265 -preset ultrafast -x265-params log-level=error", ffmpeg=NEWER)
+AV1 = Encoding("libsvtav1 -preset 12 -svtav1-params lp=1", "libopus", NEWER)
+
+
 async def run_ffmpeg(
     url: str,
     *,
@@ -83,13 +100,14 @@ async def run_ffmpeg(
     b_frames: int = 0,
     pace: str = "",
     size: str = "320x180",
+    encoding: Encoding = H264,
 ) -> str:
     """Publish a test picture and tone, as fast as can be unless paced; return what FFmpeg said."""
     command = (
-        f"ffmpeg -v info -nostdin {pace}"
+        f"{encoding.ffmpeg} -v info -nostdin {pace}"
         f" -f lavfi -i testsrc2=size={size}:rate=25:duration={seconds}"
-        f" -f lavfi -i sine=duration={seconds} -c:v libx264 -preset ultrafast -bf {b_frames} -g 25"
-        f" -pix_fmt yuv420p -c:a aac -ar 48000 -ac 2 -f flv {url}"
+        f" -f lavfi -i sine=duration={seconds} -c:v {encoding.video} -bf {b_frames} -g 25"
+        f" -pix_fmt yuv420p -c:a {encoding.sound} -ac 2 -f flv {url}"
     )
     process = await asyncio.create_subprocess_exec(
         *command.split(), stderr=asyncio.subprocess.PIPE, stdout=subprocess.DEVNULL
@@ -131,6 +149,25 @@ async def check_every_frame(stage: Stage) -> None:
     assert "good" not in repr(stage.applicants[0])
 
 
+@pytest.mark.parametrize(
+    ("encoding", "codecs"), [(HEVC, ("H265", "AAC")), (AV1, ("AV1", "OPUS"))], ids=["hevc", "av1"]
+)
+async def test_ffmpeg_publishes_by_enhanced_rtmp(
+    stage: Stage, encoding: Encoding, codecs: tuple[str, str]
+) -> None:
+    said = await run_ffmpeg(stage.url("good"), encoding=encoding)
+    assert said.startswith("0\n"), said
+    (kept,) = stage.kept
+    pictures = [tag for tag in kept.tags if isinstance(tag, VideoTag)]
+    sounds = [tag for tag in kept.tags if isinstance(tag, AudioTag)]
+    assert len(pictures) == 50
+    assert [p.is_keyframe for p in pictures].count(True) == 2
+    assert ({p.codec for p in pictures}, {s.codec for s in sounds}) == (
+        {codecs[0]},
+        {codecs[1]},
+    )
+
+
 async def test_b_frames_keep_both_times(stage: Stage) -> None:
     await run_ffmpeg(stage.url("good"), b_frames=2)
     pictures = [tag for tag in stage.kept[0].tags if isinstance(tag, VideoTag)]
@@ -147,7 +184,7 @@ async def test_a_wrong_key_is_refused_before_any_media(stage: Stage) -> None:
     assert stage.kept == []
 
 
-async def test_rtmps_carries_the_same(tmp_path: Path) -> None:
+async def test_the_documented_command_publishes_by_rtmps(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     subprocess.run(
         f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1"
@@ -159,8 +196,11 @@ async def test_rtmps_carries_the_same(tmp_path: Path) -> None:
     context.load_cert_chain(certificate, key)
     stage = await open_stage(tls=context)
     try:
-        said = await run_ffmpeg(stage.url("good", "rtmps"), seconds=1)
-        assert said.startswith("0\n"), said
+        place = {"localhost:1936": f"127.0.0.1:{stage.server.port}"}
+        words = read_command("RTMPS", place, "good", seconds=1)
+        encoder = await asyncio.create_subprocess_exec(*words, stdin=subprocess.DEVNULL)
+        async with asyncio.timeout(DEADLINE_S):
+            assert await encoder.wait() == 0
         assert sum(isinstance(tag, VideoTag) for tag in stage.kept[0].tags) == 25
     finally:
         await stage.server.close()

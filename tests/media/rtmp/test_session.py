@@ -51,7 +51,13 @@ def test_a_publisher_is_asked_about_and_let_in(session: RtmpSession) -> None:
         ["onStatus", 0.0],
     ]
     assert said[0][3]["code"] == "NetConnection.Connect.Success"
-    assert "hvc1" in said[0][3]["fourCcList"]
+    assert said[0][3]["fourCcList"] == [
+        "avc1",
+        "hvc1",
+        "av01",
+        "mp4a",
+        "Opus",
+    ]  # no codec that is refused afterwards
     assert said[3][3] == 1.0  # the stream
     assert said[4][3]["code"] == "NetStream.Publish.Start"
 
@@ -124,6 +130,13 @@ def test_metadata_and_the_end_are_told(publishing: RtmpSession) -> None:
     assert got == [Metadata(fields)]
     assert publishing.receive(command("FCUnpublish", 6, None, "k")) == [PublishEnded()]
     assert publishing.receive(command("deleteStream", 7, None, 1)) == []
+
+
+def test_after_its_end_nothing_more_is_taken_and_nothing_begins(publishing: RtmpSession) -> None:
+    publishing.receive(command("FCUnpublish", 6, None, "k"))
+    assert publishing.receive(media(VIDEO, 100, b"\x17\x01\x00\x00\x00a")) == []
+    with pytest.raises(RtmpMalformed):
+        publishing.receive(command("publish", 8, None, "secret", "live", stream_id=1))
 
 
 def test_a_ping_is_answered(publishing: RtmpSession) -> None:

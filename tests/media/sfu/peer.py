@@ -29,6 +29,9 @@ PROFILES = {
 CODECS = {
     "H264": (102, "H264/90000", "packetization-mode=1;profile-level-id=42e01f"),
     "VP8": (96, "VP8/90000", ""),
+    "VP9": (98, "VP9/90000", "profile-id=0"),
+    "AV1": (45, "AV1/90000", "level-idx=5;profile=0;tier=0"),
+    "H265": (49, "H265/90000", "level-id=93;profile-id=1;tier-flag=0;tx-mode=SRST"),
     "opus": (111, "opus/48000/2", "minptime=10;useinbandfec=1"),
 }
 

@@ -114,6 +114,8 @@ class PlayingPeer(RtcPeer):
         super().__init__(("VP8",))
         self.offer = offer_repeats(self.offer)
         self.played_at_s: list[float] = []
+        self.played: list[int] = []
+        """The timestamps of what was shown."""
         self.repeats = 0
         self.given_up = 0
         self._next: int | None = None
@@ -165,6 +167,7 @@ class PlayingPeer(RtcPeer):
             self._next = (self._next + 1) & 0xFFFF
             if fields.marker:
                 self.played_at_s.append(now_s)
+                self.played.append(fields.timestamp)
 
     async def _run(self) -> None:
         while True:

@@ -126,6 +126,65 @@ def test_keyframes_are_asked_for_at_most_once_a_second(
     assert asked == 5
 
 
+def make_encodings(count: int) -> list[SourceTrack]:
+    """Return tracks that have begun, as those of a publisher's encodings."""
+    encodings = [SourceTrack("video", ssrc=99, first_index=0x8000) for _ in range(count)]
+    for ssrc, track in enumerate(encodings, start=200):
+        track.begin_source("VP8")
+        assert track.apply(p.make_fields(1, 0, p.VP8_KEY, ssrc=ssrc), 0.0) is not None
+    return encodings
+
+
+def list_asked(
+    feedback: PublisherFeedback, tracks: list[SourceTrack], seconds: float
+) -> list[tuple[float, int]]:
+    """Return when keyframes were asked for, and of which encoding, looking each hundredth."""
+    asked = []
+    for step in range(round(seconds * 100)):
+        for fact in map(parse_rtcp, feedback.take_due(tracks, step / 100)):
+            assert fact is not None
+            asked += [(step / 100, ssrc - 200) for ssrc in fact.keyframe_ssrcs]
+    return asked
+
+
+def test_encodings_take_turns_at_one_wish_a_second(feedback: PublisherFeedback) -> None:
+    encodings = make_encodings(3)
+    for at in (2, 0, 1):
+        feedback.request_keyframe(encodings[at])
+    asked = list_asked(feedback, encodings, 6.5)
+    assert [at for _, at in asked] == [2, 0, 1, 2, 0, 1, 2]
+    assert [at_s for at_s, _ in asked] == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_an_encoding_that_is_always_wanted_starves_no_other(feedback: PublisherFeedback) -> None:
+    encodings = make_encodings(2)
+    turns: list[int] = []
+    for step in range(600):
+        feedback.request_keyframe(encodings[0])  # as a recording does, and it comes at once
+        if step == 250:
+            feedback.request_keyframe(encodings[1])
+        for fact in map(parse_rtcp, feedback.take_due(encodings, step / 100)):
+            for ssrc in () if fact is None else fact.keyframe_ssrcs:
+                turns.append(ssrc - 200)
+                feedback.note_keyframe(encodings[ssrc - 200])
+    assert turns == [0, 0, 0, 1, 0, 0]
+
+
+def test_a_wish_that_was_met_meanwhile_does_not_take_a_turn(feedback: PublisherFeedback) -> None:
+    encodings = make_encodings(2)
+    feedback.request_keyframe(encodings[0])
+    assert wanted_keyframes(feedback.take_due(encodings, 0.0)) == 1
+    feedback.note_keyframe(encodings[0])
+    feedback.request_keyframe(encodings[1])
+    assert wanted_keyframes(feedback.take_due(encodings, 0.5)) == 0
+    feedback.note_keyframe(encodings[1])
+    feedback.request_keyframe(encodings[0])
+    (message,) = [m for m in feedback.take_due(encodings, 1.0) if wanted_keyframes([m])]
+    facts = parse_rtcp(message)
+    assert facts is not None
+    assert facts.keyframe_ssrcs == [200]
+
+
 def test_a_wish_is_repeated_until_the_keyframe_comes(
     feedback: PublisherFeedback, track: SourceTrack
 ) -> None:

@@ -1,4 +1,4 @@
-"""Chromium publishes and watches through the forwarding plane, in both video codecs."""
+"""Chromium publishes and watches through the forwarding plane, in every codec that it has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from aiohttp import web
 from playwright.async_api import BrowserContext, async_playwright
 
 from kit.clock import SystemClock
+from media.rtmp.rtp import TrackWriter, list_payloads
+from media.sfu.sdp import OfferedCodec
 from media.sfu.server import Sfu
+from tests.media.live.ladder_stage import Film
 from tests.media.sfu.browser_page import make_app
 from tests.media.sfu.stage import LOOPBACK, EventLog
 
@@ -64,6 +67,54 @@ async def stage(tmp_path: Path) -> AsyncIterator[BrowserStage]:
         await browser.close()
     await runner.cleanup()
     await sfu.close()
+
+
+@pytest.mark.parametrize("codec", ["VP9", "AV1"])
+async def test_a_viewer_decodes_a_codec_that_is_sent_in_one_encoding(
+    stage: BrowserStage, codec: str
+) -> None:
+    publisher, viewer = await stage.browser.new_page(), await stage.browser.new_page()
+    await publisher.goto(stage.url)
+    await viewer.goto(stage.url)
+    await publisher.evaluate("codec => publish('show', codec)", codec)
+    early = await viewer.evaluate("() => watch('show')")
+    await asyncio.sleep(2)
+    inbound = await viewer.evaluate("() => inbound()")
+    assert f"video/{codec}" in inbound
+    assert inbound["video"]["framesDecoded"] >= 20
+    assert inbound["video"]["packetsLost"] == 0
+    assert early["firstFrameMs"] < 3000
+    late = await stage.browser.new_page()
+    await late.goto(stage.url)
+    assert (await late.evaluate("() => watch('show')"))["firstFrameMs"] < 3000
+    (room,) = stage.sfu.stats().rooms
+    assert (room.publisher_state, room.video_codec) == ("connected", codec)
+
+
+async def test_a_browser_decodes_av1_that_an_encoder_sends_by_rtmp(stage: BrowserStage) -> None:
+    form, samples = Film(codec="av1", key_every=30).encode(240)
+    codec = OfferedCodec(102, "AV1", 90_000, None, (("profile", "0"),), frozenset())
+    session = stage.sfu.publish_local("show", {"video": codec})
+    writer = TrackWriter(102, 7)
+
+    async def publish() -> None:
+        for sample in samples:
+            packets = writer.write(list_payloads(sample), sample.pts_ticks)
+            stage.sfu.feed(session, packets, b"")
+            await asyncio.sleep(1 / 30)
+
+    publishing = asyncio.create_task(publish())
+    viewer = await stage.browser.new_page()
+    await viewer.goto(stage.url)
+    watched = await viewer.evaluate("() => watch('show')")
+    assert watched["firstFrameMs"] < 3000
+    await asyncio.sleep(2)
+    inbound = await viewer.evaluate("() => inbound()")
+    assert "video/AV1" in inbound
+    assert inbound["video"]["framesDecoded"] >= 40
+    assert inbound["video"]["framesDropped"] <= 2
+    assert await viewer.evaluate("() => picture()") == [form.width, form.height]
+    await publishing
 
 
 @pytest.mark.parametrize("codec", ["H264", "VP8"])

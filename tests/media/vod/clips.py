@@ -17,6 +17,7 @@ from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.preview import make_preview
 from media.vod.probe import probe_file
 from media.vod.publish import Publication, publish
+from media.vod.quality import measure_quality
 from media.vod.records import TaskRecord, segment_name, track_key, video_prefix
 from media.vod.storyboard import make_storyboard
 from media.vod.task_jobs import get_job
@@ -178,6 +179,7 @@ def run_task(plan: TranscodePlan, store: ObjectStore, task: PlanTask) -> TaskRec
         "waveform": make_waveform,
         "storyboard": make_storyboard,
         "preview": make_preview,
+        "quality": measure_quality,
         "thumbnails": make_thumbnails,
     }
     return work[task.kind](get_job(plan, task.task_id), store)

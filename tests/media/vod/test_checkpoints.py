@@ -11,6 +11,7 @@ import av
 import pytest
 
 from media.vod.chunk_steps import decide_parts
+from media.vod.decoder_buffer import drain_buffer
 from media.vod.grid import FrameGrid
 from media.vod.info import AudioInfo
 from media.vod.ladder import Rung
@@ -23,7 +24,6 @@ from media.vod.records import (
     unfinished_prefix,
     video_prefix,
 )
-from media.vod.rung_tracks import drain_buffer
 from media.vod.storyboard import make_storyboard
 from media.vod.task_jobs import AudioJob, get_job
 from media.vod.transcode import transcode_audio, transcode_chunk

@@ -135,8 +135,8 @@ def test_a_long_video_opens_with_the_sound_and_picture_of_its_first_seconds():
         "first-00004",
         "first-00005",
         "audio",
+        "quality",
         "thumbnails",
-        "storyboard",
     ]
     groups = [task.group for task in made.tasks if task.kind == "chunk"]
     assert groups == sorted(groups)
@@ -149,7 +149,7 @@ def test_a_long_video_opens_with_the_sound_and_picture_of_its_first_seconds():
 
 def test_a_short_video_makes_its_sound_once():
     names = [task.task_id for task in plan(50, sound_s=50).tasks]
-    assert names[:3] == ["audio", "first-00000", "thumbnails"]
+    assert names[:4] == ["audio", "first-00000", "quality", "thumbnails"]
     names = [task.task_id for task in plan(20, sound_s=20).tasks]
     assert names == ["audio", "first-00000", "thumbnails", "storyboard", "rest-00000", "preview"]
     assert "audio" not in [task.task_id for task in plan(200).tasks]

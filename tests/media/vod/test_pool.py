@@ -4,28 +4,33 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import ray
 
 from media.pool import (
+    MEDIA_TASKS,
     MediaPool,
     MediaTaskCancelled,
     MediaTaskTooSlow,
     MediaWorkerLost,
+    Slots,
     task_key,
 )
-from media.vod.plan import PlanOrder, plan_video
-from media.vod.probe import ProbeJob
+from media.pool_worker import Task
+from media.vod.plan import PlanOrder, TranscodePlan, plan_video
+from media.vod.probe import ProbeJob, probe_file
 from media.vod.publish import publish
-from media.vod.records import Progress, record_key
+from media.vod.records import Progress, TaskRecord, record_key
 from media.vod.source import MediaUnreadable
 from media.vod.take_in import SourcePart, TakeInJob
-from media.vod.task_jobs import get_job
+from media.vod.task_jobs import ChunkJob, get_job
+from media.vod.transcode import iter_chunk
 from storage.objects import ObjectStore
 from tests.media.vod.clips import (
     SOURCE_KEY,
@@ -33,6 +38,7 @@ from tests.media.vod.clips import (
     Made,
     Shot,
     read_number,
+    run_ffmpeg,
     write_numbered,
 )
 from tests.ray_node import lend_ray
@@ -73,8 +79,28 @@ def never_end(order: Order, store: ObjectStore) -> Iterator[Progress]:
         time.sleep(0.05)
 
 
+def hoard(order: Order, store: ObjectStore) -> int:
+    return len(bytes(1 << 40))
+
+
 def find_pid() -> int:
     return os.getpid()
+
+
+WORKERS_MAX = 4
+
+
+def make_chunk_among(workers: int) -> Task:
+    """Make chunks in as many processes as that: none begins before all of them are there."""
+
+    def make_chunk(job: ChunkJob, store: ObjectStore) -> Generator[Progress, None, TaskRecord]:
+        store.put_sync(f"workers/{os.getpid()}", b"here")
+        end_s = time.monotonic() + 90
+        while len(list(store.list_sync("workers"))) < workers and time.monotonic() < end_s:
+            time.sleep(0.02)
+        return (yield from iter_chunk(job, store))
+
+    return make_chunk
 
 
 TASKS = {
@@ -83,13 +109,14 @@ TASKS = {
     "refuse": refuse,
     "die": end_own_process,
     "never": never_end,
+    "hoard": hoard,
 }
 
 
 @pytest.fixture(scope="module")
 def ray_node() -> Iterator[None]:
     """Start a small Ray that knows our packages."""
-    with lend_ray(media=1):
+    with lend_ray(media=WORKERS_MAX):
         ray.cloudpickle.register_pickle_by_value(__import__(__name__, fromlist=["x"]))
         yield
 
@@ -112,7 +139,7 @@ async def test_a_task_runs_nicely_in_another_process_with_the_store(
     assert pid != os.getpid()
     assert niceness == 19
     assert (tmp_path / "seen/by-task").read_bytes() == b"yes"
-    assert await pool.count_slots() == 1
+    assert await pool.count_slots() == Slots(media=WORKERS_MAX)
 
 
 async def test_other_work_never_gets_the_process_of_a_media_task(pool: MediaPool):
@@ -134,6 +161,15 @@ async def test_a_refusal_comes_back_as_itself(pool: MediaPool):
     assert not caught.value.retryable
 
 
+async def test_a_task_that_needs_too_much_memory_is_refused_and_its_worker_goes_on(
+    pool: MediaPool,
+):
+    pid, _ = await pool.run("describe", Order())
+    with pytest.raises(MediaUnreadable, match="more memory"):
+        await pool.run("hoard", Order())
+    assert (await pool.run("describe", Order()))[0] == pid
+
+
 async def test_a_dead_worker_is_a_retryable_error_and_the_pool_lives_on(pool: MediaPool):
     with pytest.raises(MediaWorkerLost) as caught:
         await pool.run("die", Order())
@@ -142,8 +178,9 @@ async def test_a_dead_worker_is_a_retryable_error_and_the_pool_lives_on(pool: Me
 
 
 async def test_a_task_past_its_deadline_is_ended_and_frees_its_slot(pool: MediaPool):
-    with pytest.raises(MediaTaskTooSlow):
-        await pool.run("never", Order(), deadline_s=6)
+    slots = [pool.run("never", Order(f"t{n}"), deadline_s=6) for n in range(WORKERS_MAX)]
+    ends = await asyncio.gather(*slots, return_exceptions=True)
+    assert [type(end) for end in ends] == [MediaTaskTooSlow] * WORKERS_MAX
     assert await pool.run("count", Order(), deadline_s=60) == "counted"
 
 
@@ -218,3 +255,41 @@ async def test_a_running_chunk_can_be_cancelled(media_pool: MediaPool, tmp_path:
     with pytest.raises(MediaTaskCancelled):
         await running
     assert not store.exists_sync(record_key(VIDEO_ID, "rest-00000"))
+
+
+async def test_the_bytes_do_not_depend_on_how_many_worker_processes_share_the_tasks(
+    ray_node: None, tmp_path: Path
+):
+    clip = tmp_path / "clip.mp4"
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=480x320:r=12:d=20", "-f", "lavfi", "-i", "sine=d=20"),
+        *("-c:v", "mpeg4", "-g", "48", "-c:a", "aac", clip),
+    )
+    plan = plan_video(probe_file(clip), PlanOrder(VIDEO_ID, SOURCE_KEY), segments_max=1)
+    sums = [await share_tasks(plan, clip, tmp_path / str(n), n) for n in (1, 2, WORKERS_MAX)]
+    assert len(sums[0]) > 3 * 5
+    assert sums[0] == sums[1] == sums[2]
+
+
+async def share_tasks(
+    plan: TranscodePlan, clip: Path, folder: Path, workers: int
+) -> dict[str, str]:
+    """Run a plan's tasks by so many workers at a time; return the sum of every object made."""
+    store = ObjectStore.open(f"file://{folder}")
+    store.put_file_sync(SOURCE_KEY, clip)
+    tasks = {**MEDIA_TASKS, "chunk": make_chunk_among(workers)}
+    pool = MediaPool(f"file://{folder}", tasks)
+    # Another order for each, as free workers would take them.
+    order = sorted(plan.tasks, key=lambda task: sha256(f"{workers}{task}".encode()).digest())
+
+    async def work() -> None:
+        while order:
+            task = order.pop()
+            await pool.run(task.kind, get_job(plan, task.task_id))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(workers):
+            group.create_task(work())
+    assert len(list(store.list_sync("workers"))) >= workers
+    keys = [entry.key for entry in store.list_sync(f"videos/{VIDEO_ID}")]
+    return {key: sha256(store.get_sync(key)).hexdigest() for key in keys}

@@ -103,12 +103,12 @@ def test_a_tiny_picture_is_fine_and_a_speck_is_not(tmp_path: Path):
 
 
 def test_a_picture_that_would_fill_the_memory_is_not_decoded(tmp_path: Path):
-    run_ffmpeg(
-        *("-f", "lavfi", "-i", "color=black:s=16000x5000:r=5:d=0.2", "-c:v", "mjpeg"),
-        tmp_path / "a.mov",
-    )
-    with pytest.raises(MediaUnreadable):
-        probe_in_child(tmp_path / "a.mov")
+    wide = ("-f", "lavfi", "-i", "color=black:s=16000x5000:r=5:d=0.2")
+    run_ffmpeg(*wide, "-c:v", "mjpeg", tmp_path / "a.mov")
+    assert "has more than 67 million pixels" in refusal(tmp_path / "a.mov")
+    small = ("-f", "lavfi", "-i", "color=black:s=8200x100:r=5:d=0.2")
+    run_ffmpeg(*small, *H264, tmp_path / "b.mp4")
+    assert refusal(tmp_path / "b.mp4") == "The picture is larger than 8192 pixels."
 
 
 def test_a_variable_rate_is_taken_for_the_rate_it_mostly_keeps(tmp_path: Path):
@@ -220,6 +220,33 @@ def test_sound_that_cannot_be_decoded_is_left_out_with_a_warning(tmp_path: Path)
     info = probe_file(tmp_path / "a.mkv")
     assert info.audio is None
     assert info.warnings == ("The sound (flac) cannot be decoded; it was left out.",)
+
+
+def test_further_tracks_are_named_as_left_out(tmp_path: Path):
+    (tmp_path / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
+    second = ("-f", "lavfi", "-i", "testsrc2=s=160x90:r=30:d=3")
+    run_ffmpeg(
+        *(*PICTURE, *SOUND, *SOUND, *SOUND, *second, "-i", tmp_path / "a.srt"),
+        *("-map", "0", "-map", "1", "-map", "2", "-map", "3", "-map", "4", "-map", "5"),
+        *("-metadata:s:a:1", "language=deu", "-metadata:s:a:2", "language=fra"),
+        *(*H264, "-c:a:0", "aac", "-c:a:1", "libopus", "-c:a:2", "aac", tmp_path / "a.mkv"),
+    )
+    info = probe_file(tmp_path / "a.mkv")
+    assert (info.video.stream_index, info.audio.stream_index) == (0, 1)
+    assert info.warnings == (
+        "1 further moving picture was left out: track 5 (h264).",
+        "2 further sound tracks were left out: track 3 (deu, opus), track 4 (fra, aac).",
+        "1 subtitle track was left out: track 6 (ass).",
+    )
+
+
+def test_many_further_tracks_are_counted_and_their_odd_words_are_not_repeated(tmp_path: Path):
+    maps = [word for _ in range(9) for word in ("-map", "0")]
+    odd = ("-metadata:s:a:1", "language=<b>")
+    run_ffmpeg(*SOUND, *maps, *odd, "-c:a", "aac", tmp_path / "a.mka")
+    (sentence,) = probe_file(tmp_path / "a.mka").warnings
+    assert sentence.startswith("8 further sound tracks were left out: track 2 (aac), track 3")
+    assert sentence.endswith("track 7 (aac) and 2 more.")
 
 
 @pytest.mark.parametrize(

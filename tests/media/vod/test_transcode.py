@@ -3,25 +3,18 @@
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from media.vod.plan import PlanOrder, plan_video
-from media.vod.probe import probe_file
 from media.vod.records import Progress, record_key, segment_name, track_key
 from media.vod.source import MediaUnreadable
 from media.vod.task_jobs import get_job
 from media.vod.transcode import transcode_chunk
 from storage.objects import ObjectStore
 from tests.media.vod.clips import (
-    SOURCE_KEY,
     VIDEO_ID,
     run_ffmpeg,
-    run_task,
     run_tasks,
     transcode,
     write_numbered,
@@ -74,30 +67,6 @@ def test_the_bytes_do_not_depend_on_what_memory_held_before(tmp_path: Path):
         for filling in ("0", "1", "85")
     }
     assert len(made) == 1
-
-
-def test_the_bytes_do_not_depend_on_how_many_workers_share_the_tasks(tmp_path: Path):
-    run_ffmpeg(
-        *("-f", "lavfi", "-i", "testsrc2=s=480x320:r=12:d=20", "-f", "lavfi", "-i", "sine=d=20"),
-        *("-c:v", "mpeg4", "-g", "48", "-c:a", "aac", tmp_path / "a.mp4"),
-    )
-    sums = []
-    for workers in (1, 2, 4):
-        store = ObjectStore.open("memory:///")
-        store.put_file_sync(SOURCE_KEY, tmp_path / "a.mp4")
-        plan = plan_video(
-            probe_file(tmp_path / "a.mp4"),
-            PlanOrder(VIDEO_ID, SOURCE_KEY),
-            segments_max=1,
-        )
-        # Another order for each, as free workers would take them.
-        tasks = sorted(plan.tasks, key=lambda task: sha256(f"{workers}{task}".encode()).digest())
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(partial(run_task, plan, store), tasks))
-        keys = [entry.key for entry in store.list_sync(f"videos/{VIDEO_ID}")]
-        sums.append({key: sha256(store.get_sync(key)).hexdigest() for key in keys})
-    assert len(sums[0]) > 3 * 5
-    assert sums[0] == sums[1] == sums[2]
 
 
 def test_another_build_of_the_encoder_gets_its_own_init_segment(

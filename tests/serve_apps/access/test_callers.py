@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kit.settings import SettingsInvalid
+from kit.setting_sections import SettingsInvalid
 from serve_apps.access.callers import find_caller, is_of_this_machine
 
 pytestmark = pytest.mark.unit

@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from kit.clock import ManualClock
-from kit.settings import AuthSettings
+from kit.setting_sections import AuthSettings
 from serve_apps.access.grants import (
     Grant,
     GrantExpired,

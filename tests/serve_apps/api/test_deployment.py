@@ -17,7 +17,8 @@ import pytest
 from ray import serve
 from ray.serve.config import ProxyLocation
 
-from kit.settings import HttpSettings, LimitSettings, Settings
+from kit.setting_sections import HttpSettings, LimitSettings
+from kit.settings import Settings
 from serve_apps.api.deployment import DEPLOYMENT, bind_api
 from storage.embedded.ports import get_free_port
 from tests.actors.hosting.stage import write_settings

@@ -9,7 +9,8 @@ import socket
 import httpx
 import pytest
 
-from kit.settings import HttpSettings, Settings
+from kit.setting_sections import HttpSettings
+from kit.settings import Settings
 from serve_apps.api.server import ApiServer, PortTaken, open_sockets
 from storage.embedded.ports import get_free_port
 

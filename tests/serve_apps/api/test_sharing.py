@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -33,7 +35,7 @@ async def videos(ada: Person, app: FastAPI, ports: ApiPorts, tmp_path: Path) -> 
                     connection, uuid.UUID(ada.id), visibility=visibility, title=TITLE
                 )
             )
-            for visibility in ("public", "unlisted", "followers", "private")
+            for visibility in ("public", "unlisted", "followers", "subscribers", "private")
         }
 
 
@@ -81,6 +83,31 @@ async def test_a_channels_feed_lists_its_public_videos(
     assert [item.findtext("link") for item in items] == [f"{SITE}/watch/{videos['public']}"]
     assert items[0].findtext("title") == 'A "walk" <b> & back'
     assert (await client.get("/u/ghost/feed.xml")).status_code == 404
+
+
+class FarthestFirst:
+    """Ranks the other way round; names one twice, and one that nobody offered."""
+
+    async def rank(
+        self, video_id: uuid.UUID, candidates: Sequence[uuid.UUID], _viewer: uuid.UUID | None, /
+    ) -> list[uuid.UUID]:
+        return [video_id, *reversed(candidates), *candidates[:1]]
+
+
+async def test_a_ranker_orders_related_videos_and_adds_none(
+    app: FastAPI, client: httpx.AsyncClient, videos: dict[str, str], ports: ApiPorts
+):
+    path = f"/v1/videos/{videos['unlisted']}/related"
+    async with ports.database.transaction() as connection:
+        owner_id = await connection.fetchval("SELECT owner_id FROM videos LIMIT 1")
+        for _ in range(2):
+            await create_ready_video(connection, owner_id)
+    before = [it["id"] for it in (await client.get(path)).json()["items"]]
+    assert len(before) == 3
+    app.state.ports = replace(ports, related=FarthestFirst())
+    after = [it["id"] for it in (await client.get(path)).json()["items"]]
+    assert after == before[::-1]
+    assert len((await client.get(path, params={"limit": 2})).json()["items"]) == 2
 
 
 async def test_related_videos_are_public_and_the_closest_come_first(

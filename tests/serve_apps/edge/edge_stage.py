@@ -14,7 +14,8 @@ import aiohttp
 
 from cluster.topology import EDGE_PORT_STEP
 from kit.clock import SystemClock
-from kit.settings import EdgeSettings, LimitSettings, RtmpSettings, Settings
+from kit.setting_sections import EdgeSettings, LimitSettings, RtmpSettings
+from kit.settings import Settings
 from serve_apps.access.identity import Identity
 from serve_apps.access.tokens import issue_access_token
 from serve_apps.edge.server import EdgePace, EdgePorts, EdgeServer
@@ -201,24 +202,27 @@ def _position(since: tuple[str, int]) -> dict[str, Any]:
     return {"epoch": since[0], "offset": since[1]}
 
 
-async def _open_socket(
-    session: aiohttp.ClientSession, edge: EdgeServer
-) -> aiohttp.ClientWebSocketResponse:
+async def _open_socket(session: aiohttp.ClientSession, url: str) -> aiohttp.ClientWebSocketResponse:
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
         while True:
             try:
-                return await session.ws_connect(f"{edge.address.url}/ws")
+                return await session.ws_connect(url)
             except aiohttp.WSServerHandshakeError as refusal:
                 if refusal.status != 503:
                     raise
             await asyncio.sleep(0.1)
 
 
+def connect(edge: EdgeServer) -> contextlib.AbstractAsyncContextManager[Talker]:
+    """Open a socket to the edge."""
+    return connect_at(f"{edge.address.url}/ws")
+
+
 @contextlib.asynccontextmanager
-async def connect(edge: EdgeServer) -> AsyncIterator[Talker]:
-    """Open a socket to the edge; one that is out of breath (503) is asked again, as clients do."""
+async def connect_at(url: str) -> AsyncIterator[Talker]:
+    """Open a socket; an edge out of breath (503) is asked again, as clients do."""
     async with aiohttp.ClientSession() as session:
-        socket = await _open_socket(session, edge)
+        socket = await _open_socket(session, url)
         talker = Talker(socket)
         listening = asyncio.create_task(talker.listen())
         try:

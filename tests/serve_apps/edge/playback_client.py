@@ -89,7 +89,7 @@ async def serve_playback(
         database=database,
         objects=objects,
         clock=clock,
-        is_revoked=revoked.__contains__,
+        is_void=lambda grant: grant.session in revoked,
         rates=RateBook(None, clock),
     )
     add_playback_routes(app, ports)

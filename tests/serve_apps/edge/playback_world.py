@@ -27,7 +27,7 @@ from media.vod.records import (
     track_key,
 )
 from serve_apps.access.grants import Grant, issue_grant
-from storage import video_chunks, videos
+from storage import video_chunks, video_plans, videos
 from storage.database import Database
 from storage.objects import ObjectStore
 from storage.subtitles import Subtitles, put_subtitles
@@ -134,8 +134,8 @@ async def add_video(
         )
         await videos.queue_video(connection, video_id)
         await videos.start_processing(connection, video_id)
-        await videos.set_plan(
-            connection, video_id, orjson.loads(encode_json(plan)), videos.Dimensions(1, 2, 3)
+        await video_plans.set_plan(
+            connection, video_id, orjson.loads(encode_json(plan)), video_plans.Dimensions(1, 2, 3)
         )
         await video_chunks.insert_chunks(
             connection,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from pathlib import Path
 
 from actors.hosting.messages import EDGE
@@ -10,6 +11,7 @@ from actors.link.frames import LinkPeer
 from actors.link.link import Link
 from actors.link.secure import LinkKeys
 from actors.link.transport import LinkTransport
+from cluster.keys import ensure_authority, issue_certificate
 from kit.clock import SystemClock
 from media.relay.messages import RelayPlace
 from media.sfu.options import SfuOptions
@@ -20,7 +22,18 @@ from serve_apps.edge.relay_source import RelaySource
 from tests.media.sfu.stage import EventLog
 
 HERE = "127.0.0.1"
-OPTIONS = SfuOptions(bind_host=HERE, port=0)
+LIFE = timedelta(days=1)
+
+
+def make_keys(folder: Path, hosts: tuple[str, ...] = (HERE,)) -> None:
+    """Write one machine's keys, which both ends of a link by TLS use; they are at `hosts`."""
+    authority = ensure_authority(folder)
+    issued = issue_certificate(authority, "node", hosts, life=LIFE)
+    keys = LinkKeys.within(folder / "keys")
+    keys.authority.parent.mkdir(exist_ok=True)
+    keys.authority.write_text(authority.certificate)
+    keys.certificate.write_text(issued.certificate)
+    keys.private_key.write_text(issued.private_key)
 
 
 class WatchedSource(RelaySource):
@@ -40,14 +53,19 @@ class WatchedSource(RelaySource):
 
 
 class RelayEdge:
-    """A plane with its relays; `sources` says where lives come in."""
+    """A plane with its relays; `sources` says where lives come in.
 
-    def __init__(self, folder: Path, name: str, way: str) -> None:
+    `way` is "unix" for edges of one machine, or "tls" for a machine each, which others reach at
+    `host` (`make_keys` comes first).
+    """
+
+    def __init__(self, folder: Path, name: str, way: str, host: str = HERE) -> None:
         keys = LinkKeys.within(folder / "keys") if way == "tls" else None
         run = folder / (name if way == "tls" else "run")  # another folder is another machine
-        self.transport = LinkTransport(run, "benchmark", keys, HERE if keys else "")
+        self.transport = LinkTransport(run, "benchmark", keys, host if keys else "")
         self.me = LinkPeer(EDGE, name, 1)
-        self.sfu = Sfu(OPTIONS, SystemClock(), EventLog())
+        options = SfuOptions(bind_host=host, port=0, candidate_ips=(host,))
+        self.sfu = Sfu(options, SystemClock(), EventLog())
         self.source = WatchedSource(self.sfu, self._find_publisher)
         self.sources: dict[uuid.UUID, Source] = {}
         ports = FeedPorts(

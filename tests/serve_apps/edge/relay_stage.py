@@ -137,7 +137,7 @@ class Site:
     async def ask(self, url: str, room_id: uuid.UUID) -> int:
         """Return the status that a viewer's offer is answered with."""
         peer, kind = RtcPeer(), TicketKind.WHEP
-        address = f"{url}/whep/{room_id}?ticket={self._sign(kind, url, room_id)}"
+        address = f"{url}/whep/{room_id}?ticket={self.sign(kind, url, room_id)}"
         async with self.http.post(address, data=peer.offer, headers=SDP) as answer:
             return answer.status
 
@@ -153,7 +153,8 @@ class Site:
         pairs = [line.rsplit(" ", 1) for line in lines if line.startswith("socialflow_relay")]
         return {name.removeprefix("socialflow_"): float(value) for name, value in pairs}
 
-    def _sign(self, kind: TicketKind, url: str, room_id: uuid.UUID) -> str:
+    def sign(self, kind: TicketKind, url: str, room_id: uuid.UUID) -> str:
+        """Return a ticket for an address of an edge, as the API hands them out."""
         base = url.split("/wh")[0]
         return issue_ticket(
             self.settings.auth, TicketOrder(kind, room_id, base), SystemClock().now()
@@ -161,7 +162,7 @@ class Site:
 
     async def _enter(self, peer: RtcPeer, kind: TicketKind, url: str, room_id: uuid.UUID) -> str:
         self.peers.append(peer)
-        address = f"{url}?ticket={self._sign(kind, url, room_id)}"
+        address = f"{url}?ticket={self.sign(kind, url, room_id)}"
         async with self.http.post(address, data=peer.offer, headers=SDP) as answer:
             if answer.status in (409, 503):
                 raise NotNow

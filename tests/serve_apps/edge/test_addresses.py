@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kit.settings import EdgeSettings
+from kit.setting_sections import EdgeSettings
 from serve_apps.edge.addresses import make_edge_address
 
 pytestmark = pytest.mark.unit

@@ -7,10 +7,11 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import pytest
+from msgspec.structs import replace
 
 from kit.ids import make_id
 from kit.settings import Settings
@@ -21,6 +22,11 @@ from storage.follows import add_follow, remove_follow
 from storage.lives import change_live, delete_live
 from storage.objects import ObjectStore
 from storage.posts import PostDraft, delete_post, insert_post
+from storage.subscriptions import (
+    NewSubscription,
+    put_subscription,
+    remove_due_subscriptions,
+)
 from storage.videos import change_video
 from tests.actors.hosting.stage import run_host
 from tests.serve_apps.edge.edge_stage import (
@@ -210,6 +216,45 @@ async def test_who_stops_following_lets_go_of_what_is_for_followers(
         await viewer.wait(lambda: bool(viewer.errors))
         await viewer.ask(type="ping")
         assert [(e["channel"], e["error"]) for e in viewer.errors] == [(hidden, "not_found")]
+
+
+async def test_whose_subscription_ends_lets_go_of_what_is_for_subscribers(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> None:
+    """Posts, videos and rooms; also when its time, not its owner, ends it."""
+    settings = use_free_ports(settings)
+    ada = await invite(database, settings, "ada")
+    bob = await invite(database, settings, "bob")
+    now = datetime.now(UTC)
+    draft = PostDraft(make_id(), ada.user_id, "hi", "subscribers", now)
+    gift = NewSubscription(
+        make_id(), ada.user_id, bob.user_id, "gift", None, now - timedelta(hours=2)
+    )
+    async with database.connection() as connection:
+        await insert_post(connection, draft)
+        video_id = await create_ready_video(connection, ada.user_id, visibility="subscribers")
+        room_id = await create_room_row(connection, ada.user_id, visibility="subscribers")
+    closed = [f"post:{draft.id}", f"video:{video_id}", f"room:{room_id}"]
+    async with (
+        run_host(settings),
+        run_edge(settings, objects) as edge,
+        connect(edge) as viewer,
+    ):
+        await viewer.authenticate(bob)
+        refused = [(await viewer.subscribe(channel))["error"] for channel in closed]
+        assert refused == ["for_subscribers"] * 3
+        async with database.connection() as connection:
+            await put_subscription(connection, gift)
+        for channel in closed:
+            assert "error" not in await viewer.subscribe(channel)
+        viewer.errors.clear()
+        async with database.connection() as connection:
+            over = replace(gift, until=now - timedelta(hours=1))
+            await put_subscription(connection, over)
+            await remove_due_subscriptions(connection, ada.user_id, bob.user_id)
+        await viewer.wait(lambda: len(viewer.errors) == 3)
+        told = {(error["channel"], error["error"]) for error in viewer.errors}
+        assert told == {(channel, "for_subscribers") for channel in closed}
 
 
 async def test_a_change_is_told_once_though_its_notice_is_lost(database: Database) -> None:

@@ -11,7 +11,8 @@ from collections import Counter
 import aiohttp
 import pytest
 
-from kit.settings import EdgeSettings, Settings
+from kit.setting_sections import EdgeSettings
+from kit.settings import Settings
 from serve_apps.edge.admissions import Admissions, EdgeFull, TooManyArrivals
 from serve_apps.edge.server import EdgeServer
 from storage.objects import ObjectStore

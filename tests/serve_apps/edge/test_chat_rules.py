@@ -8,6 +8,7 @@ import dataclasses
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,13 @@ from actors.live_room.messages import (
     RulesChange,
 )
 from actors.live_room.review import Question, Verdict
+from kit.ids import make_id
 from kit.settings import Settings
 from serve_apps.edge.server import EdgeServer
 from storage.database import Database
 from storage.objects import ObjectStore
+from storage.posts import PostDraft, insert_post
+from storage.subscriptions import NewSubscription, end_subscription, put_subscription
 from tests.actors.hosting.stage import run_child_host, run_client, run_host, write_settings
 from tests.serve_apps.edge.edge_stage import (
     Guest,
@@ -192,6 +196,27 @@ async def test_followers_only_asks_storage_who_follows(
         await bob.chat(stage.room_id, "b")
         await stage.command(RulesChange(stage.owner, {"follow_age_min_s": 3600}))
         assert (await refuse(bob, stage, "c"))["error"] == "follow_too_fresh"
+
+
+async def test_subscribers_only_asks_storage_who_subscribes(
+    edge: EdgeServer, stage: Stage, database: Database
+) -> None:
+    await stage.command(RulesChange(stage.owner, {"subscribers_only": True}))
+    gift = NewSubscription(make_id(), stage.ada.user_id, stage.bob.user_id, "gift", None)
+    post = PostDraft(make_id(), stage.ada.user_id, "hi", "subscribers", datetime.now(UTC))
+    async with database.connection() as connection:
+        await insert_post(connection, post)
+    async with visit(edge, stage, stage.bob) as bob, visit(edge, stage, stage.ada) as ada:
+        assert (await refuse(bob, stage, "a"))["error"] == "subscribers_only"
+        await ada.chat(stage.room_id, "owner")
+        async with database.connection() as connection:
+            await put_subscription(connection, gift)
+        await bob.chat(stage.room_id, "b")
+        assert "error" not in await bob.subscribe(f"post:{post.id}")
+        async with database.connection() as connection:
+            await end_subscription(connection, stage.ada.user_id, stage.bob.user_id, "gift")
+        await bob.wait(lambda: bob.errors[-1]["error"] == "for_subscribers")  # the edge knows
+        assert (await refuse(bob, stage, "c"))["error"] == "subscribers_only"
 
 
 async def test_a_held_line_appears_for_nobody_until_approved_and_then_in_order(

@@ -14,7 +14,8 @@ import pytest
 
 from kit.clock import ManualClock
 from kit.ids import make_id
-from kit.settings import AuthSettings, Settings
+from kit.setting_sections import AuthSettings
+from kit.settings import Settings
 from media.vod.protection import derive_key, make_key_id
 from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
 from serve_apps.access.identity import Identity
@@ -78,7 +79,13 @@ async def test_a_public_videos_key_is_answered_as_a_clearkey_licence(world: Worl
 
 @pytest.mark.parametrize(
     ("visibility", "without", "granted"),
-    [("public", 200, 200), ("unlisted", 200, 200), ("followers", 403, 200), ("private", 403, 200)],
+    [
+        ("public", 200, 200),
+        ("unlisted", 200, 200),
+        ("followers", 403, 200),
+        ("subscribers", 403, 200),
+        ("private", 403, 200),
+    ],
 )
 async def test_who_may_watch_gets_the_key(
     world: World, visibility: str, without: int, granted: int

@@ -15,7 +15,8 @@ from aiohttp import FormData
 
 from kit.clock import SystemClock
 from kit.ids import make_id
-from kit.settings import Settings, UploadSettings
+from kit.setting_sections import UploadSettings
+from kit.settings import Settings
 from serve_apps.videos.jobs import purge_video
 from storage.cache import Cache
 from storage.database import Database
@@ -201,6 +202,7 @@ WRONG: list[tuple[list[tuple[str, str | bytes]], str]] = [
     ([("file", b"0123"), ("visibility", "secret")], "unknown"),
     ([("protected", "yes"), ("file", b"0123")], "unknown"),
     ([("file", b"0123"), ("protected", "")], "unknown"),
+    ([("duration_ms", "-1"), ("file", b"0123")], "unknown"),
     ([("file", b"0123"), ("file", b"4567")], "one file"),
     ([("title", "a"), ("title", "b"), ("file", b"0123")], "twice"),
     ([("title", "a" * 40_000), ("file", b"0123")], "longer than"),
@@ -247,6 +249,8 @@ async def test_a_file_beyond_the_limits_is_refused_before_it_is_taken(server: Tu
     writer.close()
     answer = await ada.send(("file", b"x" * (SIZE_BYTES_MAX + (300 << 10))))
     assert (answer.status, json.loads(answer.body)["error"]) == (413, "video_too_large")
+    answer = await ada.send(("duration_ms", "43200001"), ("file", b"0123"))
+    assert (answer.status, json.loads(answer.body)["error"]) == (413, "video_too_long")
     for _ in range(2):
         await ada.read(await ada.send(("file", secrets.token_bytes(900_000))))
     answer = await ada.send(("file", b"x" * 900_000))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kit.settings import SettingsInvalid
+from kit.setting_sections import SettingsInvalid
 from serve_apps.edge.ice_servers import CREDENTIALS_S, IceServers
 
 pytestmark = pytest.mark.unit

@@ -16,7 +16,8 @@ import aiohttp
 import av
 import pytest
 
-from kit.settings import LiveSettings, Settings
+from kit.setting_sections import LiveSettings
+from kit.settings import Settings
 from media.live.shedding import SheddingTerms
 from serve_apps.edge.server import EdgePace, EdgeServer
 from storage.database import Database

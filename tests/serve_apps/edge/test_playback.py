@@ -169,7 +169,7 @@ async def test_a_deleted_video_is_gone_within_a_second(world: World):
     assert (await world.player.get(f"/v/{video_id}/thumbnail.jpg")).status == 410
 
 
-@pytest.mark.parametrize("visibility", ["private", "followers"])
+@pytest.mark.parametrize("visibility", ["private", "followers", "subscribers"])
 async def test_a_video_that_is_not_open_needs_a_grant_for_itself(world: World, visibility: str):
     video_id = await add_video(world, visibility=visibility)
     other_id = await add_video(world)

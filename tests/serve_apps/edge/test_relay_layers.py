@@ -18,7 +18,7 @@ from serve_apps.edge.relay_feed import Source
 from tests.media.sfu.peer import RtcPeer
 from tests.media.sfu.room_stage import get_steps
 from tests.media.sfu.simulcast_peer import SimulcastPeer, list_encodings
-from tests.serve_apps.edge.relay_edge import RelayEdge
+from tests.serve_apps.edge.relay_edge import RelayEdge, make_keys
 from tests.storage.waiting import wait_until
 
 pytestmark = pytest.mark.media
@@ -51,10 +51,11 @@ class Chain:
         return peer, answer.session_id
 
 
-@pytest.fixture
-async def chain(home: Path) -> AsyncIterator[Chain]:
+@pytest.fixture(params=["unix", "tls"])
+async def chain(request: pytest.FixtureRequest, home: Path) -> AsyncIterator[Chain]:
+    make_keys(home)
     room_id, publisher = make_id(), SimulcastPeer()
-    edges = [RelayEdge(home, f"edge-{number}", "unix") for number in range(3)]
+    edges = [RelayEdge(home, f"edge-{number}", request.param) for number in range(3)]
     places = [await edge.start() for edge in edges]
     answer = edges[0].sfu.publish(str(room_id), publisher.offer)
     await publisher.connect(answer.sdp)

@@ -14,7 +14,7 @@ from media.sfu.sdp import OfferedCodec
 from serve_apps.edge.relay_feed import Source
 from serve_apps.edge.relay_source import OUTS_PER_ROOM_MAX
 from tests.media.sfu.packets import VP8_DELTA, VP8_KEY, make_rtp
-from tests.serve_apps.edge.relay_edge import RelayEdge
+from tests.serve_apps.edge.relay_edge import RelayEdge, make_keys
 from tests.storage.waiting import wait_until
 
 pytestmark = pytest.mark.media
@@ -23,13 +23,20 @@ DEADLINE_S = 60
 VP8 = {"video": OfferedCodec(96, "VP8", 90000, None, (), frozenset())}
 
 
+@pytest.fixture(params=["unix", "tls"])
+def way(request: pytest.FixtureRequest, home: Path) -> str:
+    """Lend both ways between edges: within a machine, and from one to another."""
+    make_keys(home)
+    return str(request.param)
+
+
 def count_packets(edge: RelayEdge) -> int:
     return sum(room.packets_in for room in edge.sfu.stats().rooms)
 
 
-async def test_a_live_reaches_more_edges_than_one_edge_feeds(home: Path) -> None:
+async def test_a_live_reaches_more_edges_than_one_edge_feeds(home: Path, way: str) -> None:
     room_id = make_id()
-    edges = [RelayEdge(home, f"edge-{number}", "unix") for number in range(7)]
+    edges = [RelayEdge(home, f"edge-{number}", way) for number in range(7)]
     places = [await edge.start() for edge in edges]
     origin, others = edges[0], edges[1:]
     session = origin.sfu.publish_local(str(room_id), VP8)
@@ -69,9 +76,11 @@ async def test_a_live_reaches_more_edges_than_one_edge_feeds(home: Path) -> None
         await edge.close()
 
 
-async def test_only_who_names_the_present_publisher_is_given_its_packets(home: Path) -> None:
+async def test_only_who_names_the_present_publisher_is_given_its_packets(
+    home: Path, way: str
+) -> None:
     room_id = make_id()
-    origin, other = RelayEdge(home, "edge-0", "unix"), RelayEdge(home, "edge-1", "unix")
+    origin, other = RelayEdge(home, "edge-0", way), RelayEdge(home, "edge-1", way)
     place, mine = await origin.start(), await other.start()
     origin.sfu.publish_local(str(room_id), VP8)
     heard: asyncio.Queue[object] = asyncio.Queue()

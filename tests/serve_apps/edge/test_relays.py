@@ -12,7 +12,9 @@ import pytest
 
 from kit.settings import Settings
 from media.sfu.rtcp import build_pli
+from serve_apps.access.placing import decide_watch
 from storage.database import Database
+from storage.edges import list_live_edges
 from storage.objects import ObjectStore
 from tests.actors.hosting.stage import run_host
 from tests.serve_apps.edge.edge_stage import run_edge, use_free_ports
@@ -107,6 +109,62 @@ async def test_viewers_stay_while_the_publisher_goes_from_edge_to_edge(stage: St
                 )
     for viewer in viewers:
         viewer.close(politely=False)
+
+
+async def find_edge(database: Database, origin: str, avoid: str) -> str:
+    """Return where the API sends a viewer of a live that comes in at `origin`."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            async with database.connection() as connection:
+                edges = await list_live_edges(connection)
+            if edges:
+                return decide_watch(edges, origin, avoid).url
+            await asyncio.sleep(0.05)
+
+
+async def test_an_edge_that_is_added_during_a_live_takes_its_viewers_and_goes_without_it(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> None:
+    async with (
+        run_host(settings),
+        run_edge(use_free_ports(settings), objects) as old,
+        aiohttp.ClientSession() as http,
+    ):
+        site, one = Site(settings, database, http), find_url(old)
+        room_id = await site.create_room("ada")
+        publisher = await site.publish(one, room_id)
+        async with sending(publisher):
+            stays, moves = await site.watch(one, room_id), await site.watch(one, room_id)
+            await wait_until(lambda: len(read_video(moves)) > 5, DEADLINE_S)
+            assert await find_edge(database, one, avoid=one) == one, "there is no other yet"
+            async with run_edge(use_free_ports(settings), objects, slot=1) as new:
+                two = find_url(new)
+                async with asyncio.timeout(DEADLINE_S):
+                    while await find_edge(database, one, avoid=one) != two:
+                        await asyncio.sleep(0.05)
+                moves.close()
+                moved, joined = await site.watch(two, room_id), await site.watch(two, room_id)
+                for viewer in (moved, joined):
+                    await wait_until(lambda v=viewer: len(read_video(v)) > 20, DEADLINE_S)
+                assert new.describe()["relays_in"] == old.describe()["relays_out"] == 1
+                await new.drain(0.0)
+            await wait_until(lambda: moved.dtls.is_closed and joined.dtls.is_closed, DEADLINE_S)
+            async with asyncio.timeout(DEADLINE_S):
+                while await find_edge(database, one, avoid=two) != one:
+                    await asyncio.sleep(0.05)
+            back = await site.watch(one, room_id)
+            await wait_until(lambda: len(read_video(back)) > 5, DEADLINE_S)
+            await wait_until(lambda: old.describe()["relays_out"] == 0, DEADLINE_S)
+        for viewer in (stays, moved, joined, back):
+            assert is_run_of(read_video(viewer), publisher.sent)
+        for peer in site.peers:
+            peer.close(politely=False)
+
+
+def is_run_of(part: list[bytes], whole: list[bytes]) -> bool:
+    """Tell whether a viewer got everything from its first picture to its last one, in order."""
+    begins = whole.index(part[0])
+    return part == whole[begins : begins + len(part)]
 
 
 async def test_an_edge_that_dies_takes_neither_lives_nor_viewers_with_it(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -18,10 +19,12 @@ from kit.settings import Settings
 from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
 from serve_apps.edge.server import EdgeServer
 from storage.database import Database
+from storage.live_segments import SegmentRange, StoredSegment, list_segments
 from storage.lives import find_live
 from storage.objects import ObjectStore
 from tests.actors.hosting.stage import run_client, run_host
-from tests.media.rtmp.test_server import run_ffmpeg
+from tests.documented import read_command
+from tests.media.rtmp.test_server import AV1, HEVC, NEWER, Encoding, run_ffmpeg
 from tests.media.sfu.peer import RtcPeer
 from tests.serve_apps.edge.edge_stage import invite, run_edge, use_free_ports
 from tests.storage.live_rows import create_room_row
@@ -72,6 +75,22 @@ class Stage:
         async with asyncio.timeout(DEADLINE_S):
             while await self.read_status() != wanted:
                 await asyncio.sleep(0.05)
+
+    async def read(self, url: str) -> str:
+        async with self.http.get(url) as answer:
+            assert answer.status == 200
+            return await answer.text()
+
+    async def await_stored_slate(self) -> Sequence[StoredSegment]:
+        """Return what of the live is stored once a slate is."""
+        wanted = SegmentRange(self.room_id, 0, 100)
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                async with self.database.connection() as connection:
+                    rows = [r for r in await list_segments(connection, wanted) if r.tracks]
+                if any(row.tracks["source"].is_slate for row in rows):
+                    return rows
+                await asyncio.sleep(0.1)
 
     async def await_hls(self) -> str:
         """Return the address of the multivariant playlist once a whole segment is there."""
@@ -136,6 +155,71 @@ async def test_b_frames_play_by_hls_alone(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
+    ("encoding", "spoken", "codecs", "name"),
+    [
+        (HEVC, "H265", ("hevc", "aac"), "hvc1."),
+        (AV1, "AV1", ("av1", "opus"), "av01."),
+    ],
+    ids=["hevc", "av1"],
+)
+async def test_a_live_by_enhanced_rtmp_plays_by_hls_and_by_webrtc_where_its_codec_is_spoken(
+    stage: Stage, encoding: Encoding, spoken: str, codecs: tuple[str, str], name: str
+) -> None:
+    publishing = stage.publish(seconds=8, encoding=encoding)
+    await stage.await_status("live")
+    viewer = RtcPeer((spoken, "opus"))
+    assert await stage.watch(viewer) == 201
+    assert await stage.watch(RtcPeer(("H264", "VP8", "opus"))) == 406
+    url = await stage.await_hls()
+    assert f'CODECS="{name}' in await stage.read(url)
+    # Apart: Debian's ffprobe dies of two variants of AV1.
+    picture, sound = url.replace("index", "source/index"), url.replace("index", "audio/index")
+    found = {**await probe(picture), **await probe(sound)}
+    assert (found["video"]["codec_name"], found["audio"]["codec_name"]) == codecs
+    assert (found["video"]["width"], found["video"]["height"]) == (320, 180)
+    await wait_until(lambda: len(viewer.rtp) > 50)
+    viewer.close(politely=False)
+    assert (await publishing).startswith("0\n")
+    await stage.await_status("interrupted")
+    async with asyncio.timeout(DEADLINE_S):
+        while "#EXT-X-DISCONTINUITY\n" not in await stage.read(picture):  # the slate
+            await asyncio.sleep(0.1)
+    stored = await stage.await_stored_slate()
+    assert {row.tracks["source"].codec[:5] for row in stored} == {name}
+
+
+@pytest.mark.parametrize(
+    ("title", "ffmpeg", "codecs"),
+    [
+        ("RTMP", "ffmpeg", ("h264", "aac")),
+        ("HEVC by enhanced RTMP", NEWER, ("hevc", "aac")),
+        ("AV1 and Opus by enhanced RTMP", NEWER, ("av1", "opus")),
+    ],
+    ids=["rtmp", "hevc", "av1"],
+)
+async def test_the_documented_command_is_watchable_both_ways(
+    stage: Stage, title: str, ffmpeg: str, codecs: tuple[str, str]
+) -> None:
+    place = {"localhost:1935": f"127.0.0.1:{stage.settings.rtmp.port}"}
+    _program, *words = read_command(title, place, KEY, seconds=12)
+    encoder = await asyncio.create_subprocess_exec(ffmpeg, "-v", "error", "-nostdin", *words)
+    await stage.await_status("live")
+    name = {"h264": "H264", "hevc": "H265", "av1": "AV1"}[codecs[0]]
+    viewer = RtcPeer((name, "opus"))
+    assert await stage.watch(viewer) == 201
+    url = await stage.await_hls()
+    picture, sound = url.replace("index", "source/index"), url.replace("index", "audio/index")
+    found = {**await probe(picture), **await probe(sound)}
+    assert (found["video"]["codec_name"], found["audio"]["codec_name"]) == codecs
+    await wait_until(lambda: len(viewer.rtp) > 50)
+    viewer.close(politely=False)
+    lengths = [float(word) for word in re.findall(r"#EXTINF:([\d.]+)", await stage.read(picture))]
+    assert lengths[0] == pytest.approx(2.0, abs=0.05)  # a key frame each two seconds
+    async with asyncio.timeout(DEADLINE_S):
+        assert await encoder.wait() == 0
+
+
+@pytest.mark.parametrize(
     ("wrong", "told"),
     [
         ({"key": "live_other"}, "This stream key is not known."),
@@ -157,18 +241,6 @@ async def test_a_live_that_is_ended_cuts_its_publisher(stage: Stage) -> None:
     said = await publishing
     assert not said.startswith("0\n")
     assert (await stage.publish()).count("This live has ended; create another one.") == 1
-
-
-async def test_a_key_that_is_replaced_cuts_its_publisher_within_a_second(stage: Stage) -> None:
-    publishing = stage.publish(seconds=30)
-    await stage.await_status("live")
-    began_s = asyncio.get_running_loop().time()
-    async with run_client(stage.settings, None, "api-1", API) as rooms:
-        await rooms.cut_publisher(stage.room_id)
-        await stage.await_status("interrupted")
-        await rooms.cut_publisher(stage.room_id)  # nobody publishes: nothing to do
-    print(f"\ncut after {asyncio.get_running_loop().time() - began_s:.2f} s")
-    assert not (await publishing).startswith("0\n")
 
 
 async def test_another_publisher_takes_over_in_the_same_live(stage: Stage) -> None:

@@ -1,40 +1,37 @@
-"""A live from its owner's eyes until it is taken down: gone for everybody at once."""
+"""Lives that are taken down, and publishers whose key is void: who loses what, at both edges."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import dataclasses
-import time
-import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import aiohttp
-import httpx
 import pytest
 
 from actors.hosting.messages import API
 from kit.clock import Clock, SystemClock
 from kit.settings import Settings
-from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
-from serve_apps.access.identity import Role
-from serve_apps.admin.service import change_role
 from serve_apps.api.app import build_app
 from serve_apps.edge.server import EdgeServer
 from serve_apps.http.state import ApiPorts
 from storage.objects import ObjectStore
 from tests.actors.hosting.stage import run_client, run_host
-from tests.media.sfu.peer import RtcPeer
-from tests.serve_apps.api_client import PASSWORD, Person, make_client
-from tests.serve_apps.edge.edge_stage import Talker, connect, run_edge, use_free_ports
-from tests.serve_apps.edge.live_publisher import publish
+from tests.serve_apps.api_client import Person, make_client
+from tests.serve_apps.edge.cut_scene import (
+    SDP,
+    CutScene,
+    Viewer,
+    make_moderator,
+    time_losses,
+)
+from tests.serve_apps.edge.edge_stage import run_edge, use_free_ports
+from tests.storage.waiting import wait_until
 
 pytestmark = pytest.mark.media
 
 LOADED_S = 60.0
-WITHIN_S = 6.0
-"""A second, and what a machine with other things to do takes longer."""
 
 
 @pytest.fixture
@@ -43,36 +40,12 @@ def clock() -> Clock:
     return SystemClock()
 
 
-@dataclass
+@dataclasses.dataclass(frozen=True)
 class Stage:
-    """A live on air, its owner, a moderator, and somebody who watches in every way."""
+    """The scene, and its edges from within."""
 
-    client: httpx.AsyncClient
-    settings: Settings
-    edge: EdgeServer
-    owner: Person
-    moderator: Person
-    live_id: uuid.UUID
-    http: aiohttp.ClientSession
-    talker: Talker
-    whep_session: str
-
-    async def fetch(self) -> int:
-        """Ask for the HLS playlist as a player does."""
-        url = f"{self.edge.address.url}/live/{self.live_id}/source/index.m3u8"
-        async with self.http.get(url) as answer:
-            return answer.status
-
-    async def await_cut(self, began_s: float) -> float:
-        """Wait until no way is left open; returns how long that took."""
-        async with asyncio.timeout(LOADED_S):
-            while (
-                await self.fetch() == 200
-                or self.whep_session in self.edge._sessions
-                or not self.talker.errors
-            ):
-                await asyncio.sleep(0.02)
-        return time.monotonic() - began_s
+    scene: CutScene
+    edges: tuple[EdgeServer, EdgeServer]
 
 
 @pytest.fixture
@@ -80,77 +53,100 @@ async def stage(
     ports: ApiPorts, settings: Settings, objects: ObjectStore, ada: Person, bob: Person
 ) -> AsyncIterator[Stage]:
     own = use_free_ports(settings)
+    own = dataclasses.replace(own, limits=dataclasses.replace(own.limits, rates_enabled=False))
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
         await enter(run_host(own))
-        edge = await enter(run_edge(own, objects))
+        edges = (await enter(run_edge(own, objects)), await enter(run_edge(own, objects, slot=1)))
         rooms = await enter(run_client(own, name="api", role=API))
-        client = await enter(make_client(build_app(dataclasses.replace(ports, rooms=rooms))))
-        async with ports.database.transaction() as connection:
-            await change_role(connection, None, "bob", Role.MODERATOR, ports.clock.now())
-        answer = await client.post("/v1/auth/login", json={"login": "bob", "password": PASSWORD})
-        tokens = answer.json()
-        moderator = Person(client, bob.id, "bob", tokens["access_token"], tokens["refresh_token"])
-        owner = dataclasses.replace(ada, client=client)
-        live = await owner.post("/v1/live", {"title": "T"}, status=201)
-        live_id = uuid.UUID(live["id"])
-        await enter(publish(own, edge, live_id))
-        http = await enter(aiohttp.ClientSession())
-        talker = await enter(connect(edge))
-        await talker.subscribe(f"room:{live_id}")
-        order = TicketOrder(TicketKind.WHEP, live_id, edge.address.url)
-        ticket = issue_ticket(own.auth, order, SystemClock().now())
-        viewer = RtcPeer(("H264", "opus"))
-        async with http.post(
-            f"{edge.address.url}/whep/{live_id}?ticket={ticket}",
-            data=viewer.offer,
-            headers={"Content-Type": "application/sdp"},
-        ) as entered:
-            assert entered.status == 201
-            await viewer.connect(await entered.text())
-            whep = entered.headers["Location"].rpartition("/")[2]
-        lent = Stage(client, own, edge, owner, moderator, live_id, http, talker, whep)
-        async with asyncio.timeout(LOADED_S):
-            while await lent.fetch() != 200:
-                await asyncio.sleep(0.05)
-        yield lent
-        viewer.close(politely=False)
+        app = build_app(dataclasses.replace(ports, settings=own, rooms=rooms))
+        client = await enter(make_client(app))
+        scene = CutScene(
+            client=client,
+            http=await enter(aiohttp.ClientSession()),
+            owner=dataclasses.replace(ada, client=client),
+            moderator=await make_moderator(ports.database, client, bob),
+            edges=(edges[0].address.url, edges[1].address.url),
+            stack=await enter(contextlib.AsyncExitStack()),
+        )
+        yield Stage(scene, edges)
+        await scene.stack.aclose()
+        for edge in edges:
+            await edge.close()
+        await asyncio.gather(*scene.films)
 
 
-async def check_health(stage: Stage) -> None:
+async def check_health(scene: CutScene, live_id: str, viewer: Viewer) -> None:
     """The owner sees what comes in, who watches how, and what a player says of it."""
-    report = {"room": str(stage.live_id), "way": "hls", "span_ms": 10_000, "stalled_ms": 900}
-    await stage.talker.say(type="watch_report", **report)
-    elsewhere = {**report, "room": str(uuid.UUID(int=1))}
-    await stage.talker.say(type="watch_report", **elsewhere)
+    report = {"room": live_id, "way": "hls", "span_ms": 10_000, "stalled_ms": 900}
+    await viewer.talker.say(type="watch_report", **report)
+    elsewhere = {**report, "room": "00000000-0000-0000-0000-000000000001"}
+    await viewer.talker.say(type="watch_report", **elsewhere)
     async with asyncio.timeout(LOADED_S):
         while True:
-            health = await stage.owner.get(f"/v1/live/{stage.live_id}/health")
-            if health["ingest"] and health["quality"]["players"].get("hls"):
+            health = await scene.owner.get(f"/v1/live/{live_id}/health")
+            is_whole = health["ingest"] and health["quality"]["players"].get("hls")
+            if is_whole and health["ways"]["webrtc"] == 1:
                 break
             await asyncio.sleep(0.1)
     assert health["quality"]["suffering"] == 1.0
     assert health["ways"] == {"webrtc": 1, "hls": 1, "chat": 0}
     assert health["ingest"]["bitrate_bps"] > 0
     assert health["visitors"] >= 1
-    assert not stage.talker.errors
+    assert not viewer.talker.errors
 
 
-async def test_a_takedown_cuts_every_way_within_a_second_and_the_publisher_too(
-    stage: Stage,
-) -> None:
-    await check_health(stage)
-    path = f"/v1/live/{stage.live_id}/takedown"
+async def test_a_takedown_cuts_every_way_at_both_edges_and_the_publisher_too(stage: Stage) -> None:
+    scene = stage.scene
+    live = await scene.announce()
+    lose_publisher = await scene.publish_whip(live)
+    viewers = [await scene.watch(live, edge) for edge in scene.edges[:1]]
+    await check_health(scene, live["id"], viewers[0])
+    viewers.append(await scene.watch(live, scene.edges[1]))
+    path = f"/v1/live/{live['id']}/takedown"
     reason = {"reason": "Shows a film of others."}
-    assert (await stage.owner.call("POST", path, json=reason)).status_code == 403
-    assert (await stage.moderator.call("POST", path, json={"reason": " "})).status_code == 422
-    began_s = time.monotonic()
-    await stage.moderator.post(path, reason, status=204)
-    took_s = await stage.await_cut(began_s)
-    assert took_s < WITHIN_S
-    async with asyncio.timeout(LOADED_S):
-        while len(stage.edge._sessions):
-            await asyncio.sleep(0.02)
+    assert (await scene.owner.call("POST", path, json=reason)).status_code == 403
+    assert (await scene.moderator.call("POST", path, json={"reason": " "})).status_code == 422
+    for viewer in viewers:
+        assert not viewer.peer.dtls.is_closed
+    taken = await time_losses(
+        scene.moderator.post(path, reason, status=204),
+        {
+            "publisher": lose_publisher,
+            **{
+                f"{way} at edge {slot}": lose
+                for slot, viewer in enumerate(viewers)
+                for way, lose in (
+                    ("WebRTC", viewer.lose_webrtc),
+                    ("HLS", viewer.lose_hls),
+                    ("chat", viewer.lose_chat),
+                )
+            },
+        },
+    )
+    print("\n" + "\n".join(f"{name}: {took_s:.2f} s" for name, took_s in taken.items()))
+    await wait_until(lambda: not any(len(edge._sessions) for edge in stage.edges), LOADED_S)
     for call in ("", "/messages", "/calendar.ics"):
-        assert (await stage.client.get(f"/v1/live/{stage.live_id}{call}")).status_code == 404
-    assert (await stage.moderator.call("POST", path, json=reason)).status_code == 404
+        assert (await scene.client.get(f"/v1/live/{live['id']}{call}")).status_code == 404
+    assert (await scene.moderator.call("POST", path, json=reason)).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+@pytest.mark.parametrize("way", ["whip", "rtmp"])
+async def test_a_key_that_is_replaced_or_revoked_cuts_its_publisher_and_no_viewer(
+    stage: Stage, way: str, method: str
+) -> None:
+    scene = stage.scene
+    live = await scene.announce()
+    publish = scene.publish_whip if way == "whip" else scene.publish_rtmp
+    lose_publisher = await publish(live)
+    viewers = [await scene.watch(live, edge) for edge in scene.edges]
+    cut = scene.owner.call(method, f"/v1/live/{live['id']}/key")
+    taken = await time_losses(cut, {way: lose_publisher})
+    print(f"\n{method}: {way} was cut after {taken[way]:.2f} s")
+    await scene.await_status(live, "interrupted")
+    headers = {"Authorization": f"Bearer {live['stream_key']}", **SDP}
+    assert (await scene.client.post("/whip", headers=headers)).status_code == 401
+    for viewer in viewers:
+        assert not viewer.peer.dtls.is_closed
+        assert not viewer.talker.errors

@@ -12,9 +12,10 @@ import msgspec
 import pytest
 
 from kit.clock import SystemClock
-from kit.settings import Settings, UploadSettings
+from kit.setting_sections import UploadSettings
+from kit.settings import Settings
 from serve_apps.videos.jobs import collect_part
-from serve_apps.videos.service import UploadJob
+from serve_apps.videos.upload_jobs import UploadJob
 from storage.cache import Cache
 from storage.database import Database
 from storage.jobs import count_jobs
@@ -211,6 +212,8 @@ async def test_a_part_that_was_given_up_leaves_no_bytes(server: TusServer, cache
         ({"Upload_Length": "5", "Upload_Metadata": "title ???"}, 400),
         ({"Upload_Length": "5", "Upload_Metadata": words(visibility="secret")}, 400),
         ({"Upload_Length": "5", "Upload_Metadata": words(protected="maybe")}, 400),
+        ({"Upload_Length": "5", "Upload_Metadata": words(duration_ms="long")}, 400),
+        ({"Upload_Length": "5", "Upload_Metadata": words(duration_ms="43200001")}, 413),
         ({"Upload_Length": "5", "Upload_Concat": "half"}, 400),
         ({"Upload_Concat": "final;"}, 400),
         ({"Upload_Concat": "final;/uploads/none"}, 400),

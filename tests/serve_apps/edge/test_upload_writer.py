@@ -12,7 +12,8 @@ import pytest
 from kit.clock import SystemClock
 from kit.errors import AppError
 from kit.ids import make_id
-from kit.settings import Settings, UploadSettings
+from kit.setting_sections import UploadSettings
+from kit.settings import Settings
 from serve_apps.edge.upload_writer import (
     Body,
     Checksum,

@@ -11,9 +11,11 @@ import pytest
 
 from kit.clock import SystemClock
 from kit.ids import make_id
-from kit.settings import Settings, UploadSettings
+from kit.setting_sections import UploadSettings
+from kit.settings import Settings
 from serve_apps.edge.upload_writer import LOCK_TTL_S
-from serve_apps.videos.service import EXPECT_JOB, PURGE_JOB
+from serve_apps.videos.service import PURGE_JOB
+from serve_apps.videos.upload_jobs import EXPECT_JOB
 from storage.database import Database
 from storage.growing_files import GrowingObject
 from storage.jobs import count_jobs

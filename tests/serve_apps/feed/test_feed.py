@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import httpx
@@ -9,9 +11,11 @@ import pytest
 
 from kit.clock import ManualClock
 from serve_apps.http.state import ApiPorts
-from tests.serve_apps.api_client import Person, deliver_all
+from tests.serve_apps.api_client import Person, deliver_all, register
+from tests.serve_apps.hearing import Messages
 
 pytestmark = pytest.mark.db
+Hear = Callable[[str], AbstractAsyncContextManager[Messages]]
 
 
 async def read_all(person: Person, path: str, limit: int, clock: ManualClock) -> list[str]:
@@ -46,6 +50,39 @@ async def test_a_post_reaches_a_followers_home_feed_and_nobody_elses(
     ]
 
 
+async def test_a_post_for_subscribers_is_in_the_home_feed_of_followers_who_subscribe(
+    ada: Person, bob: Person, ports: ApiPorts
+):
+    await bob.post("/v1/users/ada/follow")
+    await ada.write_post("behind the scenes", visibility="subscribers")
+    await deliver_all(ports)
+    assert (await bob.get("/v1/feed/home"))["items"] == []
+    await ada.call("PUT", "/v1/subscribers/bob", json={})
+    assert len((await bob.get("/v1/feed/home"))["items"]) == 1, "also what was written before"
+    await bob.call("DELETE", "/v1/users/ada/follow")
+    assert (await bob.get("/v1/feed/home"))["items"] == [], "home is whom one follows"
+    await bob.post("/v1/users/ada/follow")
+    await ada.call("DELETE", "/v1/subscribers/bob")
+    assert (await bob.get("/v1/feed/home"))["items"] == []
+
+
+async def test_only_subscribers_get_a_hint_of_a_post_for_them(
+    ada: Person, bob: Person, ports: ApiPorts, client: httpx.AsyncClient, hear: Hear
+):
+    carol = await register(client, "carol")
+    for person in (bob, carol):
+        await person.post("/v1/users/ada/follow")
+    await ada.call("PUT", "/v1/subscribers/carol", json={})
+    await deliver_all(ports)
+    async with hear(f"user:{bob.id}") as bobs, hear(f"user:{carol.id}") as carols:
+        posts = []
+        for visibility in ("subscribers", "followers"):
+            posts.append((await ada.write_post("x", visibility=visibility))["id"])
+            await deliver_all(ports)
+        told = [await bobs(1), await carols(2)]
+    assert [[hint.data["post_id"] for hint in hints] for hints in told] == [posts[1:], posts]
+
+
 async def test_authors_see_their_own_post_before_any_job_ran(ada: Person):
     await ada.write_post("mine")
     assert [item["text"] for item in (await ada.get("/v1/feed/home"))["items"]] == ["mine"]
@@ -58,6 +95,9 @@ async def test_a_follow_brings_the_newest_posts_and_an_unfollow_takes_them(
         await ada.write_post(f"post {number}")
         clock.advance(1)
     await ada.write_post("secret", visibility="private")
+    for number in range(50):
+        await ada.write_post(f"inner circle {number}", visibility="subscribers")
+        clock.advance(1)
     await bob.post("/v1/users/ada/follow")
     page = await bob.get("/v1/feed/home", params={"limit": 100})
     assert [item["text"] for item in page["items"]] == [
@@ -87,6 +127,7 @@ async def test_explore_is_public_newest_first_and_shows_public_posts_only(
     for author, text, visibility in [
         (ada, "one", "public"),
         (bob, "two", "followers"),
+        (bob, "inner circle", "subscribers"),
         (bob, "three", "private"),
         (bob, "four", "public"),
     ]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from kit.settings import LimitSettings
+from kit.setting_sections import LimitSettings
 from serve_apps.api.app import build_app
 from serve_apps.http.state import ApiPorts
 from storage.database import COMMAND_TIMEOUT_S, Database, PoolOptions
@@ -105,3 +105,16 @@ async def test_a_room_asked_while_the_database_is_silent_says_so_before_a_query_
         app.state.passwords.close()
     await gated.close()
     await gate.shut()
+
+
+async def test_a_chat_for_subscribers_takes_their_lines_alone(talking: httpx.AsyncClient) -> None:
+    ada, bob = await register(talking, "ada"), await register(talking, "bob")
+    path = await announce(ada)
+    rules = path.replace("/messages", "/chat/rules")
+    assert (await ada.call("PATCH", rules, json={"subscribers_only": True})).is_success
+    await bob.post("/v1/users/ada/follow")
+    refused = await bob.call("POST", path, json={"client_id": "a", "text": "hi"})
+    assert (refused.status_code, refused.json()["error"]) == (403, "subscribers_only")
+    await ada.call("PUT", "/v1/subscribers/bob", json={})
+    await bob.post(path, {"client_id": "b", "text": "hi"}, status=201)
+    await ada.post(path, {"client_id": "c", "text": "welcome"}, status=201)

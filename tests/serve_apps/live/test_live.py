@@ -118,6 +118,27 @@ async def test_whip_with_a_bad_replaced_or_missing_key_is_401(
     assert (await call_whip(client, fresh["stream_key"])).status_code == 307
 
 
+async def test_a_revoked_key_opens_nothing_until_another_one_is_made(
+    ada: Person,
+    bob: Person,
+    client: httpx.AsyncClient,
+    ports: ApiPorts,
+    edge: tuple[str, int, int],
+) -> None:
+    live = await ada.post("/v1/live", {"title": "T"}, status=201)
+    path = f"/v1/live/{live['id']}/key"
+    assert (await bob.call("DELETE", path)).status_code == 403
+    assert (await call_whip(client, live["stream_key"])).status_code == 307
+    assert (await ada.call("DELETE", path)).status_code == 204
+    assert (await ada.call("DELETE", path)).status_code == 204
+    assert isinstance(ports.rooms, RoomsWithoutLives)
+    assert ports.rooms.cut == [uuid.UUID(live["id"])] * 2
+    answer = await call_whip(client, live["stream_key"])
+    assert (answer.status_code, answer.json()["error"]) == (401, "stream_key_invalid")
+    fresh = await ada.post(path)
+    assert (await call_whip(client, fresh["stream_key"])).status_code == 307
+
+
 async def test_whip_without_any_edge_is_503_and_an_ended_live_409(
     ada: Person, client: httpx.AsyncClient, database: Database
 ) -> None:
@@ -140,8 +161,14 @@ async def test_a_publisher_comes_back_to_the_edge_it_left(
             connection, node="here", slot=1, url="http://localhost:8011", candidates=[]
         )
         await renew_edge(connection, ("here", 1, other), state="live", load=0, ttl_s=60)
+        await connection.execute("UPDATE lives SET status = 'interrupted'")
     answer = await call_whip(client, live["stream_key"])
     assert answer.headers["Location"].startswith(EDGE_URL)
+    async with database.connection() as connection:
+        await connection.execute("UPDATE lives SET status = 'live'")
+    # Nobody has noticed yet that its edge, or the way there, is silent: its encoder has.
+    answer = await call_whip(client, live["stream_key"])
+    assert answer.headers["Location"].startswith("http://localhost:8011/whip")
     headers = {"Authorization": f"Bearer {live['stream_key']}"}
     answer = await client.post("/whip", params={"avoid": EDGE_URL}, headers=headers)
     assert answer.headers["Location"].startswith("http://localhost:8011/whip")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import io
+import re
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ import pytest
 
 from actors.job_runner.media_queue import MediaQueue
 from actors.job_runner.runner import JobRunner, RunnerOptions
+from kit.clock import ManualClock
 from kit.events import Event, EventName
 from kit.ids import make_id
 from kit.settings import Settings
@@ -26,11 +28,13 @@ from media.cmaf import Sample, build_fragment
 from media.live.fragments import AUDIO, VIDEO, make_audio_init, make_video_init
 from media.live.packets import OPUS_FORMAT, OPUS_SILENCE
 from media.live.samples import VIDEO_TIMESCALE, VideoFormat
+from media.pool import MediaWorkerLost
 from serve_apps.http.state import ApiPorts
 from serve_apps.live.jobs import HANDLERS, keep_or_forget
 from serve_apps.live.recording import PURGE_JOB, LiveJob
 from serve_apps.runners import HANDLERS as ALL_HANDLERS
 from serve_apps.videos.jobs import purge_video
+from serve_apps.videos.recorded_sound import make_aac
 from storage.database import Connection, Database
 from storage.live_segments import (
     SegmentRange,
@@ -134,6 +138,9 @@ class Ended:
         spec = HANDLERS[job]
         await spec.handle(self.jobs, msgspec.json.encode(payload))
 
+    async def run_aac(self, video_id: str) -> None:
+        await make_aac(self.jobs, msgspec.json.encode({"video_id": video_id}))
+
     @asynccontextmanager
     async def runner(self, media: InlineMedia) -> AsyncIterator[JobRunner]:
         """Run jobs as a runner does; what is in work at the end is given up."""
@@ -150,6 +157,28 @@ class Ended:
             while (video := await self.ada.get(f"/v1/videos/{video_id}"))["status"] != status:
                 await asyncio.sleep(0.05)
         return video
+
+    async def wait_until_aac(self, video_id: str) -> None:
+        """Return once the job has made it; players then find it within a second."""
+        async with asyncio.timeout(60):
+            while await self.find_aac(video_id) == "making":
+                await asyncio.sleep(0.05)
+        assert await self.find_aac(video_id) == "made"
+
+    async def find_aac(self, video_id: str) -> str:
+        async with self.ports.database.connection() as connection:
+            state: str = await connection.fetchval(
+                "SELECT aac FROM recordings WHERE video_id = $1", uuid.UUID(video_id)
+            )
+        return state
+
+    async def count_bytes(self, video_id: str) -> int | None:
+        """What the video takes of its owner's quota."""
+        async with self.ports.database.connection() as connection:
+            counted: int | None = await connection.fetchval(
+                "SELECT source_bytes FROM videos WHERE id = $1", uuid.UUID(video_id)
+            )
+        return counted
 
     async def list_bytes(self, video_id: str) -> list[str]:
         return [entry.key for entry in await self.ports.objects.list(f"videos/{video_id}")]
@@ -186,9 +215,12 @@ async def test_a_live_is_a_video_when_it_ends_and_a_clip_is_one_before(
     async with ended.runner(InlineMedia(ports.objects)):
         video = await ended.wait_until(video["id"], "ready")
         await ended.wait_until(clip["video_id"], "ready")
+        for name in (video["id"], clip["video_id"]):
+            await ended.wait_until_aac(name)
     assert video["progress"] == 1
     assert video["playback"]["left_out"] == []
-    assert all(video["playback"][way] for way in ("dash", "storyboard", "download", "thumbnail"))
+    ways = ("dash", "storyboard", "download", "thumbnail", "preview")
+    assert all(video["playback"][way] for way in ways)
     latest = await ports.cache.list_latest(f"video:{video['id']}")
     assert latest[-1].data["status"] == "ready"
     mine = await ended.ada.get("/v1/videos?owner=me")
@@ -197,7 +229,10 @@ async def test_a_live_is_a_video_when_it_ends_and_a_clip_is_one_before(
     async with serve_playback(ports.settings, database, ports.objects, ports.clock) as player:
         for name, length_s in ((video["id"], 12), (clip["video_id"], 6)):
             renditions = await player.list_renditions(f"/v/{name}/master.m3u8")
-            assert set(renditions) == {"source.m3u8", "audio.m3u8"}
+            assert set(renditions) == {"source.m3u8", "audio.m3u8", "aac.m3u8"}
+            heard = await player.fetch_rendition(renditions["aac.m3u8"])
+            assert heard.count(b"moof") == length_s / SECONDS
+            assert measure_sound_s(heard) == pytest.approx(length_s, abs=1024 / 48_000)
             data = await player.fetch_rendition(renditions["source.m3u8"])
             assert data.count(b"moof") == length_s / SECONDS
             board = await player.get(f"/v/{name}/storyboard.vtt")
@@ -205,6 +240,8 @@ async def test_a_live_is_a_video_when_it_ends_and_a_clip_is_one_before(
             for picture in ("thumbnail.jpg", "storyboard/00000.jpg"):
                 assert (await player.get(f"/v/{name}/{picture}")).body[:2] == b"\xff\xd8"
             await check_other_ways(player, f"/v/{name}", length_s)
+            preview = await player.get(f"/v/{name}/preview.mp4")
+            assert (preview.status, preview.headers["Content-Type"]) == (200, "video/mp4")
         assert (await player.get(f"/v/{video['id']}/source/00009.m4s")).status == 404
 
     await ended.run(PURGE_JOB, LiveJob(live_id))  # a video needs them
@@ -225,6 +262,86 @@ async def check_other_ways(player: Player, base: str, length_s: int) -> None:
     assert times == list(range(0, length_s, SECONDS))
     part = await player.get(f"{base}/download/source.mp4", Range="bytes=900-2000")
     assert (part.status, part.body) == (206, whole.body[900:2001])
+
+
+def measure_sound_s(data: bytes) -> float:
+    """How long a rendition's AAC is, decoded."""
+    with av.open(io.BytesIO(data)) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
+        return sum(frame.samples for frame in container.decode(audio=0)) / 48_000
+
+
+async def test_a_players_list_of_variants_gets_aac_once_it_is_made(
+    ended: Ended, database: Database, clock: ManualClock
+) -> None:
+    live_id = await ended.announce(3)
+    await ended.end(live_id)
+    video_id = (await ended.ada.get(f"/v1/live/{live_id}"))["recording_id"]
+    may_go_on = asyncio.Event()
+
+    async def hold_aac(task_name: str, _payload: Any) -> None:
+        if task_name == "live_aac":
+            await may_go_on.wait()
+
+    ports = ended.ports
+    master = f"/v/{video_id}/master.m3u8"
+    async with serve_playback(ports.settings, database, ports.objects, ports.clock) as player:
+        async with ended.runner(InlineMedia(ports.objects, before=hold_aac)):
+            await ended.wait_until(video_id, "ready")  # it waits for no AAC
+            assert set(await player.list_renditions(master)) == {"source.m3u8", "audio.m3u8"}
+        before = await ended.count_bytes(video_id)
+        may_go_on.set()
+        lost: list[str] = []
+
+        async def lose_once(task_name: str, _payload: Any) -> None:
+            if task_name == "live_aac" and not lost:
+                lost.append(task_name)
+                raise MediaWorkerLost
+
+        second = InlineMedia(ports.objects, before=lose_once)
+        async with ended.runner(second):  # after the first died
+            await ended.wait_until_aac(video_id)
+        assert second.started == ["aac-00000"] * 2
+        clock.advance(2)
+        renditions = await player.list_renditions(master)
+        assert set(renditions) == {"source.m3u8", "audio.m3u8", "aac.m3u8"}
+        codecs = re.findall(r'CODECS="[^,]*,([^"]*)"', (await player.get(master)).text)
+        assert codecs[:2] == ["opus", "mp4a.40.2"]
+        sizes = [
+            entry.size_bytes
+            for entry in await ports.objects.list(f"videos/{video_id}/aac")
+            if entry.key.endswith(".m4s")
+        ]
+    assert len(sizes) == 3
+    assert await ended.count_bytes(video_id) == (before or 0) + sum(sizes)
+    await ended.run_aac(video_id)  # a job may run twice
+    assert await ended.count_bytes(video_id) == (before or 0) + sum(sizes)
+
+
+async def test_sound_that_cannot_be_converted_is_named_and_the_recording_plays(
+    ended: Ended, database: Database
+) -> None:
+    live_id = await ended.announce(3)
+    await ended.end(live_id)
+    video_id = (await ended.ada.get(f"/v1/live/{live_id}"))["recording_id"]
+
+    async def break_aac(task_name: str, _payload: Any) -> None:
+        if task_name == "live_aac":
+            raise RuntimeError("no encoder here")
+
+    async with ended.runner(InlineMedia(ended.ports.objects, before=break_aac)):
+        await ended.wait_until(video_id, "ready")
+        async with asyncio.timeout(60):
+            while await ended.find_aac(video_id) == "making":
+                await asyncio.sleep(0.05)
+    video = await ended.ada.get(f"/v1/videos/{video_id}")
+    left_out = [(it["what"], it["code"]) for it in video["playback"]["left_out"]]
+    assert left_out == [("aac", "sound_not_converted")]
+    assert video["status"] == "ready"
+    ports = ended.ports
+    async with serve_playback(ports.settings, database, ports.objects, ports.clock) as player:
+        renditions = await player.list_renditions(f"/v/{video_id}/master.m3u8")
+        assert set(renditions) == {"source.m3u8", "audio.m3u8"}
 
 
 async def test_a_runner_that_stops_midway_costs_a_recording_nothing(ended: Ended) -> None:
@@ -271,6 +388,7 @@ async def test_an_owner_does_with_a_recording_what_an_uploader_can(
             while (await ended.ada.call("POST", f"{path}/retry")).status_code != 200:
                 await asyncio.sleep(0.05)  # the job that was stopped has not ended
         await ended.wait_until(video_id, "ready")
+        await ended.wait_until_aac(video_id)
     assert (await bob.call("PATCH", path, json={"title": "Mine"})).status_code == 403
     changed = await ended.ada.call("PATCH", path, json={"title": "The drive", "tags": ["night"]})
     assert changed.json()["title"] == "The drive"

@@ -91,26 +91,29 @@ async def test_visibility_decides_for_every_route_of_a_post(
     client: httpx.AsyncClient, ada: Person, bob: Person
 ):
     carol = await register(client, "carol")
+    dora = await register(client, "dora")
     await bob.post("/v1/users/ada/follow")
+    await ada.call("PUT", "/v1/subscribers/dora", json={})
     sees = {
-        "public": {"ada": 200, "bob": 200, "carol": 200, "anonymous": 200},
-        "followers": {"ada": 200, "bob": 200, "carol": 404, "anonymous": 404},
-        "private": {"ada": 200, "bob": 404, "carol": 404, "anonymous": 404},
+        "public": {"ada": 200, "bob": 200, "carol": 200, "dora": 200, "anonymous": 200},
+        "followers": {"ada": 200, "bob": 200, "carol": 404, "dora": 404, "anonymous": 404},
+        "subscribers": {"ada": 200, "bob": 403, "carol": 403, "dora": 200, "anonymous": 403},
+        "private": {"ada": 200, "bob": 404, "carol": 404, "dora": 404, "anonymous": 404},
     }
     for visibility, expected in sees.items():
         post = await ada.write_post("hello", visibility=visibility)
         path = f"/v1/posts/{post['id']}"
-        people = {"ada": ada, "bob": bob, "carol": carol, "anonymous": client}
+        people = {"ada": ada, "bob": bob, "carol": carol, "dora": dora, "anonymous": client}
         for name, person in people.items():
             assert await see(person, path) == expected[name], (visibility, name)
             assert await see(person, path + "/comments") == expected[name]
-        for person, name in [(bob, "bob"), (carol, "carol")]:
+        for person, name in [(bob, "bob"), (carol, "carol"), (dora, "dora")]:
             like = await person.call("POST", path + "/like")
             comment = await person.call("POST", path + "/comments", json={"text": "x"})
             assert (like.status_code == 200) == (expected[name] == 200)
             assert (comment.status_code == 201) == (expected[name] == 200)
-        listed = [item["id"] for item in (await carol.get("/v1/users/ada/posts"))["items"]]
-        assert (post["id"] in listed) == (expected["carol"] == 200)
+            listed = [item["id"] for item in (await person.get("/v1/users/ada/posts"))["items"]]
+            assert (post["id"] in listed) == (expected[name] == 200)
 
 
 async def test_a_like_counts_once_and_can_be_taken_back(ada: Person, bob: Person, ports: ApiPorts):
@@ -196,7 +199,8 @@ async def test_a_deleted_post_is_gone_from_everywhere(
 async def test_a_person_s_videos_show_to_those_who_may_find_them(
     ada: Person, bob: Person, client: httpx.AsyncClient, ports: ApiPorts
 ):
-    videos = {kind: await add_video(ports, ada, kind) for kind in ("public", "followers")}
+    found = ("public", "followers", "subscribers")
+    videos = {kind: await add_video(ports, ada, kind) for kind in found}
     hidden = {kind: await add_video(ports, ada, kind) for kind in ("unlisted", "private")}
     path = "/v1/users/ada/videos"
 
@@ -206,11 +210,13 @@ async def test_a_person_s_videos_show_to_those_who_may_find_them(
     assert list_ids((await client.get(path)).json()) == {videos["public"]}
     assert list_ids(await bob.get(path)) == {videos["public"]}
     await bob.post("/v1/users/ada/follow")
+    assert list_ids(await bob.get(path)) == {videos["public"], videos["followers"]}
+    await ada.call("PUT", "/v1/subscribers/bob", json={})
     assert list_ids(await bob.get(path)) == set(videos.values())
     assert list_ids(await ada.get(path)) == {*videos.values(), *hidden.values()}
     first = await ada.get(path, params={"limit": 3})
     rest = await ada.get(path, params={"limit": 3, "cursor": first["next_cursor"]})
-    assert len(list_ids(first) | list_ids(rest)) == 4
+    assert len(list_ids(first) | list_ids(rest)) == 5
     assert rest["next_cursor"] is None
 
 

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from kit.clock import Clock, SystemClock
 from kit.ids import make_id
-from kit.settings import UploadSettings
+from kit.setting_sections import UploadSettings
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.revocations import RevocationBook
 from serve_apps.access.tokens import issue_access_token

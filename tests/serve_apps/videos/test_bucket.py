@@ -12,7 +12,7 @@ import pytest
 
 from kit.clock import SystemClock
 from kit.ids import make_id
-from kit.settings import UploadSettings
+from kit.setting_sections import UploadSettings
 from serve_apps.access.identity import Identity
 from serve_apps.videos.jobs import process_video, purge_video
 from serve_apps.videos.service import delete_video

@@ -84,6 +84,22 @@ async def test_what_may_no_longer_be_seen_is_not_listed_and_not_noted(
         assert (await ada.call("PUT", f"/v1/history/{video}", json=wrong)).status_code == 422
 
 
+async def test_a_video_for_subscribers_leaves_lists_with_the_subscription(
+    ada: Person, bob: Person, ports: ApiPorts
+):
+    video = await add_video(ports, ada, "subscribers")
+    playlist = await bob.post("/v1/playlists", {"title": "Mine"}, status=201)
+    placed = f"/v1/playlists/{playlist['id']}/videos"
+    refused = await bob.call("PUT", f"{placed}/{video}", json={})
+    assert (refused.status_code, refused.json()["error"]) == (403, "for_subscribers")
+    await ada.call("PUT", "/v1/subscribers/bob", json={})
+    await watch(bob, video, 9_000)
+    assert (await bob.call("PUT", f"{placed}/{video}", json={})).is_success
+    assert await list_ids(bob) == [it["id"] for it in (await bob.get(placed))["items"]] == [video]
+    await ada.call("DELETE", "/v1/subscribers/bob")
+    assert await list_ids(bob) == (await bob.get(placed))["items"] == []
+
+
 async def test_a_paused_history_remembers_nothing_new_and_can_be_emptied(
     ada: Person, bob: Person, ports: ApiPorts
 ):

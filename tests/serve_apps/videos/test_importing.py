@@ -14,7 +14,7 @@ from aiohttp import web
 
 from kit.clock import Clock, SystemClock
 from kit.ids import make_id
-from kit.settings import UploadSettings
+from kit.setting_sections import UploadSettings
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import Visibility
 from serve_apps.outside.guard import AddressRefused, fetch, is_open

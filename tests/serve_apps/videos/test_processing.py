@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,20 @@ async def check_other_ways(player: Player, base: str, folder: Path) -> None:
     assert (await player.get(f"{base}/download/best.mp4", Range="bytes=999999999-")).status == 416
     for name in ("720p.mp4", "audio.mp4", "best.mkv", "best"):
         assert (await player.get(f"{base}/download/{name}")).status == 404
+
+
+async def test_a_file_that_plays_too_long_fails_and_says_how_long_it_may(
+    world: VideoWorld, clip: bytes
+):
+    limits = replace(world.settings.uploads, duration_s_max=5)
+    world.settings = replace(world.settings, uploads=limits)
+    video_id = await world.upload(clip)
+    media = InlineMedia(world.objects)
+    await process_video(world.ports(media), job_payload(video_id))
+    video = await world.get_video(video_id)
+    assert (video.status, video.error_code) == ("failed", "media_unreadable")
+    assert video.error_message == "The video is longer than 5 seconds."
+    assert media.started == ["take_in"]
 
 
 async def test_the_source_is_assembled_hashed_and_its_parts_are_removed(

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from actors.job_runner.shell import JobRunnerShell
-from kit.settings import ObjectSettings
+from kit.setting_sections import ObjectSettings
 from serve_apps.videos.jobs import HANDLERS
 from storage import video_chunks
 from storage.objects import ObjectStore

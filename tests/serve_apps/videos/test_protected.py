@@ -18,7 +18,7 @@ import pytest
 
 from kit.clock import SystemClock
 from kit.ids import make_id
-from kit.settings import ProcessingSettings
+from kit.setting_sections import ProcessingSettings
 from media.vod.recipe import Recipe
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import Visibility

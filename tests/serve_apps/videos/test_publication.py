@@ -153,15 +153,19 @@ async def test_lists_place_a_video_at_its_publication_page_by_page(
     assert [feed.index(video) for video in expected] == sorted(map(feed.index, expected))
 
 
-async def test_followers_are_told_at_its_time_once_however_often_it_is_tried(
-    ada: Person, bob: Person, ports: ApiPorts
+@pytest.mark.parametrize("visibility", ["followers", "subscribers"])
+async def test_those_it_is_for_are_told_at_its_time_once_however_often_it_is_tried(
+    ada: Person, bob: Person, ports: ApiPorts, visibility: str
 ):
     people = HeardPeople()
-    await bob.post("/v1/users/ada/follow")
+    if visibility == "followers":
+        await bob.post("/v1/users/ada/follow")
+    else:
+        await ada.call("PUT", "/v1/subscribers/bob", json={})
     video = await add_video(ports, ada)
-    await put(ada, video, in_s(3600), visibility="followers")
+    await put(ada, video, in_s(3600), visibility=visibility)
     await deliver_all(ports, people)
-    assert people.kinds(bob.id) == []
+    assert "video" not in people.kinds(bob.id)
     await reach_its_time(ports, video)
     await asyncio.gather(*(run_job(ports, video) for _ in range(3)))
     await deliver_all(ports, people)

@@ -12,7 +12,7 @@ import pytest
 
 from kit.clock import SystemClock
 from kit.ids import make_id
-from kit.settings import ProcessingSettings
+from kit.setting_sections import ProcessingSettings
 from media.vod.recipe import Recipe
 from media.vod.source import MediaUnreadable
 from serve_apps.access.identity import Identity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -14,8 +15,9 @@ from media.vod.recipe import Recipe
 from serve_apps.access.identity import Role
 from serve_apps.videos.jobs import expire_video, purge_video
 from serve_apps.videos.recipes import CodecUnavailable, check_encoders
-from serve_apps.videos.service import EXPECT_JOB, EXPIRE_JOB
-from storage import uploads, videos
+from serve_apps.videos.service import EXPIRE_JOB
+from serve_apps.videos.upload_jobs import EXPECT_JOB
+from storage import uploads, video_plans, videos
 from storage.audit import list_audit
 from storage.follows import add_follow
 from storage.jobs import count_jobs
@@ -28,6 +30,7 @@ from tests.serve_apps.videos.video_world import job_payload
 pytestmark = pytest.mark.db
 
 ORDER = {"title": " A walk ", "filename": "walk.mp4", "size_bytes": 1000}
+LEFT_OUT = "1 further sound track was left out: track 3 (deu, aac)."
 
 
 async def test_an_announced_video_gets_an_address_for_its_bytes(api: Api):
@@ -77,6 +80,8 @@ async def test_the_owner_alone_sees_where_an_upload_goes_on(api: Api):
     ("change", "status", "code"),
     [
         ({"size_bytes": 10_001}, 413, "video_too_large"),
+        ({"duration_ms": 43_200_001}, 413, "video_too_long"),
+        ({"duration_ms": -1}, 422, "malformed_request"),
         ({"size_bytes": 0}, 422, "malformed_request"),
         ({"title": "   "}, 422, "malformed_request"),
         ({"title": "x" * 201}, 422, "malformed_request"),
@@ -223,13 +228,27 @@ async def test_an_upload_that_was_not_completed_in_time_fails_its_video(api: Api
 async def add_finished_video(api: Api, owner: Person) -> str:
     """A ready video whose file and plan are there."""
     video_id = await api.add_ready_video(owner)
-    info = describe_source(20.0, 30)
+    info = replace(describe_source(20.0, 30), warnings=(LEFT_OUT,))
     plan = plan_video(info, PlanOrder(str(video_id), "source"))
     async with api.world.database.transaction() as connection:
         await videos.set_source(connection, video_id, videos.VideoSource("source", b"x" * 32, 1))
-        dimensions = videos.Dimensions(20_000, 1280, 720)
-        await videos.set_plan(connection, video_id, orjson.loads(encode_json(plan)), dimensions)
+        dimensions = video_plans.Dimensions(20_000, 1280, 720)
+        await video_plans.set_plan(
+            connection, video_id, orjson.loads(encode_json(plan)), dimensions
+        )
     return str(video_id)
+
+
+async def test_only_the_owner_is_told_what_of_the_file_was_left_out(api: Api):
+    ada, bob = await api.add_person(), await api.add_person()
+    path = f"/{await add_finished_video(api, ada)}"
+    assert (await ada.call("GET", path)).json()["warnings"] == [LEFT_OUT]
+    (mine,) = (await ada.call("GET", "?owner=me")).json()["items"]
+    assert mine["warnings"] == [LEFT_OUT]
+    for other in (bob, api.add_stranger()):
+        assert (await other.call("GET", path)).json()["warnings"] == []
+    (listed,) = (await bob.call("GET", "")).json()["items"]
+    assert listed["warnings"] == []
 
 
 async def test_asking_twice_for_the_same_version_asks_once(api: Api):

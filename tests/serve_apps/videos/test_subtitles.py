@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 import pytest
 
+from actors.job_runner.ports import Captions, Speech
 from kit.clock import SystemClock
+from serve_apps.videos.captioning import CAPTION_JOB, caption_video
 from serve_apps.videos.jobs import process_video
 from serve_apps.videos.subtitles import Draft, keep_subtitles
 from tests.serve_apps.edge.playback_client import serve_playback
@@ -110,3 +113,56 @@ async def test_another_person_reads_but_does_not_write(api: Api):
     assert (await eve.call("DELETE", f"/{video_id}/subtitles/en")).status_code == 403
     hidden = await api.add_ready_video(ada, "private")
     assert (await eve.call("GET", f"/{hidden}/subtitles")).status_code == 404
+
+
+class Listener:
+    """Writes down the same for every video, and remembers what it was asked."""
+
+    is_there = True
+
+    def __init__(self, heard: Captions | None) -> None:
+        self.heard = heard
+        self.asked: list[Speech] = []
+
+    async def write_down(self, speech: Speech) -> Captions | None:
+        self.asked.append(speech)
+        return self.heard
+
+
+async def list_asked(api: Api) -> list[bytes]:
+    async with api.world.database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT payload FROM pgqueuer WHERE entrypoint = $1", CAPTION_JOB
+        )
+    return [row["payload"] for row in rows]
+
+
+async def test_what_is_said_in_a_video_is_written_down_once_it_is_ready(api: Api, clip: bytes):
+    ada = await api.add_person()
+    world = api.world
+    video_id = await world.upload(clip, owner_id=ada.id)
+    listener = Listener(Captions("en", "English", SRT.format("hello")))
+    ports = replace(world.ports(InlineMedia(world.objects)), captions=listener)
+    await process_video(ports, job_payload(video_id))
+    (asked,) = await list_asked(api)
+    for _time in range(2):
+        await caption_video(ports, asked)
+    assert {speech.video_id for speech in listener.asked} == {video_id}
+    (item,) = (await ada.call("GET", f"/{video_id}/subtitles")).json()["items"]
+    assert (item["language"], item["origin"]) == ("en", "automatic")
+    assert len(await list_objects(api, video_id)) == 1
+    await ada.call("PUT", f"/{video_id}/subtitles/en", ENGLISH)
+    await caption_video(ports, asked)
+    (item,) = (await ada.call("GET", f"/{video_id}/subtitles")).json()["items"]
+    assert item["origin"] == "uploaded"
+
+
+async def test_where_nobody_listens_or_nothing_is_said_there_are_no_captions(api: Api, clip: bytes):
+    ada = await api.add_person()
+    world = api.world
+    ports = world.ports(InlineMedia(world.objects))
+    video_id = await world.upload(clip, owner_id=ada.id)
+    await process_video(ports, job_payload(video_id))
+    assert await list_asked(api) == []
+    await caption_video(replace(ports, captions=Listener(None)), job_payload(video_id))
+    assert (await ada.call("GET", f"/{video_id}/subtitles")).json()["items"] == []

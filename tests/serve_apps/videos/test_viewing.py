@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import uuid
+from datetime import date
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from fastapi import FastAPI
 from kit.clock import ManualClock
 from serve_apps.http.state import ApiPorts
 from serve_apps.videos.jobs import sum_up_day
-from serve_apps.videos.viewing_service import SumUpJob
+from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
 from storage.jobs import count_jobs
 from tests.serve_apps.api_client import Person, make_client, make_job_ports
 from tests.storage.video_rows import create_ready_video
@@ -45,8 +46,8 @@ async def tell(person: Person | httpx.AsyncClient, video: str, **told: Any) -> b
     return bool(answer.json()["view"])
 
 
-async def sum_up(ports: ApiPorts, video: str) -> None:
-    payload = msgspec.json.encode(SumUpJob(uuid.UUID(video), ports.clock.now().date()))
+async def sum_up(ports: ApiPorts, video: str, day: date | None = None) -> None:
+    payload = msgspec.json.encode(SumUpJob(uuid.UUID(video), day or ports.clock.now().date()))
     for _ in range(2):
         await sum_up_day(make_job_ports(ports), payload)
 
@@ -118,14 +119,104 @@ async def test_the_owner_reads_what_players_told(
     table = await ada.call("GET", f"/v1/videos/{video}/analytics.csv", params={"days": 2})
     assert table.headers["Content-Type"].startswith("text/csv")
     rows = [tuple(row.values()) for row in csv.DictReader(io.StringIO(table.text))]
-    assert [row[2:] for row in rows[:2]] == [("0", "0.0"), ("2", "60.0")]
-    assert rows[2:4] == [("retention", "0 %", "1.0", ""), ("retention", "1 %", "0.5", "")]
-    assert rows[-1] == ("device", "computer", "2", "")
+    assert [row[2:4] for row in rows[:2]] == [("0", "0.0"), ("2", "60.0")]
+    assert [row[:3] for row in rows[2:4]] == [
+        ("retention", "0 %", "1.0"),
+        ("retention", "1 %", "0.5"),
+    ]
+    assert rows[-1] == ("device", "computer", "2", "", "", "", "")
     clock.advance(31)
     assert (await ada.get(f"/v1/videos/{video}/analytics"))["watching_now"] == 0
     for name in ("analytics", "analytics.csv"):
         refused = await bob.call("GET", f"/v1/videos/{video}/{name}")
         assert (refused.status_code, refused.json()["error"]) == (403, "permission_denied")
+
+
+async def wait_days(clock: ManualClock, days: int, *people: Person) -> None:
+    """Let days go by; whoever is named logs in again."""
+    clock.advance(86_400 * days)
+    for person in people:
+        given = {"refresh_token": person.refresh_token}
+        answer = await person.client.post("/v1/auth/refresh", json=given)
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        person.access_token, person.refresh_token = body["access_token"], body["refresh_token"]
+
+
+async def share(person: Person | httpx.AsyncClient, video: str, agent: str = FIREFOX) -> None:
+    path, headers = f"/v1/videos/{video}/share", {"User-Agent": agent}
+    if isinstance(person, Person):
+        answer = await person.call("POST", path, headers=headers)
+    else:
+        answer = await person.post(path, headers=headers)
+    assert answer.status_code == 204, answer.text
+
+
+async def test_the_owner_reads_likes_comments_and_shares_by_day(
+    client: httpx.AsyncClient,
+    ada: Person,
+    bob: Person,
+    video: str,
+    ports: ApiPorts,
+    clock: ManualClock,
+):
+    """Ada's own sharing, a bot's, and bob's second on a day are none."""
+    path = f"/v1/videos/{video}"
+    await bob.post(f"{path}/like")
+    await ada.post(f"{path}/like")
+    written = await bob.post(f"{path}/comments", {"text": "well done"}, status=201)
+    await ada.post(f"{path}/comments", {"text": "thanks", "reply_to": written["id"]}, status=201)
+    for person in (bob, bob, client, ada):
+        await share(person, video)
+    await share(client, video, agent="Googlebot/2.1")
+    await sum_up(ports, video)
+    first_day = ports.clock.now().date()
+    await wait_days(clock, 1, ada, bob)
+    await share(bob, video)
+    await sum_up(ports, video)
+    found = await ada.get(f"{path}/analytics", params={"days": 2})
+    assert [(it["likes"], it["comments"], it["shares"]) for it in found["days"]] == [
+        (2, 2, 2),
+        (0, 0, 1),
+    ]
+    assert (found["likes"], found["comments"], found["shares"]) == (2, 2, 3)
+    assert (found["views"], found["sessions"]) == (0, 0)
+    assert (await bob.call("DELETE", f"{path}/like")).status_code == 200
+    assert (await bob.call("DELETE", f"/v1/comments/{written['id']}")).status_code == 204
+    await sum_up(ports, video, first_day)
+    table = await ada.call("GET", f"{path}/analytics.csv", params={"days": 2})
+    rows = [tuple(row.values()) for row in csv.DictReader(io.StringIO(table.text))]
+    assert [row[4:] for row in rows[:2]] == [("1", "0", "2"), ("0", "0", "1")]
+
+
+async def test_a_like_taken_back_has_the_day_it_was_given_on_counted_again(
+    bob: Person, video: str, ports: ApiPorts, clock: ManualClock
+):
+    given_on = ports.clock.now().date()
+    for method in ("POST", "DELETE"):
+        assert (await bob.call(method, f"/v1/videos/{video}/like")).status_code == 200
+        await wait_days(clock, 1, bob)
+    async with ports.database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT payload FROM pgqueuer WHERE entrypoint = $1 ORDER BY id", SUM_UP_JOB
+        )
+    days = [msgspec.json.decode(row["payload"], type=SumUpJob).day for row in rows]
+    assert days == [given_on, given_on]
+
+
+async def test_shares_outlast_their_rows(
+    bob: Person, ada: Person, video: str, ports: ApiPorts, clock: ManualClock
+):
+    shared_on = ports.clock.now().date()
+    await share(bob, video)
+    await sum_up(ports, video)
+    await wait_days(clock, 5, ada)
+    for _ in range(2):
+        await sum_up(ports, video, shared_on)
+    async with ports.database.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM video_shares") == 0
+    found = await ada.get(f"/v1/videos/{video}/analytics", params={"days": 7})
+    assert found["shares"] == 1
 
 
 async def test_the_owner_reads_from_which_countries_a_video_is_watched(
@@ -146,7 +237,7 @@ async def test_the_owner_reads_from_which_countries_a_video_is_watched(
     assert (found["sessions"], found["countries"]) == (5, {"DE": 3, "FR": 1})
     table = await ada.call("GET", f"/v1/videos/{video}/analytics.csv")
     rows = [tuple(row.values()) for row in csv.DictReader(io.StringIO(table.text))]
-    assert rows[-2:] == [("country", "DE", "3", ""), ("country", "FR", "1", "")]
+    assert [row[:3] for row in rows[-2:]] == [("country", "DE", "3"), ("country", "FR", "1")]
     async with ports.database.connection() as connection:
         kept = await connection.fetch("SELECT to_jsonb(s)::text AS row FROM watch_sessions s")
     assert not any(address in row["row"] for row in kept for address in places)

@@ -3,11 +3,14 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { WhepViewer } from "./whep";
 import { WhipPublisher } from "./whip";
 
+const RELAY = '<turn:t.example:3478?transport=tcp>; rel="ice-server"; username="9:a"; credential="c="';
 const EDGES = ["http://edge-0", "http://edge-1"] as const;
 let dead: Set<string>;
+let full: Set<string>;
 let asked: string[];
 let peers: PlayedPeer[];
 let busy: boolean;
+let needsRelay: boolean;
 
 /** A connection to the edge that answered last; bytes come while that edge lives. */
 class PlayedPeer extends EventTarget {
@@ -16,16 +19,19 @@ class PlayedPeer extends EventTarget {
   localDescription = { sdp: "offer" };
   edge = "";
   bytes = 0;
-  constructor() {
+  constructor(readonly configuration: RTCConfiguration = {}) {
     super();
     peers.push(this);
   }
   addTransceiver = () => ({});
   createOffer = () => Promise.resolve({});
   setLocalDescription = () => Promise.resolve();
+  ontrack: (event: unknown) => void = () => undefined;
   setRemoteDescription = (answer: { sdp: string }) => {
+    this.ontrack({ track: this });
     this.edge = answer.sdp;
-    this.connectionState = "connected";
+    const isBlocked = needsRelay && !this.configuration.iceServers?.length;
+    this.connectionState = isBlocked ? "connecting" : "connected";
     return Promise.resolve();
   };
   getStats = () => {
@@ -43,6 +49,13 @@ class PlayedPeer extends EventTarget {
   };
 }
 
+class PlayedStream {
+  tracks: unknown[] = [];
+  addTrack(track: unknown): void {
+    this.tracks.push(track);
+  }
+}
+
 function playFetch(url: string): Promise<unknown> {
   asked.push(url);
   const edge = EDGES.find((known) => url.startsWith(known));
@@ -50,15 +63,19 @@ function playFetch(url: string): Promise<unknown> {
   const avoid = new URL(url).searchParams.get("avoid");
   const chosen = EDGES.find((known) => known !== avoid) ?? EDGES[0];
   if (dead.has(chosen)) return Promise.reject(new TypeError("refused"));
-  const headers = new Headers({ location: `${chosen}/sessions/${peers.length}` });
+  if (full.has(chosen)) {
+    const headers = new Headers({ "retry-after": "5" });
+    return Promise.resolve({ status: 503, url: `${chosen}/whep`, redirected: true, headers, text: () => Promise.resolve("{}") });
+  }
+  const headers = new Headers({ location: `${chosen}/sessions/${peers.length}`, link: RELAY });
   return Promise.resolve({ status: 201, url: chosen, headers, text: () => Promise.resolve(chosen) });
 }
 
 beforeEach(() => {
   vi.useFakeTimers();
-  [dead, asked, peers, busy] = [new Set(), [], [], false];
+  [dead, full, asked, peers, busy, needsRelay] = [new Set(), new Set(), [], [], false, false];
   vi.stubGlobal("RTCPeerConnection", PlayedPeer);
-  vi.stubGlobal("MediaStream", class {});
+  vi.stubGlobal("MediaStream", PlayedStream);
   vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => null });
   vi.stubGlobal("fetch", playFetch);
 });
@@ -68,12 +85,12 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-function watch(): { viewer: WhepViewer; streams: unknown[] } {
-  const streams: unknown[] = [];
+function watch(): { viewer: WhepViewer; streams: PlayedStream[] } {
+  const streams: PlayedStream[] = [];
   const viewer = new WhepViewer({
     url: "http://api/whep/1",
     token: () => Promise.resolve(null),
-    onStream: (stream) => streams.push(stream),
+    onStream: (stream) => streams.push(stream as unknown as PlayedStream),
     onLayers: () => undefined,
   });
   viewer.setLive(true);
@@ -126,7 +143,53 @@ describe("a viewer", () => {
   });
 });
 
+describe("a viewer behind a firewall", () => {
+  test("goes through the edge's TURN server, and the next time at once; others never ask it", async () => {
+    const free = watch();
+    await vi.advanceTimersByTimeAsync(5_000);
+    free.viewer.stop();
+    needsRelay = true;
+    const { viewer, streams } = watch();
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(viewer.state.get().phase).toBe("playing");
+    expect(streams.map((stream) => stream.tracks)).toEqual([[peers[2]]]);
+    const relay = { urls: "turn:t.example:3478?transport=tcp", username: "9:a", credential: "c=" };
+    const servers = () => peers.map((peer) => peer.configuration.iceServers);
+    expect(servers()).toEqual([[], [], [relay]]);
+    expect(peers[1]?.connectionState).toBe("closed");
+    viewer.stop();
+    const again = watch();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(again.viewer.state.get().phase).toBe("playing");
+    expect(servers().at(-1)).toEqual([relay]);
+    again.viewer.stop();
+  });
+});
+
+describe("a viewer of an edge that is full", () => {
+  test("plays from another one at once", async () => {
+    full.add(EDGES[0]);
+    const { viewer } = watch();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(asked).toEqual(["http://api/whep/1", `http://api/whep/1?avoid=${encodeURIComponent(EDGES[0])}`]);
+    expect(peers.at(-1)).toMatchObject({ edge: EDGES[1], connectionState: "connected" });
+    viewer.stop();
+  });
+});
+
 describe("the studio", () => {
+  test("publishes at another edge when the first one is full", async () => {
+    full.add(EDGES[0]);
+    const stream = { getTracks: () => [] } as unknown as MediaStream;
+    const request = { url: "http://api/whip", streamKey: "k", stream, videoBitrateBps: 1, sendsSeveral: false };
+    const publisher = new WhipPublisher(request);
+    void publisher.start();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(publisher.state.get().phase).toBe("live");
+    expect(peers.at(-1)?.edge).toBe(EDGES[1]);
+    publisher.stop();
+  });
+
   test("publishes again at another edge when its own is silent and answers no more", async () => {
     const stream = { getTracks: () => [] } as unknown as MediaStream;
     const request = { url: "http://api/whip", streamKey: "k", stream, videoBitrateBps: 1, sendsSeveral: false };

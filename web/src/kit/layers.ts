@@ -3,6 +3,7 @@
  * (WHEP's layer extension, draft-murillo-whep-01 §4.8.2; the list is our edge's own).
  */
 import { requestJson } from "./http";
+import { readLinks } from "./links";
 
 const LAYER_RELATION = "urn:ietf:params:whep:ext:core:layer";
 
@@ -25,11 +26,8 @@ export interface LayerChoice {
 
 /** The session's layer address in a Link header (RFC 8288), or null where the server has none. */
 export function findLayerAddress(links: string | null, base: string): string | null {
-  for (const part of (links ?? "").split(/,\s*(?=<)/)) {
-    const found = /^<([^>]*)>(.*)$/.exec(part.trim());
-    if (found && (found[2] ?? "").includes(`rel="${LAYER_RELATION}"`)) return new URL(found[1] ?? "", base).href;
-  }
-  return null;
+  const found = readLinks(links).find(({ parameters }) => parameters["rel"] === LAYER_RELATION);
+  return found ? new URL(found.target, base).href : null;
 }
 
 export function readLayers(address: string, signal: AbortSignal): Promise<LayerChoice> {

@@ -336,6 +336,7 @@ export interface Notification {
   text?: string;
   live_id?: string;
   title?: string;
+  until?: string;
 }
 
 /** Up to where somebody has seen what they were told, and how much came since. */

@@ -4,11 +4,14 @@
  */
 import { waitMs } from "./backoff";
 import { ApiError, readError } from "./errors";
+import { findRelays, NeededRelays } from "./ice_servers";
 import { findLayerAddress } from "./layers";
 
 const GATHER_MS = 1_500;
 const EXCHANGE_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 10_000;
+/** A path that takes longer than this to be found is tried once more, through the edge's TURN servers. */
+const RELAY_AFTER_MS = 2_500;
 const DISCONNECTED_GRACE_MS = 2_000;
 const SILENCE_CHECK_MS = 200;
 
@@ -17,7 +20,7 @@ export interface PeerRequest {
   /** The edge that just failed: the API shall name another one. */
   avoid?: string | null;
   token: string | null;
-  /** Adds tracks or transceivers before the offer is made. */
+  /** Adds tracks or transceivers before the offer is made; called for each attempt. */
   prepare: (connection: RTCPeerConnection) => void;
   signal: AbortSignal;
 }
@@ -32,6 +35,29 @@ export interface Peer {
   lost: Promise<void>;
   /** Closes; unless the edge ended the session itself, tells it so (DELETE on the session). */
   close: (goodbye?: boolean) => void;
+}
+
+/** An edge took no session; the API may know another one. */
+export class EdgeRefused extends ApiError {
+  constructor(
+    refusal: ApiError,
+    readonly edge: string,
+  ) {
+    super(refusal.code, refusal.status, refusal.message, refusal.requestId, refusal.details, refusal.retryAfterS);
+  }
+}
+
+export interface Retry {
+  avoid: string | null;
+  delayMs: number;
+}
+
+/** How to go on after a refusal: at another edge where this one is full, else not before it said. */
+export function decideRetry(failure: ApiError, avoided: string | null, delayMs: number): Retry {
+  if (failure.status !== 503) return { avoid: avoided, delayMs };
+  const edge = failure instanceof EdgeRefused ? failure.edge : null;
+  if (edge !== null && edge !== avoided) return { avoid: edge, delayMs };
+  return { avoid: avoided, delayMs: Math.max(delayMs, (failure.retryAfterS ?? 0) * 1_000) };
 }
 
 /** An address of the API's, asked not to name the edge that just failed. */
@@ -81,9 +107,35 @@ export function preferCodec(transceiver: RTCRtpTransceiver, mimeType: string, di
   transceiver.setCodecPreferences([...first, ...codecs.filter((codec) => !first.includes(codec))]);
 }
 
+/** No path to the edge was found; `relays` are the TURN servers that it named. */
+class NoPath extends ApiError {
+  constructor(
+    failure: string,
+    readonly relays: RTCIceServer[],
+  ) {
+    super("webrtc_failed", 0, failure);
+  }
+}
+
+const needed = new NeededRelays();
+
 /** Opens a session and resolves when media can flow; throws `ApiError`, everything closed. */
 export async function openPeer(request: PeerRequest): Promise<Peer> {
-  const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  const known = needed.list(performance.now());
+  try {
+    return await openSession(request, known);
+  } catch (error) {
+    if (!(error instanceof NoPath) || request.signal.aborted) throw error;
+    needed.forget();
+    if (known.length > 0 || error.relays.length === 0) throw error;
+    const peer = await openSession(request, error.relays);
+    needed.keep(error.relays, performance.now());
+    return peer;
+  }
+}
+
+async function openSession(request: PeerRequest, relays: RTCIceServer[]): Promise<Peer> {
+  const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: relays });
   const gone = new AbortController();
   let resource: string | null = null;
   let layers: string | null = null;
@@ -102,7 +154,9 @@ export async function openPeer(request: PeerRequest): Promise<Peer> {
     resource = answer.resource;
     layers = answer.layers;
     await connection.setRemoteDescription({ type: "answer", sdp: answer.sdp });
-    await waitConnected(connection, request.signal);
+    const hasMore = relays.length === 0 && answer.relays.length > 0;
+    const failure = await waitConnected(connection, hasMore ? RELAY_AFTER_MS : CONNECT_TIMEOUT_MS, request.signal);
+    if (failure) throw new NoPath(failure, answer.relays);
   } catch (error) {
     close();
     throw error instanceof ApiError ? error : new ApiError("webrtc_failed", 0, describeFailure(error));
@@ -130,6 +184,7 @@ interface Answer {
   sdp: string;
   resource: string | null;
   layers: string | null;
+  relays: RTCIceServer[];
 }
 
 async function exchange(request: PeerRequest, offer: string): Promise<Answer> {
@@ -145,13 +200,15 @@ async function exchange(request: PeerRequest, offer: string): Promise<Answer> {
   }
   const text = await response.text();
   if (response.status !== 201 && response.status !== 200) {
-    throw readError(response.status, parseBody(text), response.headers);
+    const refusal = readError(response.status, parseBody(text), response.headers);
+    throw response.redirected ? new EdgeRefused(refusal, new URL(response.url).origin) : refusal;
   }
   const location = response.headers.get("location");
   return {
     sdp: text,
     resource: location ? new URL(location, response.url).href : null,
     layers: findLayerAddress(response.headers.get("link"), response.url),
+    relays: findRelays(response.headers.get("link")),
   };
 }
 
@@ -163,15 +220,15 @@ function parseBody(text: string): unknown {
   }
 }
 
-function waitConnected(connection: RTCPeerConnection, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => finish("The media connection took too long."), CONNECT_TIMEOUT_MS);
+/** Resolves with null once connected, else with why not. */
+function waitConnected(connection: RTCPeerConnection, ms: number, signal: AbortSignal): Promise<string | null> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => finish("The media connection took too long."), ms);
     const finish = (failure: string | null) => {
       clearTimeout(timer);
       connection.removeEventListener("connectionstatechange", check);
       signal.removeEventListener("abort", stopped);
-      if (failure) reject(new ApiError("webrtc_failed", 0, failure));
-      else resolve();
+      resolve(failure);
     };
     const stopped = () => finish("Stopped.");
     const check = () => {

@@ -5,7 +5,7 @@
 import { decideDelay, waitMs } from "./backoff";
 import { decideEncodings } from "./encodings";
 import { ApiError } from "./errors";
-import { countReceivedBytes, openPeer, preferCodec, waitMoved, waitSilent, type Peer } from "./peer";
+import { countReceivedBytes, decideRetry, openPeer, preferCodec, waitMoved, waitSilent, type Peer } from "./peer";
 import { Store } from "./store";
 
 export type PublishPhase = "idle" | "connecting" | "live" | "reconnecting" | "failed" | "ended";
@@ -72,7 +72,9 @@ export class WhipPublisher {
         if (FINAL_STATUSES.has(failure.status) || performance.now() - lostAtMs > GIVE_UP_AFTER_MS) {
           return this.#finish(failure);
         }
-        await this.#pause(decideDelay(attempt, BACKOFF));
+        const retry = decideRetry(failure, this.#avoid, decideDelay(attempt, BACKOFF));
+        this.#avoid = retry.avoid;
+        await this.#pause(retry.delayMs);
         continue;
       }
       this.state.set({ phase: "live", error: null });

@@ -5,10 +5,12 @@ import { api } from "../kit/api";
 import { nameOf } from "../kit/avatar";
 import { useLoad } from "../kit/load";
 import { useNow } from "../kit/now";
+import { useChannel } from "../kit/realtime";
 import { location } from "../kit/router";
 import type { SessionUser } from "../kit/session";
 import { useStore } from "../kit/store";
 import { formatDuration } from "../kit/words";
+import { readNotice } from "../notices/shapes";
 import { FollowButton } from "../profile/follow_button";
 import { follows } from "../profile/follows";
 import type { Profile } from "../profile/shapes";
@@ -28,8 +30,9 @@ interface FootProps {
 
 export function ChatFoot({ me, owner, rank, chat, isEnded }: FootProps) {
   const { rules, silence } = chat.rules;
-  const mustFollow = me !== null && rank === "guest" && rules?.followers_only === true;
-  const isFollowing = useIsFollowing(owner.username, mustFollow);
+  const isBound = me !== null && rank === "guest";
+  const isFollowing = useIsFollowing(owner.username, isBound && rules?.followers_only === true);
+  const isSubscribed = useIsSubscribed(owner, isBound && rules?.subscribers_only === true ? me.id : null);
   const untilMs = Math.max(chat.waitUntilMs, silence?.until ? Date.parse(silence.until) : 0);
   const nowMs = useNow(untilMs);
   if (isEnded) return <Closed>The broadcast has ended; the chat is closed.</Closed>;
@@ -42,7 +45,16 @@ export function ChatFoot({ me, owner, rank, chat, isEnded }: FootProps) {
   }
   const ownerName = nameOf(owner);
   const { waitUntilMs } = chat;
-  const writing = decideWriting({ rules, rank, silence, isFollowing, ownerName, waitUntilMs, nowMs });
+  const writing = decideWriting({
+    rules,
+    rank,
+    silence,
+    isFollowing,
+    isSubscribed,
+    ownerName,
+    waitUntilMs,
+    nowMs,
+  });
   if (writing.state === "closed") return <Closed>{writing.hint}</Closed>;
   if (writing.state === "follow") {
     return (
@@ -70,6 +82,17 @@ function useIsFollowing(username: string, isNeeded: boolean): boolean | undefine
     api.get<Profile>(`/users/${username}`, { signal }),
   );
   return said ?? asked.data?.is_following;
+}
+
+/** Undefined while it is not needed (nobody is named) or not known; a gift that comes meanwhile counts. */
+function useIsSubscribed(owner: Author, myId: string | null): boolean | undefined {
+  const asked = useLoad<Profile>(myId === null ? null : `${owner.username} ${myId}`, (signal) =>
+    api.get<Profile>(`/users/${owner.username}`, { signal }),
+  );
+  useChannel(myId === null ? null : `user:${myId}`, {
+    onEvent: (event) => readNotice(event)?.kind === "subscription" && asked.reload(),
+  });
+  return asked.data?.is_subscribed;
 }
 
 interface WriterProps {

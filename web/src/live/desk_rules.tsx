@@ -105,6 +105,13 @@ function RulesForm({ roomId, stored, canChange, onSaved }: FormProps) {
         />
         {draft.followersOnly && <FollowAge value={draft.followAgeS} onChange={(followAgeS) => change({ followAgeS })} />}
         <Check
+          label="Subscribers only"
+          hint="Who subscribes to the host writes; others can read."
+          isOn={draft.subscribersOnly}
+          testId="rule-subscribers"
+          onChange={(subscribersOnly) => change({ subscribersOnly })}
+        />
+        <Check
           label="Hold lines with links"
           hint="They wait for a moderator."
           isOn={draft.holdsLinks}

@@ -65,6 +65,7 @@ export interface RulesDraft {
   slowMode: string;
   followersOnly: boolean;
   followAgeS: number;
+  subscribersOnly: boolean;
   holdsLinks: boolean;
   blocked: string;
   held: string;
@@ -75,6 +76,7 @@ export function makeDraft(rules: FullRules): RulesDraft {
     slowMode: String(rules.slow_mode_s),
     followersOnly: rules.followers_only,
     followAgeS: rules.follow_age_min_s,
+    subscribersOnly: rules.subscribers_only,
     holdsLinks: rules.holds_links,
     blocked: rules.blocked_words.join("\n"),
     held: rules.held_words.join("\n"),
@@ -96,6 +98,7 @@ export function readDraft(draft: RulesDraft): { rules: Partial<FullRules> } | { 
       slow_mode_s: seconds,
       followers_only: draft.followersOnly,
       follow_age_min_s: draft.followAgeS,
+      subscribers_only: draft.subscribersOnly,
       holds_links: draft.holdsLinks,
       blocked_words: parseWords(draft.blocked),
       held_words: parseWords(draft.held),

@@ -14,9 +14,11 @@ export interface HlsState {
   behindS: number;
   /** How late the picture is: glass to glass when the clocks agree. */
   latencyS: number | null;
+  /** Nothing that the live is offered in can be decoded here. */
+  isUnplayable: boolean;
 }
 
-const AT_REST: HlsState = { isPlaying: false, lengthS: 0, behindS: 0, latencyS: null };
+const AT_REST: HlsState = { isPlaying: false, lengthS: 0, behindS: 0, latencyS: null, isUnplayable: false };
 const RETRY_MS = 1_500;
 const MEASURE_MS = 500;
 /** Who watches live and fell behind further than this, by a stall, is taken to the live end again. */
@@ -36,6 +38,8 @@ export class HlsWay {
   #wantedBehindS: number | null = null;
   /** Nobody asked for anything but the live end. */
   #isLive = true;
+  #isUnplayable = false;
+  #isHeld = false;
   #jumpedMs = Number.NEGATIVE_INFINITY;
 
   /** `address` asks where the live is played now, not at an edge that just failed. */
@@ -83,16 +87,25 @@ export class HlsWay {
       });
       this.#hls = hls;
       let mediaErrors = 0;
-      hls.on(HlsClass.Events.MANIFEST_PARSED, () => this.#menu.follow(hls));
+      hls.on(HlsClass.Events.MANIFEST_PARSED, () => {
+        this.#isUnplayable = false;
+        this.#menu.follow(hls);
+      });
       hls.on(HlsClass.Events.LEVEL_SWITCHED, (_, { level }) => this.#menu.notePlaying(level));
       hls.on(HlsClass.Events.FRAG_BUFFERED, () => {
         this.#seekWanted();
-        void this.#video.play().catch(() => this.#playMuted());
+        if (!this.#isHeld) void this.#video.play().catch(() => this.#playMuted());
       });
       hls.on(HlsClass.Events.ERROR, (_, failure) => {
         const isOver = failure.details === HlsClass.ErrorDetails.LEVEL_LOAD_ERROR && failure.response?.code === 404;
         if (isOver) this.#menu.noteOver();
         if (!failure.fatal) return;
+        if (failure.details === HlsClass.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR) {
+          this.#isUnplayable = true;
+          this.state.set({ ...this.state.get(), isUnplayable: true });
+          resolve(); // asked again: the publisher may come back with another codec
+          return;
+        }
         const isAuth = AUTH_STATUSES.includes(failure.response?.code ?? 0);
         if (failure.type === HlsClass.ErrorTypes.MEDIA_ERROR && mediaErrors++ < 2 && !isAuth) {
           hls.recoverMediaError();
@@ -115,6 +128,17 @@ export class HlsWay {
     if (this.#gone.signal.aborted || !this.#video.paused) return;
     this.#video.muted = true;
     void this.#video.play().catch(() => undefined);
+  }
+
+  /** Stands still until `resume`, whatever arrives meanwhile. */
+  pause(): void {
+    this.#isHeld = true;
+    this.#video.pause();
+  }
+
+  resume(): void {
+    this.#isHeld = false;
+    void this.#video.play().catch(() => this.#playMuted());
   }
 
   #seekWanted(): void {
@@ -176,6 +200,7 @@ export class HlsWay {
       lengthS: range.endS - range.startS,
       behindS: Math.max(0, range.endS - this.#video.currentTime),
       latencyS: shownAt ? Math.max(0, (Date.now() - shownAt.getTime()) / 1000) : null,
+      isUnplayable: this.#isUnplayable,
     });
   }
 

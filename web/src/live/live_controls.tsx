@@ -140,5 +140,7 @@ function runKey(
       return toggleSound(video);
     case "full":
       return toggleFull(root);
+    case "inset":
+      return toggleInset(video);
   }
 }

@@ -3,7 +3,7 @@
  * back. Keeps one <video> fed; `ways.ts` decides, `whep.ts` and `hls_way.ts` bring the picture.
  */
 import { waitMs } from "../kit/backoff";
-import type { ApiError } from "../kit/errors";
+import { ApiError } from "../kit/errors";
 import { Store } from "../kit/store";
 import { NOT_FOR_WEBRTC, WhepViewer, type WatchState } from "../kit/whep";
 import { HlsWay } from "./hls_way";
@@ -37,6 +37,7 @@ export interface PlayerRequest {
 const LOOK_MS = 500;
 const GONE_STATUSES = new Set([403, 404, 410]);
 const LOSSES_KEPT = 10;
+const UNPLAYABLE = new ApiError("codec_unplayable", 0, "This browser cannot play the codec of this live.");
 
 export class LivePlayer {
   readonly state: Store<PlayerState>;
@@ -116,6 +117,7 @@ export class LivePlayer {
       this.#openViewer();
     }
     this.#hls?.seekBehind(0);
+    this.#hls?.resume();
     void this.#request.video.play().catch(() => undefined);
     this.#look();
   }
@@ -124,14 +126,15 @@ export class LivePlayer {
   togglePause(): void {
     const { video } = this.#request;
     if (video.paused) {
-      void video.play().catch(() => undefined);
+      if (this.#hls) this.#hls.resume();
+      else void video.play().catch(() => undefined);
       return;
     }
     this.#fallBehind();
-    if (this.#hls) video.pause();
+    if (this.#hls) this.#hls.pause();
     else {
       this.#switch("hls", Math.max(1, this.state.get().behindS));
-      video.addEventListener("playing", () => video.pause(), { once: true });
+      video.addEventListener("playing", () => this.#hls?.pause(), { once: true });
     }
   }
 
@@ -186,7 +189,7 @@ export class LivePlayer {
       isBehind: this.#isBehind,
       hasWebrtc,
       withoutSinceMs: this.#withoutSinceMs,
-      isRefused: (watched.phase === "failed" && !isGone) || watched.error?.code === NOT_FOR_WEBRTC,
+      isRefused: (watched.phase === "failed" && !isGone) || NOT_FOR_WEBRTC.has(watched.error?.code ?? ""),
       lossesMs: this.#lossesMs,
     });
     if (way !== this.state.get().way) this.#switch(way, null);
@@ -200,6 +203,10 @@ export class LivePlayer {
       const lengthS = this.#isOnAir ? this.#request.elapsedS() : this.state.get().lengthS;
       this.#change({ phase: watched.phase, error: watched.error, lengthS, behindS: 0, isPaused: false });
       void this.#measureWebrtc();
+      return;
+    }
+    if (hls.isUnplayable && this.#isOnAir) {
+      this.#change({ phase: "failed", error: UNPLAYABLE, isPaused: false });
       return;
     }
     const phase = hls.isPlaying || (video.paused && this.#isBehind) ? "playing" : "connecting";

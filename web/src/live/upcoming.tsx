@@ -5,6 +5,7 @@ import { useNow } from "../kit/now";
 import { Failure, ListEnd, Skeleton } from "../kit/states";
 import { formatClock } from "../kit/words";
 import { describeStart, formatDay } from "./schedule";
+import { nameAudience } from "../videos/shapes";
 import type { Live } from "./shapes";
 import "./upcoming.css";
 
@@ -51,7 +52,7 @@ export function Upcoming({ title, owner, empty, address = (live) => `/live/${liv
               <p class="row tight data muted">
                 <Avatar user={live.owner} size={22} />
                 <span class="clip">{nameOf(live.owner)}</span>
-                {live.visibility !== "public" && <span class="chip">{live.visibility}</span>}
+                {live.visibility !== "public" && <span class="chip">{nameAudience(live.visibility)}</span>}
               </p>
             </div>
             <span class="data muted programme-left">{describeStart(live.scheduled_at ?? "", nowMs)}</span>

@@ -11,7 +11,11 @@ import { shareAddress } from "../kit/share";
 import { Failure, Skeleton } from "../kit/states";
 import { useStore } from "../kit/store";
 import { FollowButton } from "../profile/follow_button";
+import { useChannel } from "../kit/realtime";
 import type { PageProps } from "../shell/routes";
+import { Gate } from "../subscriptions/gate";
+import { findGate } from "../subscriptions/shapes";
+import { SeenBy } from "../videos/seen_by";
 import { Chat } from "./chat";
 import { useRoomChat } from "./chat_lines";
 import { Desk } from "./desk";
@@ -40,6 +44,17 @@ export default function LiveWatchPage({ parameters }: PageProps) {
     return { live, join };
   });
   useTitle(joined.data ? `${joined.data.live.title}, live` : null);
+  // Whoever may not see it any more is let go by the edge, and hears why from the API.
+  const gate = findGate(joined.error);
+  const shown = gate ? null : joined.data;
+  useChannel(shown && `room:${id}`, { onEvent: () => undefined, onRefused: joined.reload }, shown?.join.chat.socket ?? null);
+  if (gate) {
+    return (
+      <div class="page narrow">
+        <Gate owner={gate} what="This broadcast" onRetry={joined.reload} />
+      </div>
+    );
+  }
   if (joined.error !== null && joined.data === null) {
     const isGone = joined.error instanceof ApiError && [403, 404, 422].includes(joined.error.status);
     return (
@@ -65,6 +80,11 @@ export default function LiveWatchPage({ parameters }: PageProps) {
     );
   }
   return <OnAir joined={joined.data} />;
+}
+
+/** Whether a calendar, which nobody logs in to, may have it. */
+function isOpen(live: Live): boolean {
+  return live.visibility === "public" || live.visibility === "unlisted";
 }
 
 const LOOK_AGAIN_MS = 60_000;
@@ -113,6 +133,7 @@ function OnAir({ joined: { live, join } }: { joined: Joined }) {
         <div class="row tight">
           <StatusTally status={room.status} announce />
           {room.status !== "ended" && <ViewerCount viewers={room.viewers} />}
+          <SeenBy video={live} />
         </div>
         <h1>{live.title}</h1>
         <div class="row spread">
@@ -142,7 +163,7 @@ function OnAir({ joined: { live, join } }: { joined: Joined }) {
               </button>
             )}
             {me && isOnAir(room) && <ClipButton liveId={live.id} />}
-            {room.status === "scheduled" && live.visibility !== "private" && live.visibility !== "followers" && (
+            {room.status === "scheduled" && isOpen(live) && (
               <a class="button small" href={`/v1/live/${live.id}/calendar.ics`} download="live.ics" data-testid="add-to-calendar">
                 <Icon name="clock" size={18} /> Add to calendar
               </a>

@@ -9,6 +9,7 @@ const scene = (change: Partial<WritingScene> = {}): WritingScene => ({
   rank: "guest",
   silence: null,
   isFollowing: undefined,
+  isSubscribed: undefined,
   ownerName: "Ada",
   waitUntilMs: 0,
   nowMs: NOW_MS,
@@ -32,6 +33,18 @@ test("whoever does not follow is asked to, and nobody before it is known", () =>
   expect(decideWriting(scene({ rules: closed })).state).toBe("open");
   const aged = { ...closed, follow_age_min_s: 600 };
   expect(decideWriting(scene({ rules: aged, isFollowing: true })).hint).toBe("Followers for at least 10 minutes");
+});
+
+test("whoever does not subscribe cannot write, and nobody hears so before it is known", () => {
+  const closed = { ...rules, slow_mode_s: 0, subscribers_only: true };
+  expect(decideWriting(scene({ rules: closed, isSubscribed: false }))).toMatchObject({
+    state: "closed",
+    hint: "Only subscribers of Ada write here.",
+  });
+  for (const isSubscribed of [true, undefined]) {
+    expect(decideWriting(scene({ rules: closed, isSubscribed }))).toMatchObject({ state: "open", hint: "Subscribers only" });
+  }
+  expect(decideWriting(scene({ rules: closed, isSubscribed: false, rank: "owner" })).state).toBe("open");
 });
 
 test("a ban is final, a time-out ends by itself", () => {

@@ -8,6 +8,8 @@ export interface WritingScene {
   silence: Silence | null;
   /** Undefined while nobody knows. */
   isFollowing: boolean | undefined;
+  /** Undefined while nobody knows. */
+  isSubscribed: boolean | undefined;
   ownerName: string;
   waitUntilMs: number;
   nowMs: number;
@@ -36,6 +38,9 @@ export function decideWriting(scene: WritingScene): Writing {
   const waitS = countSeconds(scene.waitUntilMs, nowMs);
   // Moderators are bound by the site's pace alone, of which only a refusal tells.
   if (scene.rank !== "guest") return { state: "open", waitS: 0, hint: "" };
+  if (rules?.subscribers_only && scene.isSubscribed === false) {
+    return close(`Only subscribers of ${scene.ownerName} write here.`);
+  }
   if (rules?.followers_only && scene.isFollowing === false) {
     return { state: "follow", waitS, hint: `Only followers of ${scene.ownerName} write here.` };
   }

@@ -58,6 +58,8 @@ test("each kind says what happened and leads there", () => {
     { ...like, kind: "follow", post_id: null },
     { ...like, kind: "live", post_id: null, live_id: "l1" },
     { ...like, kind: "video", post_id: null, video_id: "v1", title: "A walk" },
+    { ...like, kind: "subscription", post_id: null },
+    { ...like, kind: "subscription", post_id: null, until: "2026-06-12T12:00:00.000Z" },
   ];
   expect(kinds.map(describeNotice)).toEqual([
     "likes your post",
@@ -67,7 +69,9 @@ test("each kind says what happened and leads there", () => {
     "follows you",
     "is live",
     "published a video",
+    "gave you a subscription",
+    expect.stringMatching(/^gave you a subscription until Fri, Jun 12/),
   ]);
-  expect(kinds.map(findPlace)).toEqual(["/post/p1", "/post/p1", "/watch/v1", "/watch/v1", "/u/bob", "/live/l1", "/watch/v1"]);
+  expect(kinds.map(findPlace)).toEqual(["/post/p1", "/post/p1", "/watch/v1", "/watch/v1", "/u/bob", "/live/l1", "/watch/v1", "/u/bob", "/u/bob"]);
   expect(sayNotice(like)).toBe("Bob likes your post");
 });

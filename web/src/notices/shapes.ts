@@ -2,6 +2,7 @@
 import { nameOf } from "../kit/avatar";
 import type { ChannelEvent } from "../kit/frames";
 import type { Notification } from "../kit/messages";
+import { formatMoment } from "../live/schedule";
 
 type Always = "id" | "kind" | "created_at" | "user";
 
@@ -58,6 +59,8 @@ export function describeNotice(notice: Notice): string {
       return "is live";
     case "video":
       return "published a video";
+    case "subscription":
+      return notice.until ? `gave you a subscription until ${formatMoment(notice.until)}` : "gave you a subscription";
     default:
       return "did something";
   }

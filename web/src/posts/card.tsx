@@ -13,6 +13,7 @@ import { useStore } from "../kit/store";
 import { showError, showToast } from "../kit/toasts";
 import { formatCount, formatNoun } from "../kit/words";
 import { VideoFrame } from "../videos/frame";
+import { nameAudience } from "../videos/shapes";
 import { applyLike, type Post, type PostVideo } from "./shapes";
 import "./card.css";
 
@@ -110,7 +111,7 @@ function PostHead({ post, onDeleted }: { post: Post; onDeleted?: (id: string) =>
           <a class="plain" href={`/post/${post.id}`}>
             <Ago at={post.created_at} />
           </a>
-          {post.visibility !== "public" && <span class="chip">{post.visibility}</span>}
+          {post.visibility !== "public" && <span class="chip">{nameAudience(post.visibility)}</span>}
         </span>
       </div>
       {me?.id === post.author.id && onDeleted && (

@@ -160,6 +160,7 @@ function AudienceChoice({ value, onChange }: { value: PostVisibility; onChange: 
       <select value={value} onChange={(event) => onChange(event.currentTarget.value as PostVisibility)}>
         <option value="public">Everyone</option>
         <option value="followers">Followers</option>
+        <option value="subscribers">Subscribers</option>
         <option value="private">Only me</option>
       </select>
     </label>

@@ -7,6 +7,8 @@ import { useLoad } from "../kit/load";
 import { navigate, useTitle } from "../kit/router";
 import { Failure, Skeleton } from "../kit/states";
 import type { PageProps } from "../shell/routes";
+import { Gate } from "../subscriptions/gate";
+import { findGate } from "../subscriptions/shapes";
 import { PostCard } from "./card";
 import type { Post } from "./shapes";
 
@@ -14,6 +16,14 @@ export default function PostPage({ parameters }: PageProps) {
   const id = parameters["id"] ?? "";
   const post = useLoad<Post>(id, (signal) => api.get<Post>(`/posts/${id}`, { signal }));
   useTitle(post.data ? `Post by ${nameOf(post.data.author)}` : null);
+  const gate = findGate(post.error);
+  if (gate) {
+    return (
+      <div class="page narrow">
+        <Gate owner={gate} what="This post" onRetry={post.reload} />
+      </div>
+    );
+  }
   if (post.error !== null && post.data === null) {
     const isGone = post.error instanceof ApiError && (post.error.status === 404 || post.error.status === 422);
     return (

@@ -11,7 +11,7 @@ export interface PostVideo {
   playback: { hls: string | null } | null;
 }
 
-export type PostVisibility = "public" | "followers" | "private";
+export type PostVisibility = "public" | "followers" | "subscribers" | "private";
 
 export interface Post {
   id: string;

@@ -96,6 +96,11 @@ function ProfileHead({ profile, isMe, onChange }: ProfileHeadProps) {
           <p class="muted">
             @{profile.username}
             {profile.follows_you && <span class="chip">follows you</span>}
+            {profile.is_subscribed && (
+              <span class="chip ready" data-testid="you-subscribe">
+                you subscribe
+              </span>
+            )}
           </p>
         </div>
         {profile.bio && (

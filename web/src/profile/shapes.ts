@@ -9,4 +9,6 @@ export interface Profile {
   counters: { followers: number; following: number; posts: number };
   is_following: boolean;
   follows_you: boolean;
+  /** Whether one subscribes to them. */
+  is_subscribed: boolean;
 }

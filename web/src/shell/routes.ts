@@ -34,6 +34,7 @@ export const ROUTES: readonly Route[] = [
   { pattern: "/studio/live/{id}", load: () => import("../studio/live_analytics_page"), member: true },
   { pattern: "/studio", load: () => import("../studio/page"), member: true },
   { pattern: "/studio/video/{video}", load: () => import("../studio/analytics_page"), member: true },
+  { pattern: "/studio/subscribers", load: () => import("../studio/subscribers_page"), member: true },
   { pattern: "/studio/live", load: () => import("../studio/live_page"), member: true, immersive: true },
   { pattern: "/post/{id}", load: () => import("../posts/page") },
   { pattern: "/u/{username}", load: () => import("../profile/page") },

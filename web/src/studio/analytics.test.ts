@@ -1,10 +1,15 @@
 /** Numbers as points of charts. */
 import { expect, test } from "vitest";
-import { listMinutes, nameCountries, type Analytics } from "./analytics";
+import { listEngagement, listMinutes, nameCountries, type Analytics } from "./analytics";
 
 test("time watched is shown in minutes", () => {
   const found = { days: [{ day: "2026-01-01", views: 2, watched_ms: 90_000 }] } as unknown as Analytics;
   expect(listMinutes(found)).toEqual([{ label: "2026-01-01", value: 1.5 }]);
+});
+
+test("likes, comments and shares are added up by day", () => {
+  const day = { day: "2026-01-01", likes: 3, comments: 1, shares: 2 };
+  expect(listEngagement({ days: [day] } as unknown as Analytics)).toEqual([{ label: "2026-01-01", value: 6 }]);
 });
 
 test("countries have names, and the rest is said", () => {

@@ -6,7 +6,10 @@ export interface Analytics {
   sessions: number;
   watched_ms: number;
   watching_now: number;
-  days: { day: string; views: number; watched_ms: number }[];
+  likes: number;
+  comments: number;
+  shares: number;
+  days: { day: string; views: number; watched_ms: number; likes: number; comments: number; shares: number }[];
   retention: number[];
   sources: Record<string, number>;
   devices: Record<string, number>;
@@ -34,4 +37,9 @@ export function listViews(found: Analytics): ChartPoint[] {
 
 export function listMinutes(found: Analytics): ChartPoint[] {
   return found.days.map((day) => ({ label: day.day, value: Math.round(day.watched_ms / 6_000) / 10 }));
+}
+
+/** Likes, comments and shares together; each by itself is among the figures. */
+export function listEngagement(found: Analytics): ChartPoint[] {
+  return found.days.map((day) => ({ label: day.day, value: day.likes + day.comments + day.shares }));
 }

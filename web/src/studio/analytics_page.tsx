@@ -10,7 +10,7 @@ import { Failure, Skeleton } from "../kit/states";
 import { formatCount, formatDuration } from "../kit/words";
 import type { PageProps } from "../shell/routes";
 import type { Video } from "../videos/shapes";
-import { listMinutes, listRetention, listViews, nameCountries, type Analytics } from "./analytics";
+import { listEngagement, listMinutes, listRetention, listViews, nameCountries, type Analytics } from "./analytics";
 import "./analytics_page.css";
 
 const RANGES = [7, 28, 90, 365] as const;
@@ -76,6 +76,9 @@ function Numbers({ found }: { found: Analytics }) {
         <Figure name="Views" value={formatCount(found.views)} />
         <Figure name="Watched" value={`${(found.watched_ms / 3_600_000).toFixed(1)} h`} />
         <Figure name="On average" value={formatDuration(average)} />
+        <Figure name="Likes" value={formatCount(found.likes)} />
+        <Figure name="Comments" value={formatCount(found.comments)} />
+        <Figure name="Shares" value={formatCount(found.shares)} />
         <Figure name="First picture" value={experience.start_ms === null ? "–" : `${experience.start_ms} ms`} />
         <Figure name="Stalled" value={`${(experience.stalled_share * 100).toFixed(1)} %`} />
         <Figure name="Quality changes" value={experience.switches.toFixed(1)} />
@@ -83,6 +86,7 @@ function Numbers({ found }: { found: Analytics }) {
       <div class="charts">
         <Chart title="Views by day" points={listViews(found)} />
         <Chart title="Minutes watched by day" points={listMinutes(found)} />
+        <Chart title="Likes, comments and shares by day" points={listEngagement(found)} />
         <Chart
           title="How many still watch, by part"
           points={listRetention(found)}
@@ -97,7 +101,7 @@ function Numbers({ found }: { found: Analytics }) {
       </div>
       <p class="data muted">
         A view is half of the video or 30 seconds of it. Bots, yourself, and the same viewer again within 30 minutes are not
-        counted. Countries are told by addresses, which are not kept, with GeoLite2 data created by MaxMind (maxmind.com); it knows
+        counted. Likes and comments are those of that time that still stand; who shares counts once a day. Countries are told by addresses, which are not kept, with GeoLite2 data created by MaxMind (maxmind.com); it knows
         no private addresses.
       </p>
     </>

@@ -79,14 +79,16 @@ export function useCamera(onReplaced: (stream: MediaStream) => void): Camera {
   const [ids, setIds] = useState({ cameraId: "", microphoneId: "" });
   const latest = useRef<MediaStream | null>(null);
   const take = useCallback(async (next: MediaStream, screen: boolean) => {
-    const old = latest.current;
+    // Before anybody hears of it: a broadcast puts the new tracks into the old stream.
+    const old = latest.current?.getTracks() ?? [];
     latest.current = next;
     setStream(next);
     setScreen(screen);
     setError(null);
-    setIds(readIds(next));
+    // The screen is no camera to come back to.
+    setIds((known) => ({ ...readIds(next), ...(screen ? { cameraId: known.cameraId } : {}) }));
     onReplaced(next);
-    old?.getTracks().forEach((track) => !next.getTracks().includes(track) && track.stop());
+    old.forEach((track) => !next.getTracks().includes(track) && track.stop());
     setDevices((await navigator.mediaDevices.enumerateDevices?.()) ?? []);
   }, []);
   const open = async (choice: Choice = {}) => {

@@ -27,9 +27,14 @@ export default function StudioPage() {
     <div class="page studio">
       <header class="page-head full">
         <h1>Studio</h1>
-        <a class="button live" href="/studio/live">
-          <Icon name="live" size={20} /> Go live
-        </a>
+        <div class="row tight">
+          <a class="button" href="/studio/subscribers" data-testid="to-subscribers">
+            <Icon name="people" size={20} /> Subscribers
+          </a>
+          <a class="button live" href="/studio/live">
+            <Icon name="live" size={20} /> Go live
+          </a>
+        </div>
       </header>
       <div class="stack studio-ways">
         <UploadForm onStarted={() => undefined} />
@@ -39,7 +44,11 @@ export default function StudioPage() {
         <h2 id="mine">My videos</h2>
         <ul class="studio-rows">
           {sending.map((item) => (
-            <UploadRow key={item.videoId} item={item} />
+            <UploadRow
+              key={item.videoId}
+              item={item}
+              onGone={() => pages.change((videos) => videos.filter((video) => video.id !== item.videoId))}
+            />
           ))}
           {listed.map((video) => (
             <VideoRow key={video.id} video={video} onChange={pages.change} />

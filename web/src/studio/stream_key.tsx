@@ -67,7 +67,7 @@ function Settings({ way, server, streamKey }: { way: Way; server: string; stream
       <p class="muted">
         {way === "whip"
           ? "In OBS choose the service WHIP, then paste these two. The shortest delay."
-          : "In OBS choose the service Custom, then paste these two. For any encoder with H.264 and AAC."}
+          : "In OBS choose the service Custom, then paste these two. For any encoder: H.264, HEVC or AV1, with AAC or Opus."}
       </p>
       <CopyLine label="Server" value={server} testId={`${way}-address`} />
       <KeyLine label={way === "whip" ? "Stream key (bearer token)" : "Stream key"} streamKey={streamKey} />

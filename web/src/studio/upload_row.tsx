@@ -1,4 +1,6 @@
 /** An upload under way: how far, pause, go on, or what stopped it. */
+import { useState } from "preact/hooks";
+import { Confirm } from "../kit/dialog";
 import { Icon } from "../kit/icons";
 import { showError } from "../kit/toasts";
 import { formatBytes } from "../kit/words";
@@ -16,10 +18,20 @@ const WORDS: Record<UploadState, string> = {
   done: "Uploaded",
 };
 
-export function UploadRow({ item }: { item: UploadItem }) {
+interface UploadRowProps {
+  item: UploadItem;
+  /** It was given up. */
+  onGone: () => void;
+}
+
+export function UploadRow({ item, onGone }: UploadRowProps) {
+  const [isAsking, setAsking] = useState(false);
   const share = item.sizeBytes > 0 ? item.sentBytes / item.sizeBytes : 0;
   const canPause = item.state === "sending" || item.state === "starting";
   const canResume = item.state === "paused" || item.state === "failed";
+  const drop = () => {
+    dropUpload(item.videoId).then(onGone, showError);
+  };
   return (
     <li class="studio-row" data-testid="upload-row" data-state={item.state}>
       <VideoFrame thumbnail={null} />
@@ -39,7 +51,7 @@ export function UploadRow({ item }: { item: UploadItem }) {
           </p>
         )}
       </div>
-      <div class="row tight">
+      <div class="row tight upload-buttons">
         {canPause && (
           <button
             type="button"
@@ -64,13 +76,23 @@ export function UploadRow({ item }: { item: UploadItem }) {
           <button
             type="button"
             class="icon-button"
-            aria-label={`Take ${item.title} off this list`}
-            onClick={() => dropUpload(item.videoId)}
+            aria-label={`Give up ${item.title}`}
+            data-testid="upload-drop"
+            onClick={() => (item.state === "waiting" ? drop() : setAsking(true))}
           >
             <Icon name="close" size={20} />
           </button>
         )}
       </div>
+      {isAsking && (
+        <Confirm
+          title={`Give up “${item.title}”?`}
+          text="What has arrived of it is removed."
+          action="Give up"
+          onConfirm={drop}
+          onClose={() => setAsking(false)}
+        />
+      )}
     </li>
   );
 }

@@ -9,7 +9,9 @@ import { ApiError, describeError } from "../kit/errors";
 import { getAccessToken, refreshAccessToken } from "../kit/session";
 import { Store } from "../kit/store";
 import type { Video, Visibility } from "../videos/shapes";
+import { readLengthMs } from "./file_length";
 import type { IsProtected } from "./protection_field";
+import { sendLateIndex } from "./file_index";
 import { fingerprintOf, UploadMemory } from "./upload_memory";
 import { UploadPace } from "./upload_pace";
 
@@ -66,6 +68,7 @@ export async function startUpload(choice: UploadChoice): Promise<string> {
       title,
       filename: file.name,
       size_bytes: file.size,
+      duration_ms: await readLengthMs(file),
       visibility,
       publish_at: publishAt,
       protected: isProtected,
@@ -81,6 +84,7 @@ export async function startUpload(choice: UploadChoice): Promise<string> {
     error: null,
   };
   uploads.set([item, ...uploads.get().filter((other) => other.videoId !== created.id)]);
+  if (!known && file.size > CHUNK_BYTES) void sendLateIndex(file, created.upload.url);
   await send(created.id, file, created.upload.url);
   return created.id;
 }
@@ -209,11 +213,24 @@ export async function resumeUpload(videoId: string): Promise<void> {
   await send(videoId, known.file, video?.upload?.url ?? known.transfer.url ?? "");
 }
 
-/** Takes the item off the screen, and stops it if it still runs. */
-export function dropUpload(videoId: string): void {
-  void running.get(videoId)?.transfer.abort();
+/** Gives an upload up: its video disappears, and what has arrived of it is removed (tus termination). */
+export async function dropUpload(videoId: string): Promise<void> {
+  const known = running.get(videoId);
   running.delete(videoId);
   waiting.delete(videoId);
   uploads.set(uploads.get().filter((item) => item.videoId !== videoId));
   startNext();
+  if (!known) return;
+  memory.forget(fingerprintOf(known.file));
+  try {
+    await known.transfer.abort(true);
+  } catch (error) {
+    if (!isGone(error)) throw new Error("The upload could not be given up now. Delete it from the list below.");
+  }
+}
+
+/** Whether the server no longer knows the upload: then there is nothing left to remove. */
+function isGone(error: unknown): boolean {
+  const status = (error as TusRefusal).originalResponse?.getStatus();
+  return status === 404 || status === 410;
 }

@@ -69,6 +69,7 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
           <Ago at={video.published_at ?? video.created_at} />
         </div>
         <RowState video={video} />
+        <Warnings sentences={video.warnings ?? []} />
       </div>
       <RowWork video={video} onChange={apply} />
       <RowButtons video={video} onOpen={setOpen} />
@@ -173,6 +174,18 @@ function RowState({ video }: { video: Video }) {
   const missing = video.playback?.left_out?.find((one) => one.what === "download");
   if (video.reencoding) return <AnotherVersion title={video.title} reencoding={video.reencoding} />;
   return missing ? <p class="data muted">No file to download. {missing.message}</p> : null;
+}
+
+/** What of the file nobody will see or hear, or not as it was. */
+function Warnings({ sentences }: { sentences: readonly string[] }) {
+  if (sentences.length === 0) return null;
+  return (
+    <ul class="data muted" data-testid="video-warnings">
+      {sentences.map((sentence) => (
+        <li key={sentence}>{sentence}</li>
+      ))}
+    </ul>
+  );
 }
 
 /** How far the next version of a video is that plays, or why there is none. */

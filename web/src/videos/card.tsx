@@ -39,6 +39,7 @@ export function VideoCard({ video, compact = false, watched, list }: VideoCardPr
             </a>
             <span aria-hidden="true"> / </span>
             {video.publication ? <SeenBy video={video} /> : <Ago at={listedAt(video)} />}
+            {video.visibility === "subscribers" && <SeenBy video={video} />}
           </p>
         </div>
       </div>

@@ -6,6 +6,8 @@ import { useTitle } from "../kit/router";
 import { Failure } from "../kit/states";
 import { Player } from "../player/player";
 import type { PageProps } from "../shell/routes";
+import { Gate } from "../subscriptions/gate";
+import { findGate } from "../subscriptions/shapes";
 import { readStart } from "./links";
 import { ProgressPanel } from "./progress";
 import { isPlayable, type Video } from "./shapes";
@@ -17,6 +19,8 @@ export default function EmbedPage({ parameters, search }: PageProps) {
   const video = useLoad<Video>(id, (signal) => api.get<Video>(`/videos/${id}`, { signal }));
   const renew = useCallback(async () => (await api.get<Video>(`/videos/${id}`)).playback?.hls ?? null, [id]);
   useTitle(video.data?.title ?? null);
+  const gate = findGate(video.error);
+  if (gate) return <Gate owner={gate} what="This video" beside={`/watch/${id}`} onRetry={video.reload} />;
   if (video.error !== null && !video.data) {
     return <Failure level={1} title="This video is not here" error={video.error} />;
   }

@@ -1,6 +1,6 @@
 /** Who can watch a video, unless it is everybody; of one that waits for its time, when that changes. */
 import { formatMoment } from "../live/schedule";
-import type { Video } from "./shapes";
+import { nameAudience, type Video } from "./shapes";
 
 /** Until when others may watch it. */
 export function SeenUntil({ video }: { video: Pick<Video, "withdrawal"> }) {
@@ -19,9 +19,9 @@ export function SeenBy({ video }: { video: Pick<Video, "visibility" | "publicati
     return (
       <span class="chip" data-testid="scheduled">
         Scheduled <time dateTime={at}>{formatMoment(at)}</time>
-        {visibility === "public" ? "" : `, ${visibility}`}
+        {visibility === "public" ? "" : `, ${nameAudience(visibility)}`}
       </span>
     );
   }
-  return video.visibility === "public" ? null : <span class="chip">{video.visibility}</span>;
+  return video.visibility === "public" ? null : <span class="chip">{nameAudience(video.visibility)}</span>;
 }

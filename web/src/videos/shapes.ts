@@ -3,7 +3,7 @@ import type { Person } from "../kit/messages";
 import { formatLeft } from "../kit/words";
 
 export type VideoStatus = "uploading" | "queued" | "processing" | "ready" | "failed";
-export type Visibility = "public" | "unlisted" | "followers" | "private";
+export type Visibility = "public" | "unlisted" | "followers" | "subscribers" | "private";
 
 export type Author = Person;
 
@@ -80,6 +80,8 @@ export interface Video {
   } | null;
   /** Only for its owner. */
   reencoding?: Reencoding | null;
+  /** What of the file is changed or left out, in sentences; only for its owner. */
+  warnings?: string[];
   /** Where the rest of an unfinished upload goes; only for its owner. */
   upload?: { url: string } | null;
   /** Where one goes on watching; only when a video is looked at by itself. */
@@ -93,8 +95,14 @@ export const VISIBILITIES: readonly { value: Visibility; label: string; hint: st
   { value: "public", label: "Public", hint: "Everyone can find and watch it." },
   { value: "unlisted", label: "Unlisted", hint: "Whoever has the link can watch it." },
   { value: "followers", label: "Followers", hint: "Only people who follow you." },
+  { value: "subscribers", label: "Subscribers", hint: "Only people who subscribe to you. Others are told so." },
   { value: "private", label: "Private", hint: "Only you." },
 ];
+
+/** What stands beside a thing that not everybody may find. */
+export function nameAudience(visibility: string): string {
+  return visibility === "subscribers" ? "for subscribers" : visibility;
+}
 
 /** A video can be watched as soon as its first rung is there, before all of them are; a recording always. */
 export function isPlayable(video: Pick<Video, "playback">): boolean {

@@ -1,5 +1,6 @@
 /** Shares a video: its address, from this moment if wanted, and the code that shows it on another site. */
 import { useState } from "preact/hooks";
+import { api } from "../kit/api";
 import { Dialog } from "../kit/dialog";
 import { Field } from "../kit/field";
 import { Icon } from "../kit/icons";
@@ -43,6 +44,10 @@ function ShareDialog({ video, atS, onClose }: ShareDialogProps) {
   const origin = window.location.origin;
   const embed = writeEmbed(origin, video.id, startS);
   const link = writeLink(video.id, startS);
+  const tell = (sharing: Promise<boolean>) => {
+    // Its owner's number alone: what was shared is shared, also when this is lost.
+    void sharing.then((isShared) => (isShared ? api.post(`/videos/${video.id}/share`) : undefined)).catch(() => undefined);
+  };
   return (
     <Dialog title="Share" onClose={onClose}>
       <Field label="Link">
@@ -56,10 +61,10 @@ function ShareDialog({ video, atS, onClose }: ShareDialogProps) {
         {(props) => <textarea {...props} class="input" rows={3} readOnly value={embed} />}
       </Field>
       <div class="row dialog-actions">
-        <button type="button" class="button" onClick={() => copyText(embed, "Code copied.")}>
+        <button type="button" class="button" onClick={() => tell(copyText(embed, "Code copied."))}>
           Copy code
         </button>
-        <button type="button" class="button primary" onClick={() => shareAddress(video.title, link)}>
+        <button type="button" class="button primary" onClick={() => tell(shareAddress(video.title, link))}>
           Share link
         </button>
       </div>

@@ -6,6 +6,7 @@ import { Avatar, nameOf } from "../kit/avatar";
 import { ApiError } from "../kit/errors";
 import { Icon } from "../kit/icons";
 import { useLoad, type Loaded } from "../kit/load";
+import { useChannel } from "../kit/realtime";
 import { Ago, RichText } from "../kit/prose";
 import { navigate, previousPath, useTitle } from "../kit/router";
 import { currentUser } from "../kit/session";
@@ -19,6 +20,8 @@ import { QueueList } from "../playlists/queue";
 import { SaveButton } from "../playlists/save_button";
 import { FollowButton } from "../profile/follow_button";
 import type { PageProps } from "../shell/routes";
+import { Gate } from "../subscriptions/gate";
+import { findGate } from "../subscriptions/shapes";
 import { VideoCard } from "./card";
 import { ChapterList } from "./chapter_list";
 import { EndScreen } from "./end_screen";
@@ -51,6 +54,16 @@ export default function WatchPage({ parameters, search }: PageProps) {
   const video = useLoad<Video>(id, (signal) => api.get<Video>(`/videos/${id}`, { signal }));
   useTitle(video.data?.title ?? null);
   useVideoProgress(video.data, (change) => video.change((known) => ({ ...known, ...change })), video.reload);
+  // Whoever may not see it any more is let go by the edge, and hears why from the API.
+  const gate = findGate(video.error);
+  useChannel(video.data && !gate ? `video:${id}` : null, { onEvent: () => undefined, onRefused: video.reload });
+  if (gate) {
+    return (
+      <div class="page narrow">
+        <Gate owner={gate} what="This video" onRetry={video.reload} />
+      </div>
+    );
+  }
   if (video.error !== null && video.data === null) return <Missing error={video.error} onRetry={video.reload} />;
   return (
     <div class={isTheatre ? "page watch theatre" : "page watch"}>

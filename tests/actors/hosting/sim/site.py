@@ -28,7 +28,8 @@ from actors.live_room.kind import ROOM_KIND
 from actors.user_session.client import UserClient
 from actors.user_session.messages import SocketsReport
 from kit.errors import AppError
-from kit.settings import HostSettings, LimitSettings, Settings
+from kit.setting_sections import HostSettings, LimitSettings
+from kit.settings import Settings
 from storage.placements import USER
 from tests.actors.hosting.sim.history import History
 from tests.actors.hosting.sim.kinds import OTHER_KINDS, make_row, make_stored_id, read_facts

@@ -1,0 +1,1 @@
+"""What the pool of workers costs beside one command, and what a second worker brings."""

@@ -1,0 +1,1 @@
+"""What it saves that a video is made as fine as its own pictures need."""

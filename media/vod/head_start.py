@@ -1,0 +1,74 @@
+"""Encoding what has come of a file while the rest still arrives.
+
+The task "head_start" makes a chunk's steps as far as the file reaches and keeps them where the
+chunk's own task looks first. It stores nothing else, so it may be wrong about the file: what does
+not fit what the whole file turns out to be is not used. It reads only bytes that stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from media.vod.arriving import Arriving, SourceNotThere
+from media.vod.chunk_steps import ChunkParts
+from media.vod.plan import PlanTask, TranscodePlan, needs_nvenc
+from media.vod.records import Progress
+from media.vod.task_jobs import ChunkJob
+from storage.objects import ObjectStore
+
+
+@dataclass(frozen=True)
+class HeadStart:
+    """What the task is given: a chunk, and how much of its source is there."""
+
+    chunk: ChunkJob
+    arriving: Arriving
+
+    @property
+    def video_id(self) -> str:
+        """Whose work it is."""
+        return self.chunk.video_id
+
+    @property
+    def task_id(self) -> str:
+        """Another than the chunk's own, which may begin before this one has ended."""
+        return f"{self.chunk.task_id}-ahead"
+
+
+@dataclass(frozen=True)
+class Headway:
+    """How far a chunk is."""
+
+    is_whole: bool
+    made: int
+    """Parts that this very task encoded."""
+
+
+def iter_head_start(job: HeadStart, store: ObjectStore) -> Generator[Progress, None, Headway]:
+    """Encode and keep what is there of a chunk; raises MediaUnreadable."""
+    parts = ChunkParts(job.chunk, store, job.arriving)
+    for _kept in parts.iter_kept():
+        pass
+    begun = parts.done
+    try:
+        for _new in parts.iter_new():
+            yield Progress(job.task_id, parts.done, parts.total)
+    except (SourceNotThere, FileNotFoundError):
+        pass  # it has not come, or the upload ended and its bytes are the source's by now
+    return Headway(parts.done == parts.total, parts.done - begun)
+
+
+def list_head_start(plan: TranscodePlan) -> tuple[PlanTask, ...]:
+    """The chunks that are worth beginning with, in the order of their time.
+
+    H.264 by x264 alone: other codecs take longer than the file, and nobody waits for them; a GPU
+    makes up for what it did not do before.
+    """
+    names = [
+        group.name
+        for group in plan.groups
+        if group.rungs[0].codec == "h264" and not needs_nvenc(group.rungs)
+    ]
+    chunks = [task for task in plan.tasks if task.kind == "chunk" and task.group in names]
+    return tuple(sorted(chunks, key=lambda task: (task.chunk, names.index(task.group))))

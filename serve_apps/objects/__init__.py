@@ -1,0 +1,1 @@
+"""The object store's own upkeep."""

@@ -1,0 +1,70 @@
+"""Removes what writers left half written: a job that queues its next run, four times a day.
+
+The runner calls `HANDLERS` and, when it begins, `begin_sweeping`. What a writer still has open is
+never touched: it was written or linked within a day, and none lives that long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+import msgspec
+
+from actors.job_runner.ports import JobPorts, JobSpec
+from kit.logs import get_log
+from storage.database import Connection
+from storage.jobs import enqueue_job
+
+log = get_log("objects")
+
+SWEEP_JOB = "objects.sweep_staging"
+SWEEP_EVERY_S = 6 * 3600
+STALE_S = 86_400
+"""A media task has half an hour, a piece of an upload minutes."""
+
+
+class SweepJob(msgspec.Struct, frozen=True):
+    """Payload: which quarter of a day it is, counted from 1970."""
+
+    slot: int
+
+
+async def begin_sweeping(connection: Connection, now: datetime) -> bool:
+    """Have this quarter's run done, and so all later ones; False when it is queued already."""
+    return await _enqueue(connection, decide_slot(now), now)
+
+
+def decide_slot(now: datetime) -> int:
+    """Which run a moment belongs to."""
+    return int(now.timestamp()) // SWEEP_EVERY_S
+
+
+async def sweep_staging(ports: JobPorts, payload: bytes) -> None:
+    """Remove stale staged files and queue the next run."""
+    slot = msgspec.json.decode(payload, type=SweepJob).slot
+    now = ports.clock.now()
+    count = await asyncio.to_thread(
+        ports.objects.sweep_staging_sync, older_than_s=STALE_S, now_s=now.timestamp()
+    )
+    if count:
+        log.info("objects.swept", files=count)
+    async with ports.database.transaction() as connection:
+        await _enqueue(connection, max(slot, decide_slot(now)) + 1, now)
+
+
+async def _enqueue(connection: Connection, slot: int, now: datetime) -> bool:
+    return await enqueue_job(
+        connection,
+        SWEEP_JOB,
+        SweepJob(slot),
+        dedupe_key=f"{SWEEP_JOB}:{slot}",
+        delay_s=max(0.0, slot * SWEEP_EVERY_S - now.timestamp()),
+    )
+
+
+HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
+    {SWEEP_JOB: JobSpec(sweep_staging, concurrency_max=1)}
+)

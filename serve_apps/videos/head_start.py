@@ -1,0 +1,180 @@
+"""Encoding a file while it arrives, so that its video is ready soon after its last byte.
+
+A job per upload looks every few seconds how far it has come and has the pool make the chunks that
+are there, behind all other work. What it makes are steps that the processing job finds; it writes
+no rows and tells nobody, so it may stop at any time. It needs a file that grows in one object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from actors.job_runner.media_queue import MediaRank
+from actors.job_runner.ports import JobPorts
+from kit.errors import AppError
+from kit.logs import get_log
+from kit.metrics import HEAD_START_PARTS
+from media.vod.arriving import Arriving
+from media.vod.head_start import HeadStart, Headway, list_head_start
+from media.vod.info import MediaInfo, decode_json, encode_json
+from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
+from media.vod.probe import ProbeJob
+from media.vod.source import MediaUnreadable
+from media.vod.task_jobs import ChunkJob, get_job
+from serve_apps.videos.recipes import decide_recipe, is_gpu_wanted, order_version
+from serve_apps.videos.upload_jobs import HeadStartJob, enqueue_head_start
+from storage import uploads, videos
+from storage.upload_indexes import find_index
+
+log = get_log("videos")
+
+QUIET_TURNS_MAX = 20
+"""An upload that has stood still for a quarter of an hour is left to the processing job."""
+LOOKS_MAX = 5
+"""So often is a file looked at whose beginning says nothing; each time twice as much is there."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file that still arrives."""
+
+    owner: str
+    order: PlanOrder
+    arriving: Arriving
+
+
+async def run_head_start(ports: JobPorts, payload: bytes) -> None:
+    """Make what is there of a file, and look again later while it arrives."""
+    job = msgspec.json.decode(payload, type=HeadStartJob)
+    async with ports.database.statement(writes=False) as connection:
+        upload = await uploads.find_upload_of_video(connection, job.video_id)
+    if upload is None or upload.state != "open" or upload.is_expired:
+        return
+    following = await _take_turn(ports, job, upload)
+    if following is None or following.quiet_turns > QUIET_TURNS_MAX:
+        return
+    async with ports.database.transaction() as connection:
+        await enqueue_head_start(connection, following)
+
+
+async def _take_turn(
+    ports: JobPorts, job: HeadStartJob, upload: uploads.Upload
+) -> HeadStartJob | None:
+    """Do what can be done now; None when there is nothing more to do for this file."""
+    following = msgspec.structs.replace(
+        job, turn=job.turn + 1, seen_bytes=upload.offset_bytes, quiet_turns=0
+    )
+    if upload.size_bytes is None or upload.offset_bytes == job.seen_bytes:
+        return msgspec.structs.replace(following, quiet_turns=job.quiet_turns + 1)
+    arrival = await _find_arrival(ports, job.video_id)
+    if arrival is None:
+        return None
+    if not job.info:
+        following = await _look(ports, arrival, following)
+        if not following.info:
+            return following if following.looks < LOOKS_MAX else None
+    info = decode_json(following.info.encode(), MediaInfo)
+    plan = plan_video(info, arrival.order)
+    tasks = list_head_start(plan)
+    if following.made == len(tasks):
+        return None
+    made = await Encoding(ports, job.video_id, plan).run(tasks[following.made :])
+    return msgspec.structs.replace(following, made=following.made + made)
+
+
+async def _find_arrival(ports: JobPorts, video_id: uuid.UUID) -> Arrival | None:
+    """How far a file has come; None when it has ended, or lies in pieces."""
+    async with ports.database.transaction() as connection:
+        upload = await uploads.find_upload_of_video(connection, video_id)
+        video = await videos.find_video(connection, video_id)
+        parts = [] if upload is None else await uploads.list_parts(connection, upload.id)
+        recipe = (
+            await decide_recipe(connection, ports.settings.processing, video) if video else None
+        )
+    if upload is None or video is None or recipe is None:
+        return None
+    objects = uploads.list_objects(upload.id, parts)
+    if upload.state != "open" or upload.size_bytes is None or len(objects) != 1:
+        return None
+    (grown,) = objects
+    if ports.objects.local_path(grown.key) is None:
+        return None
+    index = await find_index(ports.objects, upload.id)
+    sourced = msgspec.structs.replace(video, source_key=grown.key)
+    nvenc = is_gpu_wanted(ports)
+    order = order_version(ports.settings, sourced, recipe, video.version, nvenc=nvenc)
+    arriving = Arriving(grown.size_bytes, upload.size_bytes)
+    if index is not None:
+        order = replace(order, hint=index.sha256)
+        arriving = replace(arriving, index_key=index.key, index_at=index.at_bytes)
+    return Arrival(str(video.owner_id), order, arriving)
+
+
+async def _look(ports: JobPorts, arrival: Arrival, job: HeadStartJob) -> HeadStartJob:
+    """Ask the file what it is, again when twice as much of it is there."""
+    known_bytes = arrival.arriving.known_bytes
+    if known_bytes < 2 * job.looked_bytes:
+        return job
+    probe = ProbeJob(arrival.order.video_id, arrival.order.source_key, arriving=arrival.arriving)
+    words = ""
+    try:
+        info: MediaInfo = await ports.media.run(
+            "probe", probe, rank=MediaRank.AHEAD, owner=arrival.owner
+        )
+        words = encode_json(info).decode()
+    except (MediaUnreadable, FileNotFoundError) as error:
+        reason = error.text if isinstance(error, AppError) else "it has ended"
+        log.info("video.no_head_start", video_id=arrival.order.video_id, reason=reason)
+    return msgspec.structs.replace(job, info=words, looks=job.looks + 1, looked_bytes=known_bytes)
+
+
+class Encoding:
+    """One turn's chunks, as many at a time as the pool has places."""
+
+    def __init__(self, ports: JobPorts, video_id: uuid.UUID, plan: TranscodePlan) -> None:
+        self._ports = ports
+        self._video_id = video_id
+        self._plan = plan
+        self._left: deque[PlanTask] = deque()
+        self._whole: set[str] = set()
+
+    async def run(self, tasks: Sequence[PlanTask]) -> int:
+        """Make chunks until one has not come; return how many, from the first, are whole."""
+        self._left.extend(tasks)
+        async with asyncio.TaskGroup() as group:
+            for _place in range(max(1, self._ports.media.slots_max)):
+                group.create_task(self._work())
+        names = [task.task_id for task in tasks]
+        return next((n for n, name in enumerate(names) if name not in self._whole), len(names))
+
+    async def _work(self) -> None:
+        while self._left:
+            task = self._left.popleft()
+            arrival = await _find_arrival(self._ports, self._video_id)
+            if arrival is None or not await self._make(task, arrival):
+                self._left.clear()  # the others are of later
+
+    async def _make(self, task: PlanTask, arrival: Arrival) -> bool:
+        chunk = get_job(self._plan, task.task_id)
+        assert isinstance(chunk, ChunkJob), "a head start is made of chunks"
+        try:
+            headway: Headway = await self._ports.media.run(
+                "head_start",
+                HeadStart(chunk, arrival.arriving),
+                rank=MediaRank.AHEAD,
+                owner=arrival.owner,
+            )
+        except AppError as error:
+            # A lost worker, a damaged file: the processing job will see for itself.
+            log.info("video.head_start_failed", video_id=str(self._video_id), code=error.code)
+            return False
+        HEAD_START_PARTS.inc(headway.made)
+        if headway.is_whole:
+            self._whole.add(task.task_id)
+        return headway.is_whole

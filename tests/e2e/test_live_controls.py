@@ -1,0 +1,113 @@
+"""What a live's page has to press, and what it does by itself when WebRTC suffers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.people import fill_registration, go_live, make_name, wait_for_picture
+from tests.product import Product, await_true
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+OpenPage = Callable[..., Page]
+# Remembers where the page's WHEP sessions are; edges answer later than a viewer is patient.
+SESSIONS = """
+window.sessions = [];
+const fetchNow = window.fetch;
+window.fetch = async (...words) => {
+  const answer = await fetchNow(...words);
+  if (/whep/.test(answer.url) && answer.status === 201) {
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    window.sessions.push(answer.headers.get('location'));
+  }
+  return answer;
+};
+"""
+LOSSES = 3
+"""So many within a minute are called suffering (web/src/live/ways.ts)."""
+
+
+def begin(open_page: OpenPage, product: Product) -> tuple[Page, str]:
+    """Go live as a new person; return the studio's page and the live's address."""
+    streamer = open_page("/register")
+    fill_registration(streamer)
+    return streamer, go_live(streamer, product, f"Controls {make_name()}")
+
+
+def read(video: Locator, expression: str) -> object:
+    """Return something of the video element."""
+    return video.evaluate(f"v => {expression}")
+
+
+def test_the_keys_of_a_live_do_what_its_buttons_do(open_page: OpenPage, product: Product) -> None:
+    _, address = begin(open_page, product)
+    viewer = open_page(address)
+    wait_for_picture(viewer)
+    video, player = viewer.get_by_test_id("live-video"), viewer.locator(".live-video")
+    keys = viewer.keyboard
+    was_muted = read(video, "v.muted")
+    keys.press("m")
+    assert read(video, "v.muted") is not was_muted
+    keys.press("m")
+    assert read(video, "v.muted") is was_muted
+
+    inset = "document.pictureInPictureElement === v"
+    for press in (
+        lambda: keys.press("p"),
+        lambda: keys.press("i"),
+        lambda: viewer.get_by_role("button", name="Picture in picture").click(),
+    ):
+        press()
+        await_true(lambda: read(video, inset) is True, "the picture is in a window of its own")
+        press()
+        await_true(lambda: read(video, inset) is False, "the picture is back in the page")
+
+    full = "document.fullscreenElement?.contains(v) ?? false"
+    keys.press("f")
+    await_true(lambda: read(video, full) is True, "the picture fills the screen")
+    keys.press("f")
+    await_true(lambda: read(video, full) is False, "the picture is back in the page")
+
+    await_true(
+        lambda: "late" in viewer.get_by_test_id("live-latency").inner_text(), "how late it is"
+    )
+    viewer.wait_for_timeout(12_000)  # so much there must be to go back to
+    again = viewer.get_by_test_id("go-live-again")
+    keys.press("j")
+    expect(player).to_have_attribute("data-way", "hls")
+    expect(again).to_have_text(re.compile("behind"))
+    again.click()
+    expect(again).to_have_text("Live")
+    expect(player).to_have_attribute("data-way", "webrtc")
+    keys.press("k")
+    expect(viewer.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    await_true(lambda: read(video, "v.paused") is True, "the picture stands still")
+    keys.press(" ")
+    await_true(lambda: read(video, "v.paused") is False, "it goes on from there")
+
+
+def test_webrtc_that_suffers_gives_way_to_hls_and_the_picture_stays(
+    open_page: OpenPage, product: Product
+) -> None:
+    _, address = begin(open_page, product)
+    viewer = open_page(address, init_script=SESSIONS)
+    wait_for_picture(viewer)
+    player = viewer.locator(".live-video")
+    for number in range(LOSSES):
+        await_true(lambda n=number: viewer.evaluate("sessions.length") > n, "a session is open")
+        expect(player).to_have_attribute("data-state", "playing")
+        expect(player).to_have_attribute("data-way", "webrtc")
+        viewer.evaluate("fetch(sessions.at(-1), {method: 'DELETE'})")
+        await_true(lambda n=number: viewer.evaluate("sessions.length") > n + 1, "it joined again")
+    expect(player).to_have_attribute("data-way", "hls")
+    expect(player).to_have_attribute("data-state", "playing")
+    shown = read(viewer.get_by_test_id("live-video"), "v.currentTime")
+    assert isinstance(shown, int | float)
+    await_true(
+        lambda: float(str(read(viewer.get_by_test_id("live-video"), "v.currentTime"))) > shown + 2,
+        "HLS plays on",
+    )

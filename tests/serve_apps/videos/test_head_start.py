@@ -1,0 +1,302 @@
+"""Videos that are begun while their file arrives: turns of the job, real media and rows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors.job_runner.media_queue import OnProgress
+from kit.ids import make_id
+from media.vod.records import Progress, unfinished_key
+from serve_apps.access.identity import Identity
+from serve_apps.access.visibility import Visibility
+from serve_apps.videos.head_start import LOOKS_MAX, QUIET_TURNS_MAX, run_head_start
+from serve_apps.videos.jobs import expire_video, process_video
+from serve_apps.videos.service import (
+    VideoOrder,
+    finish_upload,
+    open_upload,
+)
+from serve_apps.videos.upload_jobs import (
+    HEAD_START_JOB,
+    HEAD_START_PAUSE_S_MAX,
+    HeadStartJob,
+    enqueue_head_start,
+)
+from storage import uploads
+from storage.upload_holds import UploadHold
+from storage.upload_indexes import keep_index
+from storage.uploads import find_upload
+from tests.media.vod.clips import run_ffmpeg
+from tests.serve_apps.videos.inline_media import InlineMedia
+from tests.serve_apps.videos.video_world import VideoWorld, job_payload
+from tests.storage.video_rows import create_owner, create_upload_row, create_video_row
+
+pytestmark = pytest.mark.media
+
+PIECE_BYTES = 32 << 10
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Forty seconds of two sizes, ten segments: two chunks at least; its index comes first."""
+    path = tmp_path_factory.mktemp("film") / "a.mp4"
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=size=480x320:rate=10:duration=40"),
+        *("-f", "lavfi", "-i", "sine=frequency=440:duration=40"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
+        *("-c:a", "aac", "-movflags", "+faststart", path),
+    )
+    return path.read_bytes()
+
+
+class CountingMedia(InlineMedia):
+    """Counts what the tasks of chunks encode, behind what they find."""
+
+    parts = 0
+
+    async def run(
+        self, task_name: str, payload: Any, *, on_progress: OnProgress | None = None
+    ) -> Any:
+        def count(progress: Progress) -> None:
+            self.parts += task_name == "chunk"
+            if on_progress is not None:
+                on_progress(progress)
+
+        return await super().run(task_name, payload, on_progress=count)
+
+
+class Arriving:
+    """An upload in its client's hands, written as the edge writes it."""
+
+    def __init__(self, world: VideoWorld, media: CountingMedia, data: bytes) -> None:
+        self.world = world
+        self.media = media
+        self.data = data
+        self.video_id = self.upload_id = uuid.UUID(int=0)
+
+    async def open(self, owner_id: uuid.UUID | None = None) -> None:
+        database = self.world.database
+        async with database.transaction() as connection:
+            owner_id = owner_id or await create_owner(connection, f"u{uuid.uuid4().hex[:8]}")
+            self.video_id = await create_video_row(connection, owner_id)
+            self.upload_id = await create_upload_row(
+                connection, self.video_id, owner_id, len(self.data)
+            )
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[UploadHold]:
+        async with self.world.database.connection() as connection:
+            found = await find_upload(connection, self.upload_id)
+        assert found is not None
+        hold = await UploadHold.open(
+            self.world.database, self.world.objects, found, ttl_s=10, piece_bytes=PIECE_BYTES
+        )
+        try:
+            yield hold
+        finally:
+            await hold.close()
+
+    async def send(self, stop: int) -> None:
+        """Have the bytes up to here acknowledged; with the last one the upload ends."""
+        async with self.hold() as hold:
+            start = hold.upload.offset_bytes
+            parts = await hold.sink.add(self.data[start:stop]) + await hold.sink.flush()
+            await hold.acknowledge(parts, is_last=False)
+            if stop == len(self.data):
+                async with self.world.database.transaction() as connection:
+                    await finish_upload(connection, hold.upload)
+                hold.has_ended()
+
+    async def turn(self, job: HeadStartJob) -> HeadStartJob | None:
+        """Run one turn; return what the next one is to be given."""
+        await run_head_start(self.world.ports(self.media, slots=2), msgspec.json.encode(job))
+        async with self.world.database.transaction() as connection:
+            payload = await connection.fetchval(
+                "DELETE FROM pgqueuer WHERE entrypoint = $1 RETURNING payload", HEAD_START_JOB
+            )
+        return None if payload is None else msgspec.json.decode(payload, type=HeadStartJob)
+
+    async def process(self) -> None:
+        await process_video(self.world.ports(self.media, slots=2), job_payload(self.video_id))
+
+
+@pytest.fixture
+async def arriving(world: VideoWorld, film: bytes) -> Arriving:
+    found = Arriving(world, CountingMedia(world.objects), film)
+    await found.open()
+    return found
+
+
+async def list_made(world: VideoWorld, video_id: uuid.UUID) -> dict[str, bytes]:
+    """What is stored of a video, its source and pictures apart."""
+    found = {}
+    prefix = f"videos/{video_id}"
+    for entry in await world.objects.list(prefix):
+        name = entry.key.removeprefix(f"{prefix}/")
+        if name.endswith((".m4s", ".mp4")) or "unfinished" in name:
+            found[name] = await world.objects.get(entry.key)
+    return found
+
+
+async def keep_sending(arriving: Arriving, shares: tuple[float, ...]) -> HeadStartJob | None:
+    """Send up to each share of the file, a turn of the job behind each."""
+    job: HeadStartJob | None = HeadStartJob(arriving.video_id)
+    for share in shares:
+        await arriving.send(int(len(arriving.data) * share))
+        assert job is not None, "the turn before saw no reason for another"
+        job = await arriving.turn(job)
+    return job
+
+
+async def test_a_video_begun_while_its_file_arrived_is_the_one_that_was_begun_behind_it(
+    world: VideoWorld, arriving: Arriving, film: bytes
+):
+    job = await keep_sending(arriving, (0.4, 0.6, 0.8, 0.95))
+    assert job is not None
+    assert (job.turn, job.quiet_turns, job.looks) == (4, 0, 1)
+    assert job.made > 0
+    assert any("unfinished" in name for name in await list_made(world, arriving.video_id))
+    await arriving.send(len(film))
+    assert await arriving.turn(job) is None, "the file has come"
+    await arriving.process()
+    other = await world.upload(film)
+    usual = CountingMedia(world.objects)
+    # It counts as begun, so it is as fine, but nothing of it is there.
+    await world.objects.put(unfinished_key(str(other), "rest-00000", 0), b"nothing")
+    await process_video(world.ports(usual), job_payload(other))
+    assert (await world.get_video(arriving.video_id)).status == "ready"
+    assert "quality" not in arriving.media.started
+    mine, others = await list_made(world, arriving.video_id), await list_made(world, other)
+    assert mine == others
+    assert not [name for name in mine if "unfinished" in name]
+    assert usual.parts == 40, "twenty steps of two sizes"
+    assert arriving.media.parts <= 8, "only the end was left to make"
+
+
+async def test_a_file_that_stands_still_is_looked_at_ever_more_seldom_and_then_left(
+    world: VideoWorld, arriving: Arriving
+):
+    job = await keep_sending(arriving, (0.3,))
+    quiet = 0
+    while job is not None:
+        last, job = job, await arriving.turn(job)
+        quiet += 1
+    assert quiet == QUIET_TURNS_MAX + 1
+    assert last.quiet_turns == QUIET_TURNS_MAX
+    await enqueue_and_check_pause(world, last)
+
+
+async def enqueue_and_check_pause(world: VideoWorld, job: HeadStartJob) -> None:
+    async with world.database.transaction() as connection:
+        await enqueue_head_start(connection, job)
+        pause_s = await connection.fetchval(
+            """SELECT extract(epoch FROM execute_after - now())::float FROM pgqueuer
+                WHERE entrypoint = $1""",
+            HEAD_START_JOB,
+        )
+    assert pause_s == pytest.approx(HEAD_START_PAUSE_S_MAX, abs=10)
+
+
+async def test_a_file_whose_index_comes_last_is_given_up_after_some_looks(
+    world: VideoWorld, film: bytes, tmp_path: Path
+):
+    (tmp_path / "a.mp4").write_bytes(film)
+    run_ffmpeg("-i", tmp_path / "a.mp4", "-c", "copy", tmp_path / "b.mp4")
+    arriving = Arriving(world, CountingMedia(world.objects), (tmp_path / "b.mp4").read_bytes())
+    await arriving.open()
+    assert LOOKS_MAX == 5
+    assert await keep_sending(arriving, (0.03, 0.04, 0.07, 0.15, 0.4, 0.85)) is None
+    assert arriving.media.started == ["probe"] * LOOKS_MAX
+    assert await list_made(world, arriving.video_id) == {}
+
+
+@pytest.mark.parametrize("is_true", [True, False])
+async def test_an_index_sent_ahead_counts_when_it_was_the_files_own(
+    world: VideoWorld, film: bytes, tmp_path: Path, is_true: bool
+):
+    (tmp_path / "a.mp4").write_bytes(film)
+    run_ffmpeg("-i", tmp_path / "a.mp4", "-c", "copy", tmp_path / "b.mp4")
+    data = (tmp_path / "b.mp4").read_bytes()
+    at = data.rindex(b"moov") - 4
+    arriving = Arriving(world, CountingMedia(world.objects), data)
+    await arriving.open()
+    await keep_index(world.objects, arriving.upload_id, at, data[at:])
+    assert await keep_sending(arriving, (0.5, 0.9)) is not None
+    if not is_true:
+        arriving.data = data[:-1] + bytes([data[-1] ^ 1])
+    await arriving.send(len(data))
+    await arriving.process()
+    assert (await world.get_video(arriving.video_id)).status == "ready"
+    assert (arriving.media.parts <= 8) == is_true
+    assert arriving.media.parts <= 40
+    assert not [name for name in await list_made(world, arriving.video_id) if "unfin" in name]
+
+
+async def test_a_file_that_lies_in_pieces_has_no_head_start(world: VideoWorld, film: bytes):
+    arriving = Arriving(world, CountingMedia(world.objects), film)
+    await arriving.open()
+    lock_owner, half = make_id(), len(film) // 2
+    parts = [uploads.UploadPart(0, half), uploads.UploadPart(half, half // 2)]
+    async with world.database.transaction() as connection:
+        assert await uploads.lock_upload(connection, arriving.upload_id, lock_owner, 10)
+        await uploads.insert_parts(connection, arriving.upload_id, lock_owner, parts, None)
+    assert await arriving.turn(HeadStartJob(arriving.video_id)) is None
+    assert arriving.media.started == []
+
+
+async def test_what_was_begun_goes_with_an_upload_that_expires(
+    world: VideoWorld, arriving: Arriving
+):
+    job = await keep_sending(arriving, (0.5,))
+    assert await list_made(world, arriving.video_id) != {}
+    async with world.database.transaction() as connection:
+        await connection.execute(
+            "UPDATE uploads SET expires_at = now() - interval '1 s' WHERE id = $1",
+            arriving.upload_id,
+        )
+    assert job is not None
+    assert await arriving.turn(job) is None
+    await expire_video(world.ports(arriving.media), job_payload(arriving.video_id))
+    assert await list_made(world, arriving.video_id) == {}
+
+
+async def test_what_was_begun_goes_with_a_file_that_is_refused_as_a_duplicate(
+    world: VideoWorld, arriving: Arriving, film: bytes
+):
+    first = await world.upload(film)
+    await process_video(world.ports(CountingMedia(world.objects)), job_payload(first))
+    await arriving.open((await world.get_video(first)).owner_id)
+    await keep_sending(arriving, (0.6,))
+    assert await list_made(world, arriving.video_id) != {}
+    await arriving.send(len(film))
+    await arriving.process()
+    video = await world.get_video(arriving.video_id)
+    assert (video.status, video.error_code) == ("failed", "video_duplicate")
+    assert await list_made(world, arriving.video_id) == {}
+
+
+@pytest.mark.parametrize(("is_on", "queued"), [(True, 1), (False, 0)])
+async def test_the_job_is_queued_with_a_large_upload_where_the_site_wants_it(
+    world: VideoWorld, is_on: bool, queued: int
+):
+    processing = replace(world.settings.processing, head_start=is_on)
+    settings = replace(world.settings, processing=processing)
+    order = VideoOrder("A", "a.mp4", settings.uploads.piece_bytes + 1, "", Visibility.PUBLIC)
+    async with world.database.transaction() as connection:
+        owner_id = await create_owner(connection, "ada")
+        owner = Identity(owner_id, make_id(), "ada")
+        small = replace(order, size_bytes=settings.uploads.piece_bytes)
+        for wanted in (order, small):
+            await open_upload(connection, settings, owner, wanted)
+        jobs = await connection.fetchval(
+            "SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", HEAD_START_JOB
+        )
+    assert jobs == queued
