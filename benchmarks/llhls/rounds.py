@@ -19,7 +19,8 @@ from benchmarks.products import Products
 from media.live.fragments import TRACKS, VIDEO
 from tests.e2e.load import call, register
 from tests.media.live.packets_stage import Packet
-from tests.media.live.programme import Listed, Programme, read_playlist
+from tests.media.live.programme import Programme
+from tests.media.playlist_reading import Listed, read_playlist
 from tests.product import Product
 from tests.serve_apps.edge.live_publisher import publish_at
 

@@ -76,9 +76,7 @@ def publish_recording(
     shown = [picture, *sounds]
     target_s = max(1, *(track.target_s for track in shown))
     files = {
-        MASTER_NAME: build_master_playlist(
-            [picture], sounds, None, texts, target_s=target_s, has_every_sound=True
-        ),
+        MASTER_NAME: build_master_playlist([picture], sounds, None, texts, has_every_sound=True),
         **{playlist_name(each.name): build_media_playlist(each, target_s) for each in shown},
         **write_subtitles(texts, duration_s),
     }

@@ -56,20 +56,14 @@ class Track:
         return self.parts[0].channels > 0
 
     @property
-    def family(self) -> str:
-        """What its codec's name begins with, such as avc1."""
-        return _name_family(self.parts[0].codec)
-
-    @property
     def codecs(self) -> tuple[str, ...]:
-        """All that a player has to know: parts may differ (RFC 8216 §4.3.4.2)."""
+        """Every codec that one of its parts has, as in CODECS attributes."""
         return tuple(dict.fromkeys(part.codec for part in self.parts))
 
     @property
-    def resolution(self) -> str:
-        """The size of its largest picture."""
-        largest = max(self.parts, key=lambda part: part.width * part.height)
-        return f"{largest.width}x{largest.height}"
+    def family(self) -> str:
+        """What its codec's name begins with, such as avc1."""
+        return _name_family(self.parts[0].codec)
 
     @property
     def is_extra(self) -> bool:
@@ -151,6 +145,14 @@ class Track:
         """Bits per second over all of it."""
         size_bytes = sum(segment.size_bytes for segment in self.segments)
         return math.ceil(size_bytes * 8 / self.duration_s)
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """What a variant takes, picture and sound together."""
+
+    peak_bps: int
+    average_bps: int
 
 
 def join_track(records: Sequence[TrackRecord], *, is_whole: bool = True) -> Track:
@@ -262,36 +264,32 @@ def build_master_playlist(
     fps: Fraction | None,
     texts: Sequence[Subtitles] = (),
     *,
-    target_s: int,
     has_every_sound: bool = False,
 ) -> str:
     """The list of variants, smallest first, each with its sound added to its bandwidth.
 
     Of one size H.264 comes first, as some players begin with the first they see. Sound without a
-    picture is a variant itself. `target_s` is what the playlists of all tracks promise.
-    `has_every_sound`: each picture is listed with every sound, the one to be preferred first.
+    picture is a variant itself. `has_every_sound`: each picture is listed with every sound, the one
+    to be preferred first.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if rungs:
         lines += [_describe_group(sound) for sound in sounds]
     lines += [_describe_text(*named) for named in zip(texts, _name_texts(texts), strict=True)]
-    beside = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
-    rate = [f"FRAME-RATE={float(fps):.3f}"] if fps else []
+    target_s = max(track.target_s for track in [*rungs, *sounds])
+    reads = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
     for rung in sorted(rungs, key=lambda track: (track.pixels, track.is_extra)):
-        looks = [f"RESOLUTION={rung.resolution}", *rate]
         least_bps = 0
         for sound in sounds if has_every_sound else [choose_sound(rung, sounds)]:
-            tracks = [rung, *([sound] if sound else [])]
             # Never cheaper than the one before: players take the cheapest of those they can play.
-            peak_bps = max(least_bps, sum(it.measure_peak_bps(target_s) for it in tracks))
-            heard = [f'AUDIO="{_name_group(sound)}"'] if sound else []
-            lines.append(_describe_variant(tracks, peak_bps, [*looks, *heard, *beside]))
-            lines.append(playlist_name(rung.name))
+            tracks = [rung, *([sound] if sound else [])]
+            peak_bps = max(least_bps, sum(track.measure_peak_bps(target_s) for track in tracks))
+            rates = _Rates(peak_bps, sum(track.average_bps for track in tracks))
+            lines += [_describe_rung(rung, sound, rates, fps, reads), playlist_name(rung.name)]
             least_bps = peak_bps + DEARER_BPS
     if sounds and not rungs:
-        peak_bps = sounds[0].measure_peak_bps(target_s)
-        lines.append(_describe_variant(sounds[:1], peak_bps, beside))
-        lines.append(playlist_name(sounds[0].name))
+        described = _describe_sound(sounds[0], target_s)
+        lines += [",".join([described, *reads]), playlist_name(sounds[0].name)]
     lines += [_describe_keys(it, target_s) for it in rungs if it.is_whole and it.has_keys]
     return "\n".join(lines) + "\n"
 
@@ -316,14 +314,18 @@ def _describe_group(sound: Track) -> str:
     )
 
 
-def _describe_variant(tracks: Sequence[Track], peak_bps: int, more: Sequence[str]) -> str:
-    """What plays together takes the sum of its bandwidths (RFC 8216 §4.3.4.2)."""
-    codecs = [codec for track in tracks for codec in track.codecs]
+def _describe_rung(
+    rung: Track, sound: Track | None, rates: _Rates, fps: Fraction | None, reads: Sequence[str]
+) -> str:
+    codecs = ",".join([*rung.codecs, *(sound.codecs if sound else ())])
     attributes = [
-        f"BANDWIDTH={peak_bps}",
-        f"AVERAGE-BANDWIDTH={sum(track.average_bps for track in tracks)}",
-        f'CODECS="{",".join(codecs)}"',
-        *more,
+        f"BANDWIDTH={rates.peak_bps}",
+        f"AVERAGE-BANDWIDTH={rates.average_bps}",
+        f'CODECS="{codecs}"',
+        f"RESOLUTION={_describe_size(rung)}",
+        *([f"FRAME-RATE={float(fps):.3f}"] if fps else []),
+        *([f'AUDIO="{_name_group(sound)}"'] if sound else []),
+        *reads,
         "CLOSED-CAPTIONS=NONE",
     ]
     return f"#EXT-X-STREAM-INF:{','.join(attributes)}"
@@ -346,13 +348,28 @@ def _describe_text(texts: Subtitles, name: str) -> str:
     )
 
 
+def _describe_sound(audio: Track, target_s: int) -> str:
+    """The one variant of sound without a picture."""
+    return (
+        f"#EXT-X-STREAM-INF:BANDWIDTH={audio.measure_peak_bps(target_s)}"
+        f",AVERAGE-BANDWIDTH={audio.average_bps}"
+        f',CODECS="{",".join(audio.codecs)}",CLOSED-CAPTIONS=NONE'
+    )
+
+
 def _describe_keys(rung: Track, target_s: int) -> str:
     keys = keep_keys(rung)
     peak_bps = keys.measure_peak_bps(max(target_s, keys.target_s))
     return (
         f'#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak_bps},CODECS="{",".join(rung.codecs)}"'
-        f',RESOLUTION={rung.resolution},URI="{keys_playlist_name(rung.name)}"'
+        f',RESOLUTION={_describe_size(rung)},URI="{keys_playlist_name(rung.name)}"'
     )
+
+
+def _describe_size(rung: Track) -> str:
+    """The size that shows all of it: that of its largest part (RFC 8216 §4.3.4.2)."""
+    largest = max(rung.parts, key=lambda part: part.width * part.height)
+    return f"{largest.width}x{largest.height}"
 
 
 def _name_family(codec: str) -> str:

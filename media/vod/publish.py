@@ -179,7 +179,6 @@ def _write_playlists(
         _choose_sounds(tracks, rungs),
         plan.grid.fps,
         texts if is_whole else (),
-        target_s=target_s,
     )
     return files
 

@@ -15,8 +15,8 @@ import numpy as np
 from media.live.recording import publish_recording
 from media.vod.publish import Publication
 from media.vod.records import TaskRecord, track_key
-from tests.media.live.programme import read_playlist
 from tests.media.live.recorded_stage import Broadcast
+from tests.media.playlist_reading import read_playlist
 
 RATE_HZ = 48_000
 Sound = np.ndarray[Any, np.dtype[np.float32]]

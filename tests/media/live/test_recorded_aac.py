@@ -22,8 +22,8 @@ from media.vod.records import Progress, TaskRecord
 from storage.live_segments import StoredSegment
 from storage.objects import ObjectStore
 from tests.media.live.aac_stage import RATE_HZ, Made, Sound, encode_opus, make_swell
-from tests.media.live.programme import read_playlist
 from tests.media.live.recorded_stage import Broadcast
+from tests.media.playlist_reading import read_playlist
 
 pytestmark = pytest.mark.media
 

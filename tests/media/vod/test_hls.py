@@ -80,7 +80,7 @@ def test_another_init_segment_is_announced_with_a_discontinuity():
 def test_the_master_playlist_adds_the_sound_to_each_variant():
     audio = join_track([SOUND])
     rung = join_track([part(range(2))])
-    lines = build_master_playlist([rung], [audio], Fraction(30_000, 1001), target_s=4).splitlines()
+    lines = build_master_playlist([rung], [audio], Fraction(30_000, 1001)).splitlines()
     assert lines[:3] == ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-INDEPENDENT-SEGMENTS"]
     assert lines[3] == (
         '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="sound",NAME="main",DEFAULT=YES,AUTOSELECT=YES,'
@@ -98,7 +98,7 @@ def test_the_master_playlist_adds_the_sound_to_each_variant():
 
 
 def test_a_silent_video_mentions_no_sound():
-    text = build_master_playlist([join_track([part(range(1))])], [], Fraction(25), target_s=4)
+    text = build_master_playlist([join_track([part(range(1))])], [], Fraction(25))
     assert "AUDIO" not in text
     assert 'CODECS="avc1.640015"' in text
 

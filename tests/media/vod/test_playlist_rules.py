@@ -155,7 +155,7 @@ def test_a_picture_that_changes_midway_names_all_its_codecs_and_its_largest_size
         )
     )
     ((attributes, _address),) = read_multivariant(
-        build_master_playlist([Track(parts)], [], None, target_s=2)
+        build_master_playlist([Track(parts)], [], None)
     ).variants
     assert attributes["CODECS"] == "avc1.42c00d,avc1.42c01f"
     assert attributes["RESOLUTION"] == "1280x720"
