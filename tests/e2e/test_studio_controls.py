@@ -1,0 +1,113 @@
+"""What the studio has to press while on air: devices, the screen, copies, the health graph."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+
+from tests.e2e.conftest import CHROMIUM_FLAGS, CHROMIUM_NAMES
+from tests.e2e.people import fill_registration, go_live, make_name, wait_for_picture
+from tests.product import Product, await_true
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+OpenPage = Callable[..., Page]
+FAKE = "--use-fake-device-for-media-stream"
+CLIPBOARD = ["clipboard-read", "clipboard-write"]
+PICTURE_SETTINGS = "video => video.srcObject.getVideoTracks()[0].getSettings()"
+VOICE_SETTINGS = "video => video.srcObject.getAudioTracks()[0].getSettings()"
+# Remembers what cameras were opened.
+OPENED = """
+window.opened = [];
+const devices = navigator.mediaDevices, openNow = devices.getUserMedia.bind(devices);
+devices.getUserMedia = async (wanted) => {
+  const stream = await openNow(wanted);
+  window.opened.push(...stream.getVideoTracks());
+  return stream;
+};
+"""
+STILL_ON = "opened.filter((track) => track.readyState === 'live').length"
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """Start Chromium with cameras (one of them of depths), microphones and a screen."""
+    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)))
+    flags = [flag for flag in CHROMIUM_FLAGS if flag != FAKE]
+    devices = f"{FAKE}=device-count=3,display-media-type=monitor"
+    browser = playwright.chromium.launch(executable_path=path, args=[*flags, devices])
+    yield browser
+    browser.close()
+
+
+def begin(open_page: OpenPage, product: Product) -> tuple[Page, str]:
+    """Go live as a new person; return the studio's page and the live's address."""
+    streamer = open_page("/register", init_script=OPENED)
+    streamer.context.grant_permissions(["camera", "microphone", *CLIPBOARD], origin=product.url)
+    fill_registration(streamer)
+    return streamer, go_live(streamer, product, f"Controls {make_name()}")
+
+
+def read(video: Locator, expression: str) -> object:
+    """Return something of the video element."""
+    return video.evaluate(f"v => {expression}")
+
+
+def await_pictures(video: Locator) -> None:
+    """Wait until a viewer was shown more of them than were on their way."""
+    shown = "v.getVideoPlaybackQuality().totalVideoFrames"
+    before = read(video, shown)
+    assert isinstance(before, int)
+    await_true(lambda: int(str(read(video, shown))) > before + 20, "the picture goes on")
+
+
+def test_the_studio_changes_its_devices_and_shows_the_screen_on_air(
+    open_page: OpenPage, product: Product
+) -> None:
+    streamer, address = begin(open_page, product)
+    preview = streamer.get_by_test_id("live-preview")
+    for label, settings in (("Camera", PICTURE_SETTINGS), ("Microphone", VOICE_SETTINGS)):
+        before = preview.evaluate(settings)["deviceId"]
+        choice = streamer.get_by_label(label, exact=True)
+        values = choice.locator("option").evaluate_all("all => all.map(one => one.value)")
+        other = values[-1]
+        assert other != before
+        choice.select_option(value=other)
+        await_true(
+            lambda s=settings, o=other: preview.evaluate(s)["deviceId"] == o, f"another {label}"
+        )
+    assert streamer.evaluate(STILL_ON) == 1, "cameras that were left are off"
+    viewer = open_page(address)
+    wait_for_picture(viewer)
+    video = viewer.get_by_test_id("live-video")
+    camera_id = preview.evaluate(PICTURE_SETTINGS)["deviceId"]
+    streamer.get_by_role("button", name="Show the screen").click()
+    await_true(
+        lambda: preview.evaluate(PICTURE_SETTINGS).get("displaySurface") == "monitor",
+        "the preview shows the screen",
+    )
+    await_pictures(video)
+    streamer.get_by_role("button", name="Back to the camera").click()
+    await_true(
+        lambda: preview.evaluate(PICTURE_SETTINGS)["deviceId"] == camera_id,
+        "the preview shows the camera",
+    )
+    await_pictures(video)
+    expect(viewer.get_by_test_id("live-status")).to_contain_text(re.compile("live", re.I))
+
+    copied = "navigator.clipboard.readText()"
+    streamer.get_by_test_id("stream-key-show").click()
+    key = streamer.get_by_test_id("stream-key").inner_text()
+    streamer.get_by_test_id("stream-key-copy").click()
+    await_true(lambda: streamer.evaluate(copied) == key, "the key is copied")
+    for way in ("whip", "rtmp"):
+        streamer.get_by_role("tab", name=way.upper()).click()
+        server = streamer.get_by_test_id(f"{way}-address").inner_text()
+        streamer.get_by_role("button", name="Copy: Server").click()
+        await_true(lambda s=server: streamer.evaluate(copied) == s, "the address is copied")
+    health = streamer.get_by_test_id("health-panel")
+    expect(health.get_by_role("img", name=re.compile("^Bitrate in"))).to_be_visible()
