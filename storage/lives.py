@@ -18,10 +18,13 @@ import msgspec
 from storage.database import Connection, read_row, read_rows
 
 HINT_CHARS = 4
+MARK_BYTES = 8
+"""As `substr` says in the statements below."""
 COLUMNS = """
     l.id, l.owner_id, u.username AS owner_username, u.display_name AS owner_display_name,
     l.title, l.status, l.visibility, l.access_version, l.key_hint, l.epoch, l.origin,
     l.viewers_peak, l.created_at, l.scheduled_at, l.started_at, l.ended_at, l.is_recorded,
+    encode(substr(l.key_hash, 1, 8), 'hex') AS key_mark,
     (SELECT r.video_id FROM recordings r JOIN videos v ON v.id = r.video_id
      WHERE r.live_id = l.id AND r.is_whole AND v.deleted_at IS NULL) AS recording_id
 """
@@ -40,6 +43,8 @@ class LiveRow(msgspec.Struct, frozen=True):
     visibility: str
     access_version: int
     key_hint: str
+    key_mark: str
+    """Names the stream key as `mark_stream_key` does; opens nothing."""
     epoch: uuid.UUID
     origin: dict[str, Any] | None
     viewers_peak: int
@@ -91,6 +96,11 @@ def hash_stream_key(stream_key: str) -> bytes:
     return hashlib.sha256(stream_key.encode()).digest()
 
 
+def mark_stream_key(stream_key: str) -> str:
+    """Return a name of the key: some of what is stored of it, which opens nothing."""
+    return hash_stream_key(stream_key)[:MARK_BYTES].hex()
+
+
 async def create_live(connection: Connection, draft: LiveDraft) -> None:
     """Write a new broadcast, not yet live."""
     await connection.execute(
@@ -125,6 +135,16 @@ async def find_live_by_key(connection: Connection, stream_key: str) -> LiveRow |
         hash_stream_key(stream_key),
     )
     return None if row is None else read_row(LiveRow, row)
+
+
+async def find_key_mark(connection: Connection, live_id: uuid.UUID) -> str | None:
+    """Return the name of the key that opens the broadcast now; None when there is none."""
+    mark: str | None = await connection.fetchval(
+        "SELECT encode(substr(key_hash, 1, 8), 'hex') FROM lives "
+        "WHERE id = $1 AND deleted_at IS NULL",
+        live_id,
+    )
+    return mark
 
 
 async def list_running_lives(

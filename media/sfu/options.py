@@ -116,10 +116,14 @@ class SfuStats:
 class SfuEvents(Protocol):
     """Hears of sessions as they come and go, on the event loop, never from inside a call.
 
-    `publisher_lost` and `viewer_left` follow only for sessions that were announced as connected.
+    `publisher_lost` and `viewer_left` follow only for sessions announced as ready or connected.
     Reasons: "closed" (by us), "left" (by the peer), "timeout", "replaced", "publisher_gone",
     "codec_changed", "shutdown".
     """
+
+    def on_publisher_ready(self, room_id: str, session_id: str) -> None:
+        """A publisher that was held has connected, and waits for `begin_publisher` or its end."""
+        ...
 
     def on_publisher_connected(self, room_id: str, session_id: str) -> None:
         """A publisher's media can flow."""

@@ -28,7 +28,6 @@ from media.sfu.sdp import OfferedCodec
 from media.sfu.session import (
     KINDS,
     Publisher,
-    PublisherSession,
     Session,
     ViewerSession,
 )
@@ -45,7 +44,7 @@ class SfuRoom:
         self.cname = secrets.token_hex(8)
         self.rtx_ssrc = _make_ssrc()
         self.publisher: Publisher | None = None
-        self.next_publisher: PublisherSession | None = None
+        self.next_publisher: Publisher | None = None
         self.lost_at_s: float | None = None
         self.viewers: dict[str, ViewerSession] = {}
         self.tracks: dict[str, SourceTrack] = {kind: _make_track(kind) for kind in KINDS}

@@ -8,8 +8,8 @@ before it is called.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from kit.clock import Clock
 from kit.ids import make_token
@@ -39,12 +39,13 @@ from media.sfu.session import (
     SessionParts,
     ViewerSession,
 )
-from media.sfu.silence import list_silent
+from media.sfu.silence import list_abandoned, list_silent
+from media.sfu.stats import sum_up
 from media.sfu.stun import Address
+from media.sfu.ticker import Ticker
 from media.sfu.trickle import IceRestart, apply_fragment, build_restart, describe_section, make_etag
 from media.sfu.udp import UdpMux, choose_host
 
-TICK_S = 0.05
 FULL_RETRY_S = 5
 
 log = get_log("sfu")
@@ -70,7 +71,7 @@ class Sfu(LayerAccess):
         run_next_turn = self._mux.run_next_turn
         self._shaking = HandshakeTurns(self._advance_dtls, run_next_turn, self._now)
         self._keepalive = KeepAlive()
-        self._ticking: asyncio.Task[None] | None = None
+        self._ticker = Ticker(self._tick)
 
     # For the edge
 
@@ -78,19 +79,14 @@ class Sfu(LayerAccess):
         """Bind the port and start working; raises OSError when the port is taken."""
         options = self._options
         self._mux.open(options.bind_host or choose_host(options.candidate_ips), options.port)
-        self._ticking = asyncio.create_task(self._run_ticks(), name="sfu-ticks")
-        self._ticking.add_done_callback(_report_end)
+        self._ticker.start()
         log.info("sfu.started", port=self._mux.port, egress=self._egress.name)
 
     async def close(self) -> None:
         """End every session and free the port; closing twice does nothing."""
         for session in list(self._sessions.values()):
             self._end(session, "shutdown")
-        if self._ticking is not None:
-            self._ticking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._ticking
-            self._ticking = None
+        await self._ticker.stop()
         self._mux.close()
 
     @property
@@ -98,10 +94,11 @@ class Sfu(LayerAccess):
         """The bound UDP port; 0 while not started."""
         return self._mux.port
 
-    def publish(self, room_id: str, offer_sdp: str) -> SessionAnswer:
+    def publish(self, room_id: str, offer_sdp: str, *, is_held: bool = False) -> SessionAnswer:
         """Answer a WHIP offer; once connected, the session replaces the room's publisher.
 
-        Raises OfferMalformed, NoSupportedCodec, SfuFull.
+        One that `is_held` is announced as ready and waits for `begin_publisher`. Raises
+        OfferMalformed, NoSupportedCodec, SfuFull.
         """
         self._check_capacity(room_id)
         offer = parse_offer(offer_sdp)
@@ -110,10 +107,19 @@ class Sfu(LayerAccess):
         chosen = choose_publish(offer, preferred) if preferred else choose_publish(offer)
         room = self._open_room(room_id)
         session = PublisherSession(self._make_parts(room_id, offer), chosen)
-        expected, room.next_publisher = room.next_publisher, session
-        if expected is not None:
-            self._end(expected, "replaced")
+        session.held = [] if is_held else None
+        self._expect(room, session)
         return self._open(session, offer, chosen, stream=None)
+
+    def begin_publisher(self, session_id: str) -> None:
+        """Let a publisher that was held begin, with what it sent so far; unless it is gone."""
+        session = self._sessions.get(session_id)
+        if isinstance(session, Publisher) and session.held is not None:
+            held, session.held = session.held, None
+            self._promote(self._rooms[session.room_id], session)
+            for take in held:
+                take()
+            self.on_batch_end()
 
     def publish_local(
         self,
@@ -121,17 +127,30 @@ class Sfu(LayerAccess):
         codecs: Mapping[str, OfferedCodec],
         on_feedback: Callable[[bytes], None] | None = None,
         layers: RelayedLayers | None = None,
+        *,
+        is_held: bool = False,
     ) -> LocalPublisher:
-        """Admit a publisher of this process, in place of the room's present one; raises SfuFull."""
+        """Admit a publisher of this process, in place of the room's present one; raises SfuFull.
+
+        One that `is_held` waits as in `publish`.
+        """
         self._check_capacity(room_id)
         session = LocalPublisher(room_id, codecs, self._now(), on_feedback, layers)
         self._sessions[session.session_id] = session
-        self._promote(self._open_room(room_id), session)
+        room = self._open_room(room_id)
+        if is_held:
+            session.held = []
+            self._expect(room, session)
+            self._tell(self._events.on_publisher_ready, session)
+        else:
+            self._promote(room, session)
         return session
 
     def feed(self, session: LocalPublisher, rtp: Sequence[bytes], rtcp: bytes = b"") -> None:
         """Forward a local publisher's packets; nothing happens once it ended or was replaced."""
-        if session.session_id in self._sessions:
+        if session.held is not None:
+            session.hold(partial(self.feed, session, rtp, rtcp))
+        elif session.session_id in self._sessions:
             self._rooms[session.room_id].feed(session, rtp, rtcp, self._now())
 
     def watch(self, room_id: str, offer_sdp: str) -> SessionAnswer:
@@ -160,10 +179,9 @@ class Sfu(LayerAccess):
     def close_session(self, session_id: str) -> bool:
         """End a session; False when there is none with this id."""
         session = self._sessions.get(session_id)
-        if session is None:
-            return False
-        self._end(session, "closed")
-        return True
+        if session is not None:
+            self._end(session, "closed")
+        return session is not None
 
     def patch_session(
         self, session_id: str, if_match: str | None, fragment_sdp: str
@@ -181,18 +199,8 @@ class Sfu(LayerAccess):
 
     def stats(self) -> SfuStats:
         """Return the counts of every room and of the whole."""
-        return SfuStats(
-            rooms=tuple(room.get_stats() for room in self._rooms.values()),
-            sessions=len(self._sessions),
-            handshakes=self._handshakes.done,
-            handshakes_failed=self._handshakes.failed,
-            egress=self._egress.name,
-            datagrams_in=self._mux.datagrams_in,
-            datagrams_refused=self._mux.datagrams_refused,
-            send_stalls=self._egress.stalls,
-            queued_packets=self._egress.queued_packets,
-            packets_dropped=self._egress.packets_dropped,
-        )
+        rooms = tuple(room.get_stats() for room in self._rooms.values())
+        return sum_up(rooms, len(self._sessions), self._handshakes, self._mux, self._egress)
 
     # For the mux
 
@@ -247,11 +255,17 @@ class Sfu(LayerAccess):
                 session.heard_at_s = self._now()
                 room.apply_rtcp(session, packet, session.heard_at_s)
         elif isinstance(session, PublisherSession) and session is room.publisher:
-            packet = session.srtp.unprotect(datagram)
-            if packet is not None:
-                session.heard_at_s = self._now()
-                room.apply_rtp(session, packet, session.heard_at_s)
-                self._touched.add(room)
+            self._take_media(session, datagram)
+        elif isinstance(session, PublisherSession):
+            session.hold(partial(self._take_media, session, datagram))
+
+    def _take_media(self, session: PublisherSession, datagram: bytes) -> None:
+        assert session.srtp is not None, "media follows the handshake"
+        packet = session.srtp.unprotect(datagram)
+        if packet is not None:
+            room, session.heard_at_s = self._rooms[session.room_id], self._now()
+            room.apply_rtp(session, packet, session.heard_at_s)
+            self._touched.add(room)
 
     def on_batch_end(self) -> None:
         """Forward what the batch brought."""
@@ -266,7 +280,7 @@ class Sfu(LayerAccess):
         is_new = room_id not in self._rooms
         if is_full or (is_new and len(self._rooms) >= self._options.rooms_max):
             raise SfuFull(retry_after_s=FULL_RETRY_S)
-        if self._ticking is None:
+        if not self._ticker.is_running:
             raise SfuFull(reason="not_running", retry_after_s=1)
 
     def _make_parts(self, room_id: str, offer: Offer) -> SessionParts:
@@ -303,11 +317,19 @@ class Sfu(LayerAccess):
         self._handshakes.done += 1
         room = self._rooms[session.room_id]
         log.info("sfu.session_connected", room=session.room_id, session=session.label)
-        if isinstance(session, PublisherSession):
+        if isinstance(session, PublisherSession) and session.held is not None:
+            self._tell(self._events.on_publisher_ready, session)
+        elif isinstance(session, PublisherSession):
             self._promote(room, session)
         elif isinstance(session, ViewerSession):
             room.connect_viewer(session, self._now())
             self._tell(self._events.on_viewer_connected, session)
+
+    def _expect(self, room: SfuRoom, session: Publisher) -> None:
+        """Let a publisher be the room's next, in place of another that has not begun."""
+        expected, room.next_publisher = room.next_publisher, session
+        if expected is not None:
+            self._end(expected, "replaced")
 
     def _promote(self, room: SfuRoom, session: Publisher) -> None:
         """Let a connected publisher take the place of the last one."""
@@ -365,32 +387,13 @@ class Sfu(LayerAccess):
 
     # Time
 
-    async def _run_ticks(self) -> None:
-        """Repeat what is due; owned by `start` and `close`."""
-        while True:
-            await asyncio.sleep(TICK_S)
-            self._tick(self._now())
-
-    def _tick(self, now_s: float) -> None:
+    def _tick(self) -> None:
+        now_s = self._now()
         for session in list_silent(self._sessions.values(), self._options, now_s):
             self._end(session, "timeout")
         self._keepalive.run(self._sessions.values(), now_s)
         for room in list(self._rooms.values()):
             room.send_feedback(now_s)
             room.measure_rates(now_s)
-            self._end_abandoned(room, now_s)
-
-    def _end_abandoned(self, room: SfuRoom, now_s: float) -> None:
-        """Close the viewers of a room whose publisher stayed away longer than the grace."""
-        if room.publisher is not None or room.lost_at_s is None:
-            return
-        if now_s - room.lost_at_s > self._options.viewer_grace_s:
-            for viewer in list(room.viewers.values()):
-                self._end(viewer, "publisher_gone")
-
-
-def _report_end(ticking: asyncio.Task[None]) -> None:
-    """Say so at once when ticks stop for any reason but our own; `close` would tell too late."""
-    error = None if ticking.cancelled() else ticking.exception()
-    if error is not None:
-        log.error("sfu.ticks_stopped", exc_info=error)
+        for viewer in list_abandoned(self._rooms.values(), self._options, now_s):
+            self._end(viewer, "publisher_gone")

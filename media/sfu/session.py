@@ -33,6 +33,8 @@ REPEATS_PER_S = 150.0
 REPEATS_BURST = 300.0
 REPEAT_PAUSE_S = 0.02
 REPEATS_REMEMBERED = 512
+HELD_MAX = 1024
+"""Packets, two seconds of 5 Mbit/s: it takes less to hear whether a publisher may begin."""
 
 Transmit = Callable[[bytes, Address], None]
 KINDS: tuple[Kind, ...] = ("audio", "video")
@@ -51,7 +53,10 @@ class SessionParts:
 
 
 class Session:
-    """What all sessions have in common, however their packets come."""
+    """What all sessions have in common, however their packets come.
+
+    `held` is what a publisher sent while it must not begin, as what takes it; None once it may.
+    """
 
     role: Literal["viewer", "publisher"] = "publisher"
 
@@ -60,6 +65,12 @@ class Session:
         self.room_id = room_id
         self.created_at_s = created_at_s
         self.is_open = True
+        self.held: list[Callable[[], None]] | None = None
+
+    def hold(self, take: Callable[[], None]) -> None:
+        """Keep what a publisher sends before it may begin; what is too much is lost."""
+        if self.held is not None and len(self.held) < HELD_MAX:
+            self.held.append(take)
 
     @property
     def is_connected(self) -> bool:

@@ -57,16 +57,22 @@ class PublisherNotes(Protocol):
 class ForwardingPlane(Protocol):
     """What this edge uses of `media.sfu.server.Sfu`."""
 
-    def publish(self, room_id: str, offer_sdp: str) -> SessionAnswer:
-        """Answer a publisher's offer."""
+    def publish(self, room_id: str, offer_sdp: str, *, is_held: bool) -> SessionAnswer:
+        """Answer a publisher's offer; one that is held does not begin by itself."""
+        ...
+
+    def begin_publisher(self, session_id: str) -> None:
+        """Let a publisher that was held begin."""
         ...
 
     def watch(self, room_id: str, offer_sdp: str) -> SessionAnswer:
         """Answer a viewer's offer."""
         ...
 
-    def publish_local(self, room_id: str, codecs: Mapping[str, OfferedCodec]) -> LocalPublisher:
-        """Admit a publisher of this process."""
+    def publish_local(
+        self, room_id: str, codecs: Mapping[str, OfferedCodec], *, is_held: bool
+    ) -> LocalPublisher:
+        """Admit a publisher of this process; one that is held does not begin by itself."""
         ...
 
     def feed(self, session: LocalPublisher, rtp: Sequence[bytes], rtcp: bytes) -> None:
@@ -94,16 +100,18 @@ class ForwardingPlane(Protocol):
 
 @dataclass(frozen=True)
 class LocalSource:
-    """A publisher within this process: where its whole frames wait, and who hears of its end."""
+    """A publisher within this process: where its whole frames wait, who hears of its end, by which
+    key it came."""
 
     frames: WaitingSamples
     sound: AudioFormat | None
     on_ended: Callable[[str], None]
+    key_mark: str
 
 
 @dataclass(frozen=True)
 class MediaSession:
-    """One session; `login` is whose revocation ends it."""
+    """One session; `login` is whose revocation ends it, `key_mark` names what let it publish."""
 
     room_id: uuid.UUID
     role: str
@@ -111,6 +119,7 @@ class MediaSession:
     login: uuid.UUID | None
     is_connected: bool = False
     source: LocalSource | None = None
+    key_mark: str = ""
 
 
 class MediaSessions:
@@ -125,6 +134,7 @@ class MediaSessions:
         self._client: RoomClient | None = None
         self._broadcasts: Broadcasts | None = None
         self._relays: PublisherNotes | None = None
+        self._check: Callable[[str], None] | None = None
         self.is_draining = False
 
     def use(
@@ -143,6 +153,10 @@ class MediaSessions:
         self._relays = relays
         self._origin["relay"] = address
 
+    def use_checks(self, check: Callable[[str], None]) -> None:
+        """Have each publisher looked at: when it is ready to begin, and once it has begun."""
+        self._check = check
+
     def __len__(self) -> int:
         return len(self._sessions)
 
@@ -158,12 +172,24 @@ class MediaSessions:
         if self._is_breathless():
             raise EdgeBreathless(retry_after_s=1)
 
-    def publish(self, room_id: uuid.UUID, user_id: uuid.UUID | None, offer: str) -> SessionAnswer:
+    def publish(
+        self, room_id: uuid.UUID, *, user_id: uuid.UUID | None, key_mark: str, offer: str
+    ) -> SessionAnswer:
         """Admit a publisher; raises what the forwarding plane refuses with, or EdgeDraining."""
         plane = self._get_plane()
-        answer = plane.publish(str(room_id), offer)
-        self._keep(answer.session_id, MediaSession(room_id, "publisher", user_id, None))
+        answer = plane.publish(str(room_id), offer, is_held=True)
+        session = MediaSession(room_id, "publisher", user_id, None, key_mark=key_mark)
+        self._keep(answer.session_id, session)
         return answer
+
+    def find(self, session_id: str) -> MediaSession | None:
+        """Return a session of this edge."""
+        return self._sessions.get(session_id)
+
+    def begin(self, session_id: str) -> None:
+        """Let a publisher that is ready begin."""
+        if self._plane is not None:
+            self._plane.begin_publisher(session_id)
 
     def publish_local(
         self,
@@ -173,8 +199,9 @@ class MediaSessions:
         source: LocalSource,
     ) -> LocalPublisher:
         """Admit a publisher of this process; raises SfuFull or EdgeDraining."""
-        publisher = self._get_plane().publish_local(str(room_id), codecs)
-        session = MediaSession(room_id, "publisher", user_id, None, source=source)
+        publisher = self._get_plane().publish_local(str(room_id), codecs, is_held=True)
+        mark = source.key_mark
+        session = MediaSession(room_id, "publisher", user_id, None, source=source, key_mark=mark)
         self._keep(publisher.session_id, session)
         return publisher
 
@@ -201,7 +228,7 @@ class MediaSessions:
         """End a session; False when there is none with this id."""
         session = self._sessions.get(session_id)
         is_closed = self._plane is not None and self._plane.close_session(session_id)
-        if session is not None and not session.is_connected:
+        if session is not None and not session.is_connected and session.source is None:
             self._drop(session_id)  # of the others the forwarding plane tells
         return is_closed
 
@@ -252,6 +279,11 @@ class MediaSessions:
 
     # What the forwarding plane says
 
+    def on_publisher_ready(self, _room_id: str, session_id: str) -> None:
+        """A publisher waits for its word to begin."""
+        if self._check is not None:
+            self._check(session_id)
+
     def on_publisher_connected(self, room_id: str, session_id: str) -> None:
         """Media enters: the room goes live. A relay's session is none of ours."""
         session = self._connect(session_id)
@@ -268,19 +300,17 @@ class MediaSessions:
                 self._broadcasts.begin_frames(room_id, session_id, source.frames, source.sound)
         if self._relays is not None:
             self._relays.note_publisher(room_id, session_id)
+        if self._check is not None:
+            self._check(session_id)
         log.info("publisher.connected", room_id=room_id)
 
     def on_publisher_lost(self, room_id: str, session_id: str, reason: str) -> None:
-        """Media stopped: the room is interrupted."""
+        """Media stopped: the room is interrupted, unless it never heard of this publisher."""
         session = self._sessions.get(session_id)
         if session is None:
             return
-        if self._client is not None:
-            self._client.report_publisher_lost(session.room_id, session_id, reason)
-        if self._broadcasts is not None:
-            self._broadcasts.end(room_id, session_id)
-        if self._relays is not None:
-            self._relays.note_lost(room_id, reason)
+        if session.is_connected:
+            self._tell_lost(session, session_id, reason)
         self._drop(session_id)
         if session.source is not None:
             session.source.on_ended(reason)
@@ -305,6 +335,15 @@ class MediaSessions:
         if self.is_draining:
             raise EdgeDraining(retry_after_s=1)
         return self._plane
+
+    def _tell_lost(self, session: MediaSession, session_id: str, reason: str) -> None:
+        room_id = str(session.room_id)
+        if self._client is not None:
+            self._client.report_publisher_lost(session.room_id, session_id, reason)
+        if self._broadcasts is not None:
+            self._broadcasts.end(room_id, session_id)
+        if self._relays is not None:
+            self._relays.note_lost(room_id, reason)
 
     def _keep(self, session_id: str, session: MediaSession) -> None:
         assert self._rooms is not None, "use() comes first"

@@ -7,7 +7,6 @@ B-frames and AAC included, and to WebRTC viewers as far as those can show them.
 from __future__ import annotations
 
 import ssl
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,7 +26,7 @@ from media.sfu.session import LocalPublisher
 from serve_apps.edge.media_sessions import LocalSource, MediaSessions
 from serve_apps.edge.waiting_samples import WaitingSamples
 from storage.database import LOST_CONNECTION, Database
-from storage.lives import find_live_by_key
+from storage.lives import LiveRow, find_live_by_key
 
 APP = "live"
 ENDINGS = {
@@ -110,18 +109,17 @@ class RtmpIngest:
         if live.status == "ended":
             raise PublishRefused("This live has ended; create another one.")
         log.info("rtmp.admitted", room_id=str(live.id), encoder=applicant.encoder)
-        return RtmpPublication(live.id, live.owner_id, applicant, self._ports)
+        return RtmpPublication(live, applicant, self._ports)
 
 
 class RtmpPublication:
     """One admitted publisher: tags to frames, frames to HLS and WebRTC."""
 
-    def __init__(
-        self, room_id: uuid.UUID, owner_id: uuid.UUID, applicant: Applicant, ports: RtmpPorts
-    ) -> None:
+    def __init__(self, live: LiveRow, applicant: Applicant, ports: RtmpPorts) -> None:
         self._ports = ports
-        self._room_id = room_id
-        self._owner_id = owner_id
+        self._room_id = live.id
+        self._owner_id = live.owner_id
+        self._key_mark = live.key_mark
         self._cut = applicant.cut
         self._hls = WaitingSamples()
         self._sound: AudioFormat | None = None
@@ -161,7 +159,7 @@ class RtmpPublication:
 
     def publish_local(self, codecs: Mapping[str, OfferedCodec]) -> LocalPublisher:
         """Enter the room; raises EdgeDraining, SfuFull."""
-        source = LocalSource(self._hls, self._sound, self._on_ended)
+        source = LocalSource(self._hls, self._sound, self._on_ended, self._key_mark)
         return self._ports.sessions.publish_local(self._room_id, self._owner_id, codecs, source)
 
     def feed(self, session: LocalPublisher, rtp: Sequence[bytes], rtcp: bytes) -> None:

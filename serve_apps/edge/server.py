@@ -54,6 +54,7 @@ from serve_apps.edge.logins import LoginPorts, Logins
 from serve_apps.edge.media_sessions import MediaSessions
 from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
 from serve_apps.edge.player_checks import PlayerChecks
+from serve_apps.edge.publisher_checks import PublisherChecks
 from serve_apps.edge.relays import RelayPorts, Relays, make_edge_peer
 from serve_apps.edge.room_mirrors import RoomMirror, RoomMirrors
 from serve_apps.edge.rtmp import RtmpFront, RtmpPorts
@@ -152,6 +153,7 @@ class EdgeServer:
                 ("edge-revocations", self._revocations.run()),
                 ("edge-access", self._access.run()),
                 ("edge-players", self._players.run()),
+                ("edge-publishers", self._publishers.run()),
                 ("edge-hls-audience", self._hls_audience.run()),
                 ("edge-ingest", self._ingest.run()),
                 ("edge-tidy", self._tidy()),
@@ -242,6 +244,7 @@ class EdgeServer:
         self._relays = Relays(relays, me)
         self._broadcasts = Broadcasts(WriterPorts(ports.database, ports.objects, ports.clock))
         self._broadcasts.use(self._sfu)
+        self._publishers = PublisherChecks(self._sessions, ports.database)
         self._sessions.use(self._sfu, self._rooms, client, self._broadcasts)
         self._rtmp = RtmpFront(settings, RtmpPorts(ports.database, self._sessions, ports.clock))
         self._revocations = RevocationBook(ports.database, settings.auth.access_ttl_s)
@@ -339,6 +342,7 @@ class EdgeServer:
                 sessions=self._sessions,
                 is_revoked=self._revocations.is_revoked,
                 ice_servers=IceServers(settings.edge.ice_servers, settings.edge.turn_secret),
+                check_key=self._publishers.check,
                 check_viewer=self._audience.check_room,
                 bring=self._relays.bring,
             ),

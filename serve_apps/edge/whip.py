@@ -23,6 +23,7 @@ from kit.setting_sections import AuthSettings
 from media.sfu.errors import SessionEnded
 from media.sfu.options import SessionAnswer
 from serve_apps.access.grants import Ticket, TicketBook, TicketInvalid, TicketKind, read_ticket
+from serve_apps.access.stream_keys import KEY_CLAIM
 from serve_apps.access.tokens import SessionRevoked
 from serve_apps.edge.ice_servers import IceServers
 from serve_apps.edge.layers import JSON_TYPE, LAYER_EXTENSION, LayerRoutes
@@ -78,6 +79,8 @@ class WhipPorts:
     sessions: MediaSessions
     is_revoked: Callable[[uuid.UUID], bool]
     ice_servers: IceServers
+    check_key: Callable[[uuid.UUID, str], Awaitable[None]]
+    """Raises unless the live's stream key is (still) the one of this mark."""
     check_viewer: Callable[[uuid.UUID, uuid.UUID | None], Awaitable[None]]
     """Raises unless the person may (still) see the room."""
     bring: Callable[[uuid.UUID], Awaitable[None]]
@@ -150,7 +153,11 @@ class _WhipServer:
         self._ports.sessions.check_room_left()
         offer = await _read_body(request, SDP_TYPE)
         ticket = self._spend_ticket(request, TicketKind.WHIP)
-        answer = self._ports.sessions.publish(ticket.resource, ticket.subject, offer)
+        key_mark = str(ticket.claims.get(KEY_CLAIM, ""))
+        await self._ports.check_key(ticket.resource, key_mark)
+        answer = self._ports.sessions.publish(
+            ticket.resource, user_id=ticket.subject, key_mark=key_mark, offer=offer
+        )
         return self._build_answer(answer)
 
     async def watch(self, request: web.Request) -> web.StreamResponse:

@@ -19,7 +19,7 @@ from kit.cursors import (
     read_id_cursor,
     read_moment_cursor,
 )
-from kit.errors import Conflict, NotAuthenticated, NotFound, PermissionDenied, Unavailable
+from kit.errors import Conflict, NotFound, PermissionDenied, Unavailable
 from kit.events import EventName
 from kit.ids import make_id, make_token
 from kit.settings import Settings
@@ -33,6 +33,7 @@ from serve_apps.access.playback import (
     make_socket_url,
 )
 from serve_apps.access.sight import Sight, check_sight
+from serve_apps.access.stream_keys import KEY_CLAIM, StreamKeyInvalid
 from storage import lives as storage_lives
 from storage.database import Connection
 from storage.edges import EdgeEntry, list_live_edges
@@ -79,12 +80,6 @@ class TooManyLives(Conflict):
 
     code = "too_many_lives"
     message = f"You have {OPEN_LIVES_MAX} lives that have not ended; end one first."
-
-
-class StreamKeyInvalid(NotAuthenticated):
-    """The stream key opens no live, or was replaced."""
-
-    code, message = "stream_key_invalid", "This stream key is not valid; copy it anew."
 
 
 class NoEdge(Unavailable):
@@ -307,7 +302,8 @@ async def make_whip_redirect(
         # It asks while it counts as sending: its edge, or the way there, fell silent just now.
         avoid, last_url = avoid or last_url or "", None
     edge = decide_ingest(await _list_edges(connection), last_url, avoid)
-    order = TicketOrder(TicketKind.WHIP, live.id, edge.url, live.owner_id)
+    claims = {KEY_CLAIM: live.key_mark}
+    order = TicketOrder(TicketKind.WHIP, live.id, edge.url, live.owner_id, claims)
     return f"{edge.url}/whip?ticket={issue_ticket(settings.auth, order, now)}"
 
 

@@ -32,6 +32,11 @@ async def create_session_row(connection: Connection, user_id: uuid.UUID) -> uuid
     return session_id
 
 
+def make_stream_key(room_id: uuid.UUID) -> str:
+    """Return the key of a broadcast that was given no other."""
+    return f"key-{room_id}"
+
+
 async def create_room_row(
     connection: Connection,
     owner_id: uuid.UUID,
@@ -48,7 +53,7 @@ async def create_room_row(
             owner_id=owner_id,
             title="A test broadcast",
             visibility=visibility,
-            stream_key=stream_key or f"key-{room_id}",
+            stream_key=stream_key or make_stream_key(room_id),
             epoch=uuid.uuid4(),
         ),
     )

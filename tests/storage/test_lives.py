@@ -8,10 +8,14 @@ from kit.ids import make_id
 from storage.database import Database
 from storage.lives import (
     count_open_lives,
+    delete_live,
+    find_key_mark,
     find_live,
     find_live_by_key,
+    hash_stream_key,
     list_owned_lives,
     list_running_lives,
+    mark_stream_key,
     replace_stream_key,
 )
 from tests.storage.live_rows import create_room_row, create_user_row
@@ -37,6 +41,21 @@ async def test_a_replaced_key_opens_nothing(database: Database) -> None:
         await replace_stream_key(connection, live_id, "sk_second")
         assert await find_live_by_key(connection, "sk_first") is None
         assert await find_live_by_key(connection, "sk_second") is not None
+
+
+async def test_a_mark_names_the_present_key_and_is_not_its_hash(database: Database) -> None:
+    async with database.connection() as connection:
+        owner_id = await create_user_row(connection, "ada")
+        live_id = await create_room_row(connection, owner_id, stream_key="sk_first")
+        row = await find_live(connection, live_id)
+        assert row is not None
+        mark = mark_stream_key("sk_first")
+        assert await find_key_mark(connection, live_id) == row.key_mark == mark
+        assert len(bytes.fromhex(mark)) < len(hash_stream_key("sk_first"))
+        await replace_stream_key(connection, live_id, "sk_second")
+        assert await find_key_mark(connection, live_id) == mark_stream_key("sk_second")
+        await delete_live(connection, live_id)
+        assert await find_key_mark(connection, live_id) is None
 
 
 async def test_lists_page_by_their_keys(database: Database) -> None:

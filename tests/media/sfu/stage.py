@@ -36,6 +36,9 @@ class EventLog:
 
     events: list[tuple[str, ...]] = field(default_factory=list)
 
+    def on_publisher_ready(self, room_id: str, session_id: str) -> None:
+        self.events.append(("publisher_ready", room_id, session_id))
+
     def on_publisher_connected(self, room_id: str, session_id: str) -> None:
         self.events.append(("publisher_connected", room_id, session_id))
 

@@ -88,7 +88,7 @@ class CutScene:
     async def publish_whip(self, live: dict[str, Any]) -> Callable[[], Awaitable[None]]:
         """Publish by the API's WHIP address; returns what waits for the publisher's end."""
         headers = {"Authorization": f"Bearer {live['stream_key']}", **SDP}
-        address = await self._find_edge("POST", "/whip", headers=headers)
+        address = await self.find_edge("POST", "/whip", headers=headers)
         publisher = await self.stack.enter_async_context(publish_at(address, {}))
         publisher.speed = 1
         await self.await_status(live, "live")
@@ -110,7 +110,7 @@ class CutScene:
         """Enter in every way, at this edge."""
         (other,) = set(self.edges) - {edge}
         params = {"avoid": other}
-        index = await self._find_edge("GET", f"/live/{live['id']}/index.m3u8", params=params)
+        index = await self.find_edge("GET", f"/live/{live['id']}/index.m3u8", params=params)
         joined = await self.client.post(f"/v1/live/{live['id']}/join", params=params)
         socket = joined.json()["chat"]["socket"]
         for address in (index, socket):
@@ -127,21 +127,7 @@ class CutScene:
             while (await self.owner.get(f"/v1/live/{live['id']}"))["status"] != status:
                 await asyncio.sleep(0.05)
 
-    async def _enter(self, live: dict[str, Any], edge: str, params: dict[str, str]) -> RtcPeer:
-        async with asyncio.timeout(DEADLINE_S):
-            while True:
-                peer = RtcPeer(("H264", "opus"))
-                url = await self._find_edge("POST", f"/whep/{live['id']}", params=params)
-                assert url.startswith(edge), "a viewer is sent where it did not fail"
-                async with self.http.post(url, data=peer.offer, headers=SDP) as answer:
-                    if answer.status == 201:
-                        await peer.connect(await answer.text())
-                        self.stack.callback(peer.close, politely=False)
-                        return peer
-                    assert answer.status in ASK_AGAIN, await answer.text()
-                await asyncio.sleep(0.1)
-
-    async def _find_edge(self, method: str, path: str, **options: Any) -> str:
+    async def find_edge(self, method: str, path: str, **options: Any) -> str:
         """Return where the API sends a client; it is asked again until the live is on air."""
         async with asyncio.timeout(DEADLINE_S):
             while True:
@@ -149,6 +135,20 @@ class CutScene:
                 if answer.status_code == 307:
                     return answer.headers["Location"]
                 assert answer.status_code in ASK_AGAIN, answer.text
+                await asyncio.sleep(0.1)
+
+    async def _enter(self, live: dict[str, Any], edge: str, params: dict[str, str]) -> RtcPeer:
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                peer = RtcPeer(("H264", "opus"))
+                url = await self.find_edge("POST", f"/whep/{live['id']}", params=params)
+                assert url.startswith(edge), "a viewer is sent where it did not fail"
+                async with self.http.post(url, data=peer.offer, headers=SDP) as answer:
+                    if answer.status == 201:
+                        await peer.connect(await answer.text())
+                        self.stack.callback(peer.close, politely=False)
+                        return peer
+                    assert answer.status in ASK_AGAIN, await answer.text()
                 await asyncio.sleep(0.1)
 
     async def _find_segment(self, playlist: str) -> str:

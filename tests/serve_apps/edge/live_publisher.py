@@ -15,10 +15,13 @@ from kit.settings import Settings
 from media.live.packets import OPUS_SILENCE
 from media.sfu.rtcp import parse_rtcp
 from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
+from serve_apps.access.stream_keys import KEY_CLAIM
 from serve_apps.edge.server import EdgeServer
+from storage.lives import mark_stream_key
 from tests.media.live.packets_stage import Camera
 from tests.media.sfu.packets import make_rtp
 from tests.media.sfu.peer import CODECS, RtcPeer
+from tests.storage.live_rows import make_stream_key
 
 FPS = 30
 SPEED = 4
@@ -63,6 +66,15 @@ class Publisher:
             await asyncio.sleep(max(0.0, due_s - loop.time()))
 
 
+def sign_publisher(
+    settings: Settings, edge_url: str, room_id: uuid.UUID, stream_key: str = ""
+) -> str:
+    """Sign a publisher's ticket as the API does, for the key that a test's room has by itself."""
+    claims = {KEY_CLAIM: mark_stream_key(stream_key or make_stream_key(room_id))}
+    order = TicketOrder(TicketKind.WHIP, room_id, edge_url, claims=claims)
+    return issue_ticket(settings.auth, order, SystemClock().now())
+
+
 @contextlib.asynccontextmanager
 async def publish_at(
     url: str, headers: dict[str, str], codecs: tuple[str, ...] = ()
@@ -87,10 +99,14 @@ async def publish_at(
 
 @contextlib.asynccontextmanager
 async def publish(
-    settings: Settings, edge: EdgeServer, room_id: uuid.UUID, codecs: tuple[str, ...] = ()
+    settings: Settings,
+    edge: EdgeServer,
+    room_id: uuid.UUID,
+    codecs: tuple[str, ...] = (),
+    *,
+    stream_key: str = "",
 ) -> AsyncIterator[Publisher]:
     """Publish to a room of an edge until the block ends."""
-    order = TicketOrder(TicketKind.WHIP, room_id, edge.address.url)
-    ticket = issue_ticket(settings.auth, order, SystemClock().now())
+    ticket = sign_publisher(settings, edge.address.url, room_id, stream_key)
     async with publish_at(f"{edge.address.url}/whip?ticket={ticket}", {}, codecs) as publisher:
         yield publisher

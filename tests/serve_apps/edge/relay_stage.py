@@ -26,6 +26,7 @@ from tests.actors.hosting.stage import write_settings
 from tests.media.sfu.packets import VP8_DELTA, VP8_KEY, make_rtp
 from tests.media.sfu.peer import RtcPeer, running
 from tests.serve_apps.edge.edge_stage import use_free_ports
+from tests.serve_apps.edge.live_publisher import sign_publisher
 from tests.storage.live_rows import create_room_row, create_user_row
 
 SDP = {"Content-Type": "application/sdp"}
@@ -156,9 +157,10 @@ class Site:
     def sign(self, kind: TicketKind, url: str, room_id: uuid.UUID) -> str:
         """Return a ticket for an address of an edge, as the API hands them out."""
         base = url.split("/wh")[0]
-        return issue_ticket(
-            self.settings.auth, TicketOrder(kind, room_id, base), SystemClock().now()
-        )
+        if kind is TicketKind.WHIP:
+            return sign_publisher(self.settings, base, room_id)
+        order = TicketOrder(kind, room_id, base)
+        return issue_ticket(self.settings.auth, order, SystemClock().now())
 
     async def _enter(self, peer: RtcPeer, kind: TicketKind, url: str, room_id: uuid.UUID) -> str:
         self.peers.append(peer)

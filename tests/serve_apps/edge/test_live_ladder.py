@@ -173,7 +173,8 @@ async def test_a_live_by_rtmp_is_offered_smaller_with_the_same_sound(
 
 async def test_a_live_by_webrtc_is_offered_smaller_in_every_sound(stage: Stage) -> None:
     camera = FilmCamera(Film().encode(120))
-    async with publish(stage.settings, stage.edges[0], stage.room_id) as publisher:
+    edge, room_id = stage.edges[0], stage.room_id
+    async with publish(stage.settings, edge, room_id, stream_key=KEY) as publisher:
         publisher.camera = camera
         publisher.speed = 1
         variants = await stage.await_variants()

@@ -143,9 +143,10 @@ async def stage(ports: ApiPorts, settings: Settings, objects: ObjectStore) -> As
         for name in people:
             await ada.call("PUT", f"/v1/subscribers/{name}", json={})
         plan = {"title": "T", "visibility": "subscribers"}
-        live_id = (await ada.post("/v1/live", plan, status=201))["id"]
+        live = await ada.post("/v1/live", plan, status=201)
+        live_id, key = live["id"], live["stream_key"]
         video_id = await add_protected_video(lent_ports, own, ada)
-        await enter(publish(own, edge, uuid.UUID(live_id)))
+        await enter(publish(own, edge, uuid.UUID(live_id), stream_key=key))
         watchers = {
             name: await watch(stack, edge, person, live_id, video_id)
             for name, person in people.items()

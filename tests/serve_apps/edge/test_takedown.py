@@ -18,6 +18,7 @@ from serve_apps.edge.server import EdgeServer
 from serve_apps.http.state import ApiPorts
 from storage.objects import ObjectStore
 from tests.actors.hosting.stage import run_client, run_host
+from tests.media.sfu.peer import RtcPeer
 from tests.serve_apps.api_client import Person, make_client
 from tests.serve_apps.edge.cut_scene import (
     SDP,
@@ -150,3 +151,27 @@ async def test_a_key_that_is_replaced_or_revoked_cuts_its_publisher_and_no_viewe
     for viewer in viewers:
         assert not viewer.peer.dtls.is_closed
         assert not viewer.talker.errors
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_an_address_from_before_a_key_was_replaced_or_revoked_opens_nothing(
+    stage: Stage, method: str
+) -> None:
+    scene = stage.scene
+    live, other = await scene.announce(), await scene.announce()
+    addresses = [
+        await scene.find_edge(
+            "POST", "/whip", headers={"Authorization": f"Bearer {each['stream_key']}", **SDP}
+        )
+        for each in (live, other)
+    ]
+    changed = await scene.owner.call(method, f"/v1/live/{live['id']}/key")
+    offer = RtcPeer(direction="sendonly").offer
+    async with scene.http.post(addresses[0], data=offer, headers=SDP) as answer:
+        said = await answer.json()
+    assert (answer.status, said["error"]) == (401, "stream_key_invalid")
+    assert "copy it anew" in said["message"]
+    async with scene.http.post(addresses[1], data=offer, headers=SDP) as answer:
+        assert answer.status == 201
+    if method == "POST":
+        await scene.publish_whip({**live, "stream_key": changed.json()["stream_key"]})

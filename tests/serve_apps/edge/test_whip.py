@@ -33,6 +33,7 @@ from tests.media.sfu.packets import VP8_KEY, add_extension, make_rtp
 from tests.media.sfu.peer import Credentials, RtcPeer
 from tests.media.sfu.room_stage import RID_EXTENSION, describe_layers
 from tests.serve_apps.edge.edge_stage import Guest, connect, invite, run_edge, use_free_ports
+from tests.serve_apps.edge.live_publisher import sign_publisher
 from tests.storage.live_rows import create_room_row
 from tests.storage.waiting import wait_until
 
@@ -76,6 +77,8 @@ class Stage:
         self, kind: TicketKind, *, room_id: uuid.UUID | None = None, guest: Guest | None = None
     ) -> str:
         """Sign a ticket for this edge as the API does."""
+        if kind is TicketKind.WHIP:
+            return sign_publisher(self.settings, self.edge.address.url, room_id or self.room_id)
         claims = {} if guest is None else {"session": str(guest.session_id)}
         subject = None if guest is None else guest.user_id
         order = TicketOrder(kind, room_id or self.room_id, self.edge.address.url, subject, claims)

@@ -17,9 +17,11 @@ from actors.live_room.messages import RaidArrive, RaidStart
 from kit.clock import ManualClock
 from kit.ids import make_id
 from serve_apps.access.grants import TicketKind, read_ticket
+from serve_apps.access.stream_keys import KEY_CLAIM
 from serve_apps.http.state import ApiPorts
 from storage.database import Database
 from storage.edges import register_edge, renew_edge
+from storage.lives import mark_stream_key
 from tests.serve_apps.api_client import Person, RoomsWithoutLives
 
 pytestmark = pytest.mark.db
@@ -102,6 +104,7 @@ async def test_whip_with_a_good_key_goes_to_an_edge_with_a_ticket(
     key = ports.settings.auth.grant_public_key
     ticket = read_ticket(key, find_ticket(answer), TicketKind.WHIP, EDGE_URL, now)
     assert (str(ticket.resource), str(ticket.subject)) == (live["id"], ada.id)
+    assert ticket.claims == {KEY_CLAIM: mark_stream_key(live["stream_key"])}
 
 
 async def test_whip_with_a_bad_replaced_or_missing_key_is_401(

@@ -1,0 +1,35 @@
+"""Whether a stream key that let a publisher in opens its live still; keys travel by their mark.
+
+The API issues tickets with the mark (`KEY_CLAIM`), edges ask before media begins. A mark is a name
+of a key (`storage.lives.mark_stream_key`) and opens nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+from kit.errors import NotAuthenticated
+from storage.database import Database
+from storage.lives import find_key_mark
+
+KEY_CLAIM = "key"
+"""Where a publisher's ticket names the key that it was issued for."""
+CHECK_TIMEOUT_S = 3.0
+
+
+class StreamKeyInvalid(NotAuthenticated):
+    """The stream key opens no live, or was replaced."""
+
+    code, message = "stream_key_invalid", "This stream key is not valid; copy it anew."
+
+
+async def check_key_mark(database: Database, live_id: uuid.UUID, mark: str) -> None:
+    """Raise StreamKeyInvalid unless the live's key is the one so named; costs one statement.
+
+    DatabaseBusy: nobody can tell.
+    """
+    async with database.statement(writes=False) as connection, asyncio.timeout(CHECK_TIMEOUT_S):
+        valid = await find_key_mark(connection, live_id)
+    if valid is None or mark != valid:
+        raise StreamKeyInvalid

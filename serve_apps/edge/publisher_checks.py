@@ -1,0 +1,65 @@
+"""Lets publishers begin while their stream key is valid, and ends those who began without one.
+
+One per edge. A key may be replaced while its publisher connects: then the room, which cuts
+publishers, knows nothing of this one yet. So the live's row is asked before a publisher begins, and
+once more when the room was told of it: of a key that is replaced later than that the room hears.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from kit.errors import AppError, Unavailable
+from kit.logs import get_log
+from serve_apps.access.stream_keys import check_key_mark
+from serve_apps.edge.media_sessions import MediaSession, MediaSessions
+from storage.database import Database
+
+log = get_log("edge")
+ASK_AGAIN_S = 1.0
+"""While nobody can tell about a publisher that has begun."""
+CheckKey = Callable[[uuid.UUID, str], Awaitable[None]]
+
+
+class PublisherChecks:
+    """Looks at each publisher of the sessions that is ready to begin, or has begun."""
+
+    def __init__(self, sessions: MediaSessions, database: Database) -> None:
+        self.check: CheckKey = partial(check_key_mark, database)
+        self._sessions = sessions
+        self._arrived: asyncio.Queue[str] = asyncio.Queue()
+        sessions.use_checks(self._arrived.put_nowait)
+
+    async def run(self) -> None:
+        """Let publishers begin, or end them, until cancelled; none waits for another."""
+        async with asyncio.TaskGroup() as looks:
+            while True:
+                looks.create_task(self._look(await self._arrived.get()))
+
+    async def _look(self, session_id: str) -> None:
+        try:
+            while (session := self._sessions.find(session_id)) is not None:
+                if await self._is_decided(session_id, session):
+                    return
+                await asyncio.sleep(ASK_AGAIN_S)
+        except Exception:
+            # Nobody waits for a look: one that fails must not end the others, nor let anybody in.
+            log.exception("publisher.not_checked")
+            self._sessions.close(session_id)
+
+    async def _is_decided(self, session_id: str, session: MediaSession) -> bool:
+        """Begin or end a publisher by its key; False when nobody can tell of one that has begun."""
+        try:
+            await self.check(session.room_id, session.key_mark)
+        except AppError as error:
+            if session.is_connected and isinstance(error, Unavailable):
+                return False
+            log.info("publisher.cut_off", code=error.code, room_id=str(session.room_id))
+            self._sessions.close(session_id)
+        else:
+            if not session.is_connected:
+                self._sessions.begin(session_id)
+        return True
