@@ -6,7 +6,16 @@ import { Field, TextField } from "../kit/field";
 import { useLoad } from "../kit/load";
 import { Failure, Skeleton } from "../kit/states";
 import { showToast } from "../kit/toasts";
-import { makeDraft, readDraft, WORDS_MAX, type FullRules, type RulesDraft } from "./desk_shapes";
+import {
+  hasChanges,
+  readDraft,
+  startForm,
+  takeStored,
+  WORDS_MAX,
+  type FormState,
+  type FullRules,
+  type RulesDraft,
+} from "./desk_shapes";
 import type { Rules } from "./room_rules";
 import { describeSpan } from "./writing";
 
@@ -46,28 +55,21 @@ interface FormProps {
 }
 
 function RulesForm({ roomId, stored, canChange, onSaved }: FormProps) {
-  const [draft, setDraft] = useState<RulesDraft>(() => makeDraft(stored));
-  const [base, setBase] = useState(stored);
+  const [{ draft, base }, setForm] = useState<FormState>(() => startForm(stored));
   const [isBusy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState<string | null>(null);
-  const isDirty = JSON.stringify(draft) !== JSON.stringify(makeDraft(base));
-  // What somebody else changed is shown, unless this form holds changes of its own.
-  useEffect(() => {
-    if (isDirty) return;
-    setBase(stored);
-    setDraft(makeDraft(stored));
-  }, [stored]);
+  const isDirty = hasChanges({ draft, base });
+  useEffect(() => setForm((form) => takeStored(form, stored)), [stored]);
   const read = readDraft(draft);
   const problemOf = (field: keyof RulesDraft) => ("problem" in read && read.field === field ? read.problem : null);
-  const change = (part: Partial<RulesDraft>) => setDraft({ ...draft, ...part });
+  const change = (part: Partial<RulesDraft>) => setForm((form) => ({ ...form, draft: { ...form.draft, ...part } }));
   const save = async () => {
     if (!("rules" in read)) return;
     setBusy(true);
     setRefusal(null);
     try {
       const saved = await api.patch<FullRules>(`/live/${roomId}/chat/rules`, read.rules);
-      setBase(saved);
-      setDraft(makeDraft(saved));
+      setForm(startForm(saved));
       onSaved(saved);
       showToast("The rules hold from now on.");
     } catch (error) {
@@ -151,7 +153,7 @@ function RulesForm({ roomId, stored, canChange, onSaved }: FormProps) {
             {isBusy ? "Saving…" : "Save rules"}
           </button>
           {isDirty && (
-            <button type="button" class="button quiet" onClick={() => setDraft(makeDraft(base))}>
+            <button type="button" class="button quiet" onClick={() => setForm(startForm(base))}>
               Discard changes
             </button>
           )}

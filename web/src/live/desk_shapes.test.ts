@@ -1,7 +1,18 @@
 /** What moderators work with: words as typed, the draft of rules, and the queue that others work on too. */
 import { expect, test } from "vitest";
 import type { ChannelEvent } from "../kit/frames";
-import { applyDecided, findWordsProblem, makeDraft, parseWords, readDraft, type FullRules, type HeldLine } from "./desk_shapes";
+import {
+  applyDecided,
+  findWordsProblem,
+  hasChanges,
+  makeDraft,
+  parseWords,
+  readDraft,
+  startForm,
+  takeStored,
+  type FullRules,
+  type HeldLine,
+} from "./desk_shapes";
 
 const ada = { id: "u1", username: "ada", display_name: "Ada" };
 const held = (id: string): HeldLine => ({ id, user: ada, text: id, why: "word", created_at: "2026-01-01T00:00:00Z" });
@@ -39,4 +50,13 @@ test("a line that anybody decided on leaves the queue", () => {
   expect(applyDecided(lines, event("chat_message", { id: "m1", held_id: "h2" }))).toEqual([held("h1")]);
   expect(applyDecided(lines, event("chat_message", { id: "m2" }))).toEqual(lines);
   expect(applyDecided(lines, event("message_held", { held_id: "h1" }))).toEqual(lines);
+});
+
+test("rules that arrive late take nothing that was typed meanwhile", () => {
+  const form = startForm(rules);
+  expect(hasChanges(form)).toBe(false);
+  const later = { ...rules, slow_mode_s: 30 };
+  expect(takeStored(form, later).draft.slowMode).toBe("30");
+  const typed = { ...form, draft: { ...form.draft, held: "typed" } };
+  expect(takeStored(typed, later)).toBe(typed);
 });

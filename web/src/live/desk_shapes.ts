@@ -83,6 +83,25 @@ export function makeDraft(rules: FullRules): RulesDraft {
   };
 }
 
+/** The form of the rules: what is typed, and the stored rules that it began with. */
+export interface FormState {
+  draft: RulesDraft;
+  base: FullRules;
+}
+
+export function startForm(stored: FullRules): FormState {
+  return { draft: makeDraft(stored), base: stored };
+}
+
+export function hasChanges({ draft, base }: FormState): boolean {
+  return JSON.stringify(draft) !== JSON.stringify(makeDraft(base));
+}
+
+/** What somebody else changed is shown, unless the form holds changes of its own. */
+export function takeStored(form: FormState, stored: FullRules): FormState {
+  return hasChanges(form) ? form : startForm(stored);
+}
+
 /** The rules to send, or which field is wrong. */
 export function readDraft(draft: RulesDraft): { rules: Partial<FullRules> } | { field: keyof RulesDraft; problem: string } {
   const seconds = Number(draft.slowMode.trim() || "0");
