@@ -34,4 +34,5 @@ QUESTION = Question(
     ),
     rounds=1,
     rounds_short=1,
+    is_costly=True,
 )

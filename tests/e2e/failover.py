@@ -120,7 +120,6 @@ class TwoEdges:
         page.route(
             f"{self._product.url}/whep/**",
             lambda route: route.continue_(url=f"{route.request.url}?avoid={avoided}"),
-            times=1,
         )
 
     def _watch(self, page: Page, address: str) -> Sessions:
@@ -131,6 +130,10 @@ class TwoEdges:
 
     def _note_pictures(self, page: Page) -> None:
         wait_for_picture(page)
+        # On a busy machine HLS may be first; WebRTC is tried again until it plays.
+        way = page.locator(".live-video")
+        expect(way).to_have_attribute("data-way", "webrtc", timeout=PATIENCE_S * 1000)
+        page.unroute(f"{self._product.url}/whep/**")  # from now on it goes where it is sent
         page.get_by_test_id("live-video").evaluate(NOTE_PICTURES)
 
     def _kill(self, slot: int) -> int:
