@@ -63,7 +63,7 @@ SHARES = (
 PASSED, NO_TESTS = 0, 5
 """Exit statuses of pytest."""
 REASON_LINES_MAX = 12
-QUIET_NICENESS = 3
+QUIET_NICENESS = 10
 """Of what runs beside products: those answer people, so they come first on a busy machine."""
 
 
