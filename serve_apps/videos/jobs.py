@@ -235,7 +235,7 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         WITHDRAW_JOB: JobSpec(withdraw_video, concurrency_max=4),
         COLLECT_JOB: JobSpec(collect_part, concurrency_max=2),
         EXPECT_JOB: JobSpec(expect_upload, concurrency_max=1),
-        HEAD_START_JOB: JobSpec(run_head_start, concurrency_max=4, attempts_max=2),
+        HEAD_START_JOB: JobSpec(run_head_start, concurrency_max=4),
         **AAC_HANDLERS,
         **REENCODING_HANDLERS,
         **CAPTION_HANDLERS,
