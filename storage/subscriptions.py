@@ -18,6 +18,7 @@ from storage.database import Connection, read_rows
 
 Source = Literal["gift", "payment"]
 IN_FORCE = "(s.until IS NULL OR s.until > now())"
+COLUMNS = "s.id, u.id AS user_id, u.username, u.display_name, s.source, s.since, s.until"
 
 
 def write_subscribes(subscriber: str, channel: str) -> str:
@@ -185,7 +186,7 @@ async def find_subscription(
 ) -> Subscription | None:
     """Return somebody's subscription to a channel, as its owner sees it."""
     rows = await connection.fetch(
-        f"""SELECT s.id, u.id AS user_id, u.username, u.display_name, s.source, s.since, s.until
+        f"""SELECT {COLUMNS}
               FROM subscriptions s
               JOIN users u ON u.id = s.subscriber_id AND u.deleted_at IS NULL
              WHERE s.channel_id = $1 AND s.subscriber_id = $2 AND s.source = $3
@@ -202,7 +203,7 @@ async def list_subscribers(
 ) -> list[Subscription]:
     """Return who subscribes to a channel, the newest subscription first."""
     rows = await connection.fetch(
-        f"""SELECT s.id, u.id AS user_id, u.username, u.display_name, s.source, s.since, s.until
+        f"""SELECT {COLUMNS}
               FROM subscriptions s
               JOIN users u ON u.id = s.subscriber_id AND u.deleted_at IS NULL
              WHERE s.channel_id = $1 AND ($2::uuid IS NULL OR s.id < $2) AND {IN_FORCE}
@@ -219,7 +220,7 @@ async def list_subscriptions(
 ) -> list[Subscription]:
     """Return to whom a person subscribes, the newest subscription first."""
     rows = await connection.fetch(
-        f"""SELECT s.id, u.id AS user_id, u.username, u.display_name, s.source, s.since, s.until
+        f"""SELECT {COLUMNS}
               FROM subscriptions s
               JOIN users u ON u.id = s.channel_id AND u.deleted_at IS NULL
              WHERE s.subscriber_id = $1 AND ($2::uuid IS NULL OR s.id < $2) AND {IN_FORCE}

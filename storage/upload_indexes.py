@@ -33,10 +33,11 @@ async def keep_index(
     objects: ObjectStore, upload_id: uuid.UUID, at_bytes: int, data: bytes
 ) -> None:
     """Keep the index of a file; one that was sent before is replaced."""
-    prefix = make_parts_prefix(upload_id)
+    digest = await asyncio.to_thread(hashlib.sha256, data)
     for key in await _list_keys(objects, upload_id):
         await objects.delete(key)
-    await objects.put(f"{prefix}/{NAME}{at_bytes:016d}", data)
+    name = f"{NAME}{at_bytes:016d}-{digest.hexdigest()}"
+    await objects.put(f"{make_parts_prefix(upload_id)}/{name}", data)
 
 
 async def find_index(objects: ObjectStore, upload_id: uuid.UUID) -> UploadIndex | None:
@@ -44,8 +45,8 @@ async def find_index(objects: ObjectStore, upload_id: uuid.UUID) -> UploadIndex 
     keys = await _list_keys(objects, upload_id)
     if len(keys) != 1:
         return None
-    digest = hashlib.sha256(await objects.get(keys[0])).hexdigest()
-    return UploadIndex(keys[0], int(keys[0].rpartition("-")[2]), digest)
+    at_bytes, _dash, sha256 = keys[0].rpartition(NAME)[2].partition("-")
+    return UploadIndex(keys[0], int(at_bytes), sha256)
 
 
 async def is_true_index(objects: ObjectStore, index: UploadIndex, file: Path) -> bool:

@@ -27,7 +27,7 @@ from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
 from media.vod.source import MediaUnreadable
 from media.vod.task_jobs import ChunkJob, get_job
-from serve_apps.videos.recipes import decide_recipe, is_gpu_wanted, order_version
+from serve_apps.videos.recipes import order_present
 from serve_apps.videos.upload_jobs import HeadStartJob, enqueue_head_start
 from storage import uploads, videos
 from storage.upload_indexes import find_index
@@ -93,23 +93,15 @@ async def _find_arrival(ports: JobPorts, video_id: uuid.UUID) -> Arrival | None:
     async with ports.database.transaction() as connection:
         upload = await uploads.find_upload_of_video(connection, video_id)
         video = await videos.find_video(connection, video_id)
-        parts = [] if upload is None else await uploads.list_parts(connection, upload.id)
-        recipe = (
-            await decide_recipe(connection, ports.settings.processing, video) if video else None
-        )
-    if upload is None or video is None or recipe is None:
-        return None
-    objects = uploads.list_objects(upload.id, parts)
-    if upload.state != "open" or upload.size_bytes is None or len(objects) != 1:
-        return None
-    (grown,) = objects
-    if ports.objects.local_path(grown.key) is None:
-        return None
-    index = await find_index(ports.objects, upload.id)
-    sourced = msgspec.structs.replace(video, source_key=grown.key)
-    nvenc = is_gpu_wanted(ports)
-    order = order_version(ports.settings, sourced, recipe, video.version, nvenc=nvenc)
+        if upload is None or video is None or upload.state != "open" or upload.size_bytes is None:
+            return None
+        objects = uploads.list_objects(upload.id, await uploads.list_parts(connection, upload.id))
+        if len(objects) != 1 or ports.objects.local_path(objects[0].key) is None:
+            return None
+        (grown,) = objects
+        order = await order_present(connection, ports, video, grown.key)
     arriving = Arriving(grown.size_bytes, upload.size_bytes)
+    index = await find_index(ports.objects, upload.id)
     if index is not None:
         order = replace(order, hint=index.sha256)
         arriving = replace(arriving, index_key=index.key, index_at=index.at_bytes)

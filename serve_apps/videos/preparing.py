@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
-import msgspec
 import orjson
 
 from actors.job_runner.media_queue import MediaRank
@@ -31,7 +30,7 @@ from media.vod.take_in import SourcePart, TakeInJob, TakenIn
 from media.vod.titles import awaits_looks, make_as_ever
 from serve_apps.videos.lengths import check_measured_length
 from serve_apps.videos.progress import Standing, publish_status
-from serve_apps.videos.recipes import decide_recipe, is_gpu_wanted, order_version
+from serve_apps.videos.recipes import order_present
 from storage import uploads, video_chunks, video_plans, videos
 from storage.database import Connection
 from storage.events import append_event
@@ -142,11 +141,8 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
     )
     check_measured_length(ports.settings.uploads, info)
     async with ports.database.transaction() as connection:
-        recipe = await decide_recipe(connection, ports.settings.processing, video)
-    sourced = msgspec.structs.replace(video, source_key=source.key)
-    nvenc = is_gpu_wanted(ports)
-    order = order_version(ports.settings, sourced, recipe, video.version, nvenc=nvenc)
-    plan = plan_video(info, replace(order, hint=source.hint))
+        order = await order_present(connection, ports, video, source.key, source.hint)
+    plan = plan_video(info, order)
     if await _is_begun(ports, plan):
         plan = make_as_ever(plan)
     dimensions = video_plans.Dimensions(

@@ -7,6 +7,7 @@ somebody asks for it; where it is the site's own setting it is left out, and sai
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -95,6 +96,20 @@ def order_version(
     if recipe.is_protected:
         key_id = make_key_id(settings.auth.content_key, video_id, version)
     return PlanOrder(video_id, video.source_key, recipe, version, key_id, nvenc=nvenc)
+
+
+async def order_present(
+    connection: Connection, ports: JobPorts, video: Video, source_key: str, hint: str = ""
+) -> PlanOrder:
+    """Say how a video's present version is planned from a source, whole or still arriving.
+
+    Both ask here: what is made ahead is used where the order is the same.
+    """
+    recipe = await decide_recipe(connection, ports.settings.processing, video)
+    sourced = msgspec.structs.replace(video, source_key=source_key)
+    nvenc = is_gpu_wanted(ports)
+    order = order_version(ports.settings, sourced, recipe, video.version, nvenc=nvenc)
+    return replace(order, hint=hint)
 
 
 def read_recipe(stored: Any) -> Recipe:

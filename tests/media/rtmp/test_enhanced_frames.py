@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 
 from media.live.av1 import Obu
 from media.live.h264 import join_nals
 from media.live.packets import OPUS_FORMAT, OPUS_SILENCE
-from media.live.samples import AudioSample, VideoSample
 from media.rtmp.errors import PublishRefused, RtmpMalformed
 from media.rtmp.frames import TagFrames
 from media.rtmp.rtp import PAYLOAD_BYTES_MAX, list_payloads
@@ -17,6 +14,7 @@ from media.rtmp.tags import AudioConfig, AudioTag, VideoConfig, VideoTag
 from media.sfu.keyframes import is_keyframe_start
 from tests.media.live.configurations import AV1C, HVC
 from tests.media.rtmp.depacketizers import join_av1, join_hevc
+from tests.media.rtmp.kept import Kept
 
 pytestmark = pytest.mark.unit
 
@@ -25,20 +23,6 @@ IDR = b"\x26\x01" + bytes(range(1, 256)) * 20
 SLICE = b"\x02\x01" + b"p" * 90
 VPS, AUD = b"\x40\x01other", b"\x46\x01\x50"
 DELIMITER = b"\x12\x00"
-
-
-@dataclass
-class Kept:
-    """Keeps what comes."""
-
-    video: list[VideoSample] = field(default_factory=list)
-    audio: list[AudioSample] = field(default_factory=list)
-
-    def add_video(self, sample: VideoSample) -> None:
-        self.video.append(sample)
-
-    def add_audio(self, sample: AudioSample) -> None:
-        self.audio.append(sample)
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 """Tags to frames to RTP: nothing of a picture is lost, and clocks neither wrap nor jump."""
 
-from dataclasses import dataclass, field
-
 import pytest
 
 from media.live.h264 import join_nals
 from media.live.packets import PictureAssembler
-from media.live.samples import AudioSample, VideoSample
 from media.rtmp.errors import PublishRefused, RtmpMalformed
 from media.rtmp.frames import MsClock, TagFrames, split_nals
 from media.rtmp.rtp import PAYLOAD_BYTES_MAX, PictureOrder, TrackWriter, list_payloads
@@ -14,24 +11,11 @@ from media.rtmp.tags import AudioConfig, AudioTag, VideoConfig, VideoTag
 from media.sfu.rtp import parse_rtp
 from media.sfu.track import TrackPacket
 from tests.media.live.configurations import AVC
+from tests.media.rtmp.kept import Kept
 
 pytestmark = pytest.mark.unit
 
 IDR, SLICE = b"\x65" + bytes(range(256)) * 12, b"\x41" + b"p" * 90
-
-
-@dataclass
-class Kept:
-    """Keeps what comes."""
-
-    video: list[VideoSample] = field(default_factory=list)
-    audio: list[AudioSample] = field(default_factory=list)
-
-    def add_video(self, sample: VideoSample) -> None:
-        self.video.append(sample)
-
-    def add_audio(self, sample: AudioSample) -> None:
-        self.audio.append(sample)
 
 
 @pytest.fixture

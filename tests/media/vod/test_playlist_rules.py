@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from media.vod.hls import Track, build_master_playlist
-from media.vod.info import AudioInfo, CopyInfo, MediaInfo, VideoInfo
+from media.vod.info import AudioInfo, CopyInfo, MediaInfo
 from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.publish import Publication, publish
 from media.vod.recipe import Recipe
@@ -16,24 +16,18 @@ from media.vod.records import SegmentRecord, TaskRecord, TrackRecord
 from storage.subtitles import Subtitles
 from tests.media.playlist_reading import Listing, read_multivariant
 from tests.media.playlist_rules import check_goes_on, check_publication
+from tests.media.vod.sources import PICTURE as SOURCE_PICTURE
 
 pytestmark = pytest.mark.unit
 
-PICTURE = VideoInfo(
-    stream_index=0,
-    codec="h264",
-    pix_fmt="yuv420p",
+PICTURE = replace(
+    SOURCE_PICTURE,
     width=854,
     height=480,
     coded_width=854,
     coded_height=480,
-    rotation_deg=0,
-    mirrored=False,
-    sar=Fraction(1),
     fps=Fraction(25),
     bit_rate_bps=None,
-    color_matrix="bt709",
-    is_hdr=False,
 )
 LENGTH_S = 193.5
 WORDS = (

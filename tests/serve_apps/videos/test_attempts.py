@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
 from media.pool import MediaTaskTooSlow, MediaWorkerLost
 from media.vod.grid import FrameGrid
-from media.vod.info import VideoInfo
 from media.vod.ladder import Rung
 from media.vod.plan import Chunk
 from media.vod.task_jobs import ChunkJob
@@ -24,6 +24,7 @@ from serve_apps.videos.attempts import (
     has_failed,
 )
 from storage.video_chunks import Tries
+from tests.media.vod.sources import PICTURE as SOURCE_PICTURE
 
 pytestmark = pytest.mark.unit
 
@@ -83,21 +84,14 @@ def test_a_piece_goes_on_at_once_after_a_loss_and_waits_longer_after_more():
 
 def test_the_owner_is_told_where_the_conversion_breaks_off():
     grid = FrameGrid(Fraction(25), 90_000, 3600, 100, 10_000, 0)
-    video = VideoInfo(
-        stream_index=0,
-        codec="h264",
-        pix_fmt="yuv420p",
+    video = replace(
+        SOURCE_PICTURE,
         width=640,
         height=360,
         coded_width=640,
         coded_height=360,
-        rotation_deg=0,
-        mirrored=False,
-        sar=Fraction(1),
         fps=Fraction(25),
         bit_rate_bps=None,
-        color_matrix="bt709",
-        is_hdr=False,
     )
     rungs = (Rung("360p", 640, 360, 800_000), Rung("240p", 426, 240, 400_000))
     job = ChunkJob("rest-00002", "v", "s", video, grid, Chunk(2, 16, 8), rungs)
