@@ -1,0 +1,101 @@
+"""Flashes and beeps by RTMP to a WebRTC viewer: sender reports put them on one clock."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+
+from media.sfu.rtcp import SenderReport, parse_rtcp
+from tests.media.rtmp.test_forwarder import Ingest, assemble, ingest, list_rtp
+from tests.media.rtmp.test_server import NEWER, Encoding
+from tests.media.sfu.peer import RtcPeer
+from tests.media.sfu.stage import wait_until
+
+pytestmark = pytest.mark.media
+
+FLASHES = "drawbox=c=black:t=fill,drawbox=c=white:t=fill:enable='lt(mod(t,1),0.12)'"
+BEEPS = "volume=0:enable='gte(mod(t,1),0.12)'"
+EARLY_MAX_S, LATE_MAX_S = 0.040, 0.060
+"""How far sound may be before and behind its picture, EBU R 37."""
+QUIET = 0.02
+LOUDEST, WHITE = 1 << 15, 255
+OPUS_RATE_HZ = 48_000
+VIDEO_RATE_HZ = 90_000
+
+__all__ = ["ingest"]  # the fixture
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [Encoding(sound="aac -ar 44100"), Encoding(sound="libopus -ar 48000", ffmpeg=NEWER)],
+    ids=["aac", "opus"],
+)
+async def test_a_beep_is_heard_when_its_flash_is_seen(ingest: Ingest, encoding: Encoding) -> None:
+    publishing = ingest.publish(seconds=4, encoding=encoding, filters=(FLASHES, BEEPS))
+    await wait_until(lambda: bool(ingest.stage.sfu.get_codecs("r")), timeout_s=60)
+    viewer, _session = await ingest.stage.watch(("H264", "opus"))
+    said = await publishing
+    assert said.startswith("0\n"), said
+    flashes, beeps = list_flashes(viewer), list_beeps(viewer)
+    late_s = [min((beep - flash for beep in beeps), key=abs) for flash in flashes]
+    print("sound behind picture, ms:", [round(late * 1000, 1) for late in late_s])
+    assert len(late_s) >= 2
+    assert min(late_s) > -EARLY_MAX_S
+    assert max(late_s) < LATE_MAX_S
+
+
+def place(viewer: RtcPeer, kind: str, timestamp: int, rate_hz: int) -> float:
+    """Return when a packet's moment was on the publisher's clock, in seconds (RFC 3550 §6.4.1)."""
+    report = find_report(viewer, kind)
+    after = (timestamp - report.rtp_timestamp + (1 << 31) & 0xFFFFFFFF) - (1 << 31)
+    return report.ntp_timestamp / (1 << 32) + after / rate_hz
+
+
+def find_report(viewer: RtcPeer, kind: str) -> SenderReport:
+    """Return the latest sender report of a kind."""
+    parsed = [facts for packet in viewer.rtcp if (facts := parse_rtcp(packet))]
+    reports = [report for facts in parsed for report in facts.sender_reports]
+    return [report for report in reports if report.ssrc == viewer.ssrcs[kind]][-1]
+
+
+def list_flashes(viewer: RtcPeer) -> list[float]:
+    """Return when the picture turned white."""
+    pictures = assemble(list_rtp(viewer, "video"))
+    decoder = av.CodecContext.create("h264", "r")
+    decoder.extradata = pictures[0].format.config
+    shown = []
+    for picture in pictures:
+        at_s = place(viewer, "video", picture.timestamp, VIDEO_RATE_HZ)
+        frames = decoder.decode(av.Packet(picture.data))
+        shown += [(at_s, float(it.to_ndarray(format="gray").mean()) / WHITE) for it in frames]
+    return list_rises(shown)
+
+
+def list_beeps(viewer: RtcPeer) -> list[float]:
+    """Return when the tone began, to the millisecond."""
+    decoder = av.CodecContext.create("libopus", "r")
+    decoder.sample_rate, decoder.layout = OPUS_RATE_HZ, "stereo"
+    heard = []
+    for packet in list_rtp(viewer, "audio"):
+        at_s = place(viewer, "audio", packet.timestamp, OPUS_RATE_HZ)
+        for frame in decoder.decode(av.Packet(packet.payload)):
+            wave = frame.to_ndarray().reshape(-1, 2)[:, 0].astype(float)
+            for start in range(0, len(wave), 48):
+                loud = np.abs(wave[start : start + 48]).max() / LOUDEST
+                heard.append((at_s + start / OPUS_RATE_HZ, float(loud)))
+    return list_rises(heard)
+
+
+def list_rises(levels: list[tuple[float, float]]) -> list[float]:
+    """Return when a level of 0 to 1 rose after it had been nothing for half a second."""
+    found: list[float] = []
+    quiet_since: float | None = None
+    for at_s, level in levels:
+        if level < QUIET:
+            quiet_since = at_s if quiet_since is None else quiet_since
+            continue
+        if quiet_since is not None and at_s - quiet_since > 0.5:
+            found.append(at_s)
+        quiet_since = None
+    return found
