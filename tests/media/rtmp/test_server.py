@@ -109,7 +109,8 @@ async def run_ffmpeg(
         f"{encoding.ffmpeg} -v info -nostdin {pace}"
         f" -f lavfi -i testsrc2=size={size}:rate=25:duration={seconds},{shown}"
         f" -f lavfi -i sine=duration={seconds}:samples_per_frame=441,{heard}"
-        f" -c:v {encoding.video} -bf {b_frames} -g 25 -pix_fmt yuv420p -c:a {encoding.sound} -ac 2 -f flv {url}"
+        f" -c:v {encoding.video} -bf {b_frames} -g 25 -pix_fmt yuv420p"
+        f" -c:a {encoding.sound} -ac 2 -f flv {url}"
     )
     process = await asyncio.create_subprocess_exec(
         *command.split(), stderr=asyncio.subprocess.PIPE, stdout=subprocess.DEVNULL
