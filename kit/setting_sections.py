@@ -184,6 +184,11 @@ class UploadSettings:
     size_bytes_max: int = option(20 << 30, "Largest video file.")
     duration_s_max: int = option(43_200, "Longest video; checked where it is announced and read.")
     piece_bytes: int = option(8 << 20, "Largest acknowledged piece.")
+    moved_bytes_min: int = option(
+        512 << 10,
+        "Bodies of this size are moved from socket to file by the kernel, where no TLS of an edge"
+        " and no bucket is between; smaller ones are read, which costs less for few bytes.",
+    )
     expires_s: int = option(86_400, "An unfinished upload is kept so long.")
     per_user_max: int = option(20, "Unfinished uploads of one user.")
     quota_bytes: int = option(1 << 40, "What one user's video files may take together.")

@@ -80,12 +80,18 @@ class GrowingObject:
         with self._lock:
             for at in range(0, len(chunks), CHUNKS_MAX):
                 self._write(chunks[at : at + CHUNKS_MAX])
-            if not is_durable:
-                return
-            os.fdatasync(self._file.fileno())
-            if not self._is_named:
-                fsync_folders(self._root, self._path.parent)
-                self._is_named = True
+            if is_durable:
+                self._sync()
+
+    def draw(self, pipe: int, size_bytes: int) -> None:
+        """Append so many bytes from a pipe, which has them; the kernel moves them."""
+        with self._lock:
+            while size_bytes > 0:
+                drawn_bytes = os.splice(
+                    pipe, self._file.fileno(), size_bytes, offset_dst=self._size_bytes
+                )
+                self._size_bytes += drawn_bytes
+                size_bytes -= drawn_bytes
 
     def shorten(self, size_bytes: int) -> None:
         """Take back what was appended behind the first `size_bytes`."""
@@ -105,6 +111,12 @@ class GrowingObject:
     def _cut(self) -> None:
         if os.fstat(self._file.fileno()).st_size > self._size_bytes:
             self._file.truncate(self._size_bytes)
+
+    def _sync(self) -> None:
+        os.fdatasync(self._file.fileno())
+        if not self._is_named:
+            fsync_folders(self._root, self._path.parent)
+            self._is_named = True
 
     def _write(self, chunks: Sequence[Chunk]) -> None:
         wanted_bytes = sum(map(len, chunks))

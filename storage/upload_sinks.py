@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from kit.errors import AppError
@@ -56,6 +57,23 @@ class UploadSink(Protocol):
         ...
 
 
+class Inflow(Protocol):
+    """Bytes that the kernel moves from where they arrive: `serve_apps/edge/body_moves.py`."""
+
+    @property
+    def pipe(self) -> int:
+        """Where they are taken out."""
+        ...
+
+    def lend(self) -> AbstractContextManager[None]:
+        """Keep it open while a thread fills and empties the pipe."""
+        ...
+
+    def fill(self, size_bytes: int) -> int:
+        """Put what came, up to so many bytes, into the pipe; 0 when nothing comes for now."""
+        ...
+
+
 class GrowingSink:
     """Appends to the object that holds the upload's beginning."""
 
@@ -82,14 +100,23 @@ class GrowingSink:
             await self._write(is_durable=False)
         return []
 
+    async def move(self, inflow: Inflow, size_bytes: int) -> tuple[int, list[UploadPart]]:
+        """Append what comes of the next `size_bytes`, the body's last; return how many came.
+
+        They are durable, and a part, once a piece is full or none is left.
+        """
+        run = self._take_run()
+        wanted_bytes = min(size_bytes, self._part_start + self._piece_bytes - self._end)
+        moved_bytes = await asyncio.to_thread(_move, self._growing, run, inflow, wanted_bytes)
+        self._end += moved_bytes
+        return moved_bytes, self._end_part() if moved_bytes == wanted_bytes else []
+
     async def flush(self) -> list[UploadPart]:
         """Write and sync; a part is whatever came since the last one."""
         if self.is_empty:
             return []
         await self._write(is_durable=True)
-        part = UploadPart(self._part_start, self._end - self._part_start, self._key)
-        self._part_start = self._end
-        return [part]
+        return self._end_part()
 
     async def take_back(self, parts: list[UploadPart]) -> None:
         """Cut them off."""
@@ -101,11 +128,33 @@ class GrowingSink:
         """Close the object, behind a write that is under way."""
         await asyncio.to_thread(self._growing.close)
 
-    async def _write(self, *, is_durable: bool) -> None:
+    def _end_part(self) -> list[UploadPart]:
+        part = UploadPart(self._part_start, self._end - self._part_start, self._key)
+        self._part_start = self._end
+        return [part]
+
+    def _take_run(self) -> list[Chunk]:
         run, self._run = self._run, []
         self._end += self._run_bytes
         self._run_bytes = 0
+        return run
+
+    async def _write(self, *, is_durable: bool) -> None:
+        run = self._take_run()
         await asyncio.to_thread(self._growing.append, run, is_durable=is_durable)
+
+
+def _move(growing: GrowingObject, run: list[Chunk], inflow: Inflow, wanted_bytes: int) -> int:
+    """Append a run, and what the inflow has; all of it is durable if that is all that is wanted."""
+    moved_bytes = 0
+    with inflow.lend():
+        growing.append(run, is_durable=False)
+        while moved_bytes < wanted_bytes and (came := inflow.fill(wanted_bytes - moved_bytes)):
+            growing.draw(inflow.pipe, came)
+            moved_bytes += came
+    if moved_bytes == wanted_bytes:
+        growing.append([], is_durable=True)
+    return moved_bytes
 
 
 class PieceSink:

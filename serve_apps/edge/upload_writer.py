@@ -9,6 +9,7 @@ receives and stops when the lock is lost.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import uuid
 from collections.abc import Awaitable, Callable
@@ -23,11 +24,12 @@ from kit.logs import get_log
 from kit.metrics import UPLOAD_BYTES
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
+from serve_apps.edge.body_moves import BodyMove
 from storage.database import Connection, Database
 from storage.objects import ObjectStore
 from storage.rates import RateBook
 from storage.upload_holds import UploadHold
-from storage.upload_sinks import UploadLocked
+from storage.upload_sinks import GrowingSink, UploadLocked
 from storage.uploads import NewFile, Upload, UploadPart
 
 log = get_log("uploads")
@@ -148,6 +150,8 @@ class Body:
     content: ByteSource
     size_bytes: int | None
     checksum: Checksum | None
+    begin_move: Callable[[], tuple[bytes, BodyMove | None]] | None = None
+    """How the kernel may be asked to move it: `BodyMove.begin`."""
 
 
 class UploadWriter:
@@ -159,6 +163,7 @@ class UploadWriter:
         self._upload, self._sink = hold.upload, hold.sink
         self._held_back: list[UploadPart] = []
         self._began_s = self._renewed_s = ports.clock.monotonic_s()
+        self._received_bytes = 0
         self.offset_bytes = hold.upload.offset_bytes
         """Acknowledged so far."""
 
@@ -225,29 +230,64 @@ class UploadWriter:
 
     async def _receive(self, body: Body, digest: hashlib._Hash | None) -> bool:
         """Read to the end, storing what comes; False when the connection broke."""
-        received_bytes = 0
+        self._received_bytes = 0
         stalled = broken = False
         try:
-            while data := await self._read(body.content):
-                received_bytes += len(data)
-                if received_bytes > self._room_bytes:
-                    raise self._too_long()
-                if digest is not None:
-                    digest.update(data)
-                parts = await self._sink.add(data)
-                is_last = received_bytes == body.size_bytes and self._sink.is_empty
-                await self._keep(parts, digest, is_last=is_last)
+            if digest is not None or not await self._move(body):
+                while data := await self._read(body.content):
+                    if digest is not None:
+                        digest.update(data)
+                    await self._add(data, body, digest)
         except TimeoutError:
             stalled = True
         except (ConnectionError, ClientError):
             broken = True
-        if body.size_bytes is not None and received_bytes < body.size_bytes and not stalled:
+        if body.size_bytes is not None and self._received_bytes < body.size_bytes and not stalled:
             broken = True
         if not (digest is not None and (stalled or broken)):
             await self._keep(await self._sink.flush(), digest, is_last=True)
         if stalled:
             raise UploadStalled(offset_bytes=self.offset_bytes)
         return not broken
+
+    async def _add(self, data: bytes, body: Body, digest: hashlib._Hash | None) -> None:
+        self._received_bytes += len(data)
+        if self._received_bytes > self._room_bytes:
+            raise self._too_long()
+        parts = await self._sink.add(data)
+        is_last = self._received_bytes == body.size_bytes and self._sink.is_empty
+        await self._keep(parts, digest, is_last=is_last)
+
+    async def _move(self, body: Body) -> bool:
+        """Have the kernel move the body, as far as it comes; False where that cannot be.
+
+        Raises TimeoutError and what reading raises.
+        """
+        if body.begin_move is None or body.size_bytes is None:
+            return False
+        if not isinstance(self._sink, GrowingSink):
+            return False
+        read, move = body.begin_move()
+        if move is None:
+            return False
+        with contextlib.closing(move):
+            await self._add(read, body, None)
+            idle_s = 0.0
+            while not move.has_ended and self._received_bytes < body.size_bytes:
+                if self._ports.clock.monotonic_s() - self._renewed_s >= RENEW_EVERY_S:
+                    await self._renew()
+                left_bytes = body.size_bytes - self._received_bytes
+                moved_bytes, parts = await self._sink.move(move, left_bytes)
+                self._received_bytes += moved_bytes
+                await self._acknowledge(parts, is_last=moved_bytes == left_bytes)
+                move.tell()
+                if moved_bytes > 0:
+                    idle_s = 0.0
+                elif not await move.wait(RENEW_EVERY_S):
+                    idle_s += RENEW_EVERY_S
+                    if idle_s >= IDLE_MAX_S:
+                        raise TimeoutError
+        return True
 
     async def _keep(
         self, parts: list[UploadPart], digest: hashlib._Hash | None, *, is_last: bool

@@ -9,6 +9,7 @@ state is in rows and objects alone. Reading headers is `tus_headers.py`'s, stori
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Mapping
 
 from aiohttp import hdrs, web
@@ -16,6 +17,7 @@ from aiohttp import hdrs, web
 from kit.errors import AppError, NotFound
 from kit.ids import make_id, parse_id
 from kit.logs import get_log
+from serve_apps.edge.body_moves import BodyMove
 from serve_apps.edge.form_uploads import add_form_route
 from serve_apps.edge.refusals import Handler, build_refusal
 from serve_apps.edge.tus_headers import (
@@ -38,6 +40,7 @@ from serve_apps.edge.upload_writer import (
     IDLE_MAX_S,
     LOCK_TTL_S,
     Body,
+    Checksum,
     ContentSource,
     UploadPorts,
     UploadStalled,
@@ -208,7 +211,7 @@ class _UploadServer:
         log.info("upload.created", upload_id=str(upload_id), concat=file.concat[:8])
         if request.content_type != OFFSET_TYPE or file.parts:
             return web.Response(status=201, headers=headers)
-        body = Body(ContentSource(request.content), request.content_length, checksum)
+        body = self._read_body(request, checksum)
         async with self._ports.database.statement(writes=False) as connection:
             upload = await find_upload(connection, upload_id)
         assert upload is not None, "it was written a moment ago"
@@ -221,7 +224,7 @@ class _UploadServer:
         if request.content_type != OFFSET_TYPE:
             raise UploadTypeUnsupported
         offset_bytes = read_count(request, "Upload-Offset")
-        body = Body(ContentSource(request.content), request.content_length, read_checksum(request))
+        body = self._read_body(request, read_checksum(request))
         upload = await self._get_upload(request)
         if upload.state == "finished" and offset_bytes == upload.size_bytes and not body.size_bytes:
             return web.Response(status=204, headers=write_offset(upload, offset_bytes))
@@ -313,6 +316,11 @@ class _UploadServer:
             log.info("upload.broken", upload_id=str(upload.id), offset_bytes=writer.offset_bytes)
             request.protocol.force_close()
         return web.Response(status=204, headers=write_offset(upload, writer.offset_bytes))
+
+    def _read_body(self, request: web.Request, checksum: Checksum | None) -> Body:
+        size_bytes_min = self._ports.settings.uploads.moved_bytes_min
+        begin_move = functools.partial(BodyMove.begin, request, size_bytes_min)
+        return Body(ContentSource(request.content), request.content_length, checksum, begin_move)
 
     async def _get_upload(self, request: web.Request) -> Upload:
         """Return the caller's upload; raises NotAuthenticated, NotFound, UploadGone."""

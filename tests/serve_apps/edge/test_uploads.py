@@ -35,11 +35,15 @@ pytestmark = pytest.mark.db
 PIECE_BYTES = 64 << 10
 
 
-@pytest.fixture
+@pytest.fixture(params=[1, 1 << 40], ids=["moved", "read"])
 async def server(
-    settings: Settings, database: Database, objects: ObjectStore
+    settings: Settings,
+    database: Database,
+    objects: ObjectStore,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[TusServer]:
-    small = replace(settings, uploads=UploadSettings(piece_bytes=PIECE_BYTES))
+    limits = UploadSettings(piece_bytes=PIECE_BYTES, moved_bytes_min=request.param)
+    small = replace(settings, uploads=limits)
     async with serve_uploads(small, database, objects, SystemClock()) as running:
         yield running
 
