@@ -226,9 +226,12 @@ class _LiveServer:
         entry = _get_entry(shown.window, track, number, folder)
         if entry.is_gap or not entry.is_whole:
             raise PartUnknown
-        if entry.parts:
+        if entry.parts and not entry.is_stored:
             return send_bytes(request, entry.join(), headers)
         key = make_live_key(shown.room_id, int(folder), track, make_segment_name(number))
+        if entry.parts and self._ports.objects.local_path(key) is None:
+            # A file goes out without a copy; a bucket need not be asked for what is here.
+            return send_bytes(request, entry.join(), headers)
         return await send_object(request, self._ports.objects, key, headers)
 
     async def _get_part(

@@ -140,9 +140,14 @@ async def test_a_publisher_is_watched_by_parts_and_whole_segments_are_stored(
         rows = await stage.await_rows(2)
         assert [row.number for row in rows][:2] == [0, 1]
         assert all(set(row.tracks) == {"source", "audio"} for row in rows)
+        # What is stored goes out of its file, without a copy.
+        filed = await stage.get("source/1/0.m4s")
+        assert "Last-Modified" in filed.headers
+        assert filed.headers["Cache-Control"].endswith("immutable")
     keys = await stage.objects.list(make_live_prefix(stage.room_id))
     stored = await stage.objects.get(f"live/{stage.room_id}/1/source/{first.address[2:]}")
     assert stored == whole.body
+    assert filed.body == await stage.objects.get(f"live/{stage.room_id}/1/source/0.m4s")
     assert f"live/{stage.room_id}/1/audio/init0.mp4" in {entry.key for entry in keys}
 
 
