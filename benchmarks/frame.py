@@ -133,6 +133,9 @@ class Outcome:
         sides = {goal.side, goal.against or goal.side}
         if sides & self.missing.keys():
             return "a side is missing"
+        peers = self.answers[goal.against] if goal.against else []
+        if any(peer.figures[goal.figure] == 0 for peer in peers):
+            return f"{goal.against} took less than the clock tells"
         wanted = goal.condition
         if wanted is None:
             return ""

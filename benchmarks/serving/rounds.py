@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -27,8 +27,17 @@ PATIENCE_S = 120
 CPU, SPEED = "server_cpu_s_per_gb", "mb_per_s"
 
 
+Publish = Callable[[aiohttp.ClientSession, Product, Path], Awaitable[list[str]]]
+"""Has a product show a film; returns the addresses of its segments."""
+
+
+def open_scene(form: Form, products: Products) -> AbstractAsyncContextManager[Sides]:
+    """Compare the segments of a video."""
+    return compare(form, products, publish)
+
+
 @asynccontextmanager
-async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
+async def compare(form: Form, products: Products, publish: Publish) -> AsyncIterator[Sides]:
     """Start both servers, each with the same segments."""
     with tempfile.TemporaryDirectory(prefix="sf-bench-") as name:
         folder = Path(name)
@@ -40,7 +49,7 @@ async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
         ):
             size = "1920x1080" if form is Form.FULL else "426x240"
             film = await make_film(folder / "film.mp4", size, form.choose(FILM_S, FILM_SHORT_S))
-            segments = await publish(http, product, film.read_bytes())
+            segments = await publish(http, product, film)
             for number, url in enumerate(segments):
                 async with http.get(url) as answer:
                     assert answer.status == 200, url
@@ -81,8 +90,9 @@ async def make_film(path: Path, size: str, length_s: int) -> Path:
     return path
 
 
-async def publish(http: aiohttp.ClientSession, product: Product, film: bytes) -> list[str]:
+async def publish(http: aiohttp.ClientSession, product: Product, path: Path) -> list[str]:
     """Upload the film; return the segments of its largest rung once all of them are there."""
+    film = path.read_bytes()
     owner = await register(http, product.url)
     video = await announce(http, product, owner, len(film))
     headers = owner.headers | HEADERS | {"Upload-Offset": "0"}
@@ -94,7 +104,12 @@ async def publish(http: aiohttp.ClientSession, product: Product, film: bytes) ->
             await asyncio.sleep(0.5)
             place = f"{product.url}/v1/videos/{video['id']}"
             _, video = await call(http, "GET", place, headers=owner.headers)
-    async with http.get(video["playback"]["hls"]) as answer:
+    return await list_segments(http, video["playback"]["hls"])
+
+
+async def list_segments(http: aiohttp.ClientSession, index: str) -> list[str]:
+    """Return the segments of the largest rung."""
+    async with http.get(index) as answer:
         master, text = str(answer.url), await answer.text()
     track = max(_list_tracks(text), key=lambda item: item[0])[1]
     async with http.get(urljoin(master, track)) as answer:

@@ -94,3 +94,16 @@ async def test_a_goal_with_a_condition_is_judged_only_where_it_held(idle: float,
     goal = Goal("two", "ms", 0.6, against="one", condition=Condition("idle", 90.0))
     question = Question("q", "How slow?", {"one": side(2, 99.0), "two": side(1, idle)})
     assert said in report(await ask(replace(question, goals=(goal,))))
+
+
+async def test_a_peer_too_quick_to_be_measured_judges_nothing():
+    async def quick(_form: Form) -> Answer:
+        return Answer({"ms": 0.0}, "w")
+
+    async def slow(_form: Form) -> Answer:
+        return Answer({"ms": 1.0}, "w")
+
+    goal = Goal("two", "ms", 0.6, against="one")
+    question = Question("q", "How slow?", {"one": quick, "two": slow}, goals=(goal,))
+    said = "goal NOT MEASURED: two / one ms (at most 0.6), one took less than the clock tells"
+    assert said in report(await ask(question))
