@@ -37,7 +37,14 @@ from storage.cache import Cache
 from storage.database import Database, PoolOptions
 
 NODE = "here"
+CACHE_WAIT_S = 60.0
+"""The product does without a cache that is silent for a second; a busy machine's tests wait."""
 SECTIONS = ("auth", "database", "cache", "cluster", "limits", "edge", "rtmp", "http", "hosts")
+
+
+def make_pool(settings: Settings, size: int, name: str) -> PoolOptions:
+    """Return a small pool's options, as patient as the settings say."""
+    return PoolOptions(size=size, wait_s=settings.database.wait_s, name=name)
 
 
 class PushedClock(SystemClock):
@@ -103,8 +110,8 @@ async def run_host(
     """Run one incarnation of a host in this process, with the kinds of the product or others."""
     clock = clock or SystemClock()
     kinds = kinds or make_kinds(settings)
-    database = Database(settings.database.url, PoolOptions(size=4, name=host_id))
-    cache = Cache(settings.cache.url)
+    database = Database(settings.database.url, make_pool(settings, 4, host_id))
+    cache = Cache(settings.cache.url, CACHE_WAIT_S)
     await database.open()
     await cache.open()
     host = Host(
@@ -156,7 +163,7 @@ async def run_host_client(
     node: str = NODE,
 ) -> AsyncIterator[HostClient]:
     """Run a client of hosts as an edge or the API has it."""
-    database = Database(settings.database.url, PoolOptions(size=2, name=name))
+    database = Database(settings.database.url, make_pool(settings, 2, name))
     await database.open()
     hosts = HostClient(LinkPeer(role, name, 1), make_client_ports(settings, database, node), heard)
     try:

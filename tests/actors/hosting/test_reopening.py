@@ -129,7 +129,7 @@ async def test_followers_leave_a_host_that_is_cut_off_from_storage_alone(
     leases = HostSettings(lease_ttl_s=3600.0, renew_every_s=0.2)
     settings, clock = dataclasses.replace(settings, hosts=leases), PushedClock()
     cut_off = dataclasses.replace(
-        settings, database=dataclasses.replace(settings.database, url=cable.dsn, wait_s=0.5)
+        settings, database=dataclasses.replace(settings.database, url=cable.dsn, wait_s=2.0)
     )
     async with database.connection() as connection:
         room_id = await create_room_row(connection, user_id)

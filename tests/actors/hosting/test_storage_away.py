@@ -42,7 +42,7 @@ async def cable(database_dsn: str) -> AsyncIterator[Gate]:
 def cabled(settings: Settings, cable: Gate) -> Settings:
     return dataclasses.replace(
         settings,
-        database=DatabaseSettings(url=cable.dsn, wait_s=0.5),
+        database=DatabaseSettings(url=cable.dsn, wait_s=2.0),
         limits=LimitSettings(chat_per_10_s_max=100_000),
     )
 
