@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 import redis.asyncio as redis
 
-from storage.cache import BUS_PREFIX, Cache, Ephemeral, EphemeralBus
-from tests.storage.waiting import wait_until
+from storage.cache import Cache, Ephemeral, EphemeralBus
+from tests.storage.waiting import wait_for_followers, wait_until
 
 pytestmark = pytest.mark.db
 
@@ -37,13 +37,6 @@ async def publish_until_heard(
         while not any(message.channel == channel for message in heard):
             await cache.publish(channel, kind, {"n": 1})
             await asyncio.sleep(0.02)
-
-
-async def wait_until_unheard(cache: Cache, channel: str) -> None:
-    """Return once nobody follows the channel any more."""
-    async with asyncio.timeout(60):
-        while (await cache.client.pubsub_numsub(BUS_PREFIX + channel))[0][1]:
-            await asyncio.sleep(0.01)
 
 
 async def test_a_value_is_found_until_it_is_deleted(cache: Cache) -> None:
@@ -88,7 +81,7 @@ async def test_an_unsubscribed_channel_falls_silent(
     bus.subscribe(["a", "b"])
     await publish_until_heard(cache, heard, "a")
     bus.unsubscribe(["a"])
-    await wait_until_unheard(cache, "a")
+    await wait_for_followers(cache, "a", 0)
     heard.clear()
     await cache.publish("a", "feed_hint", {})
     await publish_until_heard(cache, heard, "b")
@@ -102,7 +95,7 @@ async def test_a_bus_that_follows_nothing_any_more_follows_again(
         bus.subscribe([channel])
         await publish_until_heard(cache, heard, channel)
         bus.unsubscribe([channel])
-        await wait_until_unheard(cache, channel)
+        await wait_for_followers(cache, channel, 0)
         heard.clear()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from storage.cache import BUS_PREFIX, Cache
 from storage.database import Database
 
 
@@ -24,6 +25,13 @@ async def wait_until_heard(database: Database, channel: str) -> None:
 async def wait_until_blocked(database: Database) -> None:
     """Return once some statement in this database waits for somebody's lock."""
     await _wait_for_connection(database, "wait_event_type = 'Lock'")
+
+
+async def wait_for_followers(cache: Cache, channel: str, count: int = 1) -> None:
+    """Return once so many buses follow the channel."""
+    async with asyncio.timeout(60):
+        while (await cache.client.pubsub_numsub(BUS_PREFIX + channel))[0][1] != count:
+            await asyncio.sleep(0.01)
 
 
 async def _wait_for_connection(database: Database, condition: str, *values: str) -> None:
