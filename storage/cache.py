@@ -59,15 +59,16 @@ class CacheCounters:
 class Cache:
     """A small cache and the sending side of the bus."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, wait_s: float = WAIT_S) -> None:
         self._url = url
+        self._wait_s = wait_s
         self._client: redis.Redis | None = None
         self._paused_until_s = 0.0
         self.counters = CacheCounters()
 
     async def open(self) -> None:
         """Prepare the pool; connections are made when first needed."""
-        self._client = _connect(self._url)
+        self._client = _connect(self._url, self._wait_s)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -87,7 +88,7 @@ class Cache:
             return
         body = msgspec.json.encode(Ephemeral(channel, kind, data))
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 pipe = self.client.pipeline(transaction=False)
                 if kind in STATE_KINDS:
                     pipe.hset(LATEST_PREFIX + channel, kind, body)
@@ -103,7 +104,7 @@ class Cache:
         if self._is_paused():
             return []
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 bodies = await self.client.hvals(LATEST_PREFIX + channel)
         except AWAY as error:
             self._note_failure("cache.latest_failed", error)
@@ -115,7 +116,7 @@ class Cache:
         if self._is_paused():
             return None
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 value = await self.client.get(VALUE_PREFIX + key)
                 return value.encode() if isinstance(value, str) else value
         except AWAY as error:
@@ -127,7 +128,7 @@ class Cache:
         if self._is_paused():
             return
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 await self.client.set(VALUE_PREFIX + key, value, px=max(1, int(ttl_s * 1000)))
         except AWAY as error:
             self._note_failure("cache.set_failed", error)
@@ -137,7 +138,7 @@ class Cache:
         if not keys or self._is_paused():
             return [None] * len(keys)
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 values = await self.client.mget([VALUE_PREFIX + key for key in keys])
         except AWAY as error:
             self._note_failure("cache.get_failed", error)
@@ -149,7 +150,7 @@ class Cache:
         if self._is_paused():
             return False
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 pipe = self.client.pipeline(transaction=False)
                 for key, value in values.items():
                     pipe.set(VALUE_PREFIX + key, value, px=max(1, int(ttl_s * 1000)))
@@ -164,7 +165,7 @@ class Cache:
         if not keys or self._is_paused():
             return
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 await self.client.delete(*(VALUE_PREFIX + key for key in keys))
         except AWAY as error:
             self._note_failure("cache.delete_failed", error)
@@ -174,9 +175,9 @@ class Cache:
         await self.client.flushdb()
 
     async def is_available(self) -> bool:
-        """Return whether Valkey answers within a second."""
+        """Return whether Valkey answers in time."""
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(self._wait_s):
                 return bool(await self.client.ping())
         except AWAY:
             return False
@@ -239,7 +240,7 @@ class EphemeralBus:
     async def _run(self) -> None:
         wait_s, connections = 0.05, 0
         while True:
-            client = _connect(self._url)
+            client = _connect(self._url, WAIT_S)
             try:
                 pubsub = client.pubsub(ignore_subscribe_messages=True)
                 async with asyncio.timeout(WAIT_S):
@@ -299,12 +300,12 @@ class EphemeralBus:
             await self._changes.wait()
 
 
-def _connect(url: str) -> redis.Redis:
+def _connect(url: str, wait_s: float) -> redis.Redis:
     pool = redis.BlockingConnectionPool.from_url(
         url,
         max_connections=CONNECTIONS_MAX,
-        timeout=WAIT_S,
-        socket_connect_timeout=WAIT_S,
+        timeout=wait_s,
+        socket_connect_timeout=wait_s,
         # Every use has a deadline around it. One in here would be kept by asyncio.wait_for, which
         # in Python 3.11 now and then forgets that its task was cancelled (bpo-42130).
         socket_timeout=None,

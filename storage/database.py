@@ -100,6 +100,8 @@ class PoolOptions:
     size: int
     wait_s: float = 2.0
     name: str = "socialflow"
+    idle_in_transaction_max_s: float = 2.0
+    """Who holds a transaction for longer without saying anything loses it, and the connection."""
 
 
 class PooledConnection(asyncpg.Connection):
@@ -135,7 +137,9 @@ class Database:
             connection_class=PooledConnection,
             server_settings={
                 "application_name": self._options.name,
-                "idle_in_transaction_session_timeout": "2000",
+                "idle_in_transaction_session_timeout": str(
+                    int(self._options.idle_in_transaction_max_s * 1000)
+                ),
                 "lock_timeout": "2000",
                 "timezone": "UTC",
             },

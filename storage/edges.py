@@ -68,14 +68,14 @@ async def renew_edge(
     )
 
 
-async def list_live_edges(connection: Connection) -> list[EdgeEntry]:
+async def list_live_edges(connection: Connection, *, late_s: float = LATE_S) -> list[EdgeEntry]:
     """Return the edges that admit clients, the least loaded first, those that fell silent last."""
     rows = await connection.fetch(
         "SELECT node, slot, incarnation, url, load, candidates, "
         "expires_at < clock_timestamp() + make_interval(secs => $1) AS is_late FROM edges "
         "WHERE state = 'live' AND expires_at > clock_timestamp() "
         "ORDER BY is_late, load, node, slot",
-        LATE_S,
+        late_s,
     )
     return read_rows(EdgeEntry, rows)
 

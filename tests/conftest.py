@@ -16,7 +16,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kit.clock import ManualClock
-from kit.setting_sections import AuthSettings, CacheSettings, ClusterSettings, DatabaseSettings
+from kit.setting_sections import (
+    AuthSettings,
+    CacheSettings,
+    ClusterSettings,
+    DatabaseSettings,
+    HostSettings,
+)
 from kit.settings import Settings
 from storage.cache import Cache
 from storage.database import Database, PoolOptions
@@ -31,6 +37,8 @@ from tests.folders import make_folder, remove_left_folders
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 
+WAIT_S = 60.0
+"""The product gives a silent server up after a second or two; a busy machine's tests wait."""
 CATEGORIES = {"unit", "long", "db", "ray", "media", "browser", "gpu"}
 
 
@@ -102,7 +110,8 @@ async def database_dsn(
 @pytest.fixture
 async def database(database_dsn: str) -> AsyncIterator[Database]:
     """Lend an open pool on a fresh, migrated database."""
-    pool = Database(database_dsn, PoolOptions(size=8, name="test"))
+    options = PoolOptions(size=8, wait_s=WAIT_S, name="test", idle_in_transaction_max_s=WAIT_S)
+    pool = Database(database_dsn, options)
     await pool.open()
     yield pool
     await pool.close()
@@ -119,7 +128,7 @@ def valkey(server_folder: Path) -> Iterator[ValkeyServer]:
 @pytest.fixture
 async def cache(valkey: ValkeyServer) -> AsyncIterator[Cache]:
     """Lend an open, empty cache."""
-    lent = Cache(valkey.url)
+    lent = Cache(valkey.url, WAIT_S)
     await lent.open()
     await lent.flush()
     yield lent
@@ -177,7 +186,8 @@ def settings(
     return Settings(
         home=home,
         auth=auth_settings,
-        database=DatabaseSettings(url=database_dsn),
+        database=DatabaseSettings(url=database_dsn, wait_s=WAIT_S),
+        hosts=HostSettings(lease_ttl_s=WAIT_S),
         cache=CacheSettings(url=cache_url),
         cluster=ClusterSettings(key=secrets.token_hex(32)),
     )

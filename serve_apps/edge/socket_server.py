@@ -57,7 +57,7 @@ class SocketServer:
         self._talk = talk
         self._is_breathless = is_breathless
         self._open: dict[Follower, Conversation] = {}
-        self._admissions = Admissions(settings.edge, time.monotonic())
+        self._admissions = Admissions(settings.edge, clock.monotonic_s())
         self._is_draining = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -98,7 +98,7 @@ class SocketServer:
             self._admissions.refuse("draining")
         if self._is_breathless():
             self._admissions.refuse("breathless")
-        self._admissions.admit(caller, len(self._open), time.monotonic())
+        self._admissions.admit(caller, len(self._open), self.clock.monotonic_s())
         return caller
 
     def welcome(self, follower: Follower, conversation: Conversation, caller: str) -> None:

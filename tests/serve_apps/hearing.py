@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 
 from storage.cache import Cache, Ephemeral, EphemeralBus
+from tests.storage.waiting import wait_for_followers
 
 TIMEOUT_S = 60
 Messages = Callable[[int], Awaitable[list[Ephemeral]]]
@@ -30,13 +31,7 @@ def hear(cache: Cache, cache_url: str) -> Callable[[str], AbstractAsyncContextMa
                 return [await heard.get() for _ in range(count)]
 
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                while heard.empty():
-                    await cache.publish(channel, "probe", {})
-                    await asyncio.sleep(0.02)
-            while (await asyncio.wait_for(heard.get(), TIMEOUT_S)).kind == "probe":
-                if heard.empty():
-                    break
+            await wait_for_followers(cache, channel)
             yield take
         finally:
             await bus.close()

@@ -18,6 +18,8 @@ class Gate:
         self.carries = asyncio.Event()
         """Cleared: what is sent stays on the way, and nobody hears that."""
         self.carries.set()
+        self.held = b""
+        """What waits on the way, both directions together."""
 
     @property
     def dsn(self) -> str:
@@ -52,6 +54,8 @@ class Gate:
         self._writers.add(writer)
         with suppress(OSError):
             while data := await reader.read(65536):
+                if not self.carries.is_set():
+                    self.held += data
                 await self.carries.wait()
                 writer.write(data)
                 await writer.drain()

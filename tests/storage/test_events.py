@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import timedelta
 
 import pytest
 
@@ -114,18 +115,23 @@ async def test_delivered_is_delivered(database: Database):
 async def test_a_failure_waits_and_keeps_its_reason(database: Database):
     event_id = await write(database)
     await claim(database)
-    async with database.transaction() as connection:
-        assert not await mark_failed(connection, LISTENER, event_id, error="x" * 900)
-    assert await claim(database) == []
     async with database.connection() as connection:
+        before = await connection.fetchval("SELECT clock_timestamp()")
+        assert not await mark_failed(connection, LISTENER, event_id, error="x" * 900)
         row = await connection.fetchrow(
-            "SELECT error, not_before > clock_timestamp() AS waits,"
-            " not_before < clock_timestamp() + interval '2 seconds' AS soon"
+            "SELECT error, not_before, clock_timestamp() AS now"
             " FROM event_deliveries WHERE listener = $1",
             LISTENER,
         )
-    assert row is not None
-    assert (len(row["error"]), row["waits"], row["soon"]) == (500, True, True)
+        assert row is not None
+        pause = timedelta(seconds=events.BACKOFF_FIRST_S)
+        assert len(row["error"]) == 500
+        assert before + pause <= row["not_before"] <= row["now"] + pause
+        later = "UPDATE event_deliveries SET not_before = not_before + $1::interval"
+        await connection.execute(later, timedelta(hours=1))
+        assert await claim(database) == []
+        await connection.execute(later, timedelta(hours=-2))
+    assert await claim(database) == [event_id]
 
 
 async def test_what_fails_again_and_again_is_held(database: Database):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from storage.database import Connection, Database
@@ -21,8 +19,11 @@ from storage.hosts import (
 
 pytestmark = pytest.mark.db
 
+LONG_S = 3600.0
+"""A lease that no test outlives, however busy the machine."""
 
-async def start_host(connection: Connection, host_id: str, ttl_s: float = 5.0) -> int:
+
+async def start_host(connection: Connection, host_id: str, ttl_s: float = LONG_S) -> int:
     incarnation = await register_host(connection, host_id, node="here", ttl_s=ttl_s)
     assert await announce_host(connection, host_id, incarnation, f"unix:/{host_id}")
     return incarnation
@@ -30,7 +31,7 @@ async def start_host(connection: Connection, host_id: str, ttl_s: float = 5.0) -
 
 async def test_a_host_is_listed_once_it_announced_where_it_listens(database: Database) -> None:
     async with database.connection() as connection:
-        incarnation = await register_host(connection, "host-0", node="here", ttl_s=5)
+        incarnation = await register_host(connection, "host-0", node="here", ttl_s=LONG_S)
         assert await list_live_hosts(connection) == []
         await announce_host(connection, "host-0", incarnation, "unix:/x")
         assert [host.address for host in await list_live_hosts(connection)] == ["unix:/x"]
@@ -42,7 +43,7 @@ async def test_registering_again_ends_the_older_incarnation(database: Database) 
         second = await start_host(connection, "host-0")
         assert second > first
         assert not await renew_host(connection, "host-0", first, 5)
-        assert await renew_host(connection, "host-0", second, 5)
+        assert await renew_host(connection, "host-0", second, LONG_S)
 
 
 async def test_a_fenced_host_cannot_renew(database: Database) -> None:
@@ -69,7 +70,7 @@ async def test_a_lapsed_host_takes_no_placements_but_may_still_renew(database: D
     async with database.connection() as connection:
         incarnation = await start_host(connection, "host-0", ttl_s=0)
         assert await list_live_hosts(connection) == []
-        assert await renew_host(connection, "host-0", incarnation, 5)
+        assert await renew_host(connection, "host-0", incarnation, LONG_S)
         assert len(await list_live_hosts(connection)) == 1
 
 
@@ -95,18 +96,21 @@ async def test_a_host_that_missed_renewals_may_be_fenced_and_one_that_renews_may
     database: Database,
 ) -> None:
     async with database.connection() as connection:
-        late = await start_host(connection, "late", ttl_s=0.1)
+        late = await start_host(connection, "late", ttl_s=0)
         alive = await start_host(connection, "alive")
-        await asyncio.sleep(0.5)  # twice 0.2 s: so long must somebody have been steady
-        assert not await fence_late_host(connection, "alive", alive, left_s=0.2)
-        assert await fence_late_host(connection, "late", late, left_s=0.2)
+        assert not await fence_late_host(connection, "late", late, left_s=60)
+        await connection.execute(
+            "UPDATE hosts SET steady_since = steady_since - interval '2 minutes'"
+        )  # twice 60 s: so long must somebody have been steady
+        assert not await fence_late_host(connection, "alive", alive, left_s=60)
+        assert await fence_late_host(connection, "late", late, left_s=60)
         assert not await renew_host(connection, "late", late, 5)
-        assert await fence_late_host(connection, "late", late, left_s=0.2)
+        assert await fence_late_host(connection, "late", late, left_s=60)
         assert await renew_host(connection, "alive", alive, 5)
 
 
 async def test_nobody_is_late_where_nobody_else_renews(database: Database) -> None:
     async with database.connection() as connection:
-        incarnation = await start_host(connection, "host-0", ttl_s=0.1)
+        incarnation = await start_host(connection, "host-0", ttl_s=0)
         assert not await fence_late_host(connection, "host-0", incarnation, left_s=0)
         assert await renew_host(connection, "host-0", incarnation, 5)

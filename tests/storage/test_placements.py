@@ -78,7 +78,7 @@ async def test_a_restarted_host_does_not_own_what_its_former_incarnation_owned(
     room_id = make_id()
     async with database.connection() as connection:
         await place_object(connection, ROOM, room_id, ("a", await start_host(connection, "a")))
-        await register_host(connection, "a", node="here", ttl_s=5)
+        await register_host(connection, "a", node="here", ttl_s=60)
         placement = await find_placement(connection, ROOM, room_id)
         assert placement is not None
         assert not placement.is_live

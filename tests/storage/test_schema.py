@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -11,7 +11,7 @@ import pytest
 
 from storage.embedded.postgres import PostgresServer
 from storage.schema import TooFewConnections, check_connections, find_head, migrate
-from tests.databases import drop_database, run_statement
+from tests.databases import copy_template, drop_database, run_statement
 
 pytestmark = pytest.mark.db
 
@@ -42,7 +42,7 @@ async def list_tables(dsn: str) -> set[str]:
         await connection.close()
 
 
-async def write_person(dsn: str) -> uuid.UUID:
+async def write_person(dsn: str) -> None:
     connection = await asyncpg.connect(dsn, timeout=60)
     try:
         person = uuid.uuid4()
@@ -52,7 +52,6 @@ async def write_person(dsn: str) -> uuid.UUID:
             f"u{person.hex[:8]}",
             f"{person.hex}@example.com",
         )
-        return person
     finally:
         await connection.close()
 
@@ -69,18 +68,43 @@ async def test_concurrent_starters_all_find_the_newest_schema(empty_dsn: str):
     assert results == [find_head()] * 4
 
 
-@pytest.mark.parametrize("revision", REVISIONS[1:])
-async def test_each_step_goes_down_and_up_again_with_people_kept(empty_dsn: str, revision: str):
-    await migrate(empty_dsn)
-    person = await write_person(empty_dsn)
-    before = REVISIONS[REVISIONS.index(revision) - 1]
-    assert await migrate(empty_dsn, before) == before
-    assert await migrate(empty_dsn) == find_head()
-    connection = await asyncpg.connect(empty_dsn, timeout=60)
+@pytest.fixture(scope="module")
+def inhabited_dsn(postgres: PostgresServer, template_ready: dict[str, bool]) -> Iterator[str]:
+    """Lend one database with a person in it; each step begins where the one before left it."""
+    name = f"e_{secrets.token_hex(6)}"
+
+    async def prepare() -> str:
+        if not template_ready:
+            await migrate(postgres.dsn)
+            template_ready["done"] = True
+        dsn = await copy_template(postgres, name)
+        await write_person(dsn)
+        return dsn
+
+    yield asyncio.run(prepare())
+    asyncio.run(drop_database(postgres, name))
+
+
+async def count_people(dsn: str) -> int:
+    connection = await asyncpg.connect(dsn, timeout=60)
     try:
-        assert await connection.fetchval("SELECT count(*) FROM users WHERE id = $1", person) == 1
+        return int(await connection.fetchval("SELECT count(*) FROM users"))
     finally:
         await connection.close()
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:0:-1])
+async def test_each_step_goes_down_and_up_again_with_people_kept(inhabited_dsn: str, revision: str):
+    before = REVISIONS[REVISIONS.index(revision) - 1]
+    assert await migrate(inhabited_dsn, before) == before
+    assert await migrate(inhabited_dsn, revision) == revision
+    assert await count_people(inhabited_dsn) == 1
+
+
+async def test_all_steps_go_down_and_up_again_with_people_kept(inhabited_dsn: str):
+    assert await migrate(inhabited_dsn, REVISIONS[0]) == REVISIONS[0]
+    assert await migrate(inhabited_dsn) == find_head()
+    assert await count_people(inhabited_dsn) == 1
 
 
 async def test_every_foreign_key_states_what_a_deletion_does(database_dsn: str):

@@ -29,7 +29,7 @@ from actors.link.transport import LinkTransport
 from actors.live_room.client import RoomClient
 from actors.live_room.entries import Speaker
 from actors.live_room.messages import SessionEnd
-from kit.clock import SystemClock
+from kit.clock import Clock, SystemClock
 from kit.ids import make_id
 from kit.settings import Settings
 from serve_apps.hosting import KINDS, make_kinds
@@ -37,7 +37,30 @@ from storage.cache import Cache
 from storage.database import Database, PoolOptions
 
 NODE = "here"
+CACHE_WAIT_S = 60.0
+"""The product does without a cache that is silent for a second; a busy machine's tests wait."""
 SECTIONS = ("auth", "database", "cache", "cluster", "limits", "edge", "rtmp", "http", "hosts")
+
+
+def make_pool(settings: Settings, size: int, name: str) -> PoolOptions:
+    """Return a small pool's options, as patient as the settings say."""
+    return PoolOptions(size=size, wait_s=settings.database.wait_s, name=name)
+
+
+class PushedClock(SystemClock):
+    """The machine's clock, which a test may push ahead: what is due then is due at once.
+
+    A host that is given one needs a lease that outlives the push.
+    """
+
+    def __init__(self) -> None:
+        self._ahead_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self._ahead_s
+
+    def advance(self, seconds: float) -> None:
+        self._ahead_s += seconds
 
 
 @dataclass
@@ -82,11 +105,13 @@ async def run_host(
     kinds: tuple[Kind, ...] | None = None,
     pace: HostPace | None = None,
     history_max: int = HISTORY_MAX,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Host]:
     """Run one incarnation of a host in this process, with the kinds of the product or others."""
+    clock = clock or SystemClock()
     kinds = kinds or make_kinds(settings)
-    database = Database(settings.database.url, PoolOptions(size=4, name=host_id))
-    cache = Cache(settings.cache.url)
+    database = Database(settings.database.url, make_pool(settings, 4, host_id))
+    cache = Cache(settings.cache.url, CACHE_WAIT_S)
     await database.open()
     await cache.open()
     host = Host(
@@ -96,14 +121,14 @@ async def run_host(
             kinds=kinds,
             store=PostgresStore(database, kinds, history_max),
             transport=LinkTransport.within(settings),
-            clock=SystemClock(),
+            clock=clock,
             node=NODE,
             make_id=make_id,
             pace=pace or HostPace(),
         ),
     )
     await host.start()
-    view = HostView(cache, SystemClock(), host.list_cores, database, lambda: host.ref)
+    view = HostView(cache, clock, host.list_cores, database, lambda: host.ref)
     beside = [asyncio.create_task(k.run_beside(view)) for k in kinds if k.run_beside is not None]
     try:
         yield host
@@ -138,7 +163,7 @@ async def run_host_client(
     node: str = NODE,
 ) -> AsyncIterator[HostClient]:
     """Run a client of hosts as an edge or the API has it."""
-    database = Database(settings.database.url, PoolOptions(size=2, name=name))
+    database = Database(settings.database.url, make_pool(settings, 2, name))
     await database.open()
     hosts = HostClient(LinkPeer(role, name, 1), make_client_ports(settings, database, node), heard)
     try:
@@ -210,7 +235,7 @@ async def run_child_host(settings_file: Path, host_id: str) -> AsyncIterator[Chi
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
-    line = await asyncio.wait_for(process.stdout.readline(), 20)
+    line = await asyncio.wait_for(process.stdout.readline(), 60)
     child = ChildHost(process, int(line))
     try:
         yield child

@@ -23,6 +23,7 @@ from storage.database import Database
 from storage.placements import ROOM, Placement, find_placement
 from tests.actors.hosting.stage import (
     Heard,
+    PushedClock,
     make_speaker,
     run_client,
     run_host,
@@ -125,19 +126,26 @@ async def test_followers_leave_a_host_that_is_cut_off_from_storage_alone(
     settings: Settings, database: Database, cable: Gate, user_id: uuid.UUID
 ) -> None:
     """The next owner's lines were stored, and whoever followed the former one saw none of them."""
-    quick = HostSettings(lease_ttl_s=2.0, renew_every_s=0.2)
-    settings = dataclasses.replace(settings, hosts=quick)
+    leases = HostSettings(lease_ttl_s=3600.0, renew_every_s=0.2)
+    settings, clock = dataclasses.replace(settings, hosts=leases), PushedClock()
     cut_off = dataclasses.replace(
-        settings, database=dataclasses.replace(settings.database, url=cable.dsn, wait_s=0.5)
+        settings, database=dataclasses.replace(settings.database, url=cable.dsn, wait_s=2.0)
     )
     async with database.connection() as connection:
         room_id = await create_room_row(connection, user_id)
     heard = Heard()
-    async with run_host(cut_off, "host-0"), run_client(settings, heard) as client:
+    async with run_host(cut_off, "host-0", clock=clock), run_client(settings, heard) as client:
         client.open_room(room_id)
         await wait_until(lambda: len(heard.opened) == 1)
         async with run_host(settings, "host-1"):
             await cable.shut()
+            clock.advance(leases.lease_ttl_s)
+            async with database.connection() as connection:
+                # An hour later, of which host-1 missed no renewal.
+                await connection.execute(
+                    "UPDATE hosts SET steady_since = steady_since - interval '1 hour',"
+                    " expires_at = expires_at - interval '1 hour' * (id = 'host-0')::int"
+                )
             await wait_until(lambda: len(heard.opened) == 2, 60)
             async with database.connection() as connection:
                 placement = await find_placement(connection, ROOM, room_id)

@@ -13,7 +13,7 @@ import pytest
 from kit.clock import SystemClock
 from kit.errors import Unavailable
 from kit.ids import make_id
-from kit.setting_sections import LimitSettings
+from kit.setting_sections import HostSettings, LimitSettings
 from kit.settings import Settings
 from storage.database import Database
 from storage.hosts import list_live_hosts
@@ -58,7 +58,8 @@ async def write_as(database: Database, cast: Cast, incarnation: int, seq: int) -
 async def test_a_host_stopped_past_its_lease_writes_nothing_when_it_goes_on(
     settings: Settings, database: Database, cast: Cast, tmp_path: Path
 ) -> None:
-    settings = replace(settings, limits=LimitSettings(chat_per_10_s_max=100_000))
+    limits, hosts = LimitSettings(chat_per_10_s_max=100_000), HostSettings(lease_ttl_s=5.0)
+    settings = replace(settings, limits=limits, hosts=hosts)
     file = write_settings(settings, tmp_path / "settings.toml")
     heard, acknowledged, in_flight, stop = Heard(), {}, set(), False
     async with run_client(settings, heard) as client, run_child_host(file, "host-0") as first:

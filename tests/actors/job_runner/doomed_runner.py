@@ -31,7 +31,7 @@ async def main(dsn: str, file: Path) -> None:
     ports = make_ports(
         Settings(database=DatabaseSettings(url=dsn)), database, ObjectStore.open("memory:///")
     )
-    options = RunnerOptions(heartbeat_timeout_s=2.0, poll_every_s=0.2)
+    options = RunnerOptions(poll_every_s=0.2)
     await JobRunner(ports, {"write": partial(never_end, file)}, {}, options).start()
     await asyncio.Event().wait()
 

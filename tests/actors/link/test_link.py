@@ -99,8 +99,8 @@ async def test_a_stranger_who_skips_the_proof_gets_nothing(
 ) -> None:
     reader, writer = await asyncio.open_unix_connection(server.address.removeprefix("unix:"))
     writer.write(frame(ENCODER.encode(make_hello(EDGE))) + frame(b"x" * 32))
-    assert await asyncio.wait_for(reader.read(10_000), 3)
-    assert await asyncio.wait_for(reader.read(10_000), 3) == b""
+    assert await asyncio.wait_for(reader.read(10_000), 60)
+    assert await asyncio.wait_for(reader.read(10_000), 60) == b""
     assert host.links == []
     writer.close()
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from kit.clock import ManualClock
 from serve_apps.http.state import ApiPorts
 from tests.serve_apps.api_client import PASSWORD, Person, make_client, register
+from tests.storage.waiting import wait_until_heard
 
 pytestmark = pytest.mark.db
 
@@ -192,8 +193,8 @@ async def test_another_process_hears_of_a_logout(app: FastAPI, ada: Person):
         book = app.state.revocations
         heard = asyncio.Event()
         book.on_revoked(lambda _session: heard.set())
-        await asyncio.sleep(0.2)  # lets the book start listening
         ports: ApiPorts = app.state.ports
+        await wait_until_heard(ports.database, "session_revoked")
         async with ports.database.transaction() as connection:
             # What another replica's logout commits.
             await connection.execute("UPDATE sessions SET revoked_at = clock_timestamp()")

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from cluster.topology import EDGE_PORT_STEP
-from kit.clock import SystemClock
+from kit.clock import Clock, SystemClock
 from kit.setting_sections import EdgeSettings, LimitSettings, RtmpSettings
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
@@ -24,11 +24,11 @@ from serve_apps.edge.upload_writer import UploadRules
 from serve_apps.videos.arrivals import describe_file, open_file
 from serve_apps.videos.service import declare_size
 from storage.cache import Cache
-from storage.database import Connection, Database, PoolOptions
+from storage.database import Connection, Database
 from storage.embedded.ports import get_free_port, is_port_free
 from storage.objects import ObjectStore
 from storage.uploads import Upload
-from tests.actors.hosting.stage import NODE
+from tests.actors.hosting.stage import CACHE_WAIT_S, NODE, make_pool
 from tests.storage.live_rows import create_session_row, create_user_row
 
 CONNECT_TIMEOUT_S = 60
@@ -69,17 +69,25 @@ async def run_edge(
     slot: int = 0,
     database_type: type[Database] = Database,
     pace: EdgePace | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[EdgeServer]:
     """Run an edge in this process."""
-    database = database_type(settings.database.url, PoolOptions(size=2, name="edge"))
-    cache = Cache(settings.cache.url)
+    database = database_type(settings.database.url, make_pool(settings, 2, "edge"))
+    cache = Cache(settings.cache.url, CACHE_WAIT_S)
     await database.open()
     await cache.open()
     rules = UploadRules(
         open_file, describe_file, declare_size, ignore_upload, ignore_upload, ignore_upload
     )
     ports = EdgePorts(
-        settings, database, cache, objects, SystemClock(), NODE, rules, pace=pace or EdgePace()
+        settings,
+        database,
+        cache,
+        objects,
+        clock or SystemClock(),
+        NODE,
+        rules,
+        pace=pace or EdgePace(),
     )
     edge = EdgeServer(slot, ports)
     await edge.start()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 MASK = b"\x37\xfa\x21\x3d"
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-LAST_WORDS_S = 10.0
+LAST_WORDS_S = 60.0
 
 
 def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, reserved: int = 0) -> bytes:

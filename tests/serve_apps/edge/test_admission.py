@@ -70,7 +70,7 @@ async def come_back(
     if guest is not None:
         assert (await talker.authenticate(guest))["type"] == "authenticated"
     assert (await talker.subscribe(channel, since))["recovered"] is True
-    await talker.wait(lambda: len(talker.offsets(channel)) == LINES - MISSED_AFTER, 30)
+    await talker.wait(lambda: len(talker.offsets(channel)) == LINES - MISSED_AFTER)
     return talker.offsets(channel)
 
 

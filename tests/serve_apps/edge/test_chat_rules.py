@@ -305,23 +305,32 @@ async def judge(question: Question) -> Verdict:
 async def test_moderation_looks_first_and_when_it_is_slow_the_default_holds(
     stage: Stage, objects: ObjectStore, default: str
 ) -> None:
-    limits = dataclasses.replace(
-        stage.settings.limits, chat_moderation_default=default, chat_moderation_timeout_s=0.3
-    )
-    settings = dataclasses.replace(stage.settings, limits=limits)
+    def wait_for(seconds: float) -> Settings:
+        limits = dataclasses.replace(
+            stage.settings.limits,
+            chat_moderation_default=default,
+            chat_moderation_timeout_s=seconds,
+        )
+        return dataclasses.replace(stage.settings, limits=limits)
+
     kinds = (make_room_kind(judge),)
-    async with (
-        run_host(settings, kinds=kinds),
-        run_edge(settings, objects) as edge,
-        visit(edge, stage, stage.bob) as bob,
-    ):
-        assert "held" not in await bob.chat(stage.room_id, "1", "allow")
-        assert (await bob.chat(stage.room_id, "2", "hold"))["held"] is True
-        assert (await refuse(bob, stage, "3", "refuse"))["error"] == "line_refused"
-        ack = await bob.chat(stage.room_id, "4", "slow")
-        assert ack.get("held", False) is (default == "hold")
-        shown = ["allow", "slow"] if default == "allow" else ["allow"]
-        await bob.wait(lambda: bob.lines(stage.channel) == shown)
+    async with run_edge(stage.settings, objects) as edge:
+        async with (
+            run_host(wait_for(3600.0), kinds=kinds),
+            visit(edge, stage, stage.bob) as bob,
+        ):
+            assert "held" not in await bob.chat(stage.room_id, "1", "allow")
+            assert (await bob.chat(stage.room_id, "2", "hold"))["held"] is True
+            assert (await refuse(bob, stage, "3", "refuse"))["error"] == "line_refused"
+            await bob.wait(lambda: bob.lines(stage.channel) == ["allow"])
+        async with (
+            run_host(wait_for(0.3), "host-1", kinds=kinds),
+            visit(edge, stage, stage.bob) as bob,
+        ):
+            ack = await bob.chat(stage.room_id, "4", "slow")
+            assert ack.get("held", False) is (default == "hold")
+            shown = ["slow"] if default == "allow" else []
+            await bob.wait(lambda: bob.lines(stage.channel) == shown)
 
 
 async def test_a_kill_of_the_host_loses_no_ban_no_pin_and_no_held_line(

@@ -14,11 +14,13 @@ import aiohttp
 import pytest
 
 from actors.hosting.core import Core, CoreTerms, Loaded
+from actors.hosting.host import Host
 from actors.hosting.messages import API
 from actors.live_room.kind import ROOM_KIND
 from actors.user_session.client import UserClient
 from actors.user_session.kind import USER_KIND, make_session
 from kit.ids import make_id
+from kit.setting_sections import HostSettings
 from kit.settings import Settings
 from serve_apps.edge.server import EdgePace, EdgeServer
 from serve_apps.edge.user_mirrors import UserMirror
@@ -27,7 +29,13 @@ from storage.database import Database
 from storage.objects import ObjectStore
 from storage.placements import USER, find_placement
 from storage.user_entries import list_entries_after, purge_entries
-from tests.actors.hosting.stage import run_child_host, run_host, run_host_client, write_settings
+from tests.actors.hosting.stage import (
+    PushedClock,
+    run_child_host,
+    run_host,
+    run_host_client,
+    write_settings,
+)
 from tests.serve_apps.edge.edge_stage import (
     Guest,
     Talker,
@@ -37,9 +45,11 @@ from tests.serve_apps.edge.edge_stage import (
     use_free_ports,
 )
 from tests.serve_apps.edge.test_event_streams import Reader
+from tests.storage.waiting import wait_until
 
 pytestmark = pytest.mark.db
 
+LONG_S = 3600.0
 SAID = {"user": {"id": "1", "username": "bob", "display_name": "Bob"}}
 
 
@@ -109,18 +119,39 @@ async def stage(
         yield lent
 
 
+@dataclass(frozen=True)
+class Timed:
+    """A stage whose host has a clock of the test's: nobody is away or offline before it says so."""
+
+    stage: Stage
+    host: Host
+    clock: PushedClock
+
+    async def wait_for_sockets(self, count: int) -> None:
+        """Wait until the host knows Ada to have so many sockets."""
+
+        def is_known() -> bool:
+            found = [
+                core for core in self.host.list_cores(USER) if core.id == self.stage.ada.user_id
+            ]
+            return [core.audience for core in found] == [count]
+
+        await wait_until(is_known)
+
+
 @pytest.fixture
-async def hasty(
-    settings: Settings, database: Database, objects: ObjectStore, request: pytest.FixtureRequest
-) -> AsyncIterator[Stage]:
-    """Lend a stage where people are away or offline as soon as the test says."""
-    session = partial(make_session, **request.param)
+async def timed(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> AsyncIterator[Timed]:
+    settings = replace(settings, hosts=HostSettings(lease_ttl_s=10 * LONG_S))
+    session = partial(make_session, offline_after_s=LONG_S, away_after_s=2 * LONG_S)
+    kinds, clock = (ROOM_KIND, replace(USER_KIND, make_core=session)), PushedClock()
     pace = EdgePace(activity_every_s=0.1)
     async with (
-        run_host(settings, kinds=(ROOM_KIND, replace(USER_KIND, make_core=session))),
+        run_host(settings, kinds=kinds, clock=clock) as host,
         run_edges(settings, database, objects, pace) as lent,
     ):
-        yield lent
+        yield Timed(lent, host, clock)
 
 
 async def set_audience(stage: Stage, audience: str) -> None:
@@ -221,28 +252,34 @@ async def test_hints_share_the_persons_channel_and_are_not_numbered(
         assert phone.offsets(stage.channel) == [1]
 
 
-@pytest.mark.parametrize("hasty", [{"offline_after_s": 1.0}], indirect=True)
-async def test_presence_is_seen_on_another_edge_and_outlives_a_reload(hasty: Stage) -> None:
-    stage = hasty
+async def test_presence_is_seen_on_another_edge_and_outlives_a_reload(timed: Timed) -> None:
+    stage, seen = timed.stage, ["offline", "online"]
     async with stage.visit(1, stage.bob, stage.presence) as bob:
+        await timed.wait_for_sockets(0)
+        timed.clock.advance(LONG_S)
         await bob.wait(lambda: presences(bob) == ["offline"])
         async with stage.visit(0, stage.ada, stage.channel):
-            await bob.wait(lambda: presences(bob) == ["offline", "online"])
+            await bob.wait(lambda: presences(bob) == seen)
+        await timed.wait_for_sockets(0)
         async with stage.visit(0, stage.ada, stage.channel):
-            await asyncio.sleep(1.5)  # longer than the grace: it must not have been seen going
-            assert presences(bob) == ["offline", "online"]
+            await timed.wait_for_sockets(1)
             async with stage.visit(1, stage.bob, stage.presence) as late:
                 await late.wait(lambda: presences(late) == ["online"])
-        await bob.wait(lambda: presences(bob) == ["offline", "online", "offline"])
+            timed.clock.advance(2 * LONG_S)  # longer than the grace: away, and never seen going
+            await bob.wait(lambda: presences(bob) == [*seen, "away"])
+        await timed.wait_for_sockets(0)
+        timed.clock.advance(LONG_S)
+        await bob.wait(lambda: presences(bob) == [*seen, "away", "offline"])
 
 
-@pytest.mark.parametrize("hasty", [{"away_after_s": 1.0}], indirect=True)
-async def test_somebody_who_does_nothing_is_away_and_comes_back(hasty: Stage) -> None:
-    stage = hasty
+async def test_somebody_who_does_nothing_is_away_and_comes_back(timed: Timed) -> None:
+    stage = timed.stage
     async with (
         stage.visit(1, stage.bob, stage.presence) as bob,
         stage.visit(0, stage.ada, stage.channel) as ada,
     ):
+        await bob.wait(lambda: presences(bob)[-1:] == ["online"])
+        timed.clock.advance(2 * LONG_S)
         await bob.wait(lambda: presences(bob)[-1:] == ["away"])
         await ada.ask(type="ping")
         await ada.say(type="active")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -28,7 +27,9 @@ from tests.storage.live_rows import create_room_row
 pytestmark = pytest.mark.db
 
 LINE = "€" * 500
-WRITERS = 10
+WRITERS = 30
+LINES = 900
+"""Together more than a stuck viewer may cost."""
 STUCK_BYTES_MAX = 1_000_000
 UNREAD_METRIC = "socialflow_sockets_unread_bytes "
 
@@ -46,21 +47,17 @@ class Busy:
     def channel(self) -> str:
         return f"room:{self.room_id}"
 
-    async def write_lines(self, count: int) -> list[float]:
-        """Write a line per writer at a time; return the seconds each took until it was stored."""
-        took: list[float] = []
+    async def write_lines(self, count: int) -> None:
+        """Write a line per writer at a time, until each is stored."""
 
         async def write(number: int) -> None:
-            started_s = time.monotonic()
             await self.writers[number % WRITERS].chat(self.room_id, f"n{number}", LINE)
-            took.append(time.monotonic() - started_s)
 
         for _ in range(count // WRITERS):
             first = len(self.numbers)
             self.numbers.extend(range(first, first + WRITERS))
             await asyncio.gather(*(write(number) for number in range(first, first + WRITERS)))
             await asyncio.sleep(0.03)  # one socket may say 50 words a second
-        return took
 
 
 @pytest.fixture
@@ -100,7 +97,7 @@ def read_offsets(messages: list[tuple[int, bytes]]) -> list[int]:
 
 async def read_until(client: FrameClient, last: int) -> list[int]:
     """Read until the offset was seen; returns every offset."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (
             not read_offsets(client.messages[-1:]) or read_offsets(client.messages[-1:])[-1] < last
         ):
@@ -127,10 +124,6 @@ async def process_bytes(edge: EdgeServer) -> int:
     return int(float(found[0].split()[1]))
 
 
-def p99(values: list[float]) -> float:
-    return sorted(values)[int(len(values) * 0.99)]
-
-
 async def test_a_stuck_viewer_costs_little_delays_nobody_and_misses_nothing(
     busy: Busy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,7 +133,6 @@ async def test_a_stuck_viewer_costs_little_delays_nobody_and_misses_nothing(
     test's question.
     """
     monkeypatch.setattr(socket_server, "LAG_MAX_S", 120.0)
-    calm_s = p99(await busy.write_lines(300))
     async with (
         connect(busy.edge) as other,
         open_frames(f"{busy.edge.address.url}/ws", receive_bytes=4096) as stuck,
@@ -148,27 +140,26 @@ async def test_a_stuck_viewer_costs_little_delays_nobody_and_misses_nothing(
         await other.subscribe(busy.channel)
         await subscribe(stuck, busy.channel)
         costs: list[int] = []
-        async with asyncio.timeout(60):
-            took: list[float] = []
-            while len(took) < 900:
-                took += await busy.write_lines(50)
-                kernel = kernel_bytes(stuck, busy.edge.address.port)
-                costs.append(kernel + await process_bytes(busy.edge))
+        while len(busy.numbers) < LINES:
+            await busy.write_lines(2 * WRITERS)
+            kernel = kernel_bytes(stuck, busy.edge.address.port)
+            costs.append(kernel + await process_bytes(busy.edge))
         assert max(costs) > 100_000, "the viewer was stuck"
         assert max(costs) < STUCK_BYTES_MAX
-        print(f"\n99th percentile of a line: {calm_s:.3f} s, beside it {p99(took):.3f} s")
-        last = len(busy.numbers)
-        await other.wait(lambda: len(other.offsets(busy.channel)) == last - 300)
-        assert other.offsets(busy.channel) == list(range(301, last + 1))
-        assert await read_until(stuck, last) == list(range(301, last + 1))
+        await other.wait(lambda: len(other.offsets(busy.channel)) == LINES)
+        assert other.offsets(busy.channel) == list(range(1, LINES + 1))
+        assert await read_until(stuck, LINES) == list(range(1, LINES + 1))
 
 
-async def test_a_viewer_stuck_for_too_long_is_closed_and_resumes_exactly(busy: Busy) -> None:
+async def test_a_viewer_stuck_for_too_long_is_closed_and_resumes_exactly(
+    busy: Busy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = f"{busy.edge.address.url}/ws"
     async with open_frames(url, receive_bytes=4096) as stuck:
         await subscribe(stuck, busy.channel)
         await busy.write_lines(600)
-        async with asyncio.timeout(30):
+        monkeypatch.setattr(socket_server, "LAG_MAX_S", 0.0)
+        async with asyncio.timeout(60):
             while busy.edge.describe()["sockets"] > WRITERS:
                 await asyncio.sleep(0.2)
         await stuck.read_to_end()

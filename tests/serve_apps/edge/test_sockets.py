@@ -295,7 +295,7 @@ async def test_a_room_that_moves_with_lines_in_flight_loses_and_doubles_nothing(
             await asyncio.sleep(0)
         acknowledged = len(ada.acks)
         await owner.kill()
-        await ada.wait(lambda: len(ada.acks) > acknowledged + 20, 10)
+        await ada.wait(lambda: len(ada.acks) > acknowledged + 20)
         stop = True
         await asyncio.gather(*writers)
         async with database.connection() as connection:

@@ -110,7 +110,7 @@ async def target(
 
 async def _open(session: aiohttp.ClientSession, target: Target) -> aiohttp.ClientWebSocketResponse:
     """Connect; an edge that is out of breath says 503, and the client comes back."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             with suppress(aiohttp.WSServerHandshakeError):
                 return await session.ws_connect(f"{target.edge.address.url}/ws")
@@ -130,7 +130,7 @@ async def talk(target: Target, frames: list[str], *, is_known: bool) -> int | No
         with suppress(ConnectionError):
             for frame in [*frames, '{"type":"ping"}']:
                 await socket.send_str(frame.replace(ROOM, str(target.room_id)))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for message in socket:
                 if json.loads(message.data).get("type") == "pong":
                     return None

@@ -146,7 +146,8 @@ async def serve_uploads(
         rates=RateBook(None, clock),
     )
     add_upload_routes(app, ports)
-    runner = web.AppRunner(app)
+    # Behind an answer that came before the body's end aiohttp reads on for ten seconds.
+    runner = web.AppRunner(app, shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

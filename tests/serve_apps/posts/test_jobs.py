@@ -20,6 +20,7 @@ from storage.cache import Cache, Ephemeral, EphemeralBus
 from storage.counters import recount_post
 from tests.actors.user_session.people import HeardPeople
 from tests.serve_apps.api_client import Person, register
+from tests.storage.waiting import wait_for_followers
 
 pytestmark = pytest.mark.db
 
@@ -126,9 +127,7 @@ async def test_likes_are_counted_and_told_to_those_who_look(
         await bob.post(f"/v1/posts/{post['id']}/like")
         comment = await bob.post(f"/v1/posts/{post['id']}/comments", {"text": "hi"}, status=201)
         async with asyncio.timeout(60):
-            while not bus.is_connected:
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(0.1)  # the subscription itself takes one round trip
+            await wait_for_followers(ports.cache, f"post:{post['id']}")
             for _ in range(2):
                 await jobs.count_likes(
                     job_ports, make_event(EventName.POST_LIKED, post["id"], bob.id)

@@ -29,7 +29,7 @@ from .conftest import StartChild
 pytestmark = pytest.mark.db
 
 WRITERS = 10
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 async def _write_until_killed(server: PostgresServer, first: int, acknowledged: list[int]) -> None:
@@ -74,12 +74,21 @@ async def test_kill_9_amid_writes_loses_no_acknowledged_row(root: Path) -> None:
     assert len(rows) <= len(acknowledged) + WRITERS
 
 
+async def _wait_until_busy(server: PostgresServer, pid: int) -> None:
+    connection = await asyncpg.connect(server.dsn)
+    is_busy = "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $1"
+    async with asyncio.timeout(DEADLINE_S):
+        while not await connection.fetchval(is_busy, pid):
+            await asyncio.sleep(0.01)
+    await connection.close()
+
+
 async def test_a_busy_orphan_of_a_killed_postmaster_is_ended(root: Path) -> None:
     server = start_postgres(PostgresOptions(root=root))
     connection = await asyncpg.connect(server.dsn)
     pid = await connection.fetchval("SELECT pg_backend_pid()")
     endless = asyncio.create_task(connection.execute("DO $$ BEGIN LOOP END LOOP; END $$"))
-    await asyncio.sleep(0.2)
+    await _wait_until_busy(server, pid)
     os.kill(server.pid, signal.SIGKILL)
     again = start_postgres(PostgresOptions(root=root))
     assert again.pid != server.pid
@@ -161,7 +170,7 @@ async def test_a_stop_ends_what_a_killed_postmaster_left(root: Path) -> None:
     connection = await asyncpg.connect(server.dsn)
     pid = await connection.fetchval("SELECT pg_backend_pid()")
     endless = asyncio.create_task(connection.execute("DO $$ BEGIN LOOP END LOOP; END $$"))
-    await asyncio.sleep(0.2)
+    await _wait_until_busy(server, pid)
     os.kill(server.pid, signal.SIGKILL)
     stop_postgres(root)
     assert not Path(f"/proc/{pid}/exe").exists()
@@ -173,9 +182,8 @@ async def test_open_transactions_do_not_hold_up_a_stop(root: Path) -> None:
     server = start_postgres(PostgresOptions(root=root))
     connection = await asyncpg.connect(server.dsn)
     await connection.execute("BEGIN; CREATE TABLE never (n int)")
-    began = time.monotonic()
-    assert stop_postgres(root) is True
-    assert time.monotonic() - began < 5
+    # Who waited for the transaction would wait until the deadline, and raise.
+    assert stop_postgres(root, timeout_s=DEADLINE_S) is True
     connection.terminate()
 
 

@@ -146,10 +146,10 @@ async def a_status_change_goes_with_its_entry(stage: StoreStage) -> None:
 # Statements at the same time
 
 
-async def stays_waiting(work: Awaitable[Any]) -> asyncio.Future[Any]:
+async def stays_waiting(stage: StoreStage, work: Awaitable[Any]) -> asyncio.Future[Any]:
     """Start something and see that it does not finish by itself."""
     task = asyncio.ensure_future(work)
-    await asyncio.sleep(0.2)
+    await stage.wait_until_blocked()
     assert not task.done()
     return task
 
@@ -158,7 +158,7 @@ async def whoever_ends_a_host_waits_for_its_write_in_flight(stage: StoreStage) -
     cast, store = await set_up(stage), stage.store
     async with stage.hold_write(cast.a, gather(cast.line(0, 1, "x"))):
         assert await cast.list_seqs() == []
-        fence = await stays_waiting(store.fence(cast.a))
+        fence = await stays_waiting(stage, store.fence(cast.a))
     assert await fence
     assert await cast.list_seqs() == [1]
     assert (await cast.write(cast.a, cast.line(0, 2, "y"))).fenced == {cast.rooms[0].id}
@@ -168,7 +168,7 @@ async def a_renewal_waits_for_the_hosts_own_write(stage: StoreStage) -> None:
     cast = await set_up(stage)
     async with stage.hold_write(cast.a, gather(cast.line(0, 1, "x"))):
         assert await stage.store.renew(cast.b, 30)
-        renewal = await stays_waiting(stage.store.renew(cast.a, 30))
+        renewal = await stays_waiting(stage, stage.store.renew(cast.a, 30))
     assert await renewal
 
 
@@ -194,7 +194,7 @@ async def of_two_writes_with_one_number_the_second_is_refused(stage: StoreStage)
     async with stage.hold_write(cast.a, gather(cast.line(0, 1, "x"))):
         await store.release(cast.rooms[0], cast.a, await find_number(stage, cast.rooms[0]))
         await store.place(cast.rooms[0], cast.b)
-        second = await stays_waiting(cast.write(cast.b, cast.line(0, 1, "y")))
+        second = await stays_waiting(stage, cast.write(cast.b, cast.line(0, 1, "y")))
     with pytest.raises(SequenceTaken):
         await second
     (stored,) = await store.read_after(cast.rooms[0], 0, 10)
@@ -204,7 +204,7 @@ async def of_two_writes_with_one_number_the_second_is_refused(stage: StoreStage)
 async def of_two_writes_of_one_line_the_second_is_refused(stage: StoreStage) -> None:
     cast = await set_up(stage)
     async with stage.hold_write(cast.a, gather(cast.line(0, 1, "x"))):
-        second = await stays_waiting(cast.write(cast.a, cast.line(0, 2, "x")))
+        second = await stays_waiting(stage, cast.write(cast.a, cast.line(0, 2, "x")))
     with pytest.raises(SequenceTaken):
         await second
     assert await cast.list_seqs() == [1]

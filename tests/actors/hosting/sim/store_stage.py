@@ -37,6 +37,14 @@ class StoreStage(Protocol):
         """Write a tick that is executed at the entry and committed at the exit."""
         ...
 
+    async def pass_time(self, seconds: float) -> None:
+        """Let all leases be so much older."""
+        ...
+
+    async def wait_until_blocked(self) -> None:
+        """Return once a statement waits for another one's lock."""
+        ...
+
 
 Case = Callable[[StoreStage], Awaitable[None]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -51,6 +52,12 @@ class SimStage:
         key = ObjectKey(ROOM, uuid.UUID(int=100 + len(self.server.objects)))
         self.server.objects[key] = make_room_row(key)
         return key
+
+    async def pass_time(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def wait_until_blocked(self) -> None:
+        await asyncio.sleep(0.2)
 
     @asynccontextmanager
     async def hold_write(

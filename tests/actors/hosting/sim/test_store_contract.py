@@ -17,6 +17,7 @@ from storage.placements import ROOM
 from tests.actors.hosting.sim.store_contract import CASES
 from tests.actors.hosting.sim.store_stage import StoreStage
 from tests.storage.live_rows import create_room_row, create_user_row
+from tests.storage.waiting import wait_until_blocked
 
 pytestmark = pytest.mark.db
 
@@ -32,6 +33,17 @@ class RealStage:
     async def make_room(self) -> ObjectKey:
         async with self._database.connection() as connection:
             return ObjectKey(ROOM, await create_room_row(connection, self.user_id))
+
+    async def pass_time(self, seconds: float) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(
+                "UPDATE hosts SET expires_at = expires_at - make_interval(secs => $1),"
+                " steady_since = steady_since - make_interval(secs => $1)",
+                seconds,
+            )
+
+    async def wait_until_blocked(self) -> None:
+        await wait_until_blocked(self._database)
 
     @asynccontextmanager
     async def hold_write(
