@@ -13,7 +13,8 @@ import uvloop
 
 from media.live.fragments import VIDEO
 from media.live.ladder_lane import STILL_AFTER_S
-from media.live.ladder_tap import RESTARTS_MAX
+from media.live.ladder_tap import RESTARTS_MAX, TapCalls
+from media.live.ladder_words import MADE, MADE_KEY, Word
 from media.live.packager import PackagerTerms
 from media.live.window import LiveWindow
 from tests.media.live.ladder_stage import Film, LadderStage, decode, level_of, read_pictures
@@ -173,6 +174,43 @@ async def check_killed(stage: LadderStage) -> None:
     assert stage.lane.tap.restarts == 1
     check_like_the_live(stage)
     check_goes_on(before, read(stage, 240))
+
+
+async def test_a_part_that_a_dying_process_made_in_one_rung_is_made_again_in_all(
+    stage: LadderStage,
+) -> None:
+    lane, cut_at, has_died = stage.lane, (1, 2), asyncio.Event()
+    heard: list[tuple[int, int]] = []
+
+    def hear(word: Word, body: bytes) -> None:
+        """Hear of the larger rung of one part, and nothing more of that process."""
+        if heard[-1:] == [cut_at] and not has_died.is_set():
+            return
+        heard.append((word.number, word.position) if word.kind in (MADE, MADE_KEY) else (0, 0))
+        lane.hear(word, body)
+        if heard[-1] == cut_at and not has_died.is_set():
+            kill(stage, signal.SIGKILL)
+
+    def note_death() -> None:
+        has_died.set()
+        lane.note_death()
+
+    lane.tap._calls = TapCalls(hear, note_death)
+    lane.tap._child._rules = dataclasses.replace(lane.tap._child._rules, note_death=note_death)
+    _form, samples = Film().encode(300)
+    await stage.send(samples)
+    await stage.finish()
+    assert heard.count(cut_at) == 3, "once in one rung, again in both"
+    assert lane.tap.restarts == 1
+    check_like_the_live(stage)
+    larger, smaller = (list_key_parts(stage.tracks[side].window) for side in (240, 144))
+    assert larger == smaller
+    assert cut_at in larger, "a process begins with a keyframe"
+
+
+def list_key_parts(window: LiveWindow) -> list[tuple[int, int]]:
+    entries = window.list_entries(VIDEO)
+    return [(e.number, at) for e in entries for at, part in enumerate(e.parts) if part.is_independent]
 
 
 async def test_what_comes_too_late_is_the_last_picture_until_a_keyframe(
