@@ -24,12 +24,15 @@ from tests.media.playlist_rules import check_goes_on, check_live
 
 pytestmark = pytest.mark.media
 
+LONGEST = 480
+"""Pictures of the longest film here: it is encoded first, and the shorter ones are cut from it."""
 TOLERANCE = 9
 """How far brightness may be off after two encoders."""
 
 
 @pytest.fixture
 async def stage() -> AsyncIterator[LadderStage]:
+    Film().encode(LONGEST)
     made = LadderStage()
     made.open()
     yield made
@@ -78,7 +81,7 @@ def check_like_the_live(stage: LadderStage, *, first: int = 0) -> None:
 async def test_rungs_have_the_lives_own_times_however_it_is_coded(
     stage: LadderStage, film: Film
 ) -> None:
-    _form, samples = film.encode(300)
+    _form, samples = film.encode(180)
     await stage.send(samples)
     await stage.finish()
     assert [t.window.list_entries(VIDEO)[0].init.height for t in stage.tracks.values()] == [
@@ -95,7 +98,7 @@ async def test_rungs_have_the_lives_own_times_however_it_is_coded(
 
 
 async def test_of_a_fast_picture_rungs_have_every_second_frame(stage: LadderStage) -> None:
-    _form, samples = Film(fps=60, key_every=120).encode(360)
+    _form, samples = Film(fps=60, key_every=120).encode(300)
     await stage.send(samples)
     await stage.finish()
     for track in stage.tracks.values():
@@ -160,7 +163,7 @@ async def test_a_killed_process_costs_nothing_that_players_see(stage: LadderStag
 
 
 async def check_killed(stage: LadderStage) -> None:
-    _form, samples = Film().encode(360)
+    _form, samples = Film().encode(240)
     await stage.send(samples[:100])
     await stage.settle(2)
     before = read(stage, 240)
@@ -197,7 +200,7 @@ async def test_a_part_that_a_dying_process_made_in_one_rung_is_made_again_in_all
 
     lane.tap._calls = TapCalls(hear, note_death)
     lane.tap._child._rules = dataclasses.replace(lane.tap._child._rules, note_death=note_death)
-    _form, samples = Film().encode(300)
+    _form, samples = Film().encode(240)
     await stage.send(samples)
     await stage.finish()
     assert heard.count(cut_at) == 3, "once in one rung, again in both"
@@ -209,14 +212,18 @@ async def test_a_part_that_a_dying_process_made_in_one_rung_is_made_again_in_all
 
 
 def list_key_parts(window: LiveWindow) -> list[tuple[int, int]]:
-    entries = window.list_entries(VIDEO)
-    return [(e.number, at) for e in entries for at, part in enumerate(e.parts) if part.is_independent]
+    return [
+        (entry.number, at)
+        for entry in window.list_entries(VIDEO)
+        for at, part in enumerate(entry.parts)
+        if part.is_independent
+    ]
 
 
 async def test_what_comes_too_late_is_the_last_picture_until_a_keyframe(
     stage: LadderStage,
 ) -> None:
-    _form, samples = Film().encode(480)
+    _form, samples = Film().encode(LONGEST)
     await stage.send(samples[:100])
     await stage.settle(2)
     pid = kill(stage, signal.SIGSTOP)
@@ -247,7 +254,7 @@ async def test_what_comes_too_late_is_the_last_picture_until_a_keyframe(
 
 
 async def test_a_rung_is_given_up_and_tried_again_beside_another(stage: LadderStage) -> None:
-    _form, samples = Film().encode(480)
+    _form, samples = Film().encode(LONGEST)
     await stage.send(samples[:150])
     given_up = stage.lane.drop(240)
     assert given_up.is_over

@@ -56,7 +56,7 @@ def test_every_size_is_measured_and_takes_less_when_it_is_coarser(tmp_path: Path
 
 
 def test_measuring_again_gives_the_same_numbers(tmp_path: Path):
-    clip = make_clip(tmp_path / "a.mp4", "mandelbrot=s=480x360:r=10", "-pix_fmt", "yuv420p")
+    clip = make_clip(tmp_path / "a.mp4", "testsrc2=s=480x360:r=10", "-vf", "noise=alls=6:allf=t")
     first, second = (look_at(clip, ObjectStore.open("memory:///")) for _ in range(2))
     assert first == second
     assert len(first) == 2
@@ -101,5 +101,5 @@ def test_a_still_screen_takes_fewer_bytes_than_as_ever_and_plays(tmp_path: Path)
         record = transcode_chunk(get_job(plan, "rest-00000"), store)
         sizes.append(sum(it.size_bytes for track in record.tracks for it in track.segments))
     assert sizes[1] < sizes[0]
-    records = run_tasks(plan, store)
+    records = run_tasks(plan, store, kinds=["chunk"])
     assert len(Made(plan, records, store).frames_of("480p")) == 260
