@@ -99,6 +99,15 @@ class Stage:
         await expire_subscription(make_job_ports(self.ports), msgspec.json.encode(over))
 
 
+async def find_edge(person: Person, method: str, path: str) -> str:
+    """Return where the API sends somebody; it is asked again until the live is on air."""
+    async with asyncio.timeout(LOADED_S):
+        while (answer := await person.call(method, path)).status_code != 307:
+            assert answer.status_code in (409, 503), answer.text
+            await asyncio.sleep(0.05)
+    return answer.headers["Location"]
+
+
 async def watch(
     stack: contextlib.AsyncExitStack, edge: EdgeServer, person: Person, live_id: str, video_id: str
 ) -> Watcher:
@@ -109,13 +118,13 @@ async def watch(
     assert "error" not in await talker.subscribe(f"room:{live_id}")
     viewer = RtcPeer(("H264", "opus"))
     stack.callback(viewer.close, politely=False)
-    entry = (await person.call("POST", f"/whep/{live_id}")).headers["Location"]
+    entry = await find_edge(person, "POST", f"/whep/{live_id}")
     sdp = {"Content-Type": "application/sdp"}
     async with http.post(entry, data=viewer.offer, headers=sdp) as entered:
         assert entered.status == 201
         await viewer.connect(await entered.text())
         whep = entered.headers["Location"].rpartition("/")[2]
-    live = (await person.call("GET", f"/live/{live_id}/index.m3u8")).headers["Location"]
+    live = await find_edge(person, "GET", f"/live/{live_id}/index.m3u8")
     video = (await person.get(f"/v1/videos/{video_id}"))["playback"]["hls"]
     return Watcher(edge, http, talker, live, video, whep)
 
