@@ -49,7 +49,7 @@ async def open_scene(_form: Form, products: Products) -> AsyncIterator[Sides]:
             return await measure(scene, form, "taken down")
 
         yield {"key replaced": replace_keys, "taken down": take_down}
-        await asyncio.gather(*scene.films)
+        await scene.close_films()
 
 
 async def make_scene(product: Product, stack: AsyncExitStack) -> CutScene:

@@ -127,6 +127,8 @@ class LadderLane:
         self._is_still = self._is_drained = False
         self._has_picture = False
         """The process has a picture that could stand."""
+        self._made: list[tuple[Word, bytes]] = []
+        """What came of a part whose smallest rung has not come."""
 
     @property
     def lateness_s(self) -> float:
@@ -151,6 +153,8 @@ class LadderLane:
         rung = self._coming.pop(short_side, None) or self.rungs.pop(short_side)
         self.tap.order(Word(DROP, short_side_number(short_side)))
         rung.end()
+        if self._made and self._is_smallest(self._made[-1][0]):
+            self._take_made()
         return rung
 
     def follow(self) -> None:
@@ -170,8 +174,13 @@ class LadderLane:
                 self._end_all()
 
     def note_death(self) -> None:
-        """The process lost what it had: the next one gets it again, once `follow` is called."""
+        """The process lost what it had: the next one gets it again, once `follow` is called.
+
+        A part that came in some rungs alone comes again in all: the next process's pictures lean
+        on those of its own part, which players have to have.
+        """
         self._handed = 0
+        self._made.clear()
         self._format = None
         self._is_drained = self._is_still = self._has_picture = False
 
@@ -184,14 +193,9 @@ class LadderLane:
             width, height = SIZE.unpack_from(body)
             rung.set_format(VideoFormat(width, height, body[SIZE.size :]))
             return
-        if (word.number, word.position) < rung.window.get_edge(VIDEO):
-            self._note_made(word)  # made before a process died, and again by the next one
-            return
-        self._place(rung, word.number)
-        is_key = word.kind == MADE_KEY
-        part = Part(body, word.duration, is_key, word.key_bytes, word.pictures)
-        rung.window.add_part(VIDEO, part)
-        self._note_made(word)
+        self._made.append((word, body))
+        if self._is_smallest(word):
+            self._take_made()
 
     # What the live has
 
@@ -287,6 +291,23 @@ class LadderLane:
         side = next(sides, None)
         return None if side is None else self.rungs[side]
 
+    def _is_smallest(self, word: Word) -> bool:
+        """Say whether this is the last that comes of a part: the largest rung is made first."""
+        return bool(self.rungs) and word.rung == short_side_number(min(self.rungs))
+
+    def _take_made(self) -> None:
+        """A part has all its rungs: put it into their windows."""
+        made, self._made = self._made, []
+        for word, body in made:
+            rung = self._find(word.rung)
+            if rung is None or (word.number, word.position) < rung.window.get_edge(VIDEO):
+                continue
+            self._place(rung, word.number)
+            is_key = word.kind == MADE_KEY
+            part = Part(body, word.duration, is_key, word.key_bytes, word.pictures)
+            rung.window.add_part(VIDEO, part)
+        self._note_made(made[-1][0])
+
     def _place(self, rung: RungTrack, number: int) -> None:
         """Open the segment that a part belongs to."""
         last = rung.window.get_last(VIDEO)
@@ -310,9 +331,8 @@ class LadderLane:
         rung.window.open_entry(VIDEO, head, rung.folder)
 
     def _note_made(self, word: Word) -> None:
-        """A part is there once the smallest rung has it: the process makes all of them at once."""
-        smallest = min(self.rungs)
-        if word.rung != short_side_number(smallest) or not self._waiting:
+        """A part of the live has its rungs."""
+        if not self._waiting:
             return
         first = self._waiting[0]
         if (first.number, first.position) == (word.number, word.position):

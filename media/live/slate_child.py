@@ -6,7 +6,6 @@ writes the codec's configuration and coded pictures to standard output, each beh
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -19,6 +18,7 @@ import numpy as np
 
 from media.codec_configs import describe_av1, describe_hevc, strip_delimiters
 from media.live.slates import LENGTH
+from media.live.tap_words import step_back
 from media.vod.codecs import give_back_priority
 from media.vod.limited_child import limit_this_process
 
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str]) -> None:
     """Write the slate of a codec, a width, a height and a number of pictures."""
     codec, *numbers = limit_this_process(list(arguments))
     width, height, pictures = map(int, numbers)
-    os.nice(NICENESS)
+    step_back(NICENESS)
     for piece in iter_pieces(codec, width, height, pictures):
         sys.stdout.buffer.write(LENGTH.pack(len(piece)) + piece)
 

@@ -22,9 +22,17 @@ NICENESS = 5
 """Of the processes of sound."""
 
 
+def step_back(niceness: int) -> None:
+    """Take this place among the processes of the machine, or stay where one is further back.
+
+    Not so far behind whoever started it: an edge that is niced itself would put it beside uploads.
+    """
+    os.setpriority(os.PRIO_PROCESS, 0, max(niceness, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
 def run_child(serve: Callable[[BinaryIO, BinaryIO], None], niceness: int = NICENESS) -> None:
     """Be such a process: take orders on standard input, answer on standard output."""
-    os.nice(niceness)
+    step_back(niceness)
     try:
         serve(sys.stdin.buffer, sys.stdout.buffer)
     except BrokenPipeError:

@@ -55,7 +55,7 @@ async def test_a_host_and_an_edge_run_as_actors_and_drain(
         assert (await answer.json())["status"] == "ok"
     async with database.connection() as connection:
         assert [entry.id for entry in await list_live_hosts(connection)] == ["host-0"]
-    await asyncio.wait_for(asyncio.gather(edge.drain.remote(5.0), host.drain.remote(5.0)), 30)
+    await asyncio.wait_for(asyncio.gather(edge.drain.remote(5.0), host.drain.remote(5.0)), 60)
     async with database.connection() as connection:
         assert await list_live_hosts(connection) == []
         assert await connection.fetchval("SELECT state FROM edges") == "gone"

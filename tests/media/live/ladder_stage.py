@@ -60,7 +60,16 @@ class Film:
     codec: VideoCodec = "h264"
 
     def encode(self, count: int) -> tuple[VideoFormat, list[VideoSample]]:
-        """Return so many pictures in the order they are decoded, from time zero on."""
+        """Return so many pictures in the order they are decoded, from time zero on.
+
+        Without B-frames a shorter film is the beginning of a longer one: each is encoded once.
+        """
+        known = _ENCODED.get(self)
+        if known is None or len(known[1]) < count or (self.b_frames and len(known[1]) > count):
+            known = _ENCODED[self] = self._encode(count)
+        return known[0], known[1][:count]
+
+    def _encode(self, count: int) -> tuple[VideoFormat, list[VideoSample]]:
         encoder, options = ENCODERS[self.codec]
         codec = av.CodecContext.create(encoder, "w")
         codec.width, codec.height, codec.pix_fmt = self.width, self.height, "yuv420p"
@@ -110,6 +119,9 @@ class Film:
         picture[:, : self.width // 2] = level_of(number)
         cv2.putText(picture, str(number), (self.width // 2, 80), 0, 2, 255, 3)
         return picture
+
+
+_ENCODED: dict[Film, tuple[VideoFormat, list[VideoSample]]] = {}
 
 
 def level_of(number: int) -> int:

@@ -13,7 +13,8 @@ import uvloop
 
 from media.live.fragments import VIDEO
 from media.live.ladder_lane import STILL_AFTER_S
-from media.live.ladder_tap import RESTARTS_MAX
+from media.live.ladder_tap import RESTARTS_MAX, TapCalls
+from media.live.ladder_words import MADE, MADE_KEY, Word
 from media.live.packager import PackagerTerms
 from media.live.window import LiveWindow
 from tests.media.live.ladder_stage import Film, LadderStage, decode, level_of, read_pictures
@@ -23,12 +24,15 @@ from tests.media.playlist_rules import check_goes_on, check_live
 
 pytestmark = pytest.mark.media
 
+LONGEST = 480
+"""Pictures of the longest film here: it is encoded first, and the shorter ones are cut from it."""
 TOLERANCE = 9
 """How far brightness may be off after two encoders."""
 
 
 @pytest.fixture
 async def stage() -> AsyncIterator[LadderStage]:
+    Film().encode(LONGEST)
     made = LadderStage()
     made.open()
     yield made
@@ -77,7 +81,7 @@ def check_like_the_live(stage: LadderStage, *, first: int = 0) -> None:
 async def test_rungs_have_the_lives_own_times_however_it_is_coded(
     stage: LadderStage, film: Film
 ) -> None:
-    _form, samples = film.encode(300)
+    _form, samples = film.encode(180)
     await stage.send(samples)
     await stage.finish()
     assert [t.window.list_entries(VIDEO)[0].init.height for t in stage.tracks.values()] == [
@@ -94,7 +98,7 @@ async def test_rungs_have_the_lives_own_times_however_it_is_coded(
 
 
 async def test_of_a_fast_picture_rungs_have_every_second_frame(stage: LadderStage) -> None:
-    _form, samples = Film(fps=60, key_every=120).encode(360)
+    _form, samples = Film(fps=60, key_every=120).encode(300)
     await stage.send(samples)
     await stage.finish()
     for track in stage.tracks.values():
@@ -159,7 +163,7 @@ async def test_a_killed_process_costs_nothing_that_players_see(stage: LadderStag
 
 
 async def check_killed(stage: LadderStage) -> None:
-    _form, samples = Film().encode(360)
+    _form, samples = Film().encode(240)
     await stage.send(samples[:100])
     await stage.settle(2)
     before = read(stage, 240)
@@ -175,10 +179,51 @@ async def check_killed(stage: LadderStage) -> None:
     check_goes_on(before, read(stage, 240))
 
 
+async def test_a_part_that_a_dying_process_made_in_one_rung_is_made_again_in_all(
+    stage: LadderStage,
+) -> None:
+    lane, cut_at, has_died = stage.lane, (1, 2), asyncio.Event()
+    heard: list[tuple[int, int]] = []
+
+    def hear(word: Word, body: bytes) -> None:
+        """Hear of the larger rung of one part, and nothing more of that process."""
+        if heard[-1:] == [cut_at] and not has_died.is_set():
+            return
+        heard.append((word.number, word.position) if word.kind in (MADE, MADE_KEY) else (0, 0))
+        lane.hear(word, body)
+        if heard[-1] == cut_at and not has_died.is_set():
+            kill(stage, signal.SIGKILL)
+
+    def note_death() -> None:
+        has_died.set()
+        lane.note_death()
+
+    lane.tap._calls = TapCalls(hear, note_death)
+    lane.tap._child._rules = dataclasses.replace(lane.tap._child._rules, note_death=note_death)
+    _form, samples = Film().encode(240)
+    await stage.send(samples)
+    await stage.finish()
+    assert heard.count(cut_at) == 3, "once in one rung, again in both"
+    assert lane.tap.restarts == 1
+    check_like_the_live(stage)
+    larger, smaller = (list_key_parts(stage.tracks[side].window) for side in (240, 144))
+    assert larger == smaller
+    assert cut_at in larger, "a process begins with a keyframe"
+
+
+def list_key_parts(window: LiveWindow) -> list[tuple[int, int]]:
+    return [
+        (entry.number, at)
+        for entry in window.list_entries(VIDEO)
+        for at, part in enumerate(entry.parts)
+        if part.is_independent
+    ]
+
+
 async def test_what_comes_too_late_is_the_last_picture_until_a_keyframe(
     stage: LadderStage,
 ) -> None:
-    _form, samples = Film().encode(480)
+    _form, samples = Film().encode(LONGEST)
     await stage.send(samples[:100])
     await stage.settle(2)
     pid = kill(stage, signal.SIGSTOP)
@@ -209,7 +254,7 @@ async def test_what_comes_too_late_is_the_last_picture_until_a_keyframe(
 
 
 async def test_a_rung_is_given_up_and_tried_again_beside_another(stage: LadderStage) -> None:
-    _form, samples = Film().encode(480)
+    _form, samples = Film().encode(LONGEST)
     await stage.send(samples[:150])
     given_up = stage.lane.drop(240)
     assert given_up.is_over

@@ -90,7 +90,7 @@ def receivers(wire: Wire) -> Iterator[list[socket.socket]]:
     opened = [socket.socket(wire.family, socket.SOCK_DGRAM) for _ in range(3)]
     for receiver in opened:
         receiver.bind((host, 0))
-        receiver.settimeout(5.0)
+        receiver.settimeout(60.0)
     yield opened
     for receiver in opened:
         receiver.close()

@@ -15,16 +15,31 @@ from tests.media.vod.atoms import iter_atoms, write_atom
 BLOCK_BYTES = 1 << 20
 COMPRESSION_OF_ALL_BLOCKS = b"\x50\x34\x80"
 """ContentCompression without children: zlib, by RFC 9559, 5.1.4.1.31.6."""
+ZLIB_HEAD = b"\x78\xda"
+LAST_BLOCK = b"\x03\x00"
+"""An empty one: RFC 1951, 3.2.3."""
+ADLER_BASE = 65_521
+"""RFC 1950, 8.2."""
 UNKNOWN_SIZE = b"\x01" + b"\xff" * 7
 
 
-def deflate_zeros(size_bytes: int) -> bytes:
-    """Return what inflates to so many zeros; about a thousandth of that."""
-    packer = zlib.compressobj(9)
+def deflate_zeros(size_bytes: int, head: bytes = b"") -> bytes:
+    """Return what inflates to a head and so many zeros; about a thousandth of that.
+
+    Costs next to nothing: behind a full flush the same bytes are the same block again.
+    """
     whole, rest = divmod(size_bytes, BLOCK_BYTES)
-    block = bytes(BLOCK_BYTES)
-    pieces = [packer.compress(block) for _ in range(whole)]
-    return b"".join([*pieces, packer.compress(block[:rest]), packer.flush()])
+    parts = _deflate(head) + _deflate(bytes(BLOCK_BYTES)) * whole + _deflate(bytes(rest))
+    checksum = zlib.adler32(head)
+    first = checksum & 0xFFFF
+    second = ((checksum >> 16) + size_bytes * first) % ADLER_BASE
+    return ZLIB_HEAD + parts + LAST_BLOCK + struct.pack(">HH", second, first)
+
+
+def _deflate(data: bytes) -> bytes:
+    """Return blocks that lean on nothing before them and end with a whole byte."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(data) + packer.flush(zlib.Z_FULL_FLUSH)
 
 
 def compress_index(data: bytes, padding_bytes: int = 0) -> bytes:
@@ -42,15 +57,9 @@ def _pack_index(moov: bytes, padding_bytes: int) -> bytes:
     # One stream: the index as it is, then an atom of zeros that says "skip me".
     size_bytes = len(moov) + (8 + padding_bytes if padding_bytes else 0)
     whole = struct.pack(">I4s", size_bytes, b"moov") + moov[8:]
-    packer = zlib.compressobj(9)
-    pieces = [packer.compress(whole)]
     if padding_bytes:
-        pieces.append(packer.compress(struct.pack(">I4s", 8 + padding_bytes, b"free")))
-        block = bytes(BLOCK_BYTES)
-        pieces += [packer.compress(block) for _ in range(padding_bytes // BLOCK_BYTES)]
-        pieces.append(packer.compress(bytes(padding_bytes % BLOCK_BYTES)))
-    pieces.append(packer.flush())
-    packed = write_atom(b"cmvd", struct.pack(">I", size_bytes), *pieces)
+        whole += struct.pack(">I4s", 8 + padding_bytes, b"free")
+    packed = write_atom(b"cmvd", struct.pack(">I", size_bytes), deflate_zeros(padding_bytes, whole))
     return write_atom(b"moov", write_atom(b"cmov", write_atom(b"dcom", b"zlib"), packed))
 
 

@@ -24,10 +24,10 @@ from tests.media.vod.clips import SOURCE_KEY, VIDEO_ID, run_ffmpeg, transcode
 
 pytestmark = pytest.mark.media
 
-PICTURE = ("-f", "lavfi", "-i", "testsrc2=s=480x320:r=10:d=18")
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=s=480x320:r=5:d=18")
 SOUND = ("-f", "lavfi", "-i", "sine=f=300:d=18")
 # B-frames and keyframes at odd places: what is cut off may belong before what is there.
-H264 = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "33", "-pix_fmt", "yuv420p")
+H264 = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "17", "-pix_fmt", "yuv420p")
 FLAGS: dict[str, tuple[str, ...]] = {"mp4": ("-movflags", "+faststart"), "mkv": ()}
 SEGMENTS_MAX = 2
 
@@ -89,19 +89,19 @@ def list_bytes(store: ObjectStore) -> dict[str, bytes]:
     return {entry.key: store.get_sync(entry.key) for entry in entries}
 
 
-@pytest.fixture
-def expected(film: Path, objects: ObjectStore) -> dict[str, bytes]:
-    """What is stored of the chunks when nothing was made ahead; then the store is empty again."""
-    transcode(film, objects, SEGMENTS_MAX, kinds=["chunk"])
-    stored = list_bytes(objects)
-    objects.delete_prefix_sync(video_prefix(VIDEO_ID))
-    return stored
+@pytest.fixture(scope="module")
+def expected(film: Path) -> dict[str, bytes]:
+    """What is stored of the chunks when nothing was made ahead."""
+    store = ObjectStore.open("memory:///")
+    transcode(film, store, SEGMENTS_MAX, kinds=["chunk"])
+    return list_bytes(store)
 
 
 def test_wherever_the_file_is_cut_the_video_has_the_bytes_of_an_undisturbed_run(
     film: Path, objects: ObjectStore, expected: dict[str, bytes]
 ):
     size_bytes = film.stat().st_size
+    objects.put_file_sync(SOURCE_KEY, film)
     counts = []
     for known_bytes in range(size_bytes // 4, size_bytes, size_bytes // 11):
         whole = make_ahead(film, objects, known_bytes)
@@ -219,7 +219,7 @@ def test_the_child_says_of_a_beginning_what_the_whole_file_is(film: Path, object
     arriving = Arriving(film.stat().st_size // 3, film.stat().st_size)
     told = probe_source(ProbeJob(VIDEO_ID, SOURCE_KEY, arriving=arriving), objects)
     assert (told.video, told.size_bytes) == (whole.video, whole.size_bytes)
-    assert told.picture_s == pytest.approx(whole.picture_s, abs=0.11)
+    assert told.picture_s == pytest.approx(whole.picture_s, abs=0.21)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_beginning_that_does_not_say_what_comes_is_refused_with_the_reason(
 def test_a_source_that_will_be_passed_on_begins_with_its_smaller_sizes(tmp_path: Path):
     path = tmp_path / "a.mp4"
     colours = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
-    codec = ("-c:v", "libx264", "-b:v", "500k", "-g", "20", "-pix_fmt", "yuv420p", *colours)
+    codec = ("-c:v", "libx264", "-b:v", "500k", "-g", "10", "-pix_fmt", "yuv420p", *colours)
     run_ffmpeg(*PICTURE, *SOUND, *codec, "-c:a", "aac", "-movflags", "+faststart", path)
     whole, guess = plan(probe_file(path)), plan(look(path, path.stat().st_size // 2))
     assert whole.copied is not None

@@ -18,13 +18,23 @@ pytestmark = pytest.mark.media
 SAMPLES = Path(__file__).resolve().parents[4] / "shared" / "samples"
 
 
-@pytest.fixture
-def made(tmp_path: Path, objects: ObjectStore) -> Made:
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A video that nobody changes."""
+    folder = tmp_path_factory.mktemp("original")
     run_ffmpeg(
         *("-f", "lavfi", "-i", "testsrc2=s=640x360:r=30:d=9", "-f", "lavfi", "-i", "sine=d=9"),
-        *("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", tmp_path / "a.mp4"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", folder / "a.mp4"),
     )
-    return transcode(tmp_path / "a.mp4", objects, segments_max=2)
+    return transcode(folder / "a.mp4", ObjectStore.open(f"file://{folder}"), segments_max=2)
+
+
+@pytest.fixture
+def made(original: Made, objects: ObjectStore) -> Made:
+    """The same video in a store of the test's own."""
+    for entry in [*original.store.list_sync("videos"), *original.store.list_sync("sources")]:
+        objects.put_sync(entry.key, original.store.get_sync(entry.key))
+    return Made(original.plan, original.records, objects)
 
 
 def ask_ffprobe(address: Path, *arguments: str) -> dict[str, object]:

@@ -42,6 +42,7 @@ KEY_LINE = (
     f'#EXT-X-KEY:METHOD=SAMPLE-AES,URI="keys",KEYID=0x{KEY_ID},'
     'KEYFORMAT="org.w3.clearkey",KEYFORMATVERSIONS="1"'
 )
+COLOURS = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
 KINDS = ("audio", "chunk", "copy")
 MPD = "{urn:mpeg:dash:schema:mpd:2011}"
 CENC = "{urn:mpeg:cenc:2013}"
@@ -57,9 +58,11 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Lend a source of three segments that could be passed on as it is."""
     made = tmp_path_factory.mktemp("clip") / "a.mp4"
     run_ffmpeg(
-        *("-f", "lavfi", "-i", "testsrc2=s=640x360:r=30:d=9", "-f", "lavfi", "-i", "sine=d=9"),
-        *("-c:v", "libx264", "-preset", "ultrafast", "-g", "60", "-c:a", "aac", made),
+        *("-f", "lavfi", "-i", "testsrc2=s=640x360:r=10:d=9", "-f", "lavfi", "-i", "sine=d=9"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-g", "20", "-b:v", "300k", *COLOURS),
+        *("-pix_fmt", "yuv420p", "-c:a", "aac", made),
     )
+    assert plan_video(probe_file(made), PlanOrder(VIDEO_ID, SOURCE_KEY)).copied is not None
     return made
 
 
@@ -98,7 +101,7 @@ def test_every_track_decodes_to_the_frames_of_the_same_video_unprotected(
     assert set(made.tracks) == {"240p", "360p", "audio"}
     for name in made.tracks:
         expected = hash_frames(plain.bytes_of(name))
-        assert len(expected) >= 270
+        assert len(expected) >= 90
         assert hash_frames(made.bytes_of(name), KEY.key.hex()) == expected
         try:
             found = hash_frames(made.bytes_of(name), "00" * 16)

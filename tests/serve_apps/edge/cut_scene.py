@@ -21,10 +21,10 @@ from kit.clock import SystemClock
 from serve_apps.access.identity import Role
 from serve_apps.admin.service import change_role
 from storage.database import Database
-from tests.media.rtmp.test_server import run_ffmpeg
 from tests.media.sfu.peer import RtcPeer
 from tests.serve_apps.api_client import PASSWORD, Person
 from tests.serve_apps.edge.edge_stage import Talker, connect_at
+from tests.serve_apps.edge.films import FilmSender, publish_film
 from tests.serve_apps.edge.live_publisher import publish_at
 from tests.storage.waiting import wait_until
 
@@ -33,8 +33,6 @@ DEADLINE_S = 60.0
 LOOK_EVERY_S = 0.01
 ASK_AGAIN = (409, 503)
 SDP = {"Content-Type": "application/sdp"}
-FILM_S = 55
-"""Longer than a publisher here is let be, and less than FFmpeg is waited for."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class CutScene:
     moderator: Person
     edges: tuple[str, str]
     stack: AsyncExitStack
-    films: list[asyncio.Task[str]] = field(default_factory=list)
+    films: list[FilmSender] = field(default_factory=list)
 
     async def announce(self) -> dict[str, Any]:
         """Announce a live."""
@@ -97,14 +95,18 @@ class CutScene:
     async def publish_rtmp(self, live: dict[str, Any]) -> Callable[[], Awaitable[None]]:
         """Publish with FFmpeg by the live's RTMP address; returns the same."""
         url = f"{live['ingest']['rtmp']}/{live['stream_key']}"
-        film = asyncio.create_task(run_ffmpeg(url, seconds=FILM_S, pace="-re"))
+        film = await publish_film(url)
         self.films.append(film)
         await self.await_status(live, "live")
 
         async def lose() -> None:
-            assert not (await film).startswith("0\n"), "FFmpeg says that it was cut off"
+            assert not (await film.end()).startswith("0\n"), "FFmpeg says that it was cut off"
 
         return lose
+
+    async def close_films(self) -> None:
+        """End what still publishes by RTMP."""
+        await asyncio.gather(*(film.close() for film in self.films))
 
     async def watch(self, live: dict[str, Any], edge: str) -> Viewer:
         """Enter in every way, at this edge."""

@@ -28,8 +28,8 @@ from tests.ladder_processes import find_ladders
 from tests.media.live.ladder_stage import Film, FilmCamera
 from tests.media.playlist_reading import Listed, Listing, read_playlist
 from tests.media.playlist_rules import check_live
-from tests.media.rtmp.test_server import run_ffmpeg
 from tests.serve_apps.edge.edge_stage import invite, run_edge, use_free_ports
+from tests.serve_apps.edge.films import FilmSender, publish_film
 from tests.serve_apps.edge.live_publisher import publish
 from tests.serve_apps.edge.playback_client import Fetched
 from tests.storage.live_rows import create_room_row
@@ -52,13 +52,12 @@ class Stage:
     edges: tuple[EdgeServer, EdgeServer]
     http: aiohttp.ClientSession
     room_id: uuid.UUID
-    publishing: list[asyncio.Task[str]] = field(default_factory=list)
+    films: list[FilmSender] = field(default_factory=list)
 
-    def publish(self, **options) -> None:
-        """Let FFmpeg publish in real time, by RTMP."""
+    async def publish(self, *, b_frames: int = 0) -> None:
+        """Let FFmpeg publish by RTMP."""
         url = f"rtmp://127.0.0.1:{self.settings.rtmp.port}/live/{KEY}"
-        work = run_ffmpeg(url, pace="-re", size="640x360", **options)
-        self.publishing.append(asyncio.create_task(work))
+        self.films.append(await publish_film(url, size="640x360", b_frames=b_frames))
 
     async def get(self, path: str, *, edge: int = 0) -> Fetched:
         url = f"{self.edges[edge].address.url}/live/{self.room_id}/{path}"
@@ -105,8 +104,7 @@ async def stage(
     ):
         lent = Stage(first, database, (one, two), http, room_id)
         yield lent
-        await one.close()
-        await asyncio.gather(*lent.publishing)
+        await asyncio.gather(*(film.close() for film in lent.films))
 
 
 def number_of(segment: Listed) -> int:
@@ -138,7 +136,7 @@ async def check_aligned(stage: Stage, *, edge: int = 0) -> None:
 async def test_a_live_by_rtmp_is_offered_smaller_with_the_same_sound(
     stage: Stage, b_frames: int
 ) -> None:
-    stage.publish(seconds=40, b_frames=b_frames)
+    await stage.publish(b_frames=b_frames)
     variants = await stage.await_variants()
     assert [address for _text, address in variants] == ["source/index.m3u8", "240p/index.m3u8"]
     offered = variants[1][0]
@@ -190,7 +188,7 @@ async def test_a_live_by_webrtc_is_offered_smaller_in_every_sound(stage: Stage) 
 
 
 async def test_only_a_grant_opens_a_smaller_picture_of_what_is_not_public(stage: Stage) -> None:
-    stage.publish(seconds=30)
+    await stage.publish()
     await stage.await_variants()
     listing = await stage.read("240p")
     async with stage.database.connection() as connection:
@@ -207,7 +205,7 @@ async def test_only_a_grant_opens_a_smaller_picture_of_what_is_not_public(stage:
 async def test_a_process_that_dies_too_often_costs_the_rung_and_not_the_live(
     stage: Stage,
 ) -> None:
-    stage.publish(seconds=60)
+    await stage.publish()
     await stage.await_variants()
     listing = await stage.read("240p")
     newest = int(listing.tags["MEDIA-SEQUENCE"]) + 1

@@ -20,13 +20,14 @@ from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
 from serve_apps.edge.server import EdgeServer
 from storage.database import Database
 from storage.live_segments import SegmentRange, StoredSegment, list_segments
-from storage.lives import find_live
+from storage.lives import LiveRow, find_live
 from storage.objects import ObjectStore
 from tests.actors.hosting.stage import run_client, run_host
 from tests.documented import read_command
-from tests.media.rtmp.test_server import AV1, HEVC, NEWER, Encoding, run_ffmpeg
+from tests.media.rtmp.test_server import AV1, HEVC, NEWER, Encoding
 from tests.media.sfu.peer import RtcPeer
 from tests.serve_apps.edge.edge_stage import invite, run_edge, use_free_ports
+from tests.serve_apps.edge.films import GOODBYE, FilmSender, publish_film, start_film
 from tests.storage.live_rows import create_room_row
 from tests.storage.waiting import wait_until
 
@@ -34,6 +35,7 @@ pytestmark = pytest.mark.media
 
 KEY = "live_secret"
 DEADLINE_S = 60
+DAY_S = 86_400
 
 
 @dataclass
@@ -45,14 +47,20 @@ class Stage:
     edge: EdgeServer
     http: aiohttp.ClientSession
     room_id: uuid.UUID
-    publishing: list[asyncio.Task[str]] = field(default_factory=list)
+    films: list[FilmSender] = field(default_factory=list)
 
-    def publish(self, *, key: str = KEY, app: str = "live", **options) -> asyncio.Task[str]:
-        """Let FFmpeg publish in real time."""
+    async def publish(self, *, key: str = KEY, app: str = "live", **options) -> FilmSender:
+        """Let FFmpeg publish."""
         url = f"rtmp://127.0.0.1:{self.settings.rtmp.port}/{app}/{key}"
-        task = asyncio.create_task(run_ffmpeg(url, **{"pace": "-re", **options}))
-        self.publishing.append(task)
-        return task
+        self.films.append(await publish_film(url, **options))
+        return self.films[-1]
+
+    async def follow_documents(self, title: str, ffmpeg: str) -> FilmSender:
+        """Publish by the documented command of this title."""
+        place = {"localhost:1935": f"127.0.0.1:{self.settings.rtmp.port}"}
+        _program, *words = read_command(title, place, KEY, seconds=DAY_S)
+        self.films.append(await start_film(ffmpeg, words))
+        return self.films[-1]
 
     async def watch(self, viewer: RtcPeer) -> int:
         """Ask for the live by WHEP; return the status of the answer."""
@@ -65,15 +73,15 @@ class Stage:
                 await viewer.connect(await answer.text())
             return answer.status
 
-    async def read_status(self) -> str:
+    async def read_live(self) -> LiveRow:
         async with self.database.connection() as connection:
             live = await find_live(connection, self.room_id)
         assert live is not None
-        return live.status
+        return live
 
     async def await_status(self, wanted: str) -> None:
         async with asyncio.timeout(DEADLINE_S):
-            while await self.read_status() != wanted:
+            while (await self.read_live()).status != wanted:
                 await asyncio.sleep(0.05)
 
     async def read(self, url: str) -> str:
@@ -118,8 +126,7 @@ async def stage(
     ):
         lent = Stage(settings, database, edge, http, room_id)
         yield lent
-        await edge.close()
-        await asyncio.gather(*lent.publishing)
+        await asyncio.gather(*(film.close() for film in lent.films))
 
 
 async def probe(url: str) -> dict[str, dict[str, str]]:
@@ -132,7 +139,7 @@ async def probe(url: str) -> dict[str, dict[str, str]]:
 
 
 async def test_a_live_by_rtmp_is_watched_by_webrtc_and_hls(stage: Stage) -> None:
-    publishing = stage.publish(seconds=8)
+    film = await stage.publish()
     await stage.await_status("live")
     viewer = RtcPeer(("H264", "opus"))
     assert await stage.watch(viewer) == 201
@@ -142,12 +149,12 @@ async def test_a_live_by_rtmp_is_watched_by_webrtc_and_hls(stage: Stage) -> None
     assert found["audio"]["codec_name"] == "aac"
     await wait_until(lambda: len(viewer.rtp) > 50)
     viewer.close(politely=False)
-    assert (await publishing).startswith("0\n")
+    await film.stop()
     await stage.await_status("interrupted")
 
 
 async def test_b_frames_play_by_hls_alone(stage: Stage) -> None:
-    stage.publish(seconds=8, b_frames=2)
+    await stage.publish(b_frames=2)
     await stage.await_status("live")
     found = await probe(await stage.await_hls())
     assert int(found["video"]["has_b_frames"]) > 0
@@ -165,7 +172,7 @@ async def test_b_frames_play_by_hls_alone(stage: Stage) -> None:
 async def test_a_live_by_enhanced_rtmp_plays_by_hls_and_by_webrtc_where_its_codec_is_spoken(
     stage: Stage, encoding: Encoding, spoken: str, codecs: tuple[str, str], name: str
 ) -> None:
-    publishing = stage.publish(seconds=8, encoding=encoding)
+    film = await stage.publish(encoding=encoding)
     await stage.await_status("live")
     viewer = RtcPeer((spoken, "opus"))
     assert await stage.watch(viewer) == 201
@@ -179,7 +186,7 @@ async def test_a_live_by_enhanced_rtmp_plays_by_hls_and_by_webrtc_where_its_code
     assert (found["video"]["width"], found["video"]["height"]) == (320, 180)
     await wait_until(lambda: len(viewer.rtp) > 50)
     viewer.close(politely=False)
-    assert (await publishing).startswith("0\n")
+    await film.stop()
     await stage.await_status("interrupted")
     async with asyncio.timeout(DEADLINE_S):
         while "#EXT-X-DISCONTINUITY\n" not in await stage.read(picture):  # the slate
@@ -200,9 +207,7 @@ async def test_a_live_by_enhanced_rtmp_plays_by_hls_and_by_webrtc_where_its_code
 async def test_the_documented_command_is_watchable_both_ways(
     stage: Stage, title: str, ffmpeg: str, codecs: tuple[str, str]
 ) -> None:
-    place = {"localhost:1935": f"127.0.0.1:{stage.settings.rtmp.port}"}
-    _program, *words = read_command(title, place, KEY, seconds=12)
-    encoder = await asyncio.create_subprocess_exec(ffmpeg, "-v", "error", "-nostdin", *words)
+    film = await stage.follow_documents(title, ffmpeg)
     await stage.await_status("live")
     name = {"h264": "H264", "hevc": "H265", "av1": "AV1"}[codecs[0]]
     viewer = RtcPeer((name, "opus"))
@@ -215,8 +220,7 @@ async def test_the_documented_command_is_watchable_both_ways(
     viewer.close(politely=False)
     lengths = [float(word) for word in re.findall(r"#EXTINF:([\d.]+)", await stage.read(picture))]
     assert lengths[0] == pytest.approx(2.0, abs=0.05)  # a key frame each two seconds
-    async with asyncio.timeout(DEADLINE_S):
-        assert await encoder.wait() == 0
+    await film.stop()
 
 
 @pytest.mark.parametrize(
@@ -227,26 +231,29 @@ async def test_the_documented_command_is_watchable_both_ways(
     ],
 )
 async def test_who_may_not_publish_is_told_why(stage: Stage, wrong: dict, told: str) -> None:
-    said = await stage.publish(**wrong)
-    assert not said.startswith("0\n")
-    assert told in said
-    assert await stage.read_status() == "created"
+    film = await stage.publish(**wrong)
+    assert told in await film.end()
+    assert (await stage.read_live()).status == "created"
 
 
 async def test_a_live_that_is_ended_cuts_its_publisher(stage: Stage) -> None:
-    publishing = stage.publish(seconds=30)
+    film = await stage.publish()
     await stage.await_status("live")
     async with run_client(stage.settings, None, "api-1", API) as rooms:
         await rooms.end_live(stage.room_id)
-    said = await publishing
-    assert not said.startswith("0\n")
-    assert (await stage.publish()).count("This live has ended; create another one.") == 1
+    assert GOODBYE not in await film.end()
+    late = await stage.publish()
+    assert (await late.end()).count("This live has ended; create another one.") == 1
 
 
 async def test_another_publisher_takes_over_in_the_same_live(stage: Stage) -> None:
-    first = stage.publish(seconds=30)
+    first = await stage.publish()
     await stage.await_status("live")
-    second = stage.publish(seconds=4)
-    assert not (await first).startswith("0\n")
-    await stage.await_status("live")  # interrupted for the moment between the two
-    assert (await second).startswith("0\n")
+    before = (await stage.read_live()).origin
+    second = await stage.publish()
+    assert GOODBYE not in await first.end()
+    async with asyncio.timeout(DEADLINE_S):  # interrupted for the moment between the two
+        while (now := await stage.read_live()).status != "live" or now.origin == before:
+            await asyncio.sleep(0.05)
+    await second.stop()
+    await stage.await_status("interrupted")

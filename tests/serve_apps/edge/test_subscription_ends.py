@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import time
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -35,8 +34,6 @@ from tests.serve_apps.edge.playback_world import World, add_video
 pytestmark = pytest.mark.media
 
 LOADED_S = 60.0
-WITHIN_S = 6.0
-"""A second, and what a machine with other things to do takes longer."""
 OPEN = {"hls": 200, "video": 200, "keys": 422, "whep": True, "socket": True}
 """A request for no key is malformed to whoever might have one."""
 SHUT = {"hls": 403, "video": 403, "keys": 403, "whep": False, "socket": False}
@@ -83,18 +80,32 @@ class Stage:
     bob: Person
     watchers: dict[str, Watcher]
 
-    async def await_shut(self, name: str, until_s: float) -> float:
-        """Wait until somebody has no way left; returns how long after `until_s` that was."""
+    async def await_shut(self, name: str) -> None:
+        """Wait until somebody has no way left."""
         async with asyncio.timeout(LOADED_S):
             while (await self.watchers[name].look()) != SHUT:
                 await self.run_job()
                 await asyncio.sleep(0.02)
-        return time.monotonic() - until_s
+
+    async def end_in(self, seconds: float) -> None:
+        """Let Bob's subscription end so soon."""
+        until = SystemClock().now() + timedelta(seconds=seconds)
+        body = {"until": until.isoformat()}
+        assert (await self.ada.call("PUT", "/v1/subscribers/bob", json=body)).is_success
 
     async def run_job(self) -> None:
         """Do what the runner does at a subscription's end, and finds undone before it."""
         over = ExpireJob(uuid.UUID(self.ada.id), uuid.UUID(self.bob.id))
         await expire_subscription(make_job_ports(self.ports), msgspec.json.encode(over))
+
+
+async def find_edge(person: Person, method: str, path: str) -> str:
+    """Return where the API sends somebody; it is asked again until the live is on air."""
+    async with asyncio.timeout(LOADED_S):
+        while (answer := await person.call(method, path)).status_code != 307:
+            assert answer.status_code in (409, 503), answer.text
+            await asyncio.sleep(0.05)
+    return answer.headers["Location"]
 
 
 async def watch(
@@ -107,13 +118,13 @@ async def watch(
     assert "error" not in await talker.subscribe(f"room:{live_id}")
     viewer = RtcPeer(("H264", "opus"))
     stack.callback(viewer.close, politely=False)
-    entry = (await person.call("POST", f"/whep/{live_id}")).headers["Location"]
+    entry = await find_edge(person, "POST", f"/whep/{live_id}")
     sdp = {"Content-Type": "application/sdp"}
     async with http.post(entry, data=viewer.offer, headers=sdp) as entered:
         assert entered.status == 201
         await viewer.connect(await entered.text())
         whep = entered.headers["Location"].rpartition("/")[2]
-    live = (await person.call("GET", f"/live/{live_id}/index.m3u8")).headers["Location"]
+    live = await find_edge(person, "GET", f"/live/{live_id}/index.m3u8")
     video = (await person.get(f"/v1/videos/{video_id}"))["playback"]["hls"]
     return Watcher(edge, http, talker, live, video, whep)
 
@@ -161,20 +172,16 @@ async def stage(ports: ApiPorts, settings: Settings, objects: ObjectStore) -> As
 async def test_an_owner_who_ends_a_subscription_cuts_every_way_and_the_others_watch_on(
     stage: Stage,
 ) -> None:
-    began_s = time.monotonic()
     assert (await stage.ada.call("DELETE", "/v1/subscribers/bob")).is_success
-    assert await stage.await_shut("bob", began_s) < WITHIN_S
+    await stage.await_shut("bob")
     assert await stage.watchers["cyd"].look() == OPEN
 
 
 async def test_a_subscription_that_runs_out_while_somebody_watches_cuts_every_way(
     stage: Stage,
 ) -> None:
-    ends_in_s = 2.0
-    over_s = time.monotonic() + ends_in_s
-    until = SystemClock().now() + timedelta(seconds=ends_in_s)
-    body = {"until": until.isoformat()}
-    assert (await stage.ada.call("PUT", "/v1/subscribers/bob", json=body)).is_success
+    await stage.end_in(3600)
     assert await stage.watchers["bob"].look() == OPEN, "a nearer end is no end"
-    assert await stage.await_shut("bob", over_s) < WITHIN_S
+    await stage.end_in(2)
+    await stage.await_shut("bob")
     assert await stage.watchers["cyd"].look() == OPEN

@@ -72,9 +72,7 @@ async def stage(
         )
         yield Stage(scene, edges)
         await scene.stack.aclose()
-        for edge in edges:
-            await edge.close()
-        await asyncio.gather(*scene.films)
+        await scene.close_films()
 
 
 async def check_health(scene: CutScene, live_id: str, viewer: Viewer) -> None:

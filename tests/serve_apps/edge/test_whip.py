@@ -33,6 +33,7 @@ from tests.media.sfu.packets import VP8_KEY, add_extension, make_rtp
 from tests.media.sfu.peer import Credentials, RtcPeer
 from tests.media.sfu.room_stage import RID_EXTENSION, describe_layers
 from tests.serve_apps.edge.edge_stage import Guest, connect, invite, run_edge, use_free_ports
+from tests.serve_apps.edge.films import start_film
 from tests.serve_apps.edge.live_publisher import sign_publisher
 from tests.storage.live_rows import create_room_row
 from tests.storage.waiting import wait_until
@@ -136,6 +137,16 @@ async def read_live(database: Database, room_id: uuid.UUID) -> tuple[str, dict[s
     return row["status"], row["origin"]
 
 
+async def send_until_seen(publisher: RtcPeer, viewer: RtcPeer) -> None:
+    """Send keyframes until the viewer got something."""
+    async with asyncio.timeout(60):
+        for seq in itertools.count():
+            publisher.send_rtp(make_rtp(seq, 3000 * seq, VP8_KEY))
+            await asyncio.sleep(0.01)
+            if viewer.rtp:
+                return
+
+
 async def test_media_makes_the_room_live_reaches_viewers_and_its_end_is_told(
     stage: Stage, database: Database
 ) -> None:
@@ -149,11 +160,7 @@ async def test_media_makes_the_room_live_reaches_viewers_and_its_end_is_told(
         assert origin is not None
         assert origin["edge"] == stage.edge.address.url
         viewer, _ = await stage.watch(stage.bob)
-        for seq in range(50):
-            publisher.send_rtp(make_rtp(seq, 3000 * seq, VP8_KEY))
-            await asyncio.sleep(0.01)
-            if viewer.rtp:
-                break
+        await send_until_seen(publisher, viewer)
         assert any(packet.endswith(VP8_KEY) for packet in viewer.rtp)
         counts = {"viewers": 2, "ways": {"webrtc": 1, "hls": 0, "chat": 1}, "publishers": 1}
         await stranger.wait(lambda: stranger.latest("viewer_count") == counts)
@@ -220,12 +227,7 @@ async def test_ice_restarts_while_media_flows_on(stage: Stage) -> None:
     viewer.credentials.remote_ufrag = lines["ice-ufrag"]
     viewer.credentials.remote_password = lines["ice-pwd"]
     viewer.check()
-    for seq in range(100):
-        publisher.send_rtp(make_rtp(seq, 3000 * seq, VP8_KEY))
-        await asyncio.sleep(0.01)
-        if viewer.rtp:
-            break
-    assert viewer.rtp
+    await send_until_seen(publisher, viewer)
     late = await stage.call(
         "PATCH",
         location,
@@ -246,17 +248,18 @@ async def test_a_viewer_chooses_among_a_publishers_encodings(stage: Stage) -> No
     assert layer == answer.headers["Location"] + "/layer"
     json = {"Content-Type": "application/json"}
 
+    numbers = itertools.count(1)
+
     async def send_until(is_done: Callable[[], bool]) -> None:
-        for seq in itertools.count(1):
-            for ssrc, (rid, side) in enumerate({"q": 160, "f": 640}.items(), start=70):
-                size = side.to_bytes(2, "little") * 2
-                picture = b"\x10\x00\x00\x00\x9d\x01\x2a" + size + rid.encode()
-                packet = make_rtp(seq, 3000 * seq, picture, ssrc=ssrc, marker_and_type=0x80 | 96)
-                publisher.send_rtp(add_extension(packet, RID_EXTENSION, rid.encode()))
-            await asyncio.sleep(0.02)
-            if is_done():
-                return
-            assert seq < 1000
+        async with asyncio.timeout(60):
+            while not is_done():
+                seq = next(numbers)
+                for ssrc, (rid, side) in enumerate({"q": 160, "f": 640}.items(), start=70):
+                    size = side.to_bytes(2, "little") * 2
+                    picture = b"\x10\x00\x00\x00\x9d\x01\x2a" + size + rid.encode()
+                    packet = make_rtp(seq, 3000 * seq, picture, ssrc=ssrc, marker_and_type=224)
+                    publisher.send_rtp(add_extension(packet, RID_EXTENSION, rid.encode()))
+                await asyncio.sleep(0.02)
 
     await send_until(lambda: any(packet.endswith(b"f") for packet in viewer.rtp))
     shown = await stage.call("GET", layer)
@@ -377,19 +380,21 @@ async def test_a_draining_edge_takes_nobody(stage: Stage) -> None:
 async def test_ffmpegs_whip_muxer_publishes_and_says_goodbye(stage: Stage) -> None:
     binary = imageio_ffmpeg.get_ffmpeg_exe()  # Debian's FFmpeg has no WHIP muxer yet
     url = f"{stage.edge.address.url}/whip?ticket={stage.ticket(TicketKind.WHIP)}"
-    words = "-v error -re -f lavfi -i testsrc=size=320x180:rate=30 -f lavfi -i sine=frequency=440"
-    words += " -t 5 -c:v libx264 -profile:v baseline -preset ultrafast -tune zerolatency -g 30"
+    words = "-re -f lavfi -i testsrc=size=320x180:rate=30 -re -f lavfi -i sine=frequency=440"
+    words += " -c:v libx264 -profile:v baseline -preset ultrafast -tune zerolatency -g 30"
     words += " -pix_fmt yuv420p -c:a libopus -ar 48000 -ac 2 -f whip"
     async with connect(stage.edge) as stranger:
         await stranger.subscribe(f"room:{stage.room_id}")
-        ffmpeg = await asyncio.create_subprocess_exec(
-            binary, *words.split(), url, stdin=asyncio.subprocess.DEVNULL
-        )
-        await stranger.wait(lambda: (stranger.latest("state") or {}).get("status") == "live")
-        viewer = RtcPeer(("H264", "opus"))
-        ticket = stage.ticket(TicketKind.WHEP, guest=stage.bob)
-        await stage._enter(viewer, f"/whep/{stage.room_id}?ticket={ticket}")
-        await wait_until(lambda: len(viewer.rtp) > 50, timeout_s=60.0)
-        assert viewer.undecryptable == 0
-        assert await ffmpeg.wait() == 0
-        await stranger.wait(lambda: stranger.latest("state")["status"] == "interrupted")
+        film = await start_film(binary, [*words.split(), url])
+        try:
+            await stranger.wait(lambda: (stranger.latest("state") or {}).get("status") == "live")
+            viewer = RtcPeer(("H264", "opus"))
+            ticket = stage.ticket(TicketKind.WHEP, guest=stage.bob)
+            await stage._enter(viewer, f"/whep/{stage.room_id}?ticket={ticket}")
+            await wait_until(lambda: len(viewer.rtp) > 50)
+            assert viewer.undecryptable == 0
+            await film.stop()
+            await stranger.wait(lambda: stranger.latest("state")["status"] == "interrupted")
+            assert stranger.latest("state")["reason"] == "closed", "it said goodbye"
+        finally:
+            await film.close()

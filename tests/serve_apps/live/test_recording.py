@@ -55,7 +55,7 @@ from tests.serve_apps.videos.video_world import VideoWorld
 pytestmark = pytest.mark.media
 
 SECONDS = 2
-FAST = RunnerOptions(poll_every_s=0.2, heartbeat_timeout_s=2.0, retry_first_s=0.1)
+FAST = RunnerOptions(poll_every_s=0.2, retry_first_s=0.1)
 MOMENT = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
 
 

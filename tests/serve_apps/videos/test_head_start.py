@@ -49,7 +49,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Forty seconds of two sizes, ten segments: two chunks at least; its index comes first."""
     path = tmp_path_factory.mktemp("film") / "a.mp4"
     run_ffmpeg(
-        *("-f", "lavfi", "-i", "testsrc2=size=480x320:rate=10:duration=40"),
+        *("-f", "lavfi", "-i", "testsrc2=size=480x320:rate=5:duration=40"),
         *("-f", "lavfi", "-i", "sine=frequency=440:duration=40"),
         *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
         *("-c:a", "aac", "-movflags", "+faststart", path),

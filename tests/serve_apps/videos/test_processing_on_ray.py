@@ -47,7 +47,7 @@ async def test_a_killed_media_worker_costs_no_piece_an_attempt(
     store = tmp_path / "objects"
     settings = replace(world.settings, objects=ObjectSettings(url=f"file://{store}"))
     world = VideoWorld(settings, world.database, world.cache, ObjectStore.open(f"file://{store}"))
-    clip = make_clip(tmp_path / "long.mp4", size="640x480", length_s=36)
+    clip = make_clip(tmp_path / "long.mp4", size="640x480", length_s=36, fps=10)
     video_id = await world.upload(clip.read_bytes())
     shell = JobRunnerShell(HANDLERS, {}, settings)
     await shell.start()

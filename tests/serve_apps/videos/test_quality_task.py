@@ -28,8 +28,8 @@ def still(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A grid that stands still for 26 s: it looks well however coarse it is."""
     path = tmp_path_factory.mktemp("still") / "still.mp4"
     run_ffmpeg(
-        *("-f", "lavfi", "-i", "color=c=gray:s=480x320:r=10,drawgrid=w=16:h=12:t=1:c=white@0.3"),
-        *("-t", "26", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "12", "-g", "20", path),
+        *("-f", "lavfi", "-i", "color=c=gray:s=480x320:r=5,drawgrid=w=16:h=12:t=1:c=white@0.3"),
+        *("-t", "26", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "12", "-g", "10", path),
     )
     return path.read_bytes()
 

@@ -28,10 +28,10 @@ from tests.storage.video_rows import create_owner, create_upload_row, create_vid
 PIECE_BYTES = 16 << 10
 
 
-def make_clip(path: Path, *, size: str = "480x320", length_s: int = 9) -> Path:
+def make_clip(path: Path, *, size: str = "480x320", length_s: int = 9, fps: int = 5) -> Path:
     """Render a moving test picture with a tone; 480x320 gives two rungs, 240 and 320."""
     run_ffmpeg(
-        *("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=10:duration={length_s}"),
+        *("-f", "lavfi", "-i", f"testsrc2=size={size}:rate={fps}:duration={length_s}"),
         *("-f", "lavfi", "-i", f"sine=frequency=440:duration={length_s}"),
         *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
         *("-c:a", "aac", "-shortest", path),
