@@ -257,7 +257,7 @@ def seed(
         int,
         typer.Option(
             help="Cut the scenes to this length: quicker to render and to transcode.",
-            min=2,
+            min=1,
             max=SCENE_S_MAX,
         ),
     ] = SCENE_S_MAX,

@@ -64,11 +64,17 @@ def pytest_runtest_makereport(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a test without exactly one category."""
+    """Refuse a test without exactly one category; those in Chromium come last in their folder.
+
+    From the first of them on Playwright has a loop in this thread, and no other one can be there.
+    """
+    places: dict[Path, int] = {}
     for item in items:
         found = {mark.name for mark in item.iter_markers()} & CATEGORIES
         if len(found) != 1:
             raise pytest.UsageError(f"{item.nodeid} has categories {sorted(found)}, not one")
+        places.setdefault(item.path.parent, len(places))
+    items.sort(key=lambda i: (places[i.path.parent], i.get_closest_marker("browser") is not None))
 
 
 @pytest.fixture(scope="session")

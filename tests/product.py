@@ -222,11 +222,9 @@ class Product:
         return text
 
     def stop(self) -> None:
-        """Stop the product, hard if need be, and remove its folders."""
+        """End the product at once, and remove its folders: how it stops is asked elsewhere."""
         if self.place.run.exists():
-            result = self.run("down")
-            if result.returncode != 0:
-                self.run("down", "--now")
+            self.run("down", "--now")
         # Also when the folder was taken away under the product's feet.
         end_processes(list_marked(self.place.running_settings_file), grace_s=0.0)
         end_processes(self.started, grace_s=0.0)

@@ -22,8 +22,8 @@ from benchmarks.products import Products
 from tests.e2e.load import call, register
 from tests.product import Product
 
-VIEWERS, VIEWERS_SHORT = 1000, 200
-SECONDS, SECONDS_SHORT = 5.0, 2.0
+VIEWERS, VIEWERS_SHORT = 1000, 100
+SECONDS, SECONDS_SHORT = 5.0, 1.0
 RATES = (20, 60)
 """The higher one, where lines share frames, is asked of us and nchan alone."""
 SPEAKERS = 4

@@ -21,8 +21,8 @@ from cluster.processes import read_cpu_s, read_pss_mb
 from storage.embedded.ports import get_free_port
 from tests.e2e.load import call, register
 
-SOCKETS, SOCKETS_SHORT = 5000, 500
-HOLD_S, HOLD_SHORT_S = 60.0, 2.0
+SOCKETS, SOCKETS_SHORT = 5000, 200
+HOLD_S, HOLD_SHORT_S = 60.0, 1.0
 GROWTH = "pss_kib_per_socket"
 
 

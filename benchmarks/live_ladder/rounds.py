@@ -17,8 +17,8 @@ from media.live.window import LiveWindow
 from tests.media.live.ladder_stage import DEADLINE_S, Film, LadderStage
 
 CORE, MEMORY = "core_percent", "rss_mib"
-SECONDS, SECONDS_SHORT = 20, 6
-WARM_S = 4
+SECONDS, SECONDS_SHORT = 20, 2
+WARM_S, WARM_SHORT_S = 4, 3
 """Until the process has loaded what it needs."""
 RUNGS = (480, 240)
 WORK = "480p and 240p of as many seconds"
@@ -52,18 +52,19 @@ def make_side(size: tuple[int, int, int]) -> Side:
     async def measure(form: Form) -> Answer:
         width, height, fps = size
         film = MovingFilm(width, height, fps, key_every=2 * fps)
-        seconds = form.choose(SECONDS, SECONDS_SHORT)
-        _form, samples = await asyncio.to_thread(film.encode, (WARM_S + seconds) * fps)
+        warm_s = form.choose(WARM_S, WARM_SHORT_S)
+        seconds = warm_s + form.choose(SECONDS, SECONDS_SHORT)
+        _form, samples = await asyncio.to_thread(film.encode, seconds * fps)
         stage = LadderStage(sides=RUNGS)
         lane = stage.open()
         try:
-            await stage.send(samples[: WARM_S * fps])
+            await stage.send(samples[: warm_s * fps])
             await stage.settle()
             pid, window = lane.tap.pid, stage.tracks[RUNGS[0]].window
             assert pid is not None, "it has made something"
             meter, before_s = CpuMeter({CORE: [pid]}), _measure_s(window)
             async with asyncio.timeout(DEADLINE_S):
-                await stage.send(samples[WARM_S * fps :])
+                await stage.send(samples[warm_s * fps :])
             await stage.finish()
             cpu_s, made_s = meter.read()[CORE], _measure_s(window) - before_s
             assert stage.stills == lane.tap.restarts == 0, "everything was made, once"

@@ -25,8 +25,8 @@ from tests.media.sfu.peer import RtcPeer
 from tests.product import Product
 from tests.serve_apps.edge.live_publisher import publish_at
 
-SECONDS, SECONDS_SHORT = 3600.0, 10.0
-FIRST_S = 4.0
+SECONDS, SECONDS_SHORT = 3600.0, 6.0
+FIRST_S, FIRST_SHORT_S = 4.0, 2.0
 """How long the live before lasts, which opens whatever is kept for good."""
 GUESTS, CHANGING = 12, 4
 CHANGE_EVERY_S = 5.0
@@ -168,7 +168,7 @@ async def measure(product: Product, form: Form) -> Answer:
     families = await asyncio.to_thread(list_product_processes, product)
     async with aiohttp.ClientSession() as http:
         account = await register(http, product.url)
-        await hold_live(product, http, account, FIRST_S)
+        await hold_live(product, http, account, form.choose(FIRST_S, FIRST_SHORT_S))
         patience_s = form.choose(ENDED_TIMEOUT_S, ENDED_TIMEOUT_SHORT_S)
         base = await settle_descriptors(families, patience_s)
         looks = Looks(families)

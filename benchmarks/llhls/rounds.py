@@ -26,7 +26,7 @@ from tests.serve_apps.edge.live_publisher import publish_at
 
 PICTURE_BYTES = 12_500
 SECONDS, SECONDS_SHORT = 60.0, 6.0
-WATCHED_S, WATCHED_SHORT_S = 20.0, 5.0
+WATCHED_S, WATCHED_SHORT_S = 20.0, 3.0
 CORE = "core_percent"
 EDGE_CORE = "edge_core_percent"
 LATE_P50, LATE_P99 = "part_late_p50_ms", "part_late_p99_ms"

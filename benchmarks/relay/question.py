@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.frame import Goal, Question, Side
 from benchmarks.relay.origin import LIVES, PACKETS_PER_FRAME, PAYLOAD_BYTES, relay
 
-SECONDS, SECONDS_SHORT = 5.0, 1.5
+SECONDS, SECONDS_SHORT = 5.0, 1.0
 
 
 def over(way: str) -> Side:

@@ -9,7 +9,7 @@ import time
 from benchmarks.frame import Answer, Form, Goal, Question
 from tests.actors.hosting.sim.world import find_broken
 
-SITES, SITES_SHORT = 10_000, 300
+SITES, SITES_SHORT = 10_000, 100
 
 
 async def simulate(form: Form) -> Answer:

@@ -86,14 +86,14 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 @pytest.fixture(scope="package")
 def small_world(product: Product) -> str:
     """Fill the product as `socialflow seed` does, its scenes cut short; return what it printed."""
-    result = product.run("seed", "--scene-seconds", "2", timeout_s=240)
+    result = product.run("seed", "--scene-seconds", "1", timeout_s=240)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
-    """Start Playwright for one file: while it runs, no other loop can in this thread."""
+    """Start Playwright once: its loop stays in this thread, so other tests come before these."""
     with sync_playwright() as lent:
         yield lent
 
@@ -169,7 +169,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "-f",
             "lavfi",
             "-i",
-            "gradients=size=640x360:rate=25:duration=10:seed=7",
+            "gradients=size=640x360:rate=15:duration=10:seed=7",
         ),
         *("-f", "lavfi", "-i", "sine=frequency=440:duration=10", "-c:v", "libx264"),
         *("-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest", str(path)),

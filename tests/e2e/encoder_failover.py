@@ -42,7 +42,7 @@ class Stored:
     """What of a live is stored."""
 
     generations: list[int]
-    """Of its segments, in their order, each once."""
+    """Of its whole segments, in their order, each once."""
     gaps: int
     """Segments that say that something is missing."""
 
@@ -125,8 +125,8 @@ class EncoderLive:
             "SELECT origin_gen, tracks::text = '{}' AS is_gap FROM live_segments"
             " WHERE live_id = $1::uuid ORDER BY number"
         )
-        generations = list(dict.fromkeys(int(row["origin_gen"]) for row in rows))
-        return Stored(generations, sum(bool(row["is_gap"]) for row in rows))
+        whole = [int(row["origin_gen"]) for row in rows if not row["is_gap"]]
+        return Stored(list(dict.fromkeys(whole)), len(rows) - len(whole))
 
     def end(self) -> None:
         """Stop the encoder and end the live."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import urllib.request
 import uuid
 
 from playwright.sync_api import Page, expect
@@ -38,9 +36,14 @@ def go_live(page: Page, product: Product, title: str) -> str:
     expect(page.get_by_test_id("live-status")).to_contain_text(
         re.compile("live", re.IGNORECASE), timeout=FIRST_FRAME_MS
     )
-    with urllib.request.urlopen(f"{product.url}/v1/live", timeout=10) as answer:
-        items = json.load(answer)["items"]
-    return f"/live/{next(item['id'] for item in items if item['title'] == title)}"
+    return read_address(page)
+
+
+def read_address(page: Page) -> str:
+    """Return the address of the live that is open in the control room."""
+    address = page.get_by_test_id("open-live").get_attribute("href")
+    assert address is not None, "the link leads to the live"
+    return address
 
 
 def prepare_rtmp(page: Page, product: Product, title: str) -> tuple[str, str]:
@@ -60,16 +63,14 @@ def prepare_encoder(page: Page, product: Product, title: str, way: str) -> tuple
     server = page.get_by_test_id(f"{way.lower()}-address").inner_text()
     page.get_by_test_id("stream-key-show").click()
     key = page.get_by_test_id("stream-key").inner_text()
-    address = page.get_by_test_id("open-live").get_attribute("href")
-    assert address is not None, "the link leads to the live"
-    return server, key, address
+    return server, key, read_address(page)
 
 
 def wait_for_picture(page: Page) -> float:
     """Wait for the first decoded frame; return the milliseconds since navigation."""
     video = page.get_by_test_id("live-video")
     expect(video).to_be_visible()
-    await_true(lambda: video.evaluate("v => v.videoWidth") > 0, "a picture arrives", timeout_s=30)
+    await_true(lambda: video.evaluate("v => v.videoWidth") > 0, "a picture arrives")
     took = video.evaluate(
         "v => new Promise(r => v.requestVideoFrameCallback(() => r(performance.now())))"
     )

@@ -9,7 +9,6 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-import psutil
 import pytest
 from playwright.sync_api import Page
 
@@ -94,7 +93,7 @@ def test_six_films_are_ready_and_play(small_world: str, product: Product):
         assert video["status"] == "ready"
         kinds, length_s = probe(video["playback"]["hls"])
         assert kinds == {"video", "audio"}
-        assert length_s == pytest.approx(2, abs=0.2)
+        assert length_s == pytest.approx(1, abs=0.2)
 
 
 def test_the_demo_is_on_air_by_whip_and_seen_in_a_browser(
@@ -113,12 +112,10 @@ def test_the_demo_is_on_air_by_whip_and_seen_in_a_browser(
     part = product.find_part(DEMO)
     assert part is not None
     assert part.health == "healthy"
-    share = psutil.Process(part.pids[0]).cpu_percent(interval=3)
-    print(f"the demo live costs {share:.1f} % of a core")
 
 
 def test_a_second_run_adds_nothing(small_world: str, product: Product):
     before, demo = look_around(product), product.pids(DEMO)
-    assert product.run("seed", "--scene-seconds", "2").returncode == 0
+    assert product.run("seed", "--scene-seconds", "1").returncode == 0
     assert look_around(product) == before
     assert product.pids(DEMO) == demo

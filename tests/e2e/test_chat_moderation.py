@@ -20,7 +20,7 @@ def say(page: Page, text: str) -> None:
     page.get_by_test_id("chat-input").fill(text)
     page.get_by_test_id("chat-send").click()
     line = page.get_by_test_id("chat-line").filter(has_text=text)
-    expect(line).to_have_attribute("data-state", "sent", timeout=10_000)
+    expect(line).to_have_attribute("data-state", "sent")
 
 
 def act(page: Page, text: str, button: str) -> None:

@@ -17,18 +17,20 @@ pytestmark = pytest.mark.browser
 
 OpenPage = Callable[..., Page]
 PATIENCE_MS = 60_000
+PIECE_BYTES = 8 << 20
+"""CHUNK_BYTES of web/src/studio/uploads.ts."""
 
 
 @pytest.fixture(scope="module")
 def camera_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """About 25 MB with the index at the end, so that the page sends more than one piece."""
+    """About 11 MB with the index at the end, so that the page sends more than one piece."""
     path = tmp_path_factory.mktemp("film") / "camera.mp4"
     run_ffmpeg(
-        *("-f", "lavfi", "-i", "testsrc2=s=320x180:r=30:d=20", "-vf", "noise=alls=90:allf=t"),
+        *("-f", "lavfi", "-i", "testsrc2=s=320x180:r=15:d=9", "-vf", "noise=alls=90:allf=t"),
         *("-c:v", "libx264", "-preset", "ultrafast", "-b:v", "10M", "-minrate", "10M"),
         *("-maxrate", "10M", "-bufsize", "10M", "-pix_fmt", "yuv420p", path),
     )
-    assert path.stat().st_size > 16 << 20
+    assert path.stat().st_size > PIECE_BYTES
     return path
 
 

@@ -27,6 +27,8 @@ window.fetch = async (...words) => {
   return answer;
 };
 """
+ENOUGH_S = 14
+"""A key goes ten seconds back, and the live end of HLS is some seconds before that of WebRTC."""
 LOSSES = 3
 """So many within a minute are called suffering (web/src/live/ways.ts)."""
 
@@ -75,7 +77,10 @@ def test_the_keys_of_a_live_do_what_its_buttons_do(open_page: OpenPage, product:
     await_true(
         lambda: "late" in viewer.get_by_test_id("live-latency").inner_text(), "how late it is"
     )
-    viewer.wait_for_timeout(12_000)  # so much there must be to go back to
+    bar = viewer.get_by_test_id("dvr-bar")
+    await_true(
+        lambda: float(bar.get_attribute("max") or 0) >= ENOUGH_S, "there is enough to go back to"
+    )
     again = viewer.get_by_test_id("go-live-again")
     keys.press("j")
     expect(player).to_have_attribute("data-way", "hls")

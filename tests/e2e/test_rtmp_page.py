@@ -41,8 +41,8 @@ def publish(place: str, encoding: tuple[str, str]) -> subprocess.Popen[bytes]:
     """Let an encoder send a test picture and a tone for two minutes."""
     program, words = encoding
     return subprocess.Popen(
-        f"{program} -v error -nostdin -re -f lavfi -i testsrc2=size=640x360:rate=25:duration=120"
-        f" -f lavfi -i sine=duration=120 {words} -g 50 -pix_fmt yuv420p -f flv {place}".split()
+        f"{program} -v error -nostdin -re -f lavfi -i testsrc2=size=640x360:rate=15:duration=120"
+        f" -f lavfi -i sine=duration=120 {words} -g 30 -pix_fmt yuv420p -f flv {place}".split()
     )
 
 

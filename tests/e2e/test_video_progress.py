@@ -19,11 +19,11 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
 
 @pytest.fixture(scope="module")
 def long_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Half a minute of two sizes and a half: seconds of work."""
+    """Twenty seconds of two sizes: seconds of work."""
     path = tmp_path_factory.mktemp("film") / "long.mp4"
     run_ffmpeg(
-        *("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=32"),
-        *("-f", "lavfi", "-i", "sine=frequency=440:duration=32", "-c:v", "libx264", "-g", "400"),
+        *("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=20"),
+        *("-f", "lavfi", "-i", "sine=frequency=440:duration=20", "-c:v", "libx264", "-g", "400"),
         *("-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", path),
     )
     return path

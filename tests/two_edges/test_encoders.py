@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.encoder_failover import EncoderLive
 from tests.e2e.failover import OpenPage
-from tests.product import Product
+from tests.product import Product, await_true
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -22,7 +22,9 @@ def test_an_encoder_that_comes_back_goes_on_with_its_live_and_its_recording(
         comeback = live.kill_origin()
         print(f"\n{way}: {comeback}")
         assert live.find_origin() == 1 - origin
-        live.viewer.wait_for_timeout(5_000)  # a segment more is whole and stored
+        await_true(
+            lambda: len(live.read_stored().generations) == 2, "a segment of either edge is stored"
+        )
         live.end()
     finally:
         live.encoder.stop()
