@@ -17,6 +17,7 @@ from kit.ids import make_id
 from media.vod.records import Progress, unfinished_key
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import Visibility
+from serve_apps.edge.socket_answers import check_frame
 from serve_apps.videos.head_start import LOOKS_MAX, QUIET_TURNS_MAX, run_head_start
 from serve_apps.videos.jobs import expire_video, process_video
 from serve_apps.videos.service import (
@@ -151,6 +152,8 @@ async def hear(world: VideoWorld, video_id: uuid.UUID) -> dict[str, Any] | None:
     latest = await world.cache.list_latest(f"video:{video_id}")
     told = [message.data for message in latest if message.kind == "video_head_start"]
     assert len(told) == len(latest), "nothing else is said of a video that nobody has begun"
+    for data in told:
+        check_frame({"type": "video_head_start", "data": data})
     return told[0] if told else None
 
 
