@@ -49,7 +49,8 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
   const actions = useBroadcast({ room, camera, key, onCreated, onKey: setKey });
   const followKey = (next: StreamKey) => {
     setKey(next);
-    if (next.hint !== null || !mine) return;
+    if (!mine || !room) return;
+    if (next.text !== null) return publish(room, mine.stream, next.text);
     leaveAir();
     camera.close();
   };
@@ -160,6 +161,20 @@ interface BroadcastParts {
   onKey: (key: StreamKey) => void;
 }
 
+/** Sends the stream to the room, in place of what was sent until now. */
+function publish({ live, ingest }: Room, stream: MediaStream, streamKey: string): void {
+  const publisher = new WhipPublisher({
+    url: ingest.whip,
+    streamKey,
+    stream,
+    videoBitrateBps: VIDEO_BITRATE_BPS,
+    sendsSeveral: sendsSeveral.get(),
+  });
+  onAir.get()?.publisher.stop();
+  onAir.set({ liveId: live.id, title: live.title, stream, publisher });
+  void publisher.start();
+}
+
 function useBroadcast({ room, camera, key: known, onCreated, onKey }: BroadcastParts): BroadcastActions {
   const prepare = async (draft: Draft, at: string | null) =>
     onCreated(await createRoom(draft, at));
@@ -170,16 +185,7 @@ function useBroadcast({ room, camera, key: known, onCreated, onKey }: BroadcastP
     const told = room ? known : target.key;
     const key = told?.text ? told : await makeStreamKey(target.live.id);
     onKey(key);
-    const publisher = new WhipPublisher({
-      url: target.ingest.whip,
-      streamKey: key.text ?? "",
-      stream,
-      videoBitrateBps: VIDEO_BITRATE_BPS,
-      sendsSeveral: sendsSeveral.get(),
-    });
-    onAir.get()?.publisher.stop();
-    onAir.set({ liveId: target.live.id, title: target.live.title, stream, publisher });
-    void publisher.start();
+    publish(target, stream, key.text ?? "");
     if (!room) onCreated({ ...target, key });
   };
   const end = async (ending: Room) => {
