@@ -247,7 +247,7 @@ def share(player: Player, at_s: float, what: str) -> str:
 
 def check_begins(place: Page | FrameLocator, at_s: float) -> None:
     """Press play, as somebody does who was sent there: it begins at that moment, not before."""
-    place.get_by_role("button", name="Play", exact=True).first.click()
+    place.locator(".player-middle").get_by_role("button", name="Play").click()
     video = place.get_by_test_id("player-video")
     await_true(lambda: video.evaluate("v => v.currentTime") > at_s + 0.3, "it plays from there")
     assert video.evaluate("v => v.played.start(0)") == pytest.approx(at_s, abs=0.1)
@@ -266,7 +266,12 @@ def test_what_is_shared_from_a_moment_begins_there_as_a_link_and_on_another_site
         page = open_page("/about")
         page.goto(f"{address}/shown.html")
         check_begins(page.frame_locator("iframe"), 3.0)
-        expect(page.frame_locator("iframe").get_by_role("link", name=watched.title)).to_be_visible()
+        frame = page.frame_locator("iframe")
+        expect(frame.get_by_role("link", name=watched.title)).to_be_visible()
+        video = frame.get_by_test_id("player-video")
+        video.evaluate("v => { v.pause(); v.currentTime = 4; }")
+        frame.get_by_test_id("from-start").click()
+        await_true(lambda: video.evaluate("v => v.currentTime") == 0, "it is at its start")
         page.close()
 
 

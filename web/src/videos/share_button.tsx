@@ -60,7 +60,7 @@ function ShareDialog({ video, atS, onClose }: ShareDialogProps) {
       </label>
       {canEmbed ? (
         <Field label="Code for another site">
-          {(props) => <textarea {...props} class="input" rows={3} readOnly value={embed} />}
+          {(props) => <textarea {...props} class="input" rows={4} readOnly value={embed} />}
         </Field>
       ) : (
         <p class="muted">The link opens for whoever may watch. On other sites only public and unlisted videos play.</p>
