@@ -33,7 +33,7 @@ WAIT_S = 1.0
 PAUSE_AFTER_FAILURE_S = 0.5
 BUS_SILENCE_S = 1.0
 BUS_RETRY_MAX_S = 2.0
-STATE_KINDS = frozenset({"post_counters", "video_counters", "video_progress"})
+STATE_KINDS = frozenset({"post_counters", "video_counters", "video_progress", "video_head_start"})
 """Kinds that describe a state: the last one is kept and repeated to whoever subscribes later."""
 
 JITTER = random.SystemRandom()

@@ -43,6 +43,7 @@ class LiveRow(msgspec.Struct, frozen=True):
     visibility: str
     access_version: int
     key_hint: str
+    """How the stream key ends; empty: it was revoked, and nobody knows the one there is."""
     key_mark: str
     """Names the stream key as `mark_stream_key` does; opens nothing."""
     epoch: uuid.UUID
@@ -234,6 +235,15 @@ async def replace_stream_key(connection: Connection, live_id: uuid.UUID, stream_
         live_id,
         hash_stream_key(stream_key),
         stream_key[-HINT_CHARS:],
+    )
+
+
+async def revoke_stream_key(connection: Connection, live_id: uuid.UUID, unknown: str) -> None:
+    """Make `unknown`, which nobody was told, the only key that opens the broadcast."""
+    await connection.execute(
+        "UPDATE lives SET key_hash = $2, key_hint = '' WHERE id = $1",
+        live_id,
+        hash_stream_key(unknown),
     )
 
 

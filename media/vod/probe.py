@@ -46,7 +46,7 @@ from media.vod.probe_sound import (
     describe_sound,
     probe_sound,
 )
-from media.vod.source import MediaUnreadable, fetch_source, open_media
+from media.vod.source import MediaUnreadable, UnreadableAhead, fetch_source, open_media
 from media.vod.survey import (
     Opening,
     check_opening,
@@ -65,6 +65,8 @@ if TYPE_CHECKING:
 
     from storage.objects import ObjectStore
 
+EXIT_UNREADABLE_AHEAD = 4
+REFUSALS = {EXIT_REFUSED: MediaUnreadable, EXIT_UNREADABLE_AHEAD: UnreadableAhead}
 STILL_CODECS = ("png", "gif", "bmp", "tiff", "webp")
 
 
@@ -132,8 +134,8 @@ class ProbeAhead:
             status, answer = self._answer.result()
         except ChildTooSlow as error:
             raise MediaUnreadable("Reading the file took too long.") from error
-        if status == EXIT_REFUSED:
-            raise MediaUnreadable(msgspec.json.decode(answer, type=str))
+        if status in REFUSALS:
+            raise REFUSALS[status](msgspec.json.decode(answer, type=str))
         if status != 0:
             raise MediaUnreadable(
                 "The file is damaged, or needs more memory or time than a video may take.",
@@ -150,7 +152,7 @@ def probe_file(path: Path, reach: Reach | None = None) -> MediaInfo:
         video = _find_picture(container)
         if video is None:
             if reach is not None:
-                raise MediaUnreadable("Sound alone has no chunks to begin with.")
+                raise UnreadableAhead("Sound alone is encoded when all of it is there.")
             return probe_sound(path, container)
         audio = cast("AudioStream | None", container.streams.best("audio", related=video))
         opening = read_opening(container, video, audio)
@@ -269,7 +271,9 @@ def main(arguments: list[str]) -> int:
     try:
         answer, status = encode_json(probe_file(Path(path), reach)), 0
     except MediaUnreadable as error:
-        answer, status = msgspec.json.encode(error.text), EXIT_REFUSED
+        answer = msgspec.json.encode(error.text)
+        is_ahead = isinstance(error, UnreadableAhead)
+        status = EXIT_UNREADABLE_AHEAD if is_ahead else EXIT_REFUSED
     sys.stdout.buffer.write(answer)
     return status
 

@@ -53,6 +53,12 @@ class MediaUnreadable(AppError):
     code, status, message = "media_unreadable", 422, "This file cannot be read as a video."
 
 
+class UnreadableAhead(MediaUnreadable):
+    """A file that still arrives cannot be begun with now; the message is the reason."""
+
+    code = "media_unreadable_ahead"
+
+
 def open_media(path: Path, reach: Reach | None = None) -> InputContainer:
     """Open for demuxing; the caller closes. Raises MediaUnreadable with the reason.
 
@@ -78,6 +84,8 @@ def open_media(path: Path, reach: Reach | None = None) -> InputContainer:
     except av.error.MemoryError as error:
         raise MediaUnreadable("The file needs more memory than a video may take.") from error
     except av.error.FFmpegError as error:
+        if reach is not None:
+            raise UnreadableAhead(_explain_ahead(path)) from error
         raise MediaUnreadable(_explain(path)) from error
 
 
@@ -165,10 +173,20 @@ def moment_of(frame: VideoFrame, stream: VideoStream) -> Fraction | None:
     return None if ticks is None or time_base is None else ticks * time_base
 
 
+def _is_mov(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(SNIFF_BYTES)[4:8] in MOV_ATOMS
+
+
 def _explain(path: Path) -> str:
     """Why FFmpeg refused to open it, as far as the first bytes tell."""
-    with path.open("rb") as file:
-        head = file.read(SNIFF_BYTES)
-    if head[4:8] in MOV_ATOMS:
+    if _is_mov(path):
         return "The file is truncated or damaged: its index (moov) is missing."
     return "The file is damaged, or not of a kind we can read (MP4, MOV, MKV, WebM, AVI, MP3, WAV)."
+
+
+def _explain_ahead(path: Path) -> str:
+    """The same of a file that still arrives."""
+    if _is_mov(path):
+        return "The file's index (moov) has not come yet."
+    return "What has come of the file cannot be read by itself."

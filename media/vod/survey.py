@@ -17,7 +17,14 @@ import av
 import av.error
 
 from media.process_memory import read_memory_bytes
-from media.vod.source import PIXELS_MAX, MediaUnreadable, limit_decoder, moment_of, open_media
+from media.vod.source import (
+    PIXELS_MAX,
+    MediaUnreadable,
+    UnreadableAhead,
+    limit_decoder,
+    moment_of,
+    open_media,
+)
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -169,7 +176,7 @@ def find_declared_end(
 def read_declared_ends(
     container: InputContainer, video: VideoStream, audio: AudioStream | None
 ) -> dict[int, Fraction]:
-    """Where the headers say each stream ends; raises MediaUnreadable when they do not.
+    """Where the headers say each stream ends; raises UnreadableAhead when they do not.
 
     For a file that still arrives: only MP4 and Matroska say so before their end, and not all.
     """
@@ -177,7 +184,7 @@ def read_declared_ends(
     whole_s = _find_container_end(container)
     is_said = container.format.name.startswith(SAID_AHEAD) and (ends or whole_s is not None)
     if not is_said or (container.format.name.startswith("mov") and not video.frames):
-        raise MediaUnreadable("The file does not say ahead how long it is.")
+        raise UnreadableAhead("The file does not say ahead how long it is.")
     if video.index not in ends and whole_s is not None:
         ends[video.index] = whole_s
     return ends

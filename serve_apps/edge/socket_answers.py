@@ -147,6 +147,14 @@ class VideoProgress(Shape, frozen=True):
     left_s: float | None = None
 
 
+class VideoHeadStart(Shape, frozen=True):
+    """How much of a video is made already, from 0 to 1, while its file still arrives."""
+
+    progress: float
+    reason: str | None
+    """Why nothing is made before more of the file, or all of it, is there."""
+
+
 class VideoReencoding(Shape, frozen=True):
     """How far the next version of a video is that plays already; `ready`: it plays now."""
 
@@ -174,6 +182,7 @@ EVENTS: dict[str, type[Shape]] = {
     "post_comment_deleted": PostCommentDeleted,
     "video_counters": VideoCounters,
     "video_progress": VideoProgress,
+    "video_head_start": VideoHeadStart,
     "video_reencoding": VideoReencoding,
     "feed_hint": FeedHint,
 }

@@ -35,6 +35,7 @@ from serve_apps.live.schemas import (
     LiveRequest,
     RoomMessageBody,
     StreamKeyBody,
+    StreamKeyHintBody,
     describe_created,
     describe_live,
     describe_message,
@@ -203,6 +204,20 @@ async def join_live(
     )
 
 
+@routes.get(
+    "/{live_id}/key",
+    permission=Permission.OWNER,
+    rate=RateTier.STANDARD,
+    summary="Look at how the stream key ends, and where it is used; none, once revoked.",
+    errors=(service.LiveNotFound, PermissionDenied),
+)
+async def get_stream_key(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> StreamKeyHintBody:
+    """Tell keys apart without telling one; where media goes in stands beside it."""
+    async with ports.database.connection() as connection:
+        hint = await service.get_key_hint(connection, user, live_id)
+    return StreamKeyHintBody(hint=hint, ingest=_describe_ingest(ports, live_id))
+
+
 @routes.post(
     "/{live_id}/key",
     permission=Permission.OWNER,
@@ -215,9 +230,7 @@ async def rotate_stream_key(live_id: uuid.UUID, user: CurrentUser, ports: Ports)
     async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
         stream_key = await service.rotate_key(connection, user, live_id)
     await ports.rooms.cut_publisher(live_id)
-    addresses = service.make_addresses(ports.settings, live_id, "")
-    ingest = IngestBody(whip=addresses.whip, rtmp=addresses.rtmp)
-    return StreamKeyBody(stream_key=stream_key, ingest=ingest)
+    return StreamKeyBody(stream_key=stream_key, ingest=_describe_ingest(ports, live_id))
 
 
 @routes.delete(
@@ -232,7 +245,7 @@ async def rotate_stream_key(live_id: uuid.UUID, user: CurrentUser, ports: Ports)
 async def revoke_stream_key(live_id: uuid.UUID, user: CurrentUser, ports: Ports) -> None:
     """Leave the live without a key that anybody knows; a new one can be asked for later."""
     async with ports.database.transaction(WRITE_TIMEOUT_S) as connection:
-        await service.rotate_key(connection, user, live_id)
+        await service.revoke_key(connection, user, live_id)
     await ports.rooms.cut_publisher(live_id)
 
 
@@ -300,6 +313,11 @@ async def write_live_message(
         offset=stored.seq,
         held=stored.kind == MESSAGE_HELD,
     )
+
+
+def _describe_ingest(ports: ApiPorts, live_id: uuid.UUID) -> IngestBody:
+    addresses = service.make_addresses(ports.settings, live_id, "")
+    return IngestBody(whip=addresses.whip, rtmp=addresses.rtmp)
 
 
 async def _describe_one(ports: ApiPorts, live: LiveRow, edge_url: str) -> LiveBody:

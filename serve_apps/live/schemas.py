@@ -262,6 +262,19 @@ class StreamKeyBody(BaseModel):
     ingest: IngestBody
 
 
+class StreamKeyHintBody(BaseModel):
+    """What can be said of a stream key after it was told, which happens once."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"hint": "xYzQ", "ingest": EXAMPLE_KEY["ingest"]}]}
+    )
+
+    hint: str | None = Field(
+        description="How the key ends; null: it was revoked, or the live has ended."
+    )
+    ingest: IngestBody
+
+
 class JoinBody(BaseModel):
     """What a viewer needs to watch and to talk."""
 

@@ -48,6 +48,7 @@ from storage.lives import (
     list_owned_lives,
     list_running_lives,
     replace_stream_key,
+    revoke_stream_key,
 )
 from storage.rooms import RoomMessage, list_messages_before
 
@@ -251,6 +252,20 @@ async def rotate_key(connection: Connection, owner: Identity, live_id: uuid.UUID
     stream_key = make_token(STREAM_KEY_PREFIX)
     await replace_stream_key(connection, live_id, stream_key)
     return stream_key
+
+
+async def revoke_key(connection: Connection, owner: Identity, live_id: uuid.UUID) -> None:
+    """Leave the live without a key that anybody knows, from the commit on. Raises LiveEnded."""
+    live = await get_own_live(connection, owner, live_id)
+    if live.status == "ended":
+        raise LiveEnded
+    await revoke_stream_key(connection, live_id, make_token(STREAM_KEY_PREFIX))
+
+
+async def get_key_hint(connection: Connection, owner: Identity, live_id: uuid.UUID) -> str | None:
+    """Return how the key ends that opens the owner's live; None when no key does."""
+    live = await get_own_live(connection, owner, live_id)
+    return None if live.status == "ended" or not live.key_hint else live.key_hint
 
 
 async def list_running(

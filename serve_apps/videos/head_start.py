@@ -2,7 +2,8 @@
 
 A job per upload looks every few seconds how far it has come and has the pool make the chunks that
 are there, behind all other work. What it makes are steps that the processing job finds; it writes
-no rows and tells nobody, so it may stop at any time. It needs a file that grows in one object.
+no rows, so it may stop at any time. Whoever follows the video is told how far it is, or why it
+has not begun. It needs a file that grows in one object.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import uuid
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 
@@ -25,8 +27,10 @@ from media.vod.head_start import HeadStart, Headway, list_head_start
 from media.vod.info import MediaInfo, decode_json, encode_json
 from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
-from media.vod.source import MediaUnreadable
+from media.vod.records import Progress
+from media.vod.source import MediaUnreadable, UnreadableAhead
 from media.vod.task_jobs import ChunkJob, get_job
+from serve_apps.videos.progress import decide_progress, publish_head_start, weigh_tasks
 from serve_apps.videos.recipes import order_present
 from serve_apps.videos.upload_jobs import HeadStartJob, enqueue_head_start
 from storage import uploads, videos
@@ -36,6 +40,7 @@ log = get_log("videos")
 
 QUIET_TURNS_MAX = 20
 """An upload that has stood still for a quarter of an hour is left to the processing job."""
+TELL_EVERY_S = 1.0
 LOOKS_MAX = 5
 """So often is a file looked at whose beginning says nothing; each time twice as much is there."""
 
@@ -84,8 +89,9 @@ async def _take_turn(
     tasks = list_head_start(plan)
     if following.made == len(tasks):
         return None
-    made = await Encoding(ports, job.video_id, plan).run(tasks[following.made :])
-    return msgspec.structs.replace(following, made=following.made + made)
+    encoding = Encoding(ports, following, plan)
+    made = await encoding.run(tasks)
+    return msgspec.structs.replace(following, made=made, progress=encoding.told)
 
 
 async def _find_arrival(ports: JobPorts, video_id: uuid.UUID) -> Arrival | None:
@@ -120,7 +126,10 @@ async def _look(ports: JobPorts, arrival: Arrival, job: HeadStartJob) -> HeadSta
             "probe", probe, rank=MediaRank.AHEAD, owner=arrival.owner
         )
         words = encode_json(info).decode()
+        await publish_head_start(ports.cache, job.video_id, job.progress)
     except (MediaUnreadable, FileNotFoundError) as error:
+        if isinstance(error, UnreadableAhead):
+            await publish_head_start(ports.cache, job.video_id, job.progress, error.text)
         reason = error.text if isinstance(error, AppError) else "it has ended"
         log.info("video.no_head_start", video_id=arrival.order.video_id, reason=reason)
     return msgspec.structs.replace(job, info=words, looks=job.looks + 1, looked_bytes=known_bytes)
@@ -129,26 +138,37 @@ async def _look(ports: JobPorts, arrival: Arrival, job: HeadStartJob) -> HeadSta
 class Encoding:
     """One turn's chunks, as many at a time as the pool has places."""
 
-    def __init__(self, ports: JobPorts, video_id: uuid.UUID, plan: TranscodePlan) -> None:
+    def __init__(self, ports: JobPorts, job: HeadStartJob, plan: TranscodePlan) -> None:
+        self.told = job.progress
+        """So much of all that is made of the video was said to be there."""
         self._ports = ports
-        self._video_id = video_id
+        self._job = job
         self._plan = plan
+        self._shares = weigh_tasks(plan)
+        self._fractions: dict[str, float] = {}
+        self._changed = asyncio.Event()
         self._left: deque[PlanTask] = deque()
         self._whole: set[str] = set()
 
     async def run(self, tasks: Sequence[PlanTask]) -> int:
         """Make chunks until one has not come; return how many, from the first, are whole."""
-        self._left.extend(tasks)
+        self._whole.update(task.task_id for task in tasks[: self._job.made])
+        self._fractions.update(dict.fromkeys(self._whole, 1.0))
+        self._left.extend(tasks[self._job.made :])
         async with asyncio.TaskGroup() as group:
-            for _place in range(max(1, self._ports.media.slots_max)):
-                group.create_task(self._work())
+            reporter = group.create_task(self._report())
+            async with asyncio.TaskGroup() as workers:
+                for _place in range(max(1, self._ports.media.slots_max)):
+                    workers.create_task(self._work())
+            reporter.cancel()
+        await self._tell()
         names = [task.task_id for task in tasks]
         return next((n for n, name in enumerate(names) if name not in self._whole), len(names))
 
     async def _work(self) -> None:
         while self._left:
             task = self._left.popleft()
-            arrival = await _find_arrival(self._ports, self._video_id)
+            arrival = await _find_arrival(self._ports, self._job.video_id)
             if arrival is None or not await self._make(task, arrival):
                 self._left.clear()  # the others are of later
 
@@ -161,12 +181,33 @@ class Encoding:
                 HeadStart(chunk, arrival.arriving),
                 rank=MediaRank.AHEAD,
                 owner=arrival.owner,
+                on_progress=partial(self._note, task),
             )
         except AppError as error:
             # A lost worker, a damaged file: the processing job will see for itself.
-            log.info("video.head_start_failed", video_id=str(self._video_id), code=error.code)
+            log.info("video.head_start_failed", video_id=str(self._job.video_id), code=error.code)
             return False
         HEAD_START_PARTS.inc(headway.made)
         if headway.is_whole:
             self._whole.add(task.task_id)
+            self._fractions[task.task_id] = 1.0
+            self._changed.set()
         return headway.is_whole
+
+    def _note(self, task: PlanTask, progress: Progress) -> None:
+        self._fractions[task.task_id] = progress.done / progress.total
+        self._changed.set()
+
+    async def _report(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self._tell()
+            await asyncio.sleep(TELL_EVERY_S)
+
+    async def _tell(self) -> None:
+        """Say how far the video is, when that is more than was said."""
+        progress = decide_progress(self._shares, self._fractions)
+        if progress > self.told:
+            await publish_head_start(self._ports.cache, self._job.video_id, progress)
+            self.told = progress

@@ -164,6 +164,14 @@ async def publish_status(cache: Cache, video_id: uuid.UUID, standing: Standing) 
     await _publish(cache, video_id, "video_progress", standing)
 
 
+async def publish_head_start(
+    cache: Cache, video_id: uuid.UUID, progress: float, reason: str | None = None
+) -> None:
+    """Tell how much is made while the file arrives, or why nothing is; nothing is stored."""
+    told = {"progress": round(progress, 4), "reason": reason}
+    await cache.publish(f"video:{video_id}", "video_head_start", told)
+
+
 async def publish_reencoding(cache: Cache, video_id: uuid.UUID, standing: Standing) -> None:
     """Tell how far the next version of a video is that plays already."""
     await _publish(cache, video_id, "video_reencoding", standing)

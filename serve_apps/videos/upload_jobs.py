@@ -40,6 +40,8 @@ class HeadStartJob(msgspec.Struct, frozen=True):
     """What the file is by its own words, as JSON; empty: nobody knows yet."""
     made: int = 0
     """So many chunks, from the first, are whole."""
+    progress: float = 0.0
+    """So much of all that is made of the video was said to be there."""
 
 
 async def enqueue_collection(

@@ -34,40 +34,76 @@ def camera_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+class HeldUpload:
+    """A file that the page sends: its first piece arrives, the others wait to be let go."""
+
+    PLACE = re.compile(r"/uploads/[0-9a-f-]+$")
+
+    def __init__(self, page: Page) -> None:
+        self.is_held = False
+        self._page = page
+        page.route(self.PLACE, self._hold)
+
+    def begin(self, product: Product, film: Path) -> str:
+        """Choose the file in the studio and have it sent; return its title."""
+        title = f"Camera {make_name()}"
+        self._page.goto(product.url + "/studio")
+        self._page.get_by_test_id("upload-file").set_input_files(str(film))
+        self._page.get_by_test_id("upload-title").fill(title)
+        self._page.get_by_test_id("upload-submit").click()
+        return title
+
+    def let_go(self) -> None:
+        self._page.unroute(self.PLACE)
+
+    def _hold(self, route: Route) -> None:
+        is_first = route.request.headers.get("upload-offset") == "0"
+        if route.request.method != "PATCH" or is_first:
+            route.continue_()
+        else:
+            self.is_held = True
+
+
 def test_a_film_of_a_camera_is_begun_while_the_page_still_sends_it(
     open_page: OpenPage, product: Product, camera_film: Path
 ):
     page = open_page("/register")
     fill_registration(page)
-    title = f"Camera {make_name()}"
-    pieces: list[Route] = []
-
-    def hold_the_second(route: Route) -> None:
-        """Let the first piece through; the next waits until the video has been begun."""
-        is_first = route.request.headers.get("upload-offset") == "0"
-        if route.request.method != "PATCH" or is_first:
-            route.continue_()
-        else:
-            pieces.append(route)
-
-    upload = re.compile(r"/uploads/[0-9a-f-]+$")
-    page.route(upload, hold_the_second)
-    page.goto(product.url + "/studio")
-    page.get_by_test_id("upload-file").set_input_files(str(camera_film))
-    page.get_by_test_id("upload-title").fill(title)
+    upload = HeldUpload(page)
     with page.expect_response(re.compile(r"/uploads/[0-9a-f-]+/index$")) as sent:
-        page.get_by_test_id("upload-submit").click()
+        title = upload.begin(product, camera_film)
     assert (sent.value.request.method, sent.value.status) == ("PUT", 204)
     folder = product.settings.home / "objects" / "videos"
 
     def is_begun() -> bool:
         page.wait_for_timeout(100)  # which lets the page's requests come
-        return bool(pieces) and any(folder.glob("*/unfinished/first-00000/*"))
+        return upload.is_held and any(folder.glob("*/unfinished/first-00000/*"))
 
     await_true(is_begun, "steps of the film are kept while it waits for its second piece")
-    page.unroute(upload)  # which lets the held one go
+    row = page.get_by_test_id("upload-row").filter(has_text=title)
+    expect(row.get_by_test_id("upload-ahead")).to_have_text(
+        re.compile(r"^Encoding alongside: [1-9]\d? %$")
+    )
+    expect(row).to_have_attribute("data-state", "sending")
+    upload.let_go()
     card = page.get_by_test_id("video-card").filter(has_text=title)
     expect(card.get_by_test_id("video-status")).to_contain_text(
         re.compile("ready", re.IGNORECASE), timeout=PATIENCE_MS
     )
     assert not list(folder.glob("*/unfinished/*/*"))
+
+
+def test_the_owner_of_a_fragmented_film_reads_why_it_is_not_begun(
+    open_page: OpenPage, product: Product, camera_film: Path, tmp_path: Path
+):
+    fragmented = tmp_path / "fragmented.mp4"
+    run_ffmpeg(
+        *("-i", camera_film, "-c", "copy", "-movflags", "frag_keyframe+empty_moov", fragmented)
+    )
+    page = open_page("/register")
+    fill_registration(page)
+    title = HeldUpload(page).begin(product, fragmented)
+    row = page.get_by_test_id("upload-row").filter(has_text=title)
+    expect(row.get_by_test_id("upload-ahead")).to_have_text(
+        "Encoding waits for the rest. The file does not say ahead how long it is."
+    )

@@ -10,9 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 
 from tests.e2e.conftest import make_person
+from tests.e2e.elsewhere import serve_elsewhere
 from tests.e2e.people import fill_registration, make_name
 from tests.media.vod.clips import run_ffmpeg
 from tests.product import Product, await_true
@@ -240,6 +241,51 @@ def test_at_the_end_another_video_is_offered_and_playing_again(player: Player):
     screen.get_by_role("button", name="Play again").click()
     player.wait(lambda seen: 0 < seen["at_s"] < 10, "it plays from its start")
     expect(screen).to_have_count(0)
+
+
+def share(player: Player, at_s: float, what: str) -> str:
+    """Share the video from a moment by one of the dialog's buttons; return what was copied."""
+    page = player.page
+    player.rest(at_s)
+    page.get_by_test_id("share").click()
+    dialog = page.get_by_role("dialog", name="Share")
+    dialog.get_by_label(re.compile("^Start at 0:03$")).check()
+    with page.expect_response(re.compile("/share$")) as counted:
+        dialog.get_by_role("button", name=what).click()
+    assert counted.value.status == 204
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    return str(page.evaluate("navigator.clipboard.readText()"))
+
+
+def check_begins(place: Page | FrameLocator, at_s: float) -> None:
+    """Press play, as somebody does who was sent there: it begins at that moment, not before."""
+    place.locator(".player-middle").get_by_role("button", name="Play").click()
+    video = place.get_by_test_id("player-video")
+    await_true(lambda: video.evaluate("v => v.currentTime") > at_s + 0.3, "it plays from there")
+    assert video.evaluate("v => v.played.start(0)") == pytest.approx(at_s, abs=0.1)
+    assert video.evaluate("v => v.videoWidth") > 0
+
+
+def test_what_is_shared_from_a_moment_begins_there_as_a_link_and_on_another_site(
+    player: Player, open_page: OpenPage, product: Product, watched: Watched, tmp_path: Path
+):
+    player.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=product.url)
+    link = share(player, 3.0, "Share link")
+    assert link == f"{product.url}{watched.path}?t=3"
+    check_begins(open_page(link.removeprefix(product.url)), 3.0)
+    (tmp_path / "shown.html").write_text(share(player, 3.4, "Copy code"))
+    with serve_elsewhere(tmp_path) as address:
+        page = open_page("/about")
+        page.goto(f"{address}/shown.html")
+        check_begins(page.frame_locator("iframe"), 3.0)
+        frame = page.frame_locator("iframe")
+        expect(frame.get_by_role("link", name=watched.title)).to_be_visible()
+        video = frame.get_by_test_id("player-video")
+        video.evaluate("v => { v.pause(); v.currentTime = 4; }")
+        frame.get_by_test_id("from-start").click()
+        await_true(lambda: video.evaluate("v => v.currentTime") == 0, "it is at its start")
+        page.close()
 
 
 def test_the_picture_can_leave_the_page_and_come_back(player: Player):

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
@@ -111,3 +112,60 @@ def test_the_studio_changes_its_devices_and_shows_the_screen_on_air(
         await_true(lambda s=server: streamer.evaluate(copied) == s, "the address is copied")
     health = streamer.get_by_test_id("health-panel")
     expect(health.get_by_role("img", name=re.compile("^Bitrate in"))).to_be_visible()
+
+
+def is_opened_by(product: Product, key: str) -> bool:
+    """Whether the API lets an encoder in with this key."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/sdp"}
+    answer = httpx.post(f"{product.url}/whip", headers=headers, content="v=0")
+    assert answer.status_code in (307, 401), answer.text
+    return answer.status_code == 307
+
+
+def test_a_key_is_revoked_by_keyboard_and_whoever_publishes_is_cut_until_there_is_another(
+    open_page: OpenPage, product: Product
+) -> None:
+    streamer, address = begin(open_page, product)
+    viewer = open_page(address)
+    wait_for_picture(viewer)
+    streamer.get_by_test_id("stream-key-show").click()
+    key = streamer.get_by_test_id("stream-key").inner_text()
+    revoke, make = streamer.get_by_test_id("revoke-key"), streamer.get_by_test_id("make-key")
+    dialog = streamer.get_by_role("dialog", name="Revoke the stream key?")
+    revoke.focus()
+    streamer.keyboard.press("Enter")
+    expect(dialog).to_contain_text("is cut at once")
+    streamer.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(revoke).to_be_focused()
+    assert is_opened_by(product, key)
+
+    streamer.keyboard.press("Enter")
+    expect(dialog).to_be_visible()
+    streamer.get_by_test_id("confirm").press("Enter")
+    expect(streamer.get_by_test_id("no-stream-key")).to_have_text("No key")
+    expect(streamer.get_by_test_id("live-status")).to_contain_text("Interrupted")
+    expect(viewer.get_by_test_id("live-status").first).to_contain_text("Interrupted")
+    expect(revoke).to_have_count(0)
+    expect(make).to_be_focused()
+    expect(streamer.get_by_test_id("error-state")).to_have_count(0)
+    assert not is_opened_by(product, key)
+    streamer.reload()
+    expect(streamer.get_by_test_id("no-stream-key")).to_have_text("No key")
+    expect(streamer.get_by_role("tab", name="RTMP")).to_be_visible()
+
+    make.press("Enter")
+    streamer.get_by_test_id("stream-key-show").click()
+    another = streamer.get_by_test_id("stream-key").inner_text()
+    assert is_opened_by(product, another)
+    assert not is_opened_by(product, key)
+    streamer.get_by_test_id("go-live").click()
+    expect(streamer.get_by_test_id("live-status")).to_contain_text(re.compile("live", re.I))
+    await_pictures(viewer.get_by_test_id("live-video"))
+    make.press("Enter")
+    streamer.get_by_test_id("confirm").press("Enter")
+    expect(streamer.get_by_test_id("stream-key")).not_to_have_text(another)
+    await_true(lambda: not is_opened_by(product, another), "the key before opens nothing")
+    expect(streamer.get_by_test_id("live-status")).to_contain_text(re.compile("live", re.I))
+    expect(streamer.get_by_test_id("error-state")).to_have_count(0)
+    await_pictures(viewer.get_by_test_id("live-video"))

@@ -17,6 +17,7 @@ from storage.lives import (
     list_running_lives,
     mark_stream_key,
     replace_stream_key,
+    revoke_stream_key,
 )
 from tests.storage.live_rows import create_room_row, create_user_row
 
@@ -41,6 +42,17 @@ async def test_a_replaced_key_opens_nothing(database: Database) -> None:
         await replace_stream_key(connection, live_id, "sk_second")
         assert await find_live_by_key(connection, "sk_first") is None
         assert await find_live_by_key(connection, "sk_second") is not None
+
+
+async def test_a_revoked_key_opens_nothing_and_leaves_no_hint(database: Database) -> None:
+    async with database.connection() as connection:
+        owner_id = await create_user_row(connection, "ada")
+        live_id = await create_room_row(connection, owner_id, stream_key="sk_first")
+        await revoke_stream_key(connection, live_id, "sk_unknown")
+        assert await find_live_by_key(connection, "sk_first") is None
+        row = await find_live(connection, live_id)
+        assert row is not None
+        assert (row.key_hint, row.key_mark) == ("", mark_stream_key("sk_unknown"))
 
 
 async def test_a_mark_names_the_present_key_and_is_not_its_hash(database: Database) -> None:

@@ -16,7 +16,7 @@ from media.vod.info import MediaInfo
 from media.vod.plan import PlanOrder, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob, probe_file, probe_source
 from media.vod.records import Progress, unfinished_prefix, video_prefix
-from media.vod.source import MediaUnreadable
+from media.vod.source import UnreadableAhead
 from media.vod.task_jobs import ChunkJob, get_job
 from media.vod.transcode import transcode_chunk
 from storage.objects import ObjectStore
@@ -225,7 +225,7 @@ def test_the_child_says_of_a_beginning_what_the_whole_file_is(film: Path, object
 @pytest.mark.parametrize(
     ("name", "flags", "reason"),
     [
-        ("a.mp4", ("-c", "copy"), "its index (moov) is missing"),
+        ("a.mp4", ("-c", "copy"), "index (moov) has not come"),
         ("a.mp4", ("-c", "copy", "-movflags", "+frag_keyframe+empty_moov"), "how long it is"),
         ("a.ts", ("-c", "copy"), "how long it is"),
         ("a.avi", ("-c:v", "mpeg4", "-an"), "how long it is"),
@@ -237,7 +237,7 @@ def test_a_beginning_that_does_not_say_what_comes_is_refused_with_the_reason(
 ):
     path = tmp_path / name
     run_ffmpeg("-i", film, *flags, path)
-    with pytest.raises(MediaUnreadable) as refusal:
+    with pytest.raises(UnreadableAhead) as refusal:
         look(path, path.stat().st_size // 2)
     assert reason in refusal.value.text
 

@@ -142,6 +142,26 @@ async def test_a_revoked_key_opens_nothing_until_another_one_is_made(
     assert (await call_whip(client, fresh["stream_key"])).status_code == 307
 
 
+async def test_an_owner_is_told_how_the_key_ends_and_that_there_is_none(
+    ada: Person, bob: Person, database: Database
+) -> None:
+    live = await ada.post("/v1/live", {"title": "T"}, status=201)
+    path = f"/v1/live/{live['id']}/key"
+    shown = {"hint": live["stream_key"][-4:], "ingest": live["ingest"]}
+    assert await ada.get(path) == shown
+    refused = await bob.call("GET", path)
+    assert (refused.status_code, refused.json()["error"]) == (403, "permission_denied")
+    fresh = await ada.post(path)
+    assert await ada.get(path) == {**shown, "hint": fresh["stream_key"][-4:]}
+    assert (await ada.call("DELETE", path)).status_code == 204
+    assert await ada.get(path) == {**shown, "hint": None}
+    await ada.post(path)
+    async with database.connection() as connection:
+        await connection.execute("UPDATE lives SET status = 'ended'")
+    assert await ada.get(path) == {**shown, "hint": None}
+    assert (await ada.call("DELETE", path)).json()["error"] == "live_ended"
+
+
 async def test_whip_without_any_edge_is_503_and_an_ended_live_409(
     ada: Person, client: httpx.AsyncClient, database: Database
 ) -> None:

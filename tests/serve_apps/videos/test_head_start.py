@@ -17,6 +17,7 @@ from kit.ids import make_id
 from media.vod.records import Progress, unfinished_key
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import Visibility
+from serve_apps.edge.socket_answers import check_frame
 from serve_apps.videos.head_start import LOOKS_MAX, QUIET_TURNS_MAX, run_head_start
 from serve_apps.videos.jobs import expire_video, process_video
 from serve_apps.videos.service import (
@@ -146,6 +147,16 @@ async def list_made(world: VideoWorld, video_id: uuid.UUID) -> dict[str, bytes]:
     return found
 
 
+async def hear(world: VideoWorld, video_id: uuid.UUID) -> dict[str, Any] | None:
+    """What somebody is told of the head start who begins to follow the video now."""
+    latest = await world.cache.list_latest(f"video:{video_id}")
+    told = [message.data for message in latest if message.kind == "video_head_start"]
+    assert len(told) == len(latest), "nothing else is said of a video that nobody has begun"
+    for data in told:
+        check_frame({"type": "video_head_start", "data": data})
+    return told[0] if told else None
+
+
 async def keep_sending(arriving: Arriving, shares: tuple[float, ...]) -> HeadStartJob | None:
     """Send up to each share of the file, a turn of the job behind each."""
     job: HeadStartJob | None = HeadStartJob(arriving.video_id)
@@ -179,6 +190,73 @@ async def test_a_video_begun_while_its_file_arrived_is_the_one_that_was_begun_be
     assert not [name for name in mine if "unfinished" in name]
     assert usual.parts == 40, "twenty steps of two sizes"
     assert arriving.media.parts <= 8, "only the end was left to make"
+
+
+async def test_whoever_follows_the_video_hears_how_much_of_it_is_made(
+    world: VideoWorld, arriving: Arriving
+):
+    assert await hear(world, arriving.video_id) is None
+    job: HeadStartJob | None = HeadStartJob(arriving.video_id)
+    heard, kept = [], []
+    for share in (0.4, None, 0.6, 0.95):
+        if share is not None:
+            await arriving.send(int(len(arriving.data) * share))
+        assert job is not None
+        job = await arriving.turn(job)
+        told = await hear(world, arriving.video_id)
+        assert told is not None
+        assert told["reason"] is None
+        heard.append(told["progress"])
+        kept.append(len(await list_made(world, arriving.video_id)))
+    assert 0 < heard[0] == heard[1] < heard[2] < heard[3] < 1
+    assert kept[3] <= 40, "twenty steps of two sizes"
+    assert [one / kept[3] for one in kept] == pytest.approx(
+        [one / heard[3] for one in heard], abs=0.1
+    )
+
+
+CONTAINERS = {
+    "fragmented": ("mp4", ("-c", "copy", "-movflags", "frag_keyframe+empty_moov")),
+    "late": ("mp4", ("-c", "copy")),
+    "sound": ("m4a", ("-vn", "-c", "copy", "-movflags", "+faststart")),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("fragmented", "The file does not say ahead how long it is."),
+        ("late", "The file's index (moov) has not come yet."),
+        ("sound", "Sound alone is encoded when all of it is there."),
+    ],
+)
+async def test_whoever_follows_the_video_hears_why_it_has_not_begun(
+    world: VideoWorld, film: bytes, tmp_path: Path, kind: str, reason: str
+):
+    ending, words = CONTAINERS[kind]
+    source, path = tmp_path / "a.mp4", tmp_path / f"b.{ending}"
+    source.write_bytes(film)
+    run_ffmpeg("-i", source, *words, path)
+    arriving = Arriving(world, CountingMedia(world.objects), path.read_bytes())
+    await arriving.open()
+    job = await keep_sending(arriving, (0.5,))
+    assert job is not None
+    assert job.looks == 1
+    assert await hear(world, arriving.video_id) == {"progress": 0.0, "reason": reason}
+
+
+async def test_a_reason_is_taken_back_when_more_of_the_file_can_be_read(
+    world: VideoWorld, arriving: Arriving
+):
+    await keep_sending(arriving, (0.001,))
+    told = await hear(world, arriving.video_id)
+    assert told is not None
+    assert told["reason"] == "The file's index (moov) has not come yet."
+    await keep_sending(arriving, (0.5,))
+    told = await hear(world, arriving.video_id)
+    assert told is not None
+    assert told["progress"] > 0
+    assert told["reason"] is None
 
 
 async def test_a_file_that_stands_still_is_looked_at_ever_more_seldom_and_then_left(

@@ -398,6 +398,12 @@ export interface VideoProgress {
   left_s?: number | null;
 }
 
+/** How much of a video is made already, from 0 to 1, while its file still arrives. */
+export interface VideoHeadStart {
+  progress: number;
+  reason: string | null;
+}
+
 /** How far the next version of a video is that plays already; `ready`: it plays now. */
 export interface VideoReencoding {
   status: "failed" | "processing" | "queued" | "ready";
@@ -465,6 +471,7 @@ export interface EventData {
   post_comment_deleted: PostCommentDeleted;
   video_counters: VideoCounters;
   video_progress: VideoProgress;
+  video_head_start: VideoHeadStart;
   video_reencoding: VideoReencoding;
   feed_hint: FeedHint;
 }

@@ -23,9 +23,12 @@ export interface Live {
   record: boolean;
   recording_id: string | null;
   chat: { socket: string; channel: string };
-  /** Only in the answer that made it. */
-  stream_key?: string;
-  ingest?: { whip: string; rtmp: string | null };
+}
+
+/** Where media goes in; `rtmp` is null where the site takes none. */
+export interface Ingest {
+  whip: string;
+  rtmp: string | null;
 }
 
 export interface JoinAnswer {

@@ -53,7 +53,8 @@ function readMedia(video: HTMLVideoElement): Media {
   return {
     isPlaying: !video.paused && !video.ended,
     isWaiting: !video.paused && video.readyState < 3 && !video.ended,
-    hasStarted: video.currentTime > 0 || !video.paused,
+    // Not by its time: a video may begin later than at its start.
+    hasStarted: video.played.length > 0 || !video.paused,
     isMuted: video.muted || video.volume === 0,
     volume: video.volume,
     timeS: video.currentTime,

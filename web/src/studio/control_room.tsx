@@ -20,7 +20,7 @@ import { HealthPanel } from "./health_panel";
 import { leaveAir, onAir, type OnAir } from "./on_air";
 import { DeviceChoice, Preview } from "./preview";
 import { sendsSeveral } from "./qualities";
-import { createRoom, makeStreamKey, type Room } from "./rooms";
+import { createRoom, makeStreamKey, type Room, type StreamKey } from "./rooms";
 import { StreamKeyPanel } from "./stream_key";
 import { forgetStreamKey } from "./stream_keys";
 
@@ -37,8 +37,8 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
   const present = useStore(onAir);
   const mine = present !== null && present.liveId === room?.live.id ? present : null;
   const camera = useStudioCamera(mine);
-  const [streamKey, setStreamKey] = useState(room?.streamKey ?? null);
-  useEffect(() => setStreamKey(room?.streamKey ?? null), [room]);
+  const [key, setKey] = useState(room?.key ?? null);
+  useEffect(() => setKey(room?.key ?? null), [room]);
   const first = room ? { status: room.live.status, viewers: room.live.viewers ?? 0, ways: null } : null;
   const heard = useRoomState(room?.live.id ?? "", {
     first,
@@ -46,7 +46,14 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
     onStatus: (status) => followStatus(status, room?.live.id ?? ""),
   });
   const state = room ? heard : NO_ROOM;
-  const actions = useBroadcast({ room, camera, streamKey, onCreated, onKey: setStreamKey });
+  const actions = useBroadcast({ room, camera, key, onCreated, onKey: setKey });
+  const followKey = (next: StreamKey) => {
+    setKey(next);
+    if (!mine || !room) return;
+    if (next.text !== null) return publish(room, mine.stream, next.text);
+    leaveAir();
+    camera.close();
+  };
   const chat = useRoomChat(room?.live.id ?? null, me, room?.socketUrl ?? null);
   const [isEnding, setEnding] = useState(false);
   const isEnded = state.status === "ended";
@@ -65,7 +72,7 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
               present={mine}
               actions={actions}
               onEnd={() => setEnding(true)}
-              onChange={(live) => room && onCreated({ ...room, live })}
+              onChange={(live) => room && onCreated({ ...room, live, key: key ?? room.key })}
             />
             <DeviceChoice camera={camera} />
             {mine && <BroadcastStats publisher={mine.publisher} />}
@@ -87,10 +94,9 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
         {room && !isEnded && (
           <StreamKeyPanel
             liveId={room.live.id}
-            whip={room.whip}
-            rtmp={room.live.ingest?.rtmp ?? null}
-            streamKey={streamKey}
-            onRotated={setStreamKey}
+            ingest={room.ingest}
+            streamKey={key ?? room.key}
+            onChange={followKey}
           />
         )}
         {!room && <HowItWorks />}
@@ -150,31 +156,37 @@ function useStudioCamera(mine: OnAir | null): Camera {
 interface BroadcastParts {
   room: Room | null;
   camera: Camera;
-  streamKey: string | null;
+  key: StreamKey | null;
   onCreated: (room: Room) => void;
-  onKey: (key: string) => void;
+  onKey: (key: StreamKey) => void;
 }
 
-function useBroadcast({ room, camera, streamKey, onCreated, onKey }: BroadcastParts): BroadcastActions {
+/** Sends the stream to the room, in place of what was sent until now. */
+function publish({ live, ingest }: Room, stream: MediaStream, streamKey: string): void {
+  const publisher = new WhipPublisher({
+    url: ingest.whip,
+    streamKey,
+    stream,
+    videoBitrateBps: VIDEO_BITRATE_BPS,
+    sendsSeveral: sendsSeveral.get(),
+  });
+  onAir.get()?.publisher.stop();
+  onAir.set({ liveId: live.id, title: live.title, stream, publisher });
+  void publisher.start();
+}
+
+function useBroadcast({ room, camera, key: known, onCreated, onKey }: BroadcastParts): BroadcastActions {
   const prepare = async (draft: Draft, at: string | null) =>
     onCreated(await createRoom(draft, at));
   const goLive = async (draft: Draft) => {
     const stream = camera.stream ?? (await camera.open());
     if (!stream) throw new ApiError("no_camera", 0, "Going live needs a picture. Turn the camera on first.");
     const target = room ?? (await createRoom(draft));
-    const key = (room ? streamKey : target.streamKey) ?? (await makeStreamKey(target.live.id));
+    const told = room ? known : target.key;
+    const key = told?.text ? told : await makeStreamKey(target.live.id);
     onKey(key);
-    const publisher = new WhipPublisher({
-      url: target.whip,
-      streamKey: key,
-      stream,
-      videoBitrateBps: VIDEO_BITRATE_BPS,
-      sendsSeveral: sendsSeveral.get(),
-    });
-    onAir.get()?.publisher.stop();
-    onAir.set({ liveId: target.live.id, title: target.live.title, stream, publisher });
-    void publisher.start();
-    if (!room) onCreated({ ...target, streamKey: key });
+    publish(target, stream, key.text ?? "");
+    if (!room) onCreated({ ...target, key });
   };
   const end = async (ending: Room) => {
     try {

@@ -1,28 +1,36 @@
-/** The rooms of the control room: made, loaded, given a new key. Talks to the API; shows nothing. */
+/** The rooms of the control room: made, loaded, given another key or none. Talks to the API; shows nothing. */
 import { api } from "../kit/api";
-import type { JoinAnswer, Live } from "../live/shapes";
-import { findStreamKey, keepStreamKey } from "./stream_keys";
+import type { Ingest, JoinAnswer, Live } from "../live/shapes";
+import { findStreamKey, forgetStreamKey, keepStreamKey } from "./stream_keys";
+
+/** What this page knows of a room's stream key. */
+export interface StreamKey {
+  /** How it ends; null: it was revoked, nobody can send. */
+  hint: string | null;
+  /** Null when this tab never learnt it. */
+  text: string | null;
+}
 
 export interface Room {
   live: Live;
   socketUrl: string | null;
-  whip: string;
-  /** Null when this tab never learnt it. */
-  streamKey: string | null;
+  ingest: Ingest;
+  key: StreamKey;
 }
+
+/** So much of a key's end the API tells later. */
+const HINT_CHARS = 4;
+const NO_KEY: StreamKey = { hint: null, text: null };
 
 /** The room behind an address, after a reload or from the viewer page. */
 export async function loadRoom(id: string, signal: AbortSignal): Promise<Room> {
-  const [live, join] = await Promise.all([
+  const [live, join, shown] = await Promise.all([
     api.get<Live>(`/live/${id}`, { signal }),
     api.post<JoinAnswer>(`/live/${id}/join`),
+    api.get<{ hint: string | null; ingest: Ingest }>(`/live/${id}/key`, { signal }),
   ]);
-  return { live, socketUrl: join.chat.socket, whip: addressOf(live), streamKey: findStreamKey(id) };
-}
-
-/** The WHIP address is always the API's own; it sends the publisher on to an edge. */
-function addressOf(live: Live): string {
-  return live.ingest?.whip ?? new URL("/whip", window.location.origin).href;
+  const { hint, ingest } = shown;
+  return { live, socketUrl: join.chat.socket, ingest, key: { hint, text: findStreamKey(id, hint) } };
 }
 
 /** Makes a room; its key is told only now. */
@@ -30,14 +38,29 @@ export async function createRoom(
   plan: Pick<Live, "title" | "visibility" | "record">,
   scheduledAt: string | null = null,
 ): Promise<Room> {
-  const live = await api.post<Live>("/live", { ...plan, scheduled_at: scheduledAt });
-  if (live.stream_key) keepStreamKey(live.id, live.stream_key);
-  return { live, socketUrl: live.chat.socket, whip: addressOf(live), streamKey: live.stream_key ?? null };
+  const live = await api.post<Live & Told>("/live", { ...plan, scheduled_at: scheduledAt });
+  return { live, socketUrl: live.chat.socket, ingest: live.ingest, key: noteKey(live.id, live) };
 }
 
-/** A new key; the old one stops working at once. */
-export async function makeStreamKey(liveId: string): Promise<string> {
-  const { stream_key: key } = await api.post<{ stream_key: string }>(`/live/${liveId}/key`);
-  keepStreamKey(liveId, key);
-  return key;
+/** What is told of a key once, when it is made. */
+interface Told {
+  stream_key: string;
+  ingest: Ingest;
+}
+
+/** Another key; the one before stops working at once. */
+export async function makeStreamKey(liveId: string): Promise<StreamKey> {
+  return noteKey(liveId, await api.post<Told>(`/live/${liveId}/key`));
+}
+
+/** No key any more: whoever sends is cut. */
+export async function revokeStreamKey(liveId: string): Promise<StreamKey> {
+  await api.delete(`/live/${liveId}/key`);
+  forgetStreamKey(liveId);
+  return NO_KEY;
+}
+
+function noteKey(liveId: string, { stream_key: text }: Told): StreamKey {
+  keepStreamKey(liveId, text);
+  return { hint: text.slice(-HINT_CHARS), text };
 }

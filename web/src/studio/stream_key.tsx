@@ -1,18 +1,18 @@
-/** What OBS needs, by WHIP or RTMP: the address, and the key that is shown masked. */
-import { useState } from "preact/hooks";
+/** What OBS needs, by WHIP or RTMP: the address, and the key that is shown masked, replaced or revoked. */
+import { useRef, useState } from "preact/hooks";
 import { Confirm } from "../kit/dialog";
 import { Icon } from "../kit/icons";
 import { copyText } from "../kit/share";
 import { Tabs } from "../kit/tabs";
 import { showError, showToast } from "../kit/toasts";
-import { makeStreamKey } from "./rooms";
+import type { Ingest } from "../live/shapes";
+import { makeStreamKey, revokeStreamKey, type StreamKey } from "./rooms";
 
 interface StreamKeyProps {
   liveId: string;
-  whip: string;
-  rtmp: string | null;
-  streamKey: string | null;
-  onRotated: (key: string) => void;
+  ingest: Ingest;
+  streamKey: StreamKey;
+  onChange: (key: StreamKey) => void;
 }
 
 type Way = "whip" | "rtmp";
@@ -24,17 +24,9 @@ const WAYS: readonly { value: Way; label: string }[] = [
 
 const MASK = "•".repeat(20);
 
-export function StreamKeyPanel({ liveId, whip, rtmp, streamKey, onRotated }: StreamKeyProps) {
-  const [isAsking, setAsking] = useState(false);
+export function StreamKeyPanel({ liveId, ingest, streamKey, onChange }: StreamKeyProps) {
   const [way, setWay] = useState<Way>("whip");
-  const rotate = async () => {
-    try {
-      onRotated(await makeStreamKey(liveId));
-      showToast("New stream key. The old one no longer works.");
-    } catch (error) {
-      showError(error);
-    }
-  };
+  const { whip, rtmp } = ingest;
   return (
     <section class="key-panel card" aria-labelledby="key-title">
       <h2 id="key-title">Send from OBS</h2>
@@ -45,23 +37,71 @@ export function StreamKeyPanel({ liveId, whip, rtmp, streamKey, onRotated }: Str
       ) : (
         <Settings way="whip" server={whip} streamKey={streamKey} />
       )}
-      <button type="button" class="button small" onClick={() => setAsking(true)}>
-        <Icon name="retry" size={18} /> Make a new key
-      </button>
-      {isAsking && (
-        <Confirm
-          title="Make a new stream key?"
-          text="The present key stops working at once, also in OBS."
-          action="Make a new key"
-          onConfirm={rotate}
-          onClose={() => setAsking(false)}
-        />
-      )}
+      <KeyButtons liveId={liveId} hasKey={streamKey.hint !== null} onChange={onChange} />
     </section>
   );
 }
 
-function Settings({ way, server, streamKey }: { way: Way; server: string; streamKey: string | null }) {
+interface KeyButtonsProps {
+  liveId: string;
+  hasKey: boolean;
+  onChange: (key: StreamKey) => void;
+}
+
+function KeyButtons({ liveId, hasKey, onChange }: KeyButtonsProps) {
+  const [asking, setAsking] = useState<"make" | "revoke" | null>(null);
+  const making = useRef<HTMLButtonElement>(null);
+  const change = async (act: (liveId: string) => Promise<StreamKey>, told: string) => {
+    try {
+      onChange(await act(liveId));
+      showToast(told);
+      // What was pressed may be gone by now.
+      making.current?.focus();
+    } catch (error) {
+      showError(error);
+    }
+  };
+  const make = () =>
+    change(makeStreamKey, hasKey ? "New stream key. The old one no longer works." : "There is a stream key again.");
+  return (
+    <div class="row tight">
+      <button
+        ref={making}
+        type="button"
+        class="button small"
+        data-testid="make-key"
+        onClick={() => (hasKey ? setAsking("make") : void make())}
+      >
+        <Icon name="retry" size={18} /> Make a new key
+      </button>
+      {hasKey && (
+        <button type="button" class="button small danger" data-testid="revoke-key" onClick={() => setAsking("revoke")}>
+          Revoke
+        </button>
+      )}
+      {asking === "make" && (
+        <Confirm
+          title="Make a new stream key?"
+          text="The present key stops working at once, also in OBS."
+          action="Make a new key"
+          onConfirm={make}
+          onClose={() => setAsking(null)}
+        />
+      )}
+      {asking === "revoke" && (
+        <Confirm
+          title="Revoke the stream key?"
+          text="Whoever publishes with it is cut at once, OBS and this page alike. To go live again, a new key must be made first."
+          action="Revoke the key"
+          onConfirm={() => change(revokeStreamKey, "The stream key is revoked.")}
+          onClose={() => setAsking(null)}
+        />
+      )}
+    </div>
+  );
+}
+
+function Settings({ way, server, streamKey }: { way: Way; server: string; streamKey: StreamKey }) {
   return (
     <div class="stack">
       <p class="muted">
@@ -81,16 +121,22 @@ function Settings({ way, server, streamKey }: { way: Way; server: string; stream
   );
 }
 
-function KeyLine({ label, streamKey }: { label: string; streamKey: string | null }) {
+function KeyLine({ label, streamKey: { text, hint } }: { label: string; streamKey: StreamKey }) {
   const [isShown, setShown] = useState(false);
   return (
     <div class="field">
       <span class="label">{label}</span>
       <div class="key-line">
-        <code data-testid="stream-key" data-shown={isShown}>
-          {streamKey === null ? MASK : isShown ? streamKey : `${MASK} ${streamKey.slice(-4)}`}
-        </code>
-        {streamKey !== null && (
+        {hint === null ? (
+          <span class="no-key" data-testid="no-stream-key">
+            No key
+          </span>
+        ) : (
+          <code data-testid="stream-key" data-shown={isShown}>
+            {isShown && text !== null ? text : `${MASK} ${hint}`}
+          </code>
+        )}
+        {text !== null && (
           <>
             <button
               type="button"
@@ -106,7 +152,7 @@ function KeyLine({ label, streamKey }: { label: string; streamKey: string | null
               class="icon-button"
               aria-label="Copy the stream key"
               data-testid="stream-key-copy"
-              onClick={() => copyText(streamKey, "Stream key copied.")}
+              onClick={() => copyText(text, "Stream key copied.")}
             >
               <Icon name="copy" size={20} />
             </button>
@@ -114,9 +160,11 @@ function KeyLine({ label, streamKey }: { label: string; streamKey: string | null
         )}
       </div>
       <p class="hint">
-        {streamKey === null
-          ? "A key is told only once. Make a new one to see it."
-          : "Whoever has it can broadcast in your name."}
+        {hint === null
+          ? "It was revoked: no encoder gets in until there is a new one. Going live from this camera makes one."
+          : text === null
+            ? "A key is told only once. Make a new one to see it."
+            : "Whoever has it can broadcast in your name."}
       </p>
     </div>
   );

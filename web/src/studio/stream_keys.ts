@@ -6,8 +6,10 @@ export function keepStreamKey(liveId: string, key: string): void {
   sessionStorage.setItem(PREFIX + liveId, key);
 }
 
-export function findStreamKey(liveId: string): string | null {
-  return sessionStorage.getItem(PREFIX + liveId);
+/** The key this tab knows, unless it was replaced or revoked elsewhere: `hint` is how the present one ends. */
+export function findStreamKey(liveId: string, hint: string | null): string | null {
+  const known = sessionStorage.getItem(PREFIX + liveId);
+  return hint !== null && known?.endsWith(hint) ? known : null;
 }
 
 export function forgetStreamKey(liveId: string): void {

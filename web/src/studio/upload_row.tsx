@@ -6,8 +6,9 @@ import { showError } from "../kit/toasts";
 import { formatBytes } from "../kit/words";
 import { VideoFrame } from "../videos/frame";
 import { ProgressBar } from "../videos/progress";
+import { describeHeadStart, useHeadStart } from "./head_start";
 import { describeRest } from "./upload_pace";
-import { dropUpload, pauseUpload, resumeUpload, type UploadItem, type UploadState } from "./uploads";
+import { dropUpload, mayBeginAhead, pauseUpload, resumeUpload, type UploadItem, type UploadState } from "./uploads";
 
 const WORDS: Record<UploadState, string> = {
   waiting: "Waiting",
@@ -27,6 +28,7 @@ interface UploadRowProps {
 export function UploadRow({ item, onGone }: UploadRowProps) {
   const [isAsking, setAsking] = useState(false);
   const share = item.sizeBytes > 0 ? item.sentBytes / item.sizeBytes : 0;
+  const ahead = describeHeadStart(useHeadStart(mayBeginAhead(item) ? item.videoId : null));
   const canPause = item.state === "sending" || item.state === "starting";
   const canResume = item.state === "paused" || item.state === "failed";
   const drop = () => {
@@ -45,6 +47,11 @@ export function UploadRow({ item, onGone }: UploadRowProps) {
           </span>
         </div>
         <ProgressBar share={share} label={`Upload of ${item.title}`} testId="upload-progress" />
+        {ahead && (
+          <p class="data muted" data-testid="upload-ahead">
+            {ahead}
+          </p>
+        )}
         {item.error && (
           <p class="problem" role="alert">
             {item.error}

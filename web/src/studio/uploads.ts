@@ -53,6 +53,11 @@ const waiting = new Map<string, UploadChoice>();
 const SENDING_MAX = 2;
 let batchCount = 0;
 
+/** Whether the server may begin with its video before all of it is there: not with what is one piece. */
+export function mayBeginAhead(item: UploadItem): boolean {
+  return item.state !== "waiting" && !waiting.has(item.videoId) && item.sizeBytes > CHUNK_BYTES;
+}
+
 function change(videoId: string, part: Partial<UploadItem>): void {
   uploads.set(uploads.get().map((item) => (item.videoId === videoId ? { ...item, ...part } : item)));
 }

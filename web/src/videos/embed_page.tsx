@@ -22,7 +22,8 @@ export default function EmbedPage({ parameters, search }: PageProps) {
   const gate = findGate(video.error);
   if (gate) return <Gate owner={gate} what="This video" beside={`/watch/${id}`} onRetry={video.reload} />;
   if (video.error !== null && !video.data) {
-    return <Failure level={1} title="This video is not here" error={video.error} />;
+    // Another page of the site could not be shown in the frame.
+    return <Failure level={1} title="This video is not here" error={video.error} onRetry={video.reload} />;
   }
   if (!video.data) return <div class="player" />;
   if (!isPlayable(video.data)) return <ProgressPanel video={video.data} />;

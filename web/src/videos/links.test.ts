@@ -1,6 +1,7 @@
 /** Moments in addresses. */
 import { expect, test } from "vitest";
-import { readStart, writeEmbed, writeLink } from "./links";
+import { isEmbeddable, readStart, writeEmbed, writeLink } from "./links";
+import { VISIBILITIES } from "./shapes";
 
 test.each([
   ["90", 90],
@@ -17,4 +18,9 @@ test("a link says where to start unless it is the start", () => {
   expect(writeLink("v", 0)).toBe("/watch/v");
   expect(writeLink("v", 61)).toBe("/watch/v?t=61");
   expect(writeEmbed("https://a.example", "v", 5)).toContain('src="https://a.example/embed/v?t=5"');
+});
+
+test("only what strangers may watch plays on other sites", () => {
+  const shown = VISIBILITIES.filter(({ value }) => isEmbeddable({ visibility: value })).map(({ value }) => value);
+  expect(shown).toEqual(["public", "unlisted"]);
 });

@@ -1,5 +1,7 @@
 /** Addresses of videos with a moment to start at, and what stands in them. Pure. */
 
+import type { Video } from "./shapes";
+
 export function writeLink(videoId: string, startS: number): string {
   return `/watch/${videoId}${startS > 0 ? `?t=${startS}` : ""}`;
 }
@@ -7,6 +9,11 @@ export function writeLink(videoId: string, startS: number): string {
 export function writeEmbed(origin: string, videoId: string, startS: number): string {
   const address = `${origin}/embed/${videoId}${startS > 0 ? `?t=${startS}` : ""}`;
   return `<iframe src="${address}" width="640" height="360" allow="fullscreen; picture-in-picture" style="border:0"></iframe>`;
+}
+
+/** Whether it plays in a frame of another site, where nobody is logged in. */
+export function isEmbeddable({ visibility }: Pick<Video, "visibility">): boolean {
+  return visibility === "public" || visibility === "unlisted";
 }
 
 const TIME = /^(?:(\d{1,3})h)?(?:(\d{1,4})m)?(?:(\d{1,6})s?)?$/;

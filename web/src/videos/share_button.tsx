@@ -7,11 +7,11 @@ import { Icon } from "../kit/icons";
 import { copyText, shareAddress } from "../kit/share";
 import { formatDuration } from "../kit/words";
 import type { PlayerHandle } from "../player/player";
-import { writeEmbed, writeLink } from "./links";
+import { isEmbeddable, writeEmbed, writeLink } from "./links";
 import type { Video } from "./shapes";
 
 interface ShareButtonProps {
-  video: Pick<Video, "id" | "title">;
+  video: Pick<Video, "id" | "title" | "visibility">;
   player: { current: PlayerHandle | null };
 }
 
@@ -33,7 +33,7 @@ export function ShareButton({ video, player }: ShareButtonProps) {
 }
 
 interface ShareDialogProps {
-  video: Pick<Video, "id" | "title">;
+  video: Pick<Video, "id" | "title" | "visibility">;
   atS: number;
   onClose: () => void;
 }
@@ -42,6 +42,7 @@ function ShareDialog({ video, atS, onClose }: ShareDialogProps) {
   const [isFrom, setFrom] = useState(false);
   const startS = isFrom ? atS : 0;
   const origin = window.location.origin;
+  const canEmbed = isEmbeddable(video);
   const embed = writeEmbed(origin, video.id, startS);
   const link = writeLink(video.id, startS);
   const tell = (sharing: Promise<boolean>) => {
@@ -57,13 +58,19 @@ function ShareDialog({ video, atS, onClose }: ShareDialogProps) {
         <input type="checkbox" checked={isFrom} disabled={atS === 0} onChange={() => setFrom(!isFrom)} />
         Start at {formatDuration(atS)}
       </label>
-      <Field label="Code for another site">
-        {(props) => <textarea {...props} class="input" rows={3} readOnly value={embed} />}
-      </Field>
+      {canEmbed ? (
+        <Field label="Code for another site">
+          {(props) => <textarea {...props} class="input" rows={4} readOnly value={embed} />}
+        </Field>
+      ) : (
+        <p class="muted">The link opens for whoever may watch. On other sites only public and unlisted videos play.</p>
+      )}
       <div class="row dialog-actions">
-        <button type="button" class="button" onClick={() => tell(copyText(embed, "Code copied."))}>
-          Copy code
-        </button>
+        {canEmbed && (
+          <button type="button" class="button" onClick={() => tell(copyText(embed, "Code copied."))}>
+            Copy code
+          </button>
+        )}
         <button type="button" class="button primary" onClick={() => tell(shareAddress(video.title, link))}>
           Share link
         </button>
