@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kit.setting_sections import EdgeSettings
@@ -34,14 +35,21 @@ def make_edge_address(settings: EdgeSettings, slot: int) -> EdgeAddress:
     )
 
 
-def find_candidate_ips(settings: EdgeSettings) -> tuple[str, ...]:
+def find_route_ip(to: tuple[str, int]) -> str | None:
+    """Return the address that this machine would send from; None where no route leads."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(to)
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
+def find_candidate_ips(
+    settings: EdgeSettings, find_route: Callable[[tuple[str, int]], str | None] = find_route_ip
+) -> tuple[str, ...]:
     """Return the ICE candidates: the configured ones, else the default route's, else loopback."""
     if settings.public_ips:
         return settings.public_ips
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(ELSEWHERE)
-        except OSError:
-            return (LOOPBACK,)
-        address = str(probe.getsockname()[0])
-    return (LOOPBACK,) if address.startswith("0.") else (address,)
+    address = find_route(ELSEWHERE)
+    return (LOOPBACK,) if address is None or address.startswith("0.") else (address,)
