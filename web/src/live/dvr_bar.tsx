@@ -5,10 +5,12 @@ import { describeBehind, LIVE_WITHIN_S } from "./ways";
 interface DvrBarProps {
   lengthS: number;
   behindS: number;
+  /** False where WebRTC is all there is. */
+  canGoBack: boolean;
   onSeekBehind: (behindS: number) => void;
 }
 
-export function DvrBar({ lengthS, behindS, onSeekBehind }: DvrBarProps) {
+export function DvrBar({ lengthS, behindS, canGoBack, onSeekBehind }: DvrBarProps) {
   const atS = behindS < LIVE_WITHIN_S ? lengthS : Math.max(0, lengthS - behindS);
   const share = lengthS > 0 ? (atS / lengthS) * 100 : 100;
   return (
@@ -22,11 +24,13 @@ export function DvrBar({ lengthS, behindS, onSeekBehind }: DvrBarProps) {
       max={lengthS || 1}
       step={1}
       value={atS}
-      disabled={lengthS < LIVE_WITHIN_S}
+      disabled={!canGoBack || lengthS < LIVE_WITHIN_S}
+      title={canGoBack ? undefined : "This live cannot be wound back."}
       style={{ "--share": `${share}%`, "--buffered": "100%" }}
       onChange={(event) => {
-        const wantedS = lengthS - Number(event.currentTarget.value);
-        onSeekBehind(wantedS < LIVE_WITHIN_S ? 0 : wantedS);
+        const atS = Number(event.currentTarget.value);
+        if (atS === 0) return onSeekBehind(Number.POSITIVE_INFINITY); // the live has grown meanwhile
+        onSeekBehind(lengthS - atS < LIVE_WITHIN_S ? 0 : lengthS - atS);
       }}
     />
   );

@@ -3,14 +3,17 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { HlsWay } from "./hls_way";
 import { LevelMenu } from "./level_menu";
 
-const played = vi.hoisted(() => ({ handlers: new Map<string, () => void>() }));
+const played = vi.hoisted(() => ({ handlers: new Map<string, (...told: unknown[]) => void>() }));
 
 vi.mock("hls.js", () => ({
   default: class {
     static Events = { MANIFEST_PARSED: "parsed", LEVEL_SWITCHED: "switched", FRAG_BUFFERED: "buffered", ERROR: "error" };
+    static ErrorDetails = { LEVEL_LOAD_ERROR: "level", MANIFEST_INCOMPATIBLE_CODECS_ERROR: "codecs" };
+    static ErrorTypes = { MEDIA_ERROR: "media" };
     static isSupported = () => true;
     latestLevelDetails = null;
-    on = (event: string, handler: () => void) => played.handlers.set(event, handler);
+    levels = [];
+    on = (event: string, handler: (...told: unknown[]) => void) => played.handlers.set(event, handler);
     loadSource = () => undefined;
     attachMedia = () => undefined;
     destroy = () => undefined;
@@ -46,6 +49,42 @@ describe("a live by HLS", () => {
     way.resume();
     expect(isPaused).toBe(false);
     way.pause();
+    way.stop();
+  });
+
+  test("that is off is told so, and is asked for again after ten seconds, not at an edge elsewhere", async () => {
+    const avoided: (string | null)[] = [];
+    const find = (avoid: string | null) => {
+      avoided.push(avoid);
+      return Promise.resolve("http://edge/live/index.m3u8");
+    };
+    const way = new HlsWay(video, find, new LevelMenu());
+    void way.start(null);
+    await vi.advanceTimersByTimeAsync(100);
+    played.handlers.get("error")?.("error", { fatal: true, details: "manifest", response: { code: 409 } });
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect(way.state.get().isOff).toBe(true);
+    expect(avoided).toEqual([null]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(avoided).toEqual([null, null]);
+    played.handlers.get("parsed")?.();
+    expect(way.state.get().isOff).toBe(false);
+    way.stop();
+  });
+
+  test("that fails is asked for again soon, elsewhere", async () => {
+    const avoided: (string | null)[] = [];
+    const find = (avoid: string | null) => {
+      avoided.push(avoid);
+      return Promise.resolve("http://edge/live/index.m3u8");
+    };
+    const way = new HlsWay(video, find, new LevelMenu());
+    void way.start(null);
+    await vi.advanceTimersByTimeAsync(100);
+    played.handlers.get("error")?.("error", { fatal: true, details: "manifest", response: { code: 503 } });
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(way.state.get().isOff).toBe(false);
+    expect(avoided).toEqual([null, "http://edge"]);
     way.stop();
   });
 });

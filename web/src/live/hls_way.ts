@@ -16,10 +16,15 @@ export interface HlsState {
   latencyS: number | null;
   /** Nothing that the live is offered in can be decoded here. */
   isUnplayable: boolean;
+  /** The live is sent in a codec that HLS does not carry. */
+  isOff: boolean;
 }
 
-const AT_REST: HlsState = { isPlaying: false, lengthS: 0, behindS: 0, latencyS: null, isUnplayable: false };
+const AT_REST: HlsState = { isPlaying: false, lengthS: 0, behindS: 0, latencyS: null, isUnplayable: false, isOff: false };
 const RETRY_MS = 1_500;
+/** Until it is asked whether the live comes in another codec now. */
+const OFF_RETRY_MS = 10_000;
+const OFF_STATUS = 409;
 const MEASURE_MS = 500;
 /** Who watches live and fell behind further than this, by a stall, is taken to the live end again. */
 export const LATE_MAX_S = 8;
@@ -63,11 +68,11 @@ export class HlsWay {
       const address: string | null = await this.#address(failed).catch(() => null);
       if (this.#gone.signal.aborted) return;
       if (address) {
-        if (!HlsClass.isSupported()) return this.#playNatively(address);
-        await this.#play(HlsClass, address);
-        failed = new URL(address).origin;
+        if (HlsClass.isSupported()) await this.#play(HlsClass, address);
+        else if (!(await this.#isRefused(address))) return this.#playNatively(address);
+        failed = this.state.get().isOff ? null : new URL(address).origin;
       }
-      await waitMs(RETRY_MS, this.#gone.signal);
+      await waitMs(this.state.get().isOff ? OFF_RETRY_MS : RETRY_MS, this.#gone.signal);
     }
   }
 
@@ -89,6 +94,7 @@ export class HlsWay {
       let mediaErrors = 0;
       hls.on(HlsClass.Events.MANIFEST_PARSED, () => {
         this.#isUnplayable = false;
+        this.state.set({ ...this.state.get(), isOff: false });
         this.#menu.follow(hls);
       });
       hls.on(HlsClass.Events.LEVEL_SWITCHED, (_, { level }) => this.#menu.notePlaying(level));
@@ -100,6 +106,11 @@ export class HlsWay {
         const isOver = failure.details === HlsClass.ErrorDetails.LEVEL_LOAD_ERROR && failure.response?.code === 404;
         if (isOver) this.#menu.noteOver();
         if (!failure.fatal) return;
+        if (failure.response?.code === OFF_STATUS) {
+          this.state.set({ ...this.state.get(), isOff: true });
+          resolve();
+          return;
+        }
         if (failure.details === HlsClass.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR) {
           this.#isUnplayable = true;
           this.state.set({ ...this.state.get(), isUnplayable: true });
@@ -115,6 +126,14 @@ export class HlsWay {
       hls.loadSource(address);
       hls.attachMedia(this.#video);
     });
+  }
+
+  /** Whether the edge says that there is no HLS of this live: a video element keeps that to itself. */
+  async #isRefused(address: string): Promise<boolean> {
+    const answer = await fetch(address, { signal: this.#gone.signal }).catch(() => null);
+    const isOff = answer?.status === OFF_STATUS;
+    this.state.set({ ...this.state.get(), isOff });
+    return isOff;
   }
 
   #playNatively(address: string): void {
@@ -160,7 +179,7 @@ export class HlsWay {
     return { startS: seekable.start(0), endS: seekable.end(seekable.length - 1) };
   }
 
-  /** Goes to so many seconds before the live end. */
+  /** Goes to so many seconds before the live end; Infinity is the start. */
   seekBehind(behindS: number): void {
     this.#isLive = behindS <= 0;
     const range = this.#range();
@@ -196,6 +215,7 @@ export class HlsWay {
     this.#menu.noteBehind(range.endS - this.#video.currentTime);
     const shownAt = this.#hls?.playingDate;
     this.state.set({
+      ...this.state.get(),
       isPlaying: !this.#video.paused && this.#video.readyState >= 2,
       lengthS: range.endS - range.startS,
       behindS: Math.max(0, range.endS - this.#video.currentTime),

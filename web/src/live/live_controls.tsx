@@ -22,7 +22,7 @@ export function LiveControls({ root, video, player, state, isMuted }: LiveContro
   useLiveKeys(root, (key) => runKey(key, player, state, video.current, root.current));
   return (
     <div class="live-controls">
-      <DvrBar lengthS={lengthS} behindS={behindS} onSeekBehind={(s) => player.seekBehind(s)} />
+      <DvrBar lengthS={lengthS} behindS={behindS} canGoBack={state.canGoBack} onSeekBehind={(s) => player.seekBehind(s)} />
       <div class="live-row">
         <button
           type="button"
@@ -132,7 +132,7 @@ function runKey(
       return player.seekBehind(behindS < LIVE_WITHIN_S && command.bySeconds > 0 ? 0 : behindS);
     }
     case "jump":
-      return player.seekBehind(state.lengthS * (1 - command.share));
+      return player.seekBehind(command.share === 0 ? Number.POSITIVE_INFINITY : state.lengthS * (1 - command.share));
     case "volume":
       video.volume = Math.max(0, Math.min(1, video.volume + command.by));
       return;

@@ -9,7 +9,7 @@ import { NOT_FOR_WEBRTC, WhepViewer, type WatchState } from "../kit/whep";
 import { HlsWay } from "./hls_way";
 import { LayerMenu } from "./layer_menu";
 import { LevelMenu } from "./level_menu";
-import { decideWay, type Way } from "./ways";
+import { decideWay, PATIENCE_MS, type Way } from "./ways";
 
 export interface PlayerState {
   way: Way;
@@ -22,6 +22,8 @@ export interface PlayerState {
   latencyS: number | null;
   /** The browser played without sound because nobody has clicked yet. */
   needsSound: boolean;
+  /** False once HLS is known to be off: there is nothing to go back to. */
+  canGoBack: boolean;
 }
 
 export interface PlayerRequest {
@@ -37,6 +39,11 @@ export interface PlayerRequest {
 const LOOK_MS = 500;
 const GONE_STATUSES = new Set([403, 404, 410]);
 const LOSSES_KEPT = 10;
+const HLS_OFF = new ApiError(
+  "hls_off",
+  0,
+  "This live can be watched by WebRTC alone, and that does not work here. Another browser or another network may show it.",
+);
 const UNPLAYABLE = new ApiError("codec_unplayable", 0, "This browser cannot play the codec of this live.");
 
 export class LivePlayer {
@@ -66,6 +73,7 @@ export class LivePlayer {
       behindS: 0,
       latencyS: null,
       needsSound: false,
+      canGoBack: true,
     });
     this.#openViewer();
   }
@@ -86,7 +94,9 @@ export class LivePlayer {
   setLive(isLive: boolean): void {
     this.#isOnAir = isLive;
     this.#viewer?.setLive(isLive);
-    if (!isLive) this.#withoutSinceMs = null;
+    if (isLive) return;
+    this.#withoutSinceMs = null;
+    this.#change({ canGoBack: true }); // the next publisher may send another codec
   }
 
   stop(): void {
@@ -102,20 +112,18 @@ export class LivePlayer {
     return this.state.get().way === "webrtc" ? ((await this.#viewer?.readPackets()) ?? null) : null;
   }
 
-  /** Goes to so many seconds before the live end; 0 is live again. */
+  /** Goes to so many seconds before the live end; 0 is live again, Infinity the start. */
   seekBehind(behindS: number): void {
     if (behindS <= 0) return this.goLive();
+    if (!this.state.get().canGoBack) return;
     this.#fallBehind();
     if (this.#hls) this.#hls.seekBehind(behindS);
     else this.#switch("hls", behindS);
-    this.#change({ behindS });
+    this.#change({ behindS: Math.min(behindS, this.state.get().lengthS) });
   }
 
   goLive(): void {
-    if (this.#isBehind) {
-      this.#isBehind = false;
-      this.#openViewer();
-    }
+    this.#catchUp();
     this.#hls?.seekBehind(0);
     this.#hls?.resume();
     void this.#request.video.play().catch(() => undefined);
@@ -130,6 +138,7 @@ export class LivePlayer {
       else void video.play().catch(() => undefined);
       return;
     }
+    if (!this.state.get().canGoBack) return video.pause();
     this.#fallBehind();
     if (this.#hls) this.#hls.pause();
     else {
@@ -146,6 +155,14 @@ export class LivePlayer {
     this.#viewer?.stop();
     this.layers.follow(null);
     this.#stream = null;
+  }
+
+  /** WebRTC is asked for again, from now on. */
+  #catchUp(): void {
+    if (!this.#isBehind) return;
+    this.#isBehind = false;
+    this.#withoutSinceMs = null;
+    this.#openViewer();
   }
 
   #openViewer(): void {
@@ -182,14 +199,22 @@ export class LivePlayer {
     if (hasWebrtc || !this.#isOnAir) this.#withoutSinceMs = null;
     else this.#withoutSinceMs ??= nowMs;
     const isGone = watched.error !== null && GONE_STATUSES.has(watched.error.status);
+    const hls = this.#hls?.state.get();
+    if (hls?.isOff || hls?.isPlaying) this.#change({ canGoBack: !hls.isOff });
+    if (hls?.isOff && this.#isBehind) {
+      this.#catchUp();
+      return this.#look();
+    }
+    const isRefused = (watched.phase === "failed" && !isGone) || NOT_FOR_WEBRTC.has(watched.error?.code ?? "");
     const way = decideWay({
       nowMs,
       way: this.state.get().way,
       isOnAir: this.#isOnAir,
       isBehind: this.#isBehind,
       hasWebrtc,
+      hasHls: this.state.get().canGoBack,
       withoutSinceMs: this.#withoutSinceMs,
-      isRefused: (watched.phase === "failed" && !isGone) || NOT_FOR_WEBRTC.has(watched.error?.code ?? ""),
+      isRefused,
       lossesMs: this.#lossesMs,
     });
     if (way !== this.state.get().way) this.#switch(way, null);
@@ -201,8 +226,14 @@ export class LivePlayer {
     const hls = this.#hls?.state.get();
     if (this.state.get().way === "webrtc" || !hls) {
       const lengthS = this.#isOnAir ? this.#request.elapsedS() : this.state.get().lengthS;
-      this.#change({ phase: watched.phase, error: watched.error, lengthS, behindS: 0, isPaused: false });
+      this.#change({ phase: watched.phase, error: watched.error, lengthS, behindS: 0, isPaused: this.#isStill() });
       void this.#measureWebrtc();
+      return;
+    }
+    if (hls.isOff && this.#isOnAir) {
+      const withoutMs = this.#withoutSinceMs === null ? 0 : performance.now() - this.#withoutSinceMs;
+      const isTrying = withoutMs < PATIENCE_MS && watched.phase !== "failed";
+      this.#change({ phase: isTrying ? "connecting" : "failed", error: isTrying ? null : HLS_OFF, behindS: 0, isPaused: false });
       return;
     }
     if (hls.isUnplayable && this.#isOnAir) {
@@ -218,6 +249,11 @@ export class LivePlayer {
       behindS: hls.lengthS ? hls.behindS : this.state.get().behindS,
       latencyS: hls.latencyS,
     });
+  }
+
+  /** Somebody stopped a picture that only WebRTC has. */
+  #isStill(): boolean {
+    return !this.state.get().canGoBack && this.#request.video.paused;
   }
 
   #switch(way: Way, behindS: number | null): void {

@@ -36,6 +36,7 @@ const AT_REST = new Store<PlayerState>({
   behindS: 0,
   latencyS: null,
   needsSound: false,
+  canGoBack: true,
 });
 
 export function LiveVideo(props: LiveVideoProps) {

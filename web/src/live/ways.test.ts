@@ -7,6 +7,7 @@ const FACTS: WayFacts = {
   isOnAir: true,
   isBehind: false,
   hasWebrtc: true,
+  hasHls: true,
   withoutSinceMs: null,
   isRefused: false,
   lossesMs: [],
@@ -39,6 +40,7 @@ describe("the way of a live picture", () => {
   it("rests on HLS after WebRTC lost its picture again and again, then goes back", () => {
     const lossesMs = [30, 20, 1].map((s) => FACTS.nowMs - s * 1000);
     expect(decideWay({ ...FACTS, lossesMs })).toBe("hls");
+    expect(decideWay({ ...FACTS, lossesMs, hasHls: false })).toBe("webrtc");
     expect(decideWay({ ...FACTS, lossesMs: lossesMs.slice(1) })).toBe("webrtc");
     expect(decideWay({ ...FACTS, lossesMs, nowMs: FACTS.nowMs + REST_MS })).toBe("webrtc");
   });

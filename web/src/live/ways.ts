@@ -22,6 +22,8 @@ export interface WayFacts {
   /** Somebody seeks back: WebRTC has nothing to show of it. */
   isBehind: boolean;
   hasWebrtc: boolean;
+  /** False: the live is sent in a codec that HLS does not carry. */
+  hasHls: boolean;
   /** Since when WebRTC has no picture; null while it has one. */
   withoutSinceMs: number | null;
   /** A refusal that will not change. */
@@ -39,6 +41,7 @@ export function decideWay(facts: WayFacts): Way {
     const withoutMs = facts.withoutSinceMs === null ? 0 : facts.nowMs - facts.withoutSinceMs;
     return facts.way === "hls" || withoutMs >= PATIENCE_MS ? "hls" : "webrtc";
   }
+  if (!facts.hasHls) return "webrtc";
   const recent = facts.lossesMs.filter((atMs) => facts.nowMs - atMs < LOSSES_WITHIN_MS);
   const lastMs = recent.at(-1) ?? Number.NEGATIVE_INFINITY;
   return recent.length >= LOSSES_MAX && facts.nowMs - lastMs < REST_MS ? "hls" : "webrtc";
