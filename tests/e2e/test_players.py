@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -167,12 +168,17 @@ def open_elsewhere(chromium: Browser, contexts: list[BrowserContext], elsewhere:
 def await_past(page: Page, at_s: float) -> None:
     """Wait until the picture is past a moment; nothing may go wrong meanwhile."""
 
+    seen: dict[str, Any] = {}
+
     def is_past() -> bool:
-        seen = page.evaluate(LOOK)
+        seen.update(page.evaluate(LOOK))
         assert seen["faults"] == []
         return bool(seen["at_s"] > at_s)
 
-    await_true(is_past, f"it plays on to {at_s}")
+    try:
+        await_true(is_past, f"it plays on to {at_s}")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; {seen}") from error
 
 
 def check_ends(page: Page, player: str, film: Film) -> None:
