@@ -211,7 +211,9 @@ class ProcessingSettings:
         False, "Whether uploads are encrypted where nobody chose; keys go to whoever may watch."
     )
     head_start: bool = option(
-        True, "Whether a large file's video is begun while it arrives, where no other work waits."
+        True,
+        "Whether a large file's video is begun while it arrives, where no other work waits: it is"
+        " there sooner, and as fine as usual, not as fine as its own pictures need.",
     )
     reencodings_per_user_max: int = option(
         5, "Videos of one user that are being made again at a time; beyond it: 429."

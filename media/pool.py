@@ -8,6 +8,7 @@ secrets. It reads no job tables.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -164,6 +165,7 @@ class MediaPool:
                 return await _follow(running, on_progress)
         except TimeoutError as error:
             ray.cancel(stream, force=True)
+            await _await_end(stream)
             raise MediaTaskTooSlow(task=key, deadline_s=deadline_s) from error
         except asyncio.CancelledError:
             ray.cancel(stream, force=True)
@@ -226,6 +228,18 @@ def task_key(payload: Any, task_name: str) -> str:
     """Names a running task: its video and its task id, as far as the payload has them."""
     video_id = getattr(payload, "video_id", "")
     return f"{video_id}/{getattr(payload, 'task_id', task_name)}"
+
+
+async def _await_end(stream: ray.ObjectRefGenerator) -> None:
+    """Wait until a task that was ended by force has left its process, no longer than `STOP_S`.
+
+    Ray asks again after 2 s where the task was only about to begin, and ends the process of
+    whatever task runs there by then.
+    """
+    with contextlib.suppress(ray.exceptions.RayError, TimeoutError):
+        async with asyncio.timeout(STOP_S):
+            async for reference in stream:
+                await reference
 
 
 async def _follow(running: _Running, on_progress: OnProgress | None) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -39,6 +40,14 @@ hypothesis.settings.load_profile("suite")
 
 WAIT_S = 60.0
 """The product gives a silent server up after a second or two; a busy machine's tests wait."""
+# Drawing a traceback with all its values takes a tenth of a second and more of the event loop.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
 CATEGORIES = {"unit", "long", "db", "ray", "media", "browser", "gpu"}
 
 

@@ -26,15 +26,15 @@ from cluster.topology import EDGE_PORT_STEP
 from tests.e2e.load import Account, register
 from tests.product import Product
 
-FEW, FEW_SHORT = 1000, 100
-MANY, MANY_SHORT = 10_000, 400
+FEW, FEW_SHORT = 1000, 40
+MANY, MANY_SHORT = 10_000, 120
 VIEWERS = 5
 ROOMS_PER_SOCKET = 200
 SOCKETS_MIN = 40
 """A socket may say 50 words a second; the lines of few rooms need several."""
 WRITE_EVERY_S = 10.0
 WINDOWS, WINDOWS_SHORT = 5, 1
-SECONDS, SECONDS_SHORT = 6.0, 2.0
+SECONDS, SECONDS_SHORT = 6.0, 1.5
 PEOPLE = 10
 OWNER = ("host", "postgres")
 """The parts whose work for a line does not depend on who listens."""

@@ -25,8 +25,8 @@ from benchmarks.products import Products
 from tests.e2e.load import Account, ChatLoad, Viewer, call, register, wait_for_in_flight
 from tests.product import Product
 
-ROOMS, ROOMS_SHORT = 20, 12
-SOCKETS, SOCKETS_SHORT = 500, 50
+ROOMS, ROOMS_SHORT = 20, 6
+SOCKETS, SOCKETS_SHORT = 500, 20
 SOCKETS_PER_PERSON = 50
 FILES = 8192
 DEADLINE_S = 60.0

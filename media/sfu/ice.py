@@ -1,7 +1,8 @@
-"""ICE-lite (RFC 8445 §2.5): who is behind which address, and when they last proved it.
+"""ICE-lite (RFC 8445 §2.5): who is behind which address, and where each peer may be sent to.
 
-`IceLite` answers binding requests for all sessions of one socket; `server` asks it which session
-an address belongs to. It opens nothing and sends nothing: answers are returned.
+`IceLite` answers binding requests for all sessions of one socket, and asks addresses that a
+session would move to; `server` asks it which session an address belongs to. It opens nothing and
+sends nothing: what is to be sent is returned (docs/decisions/0043-paths-are-proven.md).
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
+from media.sfu.path_proof import Asking, PathProof, begin_proof
 from media.sfu.stun import (
+    TIE_BREAKER_BYTES,
     Address,
     build_binding_response,
+    is_binding_response,
     is_integrity_valid,
     parse_binding_request,
+    parse_binding_response,
 )
 
 ADDRESSES_MAX = 8
@@ -22,26 +27,32 @@ STALE_PATH_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class IceCredentials:
-    """What checks of one ICE session carry: the peer's fragment, ours and our password."""
+    """What checks of one ICE session carry, and their answers are signed with, by either side."""
 
     remote_ufrag: str
+    remote_password: str
     local_ufrag: str = field(default_factory=lambda: secrets.token_hex(4))
     local_password: str = field(default_factory=lambda: secrets.token_hex(16))
 
 
 @dataclass(slots=True)
 class IceAgent:
-    """Our side of one session: credentials, the addresses proven so far, the one we send to.
+    """Our side of one session: credentials, the addresses heard from, the one we send to.
 
-    After a restart `restarted` holds until its first check: the former ones still count until
-    then, so that media flows on (RFC 8445 §9).
+    `address` follows checks until it `is_bound`, when the handshake's first flight goes there;
+    from then on it changes only to one that answered `proof`. So whoever finishes the handshake
+    got our flights at `address`, and media goes to no other. After a restart `restarted` holds
+    until its first check: the former ones still count until then, so that media flows on (§9).
     """
 
     session_id: str
     credentials: IceCredentials
     restarted: IceCredentials | None = None
     address: Address | None = None
-    consent_at_s: float | None = None
+    is_bound: bool = False
+    proof: PathProof | None = None
+    tie_breaker: bytes = field(default_factory=lambda: secrets.token_bytes(TIE_BREAKER_BYTES))
+    consent_at_s: float = float("-inf")
     checked_at_s: dict[Address, float] = field(default_factory=dict)
 
     @property
@@ -49,39 +60,49 @@ class IceAgent:
         """The credentials that were agreed on last."""
         return self.restarted or self.credentials
 
+    def describe_asking(self) -> Asking:
+        """Return what our requests to the peer are made of: its fragment first (§7.2.2)."""
+        own = self.credentials
+        username = f"{own.remote_ufrag}:{own.local_ufrag}"
+        return Asking(username, own.remote_password.encode(), self.tie_breaker)
+
 
 @dataclass(frozen=True, slots=True)
-class IceAnswer:
-    """A valid check: what to send back, to whom it belongs, and whether our path changed."""
+class IceOutcome:
+    """A valid message: whose it is, what to send back, and whether our path changed."""
 
     session_id: str
-    response: bytes
+    replies: tuple[bytes, ...]
     is_moved: bool
 
 
 class IceLite:
-    """Every agent behind one socket, found by user fragment or by proven address."""
+    """Every agent behind one socket, found by user fragment, address or what was asked."""
 
     def __init__(self) -> None:
         self._by_ufrag: dict[str, IceAgent] = {}
         self._by_address: dict[Address, IceAgent] = {}
+        self._asked: dict[bytes, IceAgent] = {}
 
-    def add_agent(self, session_id: str, remote_ufrag: str) -> IceAgent:
+    def add_agent(self, session_id: str, remote_ufrag: str, remote_password: str) -> IceAgent:
         """Create credentials for a session."""
-        agent = IceAgent(session_id, IceCredentials(remote_ufrag))
+        agent = IceAgent(session_id, IceCredentials(remote_ufrag, remote_password))
         self._by_ufrag[agent.credentials.local_ufrag] = agent
         return agent
 
-    def restart_agent(self, agent: IceAgent, remote_ufrag: str) -> IceCredentials:
+    def restart_agent(
+        self, agent: IceAgent, remote_ufrag: str, remote_password: str
+    ) -> IceCredentials:
         """Create new credentials for a session; a restart that was not used yet is forgotten."""
         if agent.restarted is not None:
             del self._by_ufrag[agent.restarted.local_ufrag]
-        agent.restarted = IceCredentials(remote_ufrag)
+        agent.restarted = IceCredentials(remote_ufrag, remote_password)
         self._by_ufrag[agent.restarted.local_ufrag] = agent
         return agent.restarted
 
     def remove_agent(self, agent: IceAgent) -> None:
         """Forget a session; its addresses answer nothing from now on."""
+        self._forget_proof(agent)
         for credentials in (agent.credentials, agent.restarted):
             if credentials is not None:
                 self._by_ufrag.pop(credentials.local_ufrag, None)
@@ -90,17 +111,20 @@ class IceLite:
                 del self._by_address[address]
 
     def find_session(self, address: Address) -> str | None:
-        """Return the session that proved `address`, if any."""
+        """Return the session that sent valid checks from `address`, if any."""
         agent = self._by_address.get(address)
         return None if agent is None else agent.session_id
 
-    def answer_check(self, message: bytes, source: Address, now_s: float) -> IceAnswer | None:
-        """Check one binding request and record its consent; None when it deserves no answer."""
+    def take(self, message: bytes, source: Address, now_s: float) -> IceOutcome | None:
+        """Take one STUN message; None when it deserves nothing."""
+        if is_binding_response(message):
+            return self._take_response(message, source, now_s)
+        return self._take_check(message, source, now_s)
+
+    def _take_check(self, message: bytes, source: Address, now_s: float) -> IceOutcome | None:
         request = parse_binding_request(message)
-        if request is None:
-            return None
-        agent = self._by_ufrag.get(request.local_ufrag)
-        if agent is None:
+        agent = None if request is None else self._by_ufrag.get(request.local_ufrag)
+        if request is None or agent is None:
             return None
         is_restart = request.local_ufrag != agent.credentials.local_ufrag
         credentials = agent.newest if is_restart else agent.credentials
@@ -112,18 +136,73 @@ class IceLite:
         if is_restart:
             del self._by_ufrag[agent.credentials.local_ufrag]
             agent.credentials, agent.restarted = credentials, None
-        before = agent.address
-        self._record_check(agent, source, now_s, is_nominating=request.is_nominating)
-        response = build_binding_response(request.transaction_id, source, password)
-        return IceAnswer(agent.session_id, response, is_moved=agent.address != before)
+            self._forget_proof(agent)
+        replies = [build_binding_response(request.transaction_id, source, password)]
+        before, is_held = agent.address, self._is_held_by_another(agent, source)
+        if is_wanted(agent, source, now_s, is_nominating=request.is_nominating):
+            if is_held or (agent.is_bound and source != agent.address):
+                replies += self._ask(agent, source, now_s, bytes_max=len(message))
+            if not agent.is_bound:
+                agent.address = source
+        self._note_address(agent, source, now_s, is_claimed=not is_held)
+        return IceOutcome(agent.session_id, tuple(replies), is_moved=agent.address != before)
 
-    def _record_check(
-        self, agent: IceAgent, source: Address, now_s: float, *, is_nominating: bool
+    def _take_response(self, message: bytes, source: Address, now_s: float) -> IceOutcome | None:
+        """Send to an address from now on, because it answered what was sent there alone."""
+        response = parse_binding_response(message)
+        agent = None if response is None else self._asked.get(response.transaction_id)
+        if response is None or agent is None or agent.proof is None:
+            return None
+        if not agent.proof.is_answered_by(message, response, source):
+            return None
+        self._forget_proof(agent)
+        before, agent.address = agent.address, source
+        self._note_address(agent, source, now_s, is_claimed=True)
+        return IceOutcome(agent.session_id, (), is_moved=source != before)
+
+    def _ask(
+        self, agent: IceAgent, source: Address, now_s: float, *, bytes_max: int
+    ) -> list[bytes]:
+        """Return the request to send to an unproven address, if one is due and small enough.
+
+        It is never larger than the check it follows, which names as much as it does: whoever
+        forges checks has sent to their source an answer and a request for each at most.
+        """
+        proof = agent.proof
+        if proof is not None and not proof.is_over(now_s):
+            if len(proof.request) > bytes_max or not proof.is_due(source, now_s):
+                return []
+            proof.note_try(now_s)
+            return [proof.request]
+        proof = begin_proof(agent.describe_asking(), source, now_s)
+        if len(proof.request) > bytes_max:
+            return []
+        self._forget_proof(agent)
+        agent.proof = proof
+        self._asked[proof.transaction_id] = agent
+        return [proof.request]
+
+    def _forget_proof(self, agent: IceAgent) -> None:
+        if agent.proof is not None:
+            del self._asked[agent.proof.transaction_id]
+            agent.proof = None
+
+    def _is_held_by_another(self, agent: IceAgent, source: Address) -> bool:
+        """Tell whether another session's path is `source`: a mere claim does not take it over."""
+        owner = self._by_address.get(source)
+        if owner is None or owner is agent:
+            return False
+        return owner.is_bound and owner.address == source
+
+    def _note_address(
+        self, agent: IceAgent, source: Address, now_s: float, *, is_claimed: bool
     ) -> None:
-        agent.consent_at_s = now_s
-        agent.address = decide_address(agent, source, now_s, is_nominating=is_nominating)
+        """Remember that a peer was heard at `source`, which is consent only where we send to."""
+        if source == agent.address:
+            agent.consent_at_s = now_s
         agent.checked_at_s[source] = now_s
-        self._by_address[source] = agent
+        if is_claimed:
+            self._by_address[source] = agent
         if len(agent.checked_at_s) > ADDRESSES_MAX:
             spare = [a for a in agent.checked_at_s if a != agent.address]
             oldest = min(spare, key=lambda a: agent.checked_at_s[a])
@@ -132,16 +211,12 @@ class IceLite:
                 del self._by_address[oldest]
 
 
-def decide_address(
-    agent: IceAgent, source: Address, now_s: float, *, is_nominating: bool
-) -> Address:
-    """Return the address to send to: the nominated one, or a live one once ours fell silent.
+def is_wanted(agent: IceAgent, source: Address, now_s: float, *, is_nominating: bool) -> bool:
+    """Tell whether `source` should be the path: nominated, or live once ours fell silent.
 
     A peer with several interfaces checks them all; following each check would make the path flap.
     A client whose NAT rebinds does not nominate again, hence the silence rule.
     """
-    if agent.address is None or is_nominating:
-        return source
-    if now_s - agent.checked_at_s[agent.address] > STALE_PATH_S:
-        return source
-    return agent.address
+    if agent.address is None or agent.address == source or is_nominating:
+        return True
+    return now_s - agent.checked_at_s[agent.address] > STALE_PATH_S

@@ -116,6 +116,7 @@ class Offer:
 
     media: tuple[OfferedMedia, ...]
     ice_ufrag: str
+    ice_password: str
     fingerprints: tuple[Fingerprint, ...]
     is_dtls_server: bool
 
@@ -140,9 +141,11 @@ def parse_offer(sdp: str) -> Offer:
     )
     _check_sections(media, bundle)
     transport = _find_transport(session, media, bundle)
+    ufrag, password = _read_ice(transport)
     return Offer(
         media=media,
-        ice_ufrag=_read_ufrag(transport),
+        ice_ufrag=ufrag,
+        ice_password=password,
         fingerprints=_read_fingerprints(transport),
         is_dtls_server=transport.dtls is not None and transport.dtls.role == "server",
     )
@@ -319,14 +322,15 @@ def _find_transport(
     return next(section for section in session.media if (section.rtp.muxId or "") == tag)
 
 
-def _read_ufrag(section: MediaDescription) -> str:
+def _read_ice(section: MediaDescription) -> tuple[str, str]:
+    """Return the client's user fragment and password."""
     ice = section.ice
     if ice is None or ice.iceLite:
         raise OfferMalformed(reason="ice_lite")  # Two lite agents never find each other.
     ufrag, password = ice.usernameFragment or "", ice.password or ""
     if not UFRAG.fullmatch(ufrag) or not PASSWORD.fullmatch(password):
         raise OfferMalformed(reason="ice_credentials")
-    return ufrag
+    return ufrag, password
 
 
 def _read_fingerprints(section: MediaDescription) -> tuple[Fingerprint, ...]:

@@ -205,23 +205,23 @@ class Sfu(LayerAccess):
     # For the mux
 
     def on_stun(self, datagram: bytes, source: Address) -> None:
-        """Answer a connectivity check, and follow the peer when its path changed."""
-        answer = self._ice.answer_check(datagram, source, self._now())
-        if answer is None:
+        """Answer a connectivity check, and follow the peer once its new path is proven."""
+        outcome = self._ice.take(datagram, source, self._now())
+        if outcome is None:
             self._mux.datagrams_refused += 1
             return
-        session = self._sessions[answer.session_id]
+        session = self._sessions[outcome.session_id]
         assert isinstance(session, PeerSession), "only peers have an agent"
-        session.heard_at_s = self._now()
-        if answer.is_moved and isinstance(session, ViewerSession):
+        if outcome.is_moved and isinstance(session, ViewerSession):
             session.follow_address()
-        self._mux.send_or_drop(answer.response, source)
+        for reply in outcome.replies:
+            self._mux.send_or_drop(reply, source)
         waits_for_us = session.dtls.is_client and not session.dtls.is_started
         if waits_for_us and self._may_shake_hands(session, source):
             session.send(session.dtls.start())
 
     def on_dtls(self, datagram: bytes, source: Address) -> None:
-        """Advance a handshake, or hear that the peer is leaving; only from proven addresses."""
+        """Advance a handshake, or hear that the peer is leaving; only from where a peer checked."""
         session = self._find_session(source)
         if session is None or not self._may_shake_hands(session, source):
             self._mux.datagrams_refused += 1
@@ -252,19 +252,19 @@ class Sfu(LayerAccess):
         if is_rtcp(datagram):
             packet = session.srtp.unprotect_rtcp(datagram)
             if packet is not None:
-                session.heard_at_s = self._now()
-                room.apply_rtcp(session, packet, session.heard_at_s)
+                now_s = session.note_heard(source, self._now())
+                room.apply_rtcp(session, packet, now_s)
         elif isinstance(session, PublisherSession) and session is room.publisher:
-            self._take_media(session, datagram)
+            self._take_media(session, datagram, source)
         elif isinstance(session, PublisherSession):
-            session.hold(partial(self._take_media, session, datagram))
+            session.hold(partial(self._take_media, session, datagram, source))
 
-    def _take_media(self, session: PublisherSession, datagram: bytes) -> None:
+    def _take_media(self, session: PublisherSession, datagram: bytes, source: Address) -> None:
         assert session.srtp is not None, "media follows the handshake"
         packet = session.srtp.unprotect(datagram)
         if packet is not None:
-            room, session.heard_at_s = self._rooms[session.room_id], self._now()
-            room.apply_rtp(session, packet, session.heard_at_s)
+            room, now_s = self._rooms[session.room_id], session.note_heard(source, self._now())
+            room.apply_rtp(session, packet, now_s)
             self._touched.add(room)
 
     def on_batch_end(self) -> None:
@@ -288,7 +288,7 @@ class Sfu(LayerAccess):
         return SessionParts(
             session_id=session_id,
             room_id=room_id,
-            agent=self._ice.add_agent(session_id, offer.ice_ufrag),
+            agent=self._ice.add_agent(session_id, offer.ice_ufrag, offer.ice_password),
             dtls=DtlsSrtpPeer(self._identity, offer.fingerprints, is_client=offer.is_dtls_server),
             transmit=self._mux.send_or_drop,
             created_at_s=self._now(),

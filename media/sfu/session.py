@@ -33,6 +33,8 @@ REPEATS_PER_S = 150.0
 REPEATS_BURST = 300.0
 REPEAT_PAUSE_S = 0.02
 REPEATS_REMEMBERED = 512
+FLIGHTS_BYTES_MAX = 8192
+"""Of a handshake: five flights of ours take 3.5 kB."""
 HELD_MAX = 1024
 """Packets, two seconds of 5 Mbit/s: it takes less to hear whether a publisher may begin."""
 
@@ -103,6 +105,7 @@ class PeerSession(Session):
         self.etag = ""
         self.section = ""
         self._transmit = parts.transmit
+        self._flights_bytes = 0
 
     @property
     def is_connected(self) -> bool:
@@ -114,11 +117,26 @@ class PeerSession(Session):
         assert self.dtls.keys is not None, "SRTP starts after the handshake"
         self.srtp = SrtpPair(self.dtls.keys)
 
+    def note_heard(self, source: Address, now_s: float) -> float:
+        """Note an authentic packet, which is consent only from where we send to; returns when."""
+        if source == self.agent.address:
+            self.heard_at_s = now_s
+        return now_s
+
     def send(self, datagrams: list[bytes]) -> None:
-        """Send control datagrams as they are to the address ICE chose."""
-        if self.agent.address is not None:
-            for datagram in datagrams:
-                self._transmit(datagram, self.agent.address)
+        """Send control datagrams as they are to the address ICE chose, and bind it to that.
+
+        Until the handshake is done nobody has proven to be there: its flights end at a limit.
+        """
+        if self.agent.address is None:
+            return
+        for datagram in datagrams:
+            self.agent.is_bound = True
+            if self.srtp is None:
+                self._flights_bytes += len(datagram)
+                if self._flights_bytes > FLIGHTS_BYTES_MAX:
+                    return
+            self._transmit(datagram, self.agent.address)
 
     def send_rtcp(self, packet: bytes) -> None:
         """Protect and send one compound RTCP packet; nothing happens before the handshake."""

@@ -37,7 +37,8 @@ def list_abandoned(
 
 def _is_silent(peer: PeerSession, options: SfuOptions, now_s: float) -> bool:
     if peer.srtp is not None:
-        return now_s - peer.heard_at_s > options.idle_timeout_s
+        heard_at_s = max(peer.heard_at_s, peer.agent.consent_at_s)
+        return now_s - heard_at_s > options.idle_timeout_s
     peer.send(peer.dtls.retransmit())
     is_late = now_s - peer.created_at_s > options.connect_timeout_s
     return is_late or peer.dtls.state is DtlsState.FAILED

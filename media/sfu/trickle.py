@@ -51,7 +51,7 @@ def apply_fragment(session: PeerSession, ice: IceLite, if_match: str | None, tex
     is_restart = fragment.ufrag not in ("", session.agent.newest.remote_ufrag)
     check_etag(if_match, session.etag, is_restart=is_restart)
     if is_restart:
-        ice.restart_agent(session.agent, fragment.ufrag)
+        ice.restart_agent(session.agent, fragment.ufrag, fragment.password)
         session.etag = make_etag()
     return is_restart
 

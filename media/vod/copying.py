@@ -52,7 +52,7 @@ class PacketDamaged(CopyImpossible):
 
 @dataclass(frozen=True)
 class CutSegment:
-    """Packets of one segment; ticks of the source's own clock, from the video's beginning."""
+    """Packets of one segment; ticks of its cutter's clock, from the video's beginning."""
 
     number: int
     start_ticks: int
@@ -69,6 +69,15 @@ class CutSegment:
         return Fraction(ticks, cutter.timescale)
 
 
+@dataclass(frozen=True)
+class _Timed:
+    """A packet and its times, in ticks of the cutter's clock."""
+
+    packet: Packet[Stream]
+    pts: int
+    dts: int
+
+
 @dataclass
 class Cutter:
     """Collects one stream's packets, one held back until the next tells how long it lasts."""
@@ -77,9 +86,15 @@ class Cutter:
     origin_s: Fraction
     keeps_data: bool = True
     """False: only tries whether it can be cut; samples stay empty."""
+    clock_hz: int | None = None
+    """Ticks per second of what is cut; None: the stream's own.
+
+    Rungs between which players change need one clock: hls.js 1.6 takes another one for a sign of
+    shifted times and shifts what follows by the delay of pictures out of order.
+    """
     delay_ticks: int = 0
     last_duration_ticks: int = 1
-    _held: Packet[Stream] | None = None
+    _held: _Timed | None = None
     _samples: list[Sample] = field(default_factory=list)
     _start_ticks: int = 0
     _next_ticks: int = 0
@@ -92,7 +107,11 @@ class Cutter:
 
     @cached_property
     def timescale(self) -> int:
-        """Ticks per second; raises CopyImpossible for a clock of another kind."""
+        """Ticks per second; raises CopyImpossible for a stream with a clock of another kind."""
+        return self.clock_hz or self._own_hz
+
+    @cached_property
+    def _own_hz(self) -> int:
         time_base = self.stream.time_base
         if time_base is None or time_base.numerator != 1:
             raise CopyImpossible("an odd clock")
@@ -106,43 +125,44 @@ class Cutter:
             raise CopyImpossible("a packet without times")
         if packet.has_sidedata("new_extradata"):
             raise CopyImpossible("parameters change midway")
-        held = self._held
-        if held is None:
-            self._begin(packet)
+        timed = _Timed(packet, self._place(packet.pts), self._place(packet.dts))
+        if self._held is None:
+            self._begin(timed)
         else:
-            assert held.dts is not None, "checked when it came"
-            self._append(held, packet.dts - held.dts)
-        closed = self._check(packet)
-        self._held = packet
+            self._append(self._held, timed.dts - self._held.dts)
+        closed = self._check(timed)
+        self._held = timed
         return self._cut() if closed else None
 
     def finish(self) -> CutSegment | None:
         """Return what was still open."""
         if self._held is None:
             return None
-        self._append(self._held, self._held.duration or self.last_duration_ticks)
+        self._append(
+            self._held, self._place(self._held.packet.duration or 0) or self.last_duration_ticks
+        )
         self._held = None
         return self._cut()
 
-    def _begin(self, packet: Packet[Stream]) -> None:
-        assert packet.pts is not None, "checked when it came"
-        assert packet.dts is not None, "checked when it came"
-        shown = packet.pts - round(self.origin_s * self.timescale)
-        self.delay_ticks = packet.pts - packet.dts + max(0, -shown)
-        self._start_ticks = self._next_ticks = packet.dts - packet.pts + shown + self.delay_ticks
+    def _place(self, own_ticks: int) -> int:
+        """Return a moment of the stream's clock on the cutter's, rounded."""
+        return (2 * own_ticks * self.timescale + self._own_hz) // (2 * self._own_hz)
 
-    def _append(self, packet: Packet[Stream], duration_ticks: int) -> None:
+    def _begin(self, first: _Timed) -> None:
+        shown = first.pts - round(self.origin_s * self.timescale)
+        self.delay_ticks = first.pts - first.dts + max(0, -shown)
+        self._start_ticks = self._next_ticks = first.dts - first.pts + shown + self.delay_ticks
+
+    def _append(self, timed: _Timed, duration_ticks: int) -> None:
         if duration_ticks <= 0:
             raise CopyImpossible("decoding times do not rise")
-        assert packet.pts is not None, "checked when it came"
-        assert packet.dts is not None, "checked when it came"
-        offset = packet.pts - packet.dts
+        packet, offset = timed.packet, timed.pts - timed.dts
         data = bytes(packet) if self.keeps_data else b""
         self._samples.append(Sample(data, duration_ticks, offset, packet.is_keyframe))
         self._next_ticks += duration_ticks
         self.last_duration_ticks = duration_ticks
 
-    def _check(self, packet: Packet[Stream]) -> bool:
+    def _check(self, timed: _Timed) -> bool:
         """Whether a new segment begins with this packet; raises CopyImpossible."""
         raise NotImplementedError
 
@@ -160,8 +180,8 @@ class PictureCutter(Cutter):
     _gop_pts: int = 0
     _shown_to: int | None = None
 
-    def _check(self, packet: Packet[Stream]) -> bool:
-        pts = packet.pts or 0
+    def _check(self, timed: _Timed) -> bool:
+        packet, pts = timed.packet, timed.pts
         if packet.is_discard:
             raise CopyImpossible("an edit list leaves frames out")
         is_first = self._shown_to is None
@@ -196,11 +216,12 @@ class PictureCutter(Cutter):
 class SoundCutter(Cutter):
     """AAC: any packet may begin a segment; there must be no gap between two."""
 
-    def _check(self, packet: Packet[Stream]) -> bool:
+    def _check(self, timed: _Timed) -> bool:
         if self._samples and self._samples[-1].duration_ticks != AUDIO_FRAME_SAMPLES:
             raise CopyImpossible("the sound has gaps")
         # What an encoder writes first only primes the decoder; our own edit list hides it again.
-        if packet.is_discard and (packet.pts or 0) >= round(self.origin_s * self.timescale):
+        is_heard = timed.pts >= round(self.origin_s * self.timescale)
+        if timed.packet.is_discard and is_heard:
             raise CopyImpossible("an edit list leaves sound out")
         return self._next_ticks - self._start_ticks >= SEGMENT_S_MIN * self.timescale
 
@@ -240,14 +261,19 @@ def iter_first_cuts(
 
 
 def open_picture(
-    container: InputContainer, video: VideoInfo, origin_s: Fraction, *, keeps_data: bool = True
+    container: InputContainer,
+    video: VideoInfo,
+    origin_s: Fraction,
+    *,
+    keeps_data: bool = True,
+    clock_hz: int | None = None,
 ) -> PictureCutter:
     """A cutter of the probed picture; raises CopyImpossible."""
     stream = cast("VideoStream", container.streams[video.stream_index])
     config = stream.codec_context.extradata or b""
     if len(config) < 7 or config[0] != AVC_CONFIG_VERSION:
         raise CopyImpossible("no avcC configuration")
-    return PictureCutter(stream, origin_s, keeps_data)
+    return PictureCutter(stream, origin_s, keeps_data, clock_hz)
 
 
 def open_sound(
@@ -258,12 +284,10 @@ def open_sound(
     return SoundCutter(stream, origin_s, keeps_data)
 
 
-def open_cutters(
-    container: InputContainer, video: VideoInfo, audio: AudioInfo | None, origin_s: Fraction
-) -> list[Cutter]:
+def open_cutters(container: InputContainer, job: CopyJob, origin_s: Fraction) -> list[Cutter]:
     """The picture's cutter, and the sound's when there is one to copy."""
-    cutters: list[Cutter] = [open_picture(container, video, origin_s)]
-    return [*cutters, open_sound(container, audio, origin_s)] if audio else cutters
+    picture = open_picture(container, job.video, origin_s, clock_hz=job.grid.timescale)
+    return [picture, open_sound(container, job.audio, origin_s)] if job.audio else [picture]
 
 
 def describe_copies(cutters: list[Cutter], job: CopyJob) -> tuple[TrackRecord, ...]:

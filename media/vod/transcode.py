@@ -169,7 +169,7 @@ def iter_copy(job: CopyJob, store: ObjectStore) -> Steps[TaskRecord]:
         return done
     origin_s = Fraction(job.grid.origin_us, 1_000_000)
     with fetch_source(job.source_key, store) as path, open_media(path) as container:
-        cutters = open_cutters(container, job.video, job.audio, origin_s)
+        cutters = open_cutters(container, job, origin_s)
         tracks = [
             TrackWriter(store, job.video_id, template) for template in describe_copies(cutters, job)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -58,6 +59,10 @@ class Sessions:
             assert time.monotonic() < end_s, f"no session at edge {slot}: {self.began_at}"
             self._page.wait_for_timeout(100)  # what the browser tells arrives meanwhile
 
+    def settle(self) -> None:
+        """It plays: what was tried at an edge again until then, on a busy machine, is one."""
+        self.began_at = [slot for slot, _again in itertools.groupby(self.began_at)]
+
 
 class TwoEdges:
     """A camera and a viewer at one edge, a second viewer at the other one."""
@@ -73,6 +78,7 @@ class TwoEdges:
             self.streamer.goto(product.url + "/studio/live")
             self.streamer.get_by_test_id("send-several").check()
         address = go_live(self.streamer, product, f"Two edges {make_name()}")
+        self.sending.settle()
         self.origin = self.sending.began_at[-1]
         self.near, self.far = open_page("/"), open_page("/")
         self._send_elsewhere(self.far)
@@ -89,6 +95,7 @@ class TwoEdges:
         killed = self._kill(self.relay)
         self.at_relay.await_at(self.origin)
         gap_ms = self._await_pictures(self.far)
+        self.at_relay.settle()
         self._product.await_new(f"edge-{self.relay}", killed)
         return gap_ms
 
@@ -98,6 +105,8 @@ class TwoEdges:
         for sessions in (self.sending, self.at_origin, self.at_relay):
             sessions.await_at(self.relay)
         gap_ms = max(self._await_pictures(page) for page in (self.near, self.far))
+        for sessions in (self.sending, self.at_origin, self.at_relay):
+            sessions.settle()
         self._product.await_new(f"edge-{self.origin}", killed)
         self.origin = self.relay
         return gap_ms
@@ -126,6 +135,7 @@ class TwoEdges:
         sessions = Sessions(page, self._product)
         page.goto(self._product.url + address)
         self._note_pictures(page)
+        sessions.settle()
         return sessions
 
     def _note_pictures(self, page: Page) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +18,6 @@ import aiohttp
 PASSWORD = "correct horse 7"
 REQUEST_TIMEOUT_S = 8.0
 RETRY_S = 0.2
-GAP_MAX_S = 5.0
-"""The longest pause that chat may make while something dies that it does not need."""
 FAILURES = (
     *(aiohttp.ClientError, aiohttp.WSMessageTypeError),  # the second: a socket that was closed
     *(TimeoutError, OSError),
@@ -288,13 +285,3 @@ async def wait_for_in_flight(load: PostLoad | ChatLoad, least: int = 10) -> int:
         while load.in_flight < least or not load.acknowledged:
             await asyncio.sleep(0)
     return load.in_flight
-
-
-async def watch_pauses(load: ChatLoad, pauses: list[float]) -> None:
-    """Note how long each stretch without an acknowledgement lasts."""
-    seen, since = len(load.acknowledged), time.monotonic()
-    while True:
-        await asyncio.sleep(0.02)
-        if len(load.acknowledged) != seen:
-            pauses.append(time.monotonic() - since)
-            seen, since = len(load.acknowledged), time.monotonic()

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.people import fill_registration, make_name
+from tests.e2e.held_upload import PIECE_BYTES, HeldUpload
+from tests.e2e.people import fill_registration
 from tests.media.vod.clips import run_ffmpeg
 from tests.product import Product, await_true
 
@@ -17,8 +18,6 @@ pytestmark = pytest.mark.browser
 
 OpenPage = Callable[..., Page]
 PATIENCE_MS = 60_000
-PIECE_BYTES = 8 << 20
-"""CHUNK_BYTES of web/src/studio/uploads.ts."""
 
 
 @pytest.fixture(scope="module")
@@ -32,36 +31,6 @@ def camera_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert path.stat().st_size > PIECE_BYTES
     return path
-
-
-class HeldUpload:
-    """A file that the page sends: its first piece arrives, the others wait to be let go."""
-
-    PLACE = re.compile(r"/uploads/[0-9a-f-]+$")
-
-    def __init__(self, page: Page) -> None:
-        self.is_held = False
-        self._page = page
-        page.route(self.PLACE, self._hold)
-
-    def begin(self, product: Product, film: Path) -> str:
-        """Choose the file in the studio and have it sent; return its title."""
-        title = f"Camera {make_name()}"
-        self._page.goto(product.url + "/studio")
-        self._page.get_by_test_id("upload-file").set_input_files(str(film))
-        self._page.get_by_test_id("upload-title").fill(title)
-        self._page.get_by_test_id("upload-submit").click()
-        return title
-
-    def let_go(self) -> None:
-        self._page.unroute(self.PLACE)
-
-    def _hold(self, route: Route) -> None:
-        is_first = route.request.headers.get("upload-offset") == "0"
-        if route.request.method != "PATCH" or is_first:
-            route.continue_()
-        else:
-            self.is_held = True
 
 
 def test_a_film_of_a_camera_is_begun_while_the_page_still_sends_it(

@@ -317,7 +317,7 @@ async def test_a_node_that_goes_down_leaves_in_order_and_can_be_forgotten(
         assert went.returncode == 0, went.stdout
         await await_more(load, 50)
     await load.stop()
-    assert await_gone(everything, timeout_s=30) == []
+    assert await_gone(everything) == []
     await check_nothing_lost(head, room, load, [])
     await_true(
         lambda: {part.health for part in head.look().parts} == {"healthy"},

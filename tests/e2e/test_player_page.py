@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, Route, expect
 
 from tests.e2e.conftest import make_person
 from tests.e2e.elsewhere import serve_elsewhere
-from tests.e2e.people import fill_registration, make_name
+from tests.e2e.people import fill_registration, log_in, make_name
 from tests.media.vod.clips import run_ffmpeg
 from tests.product import Product, await_true
 
@@ -34,35 +34,43 @@ READ = """v => ({
 })"""
 
 
+PASSWORD = "correct horse 7"
+GRANT = re.compile(r"/t/([^/]+)/")
+
+
 @dataclass(frozen=True)
 class Watched:
-    """A video that everybody may watch."""
+    """A video that everybody may watch, and one that only its author may."""
 
     path: str
     title: str
+    author: str
+    private_path: str
 
 
 @pytest.fixture(scope="module")
 def watched(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Watched:
-    """Somebody's video of two rungs with sound, chapters and subtitles, and a second video."""
+    """Somebody's video of two rungs with sound, chapters and subtitles, and two others."""
     folder = tmp_path_factory.mktemp("watched")
     with httpx.Client(base_url=product.url, timeout=60) as client:
         name = f"u_{make_name()}"
-        known = {"username": name, "email": f"{name}@example.com", "password": "correct horse 7"}
+        known = {"username": name, "email": f"{name}@example.com", "password": PASSWORD}
         answer = client.post("/v1/auth/register", json=known)
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         title = f"The harbour {make_name()}"
         video_id = send(client, product, make_film(folder / "a.mp4", LENGTH_S), title)
         other_id = send(client, product, make_film(folder / "b.mp4", 2), f"Other {make_name()}")
+        private = f"Mine {make_name()}"
+        private_id = send(client, product, make_film(folder / "c.mp4", 12), private, "private")
         words = {"label": "English", "text": WORDS}
         changes = (
             client.put(f"/v1/videos/{video_id}/subtitles/en", json=words),
             client.patch(f"/v1/videos/{video_id}", json={"description": DESCRIPTION}),
         )
         assert [answer.is_success for answer in changes] == [True, True]
-        for each in (video_id, other_id):
+        for each in (video_id, other_id, private_id):
             await_true(lambda: is_ready(client, each), "it is encoded", timeout_s=PROCESSING_S)  # noqa: B023
-    return Watched(f"/watch/{video_id}", title)
+    return Watched(f"/watch/{video_id}", title, name, f"/watch/{private_id}")
 
 
 def make_film(path: Path, length_s: int) -> Path:
@@ -74,12 +82,14 @@ def make_film(path: Path, length_s: int) -> Path:
     return path
 
 
-def send(client: httpx.Client, product: Product, film: Path, title: str) -> str:
+def send(
+    client: httpx.Client, product: Product, film: Path, title: str, visibility: str = "public"
+) -> str:
     """Send a film as a form; return its video's id."""
     with film.open("rb") as file:
         answer = client.post(
             f"{product.edge_url}/uploads/form",
-            data={"title": title, "visibility": "public"},
+            data={"title": title, "visibility": visibility},
             files={"file": file},
         )
     assert answer.status_code == 201, answer.text
@@ -110,6 +120,8 @@ class Player:
 
     def play(self, from_s: float = 0.0) -> None:
         """Play without sound, until it does."""
+        # A source that is attached later ends what was asked before.
+        self.wait(lambda seen: seen["height"] > 0, "it is loaded")
         self.video.evaluate("(v, at) => { v.muted = true; v.currentTime = at; v.play(); }", from_s)
         self.wait(lambda seen: seen["at_s"] > from_s + 0.3, "it plays")
 
@@ -313,3 +325,43 @@ def test_a_viewer_goes_on_where_they_stopped(open_page: OpenPage, watched: Watch
     again.wait(lambda seen: seen["at_s"] >= 15.9, "it begins where it was left")
     page.get_by_test_id("from-start").click()
     again.wait(lambda seen: seen["at_s"] < 1, "it is at its start")
+
+
+class GrantThatEnds:
+    """The grant a page first has: it opens the first segment, then edges say it is over."""
+
+    def __init__(self, page: Page) -> None:
+        self.refused: list[str] = []
+        self.used: set[str] = set()
+        self._first: tuple[str, str] | None = None
+        page.route("**/*.m4s", self._answer)
+
+    def _answer(self, route: Route) -> None:
+        found = GRANT.search(route.request.url)
+        assert found, "a private video is played under a grant"
+        grant, segment = found[1], route.request.url.rpartition("/")[2]
+        self._first = self._first or (grant, segment)
+        if grant == self._first[0] and segment != self._first[1]:
+            self.refused.append(grant)
+            cors = {"Access-Control-Allow-Origin": "*"}
+            route.fulfill(status=403, body='{"error": "grant_expired"}', headers=cors)
+        else:
+            self.used.add(grant)
+            route.continue_()
+
+
+def test_a_grant_that_ends_meanwhile_is_renewed_without_a_word(
+    open_page: OpenPage, product: Product, watched: Watched
+):
+    page = open_page("/login")
+    log_in(page, product, watched.author, PASSWORD)
+    grants = GrantThatEnds(page)
+    page.goto(product.url + watched.private_path)
+    player = Player(page)
+    player.play()
+    player.video.evaluate("v => { v.playbackRate = 3; }")
+    player.wait(lambda seen: seen["ended"], "it plays to its end")
+    assert grants.refused
+    assert len(grants.used) > 1
+    ranges = "v => [v.played.length, v.played.start(0), v.played.end(0)]"
+    assert player.video.evaluate(ranges) == [1, 0, pytest.approx(12, abs=0.3)]

@@ -1,7 +1,8 @@
 """Players that others wrote play what the media tasks make, from files alone: no product runs here.
 
-A video of two rungs with sound, a recording of several parts, and a video that still grows: each
-from its start, after seeks forwards and backwards, and to its end, without an error or a gap.
+A video of two rungs with sound, one that was passed on as it came, a recording of several parts,
+and a video that still grows: each from its start, after seeks forwards and backwards, and to its
+end, without an error or a gap.
 `test_outside_players.py` plays through the product, with rights and keys.
 """
 
@@ -13,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -27,6 +29,7 @@ from tests.e2e.elsewhere import serve_elsewhere
 from tests.e2e.test_outside_players import DASH_JS, LOOK, NATIVE, NEEDS_PLAYERS, SEEK, SHAKA
 from tests.media.live.recorded_stage import Broadcast
 from tests.media.vod.clips import VIDEO_ID, run_ffmpeg, transcode, write_playlists
+from tests.media.vod.test_copying import film
 from tests.product import await_true
 
 pytestmark = [pytest.mark.browser, pytest.mark.beside, NEEDS_PLAYERS]
@@ -53,8 +56,8 @@ WAYS = {
 }
 PLAY_FASTER = "() => { document.querySelector('video').playbackRate = 4; }"
 FPS = 10
-LENGTH_S, LAST_S = 17, 2
-"""How long the video is, and how much is left after the last seek."""
+LENGTH_S, FITTING_S, LAST_S = 17, 11, 2
+"""How long both videos are, and how much is left after the last seek."""
 CHUNKS_FIRST = {"hls.js": 1, "shaka-hls": 1, "chromium": 2}
 """How many chunks are there when a player of what grows begins: a segment, then two, then two.
 
@@ -109,6 +112,16 @@ def video(folder: Path) -> Film:
 
 
 @pytest.fixture(scope="module")
+def copied(folder: Path) -> Film:
+    """A video whose largest rung is the file as it came, with pictures out of order."""
+    store = ObjectStore.open(f"file://{folder}/copied")
+    made = transcode(film(folder / "fitting.mp4", size="640x360"), store)
+    assert made.plan.info.copyable is not None
+    assert write_playlists(made.plan, made.records, store).rungs == ("240p", "360p")
+    return Film(f"copied/videos/{VIDEO_ID}", FITTING_S)
+
+
+@pytest.fixture(scope="module")
 def recording(folder: Path) -> Film:
     """Twelve seconds in three parts: the picture grows, then another publisher comes."""
     cast = Broadcast(ObjectStore.open(f"file://{folder}/live"), uuid.uuid4())
@@ -155,12 +168,17 @@ def open_elsewhere(chromium: Browser, contexts: list[BrowserContext], elsewhere:
 def await_past(page: Page, at_s: float) -> None:
     """Wait until the picture is past a moment; nothing may go wrong meanwhile."""
 
+    seen: dict[str, Any] = {}
+
     def is_past() -> bool:
-        seen = page.evaluate(LOOK)
+        seen.update(page.evaluate(LOOK))
         assert seen["faults"] == []
         return bool(seen["at_s"] > at_s)
 
-    await_true(is_past, f"it plays on to {at_s}")
+    try:
+        await_true(is_past, f"it plays on to {at_s}")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; {seen}") from error
 
 
 def check_ends(page: Page, player: str, film: Film) -> None:
@@ -176,19 +194,19 @@ def check_ends(page: Page, player: str, film: Film) -> None:
         assert end_s == pytest.approx(seen["duration_s"], abs=0.1)
 
 
-@pytest.mark.parametrize("kind", ["video", "recording"])
+@pytest.mark.parametrize("kind", ["video", "copied", "recording"])
 @pytest.mark.parametrize("way", WAYS)
 def test_a_player_plays_from_the_start_after_seeks_and_to_the_end(
     way: str, kind: str, open_elsewhere: OpenPage, request: pytest.FixtureRequest
 ):
-    film: Film = request.getfixturevalue(kind)
+    shown: Film = request.getfixturevalue(kind)
     (player, name), page = WAYS[way], open_elsewhere()
-    page.evaluate(player, [f"/{film.folder}/{name}", ""])
+    page.evaluate(player, [f"/{shown.folder}/{name}", ""])
     await_past(page, 1.0)
-    for at_s in (6.5, 2.5, film.length_s - LAST_S):
+    for at_s in (6.5, 2.5, shown.length_s - LAST_S):
         page.evaluate(SEEK, [at_s])
         await_past(page, at_s + 0.7)
-    check_ends(page, player, film)
+    check_ends(page, player, shown)
     assert page.evaluate(LOOK)["pictures"] > 3 * FPS
 
 

@@ -38,7 +38,7 @@ def test_every_command_of_the_readme_is_a_make_target(target: str):
 
 @pytest.fixture
 def product() -> Iterator[Product]:
-    chosen = Product.prepare()
+    chosen = Product.prepare(http_replicas="1", hosts_count="1")
     yield chosen
     chosen.stop()
 

@@ -11,7 +11,12 @@ from tests.product import Product
 
 __all__ = ["chromium", "contexts", "open_page", "playwright", "small_film"]
 
-TWO_EDGES = {**OPTIONS, "edge_count": "2", "limits_chat_per_10_s_max": "1000000"}
+TWO_EDGES = {
+    **OPTIONS,
+    "edge_count": "2",
+    "http_replicas": "1",
+    "limits_chat_per_10_s_max": "1000000",
+}
 
 
 @pytest.fixture(scope="package")

@@ -127,7 +127,7 @@ async def test_a_draining_host_hands_over_each_followed_room_and_followers_ask_n
                 for number in range(5)
                 for room_id in room_ids
             ]
-            await first.drain(10.0)
+            await first.drain(60.0)
             await asyncio.gather(*saying)
             assert await find_hosts(database, room_ids) == {"host-1": 6, "host-2": 6}
             assert store.asked == asked

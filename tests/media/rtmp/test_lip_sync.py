@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import av
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from tests.media.rtmp.test_forwarder import Ingest, assemble, ingest, list_rtp
 from tests.media.rtmp.test_server import NEWER, Encoding
 from tests.media.sfu.peer import RtcPeer
 from tests.media.sfu.stage import wait_until
+from tests.serve_apps.edge.films import publish_film
 
 pytestmark = pytest.mark.media
 
@@ -19,6 +22,7 @@ BEEPS = "volume=0:enable='gte(mod(t,1),0.12)'"
 EARLY_MAX_S, LATE_MAX_S = 0.040, 0.060
 """How far sound may be before and behind its picture, EBU R 37."""
 QUIET = 0.02
+PAIRS = 2
 LOUDEST, WHITE = 1 << 15, 255
 OPUS_RATE_HZ = 48_000
 VIDEO_RATE_HZ = 90_000
@@ -32,36 +36,52 @@ __all__ = ["ingest"]  # the fixture
     ids=["aac", "opus"],
 )
 async def test_a_beep_is_heard_when_its_flash_is_seen(ingest: Ingest, encoding: Encoding) -> None:
-    publishing = ingest.publish(seconds=4, encoding=encoding, filters=(FLASHES, BEEPS))
-    await wait_until(lambda: bool(ingest.stage.sfu.get_codecs("r")), timeout_s=60)
-    viewer, _session = await ingest.stage.watch(("H264", "opus"))
-    said = await publishing
-    assert said.startswith("0\n"), said
-    flashes, beeps = list_flashes(viewer), list_beeps(viewer)
-    late_s = [min((beep - flash for beep in beeps), key=abs) for flash in flashes]
+    url = f"rtmp://127.0.0.1:{ingest.server.port}/live/key"
+    film = await publish_film(url, encoding=encoding, filters=(FLASHES, BEEPS))
+    try:
+        await wait_until(lambda: bool(ingest.stage.sfu.get_codecs("r")), timeout_s=60)
+        viewer, _session = await ingest.stage.watch(("H264", "opus"))
+        async with asyncio.timeout(60):
+            while len(late_s := measure(viewer)) < PAIRS:
+                await asyncio.sleep(0.5)
+    finally:
+        await film.close()
     print("sound behind picture, ms:", [round(late * 1000, 1) for late in late_s])
-    assert len(late_s) >= 2
     assert min(late_s) > -EARLY_MAX_S
     assert max(late_s) < LATE_MAX_S
 
 
+def measure(viewer: RtcPeer) -> list[float]:
+    """Return how far the sound is behind the picture, for each flash with sound around it."""
+    if not all(list_reports(viewer, kind) for kind in ("audio", "video")):
+        return []
+    shown, heard = list_brightness(viewer), list_loudness(viewer)
+    if not shown or not heard:
+        return []
+    beeps = list_rises(heard)
+    around = [at for at in list_rises(shown) if heard[0][0] + 0.6 < at < heard[-1][0] - 0.2]
+    return [min((beep - flash for beep in beeps), key=abs, default=1.0) for flash in around]
+
+
 def place(viewer: RtcPeer, kind: str, timestamp: int, rate_hz: int) -> float:
     """Return when a packet's moment was on the publisher's clock, in seconds (RFC 3550 §6.4.1)."""
-    report = find_report(viewer, kind)
+    report = list_reports(viewer, kind)[-1]
     after = (timestamp - report.rtp_timestamp + (1 << 31) & 0xFFFFFFFF) - (1 << 31)
     return report.ntp_timestamp / (1 << 32) + after / rate_hz
 
 
-def find_report(viewer: RtcPeer, kind: str) -> SenderReport:
-    """Return the latest sender report of a kind."""
+def list_reports(viewer: RtcPeer, kind: str) -> list[SenderReport]:
+    """Return the sender reports of a kind so far."""
     parsed = [facts for packet in viewer.rtcp if (facts := parse_rtcp(packet))]
     reports = [report for facts in parsed for report in facts.sender_reports]
-    return [report for report in reports if report.ssrc == viewer.ssrcs[kind]][-1]
+    return [report for report in reports if report.ssrc == viewer.ssrcs[kind]]
 
 
-def list_flashes(viewer: RtcPeer) -> list[float]:
-    """Return when the picture turned white."""
+def list_brightness(viewer: RtcPeer) -> list[tuple[float, float]]:
+    """Return when each picture is shown, and how white it is."""
     pictures = assemble(list_rtp(viewer, "video"))
+    if not pictures:
+        return []
     decoder = av.CodecContext.create("h264", "r")
     decoder.extradata = pictures[0].format.config
     shown = []
@@ -69,11 +89,11 @@ def list_flashes(viewer: RtcPeer) -> list[float]:
         at_s = place(viewer, "video", picture.timestamp, VIDEO_RATE_HZ)
         frames = decoder.decode(av.Packet(picture.data))
         shown += [(at_s, float(it.to_ndarray(format="gray").mean()) / WHITE) for it in frames]
-    return list_rises(shown)
+    return shown
 
 
-def list_beeps(viewer: RtcPeer) -> list[float]:
-    """Return when the tone began, to the millisecond."""
+def list_loudness(viewer: RtcPeer) -> list[tuple[float, float]]:
+    """Return each millisecond of sound, and how loud it is."""
     decoder = av.CodecContext.create("libopus", "r")
     decoder.sample_rate, decoder.layout = OPUS_RATE_HZ, "stereo"
     heard = []
@@ -84,7 +104,7 @@ def list_beeps(viewer: RtcPeer) -> list[float]:
             for start in range(0, len(wave), 48):
                 loud = np.abs(wave[start : start + 48]).max() / LOUDEST
                 heard.append((at_s + start / OPUS_RATE_HZ, float(loud)))
-    return list_rises(heard)
+    return heard
 
 
 def list_rises(levels: list[tuple[float, float]]) -> list[float]:

@@ -101,14 +101,12 @@ async def run_ffmpeg(
     pace: str = "",
     size: str = "320x180",
     encoding: Encoding = H264,
-    filters: tuple[str, str] = ("null", "anull"),
 ) -> str:
     """Publish a test picture and tone, as fast as can be unless paced; return what FFmpeg said."""
-    shown, heard = filters
     command = (
         f"{encoding.ffmpeg} -v info -nostdin {pace}"
-        f" -f lavfi -i testsrc2=size={size}:rate=25:duration={seconds},{shown}"
-        f" -f lavfi -i sine=duration={seconds}:samples_per_frame=441,{heard}"
+        f" -f lavfi -i testsrc2=size={size}:rate=25:duration={seconds}"
+        f" -f lavfi -i sine=duration={seconds}"
         f" -c:v {encoding.video} -bf {b_frames} -g 25 -pix_fmt yuv420p"
         f" -c:a {encoding.sound} -ac 2 -f flv {url}"
     )

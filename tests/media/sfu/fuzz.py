@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from media.sfu.arrivals import build_arrival_fci
 from media.sfu.codecs import choose_publish
 from media.sfu.dtls import DtlsIdentity, DtlsSrtpPeer, Fingerprint
 from media.sfu.ice import IceLite
+from media.sfu.path_proof import begin_proof
 from media.sfu.rtcp import (
     SenderReport,
     build_arrival_feedback,
@@ -40,7 +42,8 @@ from tests.media.sfu.peer import DtlsClient
 ARRIVALS = build_arrival_fci(65_500, 1, [5, None, 7, 900, *range(999, 1100)])
 OFFERS = Path(__file__).parent / "offers"
 INPUT_BYTES_MAX = 8192
-HOME = ("192.0.2.1", 4000)
+HOME, AWAY = ("192.0.2.1", 4000), ("192.0.2.2", 4000)
+THEIR_PASSWORD = "p" * 22
 TRANSPORT = LocalTransport("ours1234", "q" * 32, Fingerprint("sha-256", "AA"), ("::1",), 8002)
 EXTREMES = (0x00, 0x01, 0x7F, 0x80, 0xFF)
 
@@ -103,7 +106,7 @@ def run_target(target: Target, seed: int, inputs: int) -> None:
 
 def _make_stun() -> Target:
     ice = IceLite()
-    agent = ice.add_agent("session", "theirs")
+    agent = ice.add_agent("session", "theirs", THEIR_PASSWORD)
     seeds = []
     for nominates in (False, True):
         message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
@@ -116,10 +119,21 @@ def _make_stun() -> Target:
         seeds.append(bytes(message))
         message.add_fingerprint()
         seeds.append(bytes(message))
+    ice.take(seeds[0], HOME, 0.0)
+    agent.is_bound = True
+    request = begin_proof(agent.describe_asking(), AWAY, 0.0).request
+    response = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request[8:20])
+    response.attributes["XOR-MAPPED-ADDRESS"] = HOME
+    response.add_message_integrity(THEIR_PASSWORD.encode())
+    seeds.append(bytes(response))
+    times = itertools.count(1.0, 0.01)
 
     def feed(data: bytes) -> None:
-        answer = ice.answer_check(data, HOME, 0.0)
-        assert answer is None or len(answer.response) <= len(data), "an answer amplifies nothing"
+        outcome = ice.take(data, AWAY, next(times))
+        if outcome is not None:
+            assert len(outcome.replies) <= 2, "an answer, and a question"
+            assert all(len(reply) <= len(data) for reply in outcome.replies), "neither amplifies"
+        assert agent.address == HOME, "nobody answered what was asked"
 
     return Target(tuple(seeds), feed)
 

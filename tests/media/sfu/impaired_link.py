@@ -127,6 +127,13 @@ class ImpairedLink:
         if self._front is not None:
             self._front.close()
 
+    def rebind(self) -> None:
+        """Let the server see every peer at another port from now on, as when a NAT forgets."""
+        for back in self._backs.values():
+            if back.done() and not back.cancelled():
+                back.result().close()
+        self._backs.clear()
+
     def redirect(self, answer: str) -> str:
         """Return a server's SDP with the link's port in place of its own."""
         assert self._front is not None, "start() comes first"

@@ -168,6 +168,19 @@ def make_offer(
     return "\r\n".join(lines) + "\r\n"
 
 
+def answer_check(credentials: Credentials, request: stun.Message) -> bytes:
+    """Answer a check that is for this peer and says what RFC 8445 §7.1 asks for."""
+    password = credentials.password.encode()
+    assert request.attributes["USERNAME"] == f"{credentials.ufrag}:{credentials.remote_ufrag}"
+    assert request.check_message_integrity(password)
+    assert {"PRIORITY", "ICE-CONTROLLED", "FINGERPRINT"} <= set(request.attributes)
+    assert "USE-CANDIDATE" not in request.attributes
+    response = stun.Message(request.message_method, stun.Class.RESPONSE, request.transaction_id)
+    response.attributes["XOR-MAPPED-ADDRESS"] = credentials.address
+    response.add_message_integrity(password)
+    return bytes(response)
+
+
 @contextlib.asynccontextmanager
 async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Let work that never ends go on within the block."""
@@ -199,6 +212,8 @@ class RtcPeer(asyncio.DatagramProtocol):
         self.rtcp: list[bytes] = []
         self.raw: list[bytes] = []
         self.undecryptable = 0
+        self.checks: list[bytes] = []
+        self.answers_checks = True
         self.is_lost: Callable[[bytes], bool] = lambda _: False
         self._transport: asyncio.DatagramTransport | None = None
         self._proven = asyncio.Event()
@@ -226,6 +241,13 @@ class RtcPeer(asyncio.DatagramProtocol):
         """Open a socket towards the answer's address."""
         loop = asyncio.get_running_loop()
         await loop.create_datagram_endpoint(lambda: self, remote_addr=self.credentials.address)
+
+    async def move(self) -> None:
+        """Go on by another socket; the one before is closed."""
+        before = self._transport
+        await self.open_transport()
+        if before is not None:
+            before.close()
 
     def apply_answer(self, answer: str) -> None:
         """Read credentials, address and SSRCs from the answer."""
@@ -288,9 +310,7 @@ class RtcPeer(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: object) -> None:
         """Tell STUN, DTLS and SRTP apart."""
         if data[0] < 4:
-            response = stun.parse_message(data)
-            assert response.check_message_integrity(self.credentials.remote_password.encode())
-            self._proven.set()
+            self._take_stun(data)
         elif data[0] < 64:
             self._send(self.dtls.receive(data))
             if self.dtls.is_connected and self._in is None:
@@ -298,6 +318,17 @@ class RtcPeer(asyncio.DatagramProtocol):
                 self._connected.set()
         elif not self.is_lost(data):
             self.receive_media(data)
+
+    def _take_stun(self, data: bytes) -> None:
+        """Take an answer to a check of ours, or answer one of the other side."""
+        message = stun.parse_message(data)
+        if message.message_class is stun.Class.RESPONSE:
+            assert message.check_message_integrity(self.credentials.remote_password.encode())
+            self._proven.set()
+        else:
+            self.checks.append(data)
+            if self.answers_checks:
+                self._send([answer_check(self.credentials, message)])
 
     def receive_media(self, data: bytes) -> None:
         """Decrypt and keep one packet."""

@@ -82,7 +82,7 @@ def make_keys() -> tuple[SrtpKeys, SrtpKeys]:
 
 
 def make_parts(feedback: Feedback) -> SessionParts:
-    agent = IceAgent("unused", IceCredentials("theirs"))
+    agent = IceAgent("unused", IceCredentials("theirs", "theirs too"))
     agent.address = ("192.0.2.1", 1)
     dtls = DtlsSrtpPeer(IDENTITY, [])
     return SessionParts(secrets.token_hex(4), "r", agent, dtls, feedback.transmit, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime
 
 import pytest
@@ -14,8 +15,11 @@ from media.sfu.dtls import (
     Fingerprint,
     split_datagrams,
 )
+from media.sfu.ice import IceAgent, IceCredentials
 from media.sfu.packets_out import OutPacket
+from media.sfu.session import FLIGHTS_BYTES_MAX, PeerSession, SessionParts
 from media.sfu.srtp import PROFILES, SrtpPair
+from media.sfu.stun import Address
 from tests.media.sfu.packets import seal
 from tests.media.sfu.peer import DtlsClient
 
@@ -144,3 +148,39 @@ def test_long_flights_are_cut_between_records() -> None:
     assert [len(d) // 513 for d in datagrams] == [2, 2, 1]
     assert all(len(d) <= DATAGRAM_BYTES_MAX for d in datagrams)
     assert list(split_datagrams(b"")) == []
+
+
+def test_a_hello_that_comes_again_draws_nothing(identity: DtlsIdentity) -> None:
+    client = DtlsClient()
+    peer = DtlsSrtpPeer(identity, expect(client))
+    (hello,) = client.start()
+    assert sum(map(len, peer.receive(hello))) < 1000
+    assert all(peer.receive(hello) == [] for _ in range(10))
+
+
+def test_flights_bind_a_path_and_end_while_it_is_unproven(identity: DtlsIdentity) -> None:
+    peer = DtlsSrtpPeer(identity, [], is_client=True)
+    agent = IceAgent("session", IceCredentials("theirs", "p" * 22))
+    sent: list[bytes] = []
+
+    def transmit(datagram: bytes, _address: Address) -> None:
+        sent.append(datagram)
+
+    session = PeerSession(SessionParts("session", "r", agent, peer, transmit, 0.0))
+    session.send([b"nobody knows where to"])
+    assert (sent, agent.is_bound) == ([], False)
+    agent.address = ("192.0.2.1", 9)
+    session.send(peer.start())
+    assert agent.is_bound
+    for number in range(100):
+        session.send(peer.receive(ask_hello_again(number)))
+    assert FLIGHTS_BYTES_MAX / 2 < sum(map(len, sent)) <= FLIGHTS_BYTES_MAX
+
+
+def ask_hello_again(number: int) -> bytes:
+    """Return a HelloVerifyRequest (RFC 6347 §4.2.1), which a client answers with its hello."""
+    body = b"\xfe\xff\x08" + struct.pack("!Q", number)
+    size = len(body).to_bytes(3, "big")
+    message = b"\x03" + size + struct.pack("!H", number) + b"\0\0\0" + size + body
+    record = struct.pack("!BHHIHH", 22, 0xFEFF, 0, 0, number, len(message))
+    return record + message

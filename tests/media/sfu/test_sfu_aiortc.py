@@ -19,6 +19,7 @@ from aiortc import (
 )
 
 from media.sfu.egress_probe import BACKENDS, is_working
+from media.sfu.ice import STALE_PATH_S
 from tests.media.sfu.impaired_link import HERE, Conditions, ImpairedLink
 from tests.media.sfu.stage import LOOPBACK, Stage, iterate_pictures, start_stage, wait_until
 
@@ -137,6 +138,30 @@ async def test_a_viewer_who_loses_packets_decodes_on_while_sequence_numbers_begi
     print(f"{link.down.lost} lost on the way down, {room.retransmits} repeated")
     assert link.down.lost > 0
     assert room.retransmits > 0
+    await publisher.close()
+    await viewer.close()
+    link.close()
+
+
+@pytest.mark.parametrize("stage", ["sendto"], indirect=True)
+async def test_a_viewer_whose_nat_rebinds_is_followed_and_decodes_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.2)
+    link = ImpairedLink((HERE, stage.sfu.port), seed=1)
+    await link.start()
+    publisher, viewer = open_connection(), open_connection()
+    publisher.addTrack(TestPicture())
+    await connect(publisher, stage, is_publisher=True)
+    transceiver = viewer.addTransceiver("video", direction="recvonly")
+    await connect(viewer, stage, is_publisher=False, link=link)
+    track = transceiver.receiver.track
+    async with asyncio.timeout(60):
+        await track.recv()
+        link.rebind()
+        stage.clock.advance(STALE_PATH_S + 1)
+        pictures = [await track.recv() for _ in range(PICTURES)]
+    assert min(picture.to_ndarray(format="rgb24").std() for picture in pictures) > 40
     await publisher.close()
     await viewer.close()
     link.close()

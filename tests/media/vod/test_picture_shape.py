@@ -89,6 +89,7 @@ def test_odd_sizes_become_even_and_never_larger(tmp_path: Path, objects: ObjectS
         ("320x180", ["-pix_fmt", "yuv420p"]),
         ("320x180", ["-pix_fmt", "yuvj420p", "-color_range", "pc"]),
         ("320x180", ["-pix_fmt", "yuv420p10le"]),
+        ("320x180", ["-pix_fmt", "yuv444p"]),
         ("1280x720", ["-vf", "scale=out_color_matrix=bt709", "-colorspace", "bt709"]),
     ],
 )
@@ -102,6 +103,7 @@ def test_colours_keep_their_look_in_every_rung(
     made = transcode(tmp_path / "a.mp4", objects)
     for name in made.tracks:
         frame = made.frames_of(name)[0]
+        assert frame.format.name == "yuv420p"
         assert (int(frame.colorspace), int(frame.color_range)) == (1, 1)
         seen = frame.to_ndarray(format="rgb24", src_colorspace="ITU709").mean(axis=(0, 1))
         assert seen == pytest.approx((0xC0, 0x40, 0x20), abs=6)

@@ -49,11 +49,18 @@ async def start_film(program: str, words: Sequence[str]) -> FilmSender:
 
 
 async def publish_film(
-    url: str, *, b_frames: int = 0, size: str = "320x180", encoding: Encoding = H264
+    url: str,
+    *,
+    b_frames: int = 0,
+    size: str = "320x180",
+    encoding: Encoding = H264,
+    filters: tuple[str, str] = ("null", "anull"),
 ) -> FilmSender:
-    """Publish by RTMP without end."""
+    """Publish by RTMP without end; the filters are the picture's and the sound's."""
+    shown, heard = filters
     words = (
-        f"-re -f lavfi -i testsrc2=size={size}:rate=25 -re -f lavfi -i sine"
+        f"-re -f lavfi -i testsrc2=size={size}:rate=25,{shown}"
+        f" -re -f lavfi -i sine=samples_per_frame=441,{heard}"
         f" -c:v {encoding.video} -bf {b_frames} -g 25 -pix_fmt yuv420p"
         f" -c:a {encoding.sound} -ac 2 -f flv {url}"
     )

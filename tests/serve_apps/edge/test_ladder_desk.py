@@ -60,7 +60,7 @@ class OnAir:
 
 @pytest.fixture(scope="module")
 def samples() -> list[VideoSample]:
-    return Film().encode(30 * 30)[1]
+    return Film().encode(20 * 30)[1]
 
 
 @pytest.fixture

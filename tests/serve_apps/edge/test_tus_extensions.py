@@ -184,7 +184,7 @@ async def test_nobody_joins_the_parts_of_somebody_else(server: TusServer):
     assert (await eve.announce(Upload_Concat=f"final;/uploads/{part.id}")).status == 409
 
 
-async def test_a_part_that_was_given_up_leaves_no_bytes(server: TusServer, cache: Cache):
+async def test_a_part_that_was_given_up_or_expired_leaves_no_bytes(server: TusServer, cache: Cache):
     ada = await Person.join(server)
     part = await ada.open(Upload_Length="3", Upload_Concat="partial")
     await part.patch(0, b"abc")
@@ -198,6 +198,10 @@ async def test_a_part_that_was_given_up_leaves_no_bytes(server: TusServer, cache
         await collect_part(ports, msgspec.json.encode(UploadJob(upload.id)))
     assert await server.objects.list(make_parts_prefix(left.id)) == []
     assert len(await server.objects.list(make_parts_prefix(part.id))) == 1  # has its time still
+    async with server.database.connection() as connection:
+        await connection.execute("UPDATE uploads SET expires_at = now() WHERE id = $1", part.id)
+    await collect_part(ports, msgspec.json.encode(UploadJob(part.id)))
+    assert await server.objects.list(make_parts_prefix(part.id)) == []
 
 
 @pytest.mark.parametrize(

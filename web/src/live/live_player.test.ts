@@ -1,75 +1,152 @@
+/** The player of a live against a browser, an edge and a player of HLS played by the test. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LivePlayer } from "./live_player";
-import { PATIENCE_MS } from "./ways";
+import { REST_MS } from "./ways";
 
-/** A player of HLS whose edge says that the live has none. */
+const played = vi.hoisted(() => ({ bring: null as (() => void) | null, hasHls: true }));
+
 vi.mock("hls.js", () => ({
   default: class {
     static Events = { MANIFEST_PARSED: "parsed", LEVEL_SWITCHED: "switched", FRAG_BUFFERED: "buffered", ERROR: "error" };
-    static ErrorDetails = {};
-    static ErrorTypes = {};
     static isSupported = () => true;
-    latestLevelDetails = null;
-    #fail: (...told: unknown[]) => void = () => undefined;
-    on = (event: string, handler: (...told: unknown[]) => void) => {
-      if (event === "error") this.#fail = handler;
+    levels = [];
+    get latestLevelDetails() {
+      return played.hasHls ? { fragmentStart: 0, edge: 20 } : null;
+    }
+    on = (event: string, handler: () => void) => {
+      if (event === "buffered") played.bring = handler;
     };
-    loadSource = () => this.#fail("error", { fatal: true, details: "manifest", response: { code: 409 } });
+    loadSource = () => undefined;
     attachMedia = () => undefined;
     destroy = () => undefined;
   },
 }));
 
-let player: LivePlayer;
+let peers: PlayedPeer[];
+/** What arrives of the picture with each look at it. */
+let arriving: { lost: number; received: number };
 
-beforeEach(() => {
-  vi.useFakeTimers();
+class PlayedPeer extends EventTarget {
+  connectionState = "new";
+  iceGatheringState = "complete";
+  localDescription = { sdp: "offer" };
+  lost = 0;
+  received = 0;
+  constructor() {
+    super();
+    peers.push(this);
+  }
+  addTransceiver = () => ({});
+  createOffer = () => Promise.resolve({});
+  setLocalDescription = () => Promise.resolve();
+  setRemoteDescription = () => Promise.resolve(void (this.connectionState = "connected"));
+  getStats = () => {
+    this.lost += arriving.lost;
+    this.received += arriving.received;
+    const packets = { packetsLost: this.lost, packetsReceived: this.received, bytesReceived: this.received };
+    return Promise.resolve(
+      new Map([
+        ["T", { type: "transport", bytesReceived: this.received }],
+        ["V", { type: "inbound-rtp", kind: "video", ...packets }],
+      ]),
+    );
+  };
+  close = () => void (this.connectionState = "closed");
+}
+
+function makePlayer(): { player: LivePlayer; video: { currentTime: number } } {
   const video = {
+    currentTime: 0,
+    paused: false,
+    readyState: 4,
     seekable: { length: 0 },
     play: () => Promise.resolve(),
-    pause: () => undefined,
     removeAttribute: () => undefined,
   };
-  player = new LivePlayer({
+  const player = new LivePlayer({
     video: video as unknown as HTMLVideoElement,
     whep: "http://localhost/whep/1",
     token: () => Promise.resolve(null),
-    hls: () => Promise.resolve("http://localhost/live/1/index.m3u8"),
+    hls: () => Promise.resolve("http://localhost/live/index.m3u8"),
     elapsedS: () => 12,
+    isSeen: () => true,
+  });
+  player.setLive(true);
+  return { player, video };
+}
+
+/** Lets so many seconds pass, in each of which the picture moves for so long. */
+async function pass(video: { currentTime: number }, seconds: number, movesS: number): Promise<void> {
+  for (let second = 0; second < seconds; second += 1) {
+    video.currentTime += movesS > 0.5 ? 0.5 : 0;
+    await vi.advanceTimersByTimeAsync(500);
+    video.currentTime += movesS > 0 ? 0.5 : 0;
+    await vi.advanceTimersByTimeAsync(500);
+  }
+}
+
+beforeEach(() => {
+  [peers, arriving, played.hasHls] = [[], { lost: 5, received: 50 }, true];
+  vi.useFakeTimers();
+  vi.stubGlobal("RTCPeerConnection", PlayedPeer);
+  vi.stubGlobal("MediaStream", class {});
+  vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => null });
+  vi.stubGlobal("fetch", (url: string) => {
+    const headers = new Headers({ location: `http://localhost/sessions/${peers.length}` });
+    return Promise.resolve({ status: 201, url, headers, text: () => Promise.resolve("answer") });
   });
 });
 
 afterEach(() => {
-  player.stop();
   vi.useRealTimers();
+  vi.unstubAllGlobals();
 });
 
 describe("the player of a live", () => {
   it("begins with WebRTC as soon as the live is on air", async () => {
-    expect(player.state.get()).toMatchObject({ way: "webrtc", phase: "waiting" });
-    player.setLive(true);
+    const { player } = makePlayer();
+    const phases = new Set<string>();
+    player.state.subscribe(({ phase }) => void phases.add(phase));
     await vi.advanceTimersByTimeAsync(0);
-    expect(player.state.get()).toMatchObject({ way: "webrtc", phase: "connecting", lengthS: 12 });
+    expect([...phases]).toEqual(["connecting", "playing"]);
+    expect(player.state.get()).toMatchObject({ way: "webrtc", lengthS: 12 });
+    player.stop();
   });
 
-  it("says so when there is neither WebRTC nor HLS, after a while", async () => {
-    player.setLive(true);
+  it("takes HLS while WebRTC's picture stands still on a bad connection, and WebRTC again after a rest", async () => {
+    const { player, video } = makePlayer();
     void player.start();
-    await vi.advanceTimersByTimeAsync(PATIENCE_MS - 1_000);
-    expect(player.state.get()).toMatchObject({ way: "webrtc", phase: "connecting" });
-    await vi.advanceTimersByTimeAsync(3_000);
-    expect(player.state.get()).toMatchObject({ way: "hls", phase: "failed", error: { code: "hls_off" } });
+    await pass(video, 5, 1);
+    expect(player.state.get()).toMatchObject({ way: "webrtc", phase: "playing" });
+    await pass(video, 20, 0.5);
+    expect(player.state.get().way).toBe("hls");
+    await pass(video, 2, 1);
+    expect(player.state.get()).toMatchObject({ way: "hls", phase: "playing" });
+    expect(peers.map((peer) => peer.connectionState)).toEqual(["closed"]);
+    await pass(video, REST_MS / 1000, 1);
+    expect(player.state.get()).toMatchObject({ way: "webrtc", phase: "playing" });
+    expect(peers.map((peer) => peer.connectionState)).toEqual(["closed", "connected"]);
+    player.stop();
   });
 
-  it("goes live again when somebody winds back what HLS does not have, and offers it no more", async () => {
-    player.setLive(true);
+  it("stays with WebRTC where HLS shows nothing, and leaves it no more", async () => {
+    played.hasHls = false;
+    const { player, video } = makePlayer();
+    const ways: string[] = [];
+    player.state.subscribe(({ way }) => ways.at(-1) !== way && ways.push(way));
     void player.start();
-    player.seekBehind(8);
-    await vi.advanceTimersByTimeAsync(1_000);
-    expect(player.state.get()).toMatchObject({ phase: "connecting", canGoBack: false });
-    player.seekBehind(8);
-    expect(player.state.get()).toMatchObject({ phase: "connecting", behindS: 0 });
-    player.setLive(false);
-    expect(player.state.get().canGoBack).toBe(true);
+    await pass(video, 120, 0.5);
+    expect(ways).toEqual(["webrtc", "hls", "webrtc"]);
+    expect(peers.map((peer) => peer.connectionState)).toEqual(["connected"]);
+    player.stop();
+  });
+
+  it("stays with WebRTC on a connection that loses nothing: the picture itself stands still", async () => {
+    arriving = { lost: 0, received: 1 };
+    const { player, video } = makePlayer();
+    void player.start();
+    await pass(video, 60, 0.5);
+    expect(player.state.get().way).toBe("webrtc");
+    player.stop();
   });
 });

@@ -6,10 +6,11 @@ import { waitMs } from "../kit/backoff";
 import { ApiError } from "../kit/errors";
 import { Store } from "../kit/store";
 import { NOT_FOR_WEBRTC, WhepViewer, type WatchState } from "../kit/whep";
+import { Freezes } from "./freezes";
 import { HlsWay } from "./hls_way";
 import { LayerMenu } from "./layer_menu";
 import { LevelMenu } from "./level_menu";
-import { decideWay, PATIENCE_MS, type Way } from "./ways";
+import { decideWay, isNoHelp, isResting, isSuffering, PATIENCE_MS, type Way } from "./ways";
 
 export interface PlayerState {
   way: Way;
@@ -34,6 +35,8 @@ export interface PlayerRequest {
   hls: (avoid: string | null) => Promise<string | null>;
   /** How long the live has been on air, in seconds. */
   elapsedS: () => number;
+  /** Whether the page is visible: a picture that nobody sees is not always drawn. */
+  isSeen: () => boolean;
 }
 
 const LOOK_MS = 500;
@@ -61,6 +64,13 @@ export class LivePlayer {
   #isBehind = false;
   #withoutSinceMs: number | null = null;
   #lossesMs: number[] = [];
+  readonly #freezes = new Freezes();
+  /** When WebRTC was left because its picture stood still. */
+  #sufferedMs: number | null = null;
+  #wasHelped = false;
+  /** HLS was no help here: who suffers stays with WebRTC. */
+  #isHelpless = false;
+  #isClosed = false;
 
   constructor(request: PlayerRequest) {
     this.#request = request;
@@ -81,6 +91,7 @@ export class LivePlayer {
   async start(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       this.#look();
+      void this.#watchFreezes();
       await waitMs(LOOK_MS, this.#stopping.signal);
     }
   }
@@ -147,10 +158,15 @@ export class LivePlayer {
     }
   }
 
-  /** Nothing of WebRTC is shown from now on, so nothing of it is fetched. */
   #fallBehind(): void {
     if (this.#isBehind) return;
     this.#isBehind = true;
+    this.#closeViewer();
+  }
+
+  /** Nothing of WebRTC is shown from now on, so nothing of it is fetched. */
+  #closeViewer(): void {
+    this.#isClosed = true;
     this.#unfollow();
     this.#viewer?.stop();
     this.layers.follow(null);
@@ -166,6 +182,7 @@ export class LivePlayer {
   }
 
   #openViewer(): void {
+    this.#isClosed = false;
     const viewer = new WhepViewer({
       url: this.#request.whep,
       token: this.#request.token,
@@ -194,6 +211,7 @@ export class LivePlayer {
   #look(): void {
     if (this.#stopping.signal.aborted || !this.#viewer) return;
     const nowMs = performance.now();
+    this.#rest(nowMs);
     const watched = this.#viewer.state.get();
     const hasWebrtc = watched.phase === "playing";
     if (hasWebrtc || !this.#isOnAir) this.#withoutSinceMs = null;
@@ -216,9 +234,43 @@ export class LivePlayer {
       withoutSinceMs: this.#withoutSinceMs,
       isRefused,
       lossesMs: this.#lossesMs,
+      sufferedMs: this.#sufferedMs,
     });
     if (way !== this.state.get().way) this.#switch(way, null);
     this.#describe(watched);
+  }
+
+  async #watchFreezes(): Promise<void> {
+    const packets = await this.readPackets().catch(() => null);
+    const { way, phase } = this.state.get();
+    if (way !== "webrtc" || this.#stopping.signal.aborted) return this.#freezes.forget();
+    const { video, isSeen } = this.#request;
+    const distress = this.#freezes.look({
+      nowMs: performance.now(),
+      positionS: video.currentTime,
+      packets,
+      isWatched: phase === "playing" && this.#isOnAir && !video.paused && isSeen(),
+    });
+    if (this.#isHelpless || !isSuffering(distress, this.layers.state.get())) return;
+    this.#freezes.forget();
+    this.#sufferedMs = performance.now();
+    this.#wasHelped = false;
+    this.#look();
+  }
+
+  /** While HLS stands in for a connection that brings too little, WebRTC takes nothing of that. */
+  #rest(nowMs: number): void {
+    if (this.#sufferedMs === null || this.#isBehind || !this.#isOnAir) return;
+    const hls = this.#hls?.state.get();
+    this.#wasHelped ||= hls?.isPlaying === true;
+    if (!isResting(nowMs, this.#sufferedMs)) {
+      this.#sufferedMs = null;
+      if (this.#isClosed) this.#openViewer();
+    } else if (hls?.isUnplayable || isNoHelp(nowMs, this.#sufferedMs, this.#wasHelped)) {
+      this.#isHelpless = true;
+      this.#sufferedMs = null;
+      if (this.#isClosed) this.#openViewer();
+    } else if (this.#wasHelped && !this.#isClosed) this.#closeViewer();
   }
 
   #describe(watched: WatchState): void {

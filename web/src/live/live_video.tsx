@@ -102,6 +102,7 @@ function usePlayer(video: { current: HTMLVideoElement | null }, props: LiveVideo
       hls: async (avoid) =>
         (await api.post<JoinAnswer>(`/live/${liveId}/join`, undefined, { query: { avoid } })).playback.hls,
       elapsedS: () => Math.max(0, (Date.now() - began.current) / 1000),
+      isSeen: () => !document.hidden,
     });
     setPlayer(next);
     next.setLive(status === "live");

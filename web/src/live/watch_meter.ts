@@ -7,9 +7,9 @@ import type { Way } from "./ways";
 /** A report covers so long. */
 export const REPORT_MS = 10_000;
 /** A picture that advances less than this share of the time stands still. */
-const MOVING_SHARE = 0.2;
+export const MOVING_SHARE = 0.2;
 /** Looks further apart say nothing: the page slept. */
-const LOOK_MAX_MS = 2_500;
+export const LOOK_MAX_MS = 2_500;
 
 export interface WatchLook {
   nowMs: number;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { decideWay, describeBehind, PATIENCE_MS, REST_MS, type WayFacts } from "./ways";
+import type { Layer } from "../kit/layers";
+import { decideWay, describeBehind, isNoHelp, isSuffering, PATIENCE_MS, REST_MS, type WayFacts } from "./ways";
 
 const FACTS: WayFacts = {
   nowMs: 1_000_000,
@@ -11,6 +12,7 @@ const FACTS: WayFacts = {
   withoutSinceMs: null,
   isRefused: false,
   lossesMs: [],
+  sufferedMs: null,
 };
 
 describe("the way of a live picture", () => {
@@ -43,6 +45,43 @@ describe("the way of a live picture", () => {
     expect(decideWay({ ...FACTS, lossesMs, hasHls: false })).toBe("webrtc");
     expect(decideWay({ ...FACTS, lossesMs: lossesMs.slice(1) })).toBe("webrtc");
     expect(decideWay({ ...FACTS, lossesMs, nowMs: FACTS.nowMs + REST_MS })).toBe("webrtc");
+  });
+});
+
+describe("a picture by WebRTC that stands still", () => {
+  const layers = [1080, 360].map(
+    (height): Layer => ({ encodingId: `${height}`, width: 2 * height, height, bitrate: 1, active: true }),
+  );
+  const smallest = { layers, playing: "360", chosen: null };
+  const bad = { frozenShare: 0.2, lostShare: 0.05 };
+
+  it("rests on HLS, then goes back as soon as WebRTC has a picture", () => {
+    const resting = { ...FACTS, way: "hls" as const, sufferedMs: FACTS.nowMs - 1 };
+    expect(decideWay({ ...FACTS, sufferedMs: FACTS.nowMs })).toBe("hls");
+    expect(decideWay({ ...resting, nowMs: FACTS.nowMs + REST_MS - 2 })).toBe("hls");
+    expect(decideWay({ ...resting, nowMs: FACTS.nowMs + REST_MS, hasWebrtc: false })).toBe("hls");
+    expect(decideWay({ ...resting, nowMs: FACTS.nowMs + REST_MS })).toBe("webrtc");
+  });
+
+  it("suffers where it stands still for more than 15 % of the time and packets are lost", () => {
+    expect(isSuffering(bad, smallest)).toBe(true);
+    expect(isSuffering({ ...bad, frozenShare: 0.15 }, smallest)).toBe(false);
+    expect(isSuffering({ ...bad, lostShare: 0 }, smallest)).toBe(false);
+    expect(isSuffering(null, smallest)).toBe(false);
+  });
+
+  it("is left only where no smaller one comes", () => {
+    expect(isSuffering(bad, { ...smallest, playing: "1080" })).toBe(false);
+    const [large, small] = layers as [Layer, Layer];
+    const paused = { layers: [large, { ...small, active: false }], playing: "1080", chosen: null };
+    expect(isSuffering(bad, paused)).toBe(true);
+    expect(isSuffering(bad, { layers: [], playing: null, chosen: null })).toBe(true);
+  });
+
+  it("is taken back where HLS shows nothing for ten seconds", () => {
+    expect(isNoHelp(FACTS.nowMs, FACTS.nowMs - 9_999, false)).toBe(false);
+    expect(isNoHelp(FACTS.nowMs, FACTS.nowMs - 10_000, false)).toBe(true);
+    expect(isNoHelp(FACTS.nowMs, FACTS.nowMs - 10_000, true)).toBe(false);
   });
 });
 

@@ -2,6 +2,8 @@
  * Which way a live's picture comes: WebRTC first, low-latency HLS where that fails or when somebody
  * seeks back. Pure; `live_player.ts` carries it out.
  */
+import type { LayerChoice } from "../kit/layers";
+import type { Distress } from "./freezes";
 
 export type Way = "webrtc" | "hls";
 
@@ -10,6 +12,12 @@ export const PATIENCE_MS = 5_000;
 /** Interruptions within a minute after which WebRTC is said to suffer. */
 export const LOSSES_MAX = 3;
 const LOSSES_WITHIN_MS = 60_000;
+/** More of the time than this a picture may not stand still, where packets are lost, before WebRTC is said to suffer. */
+const FROZEN_SHARE_MAX = 0.15;
+/** On a connection that loses less than this a picture stands still for another reason. */
+const LOST_SHARE_MIN = 0.01;
+/** HLS that shows nothing for so long is no help to who suffers. */
+const HELP_MS = 10_000;
 /** HLS keeps the picture so long after WebRTC suffered, then WebRTC may have it back. */
 export const REST_MS = 45_000;
 /** Nearer than this to the live edge is live. */
@@ -30,6 +38,8 @@ export interface WayFacts {
   isRefused: boolean;
   /** When WebRTC lost its picture, the latest last. */
   lossesMs: readonly number[];
+  /** When WebRTC was left because its picture stood still; null: it was not, or HLS was no help. */
+  sufferedMs: number | null;
 }
 
 /** The way the picture shall come now. */
@@ -44,7 +54,26 @@ export function decideWay(facts: WayFacts): Way {
   if (!facts.hasHls) return "webrtc";
   const recent = facts.lossesMs.filter((atMs) => facts.nowMs - atMs < LOSSES_WITHIN_MS);
   const lastMs = recent.at(-1) ?? Number.NEGATIVE_INFINITY;
-  return recent.length >= LOSSES_MAX && facts.nowMs - lastMs < REST_MS ? "hls" : "webrtc";
+  const isLossy = recent.length >= LOSSES_MAX && facts.nowMs - lastMs < REST_MS;
+  return isLossy || isResting(facts.nowMs, facts.sufferedMs) ? "hls" : "webrtc";
+}
+
+/** Whether HLS still has the picture because WebRTC's stood still. */
+export function isResting(nowMs: number, sufferedMs: number | null): boolean {
+  return sufferedMs !== null && nowMs - sufferedMs < REST_MS;
+}
+
+/** Whether a connection brings too little of the picture, and no smaller one is left to take. */
+export function isSuffering(distress: Distress | null, { layers, playing }: LayerChoice): boolean {
+  if (distress === null) return false;
+  const at = layers.findIndex((layer) => layer.encodingId === playing);
+  if (layers.slice(at + 1).some((layer) => layer.active)) return false;
+  return distress.frozenShare > FROZEN_SHARE_MAX && distress.lostShare >= LOST_SHARE_MIN;
+}
+
+/** Whether HLS, which is to help, has shown nothing in its time. */
+export function isNoHelp(nowMs: number, sinceMs: number, hasPlayed: boolean): boolean {
+  return !hasPlayed && nowMs - sinceMs >= HELP_MS;
 }
 
 /** "live", or how far behind it: 0:42. */

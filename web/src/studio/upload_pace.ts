@@ -16,6 +16,11 @@ export class UploadPace {
     if (!first || atMs - first.atMs < SPAN_MS_MIN || bytes <= first.bytes) return null;
     return ((bytes - first.bytes) * 1000) / (atMs - first.atMs);
   }
+
+  /** It stood still: what was measured before that says nothing of what comes. */
+  forget(): void {
+    this.#samples = [];
+  }
 }
 
 /** "2.4 MB/s / 3 min left". */

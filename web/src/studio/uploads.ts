@@ -3,7 +3,7 @@
  * creates the video, tus 1.0 carries the bytes to an edge; a file chosen again after a reload goes
  * on where it stopped.
  */
-import type { Upload } from "tus-js-client";
+import type { HttpRequest, Upload, UploadOptions } from "tus-js-client";
 import { api } from "../kit/api";
 import { ApiError, describeError } from "../kit/errors";
 import { getAccessToken, refreshAccessToken } from "../kit/session";
@@ -33,6 +33,10 @@ interface Created {
   upload: { url: string };
 }
 
+interface Announced extends Created {
+  isNew: boolean;
+}
+
 export interface UploadChoice {
   file: File;
   title: string;
@@ -44,12 +48,28 @@ export interface UploadChoice {
 
 const CHUNK_BYTES = 8 * 1024 * 1024;
 const RETRY_DELAYS_MS = [0, 500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000];
+/** A transfer of which nothing moved for so long stands still: it has no speed. */
+const STILL_MS = 4_000;
 
 export const uploads = new Store<UploadItem[]>([]);
 const memory = new UploadMemory();
-const running = new Map<string, { transfer: Upload; file: File }>();
+
+/** One try to send a file; another takes its place when somebody resumes. */
+interface Sending {
+  videoId: string;
+  file: File;
+  url: string;
+  /** Its index may have to go ahead of it. */
+  isNew: boolean;
+  /** Null until its bytes go. */
+  transfer: Upload | null;
+}
+
+const running = new Map<string, Sending>();
 /** Files of a batch that wait for their turn, by the id of their row. */
 const waiting = new Map<string, UploadChoice>();
+/** Those of them whose video is being created. */
+const announced = new Map<string, Promise<Announced>>();
 const SENDING_MAX = 2;
 let batchCount = 0;
 
@@ -62,9 +82,18 @@ function change(videoId: string, part: Partial<UploadItem>): void {
   uploads.set(uploads.get().map((item) => (item.videoId === videoId ? { ...item, ...part } : item)));
 }
 
+function findItem(videoId: string): UploadItem | undefined {
+  return uploads.get().find((item) => item.videoId === videoId);
+}
+
 /** Creates the video (or finds the unfinished one of the same file) and starts sending. Gives its id. */
 export async function startUpload(choice: UploadChoice): Promise<string> {
-  const { file, title, visibility, publishAt, isProtected } = choice;
+  const created = await announce(choice);
+  await begin(created, choice, null);
+  return created.id;
+}
+
+async function announce({ file, title, visibility, publishAt, isProtected }: UploadChoice): Promise<Announced> {
   const fingerprint = fingerprintOf(file);
   const known = await findUnfinished(fingerprint);
   const created =
@@ -79,19 +108,26 @@ export async function startUpload(choice: UploadChoice): Promise<string> {
       protected: isProtected,
     }));
   memory.keep(fingerprint, { videoId: created.id, url: created.upload.url });
+  return { ...created, isNew: known === null };
+}
+
+/** Shows the video's row, in the place of the one that waited for it, and sends unless that one was paused. */
+async function begin(created: Announced, { file, title }: UploadChoice, row: UploadItem | null): Promise<void> {
   const item: UploadItem = {
     videoId: created.id,
     title,
     sizeBytes: file.size,
     sentBytes: 0,
     speedBps: null,
-    state: "starting",
+    state: row?.state ?? "starting",
     error: null,
   };
-  uploads.set([item, ...uploads.get().filter((other) => other.videoId !== created.id)]);
-  if (!known && file.size > CHUNK_BYTES) void sendLateIndex(file, created.upload.url);
-  await send(created.id, file, created.upload.url);
-  return created.id;
+  void running.get(created.id)?.transfer?.abort();
+  const sending = { videoId: created.id, file, url: created.upload.url, isNew: created.isNew, transfer: null };
+  running.set(created.id, sending);
+  const others = uploads.get().filter((other) => other.videoId !== created.id);
+  uploads.set(row ? others.map((other) => (other.videoId === row.videoId ? item : other)) : [item, ...others]);
+  await send(sending);
 }
 
 /** The video that this file belonged to before a reload, if the server still waits for its rest. */
@@ -137,43 +173,89 @@ async function startWaiting(videoId: string): Promise<void> {
   const choice = waiting.get(videoId);
   if (!choice) return;
   change(videoId, { state: "starting", error: null });
+  if (announced.has(videoId)) return;
+  const announcing = announce(choice);
+  announced.set(videoId, announcing);
   try {
-    await startUpload(choice);
+    const created = await announcing;
+    const row = findItem(videoId);
     waiting.delete(videoId);
-    uploads.set(uploads.get().filter((item) => item.videoId !== videoId));
+    if (row) await begin(created, choice, row);
   } catch (error) {
     change(videoId, { state: "failed", error: describeError(error) });
     startNext();
+  } finally {
+    announced.delete(videoId);
   }
 }
 
-async function send(videoId: string, file: File, url: string): Promise<void> {
-  const { Upload: TusUpload } = await import("tus-js-client");
+/** Whether it shall still be sent: it was neither paused nor given up, and no other try took its place. */
+function isWanted(sending: Sending): boolean {
+  const state = findItem(sending.videoId)?.state;
+  return running.get(sending.videoId) === sending && (state === "starting" || state === "sending");
+}
+
+async function send(sending: Sending): Promise<void> {
+  if (!isWanted(sending)) return;
+  const { videoId, file, url } = sending;
+  if (sending.isNew && file.size > CHUNK_BYTES) void sendLateIndex(file, url);
+  sending.isNew = false;
+  try {
+    const { Upload: TusUpload } = await import("tus-js-client");
+    if (!isWanted(sending)) return;
+    sending.transfer = new TusUpload(file, describeTransfer(sending));
+    sending.transfer.start();
+  } catch (error) {
+    if (isWanted(sending)) stopFailed(videoId, describeError(error));
+  }
+}
+
+function stopFailed(videoId: string, error: string): void {
+  change(videoId, { state: "failed", error, speedBps: null });
+  startNext();
+}
+
+async function addToken(request: HttpRequest): Promise<void> {
+  const token = await getAccessToken();
+  if (token) request.setHeader("Authorization", `Bearer ${token}`);
+}
+
+function mayRetry(error: TusRefusal): boolean {
+  const status = error.originalResponse?.getStatus() ?? 0;
+  if (status === 401) void refreshAccessToken(null).catch(() => undefined);
+  return status === 0 || status === 401 || status === 409 || status === 423 || status === 429 || status >= 500;
+}
+
+function describeTransfer(sending: Sending): UploadOptions {
+  const { videoId, file, url } = sending;
   const pace = new UploadPace();
-  const transfer = new TusUpload(file, {
+  let still: ReturnType<typeof setTimeout> | undefined;
+  const noteStill = () => {
+    pace.forget();
+    if (isWanted(sending)) change(videoId, { speedBps: null });
+  };
+  return {
     uploadUrl: url,
     chunkSize: CHUNK_BYTES,
     retryDelays: RETRY_DELAYS_MS,
     storeFingerprintForResuming: false,
     onBeforeRequest: async (request) => {
-      const token = await getAccessToken();
-      if (token) request.setHeader("Authorization", `Bearer ${token}`);
+      await addToken(request);
+      // A request that is not under way yet cannot be aborted.
+      if (!isWanted(sending)) throw new Error("The upload was paused.");
     },
-    onShouldRetry: (error) => {
-      const status = error.originalResponse?.getStatus() ?? 0;
-      if (status === 401) void refreshAccessToken(null).catch(() => undefined);
-      return status === 0 || status === 401 || status === 409 || status === 423 || status === 429 || status >= 500;
+    onShouldRetry: (error) => isWanted(sending) && mayRetry(error),
+    onProgress: (sentBytes) => {
+      clearTimeout(still);
+      if (!isWanted(sending)) return;
+      change(videoId, { sentBytes, speedBps: pace.note(sentBytes, performance.now()), state: "sending" });
+      still = setTimeout(noteStill, STILL_MS);
     },
-    onProgress: (sentBytes) =>
-      change(videoId, { sentBytes, speedBps: pace.note(sentBytes, performance.now()), state: "sending" }),
     onSuccess: () => finish(videoId, file),
     onError: (error) => {
-      change(videoId, { state: "failed", error: describeRefusal(error), speedBps: null });
-      startNext();
+      if (isWanted(sending)) stopFailed(videoId, describeRefusal(error));
     },
-  });
-  running.set(videoId, { transfer, file });
-  transfer.start();
+  };
 }
 
 function finish(videoId: string, file: File): void {
@@ -202,8 +284,9 @@ function describeRefusal(error: Error): string {
   return `The server refused the upload (${status}).`;
 }
 
+/** Stops an upload, also one that has not begun to send: it then does not. */
 export function pauseUpload(videoId: string): void {
-  void running.get(videoId)?.transfer.abort();
+  void running.get(videoId)?.transfer?.abort();
   change(videoId, { state: "paused", speedBps: null });
   startNext();
 }
@@ -213,22 +296,37 @@ export async function resumeUpload(videoId: string): Promise<void> {
   if (waiting.has(videoId)) return startWaiting(videoId);
   const known = running.get(videoId);
   if (!known) return;
+  const sending = { ...known, transfer: null };
+  running.set(videoId, sending);
   change(videoId, { state: "starting", error: null });
   const video = await api.get<Video>(`/videos/${videoId}`).catch(() => null);
-  await send(videoId, known.file, video?.upload?.url ?? known.transfer.url ?? "");
+  sending.url = video?.upload?.url ?? known.url;
+  await send(sending);
 }
 
 /** Gives an upload up: its video disappears, and what has arrived of it is removed (tus termination). */
 export async function dropUpload(videoId: string): Promise<void> {
   const known = running.get(videoId);
+  const choice = waiting.get(videoId);
+  const announcing = announced.get(videoId);
   running.delete(videoId);
   waiting.delete(videoId);
   uploads.set(uploads.get().filter((item) => item.videoId !== videoId));
   startNext();
-  if (!known) return;
-  memory.forget(fingerprintOf(known.file));
+  if (known) {
+    void known.transfer?.abort();
+    await remove(known.file, known.url);
+  }
+  const created = await announcing?.catch(() => null);
+  if (choice && created) await remove(choice.file, created.upload.url);
+}
+
+async function remove(file: File, url: string): Promise<void> {
+  memory.forget(fingerprintOf(file));
   try {
-    await known.transfer.abort(true);
+    const { Upload: TusUpload } = await import("tus-js-client");
+    const how = { onBeforeRequest: addToken, onShouldRetry: mayRetry, retryDelays: RETRY_DELAYS_MS };
+    await TusUpload.terminate(url, how);
   } catch (error) {
     if (!isGone(error)) throw new Error("The upload could not be given up now. Delete it from the list below.");
   }

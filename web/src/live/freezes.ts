@@ -1,0 +1,75 @@
+/**
+ * How much of the last seconds a live's picture by WebRTC stood still although packets came: the viewer's connection
+ * brings less than it takes. Who sends nothing, or a screen on which nothing moves, is no part of it. Pure.
+ */
+import { LOOK_MAX_MS, MOVING_SHARE } from "./watch_meter";
+
+/** So much of watching is remembered, and nothing is said before it was seen. */
+export const REMEMBERED_MS = 20_000;
+
+export interface FreezeLook {
+  nowMs: number;
+  /** Of the <video>. */
+  positionS: number;
+  /** Of the picture since its connection began; null where there are none to count. */
+  packets: { lost: number; received: number } | null;
+  /** WebRTC shows the picture, it plays, and the page is visible. */
+  isWatched: boolean;
+}
+
+export interface Distress {
+  /** Of the time. */
+  frozenShare: number;
+  /** Of the packets. */
+  lostShare: number;
+}
+
+interface Step {
+  spanMs: number;
+  isFrozen: boolean;
+  lost: number;
+  received: number;
+}
+
+export class Freezes {
+  #before: FreezeLook | null = null;
+  #steps: Step[] = [];
+  #spanMs = 0;
+
+  /** Takes one look; returns what the last seconds of watching were like, null while there are too few. */
+  look(look: FreezeLook): Distress | null {
+    const before = this.#before;
+    this.#before = look;
+    if (!before?.isWatched || !look.isWatched || !before.packets || !look.packets) return null;
+    const spanMs = look.nowMs - before.nowMs;
+    const received = look.packets.received - before.packets.received;
+    // The page slept, or this is another connection.
+    if (spanMs <= 0 || spanMs > LOOK_MAX_MS || received < 0) return null;
+    const isMoving = (look.positionS - before.positionS) * 1000 >= MOVING_SHARE * spanMs;
+    const lost = Math.max(0, look.packets.lost - before.packets.lost);
+    this.#steps.push({ spanMs, isFrozen: !isMoving && received > 0, lost, received });
+    this.#spanMs += spanMs;
+    return this.#measure();
+  }
+
+  /** What was seen says nothing of what comes. */
+  forget(): void {
+    this.#before = null;
+    this.#steps = [];
+    this.#spanMs = 0;
+  }
+
+  #measure(): Distress | null {
+    for (let [oldest] = this.#steps; oldest && this.#spanMs - oldest.spanMs >= REMEMBERED_MS; [oldest] = this.#steps) {
+      this.#spanMs -= oldest.spanMs;
+      this.#steps.shift();
+    }
+    if (this.#spanMs < REMEMBERED_MS) return null;
+    const sum = (count: (step: Step) => number) => this.#steps.reduce((all, step) => all + count(step), 0);
+    const lost = sum((step) => step.lost);
+    return {
+      frozenShare: sum((step) => (step.isFrozen ? step.spanMs : 0)) / this.#spanMs,
+      lostShare: lost / Math.max(1, lost + sum((step) => step.received)),
+    };
+  }
+}

@@ -1,0 +1,230 @@
+/** Uploads that are paused, resumed and given up before their bytes go, against an API and a tus client played here. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { UploadOptions } from "tus-js-client";
+import type { UploadChoice } from "./uploads";
+
+type Uploads = typeof import("./uploads");
+
+const tus = vi.hoisted(() => ({ started: [] as PlayedTransfer[], removed: [] as string[] }));
+
+interface PlayedTransfer {
+  file: File;
+  options: UploadOptions;
+  isAborted: boolean;
+}
+
+vi.mock("tus-js-client", () => ({
+  Upload: class {
+    isAborted = false;
+    constructor(
+      readonly file: File,
+      readonly options: UploadOptions,
+    ) {}
+    start = () => void tus.started.push(this);
+    abort = () => Promise.resolve(void (this.isAborted = true));
+    static terminate = (url: string) => Promise.resolve(void tus.removed.push(url));
+  },
+}));
+
+/** Videos that somebody asked to create, by their titles, and how each is answered. */
+let asked: { title: string; answer: () => void; refuse: () => void }[];
+let uploads: Uploads;
+
+function playFetch(path: string, init: RequestInit): Promise<Response> {
+  if (init.method === "GET") {
+    const id = path.split("/").at(-1) ?? "";
+    return Promise.resolve(Response.json({ id, status: "uploading", upload: { url: `http://edge/uploads/${id}` } }));
+  }
+  const { title } = JSON.parse(String(init.body)) as { title: string };
+  const created = { id: `v-${title}`, upload: { url: `http://edge/uploads/v-${title}` } };
+  return new Promise((resolve) => {
+    const answer = () => resolve(Response.json(created, { status: 201 }));
+    asked.push({ title, answer, refuse: () => resolve(Response.json({}, { status: 500 })) });
+  });
+}
+
+/** A page whose player reads no file. */
+const PAGE = {
+  createElement: () => ({
+    onerror: null as (() => void) | null,
+    removeAttribute: () => undefined,
+    load: () => undefined,
+    set src(_: string) {
+      queueMicrotask(() => this.onerror?.());
+    },
+  }),
+};
+
+function choose(title: string): UploadChoice {
+  const file = new File(["film"], `${title}.mp4`);
+  return { file, title, visibility: "public", publishAt: null, isProtected: null };
+}
+
+const rows = () => uploads.uploads.get().map(({ videoId, state }) => `${videoId} ${state}`);
+const titles = () => asked.map(({ title }) => title);
+const sent = () => tus.started.map(({ file }) => file.name);
+
+/** Lets everything run that only waits for itself. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setTimeout(resolve));
+}
+
+async function answer(title: string): Promise<void> {
+  asked.find((each) => each.title === title)?.answer();
+  await settle();
+}
+
+beforeEach(async () => {
+  asked = [];
+  tus.started = [];
+  tus.removed = [];
+  vi.stubGlobal("fetch", playFetch);
+  vi.stubGlobal("document", PAGE);
+  const shelf = new Map<string, string>();
+  const getItem = (key: string) => shelf.get(key) ?? null;
+  vi.stubGlobal("localStorage", { getItem, setItem: (key: string, value: string) => shelf.set(key, value) });
+  vi.resetModules();
+  uploads = await import("./uploads");
+});
+afterEach(() => void vi.unstubAllGlobals());
+
+describe("a batch", () => {
+  beforeEach(async () => {
+    uploads.startBatch(["a", "b", "c"].map(choose));
+    await settle();
+  });
+
+  test("is announced and sent two at a time, each row in its place", async () => {
+    expect(titles()).toEqual(["a", "b"]);
+    await answer("b");
+    expect(rows()).toEqual(["waiting-1 starting", "v-b starting", "waiting-3 waiting"]);
+    await answer("a");
+    expect(rows()).toEqual(["v-a starting", "v-b starting", "waiting-3 waiting"]);
+    expect(sent()).toEqual(["b.mp4", "a.mp4"]);
+    tus.started[0]?.options.onSuccess?.({} as never);
+    await settle();
+    expect(titles()).toEqual(["a", "b", "c"]);
+  });
+
+  test("gives the turn of a row that is paused while it is announced to the next, and does not send it", async () => {
+    uploads.pauseUpload("waiting-1");
+    await answer("a");
+    expect(titles()).toEqual(["a", "b", "c"]);
+    expect(rows()).toEqual(["v-a paused", "waiting-2 starting", "waiting-3 starting"]);
+    expect(sent()).toEqual([]);
+    await uploads.resumeUpload("v-a");
+    expect(rows()[0]).toBe("v-a starting");
+    expect(sent()).toEqual(["a.mp4"]);
+  });
+
+  test("announces a row that is paused and resumed meanwhile once", async () => {
+    uploads.pauseUpload("waiting-1");
+    void uploads.resumeUpload("waiting-1");
+    await settle();
+    expect(titles().filter((title) => title === "a")).toEqual(["a"]);
+    await answer("a");
+    expect(rows()[0]).toBe("v-a starting");
+    expect(sent()).toEqual(["a.mp4"]);
+  });
+
+  test("announces a row again that could not be announced", async () => {
+    asked[0]?.refuse();
+    await settle();
+    expect(rows()[0]).toBe("waiting-1 failed");
+    void uploads.resumeUpload("waiting-1");
+    await settle();
+    expect(titles()).toEqual(["a", "b", "c", "a"]);
+  });
+
+  test("removes what was announced for a row that was given up meanwhile", async () => {
+    uploads.pauseUpload("waiting-1");
+    const dropping = uploads.dropUpload("waiting-1");
+    await answer("a");
+    await dropping;
+    expect(rows()).toEqual(["waiting-2 starting", "waiting-3 starting"]);
+    expect(sent()).toEqual([]);
+    expect(tus.removed).toEqual(["http://edge/uploads/v-a"]);
+  });
+});
+
+describe("one upload", () => {
+  /** Starts it, up to where its row is shown. */
+  async function start(): Promise<void> {
+    void uploads.startUpload(choose("a"));
+    await settle();
+    const shown = new Promise<void>((resolve) => {
+      const unfollow = uploads.uploads.subscribe(() => {
+        unfollow();
+        resolve();
+      });
+    });
+    asked[0]?.answer();
+    await shown;
+    expect(rows()).toEqual(["v-a starting"]);
+  }
+
+  test("that is paused before its transfer is there does not send until it is resumed", async () => {
+    await start();
+    uploads.pauseUpload("v-a");
+    await settle();
+    expect(rows()).toEqual(["v-a paused"]);
+    expect(sent()).toEqual([]);
+    await uploads.resumeUpload("v-a");
+    expect(sent()).toEqual(["a.mp4"]);
+  });
+
+  test("that is resumed and paused again before the API answered does not send", async () => {
+    await start();
+    uploads.pauseUpload("v-a");
+    const resuming = uploads.resumeUpload("v-a");
+    uploads.pauseUpload("v-a");
+    await resuming;
+    await settle();
+    expect(rows()).toEqual(["v-a paused"]);
+    expect(sent()).toEqual([]);
+  });
+
+  test("that is given up before its transfer is there is removed, and does not send", async () => {
+    await start();
+    uploads.pauseUpload("v-a");
+    await settle();
+    await uploads.dropUpload("v-a");
+    await settle();
+    expect(rows()).toEqual([]);
+    expect(sent()).toEqual([]);
+    expect(tus.removed).toEqual(["http://edge/uploads/v-a"]);
+  });
+
+  test("sends no request that was being prepared when it was paused, and stays paused", async () => {
+    await start();
+    await settle();
+    const [transfer] = tus.started;
+    const prepared = transfer?.options.onBeforeRequest?.({ setHeader: () => undefined } as never);
+    uploads.pauseUpload("v-a");
+    expect(transfer?.isAborted).toBe(true);
+    await expect(prepared).rejects.toThrow("paused");
+    transfer?.options.onProgress?.(2, 4);
+    transfer?.options.onError?.(new Error("late"));
+    expect(rows()).toEqual(["v-a paused"]);
+  });
+
+  test("shows no speed while it stands still, and the new one afterwards", async () => {
+    await start();
+    await settle();
+    vi.useFakeTimers();
+    const send = (bytes: number) => tus.started[0]?.options.onProgress?.(bytes, 4_000_000);
+    const speed = () => uploads.uploads.get()[0]?.speedBps;
+    send(0);
+    vi.advanceTimersByTime(1_000);
+    send(1_000_000);
+    expect(speed()).toBe(1_000_000);
+    vi.advanceTimersByTime(10_000);
+    expect(speed()).toBeNull();
+    expect(rows()).toEqual(["v-a sending"]);
+    send(1_500_000);
+    vi.advanceTimersByTime(1_000);
+    send(2_000_000);
+    expect(speed()).toBe(500_000);
+    vi.useRealTimers();
+  });
+});
