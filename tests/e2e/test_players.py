@@ -32,7 +32,7 @@ from tests.media.vod.clips import VIDEO_ID, run_ffmpeg, transcode, write_playlis
 from tests.media.vod.test_copying import film
 from tests.product import await_true
 
-pytestmark = [pytest.mark.browser, pytest.mark.beside, NEEDS_PLAYERS]
+pytestmark = [pytest.mark.browser, NEEDS_PLAYERS]
 
 OpenPage = Callable[[], Page]
 
