@@ -16,18 +16,27 @@ from typing import Any
 import msgspec
 
 from storage.database import Connection, read_row, read_rows
+from storage.live_segments import IS_SENT
 
 HINT_CHARS = 4
 MARK_BYTES = 8
 """As `substr` says in the statements below."""
-COLUMNS = """
+LISTING_S = 30
+"""An edge that has not listed its last segment so long after the end does not live to do so."""
+COLUMNS = f"""
     l.id, l.owner_id, u.username AS owner_username, u.display_name AS owner_display_name,
     l.title, l.status, l.visibility, l.access_version, l.key_hint, l.epoch, l.origin,
     l.viewers_peak, l.created_at, l.scheduled_at, l.started_at, l.ended_at, l.is_recorded,
     encode(substr(l.key_hash, 1, 8), 'hex') AS key_mark,
     (SELECT r.video_id FROM recordings r JOIN videos v ON v.id = r.video_id
-     WHERE r.live_id = l.id AND r.is_whole AND v.deleted_at IS NULL) AS recording_id
-"""
+     WHERE r.live_id = l.id AND r.is_whole AND v.deleted_at IS NULL) AS recording_id,
+    (l.status = 'ended' AND l.is_recorded
+     AND NOT EXISTS (SELECT 1 FROM recordings r WHERE r.live_id = l.id AND r.is_whole)
+     AND NOT EXISTS (SELECT 1 FROM live_segments s WHERE s.live_id = l.id AND {IS_SENT})
+     AND (coalesce(l.ended_at < now() - interval '{LISTING_S} seconds', false)
+          OR NOT EXISTS (SELECT 1 FROM live_origins o
+                         WHERE o.live_id = l.id AND o.closed_at IS NULL))) AS is_nothing_kept
+"""  # noqa: S608 - constants
 FROM = "FROM lives l JOIN users u ON u.id = l.owner_id AND u.deleted_at IS NULL"
 
 
@@ -56,6 +65,8 @@ class LiveRow(msgspec.Struct, frozen=True):
     is_recorded: bool
     recording_id: uuid.UUID | None
     """The video it became, while that exists."""
+    is_nothing_kept: bool
+    """It was to become a video and has ended, and none comes: no segment of it was stored."""
 
 
 class LiveAccess(msgspec.Struct, frozen=True):

@@ -35,6 +35,10 @@ class IngestReport(Message, frozen=True):
     packets_lost: int | None = None
     packets_received: int | None = None
     """None: it does not come in packets that can be lost."""
+    is_carried: bool = True
+    """False: HLS does not carry its picture, and nothing of it is recorded."""
+    uncarried_codec: str | None = None
+    """What that picture comes in, in capitals; None: there is none."""
 
 
 class HealthAsk(Message, frozen=True):

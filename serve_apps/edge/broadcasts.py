@@ -11,7 +11,6 @@ import contextlib
 import functools
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -29,6 +28,7 @@ from media.live.source import RtpSource
 from media.live.stored import build_window, decide_gap, ends_with, list_stored
 from media.live.window import LiveWindow, PublisherSink
 from media.sfu.sdp import OfferedCodec
+from serve_apps.edge.publishers import Publisher, Uncarried
 from serve_apps.edge.segment_writer import SegmentWriter, WriterPorts
 from serve_apps.edge.slate_show import show_slates
 from serve_apps.edge.waiting_samples import WaitingSamples
@@ -40,28 +40,6 @@ FORGET_AFTER_S = 90.0
 ENDED_POLL_S = 0.5
 CLOSE_TIMEOUT_S = 3.0
 HLS_VIDEO = "H264"
-
-
-@dataclass
-class _Publisher:
-    """One publisher of a room and what its packets go through."""
-
-    session_id: str
-    has_sound: bool
-    source: RtpSource | None
-    """None: frames come whole, by `waiting` alone."""
-    waiting: WaitingSamples
-    sound: AudioFormat = OPUS_FORMAT
-    numbers: asyncio.Queue[int | None] = field(default_factory=asyncio.Queue)
-    """Whole segments that await storing; None: there will be no more."""
-    started_at: datetime | None = None
-    continuity: Continuity | None = None
-    """None: its room has not granted it yet."""
-    gone_s: float | None = None
-    """When it left (monotonic)."""
-    has_successor: bool = False
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when it left, or somebody else came."""
 
 
 class Broadcast:
@@ -82,8 +60,10 @@ class Broadcast:
         self._request_keyframe = request_keyframe
         self._ports = ports
         self._slates = slates
-        self._publisher: _Publisher | None = None
-        self._before: _Publisher | None = None
+        self._publisher: Publisher | None = None
+        self._uncarried: Uncarried | None = None
+        """The present publisher, where HLS is off."""
+        self._before: Publisher | None = None
         """Who was packaged last, while nobody came after."""
         self._changed = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
@@ -94,11 +74,13 @@ class Broadcast:
         self._note_successor()
         self.has_hls = codecs.get("video") == HLS_VIDEO
         if not self.has_hls:
-            log.info("live.hls_off", room_id=str(self.room_id), codec=codecs.get("video"))
+            codec = codecs.get("video")
+            log.info("live.hls_off", room_id=str(self.room_id), codec=codec)
+            self._uncarried = Uncarried(session_id, codec)
             return
         waiting = WaitingSamples()
         source = RtpSource(waiting, self._request_keyframe)
-        self._start(_Publisher(session_id, "audio" in codecs, source, waiting))
+        self._start(Publisher(session_id, "audio" in codecs, source, waiting))
 
     def begin_frames(
         self, session_id: str, frames: WaitingSamples, sound: AudioFormat | None
@@ -107,12 +89,15 @@ class Broadcast:
         self.end()
         self._note_successor()
         self.has_hls = True
-        publisher = _Publisher(session_id, sound is not None, None, frames, sound or OPUS_FORMAT)
+        publisher = Publisher(session_id, sound is not None, None, frames, sound or OPUS_FORMAT)
         publisher.started_at = self._ports.clock.now()
         self._start(publisher)
 
     def add_packets(self, kind: str, packets: Sequence[Packet], now_s: float) -> None:
         """Take what the room forwards."""
+        if self._uncarried is not None:
+            LIVE_PACKETS_LOST.inc(self._uncarried.add_packets(kind, packets, now_s))
+            return
         publisher = self._publisher
         if publisher is None or publisher.source is None:
             return
@@ -131,6 +116,8 @@ class Broadcast:
 
     def measure_ingest(self, now_s: float) -> IngestReport | None:
         """Return what its publisher sent since this was last asked; None: there is none."""
+        if self._uncarried is not None:
+            return self._uncarried.measure(now_s)
         publisher = self._publisher
         if publisher is None:
             return None
@@ -139,6 +126,7 @@ class Broadcast:
     def end(self) -> None:
         """The publisher is gone: what is open ends here, and soon a slate takes its place."""
         publisher, self._publisher = self._publisher, None
+        self._uncarried = None
         if publisher is not None:
             publisher.gone_s = self._ports.clock.monotonic_s()
             publisher.news.set()
@@ -149,7 +137,7 @@ class Broadcast:
 
     @property
     def is_on_air(self) -> bool:
-        """Whether a publisher is here."""
+        """Whether a publisher is here that is packaged."""
         return self._publisher is not None
 
     @property
@@ -159,12 +147,14 @@ class Broadcast:
 
     def is_from(self, session_id: str) -> bool:
         """Say whether this session is the present publisher."""
-        return self._publisher is not None and self._publisher.session_id == session_id
+        present = self._publisher or self._uncarried
+        return present is not None and present.session_id == session_id
 
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to be done or shown."""
-        return self._publisher is None and (self._serving is None or self._serving.done())
+        is_empty = self._publisher is None and self._uncarried is None
+        return is_empty and (self._serving is None or self._serving.done())
 
     async def wait_change(self) -> None:
         """Return when the window changed."""
@@ -189,13 +179,13 @@ class Broadcast:
             before.has_successor = True
             before.news.set()
 
-    def _start(self, publisher: _Publisher) -> None:
+    def _start(self, publisher: Publisher) -> None:
         self._publisher = self._before = publisher
         work = self._serve(publisher, self._serving)
         self._serving = asyncio.create_task(work, name="broadcast")
         self._serving.add_done_callback(_report_end)
 
-    async def _serve(self, publisher: _Publisher, before: asyncio.Task[None] | None) -> None:
+    async def _serve(self, publisher: Publisher, before: asyncio.Task[None] | None) -> None:
         """Store what one publisher sends and the slate after it, until the live's end is known."""
         if before is not None:
             await asyncio.wait([before])  # its last segments come first
@@ -222,13 +212,13 @@ class Broadcast:
                 self.window = self.playlists = None
                 self._note_change()
 
-    async def _store(self, publisher: _Publisher, writer: SegmentWriter) -> None:
+    async def _store(self, publisher: Publisher, writer: SegmentWriter) -> None:
         """Store whole segments until there will be no more."""
         while (number := await publisher.numbers.get()) is not None:
             assert self.window is not None, "segments come out of a window"
             await writer.store(self.window, number)
 
-    async def _await_over(self, publisher: _Publisher, writer: SegmentWriter) -> bool:
+    async def _await_over(self, publisher: Publisher, writer: SegmentWriter) -> bool:
         """Return once nothing more comes under a publisher's name; True: the live ended.
 
         While it is away a slate stands in, no longer than `FORGET_AFTER_S`.
@@ -246,7 +236,7 @@ class Broadcast:
             publisher.news.clear()
         return False
 
-    async def _begin(self, publisher: _Publisher, writer: SegmentWriter) -> Continuity:
+    async def _begin(self, publisher: Publisher, writer: SegmentWriter) -> Continuity:
         """Make the window go on where the live was left, and let the frames in."""
         started_at = publisher.started_at or self._ports.clock.now()
         window = await self._continue_window(writer, started_at)
@@ -289,7 +279,7 @@ class Broadcast:
             self.playlists = LivePlaylists(self.window)
         return self.window
 
-    async def _await_end(self, publisher: _Publisher, writer: SegmentWriter) -> None:
+    async def _await_end(self, publisher: Publisher, writer: SegmentWriter) -> None:
         """Keep the window until another publisher comes, the live ends, or nobody comes back."""
         clock = self._ports.clock
         until_s = (publisher.gone_s or 0.0) + FORGET_AFTER_S

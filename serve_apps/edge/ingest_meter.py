@@ -1,6 +1,7 @@
 """What one publisher sends: bytes, pictures, keyframes, packets that were lost. Pure.
 
-Fed with the frames on their way to the packager, whichever protocol they came by.
+Fed with the frames on their way to the packager, whichever protocol they came by; with packets
+where nothing is packaged.
 """
 
 from __future__ import annotations
@@ -33,14 +34,24 @@ class IngestMeter:
         """Count a frame of sound."""
         self._bytes += len(sample.data)
 
+    def add_bytes(self, size: int, *, ends_picture: bool) -> None:
+        """Count a packet of what is not unpacked into frames."""
+        self._bytes += size
+        self._pictures += ends_picture
+
     def add_packets(self, *, lost: int, received: int) -> None:
         """Count packets, where it comes in packets that can be lost."""
         self._has_packets = True
         self._lost += lost
         self._received += received
 
-    def take(self, session_id: str, now_s: float) -> IngestReport | None:
-        """Return what came since the last time; None the first time."""
+    def take(
+        self, session_id: str, now_s: float, *, is_carried: bool = True, codec: str | None = None
+    ) -> IngestReport | None:
+        """Return what came since the last time; None the first time.
+
+        `codec` says what a picture comes in that HLS does not carry.
+        """
         before, self._taken_s = self._taken_s, now_s
         size, pictures = self._bytes, self._pictures
         lost, received = self._lost, self._received
@@ -55,4 +66,6 @@ class IngestMeter:
             keyframe_ms=self._keyframe_ms,
             packets_lost=lost if self._has_packets else None,
             packets_received=received if self._has_packets else None,
+            is_carried=is_carried,
+            uncarried_codec=codec,
         )

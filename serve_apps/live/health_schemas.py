@@ -48,6 +48,7 @@ EXAMPLE_INGEST: dict[str, JsonValue] = {
     "frames_per_s": 30.0,
     "keyframe_ms": 2000,
     "packet_loss": 0.0,
+    "hls_off": None,
 }
 EXAMPLE_HEALTH: dict[str, JsonValue] = {
     "status": "live",
@@ -94,6 +95,14 @@ class LivePointBody(BaseModel):
     packet_loss: float | None = Field(description=SHARE)
 
 
+class HlsOffBody(BaseModel):
+    """Why there is no HLS, and no recording: the picture comes in a codec that neither carries."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"codec": "VP8"}]})
+
+    codec: str | None = Field(description="Null: no picture comes.")
+
+
 class IngestHealthBody(BaseModel):
     """What the publisher sent within the last two seconds."""
 
@@ -103,6 +112,9 @@ class IngestHealthBody(BaseModel):
     frames_per_s: float
     keyframe_ms: int | None = Field(description="From one keyframe to the next.")
     packet_loss: float | None = Field(description="From 0 to 1; null by RTMP, which loses none.")
+    hls_off: HlsOffBody | None = Field(
+        description="Null: viewers can have HLS, and what comes in is stored."
+    )
 
 
 class WatchHealthBody(BaseModel):
@@ -214,6 +226,7 @@ def _describe_ingest(ingest: IngestReport) -> IngestHealthBody:
         frames_per_s=ingest.frames_per_s,
         keyframe_ms=ingest.keyframe_ms,
         packet_loss=None if packets is None else _lose(ingest.packets_lost, packets),
+        hls_off=None if ingest.is_carried else HlsOffBody(codec=ingest.uncarried_codec),
     )
 
 

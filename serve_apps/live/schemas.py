@@ -73,6 +73,7 @@ EXAMPLE_LIVE: dict[str, JsonValue] = {
     "ended_at": None,
     "record": True,
     "recording_id": None,
+    "nothing_kept": False,
     "playback": EXAMPLE_PLAYBACK,
     "chat": EXAMPLE_CHAT,
 }
@@ -201,7 +202,8 @@ class LivePlaybackBody(BaseModel):
     """Where media comes out: by WebRTC, and by low-latency HLS a second or two later.
 
     What `join` hands out for `hls` is an edge's own address, with the viewer's right in it: ask
-    again after any failure. A publisher who sends VP8 cannot be watched by HLS (409 `hls_off`).
+    again after any failure. What comes in by WebRTC in another codec than H.264 cannot be watched
+    by HLS (409 `hls_off`).
     """
 
     whep: str
@@ -237,6 +239,10 @@ class LiveBody(BaseModel):
     record: bool = Field(description="Whether it becomes a video when it ends.")
     recording_id: uuid.UUID | None = Field(
         description="The video it became, a moment after it ended; null when it was not recorded."
+    )
+    nothing_kept: bool = Field(
+        description="It was to become a video and has ended, and none comes: nothing of it was "
+        "stored, as of what a browser sends in another codec than H.264."
     )
     playback: LivePlaybackBody
     chat: ChatBody
@@ -327,6 +333,7 @@ def describe_live(live: LiveRow, addresses: LiveAddresses, viewers: int | None) 
         ended_at=_write_time(live.ended_at),
         record=live.is_recorded,
         recording_id=live.recording_id,
+        nothing_kept=live.is_nothing_kept,
         playback=LivePlaybackBody(whep=addresses.whep, hls=addresses.hls),
         chat=ChatBody(socket=addresses.socket, channel=addresses.channel),
     )

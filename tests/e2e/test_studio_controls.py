@@ -31,6 +31,18 @@ devices.getUserMedia = async (wanted) => {
   return stream;
 };
 """
+# As in a browser that cannot encode H.264, and on a network that lets no WebRTC through.
+NO_H264 = """
+const { prototype } = RTCRtpTransceiver, prefer = prototype.setCodecPreferences;
+prototype.setCodecPreferences = function (codecs) {
+  prefer.call(this, codecs.filter((codec) => codec.mimeType !== 'video/H264'));
+};
+"""
+NO_WEBRTC = """
+window.RTCPeerConnection = class {
+  constructor() { throw new Error('No network path.'); }
+};
+"""
 STILL_ON = "opened.filter((track) => track.readyState === 'live').length"
 
 
@@ -112,6 +124,22 @@ def test_the_studio_changes_its_devices_and_shows_the_screen_on_air(
         await_true(lambda s=server: streamer.evaluate(copied) == s, "the address is copied")
     health = streamer.get_by_test_id("health-panel")
     expect(health.get_by_role("img", name=re.compile("^Bitrate in"))).to_be_visible()
+
+
+def test_a_browser_without_h264_hears_that_nothing_is_recorded_and_a_viewer_without_webrtc_why(
+    open_page: OpenPage, product: Product
+) -> None:
+    streamer = open_page("/register", init_script=NO_H264)
+    fill_registration(streamer)
+    address = go_live(streamer, product, f"VP8 {make_name()}")
+    viewer = open_page(address, init_script=NO_WEBRTC)
+    expect(streamer.get_by_test_id("hls-off")).to_contain_text("comes in as VP8")
+    expect(viewer.get_by_test_id("error-state")).to_contain_text("by WebRTC alone")
+    streamer.get_by_test_id("end-live").click()
+    streamer.get_by_role("dialog").get_by_test_id("confirm").click()
+    expect(streamer.get_by_test_id("what-is-kept")).to_contain_text(
+        "Nothing of it was kept: the picture came in as VP8"
+    )
 
 
 def is_opened_by(product: Product, key: str) -> bool:

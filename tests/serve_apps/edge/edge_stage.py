@@ -43,8 +43,7 @@ def use_free_ports(settings: Settings, **edge: Any) -> Settings:
         public_host="127.0.0.1",
         port=_find_edge_ports(),
         udp_port=0,
-        public_ips=("127.0.0.1",),
-        **{"loop_lag_max_ms": 60_000, **edge},
+        **{"public_ips": ("127.0.0.1",), "loop_lag_max_ms": 60_000, **edge},
     )
     limits = LimitSettings(chat_per_10_s_max=100_000)
     rtmp = RtmpSettings(port=get_free_port())

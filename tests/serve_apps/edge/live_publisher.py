@@ -38,6 +38,8 @@ class Publisher:
     sent: int = 0
     speed: float = SPEED
     picture_bytes: int = 900
+    picture_type: int = CODECS["H264"][0]
+    """The payload type of its pictures, which are H.264 whatever it says."""
 
     async def run(self) -> None:
         """Send pictures and sound."""
@@ -50,7 +52,7 @@ class Publisher:
             wants_key |= any(fact.keyframe_ssrcs for fact in facts if fact)
             for packet in self.camera.shoot(is_key=wants_key, size=self.picture_bytes):
                 marker = 0x80 if packet.marker else 0
-                kind = CODECS["H264"][0] | marker
+                kind = self.picture_type | marker
                 self.peer.send_rtp(
                     make_rtp(seq, packet.timestamp, packet.payload, marker_and_type=kind, ssrc=9)
                 )
@@ -87,6 +89,8 @@ async def publish_at(
             assert answer.status == 201, await answer.text()
             await peer.connect(await answer.text())
             publisher = Publisher(peer, answer.headers["Location"])
+            if codecs:
+                publisher.picture_type = CODECS[codecs[0]][0]
         sending = asyncio.create_task(publisher.run())
         try:
             yield publisher

@@ -219,13 +219,30 @@ async def check_unknown(stage: Stage) -> None:
         assert (await stage.get(f"source/index.m3u8?{query}")).status == 400
 
 
-async def test_a_vp8_publisher_is_told_that_hls_is_off(stage: Stage) -> None:
-    async with publish(stage.settings, stage.edges[0], stage.room_id, ("VP8", "opus")):
-        async with asyncio.timeout(60):
+async def test_a_vp8_publisher_is_told_that_hls_and_the_recording_are_off(stage: Stage) -> None:
+    async with stage.database.connection() as connection:
+        other = await create_room_row(connection, stage.ada.user_id)
+    edge = stage.edges[0]
+    async with run_client(stage.settings, name="api", role=API) as rooms, asyncio.timeout(60):
+        async with publish(stage.settings, edge, stage.room_id, ("VP8", "opus")):
             while (answer := await stage.get("index.m3u8")).status == 404:
                 await asyncio.sleep(0.05)
-        assert answer.status == 409
-        assert b"hls_off" in answer.body
+            assert answer.status == 409
+            assert b"hls_off" in answer.body
+            # Whatever else comes in at the edge, it stays so and its room hears of it.
+            async with publish(stage.settings, edge, other):
+                while (ingest := (await rooms.ask_health(stage.room_id)).ingest) is None:
+                    await asyncio.sleep(0.1)
+                assert (ingest.is_carried, ingest.uncarried_codec) == (False, "VP8")
+                assert ingest.bitrate_bps > 0
+                assert ingest.packets_received
+                assert (await stage.get("index.m3u8")).status == 409
+                while (carried := (await rooms.ask_health(other)).ingest) is None:
+                    await asyncio.sleep(0.1)
+                assert (carried.is_carried, carried.uncarried_codec) == (True, None)
+        while (await rooms.ask_health(stage.room_id)).ingest is not None:
+            await asyncio.sleep(0.1)
+    assert await stage.list_rows() == []
 
 
 async def test_only_a_grant_opens_what_is_not_public(stage: Stage) -> None:

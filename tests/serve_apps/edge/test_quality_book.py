@@ -9,13 +9,15 @@ from typing import cast
 import pytest
 
 from actors.live_room.messages import Way
-from media.live.packets import OPUS_FORMAT
+from media.live.packets import OPUS_FORMAT, WAIT_S
 from media.live.samples import AudioSample, VideoFormat, VideoSample
 from serve_apps.edge.followers import Follower
 from serve_apps.edge.ingest_meter import IngestMeter
+from serve_apps.edge.publishers import Uncarried
 from serve_apps.edge.quality_book import FORGOTTEN_AFTER_S, OTHER_RUNG, RUNGS_MAX, QualityBook
 from serve_apps.edge.socket_words import FrameMalformed, WatchReport, read_words
 from serve_apps.edge.visits import mark_visit, salt_visit
+from tests.media.live.packets_stage import Packet
 
 pytestmark = pytest.mark.unit
 
@@ -91,6 +93,22 @@ def test_what_a_publisher_sends_is_measured_between_two_looks() -> None:
     again = meter.take("s1", 14.0)
     assert again is not None
     assert (again.bitrate_bps, again.packets_lost) == (0, 0)
+
+
+def test_a_publisher_whose_picture_hls_does_not_carry_is_measured_by_its_packets() -> None:
+    uncarried = Uncarried("s1", "VP8")
+    assert uncarried.measure(10.0) is None
+    pictures = [Packet(index, index % 2, 0, bytes(500)) for index in range(122) if index != 120]
+    sound = [Packet(index, 0, 0, bytes(100)) for index in range(10)]
+    assert uncarried.add_packets("audio", sound, 11.0) == 0
+    assert uncarried.add_packets("video", pictures, 11.0) == 0
+    assert uncarried.add_packets("video", [], 11.0 + WAIT_S) == 1
+    report = uncarried.measure(12.0)
+    assert report is not None
+    assert (report.is_carried, report.uncarried_codec) == (False, "VP8")
+    assert (report.bitrate_bps, report.frames_per_s) == ((121 * 500 + 1000) * 4, 30.5)
+    assert (report.packets_lost, report.packets_received) == (1, 131)
+    assert report.keyframe_ms is None
 
 
 def test_a_strangers_mark_is_another_in_every_room() -> None:

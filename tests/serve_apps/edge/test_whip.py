@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hashlib
+import hmac
 import itertools
+import re
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
@@ -23,6 +27,7 @@ from kit.clock import SystemClock
 from kit.ids import make_id
 from kit.settings import Settings
 from serve_apps.access.grants import TicketKind, TicketOrder, issue_ticket
+from serve_apps.edge.addresses import find_route_ip
 from serve_apps.edge.layers import LAYER_EXTENSION
 from serve_apps.edge.server import EdgeServer
 from storage.database import Database
@@ -41,6 +46,15 @@ from tests.storage.waiting import wait_until
 pytestmark = pytest.mark.media
 
 SDP = {"Content-Type": "application/sdp"}
+STUN = "stun:stun.example.org:3478"
+TURN = "turn:turn.example.org:3478?transport=udp"
+TURN_LINK = re.compile(
+    re.escape(f'<{TURN}>; rel="ice-server"')
+    + r'; username="(?P<username>[^"]+)"; credential="(?P<credential>[^"]+)"'
+    + r'; credential-type="password"'
+)
+BEHIND_NAT = "192.0.2.7"
+CANDIDATE = re.compile(r"^a=(candidate:.*?)\r?$", re.MULTILINE)
 FRAGMENT = "application/trickle-ice-sdpfrag"
 
 
@@ -110,11 +124,11 @@ class Stage:
         return answer
 
 
-@pytest.fixture
-async def stage(
+@contextlib.asynccontextmanager
+async def run_stage(
     settings: Settings, database: Database, objects: ObjectStore
 ) -> AsyncIterator[Stage]:
-    settings = use_free_ports(settings)
+    """Run an edge whose ports are free, with Ada's room behind it."""
     ada = await invite(database, settings, "ada")
     bob = await invite(database, settings, "bob")
     async with database.connection() as connection:
@@ -128,6 +142,14 @@ async def stage(
         yield lent
         for peer in lent.peers:
             peer.close(politely=False)
+
+
+@pytest.fixture
+async def stage(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> AsyncIterator[Stage]:
+    async with run_stage(use_free_ports(settings), database, objects) as lent:
+        yield lent
 
 
 async def read_live(database: Database, room_id: uuid.UUID) -> tuple[str, dict[str, object] | None]:
@@ -182,6 +204,43 @@ async def test_an_answer_says_where_the_session_is_and_any_page_may_read_it(stag
     assert preflight.status == 204
     assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
     assert preflight.headers["Accept-Post"] == "application/sdp"
+
+
+async def test_answers_name_the_ice_servers_and_the_address_that_are_configured(
+    settings: Settings, database: Database, objects: ObjectStore
+) -> None:
+    own = use_free_ports(
+        settings,
+        ice_servers=(STUN, TURN),
+        turn_secret="shared with coturn",
+        public_ips=("127.0.0.1", BEHIND_NAT),
+    )
+    async with run_stage(own, database, objects) as stage:
+        _, published = await stage.publish()
+        _, watched = await stage.watch(stage.bob)
+    for answer in (published, watched):
+        servers = [line for line in answer.headers.getall("Link") if "ice-server" in line]
+        assert servers[0] == f'<{STUN}>; rel="ice-server"'
+        (turn,) = servers[1:]
+        found = TURN_LINK.fullmatch(turn)
+        assert found is not None, turn
+        until_s, _, label = found["username"].partition(":")
+        assert float(until_s) > SystemClock().now().timestamp()
+        assert label
+        assert label in answer.headers["Location"]
+        digest = hmac.digest(b"shared with coturn", found["username"].encode(), hashlib.sha1)
+        assert found["credential"] == base64.b64encode(digest).decode()
+        assert "Link" in answer.headers["Access-Control-Expose-Headers"].split(", ")
+        # What no interface here has is a candidate as it was written, and nothing else is.
+        candidates = {line.split(" ")[4] for line in CANDIDATE.findall(answer.body)}
+        assert candidates == {"127.0.0.1", BEHIND_NAT}
+    layers = [line for line in watched.headers.getall("Link") if LAYER_EXTENSION in line]
+    assert layers == [f'<{watched.headers["Location"]}/layer>; rel="{LAYER_EXTENSION}"']
+
+
+def test_the_system_says_what_is_sent_from_and_where_nothing_leads() -> None:
+    assert find_route_ip(("127.0.0.1", 9)) == "127.0.0.1"
+    assert find_route_ip(("255.255.255.255", 9)) is None  # a broadcast, which is not allowed
 
 
 async def test_candidates_are_taken_for_the_ice_session_they_name(stage: Stage) -> None:

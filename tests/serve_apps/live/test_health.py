@@ -58,6 +58,14 @@ async def test_the_owner_sees_how_a_live_goes_and_afterwards_how_it_went(
                 await asyncio.sleep(0.05)
         assert health["ways"] == {"webrtc": 3, "hls": 1, "chat": 0}
         assert health["ingest"]["packet_loss"] == 0.001
+        assert health["ingest"]["hls_off"] is None
+        edge.report_ingest(
+            live_id,
+            IngestReport("s1", 2_500_000, 30.0, 2000, 1, 999, False, "VP8"),
+        )
+        async with asyncio.timeout(60):
+            while (await owner.get(f"{path}/health"))["ingest"]["hls_off"] != {"codec": "VP8"}:
+                await asyncio.sleep(0.05)
         assert (health["quality"]["suffering"], health["quality"]["stalled"]) == (0.25, 0.01)
         assert (health["quality"]["latency_ms"], health["visitors"]) == (200, 1)
         assert (await bob.call("GET", f"{path}/health")).status_code == 403

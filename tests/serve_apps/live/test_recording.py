@@ -46,6 +46,7 @@ from storage.live_segments import (
     make_live_prefix,
     open_origin,
 )
+from storage.lives import LISTING_S
 from storage.objects import ObjectStore
 from tests.serve_apps.api_client import Person
 from tests.serve_apps.edge.playback_client import Player, serve_playback
@@ -201,6 +202,7 @@ async def test_a_live_is_a_video_when_it_ends_and_a_clip_is_one_before(
     clip = await bob.post(f"/v1/live/{live_id}/clips", {"seconds": 5, "title": "Jump"}, status=201)
     await ended.end(live_id)
     shown = await ended.ada.get(f"/v1/live/{live_id}")
+    assert not shown["nothing_kept"]
     video = await ended.ada.get(f"/v1/videos/{shown['recording_id']}")
     about = (video["status"], video["title"], video["duration_ms"], video["is_recording"])
     assert about == ("queued", "Night drive", 12_000, True)
@@ -413,6 +415,32 @@ async def test_an_owner_does_with_a_recording_what_an_uploader_can(
     assert await list_stored(database, live_id) == 0
 
 
+async def test_a_live_of_which_nothing_was_stored_says_so_once_nothing_can_come(
+    ended: Ended, database: Database
+) -> None:
+    live_id = await ended.announce(0)
+
+    async def is_nothing_kept() -> bool:
+        shown = await ended.ada.get(f"/v1/live/{live_id}")
+        assert shown["recording_id"] is None
+        return bool(shown["nothing_kept"])
+
+    async def write(statement: str) -> None:
+        async with database.connection() as connection:
+            await connection.execute(statement)
+
+    assert not await is_nothing_kept()
+    await write("UPDATE lives SET status = 'ended', ended_at = now()")
+    assert not await is_nothing_kept()  # its edge may list a segment yet
+    await write(f"UPDATE lives SET ended_at = now() - interval '{LISTING_S + 1} seconds'")
+    assert await is_nothing_kept()  # it did not live to do so
+    await write("UPDATE lives SET ended_at = now()")
+    await ended.end(live_id)
+    assert await is_nothing_kept()
+    await write("UPDATE lives SET is_recorded = false")
+    assert not await is_nothing_kept()
+
+
 async def test_a_live_that_is_not_recorded_leaves_nothing(
     ended: Ended, bob: Person, database: Database, objects: ObjectStore
 ) -> None:
@@ -422,7 +450,8 @@ async def test_a_live_that_is_not_recorded_leaves_nothing(
     await ended.run(PURGE_JOB, LiveJob(live_id))  # it still runs
     assert await list_stored(database, live_id) == 2
     await ended.end(live_id)
-    assert (await ended.ada.get(f"/v1/live/{live_id}"))["recording_id"] is None
+    shown = await ended.ada.get(f"/v1/live/{live_id}")
+    assert (shown["recording_id"], shown["nothing_kept"]) == (None, False)
     await ended.run(PURGE_JOB, LiveJob(live_id))
     assert await list_stored(database, live_id) == 0
     assert await objects.list(make_live_prefix(live_id)) == []

@@ -6,21 +6,25 @@ import type { Live } from "./shapes";
 const RECORDING_LOOKS = 8;
 const RECORDING_EVERY_MS = 2_000;
 
-/** The id of the video once there is one. */
-export function useRecording(live: Live, isEnded: boolean): string | null {
-  const [id, setId] = useState(live.recording_id);
+/** What the server says of it, newest last. */
+export type Kept = Pick<Live, "record" | "recording_id" | "nothing_kept">;
+
+/** The video once there is one, or that there will be none. */
+export function useRecording(live: Live, isEnded: boolean): Kept {
+  const [kept, setKept] = useState<Kept>(live);
+  const isSettled = !kept.record || kept.recording_id !== null || kept.nothing_kept;
   useEffect(() => {
-    if (!isEnded || id !== null || !live.record) return undefined;
+    if (!isEnded || isSettled) return undefined;
     let looks = 0;
     const timer = setInterval(() => {
       looks += 1;
       if (looks > RECORDING_LOOKS) return clearInterval(timer);
       api.get<Live>(`/live/${live.id}`).then(
-        (known) => setId(known.recording_id),
+        setKept,
         () => undefined, // the next look asks again
       );
     }, RECORDING_EVERY_MS);
     return () => clearInterval(timer);
-  }, [live.id, isEnded, id]);
-  return id;
+  }, [live.id, isEnded, isSettled]);
+  return kept;
 }

@@ -22,6 +22,8 @@ export interface Live {
   /** Whether it becomes a video when it ends, and which one it became. */
   record: boolean;
   recording_id: string | null;
+  /** It was to become a video and has ended, and none comes. */
+  nothing_kept: boolean;
   chat: { socket: string; channel: string };
 }
 

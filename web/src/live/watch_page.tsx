@@ -115,7 +115,7 @@ function OnAir({ joined: { live, join } }: { joined: Joined }) {
   const [isModerating, setModerating] = useState(false);
   const { raid } = chat.rules;
   const scheduledAt = useScheduledAt(live, room.status === "scheduled");
-  const recordingId = useRecording(live, room.status === "ended");
+  const { recording_id: recordingId } = useRecording(live, room.status === "ended");
   return (
     <div class="page on-air">
       <div class="on-air-picture">

@@ -17,6 +17,7 @@ import { BroadcastStats } from "./broadcast_stats";
 import { useCamera, useGrantedCamera, type Camera } from "./camera";
 import { EndedPanel, GoLivePanel, type BroadcastActions, type Draft } from "./go_live_panel";
 import { HealthPanel } from "./health_panel";
+import type { HlsOff } from "./kept_words";
 import { leaveAir, onAir, type OnAir } from "./on_air";
 import { DeviceChoice, Preview } from "./preview";
 import { sendsSeveral } from "./qualities";
@@ -57,13 +58,15 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
   const chat = useRoomChat(room?.live.id ?? null, me, room?.socketUrl ?? null);
   const [isEnding, setEnding] = useState(false);
   const isEnded = state.status === "ended";
+  const isOnAir = state.status === "live" || state.status === "interrupted";
+  const [lastOff, setLastOff] = useState<HlsOff | null>(null);
   return (
     <div class="page control-room">
       <h1 class="visually-hidden">{room ? `Control room: ${room.live.title}` : "Go live"}</h1>
       <div class="stack control-main">
         <Preview camera={camera} lamp={decideLamp(state.status, mine !== null)} />
         {isEnded && room ? (
-          <EndedPanel live={room.live} />
+          <EndedPanel live={room.live} lastOff={lastOff} />
         ) : (
           <>
             <GoLivePanel
@@ -76,7 +79,7 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
             />
             <DeviceChoice camera={camera} />
             {mine && <BroadcastStats publisher={mine.publisher} />}
-            {room && (state.status === "live" || state.status === "interrupted") && <HealthPanel liveId={room.live.id} />}
+            {room && isOnAir && <HealthPanel liveId={room.live.id} onRecording={setLastOff} />}
             {room && <Desk roomId={room.live.id} rank="owner" rules={chat.rules} socketUrl={room.socketUrl} />}
           </>
         )}

@@ -11,6 +11,7 @@ import type { RoomState } from "../live/room_state";
 import type { Live } from "../live/shapes";
 import { StatusTally, ViewerCount } from "../live/tally";
 import type { Visibility } from "../videos/shapes";
+import { describeKept, type HlsOff } from "./kept_words";
 import type { OnAir } from "./on_air";
 import type { Room } from "./rooms";
 import { ScheduleDialog } from "./schedule_dialog";
@@ -233,24 +234,24 @@ function DraftForm({ actions }: { actions: BroadcastActions }) {
   );
 }
 
-export function EndedPanel({ live }: { live: Live }) {
-  const recordingId = useRecording(live, true);
+export function EndedPanel({ live, lastOff }: { live: Live; lastOff: HlsOff | null }) {
+  const kept = useRecording(live, true);
   return (
     <section class="stack">
       <div class="row tight">
         <StatusTally status="ended" announce />
       </div>
       <p class="control-title">{live.title}</p>
-      <p class="muted">
-        This broadcast is over. The chat stays readable.
-        {live.record ? " It is kept as a video." : " It was not recorded."}
+      <p class="muted">This broadcast is over. The chat stays readable.</p>
+      <p class={kept.nothing_kept ? "problem" : "muted"} role="status" data-testid="what-is-kept">
+        {describeKept(kept, lastOff)}
       </p>
       <div class="row">
         <a class="button primary" href="/studio/live" data-testid="new-live">
           Start another
         </a>
-        {recordingId && (
-          <a class="button" href={`/watch/${recordingId}`} data-testid="watch-recording">
+        {kept.recording_id && (
+          <a class="button" href={`/watch/${kept.recording_id}`} data-testid="watch-recording">
             Watch the recording
           </a>
         )}

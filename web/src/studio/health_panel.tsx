@@ -4,13 +4,23 @@ import { api } from "../kit/api";
 import { formatBitrate } from "../kit/words";
 import { Chart } from "./chart";
 import { formatDelay, formatRungs, formatShare, listViewerLines, type LiveHealth } from "./health_shapes";
+import { describeHlsOff, type HlsOff } from "./kept_words";
 import { PointsTable } from "./points_table";
 
 const EVERY_MS = 5_000;
 
-export function HealthPanel({ liveId }: { liveId: string }) {
-  const health = useHealth(liveId);
-  if (!health) return null;
+interface HealthPanelProps {
+  liveId: string;
+  /** Told why nothing is recorded, or that it is; still known when the live has ended. */
+  onRecording: (off: HlsOff | null) => void;
+}
+
+export function HealthPanel({ liveId, onRecording }: HealthPanelProps) {
+  const health = useHealth(liveId, onRecording);
+  return health && <Health health={health} />;
+}
+
+function Health({ health }: { health: LiveHealth }) {
   const { ingest, quality, points } = health;
   const told = Object.values(quality.players).reduce((sum, count) => sum + count, 0);
   const figures: [string, string][] = [
@@ -28,6 +38,11 @@ export function HealthPanel({ liveId }: { liveId: string }) {
   return (
     <section class="stack" aria-labelledby="health-title" data-testid="health-panel">
       <h2 id="health-title">How it goes</h2>
+      {ingest?.hls_off && (
+        <p class="problem" role="alert" data-testid="hls-off">
+          {describeHlsOff(ingest.hls_off)}
+        </p>
+      )}
       <dl class="figures">
         {figures.map(([name, value]) => (
           <div key={name}>
@@ -61,14 +76,18 @@ export function HealthPanel({ liveId }: { liveId: string }) {
 }
 
 /** Asked again and again; what could not be had leaves the last answer standing. */
-function useHealth(liveId: string): LiveHealth | null {
+function useHealth(liveId: string, onRecording: (off: HlsOff | null) => void): LiveHealth | null {
   const [health, setHealth] = useState<LiveHealth | null>(null);
   useEffect(() => {
+    setHealth(null);
     const gone = new AbortController();
     const ask = () =>
       void api
         .get<LiveHealth>(`/live/${liveId}/health`, { signal: gone.signal })
-        .then(setHealth)
+        .then((known) => {
+          setHealth(known);
+          if (known.ingest) onRecording(known.ingest.hls_off);
+        })
         .catch(() => undefined);
     ask();
     const timer = setInterval(ask, EVERY_MS);
@@ -76,6 +95,6 @@ function useHealth(liveId: string): LiveHealth | null {
       gone.abort();
       clearInterval(timer);
     };
-  }, [liveId]);
+  }, [liveId, onRecording]);
   return health;
 }

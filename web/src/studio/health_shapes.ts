@@ -1,5 +1,6 @@
 /** How a live goes and went, as the API says it, and as lines of a chart. Pure. */
 import type { Line } from "./chart";
+import type { HlsOff } from "./kept_words";
 
 export interface LivePoint {
   at: string;
@@ -29,6 +30,8 @@ export interface LiveHealth {
     frames_per_s: number;
     keyframe_ms: number | null;
     packet_loss: number | null;
+    /** Null: viewers can have HLS, and what comes in is stored. */
+    hls_off: HlsOff | null;
   } | null;
   quality: {
     players: Record<string, number>;
