@@ -48,15 +48,8 @@ class HeldUpload:
         return title
 
     def let_go(self) -> None:
-        """Hold nothing from now on; what waits already is lost, as on a line that died."""
-        self._page.unroute(self.PLACE)
-
-    def deliver(self, *, given_up: Request) -> None:
-        """Let all go that waits, but for a request that the page itself ended."""
-        self.let_go()
-        for route in self._held:
-            if route.request != given_up:
-                route.continue_()
+        """Hold nothing from now on; what waits goes on its way, unless the page ended it."""
+        self._page.unroute(self.PLACE)  # which continues what its handler has not answered
 
     def is_piece(self, request: Request) -> bool:
         return request.method == "PATCH" and self.PLACE.search(request.url) is not None

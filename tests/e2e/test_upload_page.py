@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.e2e.held_upload import PIECE_BYTES, HeldUpload
 from tests.e2e.people import fill_registration, make_name
 from tests.product import Product
 
@@ -18,6 +20,15 @@ pytestmark = pytest.mark.browser
 
 OpenPage = Callable[..., Page]
 PROCESSING_MS = 90_000
+DROP = """(form, files) => {
+  const carried = new DataTransfer();
+  for (const { name, data } of files) {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    carried.items.add(new File([bytes], name, { type: 'video/mp4' }));
+  }
+  const how = { bubbles: true, cancelable: true, dataTransfer: carried };
+  for (const kind of ['dragover', 'drop']) form.dispatchEvent(new DragEvent(kind, how));
+}"""
 
 
 def make_film(path: Path) -> Path:
@@ -30,6 +41,11 @@ def make_film(path: Path) -> Path:
     ]
     subprocess.run(words, check=True, timeout=60)
     return path
+
+
+def add_free_box(film: bytes, content: bytes) -> bytes:
+    """Lengthen an MP4 by bytes that players skip (ISO/IEC 14496-12 8.1.2)."""
+    return film + (8 + len(content)).to_bytes(4, "big") + b"free" + content
 
 
 def choose(page: Page, product: Product, film: Path, title: str) -> None:
@@ -77,3 +93,67 @@ def test_an_upload_that_is_given_up_is_gone(open_page: OpenPage, product: Produc
     expect(row).to_have_count(0)
     page.reload()
     expect(page.get_by_text("Nothing here yet")).to_be_visible()
+
+
+def test_of_files_that_are_dropped_two_are_sent_while_one_waits(
+    open_page: OpenPage, product: Product, tmp_path: Path
+):
+    page = open_page("/register")
+    fill_registration(page)
+    film = make_film(tmp_path / "film.mp4").read_bytes()
+    titles = [f"{letter} {make_name()}" for letter in "abc"]
+    files = [
+        {
+            "name": f"{title}.mp4",
+            "data": base64.b64encode(add_free_box(film, title.encode())).decode(),
+        }
+        for title in titles
+    ]
+    page.goto(product.url + "/studio")
+    upload = HeldUpload(page, holds_first=True)
+    page.locator(".upload .drop").evaluate(DROP, files)
+    page.get_by_role("button", name="Upload 3 videos").click()
+    upload.await_held(2)
+    first, second, third = (
+        page.get_by_test_id("upload-row").filter(has_text=title) for title in titles
+    )
+    for row, state in ((first, "sending"), (second, "sending"), (third, "waiting")):
+        expect(row).to_have_attribute("data-state", state)
+    with page.expect_event("requestfailed", upload.is_piece) as ended:
+        first.get_by_test_id("upload-pause").click()
+    expect(third).to_have_attribute("data-state", "sending")
+    expect(first).to_have_attribute("data-state", "paused")
+    upload.await_held(3)
+    upload.let_go()
+    for title in titles[1:]:
+        card = page.get_by_test_id("video-card").filter(has_text=title)
+        expect(card.get_by_test_id("video-status")).to_contain_text("Ready", timeout=PROCESSING_MS)
+    expect(first).to_have_attribute("data-state", "paused")
+    with page.expect_request(upload.is_piece) as again:
+        first.get_by_test_id("upload-resume").click()
+    offset = again.value.headers["upload-offset"]
+    assert (again.value.url, offset) == (ended.value.url, "0"), "it goes on with what it had"
+    card = page.get_by_test_id("video-card").filter(has_text=titles[0])
+    expect(card.get_by_test_id("video-status")).to_contain_text("Ready", timeout=PROCESSING_MS)
+    expect(page.get_by_test_id("video-card")).to_have_count(3)
+
+
+def test_a_file_chosen_again_after_a_reload_goes_on_where_it_stopped(
+    open_page: OpenPage, product: Product, tmp_path: Path
+):
+    page = open_page("/register")
+    fill_registration(page)
+    film = make_film(tmp_path / "film.mp4")
+    film.write_bytes(add_free_box(film.read_bytes(), bytes(PIECE_BYTES)))
+    upload = HeldUpload(page)
+    title = upload.begin(product, film)
+    upload.await_held()
+    with page.expect_event("requestfailed", upload.is_piece):
+        page.reload()
+    upload.let_go()
+    with page.expect_request(upload.is_piece) as sent:
+        upload.begin(product, film, title)
+    assert sent.value.headers["upload-offset"] == str(PIECE_BYTES)
+    card = page.get_by_test_id("video-card").filter(has_text=title)
+    expect(card.get_by_test_id("video-status")).to_contain_text("Ready", timeout=PROCESSING_MS)
+    expect(page.get_by_test_id("video-card")).to_have_count(1)
