@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.clock import SystemClock
+from kit.clock import ManualClock
 from media.sfu import compiled_egress, compiled_loop
 from media.sfu.compiled_egress import CompiledEgress
 from media.sfu.compiled_loop import Audience, CompiledLoop, Sent
@@ -132,7 +132,7 @@ def test_a_full_socket_gets_the_rest_when_it_takes_more(
 ):
     keys, viewers = open_viewers(receivers)
     full = Refusing(loop, errno.EAGAIN)
-    egress = CompiledEgress(wire, wire, SystemClock().monotonic_s, full)
+    egress = CompiledEgress(wire, wire, ManualClock().monotonic_s, full)
     jobs = send_two(egress, viewers)
     (go_on,) = wire.waiting
     assert egress.stalls == 1
@@ -146,7 +146,7 @@ def test_who_refuses_bundles_gets_datagrams_and_the_others_bundles(
 ):
     keys, viewers = open_viewers(receivers)
     refusing = Refusing(loop, errno.EINVAL)
-    egress = CompiledEgress(wire, wire, SystemClock().monotonic_s, refusing)
+    egress = CompiledEgress(wire, wire, ManualClock().monotonic_s, refusing)
     jobs = send_two(egress, viewers)
     check_all(keys, viewers, jobs)
     assert egress.bundles_refused == 1
@@ -158,7 +158,7 @@ def test_without_bundles_all_leave_alone(
 ):
     keys, viewers = open_viewers(receivers)
     refusing = Refusing(loop, errno.EIO)
-    egress = CompiledEgress(wire, wire, SystemClock().monotonic_s, refusing)
+    egress = CompiledEgress(wire, wire, ManualClock().monotonic_s, refusing)
     jobs = send_two(egress, viewers)
     check_all(keys, viewers, jobs)
     assert [call.segments_max for call in refusing.calls] == [64, 1]
@@ -169,7 +169,7 @@ def test_a_viewer_of_another_cipher_is_served_beside_the_others(
 ):
     keys = [make_keys(PROFILES[n]) for n in (0, 1, 0)]
     viewers = [Viewer(SrtpPair(k), r) for k, r in zip(keys, receivers, strict=True)]
-    egress = CompiledEgress(wire, wire, SystemClock().monotonic_s, loop)
+    egress = CompiledEgress(wire, wire, ManualClock().monotonic_s, loop)
     jobs = send_two(egress, viewers)
     check_all(keys, viewers, jobs)
 
@@ -178,7 +178,7 @@ def test_a_packet_from_before_a_viewers_first_is_dropped_for_that_viewer(
     loop: CompiledLoop, wire: Turns, receivers: list[socket.socket]
 ):
     keys, viewers = open_viewers(receivers)
-    egress = CompiledEgress(wire, wire, SystemClock().monotonic_s, loop)
+    egress = CompiledEgress(wire, wire, ManualClock().monotonic_s, loop)
     early = viewers[:1]
     jobs = [make_packets(0x1FFF0), make_packets(0x25000)]
     egress.send(EgressJob(early, jobs[0]))
@@ -200,7 +200,7 @@ def test_who_left_gets_nothing_and_more_viewers_than_one_call_takes_get_all(
     monkeypatch.setattr(compiled_egress, "SLAB_BYTES", 4 * 2 * (sum(SIZES) // 4 + 28))
     keys, viewers = open_viewers(receivers)
     viewers[1].is_open = False
-    egress = CompiledEgress(wire, wire, SystemClock().monotonic_s, loop)
+    egress = CompiledEgress(wire, wire, ManualClock().monotonic_s, loop)
     packets = make_packets(0x5000)
     crowd = [viewers[0], viewers[1], viewers[2]] * 2
     egress.send(EgressJob(crowd, packets))
@@ -224,7 +224,7 @@ def test_where_it_is_not_compiled_media_leaves_by_python(tmp_path: Path):
 
 
 def test_the_best_backend_here_is_the_compiled_one(loop: CompiledLoop, wire: Turns):
-    assert choose_egress(wire, wire, SystemClock().monotonic_s).name == "compiled"
+    assert choose_egress(wire, wire, ManualClock().monotonic_s).name == "compiled"
 
 
 def test_a_key_that_nobody_holds_is_freed(loop: CompiledLoop, monkeypatch: pytest.MonkeyPatch):
