@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import gzip
 import hashlib
 import io
@@ -20,11 +19,11 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from cluster.keys import ensure_authority, issue_certificate
 from serve_apps.edge.body_moves import WAKE_BYTES, BodyMove
 from storage.growing_files import GrowingObject
 from storage.objects import ObjectStore
 from storage.upload_sinks import GrowingSink
+from tests.serve_apps.edge.tls import make_tls
 
 pytestmark = pytest.mark.media
 
@@ -192,13 +191,7 @@ def test_a_compressed_body_is_read_by_aiohttp(run: Run):
 
 
 def test_an_encrypted_body_is_read_by_aiohttp(run: Run, home: Path):
-    authority = ensure_authority(home)
-    issued = issue_certificate(authority, "edge", ("127.0.0.1",), life=datetime.timedelta(days=1))
-    pair = home / "pair.pem"
-    pair.write_text(issued.certificate + issued.private_key)
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(pair)
-    trusting = ssl.create_default_context(cadata=authority.certificate)
+    server, trusting = make_tls(home)
 
     async def check(place: Place) -> None:
         connector = aiohttp.TCPConnector(ssl=trusting)

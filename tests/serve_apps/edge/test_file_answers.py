@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import random
 import resource
 import ssl
@@ -15,8 +14,8 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from cluster.keys import ensure_authority, issue_certificate
 from serve_apps.edge.file_answers import FileAnswer
+from tests.serve_apps.edge.tls import make_tls
 
 pytestmark = pytest.mark.media
 
@@ -123,13 +122,7 @@ def test_who_leaves_in_the_middle_leaves_no_descriptor_open(run: Callable[..., N
 
 
 def test_an_encrypted_connection_gets_the_file_encrypted(run: Callable[..., None], home: Path):
-    authority = ensure_authority(home)
-    issued = issue_certificate(authority, "edge", ("127.0.0.1",), life=datetime.timedelta(days=1))
-    pair = home / "pair.pem"
-    pair.write_text(issued.certificate + issued.private_key)
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(pair)
-    trusting = ssl.create_default_context(cadata=authority.certificate)
+    server, trusting = make_tls(home)
 
     async def check(url: str, data: bytes) -> None:
         connector = aiohttp.TCPConnector(ssl=trusting)

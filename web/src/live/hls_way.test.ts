@@ -35,6 +35,20 @@ beforeEach(() => {
 
 afterEach(() => void vi.useRealTimers());
 
+/** Starts a way whose playlist is answered with this status; also what it was asked to avoid. */
+async function refuse(code: number): Promise<{ way: HlsWay; avoided: (string | null)[] }> {
+  const avoided: (string | null)[] = [];
+  const find = (avoid: string | null) => {
+    avoided.push(avoid);
+    return Promise.resolve("http://edge/live/index.m3u8");
+  };
+  const way = new HlsWay(video, find, new LevelMenu());
+  void way.start(null);
+  await vi.advanceTimersByTimeAsync(100);
+  played.handlers.get("error")?.("error", { fatal: true, details: "manifest", response: { code } });
+  return { way, avoided };
+}
+
 describe("a live by HLS", () => {
   test("plays with its first part, and stands still from a pause on until somebody plays it", async () => {
     const way = new HlsWay(video, () => Promise.resolve("http://edge/live/index.m3u8"), new LevelMenu());
@@ -53,15 +67,7 @@ describe("a live by HLS", () => {
   });
 
   test("that is off is told so, and is asked for again after ten seconds, not at an edge elsewhere", async () => {
-    const avoided: (string | null)[] = [];
-    const find = (avoid: string | null) => {
-      avoided.push(avoid);
-      return Promise.resolve("http://edge/live/index.m3u8");
-    };
-    const way = new HlsWay(video, find, new LevelMenu());
-    void way.start(null);
-    await vi.advanceTimersByTimeAsync(100);
-    played.handlers.get("error")?.("error", { fatal: true, details: "manifest", response: { code: 409 } });
+    const { way, avoided } = await refuse(409);
     await vi.advanceTimersByTimeAsync(9_000);
     expect(way.state.get().isOff).toBe(true);
     expect(avoided).toEqual([null]);
@@ -73,15 +79,7 @@ describe("a live by HLS", () => {
   });
 
   test("that fails is asked for again soon, elsewhere", async () => {
-    const avoided: (string | null)[] = [];
-    const find = (avoid: string | null) => {
-      avoided.push(avoid);
-      return Promise.resolve("http://edge/live/index.m3u8");
-    };
-    const way = new HlsWay(video, find, new LevelMenu());
-    void way.start(null);
-    await vi.advanceTimersByTimeAsync(100);
-    played.handlers.get("error")?.("error", { fatal: true, details: "manifest", response: { code: 503 } });
+    const { way, avoided } = await refuse(503);
     await vi.advanceTimersByTimeAsync(2_000);
     expect(way.state.get().isOff).toBe(false);
     expect(avoided).toEqual([null, "http://edge"]);
