@@ -57,7 +57,8 @@ LOOK = """() => {
     .map((index) => [video.buffered.start(index), video.buffered.end(index)]);
   return {
     at_s: video.currentTime, duration_s: video.duration, ended: video.ended, buffered,
-    state: [video.readyState, video.networkState, video.seeking, video.paused, document.hidden],
+    paused: video.paused,
+    state: [video.readyState, video.networkState, video.seeking, document.hidden],
     pictures: video.getVideoPlaybackQuality().totalVideoFrames,
     sound: video.webkitAudioDecodedByteCount, decrypts: video.mediaKeys !== null,
     faults: [...faults, ...(video.error ? [video.error.message] : [])],
