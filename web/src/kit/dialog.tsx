@@ -18,9 +18,12 @@ export function Dialog({ title, onClose, children }: DialogProps) {
   const titleId = useId();
   // Before anything is painted or pressed: a key must not reach what the dialog covers.
   useLayoutEffect(() => {
+    const dialog = element.current;
     const before = document.activeElement;
-    element.current?.showModal();
+    dialog?.showModal();
     return () => {
+      // What an open dialog covers takes no focus.
+      dialog?.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
   }, []);
