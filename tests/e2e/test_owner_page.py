@@ -244,6 +244,8 @@ def check_numbers(desk: Desk) -> None:
     expect(page.get_by_test_id("chart")).to_have_count(4)
     page.get_by_label("Range").select_option("7")
     expect(page.get_by_test_id("chart").first.locator("tr")).to_have_count(7)
+    curve = page.get_by_test_id("chart").filter(has_text="How many still watch")
+    assert set(curve.locator("td").all_inner_texts()) == {"100 %"}
     desk.check_looks()
     with page.expect_download() as saved:
         page.get_by_test_id("analytics-csv").click()
