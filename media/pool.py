@@ -24,7 +24,7 @@ from media.live.pictures import make_live_storyboard, make_live_thumbnails
 from media.live.recorded_aac import iter_recorded_aac
 from media.live.recorded_preview import make_live_preview
 from media.pool_worker import Result, Task, run_task
-from media.vod.head_start import iter_head_start
+from media.vod.head_start import iter_head_start, look_ahead
 from media.vod.ladder import NVENC
 from media.vod.plan import needs_nvenc
 from media.vod.preview import make_preview
@@ -103,6 +103,7 @@ MEDIA_TASKS: Mapping[str, Task] = {
     "audio": iter_audio,
     "chunk": iter_chunk,
     "head_start": iter_head_start,
+    "quality_ahead": look_ahead,
     "copy": iter_copy,
     "cover": make_cover,
     "waveform": make_waveform,

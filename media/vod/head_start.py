@@ -1,8 +1,9 @@
 """Encoding what has come of a file while the rest still arrives.
 
 The task "head_start" makes a chunk's steps as far as the file reaches and keeps them where the
-chunk's own task looks first. It stores nothing else, so it may be wrong about the file: what does
-not fit what the whole file turns out to be is not used. It reads only bytes that stay as they are.
+chunk's own task looks first; "quality_ahead" does so with what the quality task measures. They
+store nothing else, so they may be wrong about the file: what does not fit what the whole file turns
+out to be is not used. They read only bytes that stay as they are.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 
 from media.vod.arriving import Arriving, SourceNotThere
 from media.vod.chunk_steps import ChunkParts
-from media.vod.plan import PlanTask, TranscodePlan, needs_nvenc
-from media.vod.records import Progress
-from media.vod.task_jobs import ChunkJob
+from media.vod.plan import QUALITY, PlanTask, TranscodePlan, needs_nvenc
+from media.vod.quality import measure_ahead
+from media.vod.records import Progress, TaskRecord
+from media.vod.task_jobs import ChunkJob, QualityJob
+from media.vod.titles import awaits_looks
 from storage.objects import ObjectStore
 
 
@@ -59,11 +62,38 @@ def iter_head_start(job: HeadStart, store: ObjectStore) -> Generator[Progress, N
     return Headway(parts.done == parts.total, parts.done - begun)
 
 
-def list_head_start(plan: TranscodePlan) -> tuple[PlanTask, ...]:
+@dataclass(frozen=True)
+class QualityAhead:
+    """What the task is given: what the quality task would be, and how much of the file is there."""
+
+    quality: QualityJob
+    arriving: Arriving
+
+    @property
+    def video_id(self) -> str:
+        """Whose work it is."""
+        return self.quality.video_id
+
+    @property
+    def task_id(self) -> str:
+        """Another than the quality task's own, which may begin before this one has ended."""
+        return f"{self.quality.task_id}-ahead"
+
+
+def look_ahead(job: QualityAhead, store: ObjectStore) -> TaskRecord | None:
+    """Measure the first half of a file and keep that; None while not all of it has come."""
+    try:
+        return measure_ahead(job.quality, store, job.arriving.locate(store))
+    except FileNotFoundError:
+        return None  # the upload ended and its bytes are the source's by now
+
+
+def list_head_start(plan: TranscodePlan, *, is_measured: bool) -> tuple[PlanTask, ...]:
     """The chunks that are worth beginning with, in the order of their time.
 
-    H.264 by x264 alone: other codecs take longer than the file, and nobody waits for them; a GPU
-    makes up for what it did not do before.
+    Those that await the quality task only once the plan `is_measured`. H.264 by x264 alone: other
+    codecs take longer than the file, and nobody waits for them; a GPU makes up for what it did not
+    do before.
     """
     names = [
         group.name
@@ -71,4 +101,6 @@ def list_head_start(plan: TranscodePlan) -> tuple[PlanTask, ...]:
         if group.rungs[0].codec == "h264" and not needs_nvenc(group.rungs)
     ]
     chunks = [task for task in plan.tasks if task.kind == "chunk" and task.group in names]
+    if not is_measured and any(task.kind == QUALITY for task in plan.tasks):
+        chunks = [task for task in chunks if not awaits_looks(plan, task)]
     return tuple(sorted(chunks, key=lambda task: (task.chunk, names.index(task.group))))

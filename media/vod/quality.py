@@ -1,15 +1,17 @@
 """The quality probe: a few spread seconds of a video, coded at each size of its ladder.
 
-The quality task calls it; `titles.py` decides from what it returns. A window out of the middle of
-the picture is enough, at each size what that shows of it; XPSNR (libavfilter) compares it with the
-source, all at the window's size. One thread, and the same numbers for the same source.
+The quality task calls it, and the head start when half of a file has come; `titles.py` decides
+from what it returns. A window out of the middle of the picture is enough, at each size what that
+shows of it; XPSNR (libavfilter) compares it with the source, all at the window's size. One thread,
+and the same numbers for the same source.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +21,8 @@ import av.filter
 from av.video.frame import PictureType
 
 from kit.logs import get_log
+from media.vod.arriving import Reach, SourceNotThere
+from media.vod.checkpoints import Checkpoints
 from media.vod.codecs import BUFFER_SHARE_FIRST, PICTURE_CODECS, open_encoder
 from media.vod.frames import (
     SCALER,
@@ -29,6 +33,7 @@ from media.vod.frames import (
     seek_keyframe,
 )
 from media.vod.grid import FrameGrid
+from media.vod.info import encode_json
 from media.vod.ladder import Rung
 from media.vod.ledger import find_record, keep_record
 from media.vod.records import RungLook, TaskRecord
@@ -61,26 +66,68 @@ Frames = list["VideoFrame"]
 
 
 def measure_quality(job: QualityJob, store: ObjectStore) -> TaskRecord:
-    """Code samples at every size, twice; where nothing can be measured, there are no looks."""
+    """Code samples at every size, twice; where nothing can be measured, there are no looks.
+
+    What was measured while the file arrived counts: its pictures are made as that said.
+    """
     done = find_record(job.video_id, job.task_id, store)
     if done is not None:
         return done
+    kept = _open_kept(job, store)
+    begun = kept.find(0, TaskRecord)
+    if begun is not None:
+        record = keep_record(job.video_id, begun, store)
+        kept.drop()
+        return record
     looks: tuple[RungLook, ...] = ()
     # The video is made as ever where its samples cannot be: nothing depends on them.
     try:
         with fetch_source(job.source_key, store) as path, open_media(path) as container:
-            looks = _look(container, job)
+            looks = _look(container, job, range(job.grid.frames), DecodeTally())
     except (MediaUnreadable, av.error.FFmpegError) as error:
         log.info("media.quality_unmeasured", video_id=job.video_id, error=repr(error)[:300])
     return keep_record(job.video_id, TaskRecord(job.task_id, looks=looks), store)
 
 
-def _look(container: InputContainer, job: QualityJob) -> tuple[RungLook, ...]:
+def measure_ahead(job: QualityJob, store: ObjectStore, reach: Reach) -> TaskRecord | None:
+    """Measure the first half of a file that still arrives, and keep that; None: it has not come.
+
+    Raises FileNotFoundError when the upload has ended.
+    """
+    kept = _open_kept(job, store)
+    made = kept.find(0, TaskRecord)
+    if made is None:
+        slots = range(job.grid.frames // 2)
+        try:
+            with (
+                fetch_source(job.source_key, store) as path,
+                open_media(path, reach) as container,
+            ):
+                looks = _look(container, job, slots, DecodeTally(is_whole=False))
+        except (SourceNotThere, MediaUnreadable, av.error.FFmpegError):
+            return None
+        made = TaskRecord(job.task_id, looks=looks)
+        kept.keep(0, made)
+    return made
+
+
+def _open_kept(job: QualityJob, store: ObjectStore) -> Checkpoints:
+    """What was measured ahead of the same ladder; where the video ends is not known by then."""
+    video = replace(job.video, bit_rate_bps=None)
+    grid = replace(job.grid, frames=0)
+    bare = replace(job, task_id="", video_id="", source_key="", video=video, grid=grid)
+    mark = hashlib.sha256(encode_json(bare)).digest()[:8]
+    return Checkpoints(store, job.video_id, job.task_id, mark)
+
+
+def _look(
+    container: InputContainer, job: QualityJob, slots: range, tally: DecodeTally
+) -> tuple[RungLook, ...]:
     windows = _decide_windows(job.sizes)
     stream = get_video_stream(container, job.video.stream_index)
     samples = [
         _resize(sample, windows[0], job.sizes[0])
-        for sample in _iter_samples(container, stream, job)
+        for sample in _iter_samples(container, stream, job, slots, tally)
     ]
     looks = []
     for size, window in zip(job.sizes, windows, strict=True):
@@ -130,17 +177,23 @@ def _even(side: float) -> int:
 
 
 def _iter_samples(
-    container: InputContainer, stream: VideoStream, job: QualityJob
+    container: InputContainer,
+    stream: VideoStream,
+    job: QualityJob,
+    slots: range,
+    tally: DecodeTally,
 ) -> Iterator[Frames]:
-    """Runs of frames from keyframes near spread moments, none twice, in the largest size."""
+    """Runs of frames from keyframes near moments spread over the slots, none twice, in the largest
+    size.
+    """
     scaler = FrameScaler(job.video, job.sizes[:1])
     seen: set[int | None] = set()
     for number in range(SAMPLES):
-        slot = job.grid.frames * (2 * number + 1) // (2 * SAMPLES)
+        slot = len(slots) * (2 * number + 1) // (2 * SAMPLES)
         if not seek_keyframe(container, stream, job.grid.source_s_of(slot)):
             continue
         frames: Frames = []
-        for frame in iter_frames(container, stream, DecodeTally()):
+        for frame in iter_frames(container, stream, tally):
             if not frames and (not frame.key_frame or frame.pts in seen):
                 break
             seen.add(frame.pts if not frames else None)

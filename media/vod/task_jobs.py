@@ -83,6 +83,8 @@ class QualityJob:
     video: VideoInfo
     grid: FrameGrid
     sizes: tuple[tuple[int, int], ...]
+    hint: str = ""
+    """SHA-256 of the source's index where that came ahead of it, which a head start measured by."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,7 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
             plan.info.video,
             plan.grid,
             list_looked_sizes(plan),
+            plan.hint,
         )
     return ChunkJob(
         task_id=task_id,

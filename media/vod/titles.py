@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from media.vod.ladder import Rung
-from media.vod.plan import LARGE_SHORT_SIDE, QUALITY, PlanTask, RungGroup, TranscodePlan
+from media.vod.plan import LARGE_SHORT_SIDE, PlanTask, RungGroup, TranscodePlan
 from media.vod.records import RungLook
 
 LOOK_STEPS = 8
@@ -53,11 +53,6 @@ class _Line:
 def awaits_looks(plan: TranscodePlan, task: PlanTask) -> bool:
     """Whether a piece is made as fine as the quality task says: all pictures but the smallest."""
     return task.kind == "chunk" and task.group != plan.groups[0].name
-
-
-def make_as_ever(plan: TranscodePlan) -> TranscodePlan:
-    """The plan without its quality task: nothing waits, all is as fine as usual."""
-    return replace(plan, tasks=tuple(task for task in plan.tasks if task.kind != QUALITY))
 
 
 def list_looked_sizes(plan: TranscodePlan) -> tuple[tuple[int, int], ...]:

@@ -1,8 +1,9 @@
 """Encoding a file while it arrives, so that its video is ready soon after its last byte.
 
 A job per upload looks every few seconds how far it has come and has the pool make the chunks that
-are there, behind all other work. What it makes are steps that the processing job finds; it writes
-no rows, so it may stop at any time. Whoever follows the video is told how far it is, or why it
+are there, behind all other work: of the smallest picture, and of all once half of the file has said
+how fine they need be. What it makes are steps that the processing job finds; it writes no rows, so
+it may stop at any time. Whoever follows the video is told how far it is, or why it
 has not begun. It needs a file that grows in one object.
 """
 
@@ -23,13 +24,14 @@ from kit.errors import AppError
 from kit.logs import get_log
 from kit.metrics import HEAD_START_PARTS
 from media.vod.arriving import Arriving
-from media.vod.head_start import HeadStart, Headway, list_head_start
+from media.vod.head_start import HeadStart, Headway, QualityAhead, list_head_start
 from media.vod.info import MediaInfo, decode_json, encode_json
-from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
+from media.vod.plan import QUALITY, PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
-from media.vod.records import Progress
+from media.vod.records import Progress, TaskRecord
 from media.vod.source import MediaUnreadable, UnreadableAhead
-from media.vod.task_jobs import ChunkJob, get_job
+from media.vod.task_jobs import ChunkJob, QualityJob, get_job
+from media.vod.titles import apply_looks
 from serve_apps.videos.progress import decide_progress, publish_head_start, weigh_tasks
 from serve_apps.videos.recipes import order_present
 from serve_apps.videos.upload_jobs import HeadStartJob, enqueue_head_start
@@ -41,6 +43,8 @@ log = get_log("videos")
 QUIET_TURNS_MAX = 20
 """An upload that has stood still for a quarter of an hour is left to the processing job."""
 TELL_EVERY_S = 1.0
+MEASURE_AGAIN = 16
+"""Where half of the bytes are not half of the film, it is tried again with each sixteenth more."""
 LOOKS_MAX = 5
 """So often is a file looked at whose beginning says nothing; each time twice as much is there."""
 
@@ -86,9 +90,13 @@ async def _take_turn(
             return following if following.looks < LOOKS_MAX else None
     info = decode_json(following.info.encode(), MediaInfo)
     plan = plan_video(info, arrival.order)
-    tasks = list_head_start(plan)
-    if following.made == len(tasks):
+    if following.made == len(list_head_start(plan, is_measured=True)):
         return None
+    following = await _measure(ports, arrival, following, plan)
+    if following.quality:
+        record = decode_json(following.quality.encode(), TaskRecord)
+        plan = apply_looks(plan, record.looks)
+    tasks = list_head_start(plan, is_measured=bool(following.quality))
     encoding = Encoding(ports, following, plan)
     made = await encoding.run(tasks)
     return msgspec.structs.replace(following, made=made, progress=encoding.told)
@@ -133,6 +141,34 @@ async def _look(ports: JobPorts, arrival: Arrival, job: HeadStartJob) -> HeadSta
         reason = error.text if isinstance(error, AppError) else "it has ended"
         log.info("video.no_head_start", video_id=arrival.order.video_id, reason=reason)
     return msgspec.structs.replace(job, info=words, looks=job.looks + 1, looked_bytes=known_bytes)
+
+
+async def _measure(
+    ports: JobPorts, arrival: Arrival, job: HeadStartJob, plan: TranscodePlan
+) -> HeadStartJob:
+    """Have half of the file say how fine its pictures are to be, as soon as it is there."""
+    task = next((task for task in plan.tasks if task.kind == QUALITY), None)
+    known_bytes, size_bytes = arrival.arriving.known_bytes, arrival.arriving.size_bytes
+    wanted_bytes = max(size_bytes // 2, job.measured_bytes + size_bytes // MEASURE_AGAIN)
+    if task is None or job.quality or known_bytes < wanted_bytes:
+        return job
+    quality = get_job(plan, task.task_id)
+    assert isinstance(quality, QualityJob), "the quality task is given what is to be measured"
+    record: TaskRecord | None = None
+    try:
+        record = await ports.media.run(
+            "quality_ahead",
+            QualityAhead(quality, arrival.arriving),
+            rank=MediaRank.AHEAD,
+            owner=arrival.owner,
+        )
+    except AppError as error:
+        log.info("video.not_measured_ahead", video_id=str(job.video_id), code=error.code)
+    if record is None:
+        return msgspec.structs.replace(job, measured_bytes=known_bytes)
+    # Others than before can be made now: which are whole is found anew.
+    words = encode_json(record).decode()
+    return msgspec.structs.replace(job, quality=words, measured_bytes=known_bytes, made=0)
 
 
 class Encoding:

@@ -24,10 +24,9 @@ from media.live.recording_plan import RecordingPlan, plan_recording
 from media.vod.info import MediaInfo, decode_json, encode_json
 from media.vod.plan import PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
-from media.vod.records import unfinished_prefix, video_prefix
+from media.vod.records import video_prefix
 from media.vod.source import MediaUnreadable
 from media.vod.take_in import SourcePart, TakeInJob, TakenIn
-from media.vod.titles import awaits_looks, make_as_ever
 from serve_apps.videos.lengths import check_measured_length
 from serve_apps.videos.progress import Standing, publish_status
 from serve_apps.videos.recipes import order_present
@@ -143,8 +142,6 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
     async with ports.database.transaction() as connection:
         order = await order_present(connection, ports, video, source.key, source.hint)
     plan = plan_video(info, order)
-    if await _is_begun(ports, plan):
-        plan = make_as_ever(plan)
     dimensions = video_plans.Dimensions(
         round(plan.grid.duration_s * 1000),
         None if info.video is None else info.video.width,
@@ -156,17 +153,6 @@ async def make_plan(ports: JobPorts, video: videos.Video, source: Source) -> Tra
         )
         await insert_pieces(connection, video.id, plan.tasks)
     return plan
-
-
-async def _is_begun(ports: JobPorts, plan: TranscodePlan) -> bool:
-    """Whether some of the pictures that would wait for the quality task were encoded before.
-
-    They are as fine as usual, and would be made again for nothing.
-    """
-    folder = unfinished_prefix(plan.video_id)
-    kept = await ports.objects.list(folder)
-    names = {entry.key.removeprefix(f"{folder}/").partition("/")[0] for entry in kept}
-    return any(awaits_looks(plan, task) and task.task_id in names for task in plan.tasks)
 
 
 async def insert_pieces(

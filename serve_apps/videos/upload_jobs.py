@@ -38,8 +38,12 @@ class HeadStartJob(msgspec.Struct, frozen=True):
     looked_bytes: int = 0
     info: str = ""
     """What the file is by its own words, as JSON; empty: nobody knows yet."""
+    quality: str = ""
+    """What half of it shows of its quality, as JSON; empty: nobody has measured."""
+    measured_bytes: int = 0
+    """So much was there when that was tried."""
     made: int = 0
-    """So many chunks, from the first, are whole."""
+    """So many chunks, from the first of those that can be made by now, are whole."""
     progress: float = 0.0
     """So much of all that is made of the video was said to be there."""
 

@@ -62,6 +62,8 @@ OPTIONS = {
     "edge_loop_lag_max_ms": "60000",
     # The cameras of journeys are smaller than that; what is larger is made smaller, too.
     "live_ladder": "480p",
+    # Films that a test serves are fetched.
+    "uploads_import_allowed": "127.0.0.1",
 }
 
 

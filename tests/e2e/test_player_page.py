@@ -191,7 +191,10 @@ def test_keys_move_through_the_video(player: Player):
         assert player.read()["at_s"] == pytest.approx(at_s, abs=0.1), key
 
 
-def test_keys_stop_it_and_change_its_sound(player: Player):
+def test_keys_stop_it_and_change_its_speed_and_sound(player: Player):
+    for key, speed in ((">", 1.25), ("<", 1.0)):
+        player.press(key)
+        assert player.read()["speed"] == speed, key
     player.press("k")
     player.wait(lambda seen: seen["paused"], "it stops")
     player.press(" ")
@@ -245,7 +248,7 @@ def test_a_chapter_leads_to_its_beginning(player: Player):
 
 
 def test_at_the_end_another_video_is_offered_and_playing_again(player: Player):
-    player.play(LENGTH_S - 1.5)
+    player.press("End")
     screen = player.page.get_by_test_id("end-screen")
     expect(screen).to_be_visible()
     assert player.read()["ended"]
@@ -307,6 +310,13 @@ def test_the_picture_can_leave_the_page_and_come_back(player: Player):
     await_true(lambda: bool(player.page.evaluate(is_out)), "it is in a window of its own")
     player.press("i")
     await_true(lambda: not player.page.evaluate(is_out), "it is back")
+
+
+def test_a_key_fills_the_screen_and_gives_it_back(player: Player):
+    fills = "v => document.fullscreenElement === v.closest('.player')"
+    for is_full in (True, False):
+        player.press("f")
+        await_true(lambda: player.video.evaluate(fills) is is_full, "it is so")  # noqa: B023
 
 
 def test_a_viewer_goes_on_where_they_stopped(open_page: OpenPage, watched: Watched):

@@ -71,7 +71,7 @@ def make_ahead(path: Path, store: ObjectStore, known_bytes: int) -> dict[str, bo
         task.task_id: drain(
             iter_head_start(HeadStart(get_chunk(guess, task.task_id), arriving), store)
         ).is_whole
-        for task in list_head_start(guess)
+        for task in list_head_start(guess, is_measured=False)
     }
 
 
@@ -79,7 +79,7 @@ def finish(path: Path, store: ObjectStore) -> list[Progress]:
     """Make all chunks of the whole file; return which parts were encoded for it."""
     seen: list[Progress] = []
     whole = plan(probe_file(path))
-    for task in list_head_start(whole):
+    for task in list_head_start(whole, is_measured=False):
         transcode_chunk(get_chunk(whole, task.task_id), store, seen.append)
     return seen
 
@@ -176,10 +176,10 @@ def test_an_index_sent_ahead_is_as_good_as_one_that_comes_first(
         arriving = Arriving(known_bytes, size_bytes, "index", at)
         told = probe_source(ProbeJob(VIDEO_ID, SOURCE_KEY, arriving=arriving), objects)
         guess = plan_video(told, order, segments_max=SEGMENTS_MAX)
-        for task in list_head_start(guess):
+        for task in list_head_start(guess, is_measured=False):
             drain(iter_head_start(HeadStart(get_chunk(guess, task.task_id), arriving), objects))
     seen: list[Progress] = []
-    for task in list_head_start(whole):
+    for task in list_head_start(whole, is_measured=False):
         transcode_chunk(get_chunk(whole, task.task_id), objects, seen.append)
     assert {progress.task_id for progress in seen} <= {"first-00002", "rest-00002"}
     stored = list_bytes(objects)
@@ -250,7 +250,7 @@ def test_a_source_that_will_be_passed_on_begins_with_its_smaller_sizes(tmp_path:
     whole, guess = plan(probe_file(path)), plan(look(path, path.stat().st_size // 2))
     assert whole.copied is not None
     assert guess.copied == whole.copied
-    assert [task.task_id for task in list_head_start(guess)] == [
+    assert [task.task_id for task in list_head_start(guess, is_measured=False)] == [
         "first-00000",
         "first-00001",
         "first-00002",

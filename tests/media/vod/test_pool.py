@@ -23,13 +23,14 @@ from media.pool import (
     task_key,
 )
 from media.pool_worker import Task
-from media.vod.plan import PlanOrder, TranscodePlan, plan_video
+from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob, probe_file
 from media.vod.publish import publish
 from media.vod.records import Progress, TaskRecord, record_key
 from media.vod.source import MediaUnreadable
 from media.vod.take_in import SourcePart, TakeInJob
 from media.vod.task_jobs import ChunkJob, get_job
+from media.vod.titles import apply_looks, awaits_looks
 from media.vod.transcode import iter_chunk
 from storage.objects import ObjectStore
 from tests.media.vod.clips import (
@@ -262,34 +263,43 @@ async def test_the_bytes_do_not_depend_on_how_many_worker_processes_share_the_ta
 ):
     clip = tmp_path / "clip.mp4"
     run_ffmpeg(
-        *("-f", "lavfi", "-i", "testsrc2=s=480x320:r=12:d=20", "-f", "lavfi", "-i", "sine=d=20"),
-        *("-c:v", "mpeg4", "-g", "48", "-c:a", "aac", clip),
+        *("-f", "lavfi", "-i", "testsrc2=s=480x320:r=5:d=26", "-f", "lavfi", "-i", "sine=d=26"),
+        *("-c:v", "mpeg4", "-q:v", "2", "-g", "20", "-c:a", "aac", clip),
     )
     plan = plan_video(probe_file(clip), PlanOrder(VIDEO_ID, SOURCE_KEY), segments_max=1)
     sums = [await share_tasks(plan, clip, tmp_path / str(n), n) for n in (1, 2, WORKERS_MAX)]
-    assert len(sums[0]) > 3 * 5
+    assert len(sums[0]) > 3 * 7
     assert sums[0] == sums[1] == sums[2]
 
 
 async def share_tasks(
     plan: TranscodePlan, clip: Path, folder: Path, workers: int
 ) -> dict[str, str]:
-    """Run a plan's tasks by so many workers at a time; return the sum of every object made."""
+    """Run a plan's tasks by so many workers at a time; return the sum of every object made.
+
+    As the coordinator does, finer pictures wait for what the quality task says.
+    """
     store = ObjectStore.open(f"file://{folder}")
     store.put_file_sync(SOURCE_KEY, clip)
     tasks = {**MEDIA_TASKS, "chunk": make_chunk_among(workers)}
     pool = MediaPool(f"file://{folder}", tasks)
-    # Another order for each, as free workers would take them.
-    order = sorted(plan.tasks, key=lambda task: sha256(f"{workers}{task}".encode()).digest())
+    waits = {task.task_id for task in plan.tasks if awaits_looks(plan, task)}
+    records: dict[str, TaskRecord] = {}
 
-    async def work() -> None:
-        while order:
-            task = order.pop()
-            await pool.run(task.kind, get_job(plan, task.task_id))
+    async def work(left: list[PlanTask]) -> None:
+        while left:
+            task = left.pop()
+            records[task.task_id] = await pool.run(task.kind, get_job(plan, task.task_id))
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(workers):
-            group.create_task(work())
+    for is_waiting in (False, True):
+        left = [task for task in plan.tasks if (task.task_id in waits) is is_waiting]
+        # Another order for each, as free workers would take them.
+        left.sort(key=lambda task: sha256(f"{workers}{task}".encode()).digest())
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(work(left))
+        plan = apply_looks(plan, records["quality"].looks)
+    assert [rung.coarser > 0 for group in plan.groups for rung in group.rungs] == [False, True]
     assert len(list(store.list_sync("workers"))) >= workers
     keys = [entry.key for entry in store.list_sync(f"videos/{VIDEO_ID}")]
     return {key: sha256(store.get_sync(key)).hexdigest() for key in keys}

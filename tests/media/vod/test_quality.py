@@ -5,11 +5,12 @@ from pathlib import Path
 import av
 import pytest
 
+from media.vod.arriving import Reach
 from media.vod.plan import PlanOrder, plan_video
 from media.vod.probe import probe_file
-from media.vod.quality import measure_quality
-from media.vod.records import RungLook, TaskRecord
-from media.vod.task_jobs import get_job
+from media.vod.quality import measure_ahead, measure_quality
+from media.vod.records import RungLook, TaskRecord, unfinished_prefix
+from media.vod.task_jobs import QualityJob, get_job
 from media.vod.titles import apply_looks
 from media.vod.transcode import transcode_chunk
 from storage.objects import ObjectStore
@@ -87,6 +88,49 @@ def test_a_record_that_is_there_is_taken_as_it_is(tmp_path: Path):
     store.delete_sync(SOURCE_KEY)
     assert measure_quality(job, store) == made
     assert isinstance(made, TaskRecord)
+
+
+def plan_arriving(clip: Path, hint: str = "") -> QualityJob:
+    job = get_job(
+        plan_video(probe_file(clip), PlanOrder(VIDEO_ID, SOURCE_KEY, hint=hint)), "quality"
+    )
+    assert isinstance(job, QualityJob)
+    return job
+
+
+@pytest.fixture(scope="module")
+def growing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip whose index comes first."""
+    flags = ("-vf", "noise=alls=6:allf=t", "-movflags", "+faststart")
+    return make_clip(tmp_path_factory.mktemp("q") / "a.mp4", "testsrc2=s=480x360:r=5", *flags)
+
+
+def test_half_of_a_file_is_measured_once_it_has_come_and_the_task_takes_that(
+    growing: Path, objects: ObjectStore
+):
+    objects.put_file_sync(SOURCE_KEY, growing)
+    size_bytes, job = growing.stat().st_size, plan_arriving(growing)
+    for known_bytes in (size_bytes // 8, size_bytes // 3):
+        assert measure_ahead(job, objects, Reach(known_bytes, size_bytes)) is None
+    ahead = measure_ahead(job, objects, Reach(size_bytes * 5 // 8, size_bytes))
+    assert ahead is not None
+    assert [(it.width, it.height) for it in ahead.looks] == [(480, 360), (320, 240)]
+    again = ObjectStore.open("memory:///")
+    again.put_file_sync(SOURCE_KEY, growing)
+    whole = measure_quality(job, again)
+    assert whole.looks != ahead.looks, "other moments"
+    assert measure_quality(job, objects) == ahead
+    assert objects.list_sync(unfinished_prefix(VIDEO_ID)) == []
+
+
+def test_what_an_index_showed_that_was_not_the_files_own_is_measured_anew(
+    growing: Path, objects: ObjectStore
+):
+    objects.put_file_sync(SOURCE_KEY, growing)
+    size_bytes = growing.stat().st_size
+    ahead = measure_ahead(plan_arriving(growing, "false"), objects, Reach(size_bytes, size_bytes))
+    assert ahead is not None
+    assert measure_quality(plan_arriving(growing), objects).looks != ahead.looks
 
 
 def test_a_still_screen_takes_fewer_bytes_than_as_ever_and_plays(tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,7 +15,10 @@ import pytest
 
 from actors.job_runner.media_queue import OnProgress
 from kit.ids import make_id
+from media.vod.head_start import HeadStart
+from media.vod.ladder import Rung
 from media.vod.records import Progress, unfinished_key
+from media.vod.task_jobs import ChunkJob
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import Visibility
 from serve_apps.edge.socket_answers import check_frame
@@ -47,12 +51,16 @@ PIECE_BYTES = 32 << 10
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Forty seconds of two sizes, ten segments: two chunks at least; its index comes first."""
+    """Forty seconds of two sizes, ten segments: two chunks at least; its index comes first. The
+    picture moves little in its first half and much behind it.
+    """
     path = tmp_path_factory.mktemp("film") / "a.mp4"
     run_ffmpeg(
         *("-f", "lavfi", "-i", "testsrc2=size=480x320:rate=5:duration=40"),
         *("-f", "lavfi", "-i", "sine=frequency=440:duration=40"),
-        *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
+        *("-vf", "noise=alls=40:allf=t:enable='gte(t,20)'"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-g", "10", "-pix_fmt", "yuv420p"),
+        *("-b:v", "600k", "-minrate", "600k", "-maxrate", "600k", "-bufsize", "600k"),
         *("-c:a", "aac", "-movflags", "+faststart", path),
     )
     return path.read_bytes()
@@ -170,21 +178,33 @@ async def keep_sending(arriving: Arriving, shares: tuple[float, ...]) -> HeadSta
 async def test_a_video_begun_while_its_file_arrived_is_the_one_that_was_begun_behind_it(
     world: VideoWorld, arriving: Arriving, film: bytes
 ):
-    job = await keep_sending(arriving, (0.4, 0.6, 0.8, 0.95))
+    given: dict[str, set[Rung]] = defaultdict(set)
+
+    async def note(_name: str, payload: Any) -> None:
+        job = payload.chunk if isinstance(payload, HeadStart) else payload
+        if isinstance(job, ChunkJob):
+            given[job.task_id.partition("-")[0]].update(job.rungs)
+
+    arriving.media.before = note
+    assert await keep_sending(arriving, (0.4,)) is not None
+    assert set(given) == {"first"}, "how fine the others need be is not known"
+    job = await keep_sending(arriving, (0.6, 0.8, 0.95))
     assert job is not None
-    assert (job.turn, job.quiet_turns, job.looks) == (4, 0, 1)
+    assert (job.turn, job.quiet_turns, job.looks) == (3, 0, 1)
     assert job.made > 0
-    assert any("unfinished" in name for name in await list_made(world, arriving.video_id))
+    begun = await list_made(world, arriving.video_id)
     await arriving.send(len(film))
     assert await arriving.turn(job) is None, "the file has come"
     await arriving.process()
     other = await world.upload(film)
     usual = CountingMedia(world.objects)
-    # It counts as begun, so it is as fine, but nothing of it is there.
-    await world.objects.put(unfinished_key(str(other), "rest-00000", 0), b"nothing")
+    # Its first half is measured, as that one's was, and nothing else of it is there.
+    measured = unfinished_key(str(other), "quality", 0)
+    await world.objects.put(measured, begun[measured.removeprefix(f"videos/{other}/")])
     await process_video(world.ports(usual), job_payload(other))
     assert (await world.get_video(arriving.video_id)).status == "ready"
-    assert "quality" not in arriving.media.started
+    (rung,) = given["rest"]
+    assert rung.coarser > 0, "its first half looks well for less"
     mine, others = await list_made(world, arriving.video_id), await list_made(world, other)
     assert mine == others
     assert not [name for name in mine if "unfinished" in name]

@@ -12,7 +12,6 @@ import pytest
 from media.vod.info import decode_json
 from media.vod.ladder import Rung
 from media.vod.plan import TranscodePlan
-from media.vod.records import unfinished_key
 from media.vod.task_jobs import ChunkJob, QualityJob
 from serve_apps.videos.jobs import process_video
 from storage import video_plans
@@ -95,15 +94,3 @@ async def test_another_runner_goes_on_with_what_the_quality_task_said(
     assert "quality" not in media.started
     chunks = {job.task_id: job for job in seen if isinstance(job, ChunkJob)}
     assert [rung.coarser for rung in chunks["rest-00000"].rungs] == [6]
-
-
-async def test_pictures_that_were_begun_before_the_plan_are_made_as_ever(
-    world: VideoWorld, still: bytes
-):
-    video_id = await world.upload(still)
-    await world.objects.put(unfinished_key(str(video_id), "rest-00000", 0), b"of another build")
-    media = InlineMedia(world.objects)
-    await process_video(world.ports(media), job_payload(video_id))
-    assert (await world.get_video(video_id)).status == "ready"
-    assert "quality" not in media.started
-    assert {it.coarser for it in (await get_rungs(world, video_id)).values()} == {0}

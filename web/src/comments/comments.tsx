@@ -95,15 +95,21 @@ function Thread({ place, comment, news, tell }: ThreadProps) {
   const me = useStore(currentUser);
   const [isOpen, setOpen] = useState(false);
   const [isReplying, setReplying] = useState(false);
+  const entry = useRef<HTMLLIElement>(null);
+  const endReply = () => {
+    setReplying(false);
+    entry.current?.querySelector<HTMLElement>(".comment-reply")?.focus();
+  };
   useEffect(() => {
     if (comment.replies === 0) setOpen(false);
   }, [comment.replies === 0]);
   return (
-    <li data-testid="comment">
+    <li ref={entry} data-testid="comment">
       <CommentRow
         place={place}
         comment={comment}
         tell={tell}
+        isReplying={isReplying}
         onReply={me ? () => setReplying(!isReplying) : undefined}
         canPin={me?.id === place.ownerId}
       />
@@ -113,10 +119,11 @@ function Thread({ place, comment, news, tell }: ThreadProps) {
             place={place}
             replyTo={comment.id}
             onSent={(reply) => {
-              setReplying(false);
+              endReply();
               setOpen(true);
               tell({ kind: "written", comment: reply });
             }}
+            onCancel={endReply}
           />
         )}
         {comment.replies > 0 && (

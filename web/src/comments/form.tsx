@@ -1,5 +1,5 @@
 /** Writes a comment, a reply, or another text for one's own. */
-import { useId, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { describeError } from "../kit/errors";
 import { COMMENT_TEXT_MAX, type Comment, type Place } from "./shapes";
@@ -10,10 +10,17 @@ interface CommentFormProps {
   /** The comment whose text is changed. */
   changes?: Comment;
   onSent: (comment: Comment) => void;
+  /** Of a reply or a change: Escape gives it up. */
+  onCancel?: () => void;
 }
 
-export function CommentForm({ place, replyTo, changes, onSent }: CommentFormProps) {
+export function CommentForm({ place, replyTo, changes, onSent, onCancel }: CommentFormProps) {
   const id = useId();
+  const input = useRef<HTMLInputElement>(null);
+  // Whoever asked for it is about to write.
+  useEffect(() => {
+    if (onCancel) input.current?.focus();
+  }, []);
   const [text, setText] = useState(changes?.text ?? "");
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
@@ -47,6 +54,7 @@ export function CommentForm({ place, replyTo, changes, onSent }: CommentFormProp
         {label}
       </label>
       <input
+        ref={input}
         id={id}
         class="input"
         maxLength={COMMENT_TEXT_MAX}
@@ -55,6 +63,7 @@ export function CommentForm({ place, replyTo, changes, onSent }: CommentFormProp
         value={text}
         data-testid={changes ? "comment-change" : replyTo ? "reply-text" : "comment-text"}
         onInput={(event) => setText(event.currentTarget.value)}
+        onKeyDown={(event) => event.key === "Escape" && onCancel?.()}
       />
       <button
         type="submit"

@@ -1,5 +1,5 @@
 /** One comment or reply: who, words, like, and what its author or the page's owner may do with it. */
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Avatar, nameOf } from "../kit/avatar";
 import { Icon } from "../kit/icons";
@@ -17,13 +17,19 @@ interface CommentRowProps {
   comment: Comment;
   tell: (news: CommentNews) => void;
   onReply?: (() => void) | undefined;
+  isReplying?: boolean;
   canPin: boolean;
 }
 
-export function CommentRow({ place, comment, tell, onReply, canPin }: CommentRowProps) {
+export function CommentRow({ place, comment, tell, onReply, isReplying = false, canPin }: CommentRowProps) {
   const [isEditing, setEditing] = useState(false);
+  const root = useRef<HTMLDivElement>(null);
+  const endEdit = () => {
+    setEditing(false);
+    root.current?.querySelector<HTMLElement>(".comment-edit")?.focus();
+  };
   return (
-    <div class="comment">
+    <div ref={root} class="comment">
       <Avatar user={comment.author} size={36} />
       <div class="grow">
         <p class="comment-who">
@@ -40,9 +46,10 @@ export function CommentRow({ place, comment, tell, onReply, canPin }: CommentRow
             place={place}
             changes={comment}
             onSent={(changed) => {
-              setEditing(false);
+              endEdit();
               tell({ kind: "changed", comment: changed });
             }}
+            onCancel={endEdit}
           />
         ) : (
           <p class="prose">
@@ -52,7 +59,13 @@ export function CommentRow({ place, comment, tell, onReply, canPin }: CommentRow
         <div class="comment-acts">
           <LikeButton comment={comment} tell={tell} />
           {onReply && (
-            <button type="button" class="comment-act" data-testid="comment-reply" onClick={onReply}>
+            <button
+              type="button"
+              class="comment-act comment-reply"
+              aria-expanded={isReplying}
+              data-testid="comment-reply"
+              onClick={onReply}
+            >
               Reply
               <span class="visually-hidden"> to {nameOf(comment.author)}</span>
             </button>
@@ -86,7 +99,7 @@ function LikeButton({ comment, tell }: Pick<CommentRowProps, "comment" | "tell">
   );
 }
 
-interface ToolsProps extends Omit<CommentRowProps, "onReply"> {
+interface ToolsProps extends Omit<CommentRowProps, "onReply" | "isReplying"> {
   onEdit: () => void;
 }
 
@@ -118,7 +131,7 @@ function Tools({ place, comment, tell, canPin, onEdit }: ToolsProps) {
         </button>
       )}
       {isMine && (
-        <button type="button" class="comment-act" data-testid="comment-edit" onClick={onEdit}>
+        <button type="button" class="comment-act comment-edit" data-testid="comment-edit" onClick={onEdit}>
           Edit
         </button>
       )}

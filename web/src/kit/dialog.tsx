@@ -22,7 +22,7 @@ export function Dialog({ title, onClose, children }: DialogProps) {
     const before = document.activeElement;
     dialog?.showModal();
     return () => {
-      // While it is open, nothing outside takes focus.
+      // What an open dialog covers takes no focus.
       dialog?.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };

@@ -15,6 +15,7 @@ test("a session counts what was played, how soon it began and where it stalled",
   tally.noteSwitch();
   tally.notePlay(1.6, 100, 4_200);
   tally.noteStop();
+  tally.noteStart(99.5);
   tally.notePlay(99.99, 100, 60_000);
   tally.notePlay(100, 100, 60_500);
   expect(tally.report()).toEqual({
@@ -26,4 +27,16 @@ test("a session counts what was played, how soon it began and where it stalled",
     stalled_ms: 1_000,
     switches: 1,
   });
+});
+
+test("a short video that was played through was played in all its parts", () => {
+  const tally = new SessionTally("s");
+  tally.noteWish(0);
+  tally.noteStart(0);
+  for (const at of [0.25, 1, 1.75]) tally.notePlay(at, 4, at * 1_000);
+  expect(tally.report()?.parts).toEqual(Array.from({ length: 44 }, (_, part) => part));
+  tally.noteStop();
+  tally.noteStart(3);
+  tally.notePlay(3.1, 4, 9_000);
+  expect(tally.report()?.parts.slice(44)).toEqual([75, 76, 77]);
 });

@@ -33,6 +33,7 @@ export class SessionTally {
   #stalledMs = 0;
   #switches = 0;
   #lastMs: number | null = null;
+  #lastS: number | null = null;
 
   constructor(session: string) {
     this.#session = session;
@@ -43,7 +44,12 @@ export class SessionTally {
     this.#wishedMs ??= nowMs;
   }
 
-  /** It plays at this moment. */
+  /** It plays on from here. */
+  noteStart(positionS: number): void {
+    this.#lastS = positionS;
+  }
+
+  /** It plays at this moment, and played what is between the last one and this. */
   notePlay(positionS: number, durationS: number, nowMs: number): void {
     if (this.#startMs === null && this.#wishedMs !== null) this.#startMs = Math.round(nowMs - this.#wishedMs);
     if (this.#stalledSinceMs !== null) {
@@ -53,7 +59,12 @@ export class SessionTally {
     const step = this.#lastMs === null ? 0 : nowMs - this.#lastMs;
     if (step <= STEP_MS_MAX) this.#watchedMs += step;
     this.#lastMs = nowMs;
-    if (durationS > 0) this.#parts.add(Math.min(PARTS - 1, Math.floor((positionS / durationS) * PARTS)));
+    if (durationS > 0) {
+      const from = Math.min(this.#lastS ?? positionS, positionS);
+      const last = findPart(positionS, durationS);
+      for (let part = findPart(from, durationS); part <= last; part += 1) this.#parts.add(part);
+    }
+    this.#lastS = positionS;
   }
 
   /** It waits for data though it should play; before the first picture it only starts. */
@@ -88,6 +99,10 @@ export class SessionTally {
   }
 }
 
+function findPart(positionS: number, durationS: number): number {
+  return Math.min(PARTS - 1, Math.floor((positionS / durationS) * PARTS));
+}
+
 export function useBeacon(
   video: { current: HTMLVideoElement | null },
   engine: PlayerEngine | null,
@@ -108,7 +123,7 @@ export function useBeacon(
       if (report) latest.current?.(report);
     };
     const handlers: Record<string, () => void> = {
-      play: () => session.noteWish(performance.now()),
+      play: () => (session.noteWish(performance.now()), session.noteStart(element.currentTime)),
       timeupdate: () => {
         if (element.paused || element.seeking) return;
         session.notePlay(element.currentTime, element.duration, performance.now());
@@ -116,6 +131,7 @@ export function useBeacon(
       },
       waiting: () => !element.seeking && session.noteStall(performance.now()),
       seeking: () => session.noteStop(),
+      seeked: () => session.noteStart(element.currentTime),
       pause: () => (session.noteStop(), send()),
       ended: () => (session.noteStop(), send()),
     };

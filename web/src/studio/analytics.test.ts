@@ -1,10 +1,15 @@
 /** Numbers as points of charts. */
 import { expect, test } from "vitest";
-import { listEngagement, listMinutes, nameCountries, type Analytics } from "./analytics";
+import { describeWatched, listEngagement, listMinutes, nameCountries, type Analytics } from "./analytics";
 
 test("time watched is shown in minutes", () => {
   const found = { days: [{ day: "2026-01-01", views: 2, watched_ms: 90_000 }] } as unknown as Analytics;
   expect(listMinutes(found)).toEqual([{ label: "2026-01-01", value: 1.5 }]);
+});
+
+test("what was watched for less than an hour is not said to be none", () => {
+  expect(describeWatched(4_000)).toBe("0.1 min");
+  expect(describeWatched(3_600_000)).toBe("1.0 h");
 });
 
 test("likes, comments and shares are added up by day", () => {

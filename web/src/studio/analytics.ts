@@ -17,6 +17,11 @@ export interface Analytics {
   experience: { start_ms: number | null; stalled_share: number; stalls: number; switches: number };
 }
 
+/** How long it was watched by all: hours, or minutes of what is not much yet. */
+export function describeWatched(ms: number): string {
+  return ms < 3_600_000 ? `${(ms / 60_000).toFixed(1)} min` : `${(ms / 3_600_000).toFixed(1)} h`;
+}
+
 /** Sessions by the countries' names in the reader's language; the rest is not known. */
 export function nameCountries(found: Analytics, language: string | undefined): Record<string, number> {
   const names = new Intl.DisplayNames(language, { type: "region", fallback: "code" });

@@ -10,7 +10,7 @@ import { Failure, Skeleton } from "../kit/states";
 import { formatCount, formatDuration } from "../kit/words";
 import type { PageProps } from "../shell/routes";
 import type { Video } from "../videos/shapes";
-import { listEngagement, listMinutes, listRetention, listViews, nameCountries, type Analytics } from "./analytics";
+import { describeWatched, listEngagement, listMinutes, listRetention, listViews, nameCountries, type Analytics } from "./analytics";
 import "./analytics_page.css";
 
 const RANGES = [7, 28, 90, 365] as const;
@@ -74,7 +74,7 @@ function Numbers({ found }: { found: Analytics }) {
       <dl class="numbers" data-testid="analytics">
         <Figure name="Watching now" value={formatCount(found.watching_now)} />
         <Figure name="Views" value={formatCount(found.views)} />
-        <Figure name="Watched" value={`${(found.watched_ms / 3_600_000).toFixed(1)} h`} />
+        <Figure name="Watched" value={describeWatched(found.watched_ms)} />
         <Figure name="On average" value={formatDuration(average)} />
         <Figure name="Likes" value={formatCount(found.likes)} />
         <Figure name="Comments" value={formatCount(found.comments)} />

@@ -95,6 +95,7 @@ export function PictureDialog({ video, onSaved, onClose }: PictureDialogProps) {
             onChange={(event) => {
               const file = event.currentTarget.files?.[0];
               if (file) void choose(async () => ({ picture: await readPicture(file) }));
+              event.currentTarget.value = "";
             }}
           />
           <label class="button" for={fileId}>

@@ -2,7 +2,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Confirm, Dialog } from "../kit/dialog";
-import { describeError } from "../kit/errors";
+import { waitMs as pause } from "../kit/backoff";
+import { ApiError, describeError } from "../kit/errors";
 import { Field, TextField } from "../kit/field";
 import { Icon } from "../kit/icons";
 import { MoreMenu, type MenuAction } from "../kit/menu";
@@ -106,6 +107,22 @@ function usePublication(video: Video, onChange: (part: Partial<Video>) => void) 
   }, [video.id, at]);
 }
 
+const STOPPING_TRIES_MAX = 10;
+const STOPPING_PAUSE_MS = 2_000;
+
+/** Has a video tried again; what was stopped a moment ago takes some seconds to end. */
+async function retry(id: string): Promise<Video> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await api.post<Video>(`/videos/${id}/retry`, {});
+    } catch (error) {
+      const isStopping = error instanceof ApiError && error.code === "video_still_stopping";
+      if (!isStopping || tries === STOPPING_TRIES_MAX) throw error;
+      await pause(STOPPING_PAUSE_MS);
+    }
+  }
+}
+
 /** Stops the work on a video, or has it tried again. */
 function RowWork({ video, onChange }: { video: Video; onChange: (part: Partial<Video>) => void }) {
   const [isBusy, setBusy] = useState(false);
@@ -115,14 +132,20 @@ function RowWork({ video, onChange }: { video: Video; onChange: (part: Partial<V
   const act = async () => {
     setBusy(true);
     try {
-      onChange(await api.post<Video>(`/videos/${video.id}/${isInWork ? "cancel" : "retry"}`, {}));
+      onChange(await (isInWork ? api.post<Video>(`/videos/${video.id}/cancel`, {}) : retry(video.id)));
     } catch (error) {
       showError(error);
     }
     setBusy(false);
   };
   return (
-    <button type="button" class="button small" disabled={isBusy} onClick={act} data-testid="video-work">
+    <button
+      type="button"
+      class="button small"
+      aria-disabled={isBusy}
+      onClick={() => void (isBusy || act())}
+      data-testid="video-work"
+    >
       {isInWork ? (isMadeAgain(video) ? "Stop the new version" : "Stop") : "Try again"}
     </button>
   );
