@@ -36,6 +36,8 @@ PION_PACKAGES = ("golang-go", "golang-github-pion-webrtc.v3-dev")
 PION = Path("/usr/share/gocode/src/github.com/pion/webrtc")
 COTURN_PACKAGES = ("coturn",)
 COTURN = Path("/usr/bin/turnserver")
+SHELL_PACKAGES = ("chromium-headless-shell",)
+SHELL = Path("/usr/bin/chromium-headless-shell")
 SERVICES = Path("/run/systemd/system")
 
 
@@ -239,6 +241,8 @@ def add_peers() -> None:
         add_peer("a test speaks with Pion, written in Go", PION_PACKAGES, PION)
     if not COTURN.exists() and not SERVICES.is_dir():
         add_peer("tests go through coturn, a TURN server", COTURN_PACKAGES, COTURN)
+    if not SHELL.exists():
+        add_peer("Chromium without windows takes half the time", SHELL_PACKAGES, SHELL)
 
 
 def add_peer(why: str, packages: Iterable[str], proof: Path) -> None:
