@@ -59,6 +59,7 @@ export function LiveVideo(props: LiveVideoProps) {
         data-testid="live-video"
         autoplay
         playsInline
+        tabIndex={0}
         aria-label={`Live: ${title}`}
         class={isShown ? "" : "dimmed"}
         onVolumeChange={(event) => setMuted(event.currentTarget.muted)}
