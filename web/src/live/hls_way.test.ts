@@ -3,7 +3,10 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { HlsWay } from "./hls_way";
 import { LevelMenu } from "./level_menu";
 
-const played = vi.hoisted(() => ({ handlers: new Map<string, (...told: unknown[]) => void>() }));
+const played = vi.hoisted(() => ({
+  handlers: new Map<string, (...told: unknown[]) => void>(),
+  details: null as { fragmentStart: number; edge: number } | null,
+}));
 
 vi.mock("hls.js", () => ({
   default: class {
@@ -11,7 +14,9 @@ vi.mock("hls.js", () => ({
     static ErrorDetails = { LEVEL_LOAD_ERROR: "level", MANIFEST_INCOMPATIBLE_CODECS_ERROR: "codecs" };
     static ErrorTypes = { MEDIA_ERROR: "media" };
     static isSupported = () => true;
-    latestLevelDetails = null;
+    get latestLevelDetails() {
+      return played.details;
+    }
     levels = [];
     on = (event: string, handler: (...told: unknown[]) => void) => played.handlers.set(event, handler);
     loadSource = () => undefined;
@@ -22,6 +27,7 @@ vi.mock("hls.js", () => ({
 
 let isPaused: boolean;
 const video = {
+  currentTime: 0,
   seekable: { length: 0 },
   play: () => Promise.resolve((isPaused = false)),
   pause: () => void (isPaused = true),
@@ -30,6 +36,7 @@ const video = {
 
 beforeEach(() => {
   isPaused = true;
+  played.details = null;
   vi.useFakeTimers();
 });
 
@@ -63,6 +70,20 @@ describe("a live by HLS", () => {
     way.resume();
     expect(isPaused).toBe(false);
     way.pause();
+    way.stop();
+  });
+
+  test("begins where somebody wished last, also if the first part came after that", async () => {
+    const way = new HlsWay(video, () => Promise.resolve("http://edge/live/index.m3u8"), new LevelMenu());
+    void way.start(5);
+    await vi.advanceTimersByTimeAsync(100);
+    played.details = { fragmentStart: 0, edge: 30 };
+    way.seekBehind(Number.POSITIVE_INFINITY);
+    played.handlers.get("buffered")?.();
+    expect(video.currentTime).toBe(0);
+    way.seekBehind(5);
+    played.handlers.get("buffered")?.();
+    expect(video.currentTime).toBe(25);
     way.stop();
   });
 

@@ -183,10 +183,9 @@ export class HlsWay {
   seekBehind(behindS: number): void {
     this.#isLive = behindS <= 0;
     const range = this.#range();
-    if (!range) {
-      this.#wantedBehindS = behindS;
-      return;
-    }
+    // What was wished for before, and waits for the first part, is not wished for any more.
+    this.#wantedBehindS = range ? null : behindS;
+    if (!range) return;
     this.#menu.noteBehind(behindS);
     const liveS = this.#hls?.liveSyncPosition ?? range.endS;
     this.#video.currentTime = Math.max(range.startS, Math.min(liveS, range.endS - behindS));
