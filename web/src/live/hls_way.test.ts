@@ -28,6 +28,7 @@ vi.mock("hls.js", () => ({
 let isPaused: boolean;
 const video = {
   currentTime: 0,
+  readyState: 4,
   seekable: { length: 0 },
   play: () => Promise.resolve((isPaused = false)),
   pause: () => void (isPaused = true),
@@ -73,16 +74,22 @@ describe("a live by HLS", () => {
     way.stop();
   });
 
-  test("begins where somebody wished last, also if the first part came after that", async () => {
+  test("goes where somebody wished last once it shows something: hls.js begins at the live end", async () => {
     const way = new HlsWay(video, () => Promise.resolve("http://edge/live/index.m3u8"), new LevelMenu());
+    const shown = video as { readyState: number; currentTime: number };
     void way.start(5);
     await vi.advanceTimersByTimeAsync(100);
+    const bringPart = played.handlers.get("buffered") ?? expect.fail("nobody listens");
     played.details = { fragmentStart: 0, edge: 30 };
+    shown.readyState = 0;
+    bringPart();
     way.seekBehind(Number.POSITIVE_INFINITY);
-    played.handlers.get("buffered")?.();
+    bringPart();
+    [shown.readyState, shown.currentTime] = [4, 28];
+    bringPart();
     expect(video.currentTime).toBe(0);
     way.seekBehind(5);
-    played.handlers.get("buffered")?.();
+    bringPart();
     expect(video.currentTime).toBe(25);
     way.stop();
   });
