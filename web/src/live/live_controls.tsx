@@ -5,7 +5,7 @@ import { usePlayerKeys } from "../player/player_keys";
 import { DvrBar } from "./dvr_bar";
 import type { LivePlayer, PlayerState } from "./live_player";
 import { QualityChoice } from "./quality_choice";
-import { describeBehind, LIVE_WITHIN_S } from "./ways";
+import { describeBehind, LIVE_WITHIN_S, stepBehind } from "./ways";
 
 interface LiveControlsProps {
   root: { current: HTMLDivElement | null };
@@ -103,10 +103,8 @@ function runCommand(
   switch (command.kind) {
     case "toggle":
       return player.togglePause();
-    case "seek": {
-      const behindS = state.behindS - command.bySeconds;
-      return player.seekBehind(behindS < LIVE_WITHIN_S && command.bySeconds > 0 ? 0 : behindS);
-    }
+    case "seek":
+      return player.seekBehind(stepBehind(state.behindS, command.bySeconds));
     case "jump":
       return player.seekBehind(command.share === 0 ? Number.POSITIVE_INFINITY : state.lengthS * (1 - command.share));
     case "volume":

@@ -153,7 +153,9 @@ export class LivePlayer {
     this.#fallBehind();
     if (this.#hls) this.#hls.pause();
     else {
-      this.#switch("hls", Math.max(1, this.state.get().behindS));
+      const behindS = Math.max(1, this.state.get().behindS);
+      this.#switch("hls", behindS);
+      this.#change({ behindS });
       video.addEventListener("playing", () => this.#hls?.pause(), { once: true });
     }
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Layer } from "../kit/layers";
-import { decideWay, describeBehind, isNoHelp, isSuffering, PATIENCE_MS, REST_MS, type WayFacts } from "./ways";
+import { decideWay, describeBehind, isNoHelp, isSuffering, PATIENCE_MS, REST_MS, stepBehind, type WayFacts } from "./ways";
 
 const FACTS: WayFacts = {
   nowMs: 1_000_000,
@@ -86,6 +86,10 @@ describe("a picture by WebRTC that stands still", () => {
 });
 
 describe("how far behind", () => {
+  it("changes by steps, of which the last one forth ends live", () => {
+    expect([stepBehind(0, -5), stepBehind(5, -5), stepBehind(12, 5), stepBehind(10, 5)]).toEqual([5, 10, 7, 0]);
+  });
+
   it("is said in words", () => {
     expect(describeBehind(2)).toBe("live");
     expect(describeBehind(42)).toBe("0:42 behind");

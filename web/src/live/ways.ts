@@ -76,6 +76,12 @@ export function isNoHelp(nowMs: number, sinceMs: number, hasPlayed: boolean): bo
   return !hasPlayed && nowMs - sinceMs >= HELP_MS;
 }
 
+/** How far behind the live end so many seconds forth, or back, are; live, once that is near when going forth. */
+export function stepBehind(behindS: number, bySeconds: number): number {
+  const toS = behindS - bySeconds;
+  return bySeconds > 0 && toS < LIVE_WITHIN_S ? 0 : toS;
+}
+
 /** "live", or how far behind it: 0:42. */
 export function describeBehind(behindS: number): string {
   if (behindS < LIVE_WITHIN_S) return "live";
