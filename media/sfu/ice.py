@@ -1,8 +1,8 @@
 """ICE-lite (RFC 8445 §2.5): who is behind which address, and where each peer may be sent to.
 
 `IceLite` answers binding requests for all sessions of one socket, and asks addresses that a
-session would move to; `server` asks it which session an address belongs to. It opens nothing and
-sends nothing: what is to be sent is returned (docs/decisions/0043-paths-are-proven.md).
+session would move to or stay at; `server` asks it which session an address belongs to. It opens
+nothing and sends nothing: what is to be sent is returned (docs/decisions/0043-paths-are-proven.md).
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ class IceAgent:
 
     `address` follows checks until it `is_bound`, when the handshake's first flight goes there;
     from then on it changes only to one that answered `proof`. So whoever finishes the handshake
-    got our flights at `address`, and media goes to no other. After a restart `restarted` holds
-    until its first check: the former ones still count until then, so that media flows on (§9).
+    got our flights at `address`, and media goes to no other. `renewal` asks `address` itself, which
+    answered last at `proven_at_s`. After a restart `restarted` holds until its first check: the
+    former ones still count until then, so that media flows on (§9).
     """
 
     session_id: str
@@ -51,6 +52,8 @@ class IceAgent:
     address: Address | None = None
     is_bound: bool = False
     proof: PathProof | None = None
+    renewal: PathProof | None = None
+    proven_at_s: float = float("-inf")
     tie_breaker: bytes = field(default_factory=lambda: secrets.token_bytes(TIE_BREAKER_BYTES))
     consent_at_s: float = float("-inf")
     checked_at_s: dict[Address, float] = field(default_factory=dict)
@@ -102,7 +105,7 @@ class IceLite:
 
     def remove_agent(self, agent: IceAgent) -> None:
         """Forget a session; its addresses answer nothing from now on."""
-        self._forget_proof(agent)
+        self._forget_proofs(agent)
         for credentials in (agent.credentials, agent.restarted):
             if credentials is not None:
                 self._by_ufrag.pop(credentials.local_ufrag, None)
@@ -114,6 +117,21 @@ class IceLite:
         """Return the session that sent valid checks from `address`, if any."""
         agent = self._by_address.get(address)
         return None if agent is None else agent.session_id
+
+    def renew(self, agent: IceAgent, now_s: float) -> list[bytes]:
+        """Return what to ask the present path, unless it was asked just now.
+
+        One request is repeated until it is answered, so that a late answer counts.
+        """
+        if agent.address is None:
+            return []
+        if agent.renewal is None:
+            agent.renewal = begin_proof(agent.describe_asking(), agent.address, now_s)
+            self._asked[agent.renewal.transaction_id] = agent
+        elif not agent.renewal.is_renewal_due(now_s):
+            return []
+        agent.renewal.note_try(now_s)
+        return [agent.renewal.request]
 
     def take(self, message: bytes, source: Address, now_s: float) -> IceOutcome | None:
         """Take one STUN message; None when it deserves nothing."""
@@ -136,7 +154,7 @@ class IceLite:
         if is_restart:
             del self._by_ufrag[agent.credentials.local_ufrag]
             agent.credentials, agent.restarted = credentials, None
-            self._forget_proof(agent)
+            self._forget_proofs(agent)
         replies = [build_binding_response(request.transaction_id, source, password)]
         before, is_held = agent.address, self._is_held_by_another(agent, source)
         if is_wanted(agent, source, now_s, is_nominating=request.is_nominating):
@@ -148,16 +166,23 @@ class IceLite:
         return IceOutcome(agent.session_id, tuple(replies), is_moved=agent.address != before)
 
     def _take_response(self, message: bytes, source: Address, now_s: float) -> IceOutcome | None:
-        """Send to an address from now on, because it answered what was sent there alone."""
+        """Send to an address from now on, or still: it answered what was sent there alone."""
         response = parse_binding_response(message)
         agent = None if response is None else self._asked.get(response.transaction_id)
-        if response is None or agent is None or agent.proof is None:
+        if response is None or agent is None:
             return None
-        if not agent.proof.is_answered_by(message, response, source):
+        for proof in filter(None, (agent.proof, agent.renewal)):
+            if proof.is_answered_by(message, response, source):
+                break
+        else:
             return None
-        self._forget_proof(agent)
-        before, agent.address = agent.address, source
-        self._note_address(agent, source, now_s, is_claimed=True)
+        if is_move := proof is agent.proof:
+            self._forget_proofs(agent)
+        else:
+            del self._asked[proof.transaction_id]
+            agent.renewal = None
+        before, agent.address, agent.proven_at_s = agent.address, source, now_s
+        self._note_address(agent, source, now_s, is_claimed=is_move)
         return IceOutcome(agent.session_id, (), is_moved=source != before)
 
     def _ask(
@@ -177,15 +202,16 @@ class IceLite:
         proof = begin_proof(agent.describe_asking(), source, now_s)
         if len(proof.request) > bytes_max:
             return []
-        self._forget_proof(agent)
+        if agent.proof is not None:
+            del self._asked[agent.proof.transaction_id]
         agent.proof = proof
         self._asked[proof.transaction_id] = agent
         return [proof.request]
 
-    def _forget_proof(self, agent: IceAgent) -> None:
-        if agent.proof is not None:
-            del self._asked[agent.proof.transaction_id]
-            agent.proof = None
+    def _forget_proofs(self, agent: IceAgent) -> None:
+        for proof in filter(None, (agent.proof, agent.renewal)):
+            del self._asked[proof.transaction_id]
+        agent.proof = agent.renewal = None
 
     def _is_held_by_another(self, agent: IceAgent, source: Address) -> bool:
         """Tell whether another session's path is `source`: a mere claim does not take it over."""

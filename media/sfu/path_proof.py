@@ -1,4 +1,5 @@
-"""Return routability: asking an address whether it is the peer's, before anything is sent there.
+"""Return routability: asking an address whether it is the peer's, before anything is sent there,
+and again while it is.
 
 Pure values, used by `ice`. A peer can sign a check and forge where it comes from; an answer to a
 request with numbers that were sent there and nowhere else it cannot (RFC 7675 §5.1).
@@ -21,6 +22,11 @@ PROOF_S = 3.0
 """How long one address may take; others wait meanwhile."""
 TRIES_MAX = 3
 TRY_PAUSE_S = 0.5
+RENEW_S = 10.0
+"""So old a proof is renewed. Full agents ask every 5 s (RFC 7675 §5.1), and give up no sooner."""
+RENEW_PAUSE_S = 2.0
+PROOF_LIFE_S = 30.0
+"""So long an answer is good for (RFC 7675 §5.1)."""
 
 
 @dataclass(slots=True)
@@ -44,6 +50,10 @@ class PathProof:
         if source != self.address or self.tries >= TRIES_MAX:
             return False
         return now_s - self.tried_at_s >= TRY_PAUSE_S
+
+    def is_renewal_due(self, now_s: float) -> bool:
+        """Tell whether an address that was proven before may be sent the request again."""
+        return now_s - self.tried_at_s >= RENEW_PAUSE_S
 
     def note_try(self, now_s: float) -> None:
         """Remember that the request was sent again."""

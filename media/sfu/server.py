@@ -389,7 +389,7 @@ class Sfu(LayerAccess):
 
     def _tick(self) -> None:
         now_s = self._now()
-        for session in list_silent(self._sessions.values(), self._options, now_s):
+        for session in list_silent(self._sessions.values(), self._ice, self._options, now_s):
             self._end(session, "timeout")
         self._keepalive.run(self._sessions.values(), now_s)
         for room in list(self._rooms.values()):

@@ -260,6 +260,8 @@ class ViewerSession(PeerSession):
         """Take the keys, and become a target."""
         super().start_srtp()
         assert self.srtp is not None, "start_srtp sets it"
+        # The handshake is a proof; it took less than an answer is good for.
+        self.agent.proven_at_s = self.created_at_s
         self.seal, self.tag_bytes = self.srtp.seal, self.srtp.tag_bytes
         self.describe_stream = self.srtp.describe_stream
         self.follow_address()

@@ -23,6 +23,7 @@ from media.rtmp.server import Applicant, RtmpOptions, RtmpServer
 from media.rtmp.tags import Tag
 from media.sfu.sdp import OfferedCodec
 from media.sfu.session import LocalPublisher
+from serve_apps.edge.certificate_files import CertificateFiles, follow_certificate
 from serve_apps.edge.media_sessions import LocalSource, MediaSessions
 from serve_apps.edge.waiting_samples import WaitingSamples
 from storage.database import LOST_CONNECTION, Database
@@ -61,9 +62,8 @@ class RtmpFront:
         if rtmp.port:
             await self._listen(rtmp.port, None)
         if rtmp.tls_port:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(rtmp.tls_certificate, rtmp.tls_key)
-            await self._listen(rtmp.tls_port, context)
+            files = CertificateFiles(rtmp.tls_certificate, rtmp.tls_key)
+            await self._listen(rtmp.tls_port, follow_certificate(files))
 
     async def close(self) -> None:
         """End every connection; closing twice does nothing."""

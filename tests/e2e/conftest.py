@@ -17,8 +17,10 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from storage.embedded.ports import get_free_port
 from tests.product import Product
 from tests.serve_apps.edge.coturn import HAS_COTURN
+from tests.serve_apps.edge.tls import issue_pair
 
 collect_ignore = [] if HAS_COTURN else ["test_turn_page.py"]
 CHROMIUM_NAMES = (
@@ -84,8 +86,10 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """Start the product once; every end-to-end test uses the same one."""
-    running = Product.start(**OPTIONS)
+    """Start the product once; every end-to-end test uses the same one, which takes RTMPS, too."""
+    pair = str(issue_pair(tmp_path_factory.mktemp("tls")))
+    tls = {"rtmp_tls_certificate": pair, "rtmp_tls_key": pair}
+    running = Product.start(**OPTIONS, **tls, rtmp_tls_port=str(get_free_port()))
     yield running
     running.stop()
 

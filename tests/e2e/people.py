@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import uuid
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from kit.settings import copy_environment
 from tests.product import Product, await_true
 
 FIRST_FRAME_MS = 60_000
@@ -64,6 +66,15 @@ def prepare_encoder(page: Page, product: Product, title: str, way: str) -> tuple
     page.get_by_test_id("stream-key-show").click()
     key = page.get_by_test_id("stream-key").inner_text()
     return server, key, read_address(page)
+
+
+def trust_product(product: Product) -> dict[str, str]:
+    """Return an environment in which encoders trust the product's certificate for RTMPS.
+
+    FFmpeg 8 checks certificates; OpenSSL reads from its environment whose.
+    """
+    authority = Path(product.settings.rtmp.tls_certificate).with_name("authority.pem")
+    return {**copy_environment(), "SSL_CERT_FILE": str(authority)}
 
 
 def wait_for_picture(page: Page) -> float:

@@ -18,7 +18,7 @@ def log_in(page: Page, product: Product, name: str) -> None:
     page.get_by_test_id("login-submit").click()
 
 
-def test_a_banned_person_is_logged_out_at_once_and_told_why(
+def test_a_banned_person_is_logged_out_without_a_reload_and_told_why(
     open_page: Callable[..., Page], product: Product
 ):
     admin, victim = open_page("/register"), open_page("/register")

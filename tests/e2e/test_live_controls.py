@@ -29,6 +29,8 @@ window.fetch = async (...words) => {
 """
 ENOUGH_S = 14
 """A key goes ten seconds back, and the live end of HLS is some seconds before that of WebRTC."""
+START = "v.seekable.start(0)"
+AT_START = f"Math.abs(v.currentTime - {START}) < 0.5"
 LOSSES = 3
 """So many within a minute are called suffering (web/src/live/ways.ts)."""
 
@@ -88,11 +90,43 @@ def test_the_keys_of_a_live_do_what_its_buttons_do(open_page: OpenPage, product:
     again.click()
     expect(again).to_have_text("Live")
     expect(player).to_have_attribute("data-way", "webrtc")
-    keys.press("k")
-    expect(viewer.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    viewer.get_by_role("button", name="Pause").press("Enter")
+    expect(viewer.get_by_role("button", name="Play", exact=True)).to_be_focused()
     await_true(lambda: read(video, "v.paused") is True, "the picture stands still")
     keys.press(" ")
     await_true(lambda: read(video, "v.paused") is False, "it goes on from there")
+    check_start(viewer)
+
+
+def check_start(viewer: Page) -> None:
+    """Go to the live's very first picture, from HLS that stands still and from WebRTC."""
+    video, player = viewer.get_by_test_id("live-video"), viewer.locator(".live-video")
+    bar, keys = viewer.get_by_test_id("dvr-bar"), viewer.keyboard
+    keys.press("k")
+    await_true(lambda: read(video, "v.paused") is True, "the picture stands still")
+    video.focus()
+    keys.press("Home")
+    await_true(
+        lambda: read(video, f"!v.seeking && v.readyState >= 2 && {AT_START}") is True,
+        "the first picture is shown",
+    )
+    expect(bar).to_have_attribute("aria-valuetext", re.compile("^0:0[01] since the start"))
+    bar.press("ArrowRight")
+    await_true(lambda: read(video, f"v.currentTime - {START} > 3") is True, "five seconds on")
+    bar.press("Home")
+    await_true(lambda: read(video, AT_START) is True, "the bar leads there, too")
+    keys.press("k")
+    await_true(lambda: read(video, f"v.currentTime - {START} > 2") is True, "it plays from there")
+    keys.press("End")
+    expect(player).to_have_attribute("data-way", "webrtc")
+    expect(player).to_have_attribute("data-state", "playing")
+    bar.press("ArrowLeft")
+    expect(player).to_have_attribute("data-way", "hls")
+    expect(player).to_have_attribute("data-state", "playing")
+    expect(bar).to_be_focused()
+    keys.press("Home")
+    played = f"v.played.length > 0 && v.played.start(0) - {START} < 1"
+    await_true(lambda: read(video, played) is True, "it is played from the start")
 
 
 def test_webrtc_that_suffers_gives_way_to_hls_and_the_picture_stays(

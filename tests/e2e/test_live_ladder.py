@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from media.live.ladder_tap import RESTARTS_MAX
-from tests.e2e.people import make_name, prepare_rtmp, wait_for_picture
+from tests.e2e.people import make_name, prepare_rtmp, trust_product, wait_for_picture
 from tests.e2e.test_live_page import NO_WEBRTC
 from tests.ladder_processes import find_ladders
 from tests.product import Product, await_true
@@ -48,7 +48,8 @@ def test_a_viewer_by_hls_chooses_the_smaller_picture_and_the_larger_again(
     encoder = subprocess.Popen(
         f"ffmpeg -v error -nostdin -re -f lavfi -i testsrc2=size=960x720:rate=10:duration=300"
         f" -f lavfi -i sine=duration=300 -c:v libx264 -preset ultrafast -g 20"
-        f" -pix_fmt yuv420p -c:a aac -f flv {place}".split()
+        f" -pix_fmt yuv420p -c:a aac -f flv {place}".split(),
+        env=trust_product(product),
     )
     try:
         expect(page.get_by_test_id("live-status")).to_contain_text("Live", timeout=60_000)

@@ -1,5 +1,6 @@
 """Lives in Chromium: a camera seen by two others, latency read from pixels, chat, and refusals."""
 
+import itertools
 import re
 import statistics
 import urllib.error
@@ -50,14 +51,14 @@ READ_CLOCK = """
   const canvas = document.createElement('canvas');
   canvas.width = 640; canvas.height = 120;
   const pen = canvas.getContext('2d', {willReadFrequently: true});
-  const late = [];
+  const reads = [];
   const read = () => {
     pen.drawImage(video, 0, 0, video.videoWidth, video.videoHeight / 3, 0, 0, 640, 120);
     const row = pen.getImageData(0, 60, 640, 1).data;
     let drawn = 0;
     for (let bit = 0; bit < 16; bit++) if (row[(bit * 40 + 20) * 4] > 127) drawn |= 1 << bit;
-    late.push((Date.now() - drawn) & 0xffff);
-    late.length < 60 ? video.requestVideoFrameCallback(read) : resolve(late);
+    reads.push([drawn, (Date.now() - drawn) & 0xffff]);
+    reads.length < 60 ? video.requestVideoFrameCallback(read) : resolve(reads);
   };
   video.requestVideoFrameCallback(read);
 })
@@ -133,7 +134,19 @@ def check_chat_room(page: Page) -> None:
     assert written["height"] < 80 < read["height"]
 
 
-def test_the_picture_is_under_a_second_late(open_page: OpenPage, product: Product):
+def read_clock(viewer: Page) -> list[int]:
+    """Read sixty pictures' clocks, each later than the last; return how late they were, in ms."""
+    reads = viewer.get_by_test_id("live-video").evaluate(READ_CLOCK)
+    drawn = [at for at, _ in reads]
+    steps = [(after - before) & 0xFFFF for before, after in itertools.pairwise(drawn)]
+    assert max(steps) < 1 << 15, f"a step back, or a block that was misread: {drawn}"
+    assert len(set(drawn)) > 30, "the pictures differ"
+    return [late for _, late in reads]
+
+
+def test_a_viewer_sees_the_cameras_pictures_in_their_order_and_in_the_size_of_their_choice(
+    open_page: OpenPage, product: Product
+):
     streamer = open_page("/register", init_script=CLOCK_CAMERA)
     fill_registration(streamer)
     streamer.goto(product.url + "/studio/live")
@@ -141,13 +154,11 @@ def test_the_picture_is_under_a_second_late(open_page: OpenPage, product: Produc
     address = go_live(streamer, product, f"Clock {make_name()}")
     viewer = open_page(address)
     first_ms = wait_for_picture(viewer)
-    late = viewer.get_by_test_id("live-video").evaluate(READ_CLOCK)
+    late = read_clock(viewer)
     print(
         f"latency: median {statistics.median(late):.0f} ms, "
         f"90th percentile {sorted(late)[53]:.0f} ms; first frame after {first_ms:.0f} ms"
     )
-    assert len(late) == 60
-    assert statistics.median(late) < 60_000  # the blocks were read: a wrong bit is far beyond
     choose_quality(viewer, "180p", (320, 180))
     streamer.get_by_test_id("end-live").click()
 
@@ -247,9 +258,8 @@ def test_where_webrtc_fails_the_picture_comes_by_hls_and_stays_as_a_video(
     wait_for_picture(viewer)
     assert any("/audio/index.m3u8" in url for url in asked)
     assert not any("/aac/" in url for url in asked)  # who can play Opus makes nobody encode
-    late = viewer.get_by_test_id("live-video").evaluate(READ_CLOCK)
+    late = read_clock(viewer)
     print(f"latency by HLS: median {statistics.median(late):.0f} ms, worst {max(late)} ms")
-    assert statistics.median(late) < 60_000  # the blocks were read, as above
     expect(viewer.get_by_test_id("live-latency")).to_contain_text("s late", timeout=60_000)
 
     # Back in time by keyboard, and live again by the button.

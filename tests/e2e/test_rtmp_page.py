@@ -1,4 +1,7 @@
-"""An encoder set up as the studio says goes live by RTMP; a second browser sees its picture."""
+"""An encoder set up as the studio says goes live by RTMPS; a second browser sees its picture.
+
+By RTMP without TLS encoders go live in `tests/two_edges`.
+"""
 
 import signal
 import subprocess
@@ -9,7 +12,13 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.documented import read_command
-from tests.e2e.people import make_name, prepare_encoder, prepare_rtmp, wait_for_picture
+from tests.e2e.people import (
+    make_name,
+    prepare_encoder,
+    prepare_rtmp,
+    trust_product,
+    wait_for_picture,
+)
 from tests.product import Product, await_true
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -37,12 +46,13 @@ AV1 = NEWER, "-c:v libsvtav1 -preset 12 -svtav1-params lp=1 -c:a libopus -b:a 96
 HEVC = NEWER, "-c:v libx265 -preset ultrafast -x265-params log-level=error -bf 0 -c:a aac"
 
 
-def publish(place: str, encoding: tuple[str, str]) -> subprocess.Popen[bytes]:
+def publish(product: Product, place: str, encoding: tuple[str, str]) -> subprocess.Popen[bytes]:
     """Let an encoder send a test picture and a tone for two minutes."""
     program, words = encoding
     return subprocess.Popen(
         f"{program} -v error -nostdin -re -f lavfi -i testsrc2=size=640x360:rate=15:duration=120"
-        f" -f lavfi -i sine=duration=120 {words} -g 30 -pix_fmt yuv420p -f flv {place}".split()
+        f" -f lavfi -i sine=duration=120 {words} -g 30 -pix_fmt yuv420p -f flv {place}".split(),
+        env=trust_product(product),
     )
 
 
@@ -54,7 +64,8 @@ def test_an_encoder_goes_live_as_the_studio_says(
 ):
     page = open_page()
     place, viewer_page = prepare_rtmp(page, product, f"From an encoder {make_name()}")
-    encoder = publish(place, encoding)
+    assert place.startswith("rtmps://"), "the studio shows the way that is encrypted"
+    encoder = publish(product, place, encoding)
     try:
         expect(page.get_by_test_id("live-status")).to_contain_text("Live", timeout=60_000)
         viewer = open_page()
@@ -108,7 +119,7 @@ def test_ffmpegs_whip_muxer_goes_live_as_documented_with_the_studios_address_and
 def test_a_browser_that_decodes_no_hevc_says_so(product: Product, open_page: OpenPage):
     page = open_page()
     place, viewer_page = prepare_rtmp(page, product, f"In HEVC {make_name()}")
-    encoder = publish(place, HEVC)
+    encoder = publish(product, place, HEVC)
     try:
         expect(page.get_by_test_id("live-status")).to_contain_text("Live", timeout=60_000)
         viewer = open_page()

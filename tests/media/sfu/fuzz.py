@@ -121,11 +121,12 @@ def _make_stun() -> Target:
         seeds.append(bytes(message))
     ice.take(seeds[0], HOME, 0.0)
     agent.is_bound = True
-    request = begin_proof(agent.describe_asking(), AWAY, 0.0).request
-    response = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request[8:20])
-    response.attributes["XOR-MAPPED-ADDRESS"] = HOME
-    response.add_message_integrity(THEIR_PASSWORD.encode())
-    seeds.append(bytes(response))
+    never_asked = begin_proof(agent.describe_asking(), AWAY, 0.0).request
+    for request in (never_asked, *ice.renew(agent, 0.0)):
+        response = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request[8:20])
+        response.attributes["XOR-MAPPED-ADDRESS"] = HOME
+        response.add_message_integrity(THEIR_PASSWORD.encode())
+        seeds.append(bytes(response))
     times = itertools.count(1.0, 0.01)
 
     def feed(data: bytes) -> None:
@@ -134,6 +135,7 @@ def _make_stun() -> Target:
             assert len(outcome.replies) <= 2, "an answer, and a question"
             assert all(len(reply) <= len(data) for reply in outcome.replies), "neither amplifies"
         assert agent.address == HOME, "nobody answered what was asked"
+        assert agent.proven_at_s < 0, "nor from where it was asked"
 
     return Target(tuple(seeds), feed)
 

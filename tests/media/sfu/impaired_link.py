@@ -92,6 +92,40 @@ class _Delivery:
     deliver: Callable[[], None] = field(compare=False)
 
 
+class Deliveries:
+    """What is on its way: each is delivered when it is due, in the order of its planning."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._heap: list[_Delivery] = []
+        self._numbers = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def plan(self, due_s: float, deliver: Callable[[], None]) -> None:
+        """Deliver something at a time of the event loop."""
+        heapq.heappush(self._heap, _Delivery(due_s, next(self._numbers), deliver))
+        self._wind()
+
+    def close(self) -> None:
+        """Lose all of it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._heap.clear()
+
+    def _wind(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._heap[0].due_s, self._deliver_due)
+
+    def _deliver_due(self) -> None:
+        self._timer = None
+        now_s = self._loop.time()
+        while self._heap and self._heap[0].due_s <= now_s:
+            heapq.heappop(self._heap).deliver()
+        if self._heap:
+            self._wind()
+
+
 class ImpairedLink:
     """A port that stands for a server's: `up` is towards the server, `down` back to its peers."""
 
@@ -103,9 +137,7 @@ class ImpairedLink:
         self._front: asyncio.DatagramTransport | None = None
         self._backs: dict[Address, asyncio.Future[asyncio.DatagramTransport]] = {}
         self._opening: set[asyncio.Task[None]] = set()
-        self._heap: list[_Delivery] = []
-        self._numbers = itertools.count()
-        self._timer: asyncio.TimerHandle | None = None
+        self._deliveries = Deliveries()
 
     async def start(self) -> None:
         """Open the port."""
@@ -116,9 +148,7 @@ class ImpairedLink:
 
     def close(self) -> None:
         """End everything; what is on its way is lost."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._heap.clear()
+        self._deliveries.close()
         for task in self._opening:
             task.cancel()
         for back in self._backs.values():
@@ -150,7 +180,7 @@ class ImpairedLink:
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
         for due_s in self.up.decide(len(datagram), self._loop.time()):
-            self._plan(due_s, lambda: _send(back, datagram))
+            self._deliveries.plan(due_s, lambda: _send(back, datagram))
 
     async def _open_back(
         self, peer: Address, back: asyncio.Future[asyncio.DatagramTransport]
@@ -161,29 +191,12 @@ class ImpairedLink:
             front = self._front
             assert front is not None, "start() comes first"
             for due_s in self.down.decide(len(datagram), self._loop.time()):
-                self._plan(due_s, lambda: front.sendto(datagram, peer))
+                self._deliveries.plan(due_s, lambda: front.sendto(datagram, peer))
 
         transport, _ = await self._loop.create_datagram_endpoint(
             lambda: _Port(take_from_server), remote_addr=self._server
         )
         back.set_result(transport)
-
-    def _plan(self, due_s: float, deliver: Callable[[], None]) -> None:
-        heapq.heappush(self._heap, _Delivery(due_s, next(self._numbers), deliver))
-        self._wind()
-
-    def _wind(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(self._heap[0].due_s, self._deliver_due)
-
-    def _deliver_due(self) -> None:
-        self._timer = None
-        now_s = self._loop.time()
-        while self._heap and self._heap[0].due_s <= now_s:
-            heapq.heappop(self._heap).deliver()
-        if self._heap:
-            self._wind()
 
 
 def _send(back: asyncio.Future[asyncio.DatagramTransport], datagram: bytes) -> None:

@@ -16,6 +16,7 @@ from aiortc.codecs.vpx import Vp8Encoder
 from kit.clock import ManualClock
 from media.sfu.options import PacketFact, SessionAnswer, SfuOptions
 from media.sfu.server import Sfu
+from media.sfu.session import ViewerSession
 from tests.media.sfu.packets import make_rtp
 from tests.media.sfu.peer import CODECS, RtcPeer
 
@@ -105,6 +106,18 @@ async def start_stage(options: SfuOptions = LOOPBACK) -> Stage:
     sfu = Sfu(replace(options, packet_observer=facts.append), clock, log)
     await sfu.start()
     return Stage(sfu, clock, log, facts)
+
+
+async def renew_proofs(sfu: Sfu) -> None:
+    """Ask each viewer whether it still is where it is sent to, until all have answered."""
+    viewers = [one for one in sfu._sessions.values() if isinstance(one, ViewerSession)]
+    assert viewers, "somebody watches"
+    asked_s = sfu._now()
+    async with asyncio.timeout(60):
+        while any(viewer.agent.proven_at_s < asked_s for viewer in viewers):
+            for viewer in viewers:
+                viewer.send(sfu._ice.renew(viewer.agent, sfu._now()))
+            await asyncio.sleep(0.02)
 
 
 async def wait_until(is_true: Callable[[], bool], timeout_s: float = 60.0) -> None:

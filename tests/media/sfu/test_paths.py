@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 
+from media.sfu.path_proof import PROOF_LIFE_S, RENEW_S
 from tests.media.sfu.packets import VP8_DELTA, VP8_KEY, make_rtp
 from tests.media.sfu.peer import RtcPeer
-from tests.media.sfu.stage import Stage, start_stage, wait_until
+from tests.media.sfu.stage import LOOPBACK, Stage, start_stage, wait_until
 
 pytestmark = pytest.mark.media
 
@@ -18,6 +20,14 @@ PACKETS = 50
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
     lent = await start_stage()
+    yield lent
+    await lent.close()
+
+
+@pytest.fixture
+async def patient() -> AsyncIterator[Stage]:
+    """Lend a plane that gives nobody up for being silent."""
+    lent = await start_stage(replace(LOOPBACK, idle_timeout_s=3600.0))
     yield lent
     await lent.close()
 
@@ -117,6 +127,27 @@ async def test_nothing_from_elsewhere_is_consent(stage: Stage) -> None:
         stage.clock.advance(8.0)
     await wait_until(lambda: stage.log.list_ends("publisher_lost") == ["timeout"])
     await wait_until(lambda: stage.log.list_ends("viewer_left") == ["timeout"])
+
+
+async def test_a_viewer_that_left_its_address_but_signs_for_it_is_sent_nothing_more(
+    patient: Stage,
+) -> None:
+    stage = patient
+    publisher, _ = await stage.publish(("VP8",))
+    viewer, _ = await stage.watch(("VP8",))
+    gone, _ = await stage.watch(("VP8",))
+    gone.answers_checks = False  # its checks go on, as if forged
+    stage.clock.advance(RENEW_S)
+    await wait_until(lambda: bool(viewer.checks and gone.checks))
+    await send_until_seen(publisher, viewer, b"a")  # the viewer's answer came before that
+    assert stage.log.list_ends("viewer_left") == []
+    stage.clock.advance(PROOF_LIFE_S - RENEW_S)
+    await wait_until(lambda: stage.log.list_ends("viewer_left") == ["timeout"])
+    await send_until_seen(publisher, viewer, b"bc")
+    assert stage.log.list_ends("viewer_left") == ["timeout"]
+    assert any(packet.endswith(b"a49") for packet in gone.rtp)
+    assert not any(packet.endswith(b"bc49") for packet in gone.rtp)
+    assert publisher.checks == [], "who sends is not asked"
 
 
 async def test_a_handshake_proves_the_place_that_got_its_flights(stage: Stage) -> None:

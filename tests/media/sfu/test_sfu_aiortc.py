@@ -21,7 +21,14 @@ from aiortc import (
 from media.sfu.egress_probe import BACKENDS, is_working
 from media.sfu.ice import STALE_PATH_S
 from tests.media.sfu.impaired_link import HERE, Conditions, ImpairedLink
-from tests.media.sfu.stage import LOOPBACK, Stage, iterate_pictures, start_stage, wait_until
+from tests.media.sfu.stage import (
+    LOOPBACK,
+    Stage,
+    iterate_pictures,
+    renew_proofs,
+    start_stage,
+    wait_until,
+)
 
 pytestmark = pytest.mark.media
 
@@ -108,6 +115,7 @@ async def test_two_viewers_decode_the_publishers_pictures(stage: Stage) -> None:
         assert (pictures[0].width, pictures[0].height) == (320, 180)
         middle = pictures[-1].to_ndarray(format="rgb24")
         assert middle.std() > 40, "the test picture is colourful, a broken one is flat"
+    await renew_proofs(stage.sfu)
     await publisher.close()
     await wait_until(lambda: stage.log.list_ends("publisher_lost") == ["left"])
     for viewer, _ in viewers:

@@ -20,7 +20,7 @@ from media.sfu.server import Sfu
 from tests.media.live.ladder_stage import Film
 from tests.media.sfu.browser_page import make_app
 from tests.media.sfu.peer import running
-from tests.media.sfu.stage import LOOPBACK, EventLog, wait_until
+from tests.media.sfu.stage import LOOPBACK, EventLog, renew_proofs, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.beside]
 
@@ -139,6 +139,7 @@ async def test_a_viewer_decodes_what_a_browser_publishes(stage: BrowserStage, co
     (room,) = stage.sfu.stats().rooms
     assert (room.publisher_state, room.video_codec) == ("connected", codec)
     (session,) = [s for s in stage.sfu.list_sessions() if s.role == "viewer"]
+    await renew_proofs(stage.sfu)
     stage.sfu.choose_layer(session.session_id, "q")
     async with asyncio.timeout(DEADLINE_S):
         while await viewer.evaluate("() => picture()") != [320, 180]:

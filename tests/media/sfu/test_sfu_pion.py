@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tests.media.sfu.browser_page import make_app
 from tests.media.sfu.impaired_link import HERE, Conditions, ImpairedLink
-from tests.media.sfu.stage import Stage, start_stage, wait_until
+from tests.media.sfu.stage import Stage, renew_proofs, start_stage, wait_until
 
 pytestmark = pytest.mark.media
 
@@ -88,6 +88,7 @@ async def test_what_pion_sends_reaches_pion_whole_and_in_order(
             *(pion, "watch", f"{url}/whep/r", str(PICTURES)), stdout=PIPE, stderr=PIPE
         )
         await wait_until(lambda: stage.sfu.stats().handshakes == 2)
+        await renew_proofs(stage.sfu)
         for link in links.values():
             link.up.conditions = link.down.conditions = BAD
         async with asyncio.timeout(PATIENCE_S):

@@ -6,7 +6,7 @@ import pytest
 from aioice import stun
 
 from media.sfu.ice import ADDRESSES_MAX, STALE_PATH_S, IceAgent, IceLite, IceOutcome
-from media.sfu.path_proof import PROOF_S, TRIES_MAX
+from media.sfu.path_proof import PROOF_S, RENEW_PAUSE_S, TRIES_MAX
 from media.sfu.stun import parse_binding_request
 
 pytestmark = pytest.mark.unit
@@ -276,6 +276,57 @@ def test_a_claim_does_not_take_another_sessions_path_until_it_is_proven(
     assert ice.find_session(HOME) == "session-1"
     ice.take(respond(outcome.replies[1]), HOME, 1.1)
     assert (ice.find_session(HOME), other.address) == ("session-2", HOME)
+
+
+def test_the_path_is_asked_again_by_one_request_until_it_answers(
+    ice: IceLite, agent: IceAgent
+) -> None:
+    bind(ice, agent)
+    (request,) = ice.renew(agent, 10.0)
+    assert ice.renew(agent, 10.0 + RENEW_PAUSE_S / 2) == []
+    assert ice.renew(agent, 10.0 + RENEW_PAUSE_S) == [request]
+    assert send(ice, agent, HOME, 13.0) is not None
+    assert ice.take(respond(request), AWAY, 13.0) is None
+    assert agent.proven_at_s < 0, "a check proves nothing, nor does an answer from elsewhere"
+    outcome = ice.take(respond(request), HOME, 14.0)
+    assert outcome == IceOutcome("session-1", (), is_moved=False)
+    assert (agent.address, agent.proven_at_s, agent.consent_at_s) == (HOME, 14.0, 14.0)
+    assert ice.take(respond(request), HOME, 15.0) is None, "an answer counts once"
+    (following,) = ice.renew(agent, 24.0)
+    assert following[8:20] != request[8:20]
+
+
+def test_a_path_is_asked_again_while_another_is_asked_and_followed(
+    ice: IceLite, agent: IceAgent
+) -> None:
+    bind(ice, agent)
+    (again,) = ice.renew(agent, 10.0)
+    moved = ask(ice, agent, AWAY, 10.0)
+    assert ice.take(respond(again), HOME, 10.1) is not None
+    (later,) = ice.renew(agent, 10.2)
+    outcome = ice.take(respond(moved), AWAY, 10.3)
+    assert outcome is not None
+    assert (outcome.is_moved, agent.address, agent.proven_at_s) == (True, AWAY, 10.3)
+    assert ice.take(respond(later), HOME, 10.4) is None, "the former path is of no interest"
+    (there,) = ice.renew(agent, 20.3)
+    ice.restart_agent(agent, "anew", THEIR_PASSWORD)
+    assert ice.take(respond(there), AWAY, 20.4) is not None, "the restart was not used yet"
+    ice.renew(agent, 30.0)
+    ice.remove_agent(agent)
+    assert len(ice._asked) == 0
+
+
+def test_two_sessions_at_one_address_do_not_take_it_from_each_other_by_staying(
+    ice: IceLite, agent: IceAgent
+) -> None:
+    bind(ice, agent)
+    other = ice.add_agent("session-2", "theirs", THEIR_PASSWORD)
+    outcome = send(ice, other, HOME, 1.0)
+    assert outcome is not None
+    ice.take(respond(outcome.replies[1]), HOME, 1.1)
+    ice.take(respond(ice.renew(agent, 10.0)[0]), HOME, 10.1)
+    assert agent.proven_at_s == 10.1
+    assert ice.find_session(HOME) == "session-2"
 
 
 def test_a_peer_cannot_claim_addresses_without_end(ice: IceLite, agent: IceAgent) -> None:

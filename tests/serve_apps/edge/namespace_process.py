@@ -67,11 +67,12 @@ class Machine:
             await wait_until(lambda: len(publisher.sent) >= pictures)
         return [payload.hex() for payload in publisher.sent]
 
-    async def show(self, pictures: int) -> list[list[str]]:
-        """Return what each viewer of this machine got, once it has so many pictures."""
-        for viewer in self._viewers:
+    async def show(self, pictures: int, viewers: int) -> list[list[str]]:
+        """Return what the first viewers of this machine got, once each has so many pictures."""
+        shown = self._viewers[:viewers]
+        for viewer in shown:
             await wait_until(lambda one=viewer: len(read_video(one)) >= pictures)
-        return [[payload.hex() for payload in read_video(one)] for one in self._viewers]
+        return [[payload.hex() for payload in read_video(one)] for one in shown]
 
 
 async def serve(folder: str, name: str, address: str) -> None:

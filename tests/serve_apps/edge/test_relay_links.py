@@ -13,13 +13,17 @@ from media.relay.messages import RelayEnded, RelayPlace, RelayWanted
 from media.sfu.sdp import OfferedCodec
 from serve_apps.edge.relay_feed import Source
 from serve_apps.edge.relay_source import OUTS_PER_ROOM_MAX
+from tests.media.sfu.impaired_link import HERE, PERFECT, Conditions, ImpairedLink
 from tests.media.sfu.packets import VP8_DELTA, VP8_KEY, make_rtp
+from tests.media.sfu.playing_peer import PlayingPeer, RepeatingPublisher
 from tests.serve_apps.edge.relay_edge import RelayEdge, make_keys
 from tests.storage.waiting import wait_until
 
 pytestmark = pytest.mark.media
 
 DEADLINE_S = 60
+FRAMES = 90
+BAD = Conditions(loss=0.05, delay_s=0.01, jitter_s=0.05)
 VP8 = {"video": OfferedCodec(96, "VP8", 90000, None, (), frozenset())}
 
 
@@ -73,6 +77,42 @@ async def test_a_live_reaches_more_edges_than_one_edge_feeds(home: Path, way: st
         DEADLINE_S,
     )
     for edge in (*rest, origin):
+        await edge.close()
+
+
+async def test_what_is_lost_on_the_way_to_one_edge_and_from_another_is_repaired(home: Path) -> None:
+    make_keys(home)
+    room_id = make_id()
+    origin, other = RelayEdge(home, "edge-0", "tls"), RelayEdge(home, "edge-1", "tls")
+    place, _ = await origin.start(), await other.start()
+    to_origin = ImpairedLink((HERE, origin.sfu.port), seed=1)
+    from_other = ImpairedLink((HERE, other.sfu.port), seed=2)
+    publisher, viewer = RepeatingPublisher(), PlayingPeer()
+    for link in (to_origin, from_other):
+        await link.start()
+    answer = origin.sfu.publish(str(room_id), publisher.offer)
+    publisher.has_rtx = "rtx/90000" in answer.sdp
+    await publisher.connect(to_origin.redirect(answer.sdp))
+    other.sources[room_id] = Source(answer.session_id, place)
+    await other.feeds.bring(room_id)
+    watched = other.sfu.watch(str(room_id), viewer.offer)
+    await viewer.connect(from_other.redirect(watched.sdp))
+    async with publisher.sending(), viewer.playing():
+        await wait_until(lambda: len(viewer.played) > 5, DEADLINE_S)
+        for link in (to_origin, from_other):
+            link.up.conditions = link.down.conditions = BAD
+        until = publisher.frames + FRAMES
+        await wait_until(lambda: publisher.frames >= until, DEADLINE_S)
+        for link in (to_origin, from_other):
+            link.up.conditions = link.down.conditions = PERFECT
+        await wait_until(lambda: len(viewer.played) >= publisher.frames - 1, DEADLINE_S)
+    assert viewer.played == [3000 * number for number in range(len(viewer.played))]
+    assert viewer.given_up == 0
+    print(f"lost: {to_origin.up.lost} to one edge, {from_other.down.lost} from the other")
+    assert min(to_origin.up.lost, from_other.down.lost) > 10
+    for one in (publisher, viewer, to_origin, from_other):
+        one.close()
+    for edge in (other, origin):
         await edge.close()
 
 

@@ -1,6 +1,9 @@
 /** The bar below a live picture: everything since its start, where one is, and the way back to live. */
 import { formatDuration } from "../kit/words";
-import { describeBehind, LIVE_WITHIN_S } from "./ways";
+import { describeBehind, LIVE_WITHIN_S, stepBehind } from "./ways";
+
+/** A second, the bar's own step, would never lead away from the live end. */
+const KEYS_BY_S: Record<string, number> = { ArrowLeft: -5, ArrowDown: -5, ArrowRight: 5, ArrowUp: 5 };
 
 interface DvrBarProps {
   lengthS: number;
@@ -27,6 +30,12 @@ export function DvrBar({ lengthS, behindS, canGoBack, onSeekBehind }: DvrBarProp
       disabled={!canGoBack || lengthS < LIVE_WITHIN_S}
       title={canGoBack ? undefined : "This live cannot be wound back."}
       style={{ "--share": `${share}%`, "--buffered": "100%" }}
+      onKeyDown={(event) => {
+        const byS = KEYS_BY_S[event.key];
+        if (byS === undefined) return;
+        event.preventDefault();
+        onSeekBehind(stepBehind(behindS, byS));
+      }}
       onChange={(event) => {
         const atS = Number(event.currentTarget.value);
         if (atS === 0) return onSeekBehind(Number.POSITIVE_INFINITY); // the live has grown meanwhile

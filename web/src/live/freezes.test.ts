@@ -44,7 +44,14 @@ test("says nothing before it has watched for twenty seconds, then what they were
 test("forgets what is longer ago", () => {
   const watching = begin();
   watch(watching, STEPS + 1, { frozen: 5 });
-  expect(watch(watching, STEPS)).toEqual({ frozenShare: 0, lostShare: 0 });
+  expect(watch(watching, STEPS)).toEqual({ frozenShare: 0, lostShare: 0, watchedMs: 2 * REMEMBERED_MS });
+});
+
+test("counts what was watched until it is told to forget", () => {
+  const watching = begin();
+  expect(watch(watching, 3 * STEPS + 1)?.watchedMs).toBe(3 * REMEMBERED_MS);
+  watching.freezes.forget();
+  expect(watch(watching, STEPS + 1)?.watchedMs).toBe(REMEMBERED_MS);
 });
 
 test("a picture whose packets do not come stands still for its publisher", () => {
@@ -65,5 +72,5 @@ test("a connection that took another's place begins with packets of its own", ()
   watch(watching, STEPS + 1);
   watching.at.received = watching.at.lost = 0;
   expect(watch(watching, 1)).toBeNull();
-  expect(watch(watching, 1)).toEqual({ frozenShare: 0, lostShare: 0 });
+  expect(watch(watching, 1)).toEqual({ frozenShare: 0, lostShare: 0, watchedMs: REMEMBERED_MS + 500 });
 });

@@ -22,6 +22,8 @@ export interface Distress {
   frozenShare: number;
   /** Of the packets. */
   lostShare: number;
+  /** How long the picture was watched, all in all. */
+  watchedMs: number;
 }
 
 interface Step {
@@ -35,6 +37,7 @@ export class Freezes {
   #before: FreezeLook | null = null;
   #steps: Step[] = [];
   #spanMs = 0;
+  #watchedMs = 0;
 
   /** Takes one look; returns what the last seconds of watching were like, null while there are too few. */
   look(look: FreezeLook): Distress | null {
@@ -49,6 +52,7 @@ export class Freezes {
     const lost = Math.max(0, look.packets.lost - before.packets.lost);
     this.#steps.push({ spanMs, isFrozen: !isMoving && received > 0, lost, received });
     this.#spanMs += spanMs;
+    this.#watchedMs += spanMs;
     return this.#measure();
   }
 
@@ -57,6 +61,7 @@ export class Freezes {
     this.#before = null;
     this.#steps = [];
     this.#spanMs = 0;
+    this.#watchedMs = 0;
   }
 
   #measure(): Distress | null {
@@ -70,6 +75,7 @@ export class Freezes {
     return {
       frozenShare: sum((step) => (step.isFrozen ? step.spanMs : 0)) / this.#spanMs,
       lostShare: lost / Math.max(1, lost + sum((step) => step.received)),
+      watchedMs: this.#watchedMs,
     };
   }
 }

@@ -3,7 +3,10 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { HlsWay } from "./hls_way";
 import { LevelMenu } from "./level_menu";
 
-const played = vi.hoisted(() => ({ handlers: new Map<string, (...told: unknown[]) => void>() }));
+const played = vi.hoisted(() => ({
+  handlers: new Map<string, (...told: unknown[]) => void>(),
+  details: null as { fragmentStart: number; edge: number } | null,
+}));
 
 vi.mock("hls.js", () => ({
   default: class {
@@ -11,7 +14,9 @@ vi.mock("hls.js", () => ({
     static ErrorDetails = { LEVEL_LOAD_ERROR: "level", MANIFEST_INCOMPATIBLE_CODECS_ERROR: "codecs" };
     static ErrorTypes = { MEDIA_ERROR: "media" };
     static isSupported = () => true;
-    latestLevelDetails = null;
+    get latestLevelDetails() {
+      return played.details;
+    }
     levels = [];
     on = (event: string, handler: (...told: unknown[]) => void) => played.handlers.set(event, handler);
     loadSource = () => undefined;
@@ -22,6 +27,8 @@ vi.mock("hls.js", () => ({
 
 let isPaused: boolean;
 const video = {
+  currentTime: 0,
+  readyState: 4,
   seekable: { length: 0 },
   play: () => Promise.resolve((isPaused = false)),
   pause: () => void (isPaused = true),
@@ -30,6 +37,7 @@ const video = {
 
 beforeEach(() => {
   isPaused = true;
+  played.details = null;
   vi.useFakeTimers();
 });
 
@@ -63,6 +71,26 @@ describe("a live by HLS", () => {
     way.resume();
     expect(isPaused).toBe(false);
     way.pause();
+    way.stop();
+  });
+
+  test("goes where somebody wished last once it shows something: hls.js begins at the live end", async () => {
+    const way = new HlsWay(video, () => Promise.resolve("http://edge/live/index.m3u8"), new LevelMenu());
+    const shown = video as { readyState: number; currentTime: number };
+    void way.start(5);
+    await vi.advanceTimersByTimeAsync(100);
+    const bringPart = played.handlers.get("buffered") ?? expect.fail("nobody listens");
+    played.details = { fragmentStart: 0, edge: 30 };
+    shown.readyState = 0;
+    bringPart();
+    way.seekBehind(Number.POSITIVE_INFINITY);
+    bringPart();
+    [shown.readyState, shown.currentTime] = [4, 28];
+    bringPart();
+    expect(video.currentTime).toBe(0);
+    way.seekBehind(5);
+    bringPart();
+    expect(video.currentTime).toBe(25);
     way.stop();
   });
 

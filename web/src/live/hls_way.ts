@@ -26,6 +26,7 @@ const RETRY_MS = 1_500;
 const OFF_RETRY_MS = 10_000;
 const OFF_STATUS = 409;
 const MEASURE_MS = 500;
+const HAVE_CURRENT_DATA = 2;
 /** Who watches live and fell behind further than this, by a stall, is taken to the live end again. */
 export const LATE_MAX_S = 8;
 /** What is loaded after such a jump gets this long to play. */
@@ -43,6 +44,8 @@ export class HlsWay {
   #wantedBehindS: number | null = null;
   /** Nobody asked for anything but the live end. */
   #isLive = true;
+  /** Something is shown: hls.js goes to the live end by itself until then, whatever was wished for. */
+  #hasBegun = false;
   #isUnplayable = false;
   #isHeld = false;
   #jumpedMs = Number.NEGATIVE_INFINITY;
@@ -91,6 +94,7 @@ export class HlsWay {
         abrEwmaSlowLive: 1.5,
       });
       this.#hls = hls;
+      this.#hasBegun = false;
       let mediaErrors = 0;
       hls.on(HlsClass.Events.MANIFEST_PARSED, () => {
         this.#isUnplayable = false;
@@ -99,6 +103,7 @@ export class HlsWay {
       });
       hls.on(HlsClass.Events.LEVEL_SWITCHED, (_, { level }) => this.#menu.notePlaying(level));
       hls.on(HlsClass.Events.FRAG_BUFFERED, () => {
+        this.#hasBegun ||= this.#video.readyState >= HAVE_CURRENT_DATA;
         this.#seekWanted();
         if (!this.#isHeld) void this.#video.play().catch(() => this.#playMuted());
       });
@@ -139,7 +144,11 @@ export class HlsWay {
   #playNatively(address: string): void {
     this.#video.srcObject = null;
     this.#video.src = address;
-    this.#video.addEventListener("loadedmetadata", () => this.#seekWanted(), { once: true });
+    const begin = () => {
+      this.#hasBegun = true;
+      this.#seekWanted();
+    };
+    this.#video.addEventListener("loadedmetadata", begin, { once: true });
     void this.#video.play().catch(() => this.#playMuted());
   }
 
@@ -161,7 +170,7 @@ export class HlsWay {
   }
 
   #seekWanted(): void {
-    if (this.#wantedBehindS === null) return;
+    if (this.#wantedBehindS === null || !this.#hasBegun) return;
     const behindS = this.#wantedBehindS;
     this.#wantedBehindS = null;
     this.seekBehind(behindS);
@@ -182,11 +191,10 @@ export class HlsWay {
   /** Goes to so many seconds before the live end; Infinity is the start. */
   seekBehind(behindS: number): void {
     this.#isLive = behindS <= 0;
-    const range = this.#range();
-    if (!range) {
-      this.#wantedBehindS = behindS;
-      return;
-    }
+    const range = this.#hasBegun ? this.#range() : null;
+    // What was wished for before, and waits for the first part, is not wished for any more.
+    this.#wantedBehindS = range ? null : behindS;
+    if (!range) return;
     this.#menu.noteBehind(behindS);
     const liveS = this.#hls?.liveSyncPosition ?? range.endS;
     this.#video.currentTime = Math.max(range.startS, Math.min(liveS, range.endS - behindS));

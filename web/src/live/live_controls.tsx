@@ -1,11 +1,11 @@
 /** The controls over a live picture: back in time and live again, sound, picture in picture, full screen. */
-import { useEffect } from "preact/hooks";
 import { Icon } from "../kit/icons";
-import { decideCommand } from "../player/keys";
+import type { PlayerCommand } from "../player/keys";
+import { usePlayerKeys } from "../player/player_keys";
 import { DvrBar } from "./dvr_bar";
 import type { LivePlayer, PlayerState } from "./live_player";
 import { QualityChoice } from "./quality_choice";
-import { describeBehind, LIVE_WITHIN_S } from "./ways";
+import { describeBehind, LIVE_WITHIN_S, stepBehind } from "./ways";
 
 interface LiveControlsProps {
   root: { current: HTMLDivElement | null };
@@ -19,7 +19,7 @@ export function LiveControls({ root, video, player, state, isMuted }: LiveContro
   const { way, behindS, lengthS, latencyS, isPaused } = state;
   const isLive = behindS < LIVE_WITHIN_S && !isPaused;
   const asksForSound = state.needsSound && isMuted;
-  useLiveKeys(root, (key) => runKey(key, player, state, video.current, root.current));
+  usePlayerKeys(root, (command) => runCommand(command, player, state, video.current, root.current));
   return (
     <div class="live-controls">
       <DvrBar lengthS={lengthS} behindS={behindS} canGoBack={state.canGoBack} onSeekBehind={(s) => player.seekBehind(s)} />
@@ -92,45 +92,19 @@ function toggleFull(root: HTMLDivElement | null): void {
   else void root?.requestFullscreen().catch(() => undefined);
 }
 
-/** Keys work as in the player of videos, wherever nobody writes; arrows on the bar are the bar's. */
-function useLiveKeys(root: { current: HTMLDivElement | null }, run: (key: KeyboardEvent) => void): void {
-  useEffect(() => {
-    const listen = (event: KeyboardEvent) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-      const target = event.target instanceof Element ? event.target : document.body;
-      if (document.querySelector("dialog[open]")) return;
-      const isInside = root.current?.contains(target) ?? false;
-      if (target.closest("input, textarea, select, [contenteditable]")) return;
-      if (!isInside && target.closest("button, a")) return;
-      if (isInside && event.key === " " && target.closest("button")) return;
-      run(event);
-    };
-    document.addEventListener("keydown", listen);
-    return () => document.removeEventListener("keydown", listen);
-  }, [run]);
-}
-
-function runKey(
-  event: KeyboardEvent,
+function runCommand(
+  command: PlayerCommand,
   player: LivePlayer,
   state: PlayerState,
   video: HTMLVideoElement | null,
   root: HTMLDivElement | null,
 ): void {
-  if (event.key.toLowerCase() === "p") {
-    toggleInset(video);
-    return;
-  }
-  const command = decideCommand(event.key, "page");
-  if (!command || !video) return;
-  event.preventDefault();
+  if (!video) return;
   switch (command.kind) {
     case "toggle":
       return player.togglePause();
-    case "seek": {
-      const behindS = state.behindS - command.bySeconds;
-      return player.seekBehind(behindS < LIVE_WITHIN_S && command.bySeconds > 0 ? 0 : behindS);
-    }
+    case "seek":
+      return player.seekBehind(stepBehind(state.behindS, command.bySeconds));
     case "jump":
       return player.seekBehind(command.share === 0 ? Number.POSITIVE_INFINITY : state.lengthS * (1 - command.share));
     case "volume":

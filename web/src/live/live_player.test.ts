@@ -1,7 +1,7 @@
 /** The player of a live against a browser, an edge and a player of HLS played by the test. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LivePlayer } from "./live_player";
-import { REST_MS } from "./ways";
+import { CALM_MS, RESTS } from "./rests";
 
 const played = vi.hoisted(() => ({ bring: null as (() => void) | null, hasHls: true }));
 
@@ -88,6 +88,7 @@ async function pass(video: { currentTime: number }, seconds: number, movesS: num
 beforeEach(() => {
   [peers, arriving, played.hasHls] = [[], { lost: 5, received: 50 }, true];
   vi.useFakeTimers();
+  vi.spyOn(Math, "random").mockReturnValue(1);
   vi.stubGlobal("RTCPeerConnection", PlayedPeer);
   vi.stubGlobal("MediaStream", class {});
   vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => null });
@@ -99,6 +100,7 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.useRealTimers();
+  vi.restoreAllMocks();
   vi.unstubAllGlobals();
 });
 
@@ -123,9 +125,30 @@ describe("the player of a live", () => {
     await pass(video, 2, 1);
     expect(player.state.get()).toMatchObject({ way: "hls", phase: "playing" });
     expect(peers.map((peer) => peer.connectionState)).toEqual(["closed"]);
-    await pass(video, REST_MS / 1000, 1);
+    await pass(video, RESTS.firstMs / 1000, 1);
     expect(player.state.get()).toMatchObject({ way: "webrtc", phase: "playing" });
     expect(peers.map((peer) => peer.connectionState)).toEqual(["closed", "connected"]);
+    player.stop();
+  });
+
+  it("rests for longer where WebRTC's picture stands still again, and as at first where it moved in between", async () => {
+    const { player, video } = makePlayer();
+    void player.start();
+    /** Suffers, then counts the seconds until WebRTC is back. */
+    const suffer = async () => {
+      for (let waits = 0; player.state.get().way === "webrtc"; waits += 1) {
+        expect(waits).toBeLessThan(60);
+        await pass(video, 1, 0.5);
+      }
+      let rested = 0;
+      for (; player.state.get().way === "hls"; rested += 1) await pass(video, 1, 1);
+      return rested;
+    };
+    const [first, second] = [await suffer(), await suffer()];
+    expect(Math.abs(first - RESTS.firstMs / 1000)).toBeLessThan(3);
+    expect(Math.abs(second - 2 * first)).toBeLessThan(6);
+    await pass(video, CALM_MS / 1000 + 5, 1);
+    expect(Math.abs((await suffer()) - first)).toBeLessThan(3);
     player.stop();
   });
 

@@ -10,6 +10,7 @@ import { Freezes } from "./freezes";
 import { HlsWay } from "./hls_way";
 import { LayerMenu } from "./layer_menu";
 import { LevelMenu } from "./level_menu";
+import { Rests } from "./rests";
 import { decideWay, isNoHelp, isResting, isSuffering, PATIENCE_MS, type Way } from "./ways";
 
 export interface PlayerState {
@@ -65,8 +66,7 @@ export class LivePlayer {
   #withoutSinceMs: number | null = null;
   #lossesMs: number[] = [];
   readonly #freezes = new Freezes();
-  /** When WebRTC was left because its picture stood still. */
-  #sufferedMs: number | null = null;
+  readonly #rests = new Rests();
   #wasHelped = false;
   /** HLS was no help here: who suffers stays with WebRTC. */
   #isHelpless = false;
@@ -153,7 +153,9 @@ export class LivePlayer {
     this.#fallBehind();
     if (this.#hls) this.#hls.pause();
     else {
-      this.#switch("hls", Math.max(1, this.state.get().behindS));
+      const behindS = Math.max(1, this.state.get().behindS);
+      this.#switch("hls", behindS);
+      this.#change({ behindS });
       video.addEventListener("playing", () => this.#hls?.pause(), { once: true });
     }
   }
@@ -234,7 +236,7 @@ export class LivePlayer {
       withoutSinceMs: this.#withoutSinceMs,
       isRefused,
       lossesMs: this.#lossesMs,
-      sufferedMs: this.#sufferedMs,
+      restsUntilMs: this.#rests.untilMs,
     });
     if (way !== this.state.get().way) this.#switch(way, null);
     this.#describe(watched);
@@ -251,24 +253,26 @@ export class LivePlayer {
       packets,
       isWatched: phase === "playing" && this.#isOnAir && !video.paused && isSeen(),
     });
-    if (this.#isHelpless || !isSuffering(distress, this.layers.state.get())) return;
+    if (this.#isHelpless) return;
+    if (!isSuffering(distress, this.layers.state.get())) return this.#rests.noteCalm(distress?.watchedMs ?? 0);
     this.#freezes.forget();
-    this.#sufferedMs = performance.now();
+    this.#rests.begin(performance.now());
     this.#wasHelped = false;
     this.#look();
   }
 
   /** While HLS stands in for a connection that brings too little, WebRTC takes nothing of that. */
   #rest(nowMs: number): void {
-    if (this.#sufferedMs === null || this.#isBehind || !this.#isOnAir) return;
+    const { sinceMs, untilMs } = this.#rests;
+    if (sinceMs === null || this.#isBehind || !this.#isOnAir) return;
     const hls = this.#hls?.state.get();
     this.#wasHelped ||= hls?.isPlaying === true;
-    if (!isResting(nowMs, this.#sufferedMs)) {
-      this.#sufferedMs = null;
+    if (!isResting(nowMs, untilMs)) {
+      this.#rests.end();
       if (this.#isClosed) this.#openViewer();
-    } else if (hls?.isUnplayable || isNoHelp(nowMs, this.#sufferedMs, this.#wasHelped)) {
+    } else if (hls?.isUnplayable || isNoHelp(nowMs, sinceMs, this.#wasHelped)) {
       this.#isHelpless = true;
-      this.#sufferedMs = null;
+      this.#rests.end();
       if (this.#isClosed) this.#openViewer();
     } else if (this.#wasHelped && !this.#isClosed) this.#closeViewer();
   }

@@ -47,6 +47,8 @@ export function LiveVideo(props: LiveVideoProps) {
   const { player, state, again } = usePlayer(video, props);
   useWatchReports(props.liveId, video, player, status === "live");
   const isShown = state.phase === "playing" && status !== "ended";
+  // Also while HLS is fetched for who seeks back: the control that has the focus keeps it.
+  const isSeeking = state.behindS > 0 && state.phase === "connecting" && status !== "ended";
   return (
     <div
       ref={root}
@@ -59,6 +61,7 @@ export function LiveVideo(props: LiveVideoProps) {
         data-testid="live-video"
         autoplay
         playsInline
+        tabIndex={0}
         aria-label={`Live: ${title}`}
         class={isShown ? "" : "dimmed"}
         onVolumeChange={(event) => setMuted(event.currentTarget.muted)}
@@ -73,7 +76,7 @@ export function LiveVideo(props: LiveVideoProps) {
         recordingId={recordingId}
         onRetry={again}
       />
-      {isShown && player && (
+      {(isShown || isSeeking) && player && (
         <LiveControls root={root} video={video} player={player} state={state} isMuted={isMuted} />
       )}
     </div>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Layer } from "../kit/layers";
-import { decideWay, describeBehind, isNoHelp, isSuffering, PATIENCE_MS, REST_MS, type WayFacts } from "./ways";
+import { decideWay, describeBehind, isNoHelp, isSuffering, PATIENCE_MS, REST_MS, stepBehind, type WayFacts } from "./ways";
 
 const FACTS: WayFacts = {
   nowMs: 1_000_000,
@@ -12,7 +12,7 @@ const FACTS: WayFacts = {
   withoutSinceMs: null,
   isRefused: false,
   lossesMs: [],
-  sufferedMs: null,
+  restsUntilMs: null,
 };
 
 describe("the way of a live picture", () => {
@@ -53,14 +53,14 @@ describe("a picture by WebRTC that stands still", () => {
     (height): Layer => ({ encodingId: `${height}`, width: 2 * height, height, bitrate: 1, active: true }),
   );
   const smallest = { layers, playing: "360", chosen: null };
-  const bad = { frozenShare: 0.2, lostShare: 0.05 };
+  const bad = { frozenShare: 0.2, lostShare: 0.05, watchedMs: 20_000 };
 
   it("rests on HLS, then goes back as soon as WebRTC has a picture", () => {
-    const resting = { ...FACTS, way: "hls" as const, sufferedMs: FACTS.nowMs - 1 };
-    expect(decideWay({ ...FACTS, sufferedMs: FACTS.nowMs })).toBe("hls");
-    expect(decideWay({ ...resting, nowMs: FACTS.nowMs + REST_MS - 2 })).toBe("hls");
-    expect(decideWay({ ...resting, nowMs: FACTS.nowMs + REST_MS, hasWebrtc: false })).toBe("hls");
-    expect(decideWay({ ...resting, nowMs: FACTS.nowMs + REST_MS })).toBe("webrtc");
+    const resting = { ...FACTS, way: "hls" as const, restsUntilMs: FACTS.nowMs + 2 };
+    expect(decideWay({ ...resting, way: "webrtc" })).toBe("hls");
+    expect(decideWay({ ...resting, nowMs: FACTS.nowMs + 1 })).toBe("hls");
+    expect(decideWay({ ...resting, nowMs: FACTS.nowMs + 2, hasWebrtc: false })).toBe("hls");
+    expect(decideWay({ ...resting, nowMs: FACTS.nowMs + 2 })).toBe("webrtc");
   });
 
   it("suffers where it stands still for more than 15 % of the time and packets are lost", () => {
@@ -86,6 +86,10 @@ describe("a picture by WebRTC that stands still", () => {
 });
 
 describe("how far behind", () => {
+  it("changes by steps, of which the last one forth ends live", () => {
+    expect([stepBehind(0, -5), stepBehind(5, -5), stepBehind(12, 5), stepBehind(10, 5)]).toEqual([5, 10, 7, 0]);
+  });
+
   it("is said in words", () => {
     expect(describeBehind(2)).toBe("live");
     expect(describeBehind(42)).toBe("0:42 behind");

@@ -18,7 +18,7 @@ const FROZEN_SHARE_MAX = 0.15;
 const LOST_SHARE_MIN = 0.01;
 /** HLS that shows nothing for so long is no help to who suffers. */
 const HELP_MS = 10_000;
-/** HLS keeps the picture so long after WebRTC suffered, then WebRTC may have it back. */
+/** HLS keeps the picture so long after WebRTC's last interruption, then WebRTC may have it back. */
 export const REST_MS = 45_000;
 /** Nearer than this to the live edge is live. */
 export const LIVE_WITHIN_S = 6;
@@ -38,8 +38,8 @@ export interface WayFacts {
   isRefused: boolean;
   /** When WebRTC lost its picture, the latest last. */
   lossesMs: readonly number[];
-  /** When WebRTC was left because its picture stood still; null: it was not, or HLS was no help. */
-  sufferedMs: number | null;
+  /** Until when WebRTC is left because its picture stood still; null: it is not, or HLS was no help. */
+  restsUntilMs: number | null;
 }
 
 /** The way the picture shall come now. */
@@ -55,12 +55,12 @@ export function decideWay(facts: WayFacts): Way {
   const recent = facts.lossesMs.filter((atMs) => facts.nowMs - atMs < LOSSES_WITHIN_MS);
   const lastMs = recent.at(-1) ?? Number.NEGATIVE_INFINITY;
   const isLossy = recent.length >= LOSSES_MAX && facts.nowMs - lastMs < REST_MS;
-  return isLossy || isResting(facts.nowMs, facts.sufferedMs) ? "hls" : "webrtc";
+  return isLossy || isResting(facts.nowMs, facts.restsUntilMs) ? "hls" : "webrtc";
 }
 
 /** Whether HLS still has the picture because WebRTC's stood still. */
-export function isResting(nowMs: number, sufferedMs: number | null): boolean {
-  return sufferedMs !== null && nowMs - sufferedMs < REST_MS;
+export function isResting(nowMs: number, untilMs: number | null): boolean {
+  return untilMs !== null && nowMs < untilMs;
 }
 
 /** Whether a connection brings too little of the picture, and no smaller one is left to take. */
@@ -74,6 +74,12 @@ export function isSuffering(distress: Distress | null, { layers, playing }: Laye
 /** Whether HLS, which is to help, has shown nothing in its time. */
 export function isNoHelp(nowMs: number, sinceMs: number, hasPlayed: boolean): boolean {
   return !hasPlayed && nowMs - sinceMs >= HELP_MS;
+}
+
+/** How far behind the live end so many seconds forth, or back, are; live, once that is near when going forth. */
+export function stepBehind(behindS: number, bySeconds: number): number {
+  const toS = behindS - bySeconds;
+  return bySeconds > 0 && toS < LIVE_WITHIN_S ? 0 : toS;
 }
 
 /** "live", or how far behind it: 0:42. */

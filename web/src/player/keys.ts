@@ -24,6 +24,7 @@ const COMMANDS: Record<string, PlayerCommand> = {
   f: { kind: "full" },
   t: { kind: "theatre" },
   i: { kind: "inset" },
+  p: { kind: "inset" },
   ">": { kind: "speed", steps: 1 },
   "<": { kind: "speed", steps: -1 },
   Home: { kind: "jump", share: 0 },
@@ -38,13 +39,16 @@ export function stepSpeed(speed: number, steps: number): number {
   return SPEEDS[Math.max(0, Math.min(SPEEDS.length - 1, index + steps))] ?? 1;
 }
 
-/** Null when the key is not ours. `role` is what has the focus: controls keep the keys they use themselves. */
-export function decideCommand(key: string, role: "player" | "slider" | "button" | "page"): PlayerCommand | null {
+/** What has the focus. */
+export type KeyRole = "player" | "slider" | "list" | "button" | "page";
+
+/** Null when the key is not ours: controls keep the keys they use themselves. */
+export function decideCommand(key: string, role: KeyRole): PlayerCommand | null {
   const command = COMMANDS[key] ?? COMMANDS[key.toLowerCase()] ?? null;
   if (command === null) return null;
   const isLetter = key.length === 1 && key !== " ";
-  if (role === "button" && key === " ") return null;
-  if (role === "slider" && !isLetter && key !== " ") return null;
+  if ((role === "button" || role === "list") && key === " ") return null;
+  if ((role === "slider" || role === "list") && !isLetter && key !== " ") return null;
   // Arrows, Home and End scroll the page unless the player itself has the focus.
   if (role === "page" && key.length > 1 && key !== "ArrowLeft" && key !== "ArrowRight") return null;
   return command;

@@ -10,9 +10,10 @@ import { Store, useStore } from "../kit/store";
 import { useBeacon, type TellSession } from "./beacon";
 import { Controls } from "./controls";
 import { AT_REST, PlayerEngine, type EngineState } from "./engine";
-import { decideCommand, stepSpeed, type PlayerCommand } from "./keys";
+import { stepSpeed, type PlayerCommand } from "./keys";
 import type { Chapter } from "../videos/shapes";
 import { useMedia, type Media } from "./media";
+import { usePlayerKeys } from "./player_keys";
 import { usePosition, type TellPosition } from "./position";
 import { useStoryboard } from "./storyboard";
 import { Waveform } from "./waveform";
@@ -77,7 +78,10 @@ export function Player(props: PlayerProps) {
     if (command.kind === "theatre") latest.current.onTheatre?.();
     else applyCommand(command, video.current, root.current);
   }, []);
-  useKeys(root, run, wake);
+  usePlayerKeys(root, (command) => {
+    wake();
+    run(command);
+  });
   return (
     <div
       ref={root}
@@ -175,36 +179,6 @@ function useAwake(isPlaying: boolean): { isAwake: boolean; wake: () => void } {
     return () => clearTimeout(timer.current);
   }, [isPlaying]);
   return { isAwake, wake };
-}
-
-function useKeys(
-  root: { current: HTMLDivElement | null },
-  run: (command: PlayerCommand) => void,
-  wake: () => void,
-): void {
-  useEffect(() => {
-    const listen = (event: KeyboardEvent) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-      const target = event.target instanceof Element ? event.target : document.body;
-      if (document.querySelector("dialog[open]")) return;
-      const isInside = root.current?.contains(target) ?? false;
-      if (!isInside && target.closest("input, textarea, select, button, a, [contenteditable]")) return;
-      const role = !isInside
-        ? "page"
-        : target.closest("input")
-          ? "slider"
-          : target.closest("button, select")
-            ? "button"
-            : "player";
-      const command = decideCommand(event.key, role);
-      if (!command) return;
-      event.preventDefault();
-      wake();
-      run(command);
-    };
-    document.addEventListener("keydown", listen);
-    return () => document.removeEventListener("keydown", listen);
-  }, []);
 }
 
 type OwnCommand = Exclude<PlayerCommand, { kind: "theatre" }>;
