@@ -69,6 +69,14 @@ def ask(ice: IceLite, agent: IceAgent, source: Source, at_s: float) -> bytes:
     return request
 
 
+def claim_home(ice: IceLite) -> tuple[IceAgent, bytes]:
+    """Have another session claim HOME; return it, and what it is asked there."""
+    other = ice.add_agent("session-2", "theirs", THEIR_PASSWORD)
+    outcome = send(ice, other, HOME, 1.0)
+    assert outcome is not None
+    return other, outcome.replies[1]
+
+
 def respond(request: bytes, password: str = THEIR_PASSWORD) -> bytes:
     """Answer a request as the peer does."""
     asked = stun.parse_message(request)
@@ -270,11 +278,9 @@ def test_a_claim_does_not_take_another_sessions_path_until_it_is_proven(
     ice: IceLite, agent: IceAgent
 ) -> None:
     bind(ice, agent)
-    other = ice.add_agent("session-2", "theirs", THEIR_PASSWORD)
-    outcome = send(ice, other, HOME, 1.0)
-    assert outcome is not None
+    other, request = claim_home(ice)
     assert ice.find_session(HOME) == "session-1"
-    ice.take(respond(outcome.replies[1]), HOME, 1.1)
+    ice.take(respond(request), HOME, 1.1)
     assert (ice.find_session(HOME), other.address) == ("session-2", HOME)
 
 
@@ -320,10 +326,8 @@ def test_two_sessions_at_one_address_do_not_take_it_from_each_other_by_staying(
     ice: IceLite, agent: IceAgent
 ) -> None:
     bind(ice, agent)
-    other = ice.add_agent("session-2", "theirs", THEIR_PASSWORD)
-    outcome = send(ice, other, HOME, 1.0)
-    assert outcome is not None
-    ice.take(respond(outcome.replies[1]), HOME, 1.1)
+    _other, request = claim_home(ice)
+    ice.take(respond(request), HOME, 1.1)
     ice.take(respond(ice.renew(agent, 10.0)[0]), HOME, 10.1)
     assert agent.proven_at_s == 10.1
     assert ice.find_session(HOME) == "session-2"
