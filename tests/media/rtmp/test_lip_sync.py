@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -23,6 +24,8 @@ EARLY_MAX_S, LATE_MAX_S = 0.040, 0.060
 """How far sound may be before and behind its picture, EBU R 37."""
 QUIET = 0.02
 PAIRS = 2
+GAP_S = 0.05
+"""Above the distance of two pictures and of two packets of sound: something was lost."""
 LOUDEST, WHITE = 1 << 15, 255
 OPUS_RATE_HZ = 48_000
 VIDEO_RATE_HZ = 90_000
@@ -52,15 +55,26 @@ async def test_a_beep_is_heard_when_its_flash_is_seen(ingest: Ingest, encoding: 
 
 
 def measure(viewer: RtcPeer) -> list[float]:
-    """Return how far the sound is behind the picture, for each flash with sound around it."""
+    """Return how far the sound is behind the picture, for each flash with both whole around it.
+
+    A viewer that was starved has gaps: what it never got has no place in time.
+    """
     if not all(list_reports(viewer, kind) for kind in ("audio", "video")):
         return []
     shown, heard = list_brightness(viewer), list_loudness(viewer)
-    if not shown or not heard:
-        return []
     beeps = list_rises(heard)
-    around = [at for at in list_rises(shown) if heard[0][0] + 0.6 < at < heard[-1][0] - 0.2]
-    return [min((beep - flash for beep in beeps), key=abs, default=1.0) for flash in around]
+    return [
+        min((beep - flash for beep in beeps), key=abs, default=1.0)
+        for flash in list_rises(shown)
+        if is_whole(shown, flash) and is_whole(heard, flash)
+    ]
+
+
+def is_whole(levels: list[tuple[float, float]], flash_s: float) -> bool:
+    """Say whether nothing is missing from half a second before a moment to a little after it."""
+    first_s, last_s = flash_s - 0.6, flash_s + 0.2
+    times = [at_s for at_s, _level in levels if first_s <= at_s <= last_s]
+    return all(after - before < GAP_S for before, after in pairwise([first_s, *times, last_s]))
 
 
 def place(viewer: RtcPeer, kind: str, timestamp: int, rate_hz: int) -> float:
