@@ -1,13 +1,14 @@
-"""`make test`: the whole suite in three processes, so that tests that wait run beside others.
+"""`make test`: the whole suite in three lanes, so that tests that wait run beside others.
 
-What may start a product (`ray` and `browser`, unless marked `beside` or `early`) runs in one of
-them, one test after the other, with its output as it comes; that of the other two is shown when all
-have ended, and what failed in any of them once more at the very end. Arguments are pytest's.
+What shares a product (`ray` and `browser`, unless marked `beside` or `late`) runs in one of them,
+one test after the other, with its output as it comes; that of the other two is shown when all have
+ended, and what failed in any of them once more at the very end. Where the shortest lane ends, files
+marked `late` follow, which start products of their own. Arguments are pytest's.
 """
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import IO
 from xml.etree import ElementTree
 
@@ -26,15 +28,11 @@ MARK = re.compile(r"\bmark\.(\w+)")
 
 @dataclass(frozen=True)
 class Share:
-    """The files that bear any of some marks (of all, where none is named) and none of others.
-
-    `also` are marks that bring a file in whatever else it bears.
-    """
+    """The files that bear any of some marks (of all, where none is named) and none of others."""
 
     title: str
     some: frozenset[str]
     none: frozenset[str] = frozenset()
-    also: frozenset[str] = frozenset()
 
     def list_files(self) -> list[str]:
         """Return its test files: a share need not load those of the others."""
@@ -42,25 +40,21 @@ class Share:
         return [str(path) for path in files if self._has(read_marks((ROOT / path).read_text()))]
 
     def _has(self, marks: frozenset[str]) -> bool:
-        if self.also & marks:
-            return True
         return (not self.some or bool(self.some & marks)) and not self.none & marks
 
 
-SHARES = (
-    Share(
-        "tests that start products", frozenset({"ray", "browser"}), frozenset({"beside", "early"})
-    ),
-    Share("tests of media", frozenset({"media", "beside"})),
-    Share(
-        "tests of rules and rows",
-        frozenset(),
-        frozenset({"ray", "browser", "media"}),
-        also=frozenset({"early"}),
-    ),
+PRODUCTS = Share(
+    "tests that share products", frozenset({"ray", "browser"}), frozenset({"beside", "late"})
 )
-"""Every test is in one of them; the first one's output is shown at once."""
-PASSED, NO_TESTS = 0, 5
+MEDIA = Share("tests of media", frozenset({"media", "beside"}))
+ROWS = Share("tests of rules and rows", frozenset(), frozenset({"ray", "browser", "media"}))
+LATE = Share("tests that start products of their own", frozenset({"late"}))
+LANES = ((PRODUCTS,), (MEDIA,), (ROWS, LATE))
+"""Lanes run side by side, their shares one by one; the first one's output is shown at once.
+
+Every test is in one share.
+"""
+PASSED, INTERRUPTED, NO_TESTS = 0, 2, 5
 """Exit statuses of pytest."""
 REASON_LINES_MAX = 12
 QUIET_NICENESS = 10
@@ -80,29 +74,66 @@ def start(arguments: list[str], output: IO[bytes] | None) -> subprocess.Popen[by
 
 
 def run_side_by_side(arguments: list[str]) -> list[int]:
-    """Run all shares of the suite; return their exit statuses."""
-    with contextlib.ExitStack() as stack:
-        reports = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        outputs: dict[str, IO[bytes]] = {}
-        running = []
-        for share in SHARES:
-            if running:
-                outputs[share.title] = stack.enter_context(tempfile.TemporaryFile())
-            # Each remembers its own failures for --last-failed.
-            own = ["-o", f"cache_dir=.pytest_cache/{len(running)}"]
-            own.append(f"--junitxml={reports / str(len(running))}.xml")
-            running.append(start([*own, *arguments, *share.list_files()], outputs.get(share.title)))
-            if share.title in outputs:
-                os.setpriority(os.PRIO_PROCESS, running[-1].pid, QUIET_NICENESS)
-        statuses = wait(running)
+    """Run all lanes of the suite; return the exit statuses of their shares."""
+    with tempfile.TemporaryDirectory() as directory:
+        runs = [[Run(share, Path(directory)) for share in lane] for lane in LANES]
+        first, *beside = runs
+        threads = [Thread(target=run_lane, args=(lane, arguments)) for lane in beside]
+        for thread in threads:
+            thread.start()
+        run_lane(first, arguments, is_shown=True)
+        for thread in threads:
+            thread.join()
         sys.stdout.flush()
-        for title, output in outputs.items():
-            output.seek(0)
-            sys.stdout.buffer.write(f"\n=== {title}\n".encode() + output.read())
-        for report in sorted(reports.iterdir()):
-            sys.stdout.write("".join(map("\n=== {}".format, list_failures(report.read_text()))))
+        for run in itertools.chain.from_iterable(beside):
+            title = f"\n=== {run.share.title}\n"
+            sys.stdout.buffer.write(title.encode() + run.output.read_bytes())
+        for run in itertools.chain.from_iterable(runs):
+            report = run.report.read_text() if run.report.exists() else "<none/>"
+            sys.stdout.write("".join(map("\n=== {}".format, list_failures(report))))
     sys.stdout.write("\n")
-    return statuses
+    return [run.status for run in itertools.chain.from_iterable(runs)]
+
+
+@dataclass
+class Run:
+    """One share's pytest: where its output and report lie, and its exit status."""
+
+    share: Share
+    directory: Path
+    status: int = NO_TESTS
+
+    @property
+    def output(self) -> Path:
+        """What it printed, where that is not shown at once."""
+        return self.directory / f"{self.share.title}.txt"
+
+    @property
+    def report(self) -> Path:
+        """Its JUnit report, once it has ended."""
+        return self.directory / f"{self.share.title}.xml"
+
+    def run(self, arguments: list[str], *, is_shown: bool) -> None:
+        """Run pytest until it has ended, quietly if it is not shown."""
+        # Each remembers its own failures for --last-failed.
+        cache = self.share.title.replace(" ", "-")
+        own = ["-o", f"cache_dir=.pytest_cache/{cache}", f"--junitxml={self.report}"]
+        words = [*own, *arguments, *self.share.list_files()]
+        if is_shown:
+            self.status = wait(start(words, None))
+            return
+        with self.output.open("wb") as output:
+            process = start(words, output)
+            os.setpriority(os.PRIO_PROCESS, process.pid, QUIET_NICENESS)
+            self.status = wait(process)
+
+
+def run_lane(lane: list[Run], arguments: list[str], *, is_shown: bool = False) -> None:
+    """Run the shares of a lane, one after the other, until one is interrupted."""
+    for run in lane:
+        run.run(arguments, is_shown=is_shown)
+        if run.status == INTERRUPTED:
+            return
 
 
 def list_failures(report: str) -> list[str]:
@@ -117,12 +148,12 @@ def list_failures(report: str) -> list[str]:
     return told
 
 
-def wait(processes: list[subprocess.Popen[bytes]]) -> list[int]:
-    """Return the exit statuses; at Ctrl-C, which they get too, wait until they have tidied up."""
+def wait(process: subprocess.Popen[bytes]) -> int:
+    """Return the exit status; at Ctrl-C, which it gets too, wait until it has tidied up."""
     try:
-        return [process.wait() for process in processes]
+        return process.wait()
     except KeyboardInterrupt:
-        return [process.wait() for process in processes]
+        return process.wait()
 
 
 def is_test(word: str) -> bool:

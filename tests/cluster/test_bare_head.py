@@ -21,7 +21,7 @@ from tests.e2e.test_kills import open_room
 from tests.e2e.test_nodes import SECOND, await_more, check_nothing_lost, get_nodes, socket_at
 from tests.product import Product, await_true
 
-pytestmark = [pytest.mark.ray, pytest.mark.early, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.late, pytest.mark.timeout(300)]
 
 BARE = {
     "http_replicas": "0",

@@ -16,7 +16,7 @@ from cluster.records import signal_record
 from storage.embedded.ports import is_port_free
 from tests.product import Product, await_gone, await_true, is_running
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.late, pytest.mark.timeout(300)]
 
 PARTS = {"supervisor", "crew", "postgres", "cache", "ray-store", "ray-control", "ray-node"}
 PASSWORD = "correct horse battery staple"

@@ -24,7 +24,7 @@ from tests.e2e.test_kills import WRITERS, find_host, read_lines
 from tests.e2e.test_video_kills import start_uploads, wait_until_ready
 from tests.product import Product, await_gone, await_true, is_running
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.late, pytest.mark.timeout(300)]
 
 DEADLINE_S = 60
 SECOND = "127.0.0.2"

@@ -17,7 +17,7 @@ from cluster.records import RecordShelf, make_record
 from cluster.status import DEMO
 from tests.product import Product, await_gone, await_true
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ray, pytest.mark.late, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = re.findall(r"(?:`|^)make ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE)

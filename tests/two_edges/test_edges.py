@@ -14,7 +14,7 @@ from tests.e2e.load import ChatLoad, Viewer, call, register, wait_for_in_flight
 from tests.e2e.test_kills import open_room, read_lines
 from tests.product import Product
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ray, pytest.mark.late, pytest.mark.timeout(240)]
 
 SOCKETS = 500
 SOCKETS_PER_PERSON = 50

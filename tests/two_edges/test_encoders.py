@@ -9,7 +9,7 @@ from tests.e2e.encoder_failover import EncoderLive
 from tests.e2e.failover import OpenPage
 from tests.product import Product, await_true
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.late, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("way", ["RTMP", "WHIP"])

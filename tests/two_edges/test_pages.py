@@ -9,7 +9,7 @@ from tests.e2e.failover import OpenPage, TwoEdges
 from tests.e2e.people import choose_quality
 from tests.product import Product
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.late, pytest.mark.timeout(300)]
 
 
 def test_a_viewer_at_the_other_edge_has_the_same_choice_of_quality(

@@ -8,7 +8,7 @@ from tests.benchmarks.test_short_forms import OF_PRODUCTS, check_answers
 from tests.product import Product
 from tests.two_edges.conftest import TWO_EDGES
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.late, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("question", OF_PRODUCTS, ids=lambda one: one.name)

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.test_video_kills import check_stored, start_uploads, wait_until_ready
 from tests.product import Product
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ray, pytest.mark.late, pytest.mark.timeout(240)]
 
 
 def address_of(product: Product, address: str, slot: int) -> str:
