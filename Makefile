@@ -31,7 +31,7 @@ doctor: setup ## Check this machine and say what to mend
 seed: setup ## Fill a running product with a small believable world
 	@$(RUN)/socialflow seed
 
-test: python ## Run the whole test suite in three lanes (installs its tools first)
+test: python ## Run the whole test suite in three processes (installs its tools first)
 	@$(SETUP) --dev --tools
 	@$(RUN)/python -m cluster.suite $(ARGS)
 

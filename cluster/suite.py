@@ -1,20 +1,19 @@
-"""`make test`: the whole suite in three lanes, so that tests that wait run beside others.
+"""`make test`: the whole suite, three shares at a time, so that tests that wait run beside others.
 
-What shares a product (`ray` and `browser`, unless marked `beside` or `late`) runs in one of them,
-one test after the other, with its output as it comes; that of the other two is shown when all have
-ended, and what failed in any of them once more at the very end. Where the shortest lane ends, files
-marked `late` follow, which start products of their own. Arguments are pytest's.
+Each share is a process, its tests one after the other. The first one's output, of what shares a
+product, is shown as it comes; that of the others when all have ended, and what failed in any of
+them once more at the very end. Arguments are pytest's.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -43,17 +42,17 @@ class Share:
         return (not self.some or bool(self.some & marks)) and not self.none & marks
 
 
-PRODUCTS = Share(
-    "tests that share products", frozenset({"ray", "browser"}), frozenset({"beside", "late"})
+SHARES = (
+    Share(
+        "tests that share products", frozenset({"ray", "browser"}), frozenset({"beside", "late"})
+    ),
+    Share("tests of media", frozenset({"media"}), frozenset({"beside"})),
+    Share("tests of rules and rows", frozenset(), frozenset({"ray", "browser", "media"})),
+    Share("tests that start products of their own", frozenset({"late"})),
+    Share("tests that start Ray or Chromium alone", frozenset({"beside"})),
 )
-MEDIA = Share("tests of media", frozenset({"media", "beside"}))
-ROWS = Share("tests of rules and rows", frozenset(), frozenset({"ray", "browser", "media"}))
-LATE = Share("tests that start products of their own", frozenset({"late"}))
-LANES = ((PRODUCTS,), (MEDIA,), (ROWS, LATE))
-"""Lanes run side by side, their shares one by one; the first one's output is shown at once.
-
-Every test is in one share.
-"""
+"""In the order they are begun; every test is in one of them. What the first one prints is shown."""
+AT_A_TIME = 3
 PASSED, INTERRUPTED, NO_TESTS = 0, 2, 5
 """Exit statuses of pytest."""
 REASON_LINES_MAX = 12
@@ -74,25 +73,29 @@ def start(arguments: list[str], output: IO[bytes] | None) -> subprocess.Popen[by
 
 
 def run_side_by_side(arguments: list[str]) -> list[int]:
-    """Run all lanes of the suite; return the exit statuses of their shares."""
+    """Run all shares of the suite; return their exit statuses."""
     with tempfile.TemporaryDirectory() as directory:
-        runs = [[Run(share, Path(directory)) for share in lane] for lane in LANES]
-        first, *beside = runs
-        threads = [Thread(target=run_lane, args=(lane, arguments)) for lane in beside]
-        for thread in threads:
-            thread.start()
-        run_lane(first, arguments, is_shown=True)
-        for thread in threads:
-            thread.join()
+        shown, *others = runs = [Run(share, Path(directory)) for share in SHARES]
+        left = deque(others)
+        lanes = [Thread(target=run_lane, args=(left, arguments)) for _ in range(AT_A_TIME - 1)]
+        for lane in lanes:
+            lane.start()
+        shown.run(arguments, is_shown=True)
+        if shown.status == INTERRUPTED:
+            left.clear()
+        run_lane(left, arguments)
+        for lane in lanes:
+            lane.join()
         sys.stdout.flush()
-        for run in itertools.chain.from_iterable(beside):
-            title = f"\n=== {run.share.title}\n"
-            sys.stdout.buffer.write(title.encode() + run.output.read_bytes())
-        for run in itertools.chain.from_iterable(runs):
+        for run in others:
+            if run.output.exists():
+                title = f"\n=== {run.share.title}\n"
+                sys.stdout.buffer.write(title.encode() + run.output.read_bytes())
+        for run in runs:
             report = run.report.read_text() if run.report.exists() else "<none/>"
             sys.stdout.write("".join(map("\n=== {}".format, list_failures(report))))
     sys.stdout.write("\n")
-    return [run.status for run in itertools.chain.from_iterable(runs)]
+    return [run.status for run in runs]
 
 
 @dataclass
@@ -113,7 +116,7 @@ class Run:
         """Its JUnit report, once it has ended."""
         return self.directory / f"{self.share.title}.xml"
 
-    def run(self, arguments: list[str], *, is_shown: bool) -> None:
+    def run(self, arguments: list[str], *, is_shown: bool = False) -> None:
         """Run pytest until it has ended, quietly if it is not shown."""
         # Each remembers its own failures for --last-failed.
         cache = self.share.title.replace(" ", "-")
@@ -128,12 +131,16 @@ class Run:
             self.status = wait(process)
 
 
-def run_lane(lane: list[Run], arguments: list[str], *, is_shown: bool = False) -> None:
-    """Run the shares of a lane, one after the other, until one is interrupted."""
-    for run in lane:
-        run.run(arguments, is_shown=is_shown)
-        if run.status == INTERRUPTED:
+def run_lane(left: deque[Run], arguments: list[str]) -> None:
+    """Run what is left, one after the other, until all of it is taken or one was interrupted."""
+    while True:
+        try:
+            run = left.popleft()
+        except IndexError:  # another lane took the last one
             return
+        run.run(arguments)
+        if run.status == INTERRUPTED:
+            left.clear()
 
 
 def list_failures(report: str) -> list[str]:

@@ -1,5 +1,7 @@
 """Files that are whole and on disk once written: staged, fsync'd, named, their folders fsync'd.
 
+What need not outlive the machine's power goes without the fsyncs.
+
 storage/objects.py writes local objects with it. obstore's LocalStore (0.12) stages and renames but
 calls neither fsync nor fdatasync (watched with strace), so an acknowledged upload could be lost
 in a power cut. Everything here blocks: call it from a thread.
@@ -21,12 +23,19 @@ NAMING_ATTEMPTS = 100
 
 
 class DurableFile:
-    """A staged file; leaving the block well gives it its name, an error leaves nothing."""
+    """A staged file; leaving the block well gives it its name, an error leaves nothing.
 
-    def __init__(self, root: Path, key: str, *, if_absent: bool = False) -> None:
+    Where it need not be `is_durable`, it survives its writer but not a power cut, behind which it
+    may be there and hold anything.
+    """
+
+    def __init__(
+        self, root: Path, key: str, *, if_absent: bool = False, is_durable: bool = True
+    ) -> None:
         self._root = root
         self._target = root / key
         self._if_absent = if_absent
+        self._is_durable = is_durable
         self.staged = root / STAGING_FOLDER / secrets.token_hex(12)
         self._file: BinaryIO
         self.was_absent = True
@@ -54,7 +63,8 @@ class DurableFile:
                 if kind is not None:
                     return
                 self._file.flush()
-                os.fsync(self._file.fileno())
+                if self._is_durable:
+                    os.fsync(self._file.fileno())
             self._give_name()
         finally:
             self.staged.unlink(missing_ok=True)
@@ -68,7 +78,8 @@ class DurableFile:
                 # A deletion removed the folder, empty then, while it was made or used.
                 if attempt == NAMING_ATTEMPTS - 1:
                     raise
-        fsync_folders(self._root, self._target.parent)
+        if self._is_durable:
+            fsync_folders(self._root, self._target.parent)
 
     def _link_or_rename(self) -> None:
         self._target.parent.mkdir(parents=True, exist_ok=True)
@@ -82,14 +93,19 @@ class DurableFile:
 
 
 def write_file(
-    root: Path, key: str, chunks: Iterable[bytes | bytearray], *, if_absent: bool
+    root: Path,
+    key: str,
+    chunks: Iterable[bytes | bytearray],
+    *,
+    if_absent: bool = False,
+    is_durable: bool = True,
 ) -> bool:
     """Write `root/key` durably; False when `if_absent` and it was there (then it is durable)."""
     if if_absent and (root / key).exists():
         # Its writer may have died between the link and these.
         fsync_folders(root, (root / key).parent)
         return False
-    with DurableFile(root, key, if_absent=if_absent) as sink:
+    with DurableFile(root, key, if_absent=if_absent, is_durable=is_durable) as sink:
         for chunk in chunks:
             sink.write(chunk)
     return sink.was_absent

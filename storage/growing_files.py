@@ -3,7 +3,7 @@
 The edge appends to it, and taking a source in gives it another name; only a folder has such
 objects, a bucket takes pieces. Whoever has one open keeps all others out with flock(2), which the
 kernel ends with the process. Bytes that no row acknowledges are cut off by whoever opens it next.
-Everything here blocks: call it from a thread.
+Everything here blocks, unless it says that it does not: call it from a thread.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class GrowingObject:
         self._path = path
         self._file = os.fdopen(descriptor, "r+b", buffering=0)
         self._size_bytes = 0
+        self._found_bytes = os.fstat(descriptor).st_size
         self._is_named = False
         # A cancelled request closes it while a thread still writes.
         self._lock = threading.Lock()
@@ -63,13 +64,20 @@ class GrowingObject:
             stack.pop_all()
             return cls(root, path, descriptor)
 
+    def begin_behind(self, size_bytes: int) -> bool:
+        """Begin where it ended when it was opened, if that is `size_bytes`; this does not block."""
+        if self._found_bytes != size_bytes:
+            return False
+        self._size_bytes, self._is_named = size_bytes, size_bytes > 0
+        return True
+
     def begin(self, size_bytes: int) -> bool:
         """Cut off what lies behind the first `size_bytes`; False when it has less than those.
 
         Call it once it is certain that nobody else may write, and before anything is appended.
         """
         with self._lock:
-            if os.fstat(self._file.fileno()).st_size < size_bytes:
+            if self._found_bytes < size_bytes:
                 return False
             self._size_bytes, self._is_named = size_bytes, size_bytes > 0
             self._cut()

@@ -157,6 +157,17 @@ class ObjectStore:
         whole = data if isinstance(data, bytes) else b"".join(data)
         return _put_remote(self._backend, key, whole, if_absent=if_absent)
 
+    def keep_sync(self, key: str, data: bytes) -> None:
+        """Store what can be made again: it outlives this process, but perhaps not a power cut.
+
+        Whoever reads it checks it: a folder may then hold it in part.
+        """
+        check_key(key)
+        if self._root is not None:
+            write_file(self._root, key, (data,), is_durable=False)
+        else:
+            _put_remote(self._backend, key, data, if_absent=False)
+
     async def put(
         self, key: str, data: bytes | Sequence[Chunk], *, if_absent: bool = False
     ) -> bool:

@@ -63,7 +63,9 @@ class UploadHold:
             if upload is None:
                 raise UploadLocked(retry_after_s=1)
             hold, start = cls(database, upload, lock_owner, ttl_s), upload.offset_bytes
-            if growing is not None and await asyncio.to_thread(growing.begin, start):
+            if growing is not None and (
+                growing.begin_behind(start) or await asyncio.to_thread(growing.begin, start)
+            ):
                 hold.sink = GrowingSink(growing, key, start, piece_bytes)
                 unused.pop_all()
             else:  # there is none, or the upload's bytes lie in pieces

@@ -10,6 +10,7 @@ import logging
 import secrets
 import urllib.request
 from collections.abc import Iterator
+from xml.etree import ElementTree
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -36,10 +37,23 @@ def serve_buckets() -> Iterator[str]:
     server.stop()
 
 
-def open_bucket(address: str) -> ObjectStore:
-    """Make a bucket and open it as the product does."""
+def make_bucket(address: str) -> str:
+    """Make a bucket; return its name."""
     name = f"b-{secrets.token_hex(6)}"
     request = urllib.request.Request(f"{address}/{name}", method="PUT")
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
         assert answer.status == 200
-    return ObjectStore.open(f"s3://{name}")
+    return name
+
+
+def open_bucket(address: str) -> ObjectStore:
+    """Make a bucket and open it as the product does."""
+    return ObjectStore.open(f"s3://{make_bucket(address)}")
+
+
+def list_keys(address: str, name: str) -> set[str]:
+    """Ask the server what lies in a bucket, a thousand objects at most."""
+    with urllib.request.urlopen(f"{address}/{name}?list-type=2", timeout=TIMEOUT_S) as answer:
+        listing = ElementTree.fromstring(answer.read())
+    assert listing.findtext("{*}IsTruncated") == "false"
+    return {key.text or "" for key in listing.iterfind("{*}Contents/{*}Key")}

@@ -66,8 +66,7 @@ QUESTION = Question(
     sides={
         **{f"ours {load}": measure_ours(load) for load in LOADS},
         **{f"janus {load}": measure_janus(load) for load in LOADS},
-        f"plain {BURSTY}": measure_ours(BURSTY, "gso"),
-        f"plain {PACED}": measure_ours(PACED, "gso"),
+        **{f"plain {load}": measure_ours(load, "gso") for load in LOADS},
     },
     find_missing=find_missing,
     libraries=("cryptography", "pylibsrtp", "pyOpenSSL"),
@@ -86,5 +85,5 @@ QUESTION = Question(
         Goal(f"plain {BURSTY}", CPU, 0.4, against=f"janus {BURSTY}"),
         Goal(f"ours {BURSTY}", "memory_kb_per_viewer", 100.0),
     ),
-    rounds=2,
+    rounds=5,
 )

@@ -18,6 +18,7 @@ from media.vod.records import unfinished_key, unfinished_prefix
 from storage.objects import ObjectStore
 
 T = TypeVar("T")
+DIGEST_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,27 @@ class Checkpoints:
         data = self.store.find_sync(unfinished_key(self.video_id, self.name, number))
         if data is None:
             return None
-        head = BUILD + self.mark
+        head, body = BUILD + self.mark, memoryview(data)
         if not data.startswith(head):
             return None
-        return msgspec.msgpack.decode(memoryview(data)[len(head) :], type=kind)
+        digest, body = body[len(head) : len(head) + DIGEST_BYTES], body[len(head) + DIGEST_BYTES :]
+        if digest != _digest(body):
+            return None  # a power cut left a part of it
+        return msgspec.msgpack.decode(body, type=kind)
 
     def keep(self, number: int, step: object) -> None:
         """Keep a step; it survives this process when this returns."""
-        data = BUILD + self.mark + msgspec.msgpack.encode(step)
-        self.store.put_sync(unfinished_key(self.video_id, self.name, number), data)
+        body = msgspec.msgpack.encode(step)
+        data = b"".join((BUILD, self.mark, _digest(body), body))
+        self.store.keep_sync(unfinished_key(self.video_id, self.name, number), data)
 
     def drop(self) -> None:
         """Remove all of them."""
         self.store.delete_prefix_sync(unfinished_prefix(self.video_id, self.name))
+
+
+def _digest(body: bytes | memoryview) -> bytes:
+    return hashlib.sha256(body).digest()[:DIGEST_BYTES]
 
 
 def _name_build() -> bytes:

@@ -187,7 +187,7 @@ class Encoding:
         self._whole: set[str] = set()
 
     async def run(self, tasks: Sequence[PlanTask]) -> int:
-        """Make chunks until one has not come; return how many, from the first, are whole."""
+        """Make chunks up to one that has not come whole; return how many, from the first, are."""
         self._whole.update(task.task_id for task in tasks[: self._job.made])
         self._fractions.update(dict.fromkeys(self._whole, 1.0))
         self._left.extend(tasks[self._job.made :])
@@ -205,8 +205,11 @@ class Encoding:
         while self._left:
             task = self._left.popleft()
             arrival = await _find_arrival(self._ports, self._job.video_id)
-            if arrival is None or not await self._make(task, arrival):
-                self._left.clear()  # the others are of later
+            if arrival is None:
+                self._left.clear()
+            elif not await self._make(task, arrival):
+                # Its other sizes have come as far as this one; later chunks have not.
+                self._left = deque(left for left in self._left if left.chunk <= task.chunk)
 
     async def _make(self, task: PlanTask, arrival: Arrival) -> bool:
         chunk = get_job(self._plan, task.task_id)

@@ -1,15 +1,23 @@
-"""A head that carries nothing and a worker that carries all: the head is killed under chat."""
+"""A head that carries nothing and a worker that carries all, with every file in a bucket.
+
+The head is killed under chat, and stopped.
+"""
 
 import asyncio
 import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import aiohttp
+import av
 import pytest
 
-from tests.e2e.conftest import OPTIONS
+from tests.buckets import list_keys, make_bucket, serve_buckets
+from tests.e2e.conftest import OPTIONS, small_film
 from tests.e2e.load import (
     ChatLoad,
     Viewer,
@@ -19,10 +27,15 @@ from tests.e2e.load import (
 )
 from tests.e2e.test_kills import open_room
 from tests.e2e.test_nodes import SECOND, await_more, check_nothing_lost, get_nodes, socket_at
+from tests.e2e.test_video_kills import fetch, start_uploads, wait_until_ready
 from tests.product import Product, await_true
+from tests.serve_apps.edge.films import publish_film
+
+__all__ = ["small_film"]  # the fixture
 
 pytestmark = [pytest.mark.ray, pytest.mark.late, pytest.mark.timeout(300)]
 
+DEADLINE_S = 60
 BARE = {
     "http_replicas": "0",
     "hosts_count": "0",
@@ -30,6 +43,11 @@ BARE = {
     "cluster_runners": "0",
     "cluster_media_workers": "0",
 }
+THE_YEAR_AFTER = (
+    "UPDATE videos SET deleted_at = deleted_at - interval '1 year'",
+    "UPDATE pgqueuer SET execute_after = now() WHERE entrypoint LIKE '%.purge%'",
+)
+"""What makes it a year since videos were deleted: their bytes go after a month."""
 FULL = {
     "http_replicas": "1",
     "hosts_count": "2",
@@ -39,10 +57,25 @@ FULL = {
 }
 
 
+@dataclass(frozen=True)
+class Bucket:
+    """Where all files of the product are."""
+
+    address: str
+    name: str
+
+
 @pytest.fixture(scope="module")
-def head() -> Iterator[Product]:
+def bucket() -> Iterator[Bucket]:
+    """Lend an empty bucket, which processes find by their environment."""
+    with serve_buckets() as address:
+        yield Bucket(address, make_bucket(address))
+
+
+@pytest.fixture(scope="module")
+def head(bucket: Bucket) -> Iterator[Product]:
     """Lend a head that carries nothing."""
-    running = Product.start(**{**OPTIONS, **BARE})
+    running = Product.start(**{**OPTIONS, **BARE}, objects_url=f"s3://{bucket.name}")
     yield running
     running.stop()
 
@@ -61,6 +94,66 @@ async def test_the_head_carries_nothing(head: Product, worker: Product):
     names = {row["name"] for row in head.status()["parts"]}
     assert not [name for name in names if name.startswith(("host-", "edge-", "runner", "api"))]
     assert get_nodes(worker) == {head.settings.node_name: True, "worker": True}
+
+
+def count_pictures(address: str) -> int:
+    """Play a playlist or a file to its end."""
+    with av.open(address, timeout=DEADLINE_S) as container:
+        return sum(1 for _picture in container.decode(video=0))
+
+
+async def await_video(session: aiohttp.ClientSession, address: str) -> dict[str, Any]:
+    """Wait until a public video is ready."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            _status, video = await call(session, "GET", address)
+            assert video["status"] != "failed", video
+            if video["status"] == "ready":
+                return dict(video)
+            await asyncio.sleep(0.2)
+
+
+async def test_a_video_and_a_recording_live_in_the_bucket_until_they_are_deleted(
+    head: Product, worker: Product, bucket: Bucket, small_film: Path
+):
+    async with aiohttp.ClientSession() as session:
+        (upload,) = await start_uploads(session, worker, small_film, 1)
+        await upload.send(session)
+        await wait_until_ready(session, worker, [upload])
+        owner = await register(session, worker.url)
+        _, live = await call(
+            session, "POST", f"{worker.url}/v1/live", json={"title": "B"}, headers=owner.headers
+        )
+        ingest = live["ingest"]
+        encoder = await publish_film(f"{ingest['rtmp']}/{live['stream_key']}")
+        async with asyncio.timeout(DEADLINE_S):
+            while not any(key.endswith("/1.m4s") for key in list_keys(bucket.address, bucket.name)):
+                await asyncio.sleep(0.5)
+        await encoder.stop()
+        end = f"{worker.url}/v1/live/{live['id']}/end"
+        assert (await call(session, "POST", end, headers=owner.headers))[0] == 200
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                _, shown = await call(session, "GET", f"{worker.url}/v1/live/{live['id']}")
+                if shown["recording_id"]:
+                    break
+                await asyncio.sleep(0.2)
+        owners = {upload.video_id: upload.owner, shown["recording_id"]: owner}
+        for video_id, whose in owners.items():
+            address = f"{worker.url}/v1/videos/{video_id}"
+            playback = (await await_video(session, address))["playback"]
+            counts = [
+                await asyncio.to_thread(count_pictures, playback[way])
+                for way in ("hls", "download")
+            ]
+            assert counts[0] == counts[1] > 0
+            assert (await call(session, "DELETE", address, headers=whose.headers))[0] == 204
+    async with asyncio.timeout(DEADLINE_S):
+        while list_keys(bucket.address, bucket.name):
+            for statement in THE_YEAR_AFTER:
+                await fetch(head, statement)
+            await asyncio.sleep(0.5)
+    assert not list(worker.place.root.rglob("*.m4s"))
 
 
 def await_parts(product: Product, killed: dict[str, int]) -> None:

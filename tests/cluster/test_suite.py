@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from cluster.suite import LANES, ROOT, is_test, judge, list_failures, read_marks
+from cluster.suite import ROOT, SHARES, is_test, judge, list_failures, read_marks
 
 pytestmark = pytest.mark.unit
 
@@ -26,7 +26,7 @@ def test_a_failure_counts_and_a_share_without_tests_does_not(statuses: list[int]
 
 
 def test_every_test_file_is_in_one_share():
-    counted = Counter(file for lane in LANES for share in lane for file in share.list_files())
+    counted = Counter(file for share in SHARES for file in share.list_files())
     wanted = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests").rglob("test_*.py"))]
     assert counted == Counter(wanted)
 

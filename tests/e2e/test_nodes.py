@@ -21,7 +21,7 @@ import pytest
 
 from tests.e2e.load import Account, ChatLoad, Viewer, call, register, wait_for_in_flight
 from tests.e2e.test_kills import WRITERS, find_host, read_lines
-from tests.e2e.test_video_kills import start_uploads, wait_until_ready
+from tests.e2e.test_video_kills import Upload, start_uploads, wait_until_ready
 from tests.product import Product, await_gone, await_true, is_running
 
 pytestmark = [pytest.mark.ray, pytest.mark.late, pytest.mark.timeout(300)]
@@ -212,14 +212,27 @@ async def test_a_node_that_joins_takes_its_share_of_the_pieces_of_videos(
     seen: dict[int, set[str]] = {raylet.pid: set() for raylet in raylets}
     async with aiohttp.ClientSession() as session:
         # Each chunk takes a second or two: nobody who looks so often misses it.
-        uploads = await start_uploads(session, head, film, count=4)
-        await asyncio.gather(*(upload.send(session) for upload in uploads))
+        uploads = await send_films(session, head, film)
         async with asyncio.timeout(DEADLINE_S):
             while not all("chunk" in kinds for kinds in seen.values()):
                 for raylet in raylets:
                     seen[raylet.pid] |= list_media_tasks(raylet)
                 await asyncio.sleep(0.01)
         await wait_until_ready(session, head, uploads)
+
+
+async def send_films(session: aiohttp.ClientSession, head: Product, film: Path) -> list[Upload]:
+    """Upload enough that both nodes have something to encode."""
+    uploads = await start_uploads(session, head, film, count=4)
+    await asyncio.gather(*(upload.send(session) for upload in uploads))
+    return uploads
+
+
+async def await_encoding(raylet: psutil.Process) -> None:
+    """Return while a worker of this node encodes."""
+    async with asyncio.timeout(DEADLINE_S):
+        while "chunk" not in list_media_tasks(raylet):
+            await asyncio.sleep(0.01)
 
 
 def list_media_tasks(raylet: psutil.Process) -> set[str]:
@@ -232,8 +245,8 @@ def list_media_tasks(raylet: psutil.Process) -> set[str]:
     return found
 
 
-async def test_rooms_and_sockets_of_a_killed_node_move_and_the_head_notices_nothing(
-    head: Product, second: Product, people: list[Account]
+async def test_rooms_sockets_and_videos_of_a_killed_node_move_and_the_head_notices_nothing(
+    head: Product, second: Product, people: list[Account], film: Path
 ):
     room = (await open_rooms(head, people, "b"))["b"]
     viewers = [
@@ -246,7 +259,9 @@ async def test_rooms_and_sockets_of_a_killed_node_move_and_the_head_notices_noth
     await load.start()
     killed = second.pids("ray-node")[0]
     owner = second.pids(await find_host(head, room))[0]
-    async with head_undisturbed(head):
+    async with aiohttp.ClientSession() as session, head_undisturbed(head):
+        uploads = await send_films(session, head, film)
+        await await_encoding(psutil.Process(killed))
         caught = await wait_for_in_flight(load)
         os.kill(killed, signal.SIGKILL)
         started = time.monotonic()
@@ -266,6 +281,7 @@ async def test_rooms_and_sockets_of_a_killed_node_move_and_the_head_notices_noth
             *(await_true, lambda: get_nodes(head).get("b", False), "the node is back"),
             timeout_s=DEADLINE_S,
         )
+        await wait_until_ready(session, head, uploads)
     print(
         f"\nraylet {killed}: {caught} in flight, {len(load.acknowledged)} acknowledged, "
         f"the room's host ended after {ended_s:.1f} s, {5 * len(people)} more lines after "

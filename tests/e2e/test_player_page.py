@@ -258,6 +258,32 @@ def test_at_the_end_another_video_is_offered_and_playing_again(player: Player):
     expect(screen).to_have_count(0)
 
 
+def test_the_end_is_reached_at_once_and_stays_when_more_qualities_come(
+    watching: Page, product: Product, watched: Watched
+):
+    page = watching.context.new_page()
+    asked: list[Route] = []
+
+    def say_more_will_come(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json() if asked else answer.json() | {"status": "processing"}
+        asked.append(route)
+        route.fulfill(response=answer, json=body)
+
+    page.route(re.compile(f"/v1/videos/{watched.path.rpartition('/')[2]}$"), say_more_will_come)
+    page.goto(product.url + watched.path)
+    player = Player(page)
+    player.play()
+    player.press("End")
+    player.wait(lambda seen: seen["ended"], "it ended")
+    expect(page.get_by_test_id("more-to-come")).to_have_count(0)
+    assert len(asked) > 1
+    assert player.read()["ended"]
+    expect(page.get_by_test_id("end-screen")).to_be_visible()
+    page.unroute_all(behavior="ignoreErrors")
+    page.close()
+
+
 def share(player: Player, at_s: float, what: str) -> str:
     """Share the video from a moment by one of the dialog's buttons; return what was copied."""
     page = player.page

@@ -14,7 +14,8 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.held_upload import PIECE_BYTES, HeldUpload
 from tests.e2e.people import fill_registration, make_name
-from tests.product import Product
+from tests.media.vod.clips import run_ffmpeg
+from tests.product import Product, await_true
 
 pytestmark = pytest.mark.browser
 
@@ -40,6 +41,13 @@ def make_film(path: Path) -> Path:
         *("-c:a", "aac", "-metadata:s:a:1", "language=deu", str(path)),
     ]
     subprocess.run(words, check=True, timeout=60)
+    return path
+
+
+def make_sound(path: Path) -> Path:
+    """Ten loud seconds without a picture, quiet in their second half."""
+    quiet = "volume=6,volume=0.02:enable='gte(t,5)'"
+    run_ffmpeg("-f", "lavfi", "-i", "sine=frequency=300:d=10", "-af", quiet, "-c:a", "aac", path)
     return path
 
 
@@ -157,3 +165,29 @@ def test_a_file_chosen_again_after_a_reload_goes_on_where_it_stopped(
     card = page.get_by_test_id("video-card").filter(has_text=title)
     expect(card.get_by_test_id("video-status")).to_contain_text("Ready", timeout=PROCESSING_MS)
     expect(page.get_by_test_id("video-card")).to_have_count(1)
+
+
+def test_sound_without_a_picture_shows_its_waveform_lit_as_far_as_it_was_heard(
+    open_page: OpenPage, product: Product, tmp_path: Path
+):
+    page = open_page("/register")
+    fill_registration(page)
+    title = f"Sound {make_name()}"
+    choose(page, product, make_sound(tmp_path / "sound.m4a"), title)
+    card = page.get_by_test_id("video-card").filter(has_text=title)
+    expect(card.get_by_test_id("video-status")).to_contain_text("Ready", timeout=PROCESSING_MS)
+    card.get_by_role("link", name=title, exact=True).click()
+    waveform = page.get_by_test_id("waveform")
+    expect(waveform).to_be_visible()
+    drawn = waveform.locator("path").first.get_attribute("d") or ""
+    bars = [float(height) for height in re.findall(r"v([\d.]+)", drawn)]
+    quarter = len(bars) // 4
+    assert min(bars[1:quarter]) > 5 * max(bars[-quarter:])
+
+    def read_lit() -> float:
+        return float(waveform.evaluate("w => parseFloat(w.style.getPropertyValue('--played'))"))
+
+    assert read_lit() == 0
+    page.get_by_test_id("player-video").evaluate("v => { v.muted = true; v.play(); }")
+    await_true(lambda: 0 < read_lit() < 100, "some of it is lit")
+    await_true(lambda: read_lit() == 100, "all of it is lit")

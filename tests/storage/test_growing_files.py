@@ -66,6 +66,16 @@ def test_a_killed_writer_keeps_nobody_out(tmp_path: Path):
     assert ObjectStore.open(url).get_sync(KEY) == b"abcd"
 
 
+def test_who_goes_on_where_it_ended_need_not_ask_the_disk(objects: ObjectStore):
+    grow(objects, 0, b"abc").close()
+    growing = GrowingObject.open(objects, KEY, is_new=False)
+    assert growing is not None
+    assert [growing.begin_behind(size_bytes) for size_bytes in (2, 4, 3)] == [False, False, True]
+    growing.append([b"d"], is_durable=True)
+    growing.close()
+    assert objects.get_sync(KEY) == b"abcd"
+
+
 def test_bytes_that_do_not_count_are_cut_off(objects: ObjectStore):
     objects.put_sync(KEY, b"abc and what no row acknowledges")
     grow(objects, 3, b"d").close()

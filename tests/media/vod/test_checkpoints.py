@@ -107,6 +107,20 @@ def test_what_another_build_of_the_encoders_kept_is_made_again(made: Made, objec
     assert list_bytes(objects) == before
 
 
+@pytest.mark.parametrize("kept", [lambda data: data[:-9], lambda data: data[:-9] + bytes(9)])
+def test_what_a_power_cut_left_of_a_step_is_made_again(
+    kept: Callable[[bytes], bytes], made: Made, objects: ObjectStore
+):
+    before = list_bytes(objects)
+    lose_chunk(made, 3)
+    key = unfinished_key(VIDEO_ID, CHUNK, 1)
+    objects.put_sync(key, kept(objects.get_sync(key)))
+    seen: list[Progress] = []
+    transcode_chunk(get_job(made.plan, CHUNK), objects, seen.append)
+    assert seen[0].done == 1
+    assert list_bytes(objects) == before
+
+
 def test_steps_of_a_task_that_was_lost_behind_its_record_are_removed(
     made: Made, objects: ObjectStore
 ):

@@ -6,6 +6,8 @@ import { LevelMenu } from "./level_menu";
 const played = vi.hoisted(() => ({
   handlers: new Map<string, (...told: unknown[]) => void>(),
   details: null as { fragmentStart: number; edge: number } | null,
+  date: null as Date | null,
+  config: { maxLiveSyncPlaybackRate: 0 },
 }));
 
 vi.mock("hls.js", () => ({
@@ -16,6 +18,13 @@ vi.mock("hls.js", () => ({
     static isSupported = () => true;
     get latestLevelDetails() {
       return played.details;
+    }
+    get playingDate() {
+      return played.date;
+    }
+    config = played.config;
+    constructor(config: typeof played.config) {
+      Object.assign(played.config, config);
     }
     levels = [];
     on = (event: string, handler: (...told: unknown[]) => void) => played.handlers.set(event, handler);
@@ -37,7 +46,7 @@ const video = {
 
 beforeEach(() => {
   isPaused = true;
-  played.details = null;
+  played.details = played.date = null;
   vi.useFakeTimers();
 });
 
@@ -91,6 +100,28 @@ describe("a live by HLS", () => {
     way.seekBehind(5);
     bringPart();
     expect(video.currentTime).toBe(25);
+    way.stop();
+  });
+
+  test("stays as far behind as somebody went, also when its player is made anew", async () => {
+    const way = new HlsWay(video, () => Promise.resolve("http://edge/live/index.m3u8"), new LevelMenu());
+    void way.start(null);
+    await vi.advanceTimersByTimeAsync(100);
+    played.details = { fragmentStart: 0, edge: 30 };
+    played.handlers.get("buffered")?.();
+    expect(played.config.maxLiveSyncPlaybackRate).toBeGreaterThan(1);
+    way.seekBehind(10);
+    expect(played.config.maxLiveSyncPlaybackRate).toBe(1);
+    played.date = new Date(60_000);
+    await vi.advanceTimersByTimeAsync(1_000);
+    played.handlers.get("error")?.("error", { fatal: true, details: "manifest", response: { code: 503 } });
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(played.config.maxLiveSyncPlaybackRate).toBe(1);
+    [played.date, video.currentTime] = [new Date(73_000), 31];
+    played.handlers.get("buffered")?.();
+    expect(video.currentTime).toBe(18);
+    way.seekBehind(0);
+    expect(played.config.maxLiveSyncPlaybackRate).toBeGreaterThan(1);
     way.stop();
   });
 

@@ -29,6 +29,8 @@ const MEASURE_MS = 500;
 const HAVE_CURRENT_DATA = 2;
 /** Who watches live and fell behind further than this, by a stall, is taken to the live end again. */
 export const LATE_MAX_S = 8;
+/** Who is a little behind the live end is brought back to it by playing so much faster at most. */
+const CATCH_UP_RATE = 1.25;
 /** What is loaded after such a jump gets this long to play. */
 const JUMP_EVERY_MS = 10_000;
 const AUTH_STATUSES = [401, 403];
@@ -49,6 +51,10 @@ export class HlsWay {
   #isUnplayable = false;
   #isHeld = false;
   #jumpedMs = Number.NEGATIVE_INFINITY;
+  /** What whoever is not at the live end was shown last, by the programme's clock. */
+  #shownAt: Date | null = null;
+  /** Where a player that was made anew goes on. */
+  #wantedAt: Date | null = null;
 
   /** `address` asks where the live is played now, not at an edge that just failed. */
   constructor(
@@ -63,7 +69,7 @@ export class HlsWay {
 
   async start(behindS: number | null): Promise<void> {
     this.#wantedBehindS = behindS;
-    this.#isLive = !behindS;
+    this.#follow(!behindS);
     const { default: HlsClass } = await import("hls.js");
     void this.#measure();
     let failed: string | null = null;
@@ -83,10 +89,11 @@ export class HlsWay {
   #play(HlsClass: typeof Hls, address: string): Promise<void> {
     return new Promise((resolve) => {
       this.#hls?.destroy();
+      if (this.#wantedBehindS === null) this.#wantedAt = this.#shownAt;
       const hls = new HlsClass({
         lowLatencyMode: true,
         backBufferLength: 60,
-        maxLiveSyncPlaybackRate: 1.25,
+        maxLiveSyncPlaybackRate: this.#isLive ? CATCH_UP_RATE : 1,
         liveDurationInfinity: true,
         // A part is loaded in a sixth of its length at most: its measure counts for as little. With
         // hls.js' own 3 s and 9 s another size would come a minute after the connection changed.
@@ -170,10 +177,34 @@ export class HlsWay {
   }
 
   #seekWanted(): void {
-    if (this.#wantedBehindS === null || !this.#hasBegun) return;
+    if (!this.#hasBegun) return;
+    const { currentTime } = this.#video;
+    const [wantedAt, shownAt] = [this.#wantedAt, this.#hls?.playingDate];
+    if (wantedAt && shownAt) this.#go(currentTime + (wantedAt.getTime() - shownAt.getTime()) / 1000);
+    this.#wantedAt = null;
+    if (this.#wantedBehindS === null) return;
     const behindS = this.#wantedBehindS;
     this.#wantedBehindS = null;
     this.seekBehind(behindS);
+  }
+
+  /** Whoever went back stays as far behind; only who watches live is brought up to it. */
+  #follow(isLive: boolean): void {
+    this.#isLive = isLive;
+    this.#shownAt = this.#wantedAt = null;
+    if (!this.#hls) return;
+    this.#hls.config.maxLiveSyncPlaybackRate = isLive ? CATCH_UP_RATE : 1;
+    if (!isLive) this.#video.playbackRate = 1;
+  }
+
+  /** Moves within what there is. */
+  #go(toS: number): void {
+    const range = this.#range();
+    if (!range) return;
+    this.#menu.noteBehind(range.endS - toS);
+    const liveS = this.#hls?.liveSyncPosition ?? range.endS;
+    this.#video.currentTime = Math.max(range.startS, Math.min(liveS, toS));
+    this.#read();
   }
 
   #range(): { startS: number; endS: number } | null {
@@ -190,15 +221,11 @@ export class HlsWay {
 
   /** Goes to so many seconds before the live end; Infinity is the start. */
   seekBehind(behindS: number): void {
-    this.#isLive = behindS <= 0;
+    this.#follow(behindS <= 0);
     const range = this.#hasBegun ? this.#range() : null;
     // What was wished for before, and waits for the first part, is not wished for any more.
     this.#wantedBehindS = range ? null : behindS;
-    if (!range) return;
-    this.#menu.noteBehind(behindS);
-    const liveS = this.#hls?.liveSyncPosition ?? range.endS;
-    this.#video.currentTime = Math.max(range.startS, Math.min(liveS, range.endS - behindS));
-    this.#read();
+    if (range) this.#go(range.endS - behindS);
   }
 
   async #measure(): Promise<void> {
@@ -222,6 +249,7 @@ export class HlsWay {
     if (!range) return;
     this.#menu.noteBehind(range.endS - this.#video.currentTime);
     const shownAt = this.#hls?.playingDate;
+    if (shownAt && !this.#isLive && this.#wantedAt === null) this.#shownAt = shownAt;
     this.state.set({
       ...this.state.get(),
       isPlaying: !this.#video.paused && this.#video.readyState >= 2,

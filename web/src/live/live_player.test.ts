@@ -10,6 +10,7 @@ vi.mock("hls.js", () => ({
     static Events = { MANIFEST_PARSED: "parsed", LEVEL_SWITCHED: "switched", FRAG_BUFFERED: "buffered", ERROR: "error" };
     static isSupported = () => true;
     levels = [];
+    config = {};
     get latestLevelDetails() {
       return played.hasHls ? { fragmentStart: 0, edge: 20 } : null;
     }

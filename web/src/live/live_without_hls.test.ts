@@ -10,6 +10,7 @@ vi.mock("hls.js", () => ({
     static ErrorTypes = {};
     static isSupported = () => true;
     latestLevelDetails = null;
+    config = {};
     #fail: (...told: unknown[]) => void = () => undefined;
     on = (event: string, handler: (...told: unknown[]) => void) => {
       if (event === "error") this.#fail = handler;

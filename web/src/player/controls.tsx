@@ -8,6 +8,7 @@ import { Captions } from "./captions";
 import type { EngineState, PlayerEngine } from "./engine";
 import { SPEEDS, type PlayerCommand } from "./keys";
 import type { Media } from "./media";
+import { seekTo } from "./places";
 import { findTile, type Tile } from "./storyboard";
 
 interface ControlsProps {
@@ -82,7 +83,7 @@ function Scrubber({ media, video, pictures, chapters }: ScrubberProps) {
         disabled={media.durationS === 0}
         style={{ "--share": `${share * 100}%`, "--buffered": `${buffered * 100}%` }}
         onInput={(event) => {
-          if (video.current) video.current.currentTime = Number(event.currentTarget.value);
+          if (video.current) seekTo(video.current, Number(event.currentTarget.value));
         }}
       />
     </div>

@@ -7,6 +7,7 @@
 import type Hls from "hls.js";
 import { Store } from "../kit/store";
 import { findKeys, rewriteGrant } from "./grant";
+import { findPlace } from "./places";
 import { offerLevels, type QualityLevel } from "./quality";
 
 export interface EngineState {
@@ -66,6 +67,9 @@ export class PlayerEngine {
   async load(): Promise<void> {
     const { default: HlsClass } = await import("hls.js");
     if (this.#isGone) return;
+    // Another source resets the element, which goes on as it stood.
+    const wasPlaying = !this.#video.paused;
+    if (this.#video.readyState > 0) this.#startS = findPlace(this.#video);
     if (!HlsClass.isSupported()) return this.#loadNative();
     this.#hls?.destroy();
     const hls = new HlsClass({
@@ -85,6 +89,7 @@ export class PlayerEngine {
     this.#listen(hls, HlsClass);
     hls.loadSource(this.#source);
     hls.attachMedia(this.#video);
+    if (wasPlaying) void this.#video.play().catch(() => undefined);
   }
 
   #loadNative(): void {
@@ -168,21 +173,26 @@ export class PlayerEngine {
 
   /** Starts again from the beginning of loading, keeping the position. */
   retry(): void {
-    const at = this.#video.currentTime;
     this.#recoveries = 0;
     this.#change({ error: null });
     void this.load();
-    this.#video.addEventListener("loadedmetadata", () => (this.#video.currentTime = at), { once: true });
   }
 
-  /** Reads the list of qualities anew, because more have been made; goes on at the same moment. */
+  /** The video is at another address now, or at the same one under a fresh right. */
+  moveTo(source: string): void {
+    const isElsewhere = rewriteGrant(this.#source, source) !== source;
+    this.#source = source;
+    if (isElsewhere) this.offerMore();
+  }
+
+  /**
+   * Reads the list of qualities anew, because more have been made; goes on at the same moment. What
+   * has ended stays at its end, until somebody plays it again.
+   */
   offerMore(): void {
     if (!this.#hls) return;
-    const wasPlaying = !this.#video.paused;
-    if (this.#video.currentTime > 0) this.#startS = this.#video.currentTime;
-    void this.load().then(() => {
-      if (wasPlaying) void this.#video.play().catch(() => undefined);
-    });
+    if (this.#video.ended) this.#video.addEventListener("seeking", () => this.offerMore(), { once: true });
+    else void this.load();
   }
 
   /** Shows a language's captions; -1 shows none. */

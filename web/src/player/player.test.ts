@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { findKeys, rewriteGrant } from "./grant";
 import { decideCommand, stepSpeed } from "./keys";
+import { findPlace, seekTo } from "./places";
 import { offerLevels } from "./quality";
 import { findTile, readTiles } from "./storyboard";
 import { thinPeaks } from "./waveform";
@@ -90,4 +91,28 @@ test("of sizes that several codecs have, the lightest is offered and stands for 
     [1, 1],
     [2, 2],
   ]);
+});
+
+test("another source goes on where the first one was, and before its very end", () => {
+  expect(findPlace({ currentTime: 0, duration: Number.NaN })).toBe(0);
+  expect(findPlace({ currentTime: 7, duration: Number.POSITIVE_INFINITY })).toBe(7);
+  expect(findPlace({ currentTime: 7, duration: 25 })).toBe(7);
+  expect(findPlace({ currentTime: 25, duration: 25 })).toBe(24.8);
+  expect(findPlace({ currentTime: 0.1, duration: 0.1 })).toBe(0);
+});
+
+test("nobody is sent to the very end, from where nothing is played, nor away from it by going on", () => {
+  const video = { currentTime: 3, duration: 25, ended: false };
+  seekTo(video, 30);
+  expect(video.currentTime).toBe(24.8);
+  seekTo(video, -2);
+  expect(video.currentTime).toBe(0);
+  const ended = { currentTime: 25, duration: 25, ended: true };
+  seekTo(ended, 30);
+  expect(ended.currentTime).toBe(25);
+  seekTo(ended, 20);
+  expect(ended.currentTime).toBe(20);
+  const unknown = { currentTime: 0, duration: Number.NaN, ended: false };
+  seekTo(unknown, 5);
+  expect(unknown.currentTime).toBe(0);
 });

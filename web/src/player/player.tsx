@@ -13,6 +13,7 @@ import { AT_REST, PlayerEngine, type EngineState } from "./engine";
 import { stepSpeed, type PlayerCommand } from "./keys";
 import type { Chapter } from "../videos/shapes";
 import { useMedia, type Media } from "./media";
+import { seekTo } from "./places";
 import { usePlayerKeys } from "./player_keys";
 import { usePosition, type TellPosition } from "./position";
 import { useStoryboard } from "./storyboard";
@@ -126,16 +127,12 @@ function useEngine(
   const [engine, setEngine] = useState<PlayerEngine | null>(null);
   useEffect(() => {
     if (!video.current) return undefined;
-    // Another address of the same video goes on where the first one was.
-    const next = new PlayerEngine(video.current, {
-      source,
-      renew: renew ?? null,
-      startS: video.current.currentTime || startS,
-    });
-    setEngine(next);
-    void next.load();
-    return () => next.destroy();
-  }, [source]);
+    const made = new PlayerEngine(video.current, { source, renew: renew ?? null, startS });
+    setEngine(made);
+    void made.load();
+    return () => made.destroy();
+  }, []);
+  useEffect(() => engine?.moveTo(source), [engine, source]);
   return engine;
 }
 
@@ -146,7 +143,7 @@ function useHandle(video: { current: HTMLVideoElement | null }, { handle }: Play
       position: () => video.current?.currentTime ?? 0,
       seek: (toS) => {
         if (!video.current) return;
-        video.current.currentTime = toS;
+        seekTo(video.current, toS);
         void video.current.play().catch(() => undefined);
         video.current.focus({ preventScroll: true });
       },
@@ -191,10 +188,10 @@ function applyCommand(command: OwnCommand, video: HTMLVideoElement | null, root:
       else video.pause();
       return;
     case "seek":
-      video.currentTime = Math.max(0, Math.min(video.duration || 0, video.currentTime + command.bySeconds));
+      seekTo(video, video.currentTime + command.bySeconds);
       return;
     case "jump":
-      if (Number.isFinite(video.duration)) video.currentTime = video.duration * command.share;
+      seekTo(video, video.duration * command.share);
       return;
     case "volume":
       video.muted = false;
