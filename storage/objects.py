@@ -90,6 +90,7 @@ class ObjectPart:
 
 Chunk = bytes | bytearray
 """A part of what is stored, as it came."""
+Content = bytes | Sequence[Chunk]
 
 
 class ByteSink(Protocol):
@@ -145,32 +146,22 @@ class ObjectStore:
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def put_sync(self, key: str, data: bytes | Sequence[Chunk], *, if_absent: bool = False) -> bool:
+    def put_sync(
+        self, key: str, data: Content, *, if_absent: bool = False, is_durable: bool = True
+    ) -> bool:
         """Store `data` durably, bytes or the chunks they came in.
 
-        False when `if_absent` and the key was taken (nothing changed).
+        False when `if_absent` and the key was taken (nothing changed). What need not be durable
+        outlives this process; a power cut may leave a part of it under its key.
         """
         check_key(key)
         if self._root is not None:
             chunks = (data,) if isinstance(data, bytes) else data
-            return write_file(self._root, key, chunks, if_absent=if_absent)
+            return write_file(self._root, key, chunks, if_absent=if_absent, is_durable=is_durable)
         whole = data if isinstance(data, bytes) else b"".join(data)
         return _put_remote(self._backend, key, whole, if_absent=if_absent)
 
-    def keep_sync(self, key: str, data: bytes) -> None:
-        """Store what can be made again: it outlives this process, but perhaps not a power cut.
-
-        Whoever reads it checks it: a folder may then hold it in part.
-        """
-        check_key(key)
-        if self._root is not None:
-            write_file(self._root, key, (data,), is_durable=False)
-        else:
-            _put_remote(self._backend, key, data, if_absent=False)
-
-    async def put(
-        self, key: str, data: bytes | Sequence[Chunk], *, if_absent: bool = False
-    ) -> bool:
+    async def put(self, key: str, data: Content, *, if_absent: bool = False) -> bool:
         """Like `put_sync`, off the event loop."""
         return await asyncio.to_thread(self.put_sync, key, data, if_absent=if_absent)
 
@@ -270,10 +261,9 @@ class ObjectStore:
 
     def find_size_sync(self, key: str) -> int | None:
         """Size in bytes, or None when there is no such object."""
-        try:
+        with contextlib.suppress(ObjectNotFound):
             return self.size_bytes_sync(key)
-        except ObjectNotFound:
-            return None
+        return None
 
     def size_bytes_sync(self, key: str) -> int:
         """Size in bytes; raises ObjectNotFound."""

@@ -48,7 +48,8 @@ class Checkpoints:
         """Keep a step; it survives this process when this returns."""
         body = msgspec.msgpack.encode(step)
         data = b"".join((BUILD, self.mark, _digest(body), body))
-        self.store.keep_sync(unfinished_key(self.video_id, self.name, number), data)
+        key = unfinished_key(self.video_id, self.name, number)
+        self.store.put_sync(key, data, is_durable=False)
 
     def drop(self) -> None:
         """Remove all of them."""
