@@ -84,10 +84,10 @@ async def _take_turn(
     arrival = await _find_arrival(ports, job.video_id)
     if arrival is None:
         return None
-    if not job.info:
+    if _may_look(following, arrival.arriving):
         following = await _look(ports, arrival, following)
-        if not following.info:
-            return following if following.looks < LOOKS_MAX else None
+    if not following.info:
+        return following if following.looks < LOOKS_MAX else None
     info = decode_json(following.info.encode(), MediaInfo)
     plan = plan_video(info, arrival.order)
     if following.made == len(list_head_start(plan, is_measured=True)):
@@ -122,11 +122,19 @@ async def _find_arrival(ports: JobPorts, video_id: uuid.UUID) -> Arrival | None:
     return Arrival(str(video.owner_id), order, arriving)
 
 
+def _may_look(job: HeadStartJob, arriving: Arriving) -> bool:
+    """Whether the file may say more now: twice as much as before, or half of all is there.
+
+    Its beginning alone does not show how far apart its keyframes are.
+    """
+    if not job.info:
+        return arriving.known_bytes >= 2 * job.looked_bytes
+    return job.looked_bytes < arriving.size_bytes // 2 <= arriving.known_bytes
+
+
 async def _look(ports: JobPorts, arrival: Arrival, job: HeadStartJob) -> HeadStartJob:
-    """Ask the file what it is, again when twice as much of it is there."""
+    """Ask the file what it is; what it said before stands if it says nothing now."""
     known_bytes = arrival.arriving.known_bytes
-    if known_bytes < 2 * job.looked_bytes:
-        return job
     probe = ProbeJob(arrival.order.video_id, arrival.order.source_key, arriving=arrival.arriving)
     words = ""
     try:
@@ -140,7 +148,11 @@ async def _look(ports: JobPorts, arrival: Arrival, job: HeadStartJob) -> HeadSta
             await publish_head_start(ports.cache, job.video_id, job.progress, error.text)
         reason = error.text if isinstance(error, AppError) else "it has ended"
         log.info("video.no_head_start", video_id=arrival.order.video_id, reason=reason)
-    return msgspec.structs.replace(job, info=words, looks=job.looks + 1, looked_bytes=known_bytes)
+    # If it is something else, other chunks are made of it: which are whole is found anew.
+    made = job.made if words in {"", job.info} else 0
+    return msgspec.structs.replace(
+        job, info=words or job.info, looks=job.looks + 1, looked_bytes=known_bytes, made=made
+    )
 
 
 async def _measure(
