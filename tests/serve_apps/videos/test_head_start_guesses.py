@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from media.vod.info import MediaInfo, decode_json
