@@ -31,6 +31,6 @@ QUESTION = Question(
         Goal("tasks", CPU, 1.05, against="ffmpeg"),
         Goal("tasks", MEMORY, 600.0),
     ),
-    rounds=3,
+    rounds=5,
     rounds_short=1,
 )
