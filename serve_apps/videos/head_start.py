@@ -144,7 +144,7 @@ async def _look(ports: JobPorts, arrival: Arrival, job: HeadStartJob) -> HeadSta
         words = encode_json(info).decode()
         await publish_head_start(ports.cache, job.video_id, job.progress)
     except (MediaUnreadable, FileNotFoundError) as error:
-        if isinstance(error, UnreadableAhead):
+        if isinstance(error, UnreadableAhead) and not job.info:
             await publish_head_start(ports.cache, job.video_id, job.progress, error.text)
         reason = error.text if isinstance(error, AppError) else "it has ended"
         log.info("video.no_head_start", video_id=arrival.order.video_id, reason=reason)
