@@ -33,6 +33,7 @@ CHANGE_EVERY_S = 5.0
 TALK_S = 300.0
 LOOK_EVERY_S, LOOK_EVERY_SHORT_S = 10.0, 1.0
 WARM_SHARE = 1 / 6
+LOOKS_MIN = 4
 PICTURE_BYTES = 5_000
 ENDED_TIMEOUT_S, ENDED_TIMEOUT_SHORT_S = 60.0, 5.0
 ENTER_TIMEOUT_S = 60.0
@@ -142,8 +143,8 @@ class Looks:
     mb: dict[str, list[float]] = field(default_factory=dict)
 
     async def watch(self, until_s: float, every_s: float) -> None:
-        """Look until it is over."""
-        while time.monotonic() < until_s:
+        """Look until it is over, and often enough to tell a slope."""
+        while time.monotonic() < until_s or len(self.at_s) < LOOKS_MIN:
             await asyncio.to_thread(self._look)
             await asyncio.sleep(every_s)
 

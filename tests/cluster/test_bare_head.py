@@ -26,7 +26,7 @@ from tests.e2e.load import (
     wait_for_in_flight,
 )
 from tests.e2e.test_kills import open_room
-from tests.e2e.test_nodes import SECOND, await_more, check_nothing_lost, get_nodes, socket_at
+from tests.e2e.test_nodes import SECOND, check_nothing_lost, get_nodes, socket_at
 from tests.e2e.test_video_kills import fetch, start_uploads, wait_until_ready
 from tests.product import Product, await_true
 from tests.serve_apps.edge.films import publish_film
@@ -180,7 +180,7 @@ async def test_chat_sockets_and_new_rooms_go_on_while_the_head_is_away(
         os.kill(pid, signal.SIGKILL)
     started = time.monotonic()
     coming = asyncio.create_task(asyncio.to_thread(await_parts, head, killed))
-    await await_more(load, 50)
+    await load.await_more(50)
     async with aiohttp.ClientSession() as session:
         title = {"title": "while the head is away"}
         status, live = await call(
@@ -198,7 +198,7 @@ async def test_chat_sockets_and_new_rooms_go_on_while_the_head_is_away(
         await_true, lambda: all(get_nodes(head).values()), "the head knows its nodes", timeout_s=60
     )
     back_s = time.monotonic() - started
-    await await_more(load, 50)
+    await load.await_more(50)
     await load.stop()
     await check_nothing_lost(head, room, load, viewers)
     print(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -205,6 +206,7 @@ class ChatLoad:
     acknowledged: dict[str, int] = field(default_factory=dict)  # text -> offset
     failures: int = 0
     refused: int = 0
+    last_failure: str = ""
     _pending: set[str] = field(default_factory=set)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _stopping: bool = False
@@ -222,14 +224,31 @@ class ChatLoad:
         async with asyncio.timeout(timeout_s):
             await asyncio.gather(*self._tasks)
 
+    async def await_more(self, least: int, timeout_s: float = 60) -> float:
+        """Wait for so many further acknowledgements; return how long that took.
+
+        Raises what ended a writer, or what all of them wait for.
+        """
+        before, started = len(self.acknowledged), time.monotonic()
+        while len(self.acknowledged) < before + least:
+            for ended in filter(asyncio.Task.done, self._tasks):
+                ended.result()
+            assert time.monotonic() - started < timeout_s, (
+                f"{len(self.acknowledged) - before} of {least} lines acknowledged, "
+                f"{self.failures} failures, the last one {self.last_failure}"
+            )
+            await asyncio.sleep(0.05)
+        return time.monotonic() - started
+
     async def _write(self, person: Account) -> None:
         async with aiohttp.ClientSession() as session:
             text: str | None = None
             while text is not None or not self._stopping:
                 try:
                     text = await self._talk(session, person, text)
-                except FAILURES:
+                except FAILURES as error:
                     self.failures += 1
+                    self.last_failure = repr(error)
                     text = next(
                         (line for line in self._pending if line.startswith(person.id)), None
                     )
@@ -266,6 +285,7 @@ class ChatLoad:
                     assert answer["retryable"], answer
                     self.failures += 1
                     self.refused += 1
+                    self.last_failure = str(answer)
                     await asyncio.sleep(RETRY_S)
         return text
 

@@ -129,15 +129,6 @@ async def check_nothing_lost(
         assert viewer.texts == texts
 
 
-async def await_more(load: ChatLoad, least: int) -> float:
-    """Wait for so many further acknowledgements; return how long that took."""
-    before, started = len(load.acknowledged), time.monotonic()
-    async with asyncio.timeout(DEADLINE_S):
-        while len(load.acknowledged) < before + least:
-            await asyncio.sleep(0.02)
-    return time.monotonic() - started
-
-
 @dataclass
 class Asked:
     """How the head's API answered while something happened elsewhere."""
@@ -199,7 +190,7 @@ async def test_both_nodes_carry_rooms_and_edges_and_talk_over_tls(
             await viewer.start()
         load = ChatLoad(socket_at(second), room, people)
         await load.start()
-        await await_more(load, 50)
+        await load.await_more(50)
         await load.stop()
         await check_nothing_lost(head, room, load, viewers)
 
@@ -269,7 +260,7 @@ async def test_rooms_sockets_and_videos_of_a_killed_node_move_and_the_head_notic
             while is_running(owner):  # the actors of a raylet end by themselves, a moment after it
                 await asyncio.sleep(0.01)
         ended_s = time.monotonic() - started
-        await await_more(load, 5 * len(people))
+        await load.await_more(5 * len(people))
         took_s = time.monotonic() - started
         await load.stop()
         moved_to = await find_host(head, room)
@@ -299,11 +290,11 @@ async def test_a_drained_node_hands_over_and_comes_back(
     await viewer.start()
     load = ChatLoad(socket_at(head), room, people)
     await load.start()
-    await await_more(load, 50)
+    await load.await_more(50)
     drained = await asyncio.to_thread(head.run, "drain", "b")
     assert drained.returncode == 0, drained.stdout
     assert "edge-0@b: drained" in drained.stdout
-    await await_more(load, 50)
+    await load.await_more(50)
     await load.stop()
     await check_nothing_lost(head, room, load, [viewer])
     assert viewer.socket_url == socket_at(head)
@@ -331,7 +322,7 @@ async def test_a_node_that_goes_down_leaves_in_order_and_can_be_forgotten(
     async with head_undisturbed(head):
         went = await asyncio.to_thread(second.run, "down")
         assert went.returncode == 0, went.stdout
-        await await_more(load, 50)
+        await load.await_more(50)
     await load.stop()
     assert await_gone(everything) == []
     await check_nothing_lost(head, room, load, [])

@@ -16,7 +16,7 @@ import redis.asyncio as redis
 
 from tests.e2e.load import ChatLoad, Viewer, call, register
 from tests.e2e.test_kills import find_host, open_room
-from tests.e2e.test_nodes import await_more, check_nothing_lost
+from tests.e2e.test_nodes import check_nothing_lost
 from tests.product import Product
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
@@ -46,7 +46,7 @@ async def test_chat_goes_on_after_twenty_seconds_without_postgresql(product: Pro
         await viewer.start()
     load = ChatLoad(socket_url, room, people)
     await load.start()
-    await await_more(load, 2 * len(people))
+    await load.await_more(2 * len(people))
     host = await find_host(product, room)
     with stopped(product.pids("postgres")):
         stopped_s = time.monotonic()
@@ -56,7 +56,7 @@ async def test_chat_goes_on_after_twenty_seconds_without_postgresql(product: Pro
         told_s = time.monotonic() - stopped_s
         await asyncio.sleep(OUTAGE_S - told_s)  # the length of the outage, not a wait for anything
         during = len(load.acknowledged)
-    back_s = await await_more(load, 5 * len(people))
+    back_s = await load.await_more(5 * len(people))
     await load.stop()
     await check_nothing_lost(product, room, load, viewers)
     print(
@@ -75,12 +75,12 @@ async def test_a_cache_that_forgets_everything_disturbs_nobody(product: Product)
             await viewer.start()
         load = ChatLoad(socket_url, room, people)
         await load.start()
-        await await_more(load, len(people))
+        await load.await_more(len(people))
         cache = redis.Redis.from_url(product.settings.cache.url, socket_timeout=10)
         before = load.failures  # the outage of the test before may still be felt at first
         for _ in range(3):
             await cache.flushall()
-            await await_more(load, len(people))
+            await load.await_more(len(people))
             status, feed = await call(
                 session, "GET", f"{product.url}/v1/feed/home", headers=people[0].headers
             )

@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.load import ChatLoad, Viewer, wait_for_in_flight
 from tests.e2e.test_kills import find_host, open_room
-from tests.e2e.test_nodes import DEADLINE_S, await_more, check_nothing_lost
+from tests.e2e.test_nodes import DEADLINE_S, check_nothing_lost
 from tests.product import Product, await_true, is_running
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
@@ -39,11 +39,11 @@ async def test_chat_does_not_notice_the_death_of_rays_control_service(product: P
     os.kill(killed, signal.SIGKILL)
     started = time.monotonic()
     coming = asyncio.create_task(asyncio.to_thread(product.await_new, "ray-control", killed))
-    await await_more(load, 50)
+    await load.await_more(50)
     was_away = not coming.done()
     await coming
     took_s = time.monotonic() - started
-    await await_more(load, 50)
+    await load.await_more(50)
     await load.stop()
     await check_nothing_lost(product, room, load, viewers)
     print(
@@ -66,7 +66,7 @@ async def test_a_killed_ray_node_brings_chat_and_sockets_back(product: Product):
     async with asyncio.timeout(DEADLINE_S):
         while is_running(owner):
             await asyncio.sleep(0.01)
-    await await_more(load, 5 * len(load.people))
+    await load.await_more(5 * len(load.people))
     took_s = time.monotonic() - started
     await load.stop()
     await check_nothing_lost(product, room, load, viewers)
