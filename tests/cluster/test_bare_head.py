@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import av
@@ -21,7 +20,9 @@ from tests.e2e.conftest import OPTIONS, small_film
 from tests.e2e.load import (
     ChatLoad,
     Viewer,
+    await_video,
     call,
+    end_live,
     register,
     wait_for_in_flight,
 )
@@ -102,17 +103,6 @@ def count_pictures(address: str) -> int:
         return sum(1 for _picture in container.decode(video=0))
 
 
-async def await_video(session: aiohttp.ClientSession, address: str) -> dict[str, Any]:
-    """Wait until a public video is ready."""
-    async with asyncio.timeout(DEADLINE_S):
-        while True:
-            _status, video = await call(session, "GET", address)
-            assert video["status"] != "failed", video
-            if video["status"] == "ready":
-                return dict(video)
-            await asyncio.sleep(0.2)
-
-
 async def test_a_video_and_a_recording_live_in_the_bucket_until_they_are_deleted(
     head: Product, worker: Product, bucket: Bucket, small_film: Path
 ):
@@ -130,18 +120,13 @@ async def test_a_video_and_a_recording_live_in_the_bucket_until_they_are_deleted
             while not any(key.endswith("/1.m4s") for key in list_keys(bucket.address, bucket.name)):
                 await asyncio.sleep(0.5)
         await encoder.stop()
-        end = f"{worker.url}/v1/live/{live['id']}/end"
-        assert (await call(session, "POST", end, headers=owner.headers))[0] == 200
         async with asyncio.timeout(DEADLINE_S):
-            while True:
-                _, shown = await call(session, "GET", f"{worker.url}/v1/live/{live['id']}")
-                if shown["recording_id"]:
-                    break
-                await asyncio.sleep(0.2)
-        owners = {upload.video_id: upload.owner, shown["recording_id"]: owner}
+            recording_id = await end_live(session, worker.url, live["id"], owner)
+        owners = {upload.video_id: upload.owner, recording_id: owner}
         for video_id, whose in owners.items():
             address = f"{worker.url}/v1/videos/{video_id}"
-            playback = (await await_video(session, address))["playback"]
+            async with asyncio.timeout(DEADLINE_S):
+                playback = (await await_video(session, address))["playback"]
             counts = [
                 await asyncio.to_thread(count_pictures, playback[way])
                 for way in ("hls", "download")

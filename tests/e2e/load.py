@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +56,30 @@ async def register(session: aiohttp.ClientSession, url: str, name: str = "") -> 
     status, answer = await call(session, "POST", f"{url}/v1/auth/register", json=body)
     assert status == 201, answer
     return Account(answer["user"]["id"], username, answer["access_token"])
+
+
+async def await_video(
+    session: aiohttp.ClientSession, address: str, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return a video once it is ready, however long that takes."""
+    while True:
+        status, video = await call(session, "GET", address, headers=headers)
+        assert status == 200, video
+        assert video["status"] != "failed", video
+        if video["status"] == "ready":
+            return dict(video)
+        await asyncio.sleep(0.2)
+
+
+async def end_live(session: aiohttp.ClientSession, url: str, live_id: str, owner: Account) -> str:
+    """End a live; return its recording's id as soon as there is one."""
+    address = f"{url}/v1/live/{live_id}"
+    assert (await call(session, "POST", f"{address}/end", headers=owner.headers))[0] == 200
+    while True:
+        _status, shown = await call(session, "GET", address)
+        if shown["recording_id"]:
+            return str(shown["recording_id"])
+        await asyncio.sleep(0.05)
 
 
 @dataclass

@@ -18,7 +18,7 @@ import aiohttp
 import av
 import pytest
 
-from tests.e2e.load import FAILURES, call, register
+from tests.e2e.load import FAILURES, await_video, call, end_live, register
 from tests.media.playlist_reading import Listing, read_playlist
 from tests.product import Product
 from tests.serve_apps.edge.live_publisher import publish_at
@@ -123,23 +123,15 @@ async def test_what_is_listed_survives_the_edge_and_the_gap_is_marked(product: P
         assert any(segment.is_gap for segment in after.segments)
 
         runner = product.pids("runner")[0]
-        end = f"{product.url}/v1/live/{live['id']}/end"
-        assert (await call(http, "POST", end, headers=owner.headers))[0] == 200
         async with asyncio.timeout(DEADLINE_S):
-            while True:
-                _, shown = await call(http, "GET", f"{product.url}/v1/live/{live['id']}")
-                if shown["recording_id"]:
-                    break
-                await asyncio.sleep(0.05)
+            recording_id = await end_live(http, product.url, live["id"], owner)
         os.kill(runner, signal.SIGKILL)
-        address = f"{product.url}/v1/videos/{shown['recording_id']}"
+        address = f"{product.url}/v1/videos/{recording_id}"
         _, video = await call(http, "GET", address)
         async with http.get(urljoin(video["playback"]["hls"], "source.m3u8")) as answer:
             recording = read_playlist(await answer.text())
         assert sum(segment.is_discontinuous for segment in recording.segments) == 1
         assert len(recording.segments) >= len(kept) + 2
         async with asyncio.timeout(DEADLINE_S):
-            while video["status"] != "ready":
-                await asyncio.sleep(0.2)
-                _, video = await call(http, "GET", address)
+            video = await await_video(http, address)
         await check_ways_to_watch(http, video, recording)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,13 +33,12 @@ DROP = """(form, files) => {
 
 def make_film(path: Path) -> Path:
     """Render three seconds with two sounds, the second of which is German."""
-    words = [
-        *("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=10:d=3"),
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=320x180:r=10:d=3"),
         *("-f", "lavfi", "-i", "sine=d=3", "-f", "lavfi", "-i", "sine=f=220:d=3"),
         *("-map", "0", "-map", "1", "-map", "2", "-c:v", "libx264", "-pix_fmt", "yuv420p"),
-        *("-c:a", "aac", "-metadata:s:a:1", "language=deu", str(path)),
-    ]
-    subprocess.run(words, check=True, timeout=60)
+        *("-c:a", "aac", "-metadata:s:a:1", "language=deu", path),
+    )
     return path
 
 

@@ -13,7 +13,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from tests.e2e.load import FAILURES, RETRY_S, Account, call, register
+from tests.e2e.load import FAILURES, RETRY_S, Account, await_video, call, register
 from tests.product import Product
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
@@ -103,18 +103,8 @@ async def wait_until_ready(
 ) -> None:
     async with asyncio.timeout(DEADLINE_S):
         for upload in uploads:
-            while True:
-                status, video = await call(
-                    session,
-                    "GET",
-                    f"{product.url}/v1/videos/{upload.video_id}",
-                    headers=upload.owner.headers,
-                )
-                assert status == 200, video
-                assert video["status"] != "failed", video
-                if video["status"] == "ready":
-                    break
-                await asyncio.sleep(0.5)
+            address = f"{product.url}/v1/videos/{upload.video_id}"
+            await await_video(session, address, upload.owner.headers)
 
 
 async def fetch(product: Product, statement: str, *values: object) -> list[asyncpg.Record]:
