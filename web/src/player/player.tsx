@@ -143,7 +143,8 @@ function useHandle(video: { current: HTMLVideoElement | null }, { handle }: Play
       position: () => video.current?.currentTime ?? 0,
       seek: (toS) => {
         if (!video.current) return;
-        seekTo(video.current, toS);
+        if (video.current.readyState > 0) seekTo(video.current, toS);
+        else video.current.currentTime = toS; // it begins there once it is loaded
         void video.current.play().catch(() => undefined);
         video.current.focus({ preventScroll: true });
       },
