@@ -33,7 +33,8 @@ ENCODING_MAX = 1
 """Processes at a time: whoever asks for another shape waits."""
 RETRY_S = 30.0
 """A shape that could not be encoded is tried again after so long."""
-LIMITS = ChildLimits(time_s=30.0, cpu_s=20)
+LIMITS = ChildLimits(time_s=60.0, cpu_s=20)
+"""A busy machine lets it wait for its turn much longer than it works."""
 
 log = get_log("slates")
 

@@ -67,10 +67,15 @@ def test_what_failed_is_named_with_its_reason():
         '<testsuites><testsuite><testcase classname="tests.a" name="test_fine"/>'
         '<testcase classname="tests.a" name="test_sum"><failure message="assert 1 == 2&#10; more">'
         "def test_sum():\n>   assert 1 == 2\n\ntests/a.py:7: AssertionError</failure></testcase>"
+        '<testcase classname="tests.b" name="test_wait"><failure message="TimeoutError">'
+        "    await it()\n\ntests/b.py:9: \n_ _ _\n>   raise\n\ntests/waits.py:3: \n_ _ _\n"
+        "/python/timeouts.py:98: TimeoutError</failure></testcase>"
         '<testcase classname="tests.b" name="test_row"><error message="on setup">gone</error>'
         "</testcase></testsuite></testsuites>"
     )
     assert list_failures(report) == [
         "tests.a::test_sum\ntests/a.py:7: AssertionError\nassert 1 == 2\n more",
+        "tests.b::test_wait\ntests/b.py:9: \ntests/waits.py:3: \n"
+        "/python/timeouts.py:98: TimeoutError\nTimeoutError",
         "tests.b::test_row\ngone\non setup",
     ]

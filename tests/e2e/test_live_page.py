@@ -284,10 +284,14 @@ def test_where_webrtc_fails_the_picture_comes_by_hls_and_stays_as_a_video(
     recording.click()
     video = viewer.get_by_test_id("player-video")
     expect(video).to_be_visible(timeout=60_000)
+    # Both at one moment: the player is loaded anew once the recording has more qualities.
     viewer.wait_for_function(
-        "() => document.querySelector('[data-testid=player-video]').readyState >= 2", timeout=60_000
+        """() => {
+            const video = document.querySelector("[data-testid=player-video]");
+            return video.readyState >= 2 && video.duration > 5;
+        }""",
+        timeout=60_000,
     )
-    assert video.evaluate("(video) => video.duration") > 5
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:

@@ -1,5 +1,5 @@
 /** A raid takes the viewers along: a card that counts down, goes by itself, and can be refused. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "../kit/icons";
 import { useNow } from "../kit/now";
 import { navigate } from "../kit/router";
@@ -20,7 +20,8 @@ export function RaidPrompt({ raid, onAnswer }: { raid: Raid; onAnswer: () => voi
   useEffect(() => {
     if (leftS === 0) go();
   }, [leftS === 0]);
-  useEffect(() => {
+  // With what is shown, not a moment later: a key that is pressed at once must not be lost.
+  useLayoutEffect(() => {
     const stay = (event: KeyboardEvent) => event.key === "Escape" && onAnswer();
     document.addEventListener("keydown", stay);
     return () => document.removeEventListener("keydown", stay);

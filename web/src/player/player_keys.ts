@@ -1,12 +1,13 @@
 /** Keys pressed anywhere on a page that has a player, of a video or of a live. */
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { decideCommand, type KeyRole, type PlayerCommand } from "./keys";
 
 /** Runs what a key means to the player in `root`, wherever nobody writes. */
 export function usePlayerKeys(root: { current: HTMLDivElement | null }, run: (command: PlayerCommand) => void): void {
   const latest = useRef(run);
   latest.current = run;
-  useEffect(() => {
+  // With what is shown, not a moment later: a key that is pressed at once must not be lost.
+  useLayoutEffect(() => {
     const listen = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if (document.querySelector("dialog[open]")) return;
