@@ -3,7 +3,7 @@
 The edge appends to it, and taking a source in gives it another name; only a folder has such
 objects, a bucket takes pieces. Whoever has one open keeps all others out with flock(2), which the
 kernel ends with the process. Bytes that no row acknowledges are cut off by whoever opens it next.
-Everything here blocks, unless it says that it does not: call it from a thread.
+Everything here blocks, unless its name ends with `at_once`: call it from a thread.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class GrowingObject:
         self._size_bytes = 0
         self._found_bytes = os.fstat(descriptor).st_size
         self._is_named = False
+        self._is_durable = True
         # A cancelled request closes it while a thread still writes.
         self._lock = threading.Lock()
 
@@ -64,24 +65,22 @@ class GrowingObject:
             stack.pop_all()
             return cls(root, path, descriptor)
 
-    def begin_behind(self, size_bytes: int) -> bool:
-        """Begin where it ended when it was opened, if that is `size_bytes`; this does not block."""
-        if self._found_bytes != size_bytes:
-            return False
-        self._size_bytes, self._is_named = size_bytes, size_bytes > 0
-        return True
-
     def begin(self, size_bytes: int) -> bool:
         """Cut off what lies behind the first `size_bytes`; False when it has less than those.
 
         Call it once it is certain that nobody else may write, and before anything is appended.
         """
         with self._lock:
-            if self._found_bytes < size_bytes:
-                return False
-            self._size_bytes, self._is_named = size_bytes, size_bytes > 0
-            self._cut()
-            return True
+            if self._found_bytes >= size_bytes:
+                self._begin(size_bytes)
+                self._cut()
+            return self._found_bytes >= size_bytes
+
+    def begin_at_once(self, size_bytes: int) -> bool:
+        """As `begin` where nothing has to be cut off; False, and nothing done, elsewhere."""
+        if self._found_bytes == size_bytes:
+            self._begin(size_bytes)
+        return self._found_bytes == size_bytes
 
     def append(self, chunks: Sequence[Chunk], *, is_durable: bool) -> None:
         """Write these behind what is there; `is_durable`: all of it is on the disk afterwards."""
@@ -95,6 +94,7 @@ class GrowingObject:
         """Append so many bytes from a pipe, which has them; the kernel moves them."""
         with self._lock:
             while size_bytes > 0:
+                self._is_durable = False
                 drawn_bytes = os.splice(
                     pipe, self._file.fileno(), size_bytes, offset_dst=self._size_bytes
                 )
@@ -116,8 +116,23 @@ class GrowingObject:
                 self._path.unlink(missing_ok=True)
             self._file.close()
 
+    def close_at_once(self) -> bool:
+        """As `close` where all is on the disk; False, and nothing done, elsewhere."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self._size_bytes > 0 and self._is_durable:
+                self._file.close()
+            return self._file.closed
+        finally:
+            self._lock.release()
+
+    def _begin(self, size_bytes: int) -> None:
+        self._size_bytes, self._is_named = size_bytes, size_bytes > 0
+
     def _cut(self) -> None:
         if os.fstat(self._file.fileno()).st_size > self._size_bytes:
+            self._is_durable = False
             self._file.truncate(self._size_bytes)
 
     def _sync(self) -> None:
@@ -125,9 +140,11 @@ class GrowingObject:
         if not self._is_named:
             fsync_folders(self._root, self._path.parent)
             self._is_named = True
+        self._is_durable = True
 
     def _write(self, chunks: Sequence[Chunk]) -> None:
         wanted_bytes = sum(map(len, chunks))
+        self._is_durable = False
         written_bytes = os.pwritev(self._file.fileno(), chunks, self._size_bytes)
         self._size_bytes += written_bytes
         if written_bytes < wanted_bytes:  # a disk that is nearly full takes what it can

@@ -64,7 +64,7 @@ class UploadHold:
                 raise UploadLocked(retry_after_s=1)
             hold, start = cls(database, upload, lock_owner, ttl_s), upload.offset_bytes
             if growing is not None and (
-                growing.begin_behind(start) or await asyncio.to_thread(growing.begin, start)
+                growing.begin_at_once(start) or await asyncio.to_thread(growing.begin, start)
             ):
                 hold.sink = GrowingSink(growing, key, start, piece_bytes)
                 unused.pop_all()

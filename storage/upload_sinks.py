@@ -126,7 +126,8 @@ class GrowingSink:
 
     async def close(self) -> None:
         """Close the object, behind a write that is under way."""
-        await asyncio.to_thread(self._growing.close)
+        if not self._growing.close_at_once():
+            await asyncio.to_thread(self._growing.close)
 
     def _end_part(self) -> list[UploadPart]:
         part = UploadPart(self._part_start, self._end - self._part_start, self._key)

@@ -39,6 +39,8 @@ class IngestReport(Message, frozen=True):
     """False: HLS does not carry its picture, and nothing of it is recorded."""
     uncarried_codec: str | None = None
     """What that picture comes in, in capitals; None: there is none."""
+    has_b_frames: bool = False
+    """Pictures have come out of the order in which they are shown: WebRTC does not carry them."""
 
 
 class HealthAsk(Message, frozen=True):

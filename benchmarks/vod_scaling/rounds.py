@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 import tempfile
 import time
@@ -32,11 +33,12 @@ from storage.objects import ObjectStore
 from tests.ray_node import lend_ray
 
 CHUNKS, CHUNK_SEGMENTS, CHUNK_SEGMENTS_SHORT = 2, 6, 1
-CPU, WALL, OVERHEAD, IDLE = (
+CPU, WALL, OVERHEAD, IDLE, MEMORY = (
     "cpu_s_per_minute",
     "wall_s",
     "scheduling_percent",
     "idle_before_percent",
+    "worker_peak_rss_mb",
 )
 ONE, TWO = "one worker", "two workers"
 IDLE_LOOK_S = 2.0
@@ -126,6 +128,7 @@ async def measure(pool: MediaPool, plan: TranscodePlan, workers: int, video_id: 
         WALL: wall_s,
         OVERHEAD: 100 * (whole_s - workers_s) / whole_s,
         IDLE: idle,
+        MEMORY: max(read_peak_mb(pid) for pid in makers & after.keys()),
     }
     return Answer(figures, describe_work(plan), {"CPU seconds by process": add_up(used)})
 
@@ -158,6 +161,13 @@ def read_cpu_s(family: Sequence[psutil.Process]) -> dict[int, float]:
             continue
         found[process.pid] = times.user + times.system
     return found
+
+
+def read_peak_mb(pid: int) -> float:
+    """The most memory that a process had resident so far, in MB of 10^6 bytes."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None, "Linux says so"
+    return int(found.group(1)) * 1024 / 1e6
 
 
 def is_media_worker(process: psutil.Process) -> bool:

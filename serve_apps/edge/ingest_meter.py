@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from actors.live_room.health import IngestReport
 from media.live.samples import VIDEO_TIMESCALE, AudioSample, VideoSample
+from media.rtmp.rtp import PictureOrder
 
 
 class IngestMeter:
@@ -19,11 +20,14 @@ class IngestMeter:
         self._has_packets = False
         self._key_ticks: int | None = None
         self._keyframe_ms: int | None = None
+        self._order = PictureOrder()
+        self._has_b_frames = False
 
     def add_video(self, sample: VideoSample) -> None:
         """Count a picture."""
         self._bytes += len(sample.data)
         self._pictures += 1
+        self._has_b_frames |= self._order.is_late(sample)
         if sample.is_key:
             if self._key_ticks is not None:
                 apart = sample.pts_ticks - self._key_ticks
@@ -68,4 +72,5 @@ class IngestMeter:
             packets_received=received if self._has_packets else None,
             is_carried=is_carried,
             uncarried_codec=codec,
+            has_b_frames=self._has_b_frames,
         )

@@ -49,6 +49,7 @@ EXAMPLE_INGEST: dict[str, JsonValue] = {
     "keyframe_ms": 2000,
     "packet_loss": 0.0,
     "hls_off": None,
+    "has_b_frames": False,
 }
 EXAMPLE_HEALTH: dict[str, JsonValue] = {
     "status": "live",
@@ -114,6 +115,9 @@ class IngestHealthBody(BaseModel):
     packet_loss: float | None = Field(description="From 0 to 1; null by RTMP, which loses none.")
     hls_off: HlsOffBody | None = Field(
         description="Null: viewers can have HLS, and what comes in is stored."
+    )
+    has_b_frames: bool = Field(
+        description="The encoder sends B-frames, which WebRTC cannot show: viewers have HLS alone."
     )
 
 
@@ -227,6 +231,7 @@ def _describe_ingest(ingest: IngestReport) -> IngestHealthBody:
         keyframe_ms=ingest.keyframe_ms,
         packet_loss=None if packets is None else _lose(ingest.packets_lost, packets),
         hls_off=None if ingest.is_carried else HlsOffBody(codec=ingest.uncarried_codec),
+        has_b_frames=ingest.has_b_frames,
     )
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import asyncpg
 import imageio_ffmpeg
 from playwright.sync_api import Page, expect
 
 from tests.documented import read_command
 from tests.e2e.failover import LONGEST_GAP_MS, NOTE_PICTURES, PICTURES_MIN, SHOWN_SINCE, OpenPage
 from tests.e2e.people import make_name, prepare_encoder, wait_for_picture
+from tests.e2e.stored_lives import Stored, ask_of_live, read_stored
 from tests.product import Product
 
 RETRY_S = 1.0
@@ -35,16 +33,6 @@ class Comeback:
     """From the encoder's start, of the one that came through, to the viewer's next picture."""
     attempts: int
     """How often the encoder was started again."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What of a live is stored."""
-
-    generations: list[int]
-    """Of its whole segments, in their order, each once."""
-    gaps: int
-    """Segments that say that something is missing."""
 
 
 class EncoderLoop:
@@ -116,17 +104,13 @@ class EncoderLive:
 
     def find_origin(self) -> int:
         """Return the slot of the edge that the live comes in at."""
-        (row,) = self._ask("SELECT (origin ->> 'slot')::int AS slot FROM lives WHERE id = $1::uuid")
+        statement = "SELECT (origin ->> 'slot')::int AS slot FROM lives WHERE id = $1::uuid"
+        (row,) = ask_of_live(self._product, self.address, statement)
         return int(row["slot"])
 
     def read_stored(self) -> Stored:
         """Return what is stored of the live."""
-        rows = self._ask(
-            "SELECT origin_gen, tracks::text = '{}' AS is_gap FROM live_segments"
-            " WHERE live_id = $1::uuid ORDER BY number"
-        )
-        whole = [int(row["origin_gen"]) for row in rows if not row["is_gap"]]
-        return Stored(list(dict.fromkeys(whole)), len(rows) - len(whole))
+        return read_stored(self._product, self.address)
 
     def end(self) -> None:
         """Stop the encoder and end the live."""
@@ -140,17 +124,3 @@ class EncoderLive:
         """Close both browser contexts, when others follow in the same browser."""
         for page in (self.streamer, self.viewer):
             page.context.close()
-
-    def _ask(self, statement: str) -> list[asyncpg.Record]:
-        """Ask the database, in another thread: Playwright has a loop in this one."""
-        live_id = self.address.rstrip("/").split("/")[-1]
-
-        async def ask() -> list[asyncpg.Record]:
-            connection = await asyncpg.connect(self._product.settings.database.url, timeout=10)
-            try:
-                return await connection.fetch(statement, live_id)
-            finally:
-                await connection.close()
-
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, ask()).result()

@@ -77,7 +77,7 @@ class TwoEdges:
         if sends_several:
             self.streamer.goto(product.url + "/studio/live")
             self.streamer.get_by_test_id("send-several").check()
-        address = go_live(self.streamer, product, f"Two edges {make_name()}")
+        self.address = address = go_live(self.streamer, product, f"Two edges {make_name()}")
         self.sending.settle()
         self.origin = self.sending.began_at[-1]
         self.near, self.far = open_page("/"), open_page("/")

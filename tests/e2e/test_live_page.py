@@ -17,6 +17,7 @@ from tests.e2e.people import (
     make_name,
     wait_for_picture,
 )
+from tests.e2e.test_accessibility import examine
 from tests.product import Product, await_true
 
 pytestmark = pytest.mark.browser
@@ -292,6 +293,20 @@ def test_where_webrtc_fails_the_picture_comes_by_hls_and_stays_as_a_video(
         }""",
         timeout=60_000,
     )
+    check_analytics(streamer)
+
+
+def check_analytics(streamer: Page) -> None:
+    """Its streamer reads how it went: curves, and the same as a table."""
+    streamer.get_by_test_id("open-analytics").click()
+    page = streamer.get_by_test_id("live-analytics")
+    expect(page.get_by_role("img", name=re.compile("^Viewers"))).to_be_visible(timeout=60_000)
+    expect(page.locator("div").filter(has_text="Most at once").locator("dd")).to_have_text("1")
+    page.get_by_test_id("points-table").locator("summary").click()
+    table = page.get_by_role("region", name=re.compile("^How “By HLS"))
+    expect(table.get_by_role("columnheader", name="Lines per minute")).to_be_visible()
+    assert table.get_by_role("row").count() > 1
+    assert examine(streamer) == []
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:

@@ -20,8 +20,10 @@ import psutil
 import pytest
 
 from tests.e2e.load import Account, ChatLoad, Viewer, call, register, wait_for_in_flight
+from tests.e2e.node_live import NodeLive
 from tests.e2e.test_kills import WRITERS, find_host, read_lines
 from tests.e2e.test_video_kills import Upload, start_uploads, wait_until_ready
+from tests.media.playlist_reading import Listing
 from tests.product import Product, await_gone, await_true, is_running
 
 pytestmark = [pytest.mark.ray, pytest.mark.late, pytest.mark.timeout(300)]
@@ -236,7 +238,7 @@ def list_media_tasks(raylet: psutil.Process) -> set[str]:
     return found
 
 
-async def test_rooms_sockets_and_videos_of_a_killed_node_move_and_the_head_notices_nothing(
+async def test_rooms_sockets_lives_and_videos_of_a_killed_node_move_and_the_head_notices_nothing(
     head: Product, second: Product, people: list[Account], film: Path
 ):
     room = (await open_rooms(head, people, "b"))["b"]
@@ -251,6 +253,8 @@ async def test_rooms_sockets_and_videos_of_a_killed_node_move_and_the_head_notic
     killed = second.pids("ray-node")[0]
     owner = second.pids(await find_host(head, room))[0]
     async with aiohttp.ClientSession() as session, head_undisturbed(head):
+        live = NodeLive(session, head, second, people[1])
+        await live.begin()
         uploads = await send_films(session, head, film)
         await await_encoding(psutil.Process(killed))
         caught = await wait_for_in_flight(load)
@@ -260,6 +264,8 @@ async def test_rooms_sockets_and_videos_of_a_killed_node_move_and_the_head_notic
             while is_running(owner):  # the actors of a raylet end by themselves, a moment after it
                 await asyncio.sleep(0.01)
         ended_s = time.monotonic() - started
+        listing = await live.go_on()
+        live_s = time.monotonic() - started
         await load.await_more(5 * len(people))
         took_s = time.monotonic() - started
         await load.stop()
@@ -273,13 +279,26 @@ async def test_rooms_sockets_and_videos_of_a_killed_node_move_and_the_head_notic
             timeout_s=DEADLINE_S,
         )
         await wait_until_ready(session, head, uploads)
+        recording = await live.end()
+    check_one_recording(live.kept, listing, recording)
     print(
         f"\nraylet {killed}: {caught} in flight, {len(load.acknowledged)} acknowledged, "
         f"the room's host ended after {ended_s:.1f} s, {5 * len(people)} more lines after "
-        f"{took_s:.1f} s on {moved_to}, the node was whole again after {back_s:.1f} s"
+        f"{took_s:.1f} s on {moved_to}, the live listed anew after {live_s:.1f} s, "
+        f"the node was whole again after {back_s:.1f} s"
     )
     assert caught >= 10
     assert "@" not in moved_to
+
+
+def check_one_recording(kept: list[str], listing: Listing, recording: Listing) -> None:
+    """What was listed at the killed node stays, the gap is marked, and both are one recording."""
+    assert [segment.address for segment in listing.segments][: len(kept)] == kept
+    resumed = next(s for s in listing.segments if s.address.startswith("2/") and not s.is_gap)
+    assert resumed.is_discontinuous
+    assert any(segment.is_gap for segment in listing.segments)
+    assert sum(segment.is_discontinuous for segment in recording.segments) == 1
+    assert len(recording.segments) >= len(kept) + 2
 
 
 async def test_a_drained_node_hands_over_and_comes_back(

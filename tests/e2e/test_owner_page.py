@@ -145,6 +145,11 @@ def test_subtitles_that_are_uploaded_are_read_along(desk: Desk, open_page: OpenP
     video = viewer.get_by_test_id("player-video")
     video.evaluate("v => { v.muted = true; return v.play(); }")
     await_true(lambda: video.evaluate(READ) == ["À bientôt"], "it is shown")
+    with desk.open("Subtitles", "Subtitles") as dialog:
+        dialog.get_by_role("button", name="Remove Français").click()
+        expect(dialog).to_contain_text("Nobody can read along yet")
+        expect(dialog.get_by_label("Language")).to_be_focused()
+        desk.page.keyboard.press("Escape")
 
 
 def test_an_owner_says_until_when_it_can_be_watched_and_lets_it_stay(desk: Desk):
@@ -230,8 +235,10 @@ def test_what_is_watched_and_kept_is_in_the_library_and_counted(desk: Desk, view
     lists.filter(has_text=name).click()
     expect(viewer.get_by_test_id("playlist-video")).to_contain_text(desk.title)
     assert examine(viewer) == []
+    expect(viewer.get_by_text("1 video")).to_be_visible()
     viewer.get_by_role("button", name=f"Remove {desk.title}").click()
     expect(viewer.get_by_test_id("playlist-video")).to_have_count(0)
+    expect(viewer.get_by_text("0 videos")).to_be_visible()
     check_numbers(desk)
 
 

@@ -291,6 +291,8 @@ def share(player: Player, at_s: float, what: str) -> str:
     page.get_by_test_id("share").click()
     dialog = page.get_by_role("dialog", name="Share")
     dialog.get_by_label(re.compile("^Start at 0:03$")).check()
+    line = dialog.get_by_test_id("share-link")
+    assert line.evaluate("i => i.scrollLeft + i.clientWidth >= i.scrollWidth - 1"), "its end shows"
     with page.expect_response(re.compile("/share$")) as counted:
         dialog.get_by_role("button", name=what).click()
     assert counted.value.status == 204

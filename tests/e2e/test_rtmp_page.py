@@ -77,10 +77,15 @@ def test_an_encoder_goes_live_as_the_studio_says(
         print(f"\nthe first picture after {took_ms / 1000:.1f} s")
         assert video.evaluate("v => [v.videoWidth, v.videoHeight]") == [640, 360]
         assert encoder.poll() is None
+        told = page.get_by_test_id("b-frames")
         if encoding == B_FRAMES:
+            expect(told).to_contain_text("Set B-frames to 0", timeout=60_000)
             encoder.kill()
             await_true(lambda: is_dark(video), "a slate stands in for the encoder", timeout_s=60)
             assert video.evaluate("v => v.error") is None
+        else:
+            expect(page.get_by_test_id("health-panel")).to_contain_text("Comes in")
+            expect(told).to_have_count(0)
         page.get_by_test_id("end-live").click()
         page.get_by_role("button", name="End broadcast").click()
         expect(viewer.get_by_test_id("live-status")).to_contain_text("Ended", timeout=60_000)

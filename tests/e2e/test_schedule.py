@@ -33,6 +33,13 @@ def schedule(page: Page, product: Product, title: str) -> None:
     expect(page.get_by_test_id("scheduled-at")).to_contain_text("in 1 hour", timeout=PATIENCE_MS)
 
 
+def fetch(page: Page, test_id: str) -> str:
+    """Return the calendar that a link leads to."""
+    answer = page.request.get(page.get_by_test_id(test_id).evaluate("a => a.href"))
+    assert answer.headers["content-type"].startswith("text/calendar"), answer.status
+    return answer.text()
+
+
 def test_a_live_is_announced_counted_down_to_and_begun(open_page: OpenPage, product: Product):
     host = open_page("/register")
     name = fill_registration(host)
@@ -56,6 +63,7 @@ def test_a_live_is_announced_counted_down_to_and_begun(open_page: OpenPage, prod
     expect(host.get_by_test_id("scheduled-at")).to_contain_text("in 2 days", timeout=PATIENCE_MS)
     viewer.reload()
     expect(viewer.get_by_test_id("countdown")).to_contain_text("days", timeout=PATIENCE_MS)
+    assert f"SUMMARY:{title}" in fetch(viewer, "add-to-calendar")
 
     host.get_by_test_id("go-live").click()
     status = viewer.get_by_test_id("live-status")
@@ -68,6 +76,7 @@ def test_a_live_is_announced_counted_down_to_and_begun(open_page: OpenPage, prod
     schedule(guest, product, dropped)
     viewer.goto(product.url + f"/u/{guest_name}")
     expect(viewer.get_by_test_id("upcoming-live")).to_contain_text(dropped)
+    assert f"SUMMARY:{dropped}" in fetch(viewer, "subscribe-calendar")
     guest.get_by_test_id("cancel-live").click()
     expect(guest.get_by_role("dialog")).to_contain_text(dropped)
     guest.get_by_test_id("confirm").click()

@@ -124,6 +124,10 @@ def test_the_studio_changes_its_devices_and_shows_the_screen_on_air(
         await_true(lambda s=server: streamer.evaluate(copied) == s, "the address is copied")
     health = streamer.get_by_test_id("health-panel")
     expect(health.get_by_role("img", name=re.compile("^Bitrate in"))).to_be_visible()
+    sent = streamer.get_by_test_id("publish-stats")
+    expect(sent).to_contain_text(re.compile(r"[1-9]\d* kbit/s|[\d.]+ Mbit/s"), timeout=60_000)
+    ways = streamer.get_by_test_id("viewer-ways")
+    expect(ways).to_contain_text("1 by WebRTC · 0 by HLS", timeout=60_000)
 
 
 def test_a_browser_without_h264_hears_that_nothing_is_recorded_and_a_viewer_without_webrtc_why(

@@ -70,10 +70,27 @@ def test_who_goes_on_where_it_ended_need_not_ask_the_disk(objects: ObjectStore):
     grow(objects, 0, b"abc").close()
     growing = GrowingObject.open(objects, KEY, is_new=False)
     assert growing is not None
-    assert [growing.begin_behind(size_bytes) for size_bytes in (2, 4, 3)] == [False, False, True]
+    assert [growing.begin_at_once(size_bytes) for size_bytes in (2, 4, 3)] == [False, False, True]
     growing.append([b"d"], is_durable=True)
     growing.close()
     assert objects.get_sync(KEY) == b"abcd"
+
+
+def test_only_what_is_on_the_disk_is_closed_without_waiting_for_it(objects: ObjectStore):
+    growing = grow(objects, 0, b"abc")
+    growing.append([b"d"], is_durable=False)
+    assert not growing.close_at_once()
+    with pytest.raises(GrowingBusy):
+        GrowingObject.open(objects, KEY, is_new=False)
+    growing.append([], is_durable=True)
+    assert growing.close_at_once()
+    growing.close()
+    growing = grow(objects, 4)
+    growing.shorten(0)
+    growing.append([], is_durable=True)
+    assert not growing.close_at_once()  # nothing is no object
+    growing.close()
+    assert not objects.exists_sync(KEY)
 
 
 def test_bytes_that_do_not_count_are_cut_off(objects: ObjectStore):

@@ -7,7 +7,8 @@ from playwright.sync_api import expect
 
 from tests.e2e.failover import OpenPage, TwoEdges
 from tests.e2e.people import choose_quality
-from tests.product import Product
+from tests.e2e.stored_lives import read_stored
+from tests.product import Product, await_true
 
 pytestmark = [pytest.mark.browser, pytest.mark.late, pytest.mark.timeout(300)]
 
@@ -35,4 +36,12 @@ def test_the_picture_goes_on_when_the_edge_of_a_viewer_dies_and_that_of_the_came
     print(f"origin killed: {live.kill_origin():.0f} ms without a picture")
     assert live.at_origin.began_at == [origin, relay]
     assert live.at_relay.began_at == [relay, origin, relay]
+    await_true(
+        lambda: len(read_stored(product, live.address).generations) > 1,
+        "a segment of either origin is stored",
+    )
     live.end()
+    stored = read_stored(product, live.address)
+    assert stored.generations == sorted(stored.generations), "one recording, in their order"
+    # On a busy machine the camera may have come more than once again.
+    assert stored.gaps == len(stored.generations) - 1 > 0

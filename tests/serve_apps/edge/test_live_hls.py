@@ -145,6 +145,9 @@ async def test_a_publisher_is_watched_by_parts_and_whole_segments_are_stored(
         filed = await stage.get("source/1/0.m4s")
         assert "Last-Modified" in filed.headers
         assert filed.headers["Cache-Control"].endswith("immutable")
+        # A player on another site may read each of them.
+        answers = (before, whole, ranged, init, filed)
+        assert {answer.headers["Access-Control-Allow-Origin"] for answer in answers} == {"*"}
     keys = await stage.objects.list(make_live_prefix(stage.room_id))
     stored = await stage.objects.get(f"live/{stage.room_id}/1/source/{first.address[2:]}")
     assert stored == whole.body

@@ -93,6 +93,13 @@ def test_what_a_publisher_sends_is_measured_between_two_looks() -> None:
     again = meter.take("s1", 14.0)
     assert again is not None
     assert (again.bitrate_bps, again.packets_lost) == (0, 0)
+    assert not again.has_b_frames
+    for ticks in (240_000, 234_000, 237_000):
+        meter.add_video(VideoSample(picture, b"", ticks, ticks, is_key=False))
+    for now_s in (16.0, 18.0):  # they are not forgotten
+        later = meter.take("s1", now_s)
+        assert later is not None
+        assert later.has_b_frames
 
 
 def test_a_publisher_whose_picture_hls_does_not_carry_is_measured_by_its_packets() -> None:

@@ -30,6 +30,8 @@ QUALITY = QualityReport(
     suffering=1,
     played_ms=40_000,
     stalled_ms=400,
+    freezes=2,
+    joins=count_delays([90, 180, 410, 1900]),
     latencies=count_delays([140, 180, 290, 1900]),
 )
 
@@ -58,16 +60,19 @@ async def test_the_owner_sees_how_a_live_goes_and_afterwards_how_it_went(
                 await asyncio.sleep(0.05)
         assert health["ways"] == {"webrtc": 3, "hls": 1, "chat": 0}
         assert health["ingest"]["packet_loss"] == 0.001
-        assert health["ingest"]["hls_off"] is None
+        assert (health["ingest"]["hls_off"], health["ingest"]["has_b_frames"]) == (None, False)
         edge.report_ingest(
             live_id,
-            IngestReport("s1", 2_500_000, 30.0, 2000, 1, 999, False, "VP8"),
+            IngestReport("s1", 2_500_000, 30.0, 2000, 1, 999, False, "VP8", has_b_frames=True),
         )
         async with asyncio.timeout(60):
-            while (await owner.get(f"{path}/health"))["ingest"]["hls_off"] != {"codec": "VP8"}:
+            while (ingest := (await owner.get(f"{path}/health"))["ingest"])["hls_off"] is None:
                 await asyncio.sleep(0.05)
+        assert (ingest["hls_off"], ingest["has_b_frames"]) == ({"codec": "VP8"}, True)
         assert (health["quality"]["suffering"], health["quality"]["stalled"]) == (0.25, 0.01)
         assert (health["quality"]["latency_ms"], health["visitors"]) == (200, 1)
+        quality = health["quality"]
+        assert (quality["freezes"], quality["join_ms"], quality["join_p95_ms"]) == (2, 200, 2000)
         assert (await bob.call("GET", f"{path}/health")).status_code == 403
         await owner.post(f"{path}/end")
         async with asyncio.timeout(60):
@@ -81,7 +86,7 @@ async def test_the_owner_sees_how_a_live_goes_and_afterwards_how_it_went(
     table = await ada.call("GET", f"{path}/analytics.csv")
     assert table.headers["Content-Type"].startswith("text/csv")
     (row,) = csv.DictReader(io.StringIO(table.text))
-    assert (row["viewers"], row["latency_p95_ms"], row["join_p95_ms"]) == ("4", "2000", "")
+    assert (row["viewers"], row["latency_p95_ms"], row["join_p95_ms"]) == ("4", "2000", "2000")
 
 
 async def test_a_long_live_is_a_curve_and_only_the_rooms_owner_writes_it(

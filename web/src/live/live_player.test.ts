@@ -55,15 +55,25 @@ class PlayedPeer extends EventTarget {
   close = () => void (this.connectionState = "closed");
 }
 
-function makePlayer(): { player: LivePlayer; video: { currentTime: number } } {
-  const video = {
-    currentTime: 0,
-    paused: false,
-    readyState: 4,
-    seekable: { length: 0 },
-    play: () => Promise.resolve(),
-    removeAttribute: () => undefined,
-  };
+class PlayedVideo extends EventTarget {
+  currentTime = 0;
+  paused = false;
+  readyState = 4;
+  seekable = { length: 0 };
+  play = () => Promise.resolve(void (this.paused = false));
+  pause = () => void (this.paused = true);
+  removeAttribute = () => undefined;
+  /** A picture of HLS is there. */
+  async begin(): Promise<void> {
+    played.bring?.();
+    await vi.advanceTimersByTimeAsync(0);
+    if (!this.paused) this.dispatchEvent(new Event("playing"));
+    await vi.advanceTimersByTimeAsync(1000);
+  }
+}
+
+function makePlayer(): { player: LivePlayer; video: PlayedVideo } {
+  const video = new PlayedVideo();
   const player = new LivePlayer({
     video: video as unknown as HTMLVideoElement,
     whep: "http://localhost/whep/1",
@@ -114,6 +124,23 @@ describe("the player of a live", () => {
     expect([...phases]).toEqual(["connecting", "playing"]);
     expect(player.state.get()).toMatchObject({ way: "webrtc", lengthS: 12 });
     player.stop();
+  });
+
+  it("stops once HLS has a picture, unless it is let go on meanwhile", async () => {
+    for (const isLetGoOn of [false, true]) {
+      const { player, video } = makePlayer();
+      void player.start();
+      await pass(video, 3, 1);
+      player.togglePause();
+      video.paused = true; // as another source leaves an element
+      await vi.advanceTimersByTimeAsync(1000);
+      expect(player.state.get()).toMatchObject({ way: "hls", isPaused: true });
+      if (isLetGoOn) player.togglePause();
+      await video.begin();
+      expect(video.paused).toBe(!isLetGoOn);
+      expect(player.state.get().isPaused).toBe(!isLetGoOn);
+      player.stop();
+    }
   });
 
   it("takes HLS while WebRTC's picture stands still on a bad connection, and WebRTC again after a rest", async () => {

@@ -63,6 +63,8 @@ export class LivePlayer {
   #hls: HlsWay | null = null;
   #isOnAir = false;
   #isBehind = false;
+  /** The picture stops once HLS has one: to stand still is to go on from there later. */
+  #stopsSoon = false;
   #withoutSinceMs: number | null = null;
   #lossesMs: number[] = [];
   readonly #freezes = new Freezes();
@@ -134,6 +136,7 @@ export class LivePlayer {
   }
 
   goLive(): void {
+    this.#stopsSoon = false;
     this.#catchUp();
     this.#hls?.seekBehind(0);
     this.#hls?.resume();
@@ -144,7 +147,8 @@ export class LivePlayer {
   /** Stopping the picture of a live means to go on from there later: HLS alone can. */
   togglePause(): void {
     const { video } = this.#request;
-    if (video.paused) {
+    if (video.paused || this.#stopsSoon) {
+      this.#stopsSoon = false;
       if (this.#hls) this.#hls.resume();
       else void video.play().catch(() => undefined);
       return;
@@ -156,8 +160,15 @@ export class LivePlayer {
       const behindS = Math.max(1, this.state.get().behindS);
       this.#switch("hls", behindS);
       this.#change({ behindS });
-      video.addEventListener("playing", () => this.#hls?.pause(), { once: true });
+      this.#stopsSoon = true;
+      video.addEventListener("playing", () => this.#stopNow(), { once: true });
     }
+  }
+
+  /** Unless somebody let it go on meanwhile. */
+  #stopNow(): void {
+    if (this.#stopsSoon) this.#hls?.pause();
+    this.#stopsSoon = false;
   }
 
   #fallBehind(): void {
@@ -300,7 +311,7 @@ export class LivePlayer {
     this.#change({
       phase: this.#isOnAir || hls.lengthS > 0 ? phase : watched.phase,
       error: null,
-      isPaused: video.paused,
+      isPaused: video.paused || this.#stopsSoon,
       lengthS: hls.lengthS || this.state.get().lengthS,
       behindS: hls.lengthS ? hls.behindS : this.state.get().behindS,
       latencyS: hls.latencyS,
@@ -314,6 +325,7 @@ export class LivePlayer {
 
   #switch(way: Way, behindS: number | null): void {
     this.#change({ way, latencyS: null });
+    this.#stopsSoon = false;
     if (way === "hls") {
       this.#request.video.srcObject = null;
       this.#hls = new HlsWay(this.#request.video, this.#request.hls, this.levels);

@@ -132,7 +132,7 @@ export function useBeacon(
       waiting: () => !element.seeking && session.noteStall(performance.now()),
       seeking: () => session.noteStop(),
       seeked: () => session.noteStart(element.currentTime),
-      pause: () => (session.noteStop(), send()),
+      pause: () => (session.noteStop(), element.ended || send()), // at its end `ended` comes, too
       ended: () => (session.noteStop(), send()),
     };
     for (const [name, handle] of Object.entries(handlers)) element.addEventListener(name, handle);

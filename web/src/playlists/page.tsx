@@ -44,7 +44,14 @@ export default function PlaylistPage({ parameters }: PageProps) {
   return (
     <div class="page narrow">
       {list.data ? <Head list={list} isOwn={isOwn} first={videos.items[0]} /> : <Skeleton shape="line" />}
-      {videos.items.length > 0 && <PlaylistRows playlistId={id} videos={videos} isOwn={isOwn} />}
+      {videos.items.length > 0 && (
+        <PlaylistRows
+          playlistId={id}
+          videos={videos}
+          isOwn={isOwn}
+          onRemoved={() => list.change((known) => ({ ...known, videos: known.videos - 1 }))}
+        />
+      )}
       {videos.loading && videos.items.length === 0 && <Skeleton shape="row" count={3} />}
       {videos.error !== null && videos.items.length === 0 && <Failure error={videos.error} onRetry={videos.reload} />}
       {!videos.loading && videos.error === null && videos.items.length === 0 && (

@@ -1,6 +1,7 @@
 /** The videos of a playlist in order. Their owner drags them, or moves them with the buttons beside each. */
 import { useRef, useState } from "preact/hooks";
 import { Icon } from "../kit/icons";
+import { useKeptPlace } from "../kit/kept_place";
 import type { Pages } from "../kit/load";
 import { showError } from "../kit/toasts";
 import { VideoCard } from "../videos/card";
@@ -12,12 +13,15 @@ interface PlaylistRowsProps {
   playlistId: string;
   videos: Pages<Video>;
   isOwn: boolean;
+  onRemoved: () => void;
 }
 
-export function PlaylistRows({ playlistId, videos, isOwn }: PlaylistRowsProps) {
+export function PlaylistRows({ playlistId, videos, isOwn, onRemoved }: PlaylistRowsProps) {
   const dragged = useRef<number | null>(null);
   const [over, setOver] = useState<number | null>(null);
   const [said, setSaid] = useState("");
+  const root = useRef<HTMLOListElement>(null);
+  const keepPlace = useKeptPlace(root, videos.items.length, ".playlist-remove");
   const move = async (from: number, to: number) => {
     const video = videos.items[from];
     if (!video || to < 0 || to >= videos.items.length || from === to) return;
@@ -30,17 +34,20 @@ export function PlaylistRows({ playlistId, videos, isOwn }: PlaylistRowsProps) {
       videos.reload();
     }
   };
-  const remove = async (video: Video) => {
+  const remove = async (video: Video, index: number) => {
+    keepPlace(index);
     try {
       await removeVideo(playlistId, video.id);
       videos.change((items) => items.filter((known) => known.id !== video.id));
+      setSaid(`${video.title} was removed.`);
+      onRemoved();
     } catch (error) {
       showError(error);
     }
   };
   return (
     <>
-      <ol class="playlist-videos">
+      <ol ref={root} class="playlist-videos">
         {videos.items.map((video, index) => (
           <li
             key={video.id}
@@ -73,7 +80,7 @@ export function PlaylistRows({ playlistId, videos, isOwn }: PlaylistRowsProps) {
                 title={video.title}
                 onUp={index > 0 ? () => void move(index, index - 1) : null}
                 onDown={index < videos.items.length - 1 ? () => void move(index, index + 1) : null}
-                onRemove={() => void remove(video)}
+                onRemove={() => void remove(video, index)}
               />
             )}
           </li>
@@ -114,7 +121,7 @@ function RowTools({ title, onUp, onDown, onRemove }: RowToolsProps) {
       >
         <Icon name="down" size={20} />
       </button>
-      <button type="button" class="icon-button" aria-label={`Remove ${title}`} onClick={onRemove}>
+      <button type="button" class="icon-button playlist-remove" aria-label={`Remove ${title}`} onClick={onRemove}>
         <Icon name="close" size={20} />
       </button>
     </span>

@@ -3,7 +3,14 @@ import { useEffect, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { formatBitrate } from "../kit/words";
 import { Chart } from "./chart";
-import { formatDelay, formatRungs, formatShare, listViewerLines, type LiveHealth } from "./health_shapes";
+import {
+  formatDelay,
+  formatFreezes,
+  formatRungs,
+  formatShare,
+  listViewerLines,
+  type LiveHealth,
+} from "./health_shapes";
 import { describeHlsOff, type HlsOff } from "./kept_words";
 import { PointsTable } from "./points_table";
 
@@ -29,7 +36,9 @@ function Health({ health }: { health: LiveHealth }) {
     ["Keyframes", ingest?.keyframe_ms ? `every ${(ingest.keyframe_ms / 1000).toFixed(1)} s` : "unknown"],
     ["Lost on the way in", ingest ? (ingest.packet_loss === null ? "none (RTMP)" : formatShare(ingest.packet_loss)) : "unknown"],
     ["Viewers who suffer", told > 0 ? `${formatShare(quality.suffering)} of ${told}` : "unknown"],
+    ["Stood still lately", formatFreezes(quality)],
     ["Lost on the way out", formatShare(quality.loss)],
+    ["First picture after", formatDelay(quality.join_ms)],
     ["Delay", formatDelay(quality.latency_ms)],
     ["Qualities watched", formatRungs(quality.rungs)],
     ["Visitors so far", String(health.visitors)],
@@ -41,6 +50,12 @@ function Health({ health }: { health: LiveHealth }) {
       {ingest?.hls_off && (
         <p class="problem" role="alert" data-testid="hls-off">
           {describeHlsOff(ingest.hls_off)}
+        </p>
+      )}
+      {ingest?.has_b_frames && (
+        <p class="problem" role="alert" data-testid="b-frames">
+          The encoder sends B-frames, which WebRTC cannot show: viewers have HLS alone, some seconds behind. Set B-frames
+          to 0 in the encoder (in OBS: Output, Advanced) and go live again.
         </p>
       )}
       <dl class="figures">

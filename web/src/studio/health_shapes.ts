@@ -1,4 +1,5 @@
 /** How a live goes and went, as the API says it, and as lines of a chart. Pure. */
+import { formatNoun } from "../kit/words";
 import type { Line } from "./chart";
 import type { HlsOff } from "./kept_words";
 
@@ -32,6 +33,8 @@ export interface LiveHealth {
     packet_loss: number | null;
     /** Null: viewers can have HLS, and what comes in is stored. */
     hls_off: HlsOff | null;
+    /** True: viewers have HLS alone. */
+    has_b_frames: boolean;
   } | null;
   quality: {
     players: Record<string, number>;
@@ -41,6 +44,7 @@ export interface LiveHealth {
     loss: number | null;
     latency_ms: number | null;
     latency_p95_ms: number | null;
+    join_ms: number | null;
     join_p95_ms: number | null;
     rungs: Record<string, number>;
   };
@@ -57,6 +61,13 @@ export interface LiveAnalytics {
   watched_s: { webrtc: number; hls: number };
   lines: number;
   points: LivePoint[];
+}
+
+/** "3 times, 1.2 % of the time", of those who told. */
+export function formatFreezes({ players, freezes, stalled }: LiveHealth["quality"]): string {
+  if (Object.values(players).every((count) => count === 0)) return "unknown";
+  if (freezes === 0) return "never";
+  return `${formatNoun(freezes, "time")}, ${formatShare(stalled)} of the time`;
 }
 
 export function formatShare(share: number | null): string {

@@ -9,6 +9,8 @@ const COLUMNS: [string, (point: LivePoint) => string][] = [
   ["Chat alone", (point) => String(point.chat)],
   ["Lines per minute", (point) => perMinute(point).toFixed(0)],
   ["Viewers who suffer", (point) => formatShare(point.suffering)],
+  ["Stood still", (point) => formatShare(point.stalled)],
+  ["First picture after", (point) => formatDelay(point.join_ms)],
   ["Delay", (point) => formatDelay(point.latency_ms)],
   ["Bitrate in", (point) => (point.bitrate_bps === null ? "none" : formatBitrate(point.bitrate_bps))],
   ["Frames per second", (point) => (point.frames_per_s === null ? "none" : point.frames_per_s.toFixed(0))],

@@ -1,10 +1,11 @@
 /** The languages in which a video can be read along: add a file, replace it, remove it. */
-import { useId, useState } from "preact/hooks";
+import { useId, useRef, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Dialog } from "../kit/dialog";
 import { describeError } from "../kit/errors";
 import { Field } from "../kit/field";
 import { Icon } from "../kit/icons";
+import { useKeptPlace } from "../kit/kept_place";
 import { useLoad } from "../kit/load";
 import { Failure, Skeleton } from "../kit/states";
 import type { Video } from "../videos/shapes";
@@ -53,14 +54,16 @@ export function SubtitlesDialog({ video, onClose }: { video: Video; onClose: () 
     setBusy(false);
   };
   const items = list.data?.items ?? [];
+  const root = useRef<HTMLDivElement>(null);
+  const keepPlace = useKeptPlace(root, items.length, ".languages button, select");
   return (
     <Dialog title="Subtitles" onClose={onClose}>
-      <div class="stack">
+      <div ref={root} class="stack">
         {list.error !== null && <Failure error={list.error} onRetry={list.reload} />}
         {list.loading && !list.data && <Skeleton shape="row" count={1} />}
         {list.data && items.length === 0 && <p class="muted">Nobody can read along yet. Add a language.</p>}
         <ul class="languages" data-testid="languages">
-          {items.map((item) => (
+          {items.map((item, index) => (
             <li key={item.language} class="row spread">
               <span>
                 {item.label} <span class="data muted">{item.language}</span>
@@ -71,7 +74,10 @@ export function SubtitlesDialog({ video, onClose }: { video: Video; onClose: () 
                 class="icon-button"
                 aria-label={`Remove ${item.label}`}
                 disabled={isBusy}
-                onClick={() => run(() => api.delete(`${path}/${item.language}`))}
+                onClick={() => {
+                  keepPlace(index);
+                  void run(() => api.delete(`${path}/${item.language}`));
+                }}
               >
                 <Icon name="trash" size={20} />
               </button>

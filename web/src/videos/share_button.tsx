@@ -1,5 +1,5 @@
 /** Shares a video: its address, from this moment if wanted, and the code that shows it on another site. */
-import { useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Dialog } from "../kit/dialog";
 import { Field } from "../kit/field";
@@ -45,6 +45,11 @@ function ShareDialog({ video, atS, onClose }: ShareDialogProps) {
   const canEmbed = isEmbeddable(video);
   const embed = writeEmbed(origin, video.id, startS);
   const link = writeLink(video.id, startS);
+  const line = useRef<HTMLInputElement>(null);
+  // On a narrow screen the moment, which is what has changed, would stand out of sight.
+  useLayoutEffect(() => {
+    if (line.current) line.current.scrollLeft = isFrom ? line.current.scrollWidth : 0;
+  }, [isFrom]);
   const tell = (sharing: Promise<boolean>) => {
     // Its owner's number alone: what was shared is shared, also when this is lost.
     void sharing.then((isShared) => (isShared ? api.post(`/videos/${video.id}/share`) : undefined)).catch(() => undefined);
@@ -52,7 +57,7 @@ function ShareDialog({ video, atS, onClose }: ShareDialogProps) {
   return (
     <Dialog title="Share" onClose={onClose}>
       <Field label="Link">
-        {(props) => <input {...props} class="input" readOnly value={origin + link} data-testid="share-link" />}
+        {(props) => <input {...props} ref={line} class="input" readOnly value={origin + link} data-testid="share-link" />}
       </Field>
       <label class="row tight">
         <input type="checkbox" checked={isFrom} disabled={atS === 0} onChange={() => setFrom(!isFrom)} />
