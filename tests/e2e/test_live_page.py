@@ -300,8 +300,8 @@ def check_analytics(streamer: Page) -> None:
     """Its streamer reads how it went: curves, and the same as a table."""
     streamer.get_by_test_id("open-analytics").click()
     page = streamer.get_by_test_id("live-analytics")
-    expect(page.get_by_role("img", name=re.compile("^Viewers"))).to_be_visible(timeout=60_000)
-    expect(page.locator("div").filter(has_text="Most at once").locator("dd")).to_have_text("1")
+    expect(page.get_by_role("img", name=re.compile(r"^Viewers\."))).to_be_visible(timeout=60_000)
+    expect(page.locator("dl > div").filter(has_text="Most at once").locator("dd")).to_have_text("1")
     page.get_by_test_id("points-table").locator("summary").click()
     table = page.get_by_role("region", name=re.compile("^How “By HLS"))
     expect(table.get_by_role("columnheader", name="Lines per minute")).to_be_visible()
