@@ -25,7 +25,7 @@ from tests.e2e.load import call
 
 PATIENCE_S = 3 * 3600.0
 ASK_EVERY_S = 0.5
-VARIANT = re.compile(r"RESOLUTION=\d+x(\d+).*\n(\S+)")
+VARIANT = re.compile(r"^#EXT-X-STREAM-INF:.*RESOLUTION=\d+x(\d+).*\n(\S+)", re.MULTILINE)
 SMALL, FULL, FULL_SHORT = 360, 1080, 480
 """Heights of pictures: the first that plays everywhere, and the film's own."""
 
