@@ -34,6 +34,7 @@ from media.vod.records import (
 )
 from serve_apps.access.grants import Grant, read_grant
 from serve_apps.access.playback import OPEN_VISIBILITIES
+from serve_apps.edge.access_book import AccessBook
 from serve_apps.edge.content_keys import build_licence, count_request, read_wanted
 from serve_apps.edge.downloads import send_download
 from serve_apps.edge.media_answers import (
@@ -83,6 +84,8 @@ class PlaybackPorts:
     clock: Clock
     is_void: Callable[[Grant], bool]
     """Whether a grant has stopped counting (`GrantChecks`)."""
+    changed: AccessBook
+    """Tells what plays otherwise than before."""
     rates: RateBook
     """Counts who asks for keys."""
 
@@ -107,7 +110,7 @@ class _PlaybackServer:
 
     def __init__(self, ports: PlaybackPorts) -> None:
         self._ports = ports
-        self._catalog = VideoCatalog(ports.database, ports.clock)
+        self._catalog = VideoCatalog(ports.database, ports.clock, ports.changed)
 
     def answer(self, handler: Handler) -> Handler:
         """Wrap a handler with the error bodies and the headers of every answer."""

@@ -260,7 +260,7 @@ class EdgeServer:
                 is_revoked=self._revocations.is_revoked,
             )
         )
-        self._access = AccessBook(ports.database, float(settings.auth.grant_ttl_s))
+        self._access = AccessBook(ports.database, ports.clock, float(settings.auth.grant_ttl_s))
         self._grants = GrantChecks(self._revocations.is_revoked, self._access)
         self._audience = Audience(AudiencePorts(ports.database, ports.clock, self._access))
         talk = TalkPorts(logins, self._audience, self._rooms, self._users, client, self._ephemeral)
@@ -356,6 +356,7 @@ class EdgeServer:
                 objects=ports.objects,
                 clock=ports.clock,
                 is_void=self._grants.is_void,
+                changed=self._access,
                 rates=RateBook(ports.cache, ports.clock),
             ),
         )
@@ -390,8 +391,7 @@ class EdgeServer:
             sessions = self._sfu.list_sessions()
             self._sessions.forget_unconnected(frozenset(fact.session_id for fact in sessions))
             load = max(
-                len(self._sockets) / edge.sockets_max,
-                len(sessions) / edge.media_sessions_max,
+                len(self._sockets) / edge.sockets_max, len(sessions) / edge.media_sessions_max
             )
             self._vitals.load = 1.0 if self._watch.is_breathless else min(1.0, load)
 

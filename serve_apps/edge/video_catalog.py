@@ -1,8 +1,9 @@
 """What this edge knows about videos that are being watched: who may, which tracks, which segments.
 
-`playback.py` asks it at each request. A video's row is read again after a second, so that a
-deleted or hidden video stops at once; the tracks of a ready one never change and are kept. It
-answers from memory for a minute while the database is away. It reads no media.
+`playback.py` asks it at each request. What plays of a ready video is kept until `AccessBook` tells
+of a change, so that it costs no statement and a deleted or hidden one stops at once; of others, and
+while changes may go unheard, the row is read again after a second. It answers from memory for a
+minute while the database is away. It reads no media.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ import orjson
 
 from kit.clock import Clock
 from kit.errors import NotFound, Unavailable
+from kit.logs import get_log
 from media.live.recording import publish_recording
 from media.vod.hls import Track
 from media.vod.info import decode_json
 from media.vod.plan import TranscodePlan
 from media.vod.publish import Publication, publish
 from media.vod.records import TaskRecord
+from serve_apps.edge.access_book import WINDOW_S, AccessBook
+from serve_apps.edge.socket_words import ChannelKind, ChannelName
 from storage.database import Database
 from storage.live_segments import StoredSegment, list_sent_segments
 from storage.recordings import find_recording
@@ -33,7 +37,15 @@ from storage.video_plans import find_plan
 from storage.video_playback import PlaybackRecord, find_playback
 from storage.video_versions import list_replaced_plans
 
+log = get_log("edge")
 FRESH_S = 1.0
+"""How long an entry counts of which no change would be told."""
+UNHEARD_MAX_S = 1.5
+"""The book looks each second: one that did not for so long may have missed a change."""
+REREAD_S = 20.0
+"""What is kept is read again after this, while nobody waits: for what no trigger thought of."""
+KEPT_MAX_S = WINDOW_S
+"""An older entry is read before it counts: the book may have forgotten a change since."""
 STALE_MAX_S = 60.0
 ENTRIES_MAX = 1000
 SEGMENTS_MAX = 500_000
@@ -77,31 +89,83 @@ class CatalogEntry:
 class VideoCatalog:
     """Entries by video, the least recently asked-for dropped first; one reader per video."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, changed: AccessBook) -> None:
         self._database = database
         self._clock = clock
+        self._changed = changed
         self._entries: OrderedDict[uuid.UUID, CatalogEntry] = OrderedDict()
         self._segments = 0
         self._reads: dict[uuid.UUID, asyncio.Task[CatalogEntry]] = {}
 
     async def get(self, video_id: uuid.UUID) -> CatalogEntry:
-        """Return the entry, at most a second old; raises VideoUnknown, or that nobody knows now."""
+        """Return the entry as of the last change; raises VideoUnknown, or that nobody knows now."""
         entry = self._entries.get(video_id)
-        if entry is None or self._clock.monotonic_s() - entry.read_s > FRESH_S:
-            entry = await self._read_once(video_id)
+        if entry is None or not self._is_current(entry):
+            entry = await asyncio.shield(self._read(video_id))
+            if self._is_outdated(entry):  # a change was told while it was read
+                entry = await asyncio.shield(self._read(video_id))
+        else:
+            self._entries.move_to_end(video_id)
+            if self._clock.monotonic_s() - entry.read_s > REREAD_S:
+                self._read(video_id)
         if entry.record is None:
             raise VideoUnknown
         return entry
 
-    async def _read_once(self, video_id: uuid.UUID) -> CatalogEntry:
-        """Read the rows, or wait for whoever reads them already."""
+    def _is_current(self, entry: CatalogEntry) -> bool:
+        if self._is_outdated(entry):
+            return False
+        now_s, looked_s = self._clock.monotonic_s(), self._find_look_s(entry)
+        if now_s - entry.read_s <= FRESH_S:
+            return True
+        return looked_s is not None and now_s - looked_s <= UNHEARD_MAX_S
+
+    def _is_outdated(self, entry: CatalogEntry) -> bool:
+        """Say whether a change was told that came after it was read."""
+        record, changed = entry.record, self._changed
+        if record is None:
+            return False
+        if record.playback_version < changed.get_playback_version(record.id):
+            return True
+        owner = ChannelName(ChannelKind.USER, record.owner_id)
+        return record.owner_version < changed.get_version(owner)
+
+    def _find_look_s(self, entry: CatalogEntry) -> float | None:
+        """Return when the book last looked for changes, if it tells those of such an entry."""
+        record, looked_s = entry.record, self._changed.loaded_s
+        is_told = record is not None and record.status == "ready" and not record.is_gone
+        if not is_told or looked_s is None or looked_s - entry.read_s > KEPT_MAX_S:
+            return None
+        return looked_s
+
+    def _may_stand_in(self, entry: CatalogEntry) -> bool:
+        """Say whether memory may answer while the rows cannot be read: not of what was hidden."""
+        record = entry.record
+        if record is not None:
+            video = ChannelName(ChannelKind.VIDEO, record.id)
+            if record.access_version < self._changed.get_version(video):
+                return False
+        looked_s = None if self._is_outdated(entry) else self._find_look_s(entry)
+        was_so_s = max(entry.read_s, looked_s or entry.read_s)
+        return self._clock.monotonic_s() - was_so_s <= STALE_MAX_S
+
+    def _read(self, video_id: uuid.UUID) -> asyncio.Task[CatalogEntry]:
+        """Begin to read the rows, unless somebody does already.
+
+        Whoever awaits it shields it: who goes away must not take the others' answer along.
+        """
         task = self._reads.get(video_id)
         if task is None:
             task = asyncio.create_task(self._refresh(video_id), name="video-catalog")
             self._reads[video_id] = task
-            task.add_done_callback(lambda _task: self._reads.pop(video_id, None))
-        # Shielded: the reader that goes away must not take the others' answer with it.
-        return await asyncio.shield(task)
+            task.add_done_callback(lambda task: self._end_read(video_id, task))
+        return task
+
+    def _end_read(self, video_id: uuid.UUID, task: asyncio.Task[CatalogEntry]) -> None:
+        del self._reads[video_id]
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Unavailable):
+            log.error("video.not_read", exc_info=error)  # perhaps nobody waits for it
 
     async def _refresh(self, video_id: uuid.UUID) -> CatalogEntry:
         known = self._entries.get(video_id)
@@ -109,7 +173,7 @@ class VideoCatalog:
         try:
             entry = replace(await self._load(video_id, known), read_s=started_s)
         except Unavailable:
-            if known is None or started_s - known.read_s > STALE_MAX_S:
+            if known is None or not self._may_stand_in(known):
                 raise
             return known
         self._keep(video_id, entry)

@@ -15,6 +15,7 @@ from multidict import CIMultiDictProxy
 
 from kit.clock import Clock
 from kit.settings import Settings
+from serve_apps.edge.access_book import AccessBook
 from serve_apps.edge.playback import PlaybackPorts, add_playback_routes
 from storage.database import Database
 from storage.objects import ObjectStore
@@ -80,8 +81,13 @@ class Player:
 
 @asynccontextmanager
 async def serve_playback(
-    settings: Settings, database: Database, objects: ObjectStore, clock: Clock
+    settings: Settings,
+    database: Database,
+    objects: ObjectStore,
+    clock: Clock,
+    changed: AccessBook | None = None,
 ) -> AsyncIterator[Player]:
+    """Without a book of changes no change is told."""
     revoked: set[uuid.UUID] = set()
     app = web.Application()
     ports = PlaybackPorts(
@@ -90,6 +96,7 @@ async def serve_playback(
         objects=objects,
         clock=clock,
         is_void=lambda grant: grant.session in revoked,
+        changed=changed or AccessBook(database, clock),
         rates=RateBook(None, clock),
     )
     add_playback_routes(app, ports)

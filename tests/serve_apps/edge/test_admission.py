@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
 
 import pytest
 from msgspec.structs import replace
 
+from kit.clock import ManualClock
 from kit.ids import make_id
 from kit.settings import Settings
 from serve_apps.edge.access_book import AccessBook
 from serve_apps.edge.socket_words import ChannelKind, ChannelName
-from storage.database import Connection, Database
+from storage.database import Database
 from storage.follows import add_follow, remove_follow
 from storage.lives import change_live, delete_live
 from storage.objects import ObjectStore
@@ -38,6 +36,7 @@ from tests.serve_apps.edge.edge_stage import (
     use_free_ports,
 )
 from tests.storage.live_rows import create_room_row
+from tests.storage.logged_database import LoggedDatabase
 from tests.storage.video_rows import create_ready_video
 
 pytestmark = pytest.mark.db
@@ -45,18 +44,6 @@ pytestmark = pytest.mark.db
 CLIENTS = 200
 LINES = 40
 MISSED_AFTER = 10
-
-
-class LoggedDatabase(Database):
-    """A pool that remembers every statement."""
-
-    statements: ClassVar[list[str]] = []
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        async with super().connection() as connection:
-            with connection.query_logger(lambda record: self.statements.append(record.query)):
-                yield connection
 
 
 def count_statements(words: str) -> int:
@@ -257,14 +244,16 @@ async def test_whose_subscription_ends_lets_go_of_what_is_for_subscribers(
         assert told == {(channel, "for_subscribers") for channel in closed}
 
 
-async def test_a_change_is_told_once_though_its_notice_is_lost(database: Database) -> None:
+async def test_a_change_is_told_once_though_its_notice_is_lost(
+    database: Database, clock: ManualClock
+) -> None:
     async with database.connection() as connection:
         owner_id = await connection.fetchval(
             "INSERT INTO users (id, username, email, password_hash)"
             " VALUES (gen_random_uuid(), 'ada', 'ada@example.org', '') RETURNING id"
         )
         room_id = await create_room_row(connection, owner_id)
-    book, told = AccessBook(database), list[ChannelName]()
+    book, told = AccessBook(database, clock), list[ChannelName]()
     channel = ChannelName(ChannelKind.ROOM, room_id)
     book.on_changed(told.append)
     await book.load()

@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from kit.clock import ManualClock
 from kit.ids import make_id
 from serve_apps.access.grants import Grant
 from serve_apps.edge.access_book import AccessBook
@@ -29,7 +30,7 @@ async def give_grant(database: Database, viewer: uuid.UUID | None) -> Grant:
 
 
 async def test_who_lost_a_right_needs_a_new_grant_also_at_an_edge_that_began_later(
-    database: Database,
+    database: Database, clock: ManualClock
 ) -> None:
     async with database.connection() as connection:
         ada, bob, cyd = [await create_user_row(connection, name) for name in ("ada", "bob", "cyd")]
@@ -42,7 +43,7 @@ async def test_who_lost_a_right_needs_a_new_grant_also_at_an_edge_that_began_lat
         await connection.execute(
             "UPDATE users SET access_changed_at = now() - interval '5 minutes' WHERE id = $1", bob
         )
-    book = AccessBook(database, KEEP_S)
+    book = AccessBook(database, clock, KEEP_S)
     checks = GrantChecks(set[uuid.UUID]().__contains__, book)
     for _ in range(2):
         await book.load()
@@ -50,8 +51,8 @@ async def test_who_lost_a_right_needs_a_new_grant_also_at_an_edge_that_began_lat
     assert not checks.is_void(await give_grant(database, bob)), "by what they still may"
 
 
-async def test_a_revoked_login_voids_its_grants(database: Database) -> None:
+async def test_a_revoked_login_voids_its_grants(database: Database, clock: ManualClock) -> None:
     session = make_id()
-    checks = GrantChecks({session}.__contains__, AccessBook(database))
+    checks = GrantChecks({session}.__contains__, AccessBook(database, clock))
     grants = [Grant(make_id(), make_id(), login, 1, 0.0) for login in (session, make_id())]
     assert [checks.is_void(grant) for grant in grants] == [True, False]

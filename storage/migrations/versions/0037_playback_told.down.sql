@@ -1,0 +1,10 @@
+DROP TRIGGER recordings_aac ON recordings;
+DROP TRIGGER video_versions_removed ON video_versions;
+DROP TRIGGER video_versions_turned ON video_versions;
+DROP TRIGGER video_versions_kept ON video_versions;
+DROP TRIGGER subtitles_playback ON subtitles;
+DROP FUNCTION note_playback_part();
+DROP TRIGGER videos_playback ON videos;
+DROP FUNCTION note_playback_change();
+DROP INDEX videos_playback_changed_idx;
+ALTER TABLE videos DROP COLUMN playback_version, DROP COLUMN playback_changed_at;
