@@ -137,9 +137,13 @@ async def insert_upload(connection: Connection, upload: NewUpload) -> datetime:
     return expires_at
 
 
-async def count_open_uploads(connection: Connection, owner_id: uuid.UUID) -> int:
-    """Count a person's unfinished uploads; holds off others who count for the same person."""
+async def hold_usage(connection: Connection, owner_id: uuid.UUID) -> None:
+    """Hold off others who ask what this person uses, until the transaction ends."""
     await connection.execute("SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE", owner_id)
+
+
+async def count_open_uploads(connection: Connection, owner_id: uuid.UUID) -> int:
+    """Count a person's unfinished uploads."""
     count: int = await connection.fetchval(
         """SELECT count(*) FROM uploads
             WHERE owner_id = $1 AND state = 'open' AND expires_at > clock_timestamp()""",
@@ -170,11 +174,15 @@ async def sum_used_bytes(
                 + coalesce((SELECT sum(coalesce(u.size_bytes,
                                    (SELECT sum(p.size_bytes) FROM upload_parts p
                                      WHERE p.upload_id = u.id), 0))
-                              FROM uploads u LEFT JOIN videos v ON v.id = u.video_id
+                              FROM uploads u
                              WHERE u.owner_id = $1 AND u.id IS DISTINCT FROM $2
-                               AND (u.state = 'open' AND u.expires_at > clock_timestamp()
-                                    OR u.state = 'finished' AND v.source_bytes IS NULL
-                                       AND v.id IS NOT NULL AND v.deleted_at IS NULL)
+                               AND u.state = 'open' AND u.expires_at > clock_timestamp()
+                           ), 0)::bigint
+                + coalesce((SELECT sum(u.size_bytes)
+                              FROM videos v JOIN uploads u ON u.video_id = v.id
+                             WHERE v.owner_id = $1 AND v.deleted_at IS NULL
+                               AND v.source_bytes IS NULL
+                               AND u.id IS DISTINCT FROM $2 AND u.state = 'finished'
                            ), 0)::bigint""",
         owner_id,
         apart_from,

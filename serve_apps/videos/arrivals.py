@@ -15,12 +15,8 @@ from kit.ids import make_id
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import Visibility
-from serve_apps.videos.service import (
-    VideoOrder,
-    check_room,
-    finish_upload,
-    open_upload,
-)
+from serve_apps.videos.quota import check_room
+from serve_apps.videos.service import VideoOrder, finish_upload, open_upload
 from serve_apps.videos.upload_jobs import enqueue_collection, expect_upload
 from storage import uploads, videos
 from storage.database import Connection
