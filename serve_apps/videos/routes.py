@@ -202,9 +202,11 @@ async def change_video(
     response_class=Response,
     errors=(service.VideoNotFound, PermissionDenied),
 )
-async def delete_video(video_id: uuid.UUID, user: CurrentUser, connection: Transaction) -> None:
+async def delete_video(
+    video_id: uuid.UUID, user: CurrentUser, ports: Ports, connection: Transaction
+) -> None:
     """Delete a video."""
-    await service.delete_video(connection, user, video_id)
+    await service.delete_video(connection, ports.settings, user, video_id)
 
 
 @routes.post(

@@ -45,7 +45,8 @@ from storage.recordings import PROCESS_RECORDED_JOB
 PROCESS_JOB = "videos.process"
 EXPIRE_JOB = "videos.expire"
 PURGE_JOB = "videos.purge"
-PURGE_AFTER_S = 30 * 86_400
+STOPPED_AFTER_S = 120
+"""By then whatever still worked on what was stopped or deleted has ended."""
 
 
 class VideoNotFound(NotFound):
@@ -284,8 +285,10 @@ async def change_video(
     return changed
 
 
-async def delete_video(connection: Connection, caller: Identity, video_id: uuid.UUID) -> None:
-    """Delete the caller's own video, or as a moderator anyone's; its bytes go in 30 days."""
+async def delete_video(
+    connection: Connection, settings: Settings, caller: Identity, video_id: uuid.UUID
+) -> None:
+    """Delete the caller's own video, or as a moderator anyone's; its bytes go days later."""
     video = await get_video(connection, caller, video_id)
     if video.owner_id != caller.user_id and caller.role not in (Role.MODERATOR, Role.ADMIN):
         raise PermissionDenied
@@ -293,7 +296,8 @@ async def delete_video(connection: Connection, caller: Identity, video_id: uuid.
     if upload is not None and upload.state == "open":
         await terminate_upload(connection, upload)
     elif await videos.delete_video(connection, video_id):
-        await _announce_deletion(connection, video_id, caller.user_id, purge_after_s=PURGE_AFTER_S)
+        after_s = max(settings.processing.deleted_kept_days * 86_400, STOPPED_AFTER_S)
+        await _announce_deletion(connection, video_id, caller.user_id, purge_after_s=after_s)
 
 
 def _make_upload_url(edge_url: str, upload_id: uuid.UUID) -> str:
