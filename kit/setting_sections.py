@@ -213,7 +213,7 @@ class ProcessingSettings:
     head_start: bool = option(
         True,
         "Whether a large file's video is begun while it arrives, where no other work waits: it is"
-        " there sooner, and as fine as usual, not as fine as its own pictures need.",
+        " there sooner, and as fine as the first half of its pictures needs, not all of them.",
     )
     reencodings_per_user_max: int = option(
         5, "Videos of one user that are being made again at a time; beyond it: 429."
