@@ -183,7 +183,10 @@ async def sum_used_bytes(
                              WHERE v.owner_id = $1 AND v.deleted_at IS NULL
                                AND v.source_bytes IS NULL
                                AND u.id IS DISTINCT FROM $2 AND u.state = 'finished'
-                           ), 0)::bigint""",
+                           ), 0)::bigint
+                + coalesce((SELECT sum(size_bytes) FROM uploads
+                             WHERE owner_id = $1 AND video_id IS NULL
+                               AND state = 'finished'), 0)::bigint""",
         owner_id,
         apart_from,
     )
@@ -203,14 +206,15 @@ async def set_size(connection: Connection, upload_id: uuid.UUID, size_bytes: int
     return result == "UPDATE 1"
 
 
-async def lock_finished_parts(
+async def take_finished_parts(
     connection: Connection, owner_id: uuid.UUID, upload_ids: Sequence[uuid.UUID]
 ) -> list[Upload]:
-    """Return those of a person's uploads that are complete parts of a file yet to be joined."""
+    """Return those of a person's uploads that are complete parts of a file; they are joined now."""
     rows = await connection.fetch(
-        f"""SELECT {COLUMNS} FROM uploads u
+        f"""UPDATE uploads u SET state = 'joined'
              WHERE u.id = ANY($1) AND u.owner_id = $2 AND u.state = 'finished'
-               AND u.video_id IS NULL FOR UPDATE""",  # noqa: S608 - constants
+               AND u.video_id IS NULL
+         RETURNING {COLUMNS}""",  # noqa: S608 - constants
         list(upload_ids),
         owner_id,
     )
@@ -233,9 +237,6 @@ async def join_uploads(
                 part.key,
             )
             start += part.size_bytes
-    await connection.execute(
-        "UPDATE uploads SET state = 'joined' WHERE id = ANY($1)", list(upload_ids)
-    )
 
 
 async def remove_upload(connection: Connection, upload_id: uuid.UUID) -> None:

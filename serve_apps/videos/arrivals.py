@@ -108,7 +108,7 @@ async def _join(
     connection: Connection, settings: Settings, owner: Identity, file: uploads.NewFile
 ) -> uuid.UUID:
     """Open the final upload of parts that are all there, and end it at once."""
-    found = await uploads.lock_finished_parts(connection, owner.user_id, file.parts)
+    found = await uploads.take_finished_parts(connection, owner.user_id, file.parts)
     if {part.id for part in found} != set(file.parts) or len(found) != len(file.parts):
         raise UploadPartsMissing
     size_bytes = sum(part.size_bytes or 0 for part in found)
