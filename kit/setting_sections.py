@@ -213,7 +213,7 @@ class ProcessingSettings:
     head_start: bool = option(
         True,
         "Whether a large file's video is begun while it arrives, where no other work waits: it is"
-        " there sooner, and as fine as usual, not as fine as its own pictures need.",
+        " there sooner, and as fine as the first half of its pictures needs, not all of them.",
     )
     reencodings_per_user_max: int = option(
         5, "Videos of one user that are being made again at a time; beyond it: 429."
@@ -221,10 +221,17 @@ class ProcessingSettings:
     replaced_kept_s: int = option(
         21_600, "A replaced version stays so long for players that began with it."
     )
+    deleted_kept_days: int = option(
+        30,
+        "Days that a deleted video's bytes stay, counted when it is deleted; 0: they go in minutes,"
+        " those of a live's recording in an hour.",
+    )
 
     def __post_init__(self) -> None:
         if self.short_side_max < 144:
             raise SettingsInvalid("processing.short_side_max is at least 144.")
+        if not 0 <= self.deleted_kept_days <= 3650:
+            raise SettingsInvalid("processing.deleted_kept_days is 0 to 3650.")
         if self.nvenc not in ("off", "auto"):
             raise SettingsInvalid("processing.nvenc is off or auto.")
         if unknown := set(self.codecs) - {"av1", "vp9", "hevc"}:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from serve_apps.edge.shell import EdgeShell
 from serve_apps.edge.upload_writer import UploadRules
-from serve_apps.videos import arrivals
+from serve_apps.videos import arrivals, quota
 from serve_apps.videos import service as video_rules
 
 
@@ -19,7 +19,8 @@ class Edge(EdgeShell):
         rules = UploadRules(
             open=arrivals.open_file,
             describe=arrivals.describe_file,
-            declare=video_rules.declare_size,
+            declare=quota.declare_size,
+            grow=quota.check_growth,
             foresee=arrivals.foresee_end,
             finish=video_rules.finish_upload,
             terminate=video_rules.terminate_upload,

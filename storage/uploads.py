@@ -137,9 +137,13 @@ async def insert_upload(connection: Connection, upload: NewUpload) -> datetime:
     return expires_at
 
 
-async def count_open_uploads(connection: Connection, owner_id: uuid.UUID) -> int:
-    """Count a person's unfinished uploads; holds off others who count for the same person."""
+async def hold_usage(connection: Connection, owner_id: uuid.UUID) -> None:
+    """Hold off others who ask what this person uses, until the transaction ends."""
     await connection.execute("SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE", owner_id)
+
+
+async def count_open_uploads(connection: Connection, owner_id: uuid.UUID) -> int:
+    """Count a person's unfinished uploads."""
     count: int = await connection.fetchval(
         """SELECT count(*) FROM uploads
             WHERE owner_id = $1 AND state = 'open' AND expires_at > clock_timestamp()""",
@@ -170,12 +174,19 @@ async def sum_used_bytes(
                 + coalesce((SELECT sum(coalesce(u.size_bytes,
                                    (SELECT sum(p.size_bytes) FROM upload_parts p
                                      WHERE p.upload_id = u.id), 0))
-                              FROM uploads u LEFT JOIN videos v ON v.id = u.video_id
+                              FROM uploads u
                              WHERE u.owner_id = $1 AND u.id IS DISTINCT FROM $2
-                               AND (u.state = 'open' AND u.expires_at > clock_timestamp()
-                                    OR u.state = 'finished' AND v.source_bytes IS NULL
-                                       AND v.id IS NOT NULL AND v.deleted_at IS NULL)
-                           ), 0)::bigint""",
+                               AND u.state = 'open' AND u.expires_at > clock_timestamp()
+                           ), 0)::bigint
+                + coalesce((SELECT sum(u.size_bytes)
+                              FROM videos v JOIN uploads u ON u.video_id = v.id
+                             WHERE v.owner_id = $1 AND v.deleted_at IS NULL
+                               AND v.source_bytes IS NULL
+                               AND u.id IS DISTINCT FROM $2 AND u.state = 'finished'
+                           ), 0)::bigint
+                + coalesce((SELECT sum(size_bytes) FROM uploads
+                             WHERE owner_id = $1 AND video_id IS NULL
+                               AND state = 'finished'), 0)::bigint""",
         owner_id,
         apart_from,
     )
@@ -195,14 +206,15 @@ async def set_size(connection: Connection, upload_id: uuid.UUID, size_bytes: int
     return result == "UPDATE 1"
 
 
-async def lock_finished_parts(
+async def take_finished_parts(
     connection: Connection, owner_id: uuid.UUID, upload_ids: Sequence[uuid.UUID]
 ) -> list[Upload]:
-    """Return those of a person's uploads that are complete parts of a file yet to be joined."""
+    """Return those of a person's uploads that are complete parts of a file; they are joined now."""
     rows = await connection.fetch(
-        f"""SELECT {COLUMNS} FROM uploads u
+        f"""UPDATE uploads u SET state = 'joined'
              WHERE u.id = ANY($1) AND u.owner_id = $2 AND u.state = 'finished'
-               AND u.video_id IS NULL FOR UPDATE""",  # noqa: S608 - constants
+               AND u.video_id IS NULL
+         RETURNING {COLUMNS}""",  # noqa: S608 - constants
         list(upload_ids),
         owner_id,
     )
@@ -225,9 +237,6 @@ async def join_uploads(
                 part.key,
             )
             start += part.size_bytes
-    await connection.execute(
-        "UPDATE uploads SET state = 'joined' WHERE id = ANY($1)", list(upload_ids)
-    )
 
 
 async def remove_upload(connection: Connection, upload_id: uuid.UUID) -> None:

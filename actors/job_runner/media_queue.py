@@ -125,6 +125,14 @@ class MediaQueue:
                     log.info("media.gave_way", task=ticket.key, times=ticket.preemptions)
             ticket.is_giving_way = False
 
+    async def cancel(self, task_name: str, payload: Any) -> None:
+        """Stop a task that waits or runs here, whose `run` raises MediaTaskCancelled."""
+        key = task_key(payload, task_name)
+        for ticket, turn in self._waiting:
+            if ticket.key == key and not turn.done():
+                turn.set_exception(MediaTaskCancelled())
+        await self._pool.cancel(key)
+
     async def warm_up(self) -> None:
         """Have a process ready for the next task; does nothing while all places are taken."""
         if self._free > 0:
@@ -142,7 +150,7 @@ class MediaQueue:
             try:
                 await turn
             except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
+                if turn.done() and not turn.cancelled() and turn.exception() is None:
                     self._give_place()
                 raise
         self._running.append(ticket)

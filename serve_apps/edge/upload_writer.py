@@ -40,7 +40,6 @@ IDLE_MAX_S = 30.0
 FORESEEN_S = 20.0
 """So long before the last byte is the end foreseen: a worker's start takes 3 s, on a busy machine
 more, and it waits for a minute."""
-LARGER_THAN_TAKEN = "The file is larger than this site takes."
 
 
 class UploadTooLong(AppError):
@@ -67,6 +66,7 @@ FinishUpload = Callable[[Connection, Upload], Awaitable[None]]
 DescribeFile = Callable[[Connection, Upload, NewFile], Awaitable[None]]
 OpenFile = Callable[[Connection, Settings, Identity, NewFile], Awaitable[uuid.UUID]]
 DeclareSize = Callable[[Connection, Settings, Upload, int], Awaitable[bool]]
+CheckGrowth = Callable[[Connection, Settings, Upload, int], Awaitable[int]]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ class UploadRules:
     """More was said of the file while its bytes came."""
     declare: DeclareSize
     """The length that was left open is known now; False when it cannot be."""
+    grow: CheckGrowth
+    """Without a length it would have so many bytes: refuse, or return how many it may have."""
     finish: FinishUpload
     """All bytes are there: mark upload and video, queue the job, append the event."""
     foresee: FinishUpload
@@ -164,6 +166,9 @@ class UploadWriter:
         self._held_back: list[UploadPart] = []
         self._began_s = self._renewed_s = ports.clock.monotonic_s()
         self._received_bytes = 0
+        size_bytes = hold.upload.size_bytes
+        self._room_bytes = 0 if size_bytes is None else size_bytes - hold.upload.offset_bytes
+        """So many bytes of a body may come; of a file without a length, as was said last."""
         self.offset_bytes = hold.upload.offset_bytes
         """Acknowledged so far."""
 
@@ -179,20 +184,6 @@ class UploadWriter:
         )
         return cls(ports, hold)
 
-    @property
-    def _room_bytes(self) -> int:
-        """How many bytes may still come."""
-        size_bytes = self._upload.size_bytes
-        if size_bytes is None:
-            size_bytes = self._ports.settings.uploads.size_bytes_max
-        return size_bytes - self._upload.offset_bytes
-
-    def _too_long(self) -> UploadTooLong:
-        limit_bytes = self._ports.settings.uploads.size_bytes_max
-        if self._upload.size_bytes is None:
-            return UploadTooLong(LARGER_THAN_TAKEN, size_bytes_max=limit_bytes)
-        return UploadTooLong(size_bytes=self._upload.size_bytes)
-
     async def close(self) -> None:
         """Let others write."""
         await self._hold.close()
@@ -206,10 +197,10 @@ class UploadWriter:
     async def write(self, body: Body) -> bool:
         """Store the body; False when the connection broke before its end.
 
-        Raises UploadTooLong, ChecksumMismatch, UploadStalled and UploadLocked (lock lost).
+        Raises UploadTooLong, ChecksumMismatch, UploadStalled and UploadLocked (lock lost); for a
+        file without a length also what `UploadRules.grow` raises.
         """
-        if body.size_bytes is not None and body.size_bytes > self._room_bytes:
-            raise self._too_long()
+        await self._check_room(body.size_bytes or 0)
         if body.checksum is None:
             return await self._receive(body, None)
         digest = hashlib.new(body.checksum.algorithm, usedforsecurity=False)
@@ -227,6 +218,23 @@ class UploadWriter:
         else:
             await self._sink.take_back(self._held_back)
         return is_whole
+
+    async def _check_room(self, body_bytes: int) -> None:
+        """Refuse a body of so many bytes, or more, that may not come."""
+        if body_bytes <= self._room_bytes:
+            return
+        if self._upload.size_bytes is not None:
+            raise UploadTooLong(size_bytes=self._upload.size_bytes)
+        async with self._ports.database.transaction() as connection:
+            await self._grow(connection, self._upload.offset_bytes + body_bytes)
+
+    async def _grow(self, connection: Connection, size_bytes: int) -> None:
+        """Ask whether the file may have so many bytes, though nobody knows how many it will."""
+        ports = self._ports
+        size_bytes_max = await ports.rules.grow(
+            connection, ports.settings, self._upload, size_bytes
+        )
+        self._room_bytes = size_bytes_max - self._upload.offset_bytes
 
     async def _receive(self, body: Body, digest: hashlib._Hash | None) -> bool:
         """Read to the end, storing what comes; False when the connection broke."""
@@ -252,8 +260,7 @@ class UploadWriter:
 
     async def _add(self, data: bytes, body: Body, digest: hashlib._Hash | None) -> None:
         self._received_bytes += len(data)
-        if self._received_bytes > self._room_bytes:
-            raise self._too_long()
+        await self._check_room(self._received_bytes)
         parts = await self._sink.add(data)
         is_last = self._received_bytes == body.size_bytes and self._sink.is_empty
         await self._keep(parts, digest, is_last=is_last)
@@ -328,12 +335,14 @@ class UploadWriter:
             return
         offset_bytes = self.offset_bytes + sum(part.size_bytes for part in parts)
         database, rules = self._ports.database, self._ports.rules
-        if offset_bytes == self._upload.size_bytes:
+        if self._upload.size_bytes is None:
+            await self._acknowledge_growth(parts, offset_bytes)
+        elif offset_bytes == self._upload.size_bytes:
             async with database.transaction() as connection:
                 await self._hold.acknowledge_within(connection, parts)
                 await rules.finish(connection, self._upload)
             self._hold.has_ended()
-        elif self._is_end_near(offset_bytes):
+        elif self._is_end_near(offset_bytes, self._upload.size_bytes):
             async with database.transaction() as connection:
                 await self._hold.acknowledge_within(connection, parts)
                 await rules.foresee(connection, self._upload)
@@ -343,11 +352,23 @@ class UploadWriter:
         UPLOAD_BYTES.inc(offset_bytes - self.offset_bytes)
         self.offset_bytes = offset_bytes
 
-    def _is_end_near(self, offset_bytes: int) -> bool:
-        """Whether it came near with the bytes up to here, or they are the first of an upload."""
-        size_bytes = self._upload.size_bytes
-        if size_bytes is None:
-            return self.offset_bytes == 0  # nobody knows when it ends
+    async def _acknowledge_growth(self, parts: list[UploadPart], offset_bytes: int) -> None:
+        """Write the rows of a file without a length, unless its owner's others took its room."""
+        try:
+            async with self._ports.database.transaction() as connection:
+                await self._grow(connection, offset_bytes)
+                await self._hold.acknowledge_within(connection, parts)
+                if self.offset_bytes == 0:  # nobody knows when it ends
+                    await self._ports.rules.foresee(connection, self._upload)
+        except UploadLocked:
+            raise  # what lies there may be another's by now
+        except AppError as error:
+            if not error.retryable:
+                await self._sink.take_back(parts)
+            raise
+
+    def _is_end_near(self, offset_bytes: int, size_bytes: int) -> bool:
+        """Whether it came near with the bytes up to here."""
         elapsed_s = self._ports.clock.monotonic_s() - self._began_s
         bytes_per_s = (offset_bytes - self._upload.offset_bytes) / max(elapsed_s, 0.001)
         near_bytes = FORESEEN_S * bytes_per_s

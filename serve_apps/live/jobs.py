@@ -33,9 +33,8 @@ PURGE_AFTER_S = 120
 """Players that seek back in a live that just ended may do so for a moment."""
 LAST_SEGMENT_WAIT_S = 6.0
 LAST_SEGMENT_POLL_S = 0.2
-VIDEO_KEPT_S = 30 * 86_400
-"""So long a deleted video keeps its bytes."""
-VIDEO_GONE_AFTER_S = VIDEO_KEPT_S + 3600
+LOOK_LATER_S = 3600
+"""So long after a deleted video's time are its segments looked at: it is over by any clock."""
 
 
 async def tell_started(ports: JobPorts, event: Event) -> None:
@@ -79,11 +78,12 @@ async def keep_or_forget(ports: JobPorts, event: Event) -> None:
 
 async def forget_with_video(ports: JobPorts, event: Event) -> None:
     """Look again at a live's segments once a video that was made of them is gone for good."""
+    after_s = _count_kept_s(ports) + LOOK_LATER_S
     async with ports.database.transaction() as connection:
         wanted = await find_recording(connection, event.subject_id)
         if wanted is not None:
             await recording.forget_segments(
-                connection, wanted.live_id, after_s=VIDEO_GONE_AFTER_S, reason=event.subject_id
+                connection, wanted.live_id, after_s=after_s, reason=event.subject_id
             )
 
 
@@ -93,7 +93,7 @@ async def purge_segments(ports: JobPorts, payload: bytes) -> None:
     async with ports.database.connection() as connection:
         if not await is_over(connection, live_id):
             return
-        unneeded = await list_unneeded(connection, live_id, deleted_for_s=VIDEO_KEPT_S)
+        unneeded = await list_unneeded(connection, live_id, deleted_for_s=_count_kept_s(ports))
     for row in unneeded:
         name = make_segment_name(row.number)
         for track in row.tracks:
@@ -103,6 +103,11 @@ async def purge_segments(ports: JobPorts, payload: bytes) -> None:
     if is_all:
         await ports.objects.delete_prefix(make_live_prefix(live_id))
     log.info("live.segments_purged", live_id=str(live_id), segments=len(unneeded))
+
+
+def _count_kept_s(ports: JobPorts) -> int:
+    """How long a deleted video keeps its bytes."""
+    return ports.settings.processing.deleted_kept_days * 86_400
 
 
 LISTENERS: Mapping[str, Listener] = {

@@ -15,12 +15,8 @@ from kit.ids import make_id
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import Visibility
-from serve_apps.videos.service import (
-    VideoOrder,
-    check_room,
-    finish_upload,
-    open_upload,
-)
+from serve_apps.videos.quota import check_room
+from serve_apps.videos.service import VideoOrder, finish_upload, open_upload
 from serve_apps.videos.upload_jobs import enqueue_collection, expect_upload
 from storage import uploads, videos
 from storage.database import Connection
@@ -112,7 +108,7 @@ async def _join(
     connection: Connection, settings: Settings, owner: Identity, file: uploads.NewFile
 ) -> uuid.UUID:
     """Open the final upload of parts that are all there, and end it at once."""
-    found = await uploads.lock_finished_parts(connection, owner.user_id, file.parts)
+    found = await uploads.take_finished_parts(connection, owner.user_id, file.parts)
     if {part.id for part in found} != set(file.parts) or len(found) != len(file.parts):
         raise UploadPartsMissing
     size_bytes = sum(part.size_bytes or 0 for part in found)

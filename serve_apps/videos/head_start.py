@@ -3,8 +3,9 @@
 A job per upload looks every few seconds how far it has come and has the pool make the chunks that
 are there, behind all other work: of the smallest picture, and of all once half of the file has said
 how fine they need be. What it makes are steps that the processing job finds; it writes no rows, so
-it may stop at any time. Whoever follows the video is told how far it is, or why it
-has not begun. It needs a file that grows in one object.
+it may stop at any time; with a file that is given up it does, and nothing of it stays. Whoever
+follows the video is told how far it is, or why it has not begun. It needs a file that grows in one
+object.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from media.vod.head_start import HeadStart, Headway, QualityAhead, list_head_sta
 from media.vod.info import MediaInfo, decode_json, encode_json
 from media.vod.plan import QUALITY, PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob
-from media.vod.records import Progress, TaskRecord
+from media.vod.records import Progress, TaskRecord, unfinished_prefix
 from media.vod.source import MediaUnreadable, UnreadableAhead
 from media.vod.task_jobs import ChunkJob, QualityJob, get_job
 from media.vod.titles import apply_looks
@@ -43,6 +44,8 @@ log = get_log("videos")
 QUIET_TURNS_MAX = 20
 """An upload that has stood still for a quarter of an hour is left to the processing job."""
 TELL_EVERY_S = 1.0
+LOOK_EVERY_S = 2.0
+"""How soon what runs is stopped for a file that was given up."""
 MEASURE_AGAIN = 16
 """Where half of the bytes are not half of the film, it is tried again with each sixteenth more."""
 LOOKS_MAX = 5
@@ -63,13 +66,23 @@ async def run_head_start(ports: JobPorts, payload: bytes) -> None:
     job = msgspec.json.decode(payload, type=HeadStartJob)
     async with ports.database.statement(writes=False) as connection:
         upload = await uploads.find_upload_of_video(connection, job.video_id)
-    if upload is None or upload.state != "open" or upload.is_expired:
-        return
-    following = await _take_turn(ports, job, upload)
-    if following is None or following.quiet_turns > QUIET_TURNS_MAX:
-        return
+    following: HeadStartJob | None = None
+    if upload is not None and upload.state == "open" and not upload.is_expired:
+        following = await _take_turn(ports, job, upload)
+    if await _is_given_up(ports, job.video_id):
+        # Another job removes its bytes, behind which a task may have kept more.
+        await ports.objects.delete_prefix(unfinished_prefix(str(job.video_id)))
+    elif following is not None and following.quiet_turns <= QUIET_TURNS_MAX:
+        async with ports.database.transaction() as connection:
+            await enqueue_head_start(connection, following)
+
+
+async def _is_given_up(ports: JobPorts, video_id: uuid.UUID) -> bool:
+    """Whether nothing will come of this file, as its upload was ended or its video deleted."""
     async with ports.database.transaction() as connection:
-        await enqueue_head_start(connection, following)
+        upload = await uploads.find_upload_of_video(connection, video_id)
+        video = await videos.find_video(connection, video_id)
+    return upload is None or upload.state == "terminated" or video is None
 
 
 async def _take_turn(
@@ -197,6 +210,7 @@ class Encoding:
         self._changed = asyncio.Event()
         self._left: deque[PlanTask] = deque()
         self._whole: set[str] = set()
+        self._running: dict[str, HeadStart] = {}
 
     async def run(self, tasks: Sequence[PlanTask]) -> int:
         """Make chunks up to one that has not come whole; return how many, from the first, are."""
@@ -204,11 +218,12 @@ class Encoding:
         self._fractions.update(dict.fromkeys(self._whole, 1.0))
         self._left.extend(tasks[self._job.made :])
         async with asyncio.TaskGroup() as group:
-            reporter = group.create_task(self._report())
+            beside = [group.create_task(self._report()), group.create_task(self._watch())]
             async with asyncio.TaskGroup() as workers:
                 for _place in range(max(1, self._ports.media.slots_max)):
                     workers.create_task(self._work())
-            reporter.cancel()
+            for task in beside:
+                task.cancel()
         await self._tell()
         names = [task.task_id for task in tasks]
         return next((n for n, name in enumerate(names) if name not in self._whole), len(names))
@@ -226,10 +241,11 @@ class Encoding:
     async def _make(self, task: PlanTask, arrival: Arrival) -> bool:
         chunk = get_job(self._plan, task.task_id)
         assert isinstance(chunk, ChunkJob), "a head start is made of chunks"
+        given = self._running[task.task_id] = HeadStart(chunk, arrival.arriving)
         try:
             headway: Headway = await self._ports.media.run(
                 "head_start",
-                HeadStart(chunk, arrival.arriving),
+                given,
                 rank=MediaRank.AHEAD,
                 owner=arrival.owner,
                 on_progress=partial(self._note, task),
@@ -238,12 +254,27 @@ class Encoding:
             # A lost worker, a damaged file: the processing job will see for itself.
             log.info("video.head_start_failed", video_id=str(self._job.video_id), code=error.code)
             return False
+        finally:
+            del self._running[task.task_id]
         HEAD_START_PARTS.inc(headway.made)
         if headway.is_whole:
             self._whole.add(task.task_id)
             self._fractions[task.task_id] = 1.0
             self._changed.set()
         return headway.is_whole
+
+    async def _watch(self) -> None:
+        """Stop what runs once the file is given up: it would go on with the bytes it has open."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                is_given_up = await _is_given_up(self._ports, self._job.video_id)
+            except AppError as error:
+                log.info("video.head_start_unwatched", code=error.code)
+                continue
+            if is_given_up:
+                cancel = partial(self._ports.media.cancel, "head_start")
+                await asyncio.gather(*map(cancel, self._running.values()))
 
     def _note(self, task: PlanTask, progress: Progress) -> None:
         self._fractions[task.task_id] = progress.done / progress.total

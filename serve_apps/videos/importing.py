@@ -21,12 +21,8 @@ from kit.logs import get_log
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
 from serve_apps.outside.guard import AddressRefused, check_url, fetch
-from serve_apps.videos.service import (
-    VideoOrder,
-    declare_size,
-    finish_upload,
-    open_upload,
-)
+from serve_apps.videos.quota import QuotaExceeded, VideoTooLarge, check_growth, declare_size
+from serve_apps.videos.service import VideoOrder, finish_upload, open_upload
 from storage import uploads, videos
 from storage.database import Connection
 from storage.jobs import enqueue_job
@@ -92,7 +88,7 @@ async def import_video(ports: JobPorts, payload: bytes) -> None:
     refusal: AppError | None = None
     try:
         await _fill(ports, hold, job.url)
-    except (AddressRefused, ImportRefused) as error:
+    except (AddressRefused, ImportRefused, VideoTooLarge, QuotaExceeded) as error:
         refusal = error
     except UploadLocked as error:
         raise ImportInterrupted from error
@@ -121,12 +117,21 @@ async def _fill(ports: JobPorts, hold: UploadHold, url: str) -> None:
     async with fetch(url, allowed=allowed, first_byte=start) as response:
         upload = await _check_answer(ports, hold.upload, response)
         skip = 0 if response.status == PARTIAL else start
-        offset_bytes = await _store(ports, hold, _iter_data(response, skip), upload.size_bytes)
+        intake = _Intake(ports, hold, upload)
+        try:
+            async for data in _iter_data(response, skip):
+                await intake.add(data)
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            await intake.flush()  # a broken connection leaves what had come to the next try
+            raise
+        await intake.flush()
+    offset_bytes = intake.stored_bytes
     if offset_bytes == 0:
         raise ImportRefused("The file at this address is empty.")
     async with ports.database.transaction() as connection:
         if upload.size_bytes is None:
-            await uploads.set_size(connection, upload.id, offset_bytes)
+            is_told = await declare_size(connection, ports.settings, upload, offset_bytes)
+            assert is_told, "the length is what has arrived"
         elif offset_bytes < upload.size_bytes:
             raise ImportInterrupted
         whole = await uploads.find_upload(connection, upload.id)
@@ -136,41 +141,63 @@ async def _fill(ports: JobPorts, hold: UploadHold, url: str) -> None:
     log.info("video.imported", video_id=str(upload.video_id), size_bytes=offset_bytes)
 
 
-async def _store(
-    ports: JobPorts, hold: UploadHold, chunks: AsyncIterator[bytes], size_bytes: int | None
-) -> int:
-    """Store what comes, durably a piece at a time, and return how much there is then.
+class _Intake:
+    """Stores what comes of one answer, durably a piece at a time, as much as the file may have.
 
-    A connection that breaks leaves what had come to the next try.
+    Raises ImportRefused beyond the length that was told; without one VideoTooLarge, QuotaExceeded.
     """
-    limit_bytes = size_bytes or ports.settings.uploads.size_bytes_max
-    came_bytes = stored_bytes = hold.upload.offset_bytes
-    renewed_s = ports.clock.monotonic_s()
-    try:
-        async for data in chunks:
-            if ports.clock.monotonic_s() - renewed_s > RENEW_EVERY_S:
-                await hold.renew()
-                renewed_s = ports.clock.monotonic_s()
-            came_bytes += len(data)
-            if came_bytes > limit_bytes:
+
+    def __init__(self, ports: JobPorts, hold: UploadHold, upload: uploads.Upload) -> None:
+        self._ports = ports
+        self._hold = hold
+        self._upload = upload
+        self._came_bytes = upload.offset_bytes
+        self._size_bytes_max = upload.size_bytes or 0
+        """Of a file without a length, as was said last."""
+        self._renewed_s = ports.clock.monotonic_s()
+        self.stored_bytes = upload.offset_bytes
+
+    async def add(self, data: bytes) -> None:
+        """Take what came next, and keep the lock."""
+        now_s = self._ports.clock.monotonic_s()
+        if now_s - self._renewed_s > RENEW_EVERY_S:
+            await self._hold.renew()
+            self._renewed_s = now_s
+        self._came_bytes += len(data)
+        if self._came_bytes > self._size_bytes_max:
+            if self._upload.size_bytes is not None:
                 raise ImportRefused("The file is larger than it may be.")
-            stored_bytes += await _acknowledge(hold, await hold.sink.add(data))
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        await _acknowledge(hold, await hold.sink.flush())
-        raise
-    return stored_bytes + await _acknowledge(hold, await hold.sink.flush())
+            async with self._ports.database.transaction() as connection:
+                self._size_bytes_max = await self._grow(connection, self._came_bytes)
+        await self._acknowledge(await self._hold.sink.add(data))
 
+    async def flush(self) -> None:
+        """Make durable what is left."""
+        await self._acknowledge(await self._hold.sink.flush())
 
-async def _acknowledge(hold: UploadHold, parts: list[uploads.UploadPart]) -> int:
-    if parts:
-        await hold.acknowledge(parts, is_last=False)
-    return sum(part.size_bytes for part in parts)
+    async def _grow(self, connection: Connection, size_bytes: int) -> int:
+        return await check_growth(connection, self._ports.settings, self._upload, size_bytes)
+
+    async def _acknowledge(self, parts: list[uploads.UploadPart]) -> None:
+        if not parts:
+            return
+        stored_bytes = self.stored_bytes + sum(part.size_bytes for part in parts)
+        if self._upload.size_bytes is None:
+            async with self._ports.database.transaction() as connection:
+                await self._grow(connection, stored_bytes)
+                await self._hold.acknowledge_within(connection, parts)
+        else:
+            await self._hold.acknowledge(parts, is_last=False)
+        self.stored_bytes = stored_bytes
 
 
 async def _check_answer(
     ports: JobPorts, upload: uploads.Upload, response: aiohttp.ClientResponse
 ) -> uploads.Upload:
-    """Refuse what is no file; take its length when it is told, before a byte is read."""
+    """Refuse what is no file; take its length when it is told, before a byte is read.
+
+    Raises ImportRefused, VideoTooLarge, QuotaExceeded, ImportInterrupted.
+    """
     if response.status >= LATER_FROM or response.status == 429:
         raise ImportInterrupted
     if response.status not in (OK, PARTIAL):
@@ -180,10 +207,7 @@ async def _check_answer(
         return upload
     size_bytes = length + (upload.offset_bytes if response.status == PARTIAL else 0)
     async with ports.database.transaction() as connection:
-        try:
-            await declare_size(connection, ports.settings, upload, size_bytes)
-        except AppError as error:
-            raise ImportRefused(error.text) from error
+        await declare_size(connection, ports.settings, upload, size_bytes)
         told = await uploads.find_upload(connection, upload.id)
     assert told is not None, "it is locked by us"
     return told

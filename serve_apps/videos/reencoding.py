@@ -30,10 +30,10 @@ from serve_apps.videos.recipes import is_gpu_wanted, order_version, read_recipe
 from serve_apps.videos.reencoding_rules import (
     PURGE_VERSION_JOB,
     REENCODE_JOB,
-    STOPPED_AFTER_S,
     VersionJob,
     enqueue_purge,
 )
+from serve_apps.videos.service import STOPPED_AFTER_S
 from serve_apps.videos.transcoding import TranscodeFailed
 from serve_apps.videos.work import make_work
 from storage import video_plans, video_versions, videos

@@ -18,7 +18,7 @@ from media.vod.recipe import Recipe
 from serve_apps.access.identity import Identity, Role
 from serve_apps.videos.processing_rules import VideoStillStopping, cancel_processing
 from serve_apps.videos.recipes import read_recipe, write_recipe
-from serve_apps.videos.service import PROCESS_JOB, VideoJob, get_video
+from serve_apps.videos.service import PROCESS_JOB, STOPPED_AFTER_S, VideoJob, get_video
 from storage import video_chunks, video_versions, videos
 from storage.audit import AuditDraft, append_audit
 from storage.database import Connection
@@ -27,8 +27,6 @@ from storage.video_versions import VersionEnd, VideoVersion
 
 REENCODE_JOB = "videos.reencode"
 PURGE_VERSION_JOB = "videos.purge_version"
-STOPPED_AFTER_S = 120
-"""By then whatever still worked on a stopped version has ended."""
 CANCELLED = VersionEnd("cancelled", "processing_cancelled", "The work was stopped.")
 
 

@@ -20,7 +20,14 @@ from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import ItemPage, PageRequest
 from serve_apps.http.state import ApiPorts, CurrentUser, OptionalUser, Ports, Transaction
 from serve_apps.outside.guard import AddressRefused
-from serve_apps.videos import importing, liking, processing_rules, reencoding_rules, service
+from serve_apps.videos import (
+    importing,
+    liking,
+    processing_rules,
+    quota,
+    reencoding_rules,
+    service,
+)
 from serve_apps.videos.chapters import ChaptersMalformed
 from serve_apps.videos.history_service import find_resume
 from serve_apps.videos.labels import TAG_CHARS_MAX, Category, change_labels
@@ -61,10 +68,10 @@ routes = Routes("/videos", "videos")
     status=201,
     repeatable=True,
     errors=(
-        service.VideoTooLarge,
+        quota.VideoTooLarge,
         VideoTooLong,
-        service.TooManyUploads,
-        service.QuotaExceeded,
+        quota.TooManyUploads,
+        quota.QuotaExceeded,
         PublicationUnfit,
     ),
 )
@@ -92,7 +99,7 @@ async def create_video(
     summary="Fetch a video from an address on the open internet.",
     status=202,
     repeatable=True,
-    errors=(AddressRefused, service.TooManyUploads, service.QuotaExceeded, PublicationUnfit),
+    errors=(AddressRefused, quota.TooManyUploads, quota.QuotaExceeded, PublicationUnfit),
 )
 async def import_video(
     body: VideoImportRequest, user: CurrentUser, ports: Ports, connection: Transaction
@@ -195,9 +202,11 @@ async def change_video(
     response_class=Response,
     errors=(service.VideoNotFound, PermissionDenied),
 )
-async def delete_video(video_id: uuid.UUID, user: CurrentUser, connection: Transaction) -> None:
+async def delete_video(
+    video_id: uuid.UUID, user: CurrentUser, ports: Ports, connection: Transaction
+) -> None:
     """Delete a video."""
-    await service.delete_video(connection, user, video_id)
+    await service.delete_video(connection, ports.settings, user, video_id)
 
 
 @routes.post(

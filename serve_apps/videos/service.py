@@ -1,4 +1,4 @@
-"""Rules about videos: who may upload how much, who sees what, how an upload ends.
+"""Rules about videos: who may upload, who sees what, how an upload ends.
 
 Routes, jobs and (through wiring) the edge's upload server call it inside a transaction they opened.
 It commits nothing and asks nobody but the database.
@@ -13,10 +13,9 @@ from datetime import datetime
 import msgspec
 
 from kit.cursors import Page, cut_page, make_moment_key, read_id_cursor, read_moment_cursor
-from kit.errors import AppError, NotFound, PermissionDenied
+from kit.errors import NotFound, PermissionDenied
 from kit.events import EventName
 from kit.ids import make_id
-from kit.setting_sections import UploadSettings
 from kit.settings import Settings
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.playback import PlaybackTerms, choose_edge
@@ -28,6 +27,7 @@ from serve_apps.videos.publishing import (
     schedule,
     tell_published,
 )
+from serve_apps.videos.quota import check_room
 from serve_apps.videos.upload_jobs import (
     EXPIRE_MARGIN_S,
     HeadStartJob,
@@ -45,33 +45,14 @@ from storage.recordings import PROCESS_RECORDED_JOB
 PROCESS_JOB = "videos.process"
 EXPIRE_JOB = "videos.expire"
 PURGE_JOB = "videos.purge"
-PURGE_AFTER_S = 30 * 86_400
+STOPPED_AFTER_S = 120
+"""By then whatever still worked on what was stopped or deleted has ended."""
 
 
 class VideoNotFound(NotFound):
     """No such video, or not for this caller."""
 
     code, message = "video_not_found", "There is no such video."
-
-
-class VideoTooLarge(AppError):
-    """The announced file is larger than this site takes."""
-
-    code, status, message = "video_too_large", 413, "The file is larger than this site takes."
-
-
-class TooManyUploads(AppError):
-    """The person has as many unfinished uploads as allowed; finish or give up one."""
-
-    code, status = "too_many_uploads", 429
-    message = "Finish or give up one of your unfinished uploads first."
-
-
-class QuotaExceeded(AppError):
-    """The person's files take as much as they may; delete some."""
-
-    code, status = "quota_exceeded", 413
-    message = "Your videos take as much room as they may; delete some first."
 
 
 class VideoJob(msgspec.Struct, frozen=True):
@@ -138,19 +119,6 @@ async def create_video(
     return CreatedVideo(video_id, OpenUpload(url, 0, order.size_bytes, expires_at))
 
 
-async def check_room(
-    connection: Connection, limits: UploadSettings, owner_id: uuid.UUID, size_bytes: int | None
-) -> None:
-    """Raise VideoTooLarge, TooManyUploads or QuotaExceeded before a byte is taken."""
-    if size_bytes is not None and size_bytes > limits.size_bytes_max:
-        raise VideoTooLarge(size_bytes_max=limits.size_bytes_max)
-    if await uploads.count_open_uploads(connection, owner_id) >= limits.per_user_max:
-        raise TooManyUploads(open_max=limits.per_user_max)
-    used_bytes = await uploads.sum_used_bytes(connection, owner_id)
-    if used_bytes + (size_bytes or 0) > limits.quota_bytes:
-        raise QuotaExceeded(quota_bytes=limits.quota_bytes, used_bytes=used_bytes)
-
-
 async def open_upload(
     connection: Connection, settings: Settings, owner: Identity, order: VideoOrder
 ) -> tuple[uuid.UUID, uuid.UUID, datetime]:
@@ -199,19 +167,6 @@ async def _insert_video(
     await videos.insert_video(connection, new)
     if order.publish_at is not None:
         await schedule(connection, video_id, Publication(order.publish_at, visibility))
-
-
-async def declare_size(
-    connection: Connection, settings: Settings, upload: uploads.Upload, size_bytes: int
-) -> bool:
-    """Take the length of a file that had none; False when it is less than has arrived."""
-    limits = settings.uploads
-    if size_bytes > limits.size_bytes_max:
-        raise VideoTooLarge(size_bytes_max=limits.size_bytes_max)
-    used_bytes = await uploads.sum_used_bytes(connection, upload.owner_id, apart_from=upload.id)
-    if used_bytes + size_bytes > limits.quota_bytes:
-        raise QuotaExceeded(quota_bytes=limits.quota_bytes, used_bytes=used_bytes)
-    return await uploads.set_size(connection, upload.id, size_bytes)
 
 
 async def finish_upload(connection: Connection, upload: uploads.Upload) -> None:
@@ -330,8 +285,10 @@ async def change_video(
     return changed
 
 
-async def delete_video(connection: Connection, caller: Identity, video_id: uuid.UUID) -> None:
-    """Delete the caller's own video, or as a moderator anyone's; its bytes go in 30 days."""
+async def delete_video(
+    connection: Connection, settings: Settings, caller: Identity, video_id: uuid.UUID
+) -> None:
+    """Delete the caller's own video, or as a moderator anyone's; its bytes go days later."""
     video = await get_video(connection, caller, video_id)
     if video.owner_id != caller.user_id and caller.role not in (Role.MODERATOR, Role.ADMIN):
         raise PermissionDenied
@@ -339,7 +296,8 @@ async def delete_video(connection: Connection, caller: Identity, video_id: uuid.
     if upload is not None and upload.state == "open":
         await terminate_upload(connection, upload)
     elif await videos.delete_video(connection, video_id):
-        await _announce_deletion(connection, video_id, caller.user_id, purge_after_s=PURGE_AFTER_S)
+        after_s = max(settings.processing.deleted_kept_days * 86_400, STOPPED_AFTER_S)
+        await _announce_deletion(connection, video_id, caller.user_id, purge_after_s=after_s)
 
 
 def _make_upload_url(edge_url: str, upload_id: uuid.UUID) -> str:

@@ -55,6 +55,7 @@ def test_a_file_that_others_can_read_is_refused_with_its_cure(tmp_path: Path):
         ("[http]\nport = 'x'\n", "http.port"),
         ("[http\n", "not TOML"),
         ('[live]\nladder = ["480p", "900p"]', "900p"),
+        ("[processing]\ndeleted_kept_days = -1", "deleted_kept_days"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path: Path, text: str, words: str):

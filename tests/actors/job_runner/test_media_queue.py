@@ -39,6 +39,8 @@ class Gatekeeper:
 
     async def cancel(self, key: str) -> bool:
         name = key.removeprefix("/")
+        if name not in self.running:
+            return False
         self.cancelled.append(name)
         self.running[name].set()
         return True
@@ -143,6 +145,21 @@ async def test_a_task_gives_way_only_so_often():
     assert last_runs == ["fine"]
     await end_all(pool)
     assert await fine == "fine"
+
+
+async def test_what_is_cancelled_ends_whether_it_waits_or_runs():
+    pool = Gatekeeper()
+    queue = MediaQueue(pool, 1)
+    tasks = [asyncio.create_task(queue.run(n, None, rank=MediaRank.MORE)) for n in ("a", "b", "c")]
+    await settle()
+    for name in ("b", "a"):
+        await queue.cancel(name, None)
+    await settle()
+    assert pool.begun == ["a", "c"]
+    await end_all(pool)
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(one) for one in ended] == [MediaTaskCancelled, MediaTaskCancelled, type(None)]
+    assert queue.waiting == 0
 
 
 async def test_a_task_that_others_cancel_is_not_made_again():

@@ -22,7 +22,7 @@ from serve_apps.edge.server import EdgePace, EdgePorts, EdgeServer
 from serve_apps.edge.socket_answers import check_frame
 from serve_apps.edge.upload_writer import UploadRules
 from serve_apps.videos.arrivals import describe_file, open_file
-from serve_apps.videos.service import declare_size
+from serve_apps.videos.quota import check_growth, declare_size
 from storage.cache import Cache
 from storage.database import Connection, Database
 from storage.embedded.ports import get_free_port, is_port_free
@@ -76,7 +76,13 @@ async def run_edge(
     await database.open()
     await cache.open()
     rules = UploadRules(
-        open_file, describe_file, declare_size, ignore_upload, ignore_upload, ignore_upload
+        open_file,
+        describe_file,
+        declare_size,
+        check_growth,
+        ignore_upload,
+        ignore_upload,
+        ignore_upload,
     )
     ports = EdgePorts(
         settings,

@@ -239,6 +239,49 @@ async def test_files_beyond_the_quota_are_refused_before_a_byte_is_taken(server:
     assert (await (await Person.join(server)).announce(Upload_Length="1")).status == 201
 
 
+async def test_parts_count_against_the_quota_before_and_after_they_are_joined(server: TusServer):
+    ada = await Person.join(server)
+    half = secrets.token_bytes(1 << 19)
+    await ada.open(Upload_Length=str(1 << 20))
+    parts = []
+    for _ in range(2):
+        part = await ada.open(Upload_Length=str(len(half)), Upload_Concat="partial")
+        assert (await part.patch(0, half)).status == 204
+        parts.append(f"/uploads/{part.id}")
+    refused = await ada.announce(Upload_Length="1", Upload_Concat="partial")
+    assert (refused.status, b"quota_exceeded" in refused.body) == (413, True)
+    await ada.open(Upload_Concat=f"final;{' '.join(parts)}")
+    refused = await ada.announce(Upload_Length="1")
+    assert (refused.status, b"quota_exceeded" in refused.body) == (413, True)
+
+
+async def test_bytes_of_an_unknown_length_are_refused_beyond_what_is_left_of_the_quota(
+    server: TusServer,
+):
+    ada = await Person.join(server)
+    await ada.open(Upload_Length=str(1 << 20))
+    other = await ada.open(Upload_Length=str((1 << 20) - 3 * PIECE_BYTES))
+    upload = await ada.open(Upload_Defer_Length="1")
+    data = secrets.token_bytes(3 * PIECE_BYTES)
+    at = 2 * PIECE_BYTES
+    assert (await upload.patch(0, data[:at])).status == 204
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield data[at:]
+        yield b"x"
+
+    for body, kept in ((data[at:] + b"x", at), (stream(), len(data))):
+        refused = await upload.patch(at, body)
+        error = msgspec.json.decode(refused.body)
+        assert (refused.status, error["error"]) == (413, "quota_exceeded")
+        assert error["details"]["used_bytes"] == (2 << 20) - len(data)
+        assert await upload.head() == kept
+    assert await server.read_stored(upload.id) == data
+    assert (await other.request("DELETE", other.headers())).status == 204
+    assert (await upload.patch(len(data), b"x", Upload_Length=str(len(data) + 1))).status == 204
+    assert await server.read_stored(upload.id) == data + b"x"
+
+
 async def test_a_stranger_announces_nothing(server: TusServer):
     async with server.http.post(
         f"{server.url}/uploads", headers={**TUS, "Upload-Length": "5"}

@@ -23,13 +23,15 @@ from serve_apps.edge.upload_writer import (
     UploadWriter,
 )
 from serve_apps.videos.arrivals import describe_file, foresee_end, open_file
-from serve_apps.videos.service import declare_size, finish_upload, terminate_upload
+from serve_apps.videos.quota import QuotaExceeded, check_growth, declare_size
+from serve_apps.videos.service import finish_upload, terminate_upload
 from storage.database import Database
 from storage.objects import ObjectStore
 from storage.rates import RateBook
 from storage.upload_sinks import UploadLocked
-from storage.uploads import Upload, find_upload, lock_upload, make_part_key
+from storage.uploads import Upload, find_upload, lock_upload, make_part_key, sum_used_bytes
 from tests.serve_apps.edge.tus_client import TusServer, serve_uploads
+from tests.storage.video_rows import create_owner, create_upload_row, create_video_row
 
 pytestmark = pytest.mark.db
 PIECE_BYTES = 64 << 10
@@ -81,7 +83,13 @@ class Sent:
 
 def make_ports(server: TusServer) -> UploadPorts:
     rules = UploadRules(
-        open_file, describe_file, declare_size, finish_upload, foresee_end, terminate_upload
+        open_file,
+        describe_file,
+        declare_size,
+        check_growth,
+        finish_upload,
+        foresee_end,
+        terminate_upload,
     )
     return UploadPorts(
         server.settings,
@@ -160,6 +168,31 @@ async def test_in_a_bucket_who_lost_the_lock_deletes_nothing_of_its_successor(
             await writing
         await late.close()
         assert await objects.get(key) == b"of the successor"
+
+
+async def test_files_of_unknown_lengths_have_no_more_together_than_their_owner_has_left(
+    server: TusServer,
+):
+    limits = UploadSettings(piece_bytes=PIECE_BYTES, quota_bytes=3 * PIECE_BYTES)
+    ports = make_ports(server)
+    ports = replace(ports, settings=replace(ports.settings, uploads=limits))
+    async with server.database.transaction() as connection:
+        owner_id = await create_owner(connection)
+        videos = [await create_video_row(connection, owner_id) for _ in range(2)]
+        ids = [await create_upload_row(connection, it, owner_id, None) for it in videos]
+    first, second = [await UploadWriter.open(ports, await find(server, it)) for it in ids]
+    body = Arriving(b"a" * PIECE_BYTES, b"a" * PIECE_BYTES)
+    writing = asyncio.create_task(first.write(Body(body, None, None)))
+    await body.is_read.wait()
+    assert await second.write(Body(Sent([b"b" * 2 * PIECE_BYTES]), None, None))
+    body.go_on.set()  # when it began, there was room for both
+    with pytest.raises(QuotaExceeded):
+        await writing
+    await first.close()
+    await second.close()
+    assert await server.objects.get(make_part_key(ids[0], 0)) == b"a" * PIECE_BYTES
+    async with server.database.connection() as connection:
+        assert await sum_used_bytes(connection, owner_id) == limits.quota_bytes
 
 
 async def test_a_busy_upload_leaves_no_empty_object(server: TusServer):

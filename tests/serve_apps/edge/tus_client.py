@@ -20,7 +20,8 @@ from serve_apps.access.tokens import issue_access_token
 from serve_apps.edge.upload_writer import UploadPorts, UploadRules
 from serve_apps.edge.uploads import add_upload_routes
 from serve_apps.videos.arrivals import describe_file, foresee_end, open_file
-from serve_apps.videos.service import declare_size, finish_upload, terminate_upload
+from serve_apps.videos.quota import check_growth, declare_size
+from serve_apps.videos.service import finish_upload, terminate_upload
 from storage.database import Database
 from storage.objects import ObjectStore
 from storage.rates import RateBook
@@ -140,7 +141,13 @@ async def serve_uploads(
         objects=objects,
         clock=clock,
         rules=UploadRules(
-            open_file, describe_file, declare_size, finish_upload, foresee_end, terminate_upload
+            open_file,
+            describe_file,
+            declare_size,
+            check_growth,
+            finish_upload,
+            foresee_end,
+            terminate_upload,
         ),
         is_revoked=revoked.__contains__,
         rates=RateBook(None, clock),

@@ -408,7 +408,12 @@ async def test_an_owner_does_with_a_recording_what_an_uploader_can(
     async with database.connection() as connection:
         await connection.execute("UPDATE videos SET deleted_at = now() - interval '30 days'")
     # In whichever order the two removals come, nothing stays.
-    await ended.run(PURGE_JOB, LiveJob(live_id))
+    for days, is_kept in ((31, True), (30, False)):
+        processing = dataclasses.replace(ports.settings.processing, deleted_kept_days=days)
+        settings = dataclasses.replace(ports.settings, processing=processing)
+        jobs = dataclasses.replace(ended.jobs, settings=settings)
+        await HANDLERS[PURGE_JOB].handle(jobs, msgspec.json.encode(LiveJob(live_id)))
+        assert bool(await objects.list(make_live_prefix(live_id))) == is_kept
     assert await objects.list(make_live_prefix(live_id)) == []
     await purge_video(ended.jobs, msgspec.json.encode({"video_id": video_id}))
     assert await ended.list_bytes(video_id) == []

@@ -11,6 +11,7 @@ from storage.cache import Cache
 from storage.database import Database
 from storage.objects import ObjectStore
 from tests.serve_apps.videos.api_stage import Api, serve_videos
+from tests.serve_apps.videos.arriving import Arriving, CountingMedia, make_film
 from tests.serve_apps.videos.video_world import VideoWorld, make_clip
 
 
@@ -18,6 +19,20 @@ from tests.serve_apps.videos.video_world import VideoWorld, make_clip
 def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Lend nine seconds of moving picture and tone."""
     return make_clip(tmp_path_factory.mktemp("clips") / "clip.mp4").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Lend a file that takes a while to arrive."""
+    return make_film(tmp_path_factory.mktemp("film") / "a.mp4")
+
+
+@pytest.fixture
+async def arriving(world: VideoWorld, film: bytes) -> Arriving:
+    """Lend an upload of it that has begun."""
+    found = Arriving(world, CountingMedia(world.objects), film)
+    await found.open()
+    return found
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ async def test_a_video_goes_its_whole_way_in_a_bucket(
 
         async with world.database.transaction() as connection:
             owner = Identity(upload.owner_id, make_id(), "ada")
-            await delete_video(connection, owner, upload.video_id)
+            await delete_video(connection, world.settings, owner, upload.video_id)
         await purge_video(world.ports(media), job_payload(upload.video_id))
         assert await world.objects.list(f"videos/{upload.video_id}") == []
         async with asyncio.timeout(60):

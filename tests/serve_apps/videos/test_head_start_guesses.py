@@ -6,7 +6,7 @@ import pytest
 
 from media.vod.info import MediaInfo, decode_json
 from tests.media.vod.clips import run_ffmpeg
-from tests.serve_apps.videos.test_head_start import Arriving, CountingMedia, keep_sending
+from tests.serve_apps.videos.arriving import Arriving, CountingMedia, keep_sending
 from tests.serve_apps.videos.video_world import VideoWorld
 
 pytestmark = pytest.mark.media

@@ -25,12 +25,13 @@ from serve_apps.videos.importing import (
     import_video,
     open_import,
 )
+from serve_apps.videos.quota import QuotaExceeded
 from serve_apps.videos.service import VideoOrder
-from storage import uploads
+from storage import uploads, videos
 from storage.upload_holds import UploadHold
 from tests.serve_apps.videos.inline_media import InlineMedia
 from tests.serve_apps.videos.video_world import VideoWorld
-from tests.storage.video_rows import create_owner
+from tests.storage.video_rows import create_owner, create_video_row
 
 pytestmark = pytest.mark.db
 
@@ -46,6 +47,7 @@ class Site:
     asked: list[str] = field(default_factory=list)
     cut_at: int | None = None
     may_cut: asyncio.Event = field(default_factory=asyncio.Event)
+    more: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
 
     async def send(self, request: web.Request) -> web.StreamResponse:
         wanted = request.headers.get("Range", "")
@@ -62,6 +64,15 @@ class Site:
             request.transport.close()
         return response
 
+    async def drip(self, request: web.Request) -> web.StreamResponse:
+        """A piece, and another with each release of `more`."""
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _piece in range(3):
+            await response.write(DATA[: LIMITS.piece_bytes])
+            await self.more.acquire()
+        return response
+
     async def redirect(self, request: web.Request) -> web.StreamResponse:
         raise web.HTTPFound(request.query.get("to", "/r"))
 
@@ -75,6 +86,7 @@ async def site() -> AsyncIterator[Site]:
     app = web.Application()
     app.router.add_get("/walk.mp4", served.send)
     app.router.add_get("/chunked.mp4", served.send)
+    app.router.add_get("/drip.mp4", served.drip)
     app.router.add_get("/r", served.redirect)
     app.router.add_get("/large.mp4", served.large)
     runner = web.AppRunner(app)
@@ -98,6 +110,12 @@ class Import:
         ports = self.world.ports(InlineMedia(self.world.objects))
         ports = replace(ports, settings=settings, clock=clock or ports.clock)
         await import_video(ports, self.payload)
+
+    async def count_acknowledged(self) -> int:
+        async with self.world.database.connection() as connection:
+            upload = await uploads.find_upload_of_video(connection, self.video_id)
+        assert upload is not None
+        return upload.offset_bytes
 
     async def stored(self) -> bytes:
         async with self.world.database.connection() as connection:
@@ -192,6 +210,55 @@ async def test_what_cannot_be_taken_ends_the_video_with_the_reason(
     video = await world.get_video(fetched.video_id)
     assert video.status == "failed"
     assert words in (video.error_message or "")
+
+
+async def use_up(world: VideoWorld, video_id: uuid.UUID, size_bytes: int) -> None:
+    """Have the owner of this video own another of that size."""
+    owner_id = (await world.get_video(video_id)).owner_id
+    async with world.database.transaction() as connection:
+        other_id = await create_video_row(connection, owner_id)
+        source = videos.VideoSource(f"videos/{other_id}/source", b"x" * 32, size_bytes)
+        await videos.set_source(connection, other_id, source)
+
+
+async def check_refused_by_quota(fetched: Import, acknowledged_bytes: int) -> None:
+    """It failed as an upload beyond the quota does, with no more than so many bytes."""
+    video = await fetched.world.get_video(fetched.video_id)
+    assert (video.status, video.error_code) == ("failed", QuotaExceeded.code)
+    assert video.error_message == QuotaExceeded.message
+    assert await fetched.count_acknowledged() == acknowledged_bytes
+    assert await fetched.world.objects.list("uploads") == []
+
+
+async def test_a_length_beyond_what_is_left_of_the_quota_is_refused_before_bytes_come(
+    world: VideoWorld, site: Site
+):
+    fetched = await announce(world, site.url + "/walk.mp4")
+    await use_up(world, fetched.video_id, 1000)
+    await fetched.run(quota_bytes=1000 + len(DATA) - 1)
+    await check_refused_by_quota(fetched, 0)
+
+
+async def test_a_file_of_unknown_length_ends_where_the_quota_does(world: VideoWorld, site: Site):
+    fetched = await announce(world, site.url + "/drip.mp4")
+    await use_up(world, fetched.video_id, 1000)
+    fetching = asyncio.create_task(fetched.run(quota_bytes=3000))
+    for size_bytes in (1000, 2000):
+        async with asyncio.timeout(60):
+            while await fetched.count_acknowledged() < size_bytes:
+                await asyncio.sleep(0.01)
+        site.more.release()
+    await fetching
+    site.more.release()  # it need not wait for the end of the test
+    await check_refused_by_quota(fetched, 2000)
+
+
+async def test_a_file_of_unknown_length_may_have_all_that_is_left(world: VideoWorld, site: Site):
+    fetched = await announce(world, site.url + "/chunked.mp4")
+    await use_up(world, fetched.video_id, 1000)
+    await fetched.run(quota_bytes=1000 + len(DATA))
+    assert (await world.get_video(fetched.video_id)).status == "queued"
+    assert await fetched.stored() == DATA
 
 
 async def test_an_address_that_never_answers_is_given_up(world: VideoWorld):

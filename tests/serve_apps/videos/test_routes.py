@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import orjson
 import pytest
 
+from actors.job_runner.runner import JobRunner, RunnerOptions
 from media.vod.info import encode_json
 from media.vod.plan import PlanOrder, plan_video
 from media.vod.recipe import Recipe
 from serve_apps.access.identity import Role
-from serve_apps.videos.jobs import expire_video, purge_video
+from serve_apps.videos.jobs import HANDLERS, expire_video, purge_video
 from serve_apps.videos.recipes import CodecUnavailable, check_encoders
-from serve_apps.videos.service import EXPIRE_JOB
+from serve_apps.videos.service import EXPIRE_JOB, PURGE_JOB
 from serve_apps.videos.upload_jobs import EXPECT_JOB
 from storage import uploads, video_plans, videos
 from storage.audit import list_audit
@@ -23,9 +25,9 @@ from storage.follows import add_follow
 from storage.jobs import count_jobs
 from storage.video_playback import find_playback
 from tests.media.vod.sources import describe_source
-from tests.serve_apps.videos.api_stage import Api, Person
+from tests.serve_apps.videos.api_stage import Api, Person, serve_videos
 from tests.serve_apps.videos.inline_media import InlineMedia
-from tests.serve_apps.videos.video_world import job_payload
+from tests.serve_apps.videos.video_world import VideoWorld, job_payload
 
 pytestmark = pytest.mark.db
 
@@ -193,6 +195,33 @@ async def test_a_deleted_video_disappears_at_once_and_its_bytes_when_purged(api:
     assert not await api.world.objects.exists(f"videos/{video_id}/source")
     async with api.world.database.connection() as connection:
         assert await find_playback(connection, video_id) is None
+
+
+@pytest.mark.parametrize(("days", "wait_s"), [(30, 30 * 86_400), (3, 3 * 86_400), (0, 120)])
+async def test_the_bytes_of_a_deleted_video_go_when_the_site_wants_it(
+    world: VideoWorld, days: int, wait_s: int
+):
+    default = world.settings.processing
+    assert default.deleted_kept_days == 30
+    settings = replace(world.settings, processing=replace(default, deleted_kept_days=days))
+    kept = VideoWorld(settings, world.database, world.cache, world.objects)
+    ports = kept.ports(InlineMedia(world.objects))
+    runner = JobRunner(ports, {PURGE_JOB: HANDLERS[PURGE_JOB]}, {}, RunnerOptions(poll_every_s=0.2))
+    await runner.start()
+    async with serve_videos(kept) as api:
+        ada = await api.add_person()
+        video_id = await api.add_ready_video(ada)
+        await world.objects.put(f"videos/{video_id}/source", b"bytes")
+        assert (await ada.call("DELETE", f"/{video_id}")).status_code == 204
+    async with world.database.connection() as connection:
+        (wait,) = await connection.fetch("SELECT execute_after - created AS time FROM pgqueuer")
+        assert wait["time"].total_seconds() == wait_s
+        assert await world.objects.exists(f"videos/{video_id}/source")
+        await connection.execute("UPDATE pgqueuer SET execute_after = created")
+    async with asyncio.timeout(60):
+        while await world.objects.exists(f"videos/{video_id}/source"):
+            await asyncio.sleep(0.05)
+    await runner.drain(2.0)
 
 
 async def test_deleting_a_video_ends_its_unfinished_upload(api: Api):
