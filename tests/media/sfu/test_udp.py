@@ -12,7 +12,7 @@ import pytest
 from media.sfu.udp import READ_BATCH, UdpMux, choose_host
 from tests.storage.waiting import wait_until
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.media
 
 RATE_PER_S = 10.0
 STUN = b"\x00\x01" + bytes(18)
