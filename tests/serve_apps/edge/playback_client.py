@@ -21,6 +21,7 @@ from storage.objects import ObjectStore
 from storage.rates import RateBook
 
 MAP = re.compile(r'#EXT-X-MAP:URI="([^"]+)"')
+TAG = re.compile(r'"[0-9a-f]{32,64}"')
 SOUND = re.compile(r'TYPE=AUDIO.*URI="([^"]+)"')
 
 
@@ -99,3 +100,33 @@ async def serve_playback(
     async with ClientSession() as http:
         yield Player(f"http://127.0.0.1:{runner.addresses[0][1]}", http, revoked)
     await runner.cleanup()
+
+
+async def check_conditions(player: Player, path: str) -> Fetched:
+    """Ask for something whole, in parts and under conditions (RFC 9110 §13); return all of it."""
+    whole = await player.get(path)
+    tag, middle = whole.headers["ETag"], len(whole.body) // 2
+    assert whole.status == 200
+    assert TAG.fullmatch(tag)
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    head = await player.get(path, method="HEAD", Range="bytes=1-")
+    assert (head.status, head.body, head.headers["ETag"]) == (200, b"", tag)
+    assert head.headers["Content-Length"] == str(len(whole.body))
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        for method in ("GET", "HEAD"):
+            kept = await player.get(path, method=method, If_None_Match=known, Range="bytes=0-0")
+            assert (kept.status, kept.body, kept.headers["ETag"]) == (304, b"", tag)
+            assert kept.headers["Cache-Control"] == whole.headers["Cache-Control"]
+    changed = await player.get(path, If_None_Match='"other"')
+    assert (changed.status, changed.body) == (200, whole.body)
+    begun = await player.get(path, Range=f"bytes=0-{middle - 1}")
+    rest = await player.get(path, Range=f"bytes={middle}-", If_Range=begun.headers["ETag"])
+    assert (begun.status, rest.status, rest.headers["ETag"]) == (206, 206, tag)
+    assert begun.body + rest.body == whole.body
+    for outdated in ('"other"', f"W/{tag}", "Sat, 01 Jan 2050 00:00:00 GMT"):
+        again = await player.get(path, Range=f"bytes={middle}-", If_Range=outdated)
+        assert (again.status, again.body) == (200, whole.body), outdated
+        assert "Content-Range" not in again.headers
+    assert (await player.get(path, If_Match='"other"')).status == 412
+    assert (await player.get(path, If_Match=tag)).body == whole.body
+    return whole
