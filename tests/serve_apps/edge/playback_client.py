@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
+from xml.etree import ElementTree
 
 from aiohttp import ClientSession, web
 from multidict import CIMultiDictProxy
@@ -77,6 +78,24 @@ class Player:
         pieces = [await self.get(urljoin(playlist, name)) for name in [found.group(1), *names]]
         assert {piece.status for piece in pieces} == {200}
         return b"".join(piece.body for piece in pieces)
+
+    async def fetch_dash(self, manifest: str) -> dict[str, bytes]:
+        """Return each track's init segment and segments as the manifest names them, by its id."""
+        answer, found = await self.get(manifest), {}
+        assert answer.headers["Content-Type"].startswith("application/dash+xml")
+        for track in ElementTree.fromstring(answer.text).iterfind(".//{*}Representation"):
+            template = track.find("{*}SegmentTemplate")
+            if template is None:  # it is no track of its own: pictures for scrubbing
+                continue
+            count = sum(1 + int(run.get("r", "0")) for run in template.iterfind(".//{*}S"))
+            first, media = int(template.attrib["startNumber"]), template.attrib["media"]
+            numbers = range(first, first + count)
+            names = [media.replace("$Number%05d$", f"{number:05d}") for number in numbers]
+            named = [template.attrib["initialization"], *names]
+            pieces = [await self.get(urljoin(manifest, name)) for name in named]
+            assert {piece.status for piece in pieces} == {200}
+            found[track.attrib["id"]] = b"".join(piece.body for piece in pieces)
+        return found
 
 
 @asynccontextmanager
