@@ -15,6 +15,7 @@ from media.vod.download import Download, Piece, adapt_segment, plan_download
 from media.vod.hls import Track
 from media.vod.publish import Publication
 from media.vod.records import AUDIO_TRACK, track_key
+from serve_apps.edge.entity_tags import select_part
 from serve_apps.edge.video_catalog import VideoUnknown
 from storage.objects import ObjectStore
 
@@ -38,27 +39,20 @@ async def send_download(
     if publication.key_id:
         raise DownloadProtected
     download = await _plan(objects, video_id, publication, request.match_info["name"])
-    size_bytes = download.size_bytes
-    headers = {
+    # A day's has tens of thousands of pieces: the edge's loop would stand still.
+    tag = await asyncio.to_thread(download.hash_content)
+    headers: dict[str, str] = {
         hdrs.CONTENT_TYPE: "video/mp4",
         hdrs.CONTENT_DISPOSITION: f'attachment; filename="{video_id}.mp4"',
-        hdrs.ACCEPT_RANGES: "bytes",
         hdrs.CACHE_CONTROL: CACHE,
     }
-    try:
-        first, stop, _step = request.http_range.indices(size_bytes)
-    except ValueError:
-        first = stop = size_bytes
-    if first >= stop:
-        return web.Response(status=416, headers={hdrs.CONTENT_RANGE: f"bytes */{size_bytes}"})
-    is_whole = (first, stop) == (0, size_bytes)
-    if not is_whole:
-        headers[hdrs.CONTENT_RANGE] = f"bytes {first}-{stop - 1}/{size_bytes}"
-    response = web.StreamResponse(status=200 if is_whole else 206, headers=headers)
-    response.content_length = stop - first
+    part = select_part(request, tag, download.size_bytes, headers)
+    if isinstance(part, web.Response):
+        return part
+    response = web.StreamResponse(status=part.status, headers=part.headers)
+    response.content_length = part.size_bytes
     await response.prepare(request)
-    if request.method != hdrs.METH_HEAD:
-        await _write(response, objects, download, range(first, stop))
+    await _write(response, objects, download, range(part.first, part.stop))
     await response.write_eof()
     return response
 

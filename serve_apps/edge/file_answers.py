@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 import os
 from asyncio import BaseTransport, WriteTransport
+from pathlib import Path
 from typing import IO, Any, cast
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
+
+from serve_apps.edge.entity_tags import Part
 
 SENT_BYTES_MIN = 128 << 10
 """Less is read and written in one go, which asks less of the kernel."""
@@ -22,7 +25,37 @@ SEND_BYTES_MAX = 1 << 20
 
 
 class FileAnswer(web.FileResponse):
-    """A file, or the range asked for; aiohttp's own way where the kernel cannot send it."""
+    """A part of a file, or all; aiohttp's own way where the kernel cannot send it.
+
+    Which part is decided before: aiohttp's tags are a file's age, which no other store knows.
+    """
+
+    def __init__(self, path: Path, part: Part) -> None:
+        super().__init__(path, status=part.status, headers=part.headers)
+        self._part = part
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Open the file and send the part."""
+        loop = asyncio.get_running_loop()
+        self.content_length = self._part.size_bytes
+        if self._part.size_bytes == 0:
+            return await web.StreamResponse.prepare(self, request)
+        try:
+            file = await loop.run_in_executor(None, self._path.open, "rb")
+        except FileNotFoundError:  # removed since its size was read
+            return await self._say_missing(request)
+        try:
+            return await self._sendfile(request, file, self._part.first, self._part.size_bytes)
+        finally:
+            await asyncio.shield(loop.run_in_executor(None, file.close))
+
+    async def _say_missing(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        self.set_status(404)
+        self.content_length = 0
+        for name in (hdrs.ETAG, hdrs.CONTENT_RANGE):
+            self.headers.pop(name, None)
+        self.headers[hdrs.CACHE_CONTROL] = "no-store"
+        return await web.StreamResponse.prepare(self, request)
 
     async def _sendfile(
         self, request: web.BaseRequest, fobj: IO[Any], offset: int, count: int

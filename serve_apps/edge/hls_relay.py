@@ -21,6 +21,7 @@ from kit.errors import Unavailable
 from kit.logs import get_log
 from kit.metrics import HLS_RELAY_ANSWERS, HLS_RELAY_BYTES
 from media.live.playlists import INDEX
+from serve_apps.edge.hls_words import name_media
 from serve_apps.edge.media_answers import PLAYLIST_TYPE, MediaMissing, send_bytes, send_text
 
 log = get_log("edge.hls_relay")
@@ -214,7 +215,7 @@ async def pass_on(relay: HlsRelay, request: web.Request, edge_url: str) -> web.S
     if kind == PLAYLIST_TYPE:
         return send_text(request, kind, answer.body, answer.cache)
     shown: dict[str, str] = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: answer.cache}
-    return send_bytes(request, answer.body, shown)
+    return send_bytes(request, answer.body, name_media(request), shown)
 
 
 def _write_path(request: web.Request) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from kit.errors import AppError, Conflict, NotFound, Unavailable
+from kit.ids import parse_id
+from storage.live_segments import make_live_prefix
 
 NUMBER_DIGITS_MAX = 9
 SUFFIX = ".m4s"
@@ -66,6 +68,17 @@ def read_name(name: str) -> tuple[int, int | None]:
     if not name.endswith(SUFFIX) or len(numbers) > 2 or not all(map(_is_number, numbers)):
         raise PartUnknown
     return int(numbers[0]), int(numbers[1]) if len(numbers) == 2 else None
+
+
+def name_media(request: web.Request) -> str:
+    """The key under which an address's segment or init segment is stored, once it is.
+
+    Parts, and what is made here alone, have one too: it tells them apart.
+    """
+    named = request.match_info
+    live_id = parse_id(named["room_id"])
+    assert live_id is not None, "the live was found"
+    return f"{make_live_prefix(live_id)}/{named['folder']}/{named['track']}/{named['name']}"
 
 
 def _is_number(text: str) -> bool:

@@ -38,6 +38,7 @@ from serve_apps.edge.hls_words import (
     RungOver,
     TooFarAhead,
     TooManyWait,
+    name_media,
     read_directives,
     read_name,
 )
@@ -57,7 +58,6 @@ from serve_apps.edge.media_answers import (
     send_text,
 )
 from serve_apps.edge.refusals import Handler, build_refusal
-from storage.live_segments import make_live_key, make_segment_name
 from storage.lives import LiveAccess
 from storage.objects import ObjectStore
 
@@ -211,27 +211,24 @@ class _LiveServer:
         """Send an init segment, a segment, or a part; one that was hinted at is waited for."""
         shown, track = await self._open_track(request, is_playlist=False)
         folder, name = request.match_info["folder"], request.match_info["name"]
-        kind = AUDIO_TYPE if track == AUDIO else VIDEO_TYPE
+        key, kind = name_media(request), AUDIO_TYPE if track == AUDIO else VIDEO_TYPE
         headers: dict[str, str] = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: IMMUTABLE}
         init = shown.window.find_init(track, f"{folder}/{name}")
         if init is not None:
             if init.data:
-                return send_bytes(request, init.data, headers)
-            key = make_live_key(shown.room_id, int(folder), track, name)
+                return send_bytes(request, init.data, key, headers)
             return await send_object(request, self._ports.objects, key, headers)
         number, position = read_name(name)
         if position is not None:
             data = await self._get_part(shown, track, (number, position), folder)
-            return send_bytes(request, data, headers)
+            return send_bytes(request, data, key, headers)
         entry = _get_entry(shown.window, track, number, folder)
         if entry.is_gap or not entry.is_whole:
             raise PartUnknown
-        if entry.parts and not entry.is_stored:
-            return send_bytes(request, entry.join(), headers)
-        key = make_live_key(shown.room_id, int(folder), track, make_segment_name(number))
-        if entry.parts and self._ports.objects.local_path(key) is None:
-            # A file goes out without a copy; a bucket need not be asked for what is here.
-            return send_bytes(request, entry.join(), headers)
+        # A file goes out without a copy; a bucket need not be asked for what is here.
+        is_filed = entry.is_stored and self._ports.objects.local_path(key) is not None
+        if entry.parts and not is_filed:
+            return send_bytes(request, entry.join(), key, headers)
         return await send_object(request, self._ports.objects, key, headers)
 
     async def _get_part(

@@ -6,7 +6,6 @@ address.
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,8 +15,9 @@ from aiohttp import hdrs, web
 from kit.errors import NotFound, PermissionDenied
 from kit.logs import get_log
 from serve_apps.access.grants import Grant
+from serve_apps.edge.entity_tags import CONDITIONS, hash_tag, is_known, make_tag, select_part
 from serve_apps.edge.file_answers import FileAnswer
-from storage.objects import ObjectNotFound, ObjectStore
+from storage.objects import ObjectNotFound, ObjectPart, ObjectStore
 
 log = get_log("playback")
 
@@ -75,7 +75,7 @@ def allow_everyone(response: web.StreamResponse) -> None:
 
 async def answer_preflight(_request: web.Request) -> web.StreamResponse:
     """Let any page ask for ranges."""
-    return _allow("GET, HEAD, OPTIONS", "Range, If-None-Match")
+    return _allow("GET, HEAD, OPTIONS", ", ".join((hdrs.RANGE, *CONDITIONS)))
 
 
 async def answer_key_preflight(_request: web.Request) -> web.StreamResponse:
@@ -96,9 +96,9 @@ def send_text(
     request: web.Request, kind: str, body: bytes, cache: str = REVALIDATE
 ) -> web.StreamResponse:
     """Send a playlist, a manifest or a track of pictures, unless the player has it."""
-    tag = hashlib.sha256(body).hexdigest()[:32]
+    tag = hash_tag(body)
     headers = {hdrs.CACHE_CONTROL: cache}
-    if request.if_none_match and any(given.value == tag for given in request.if_none_match):
+    if is_known(request, tag):
         unchanged = web.Response(status=304, headers=headers)
         unchanged.etag = tag
         return unchanged
@@ -109,20 +109,14 @@ def send_text(
     return response
 
 
-def send_bytes(request: web.Request, data: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
-    """Send what is in memory, or the range asked for."""
-    fields: dict[str, str] = {**headers, hdrs.ACCEPT_RANGES: "bytes"}
-    try:
-        wanted = request.http_range
-    except ValueError:
-        return _refuse_range(len(data))
-    if wanted.start is None and wanted.stop is None:
-        return web.Response(body=data, headers=fields)
-    first, stop, _step = wanted.indices(len(data))
-    if first >= stop:
-        return _refuse_range(len(data))
-    fields[hdrs.CONTENT_RANGE] = f"bytes {first}-{stop - 1}/{len(data)}"
-    return web.Response(status=206, body=data[first:stop], headers=fields)
+def send_bytes(
+    request: web.Request, data: bytes, key: str, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Send what is in memory, or the range asked for; under its key it is an object, or will be."""
+    part = select_part(request, make_tag(key, len(data)), len(data), headers)
+    if isinstance(part, web.Response):
+        return part
+    return web.Response(status=part.status, body=data[part.first : part.stop], headers=part.headers)
 
 
 async def send_object(
@@ -133,40 +127,44 @@ async def send_object(
     Raises MediaMissing.
     """
     path = objects.local_path(key)
-    if path is not None:
-        if not _is_file(path):
-            log.error("playback.object_missing", key=key)
-            raise MediaMissing
-        return FileAnswer(path, headers=headers)
     try:
-        return await _send_stored(request, objects, key, headers)
-    except ObjectNotFound as error:
+        if path is None:
+            return await _send_stored(request, objects, key, headers)
+        size_bytes = _read_size(path)
+    except (ObjectNotFound, FileNotFoundError) as error:
         log.exception("playback.object_missing", key=key)
         raise MediaMissing from error
+    part = select_part(request, make_tag(key, size_bytes), size_bytes, headers)
+    return part if isinstance(part, web.Response) else FileAnswer(path, part)
 
 
 async def _send_stored(
     request: web.Request, objects: ObjectStore, key: str, headers: Mapping[str, str]
 ) -> web.StreamResponse:
-    """Fetch from a bucket what is asked for, and no more."""
-    fields: dict[str, str] = {**headers, hdrs.ACCEPT_RANGES: "bytes"}
+    """Fetch from a bucket what is asked for, and no more; what has conditions needs its size first.
+
+    Raises ObjectNotFound.
+    """
+    found = await _fetch_plain(request, objects, key)
+    size_bytes = await objects.size_bytes(key) if found is None else found.size_bytes
+    part = select_part(request, make_tag(key, size_bytes), size_bytes, headers)
+    if isinstance(part, web.Response):
+        return part
+    if found is None:
+        found = await objects.get_part(key, part.first, part.stop)
+    return web.Response(status=part.status, body=found.data, headers=part.headers)
+
+
+async def _fetch_plain(request: web.Request, objects: ObjectStore, key: str) -> ObjectPart | None:
+    """What is asked for without a condition, at once; None where the size has to be known first."""
+    if request.method == hdrs.METH_HEAD or any(name in request.headers for name in CONDITIONS):
+        return None
     try:
         wanted = request.http_range
     except ValueError:
-        return _refuse_range(await objects.size_bytes(key))
-    if wanted.start is None and wanted.stop is None:
-        return web.Response(body=await objects.get(key), headers=fields)
-    part = await objects.get_part(key, wanted.start, wanted.stop)
-    if not part.data:
-        return _refuse_range(part.size_bytes)
-    last = part.first + len(part.data) - 1
-    fields[hdrs.CONTENT_RANGE] = f"bytes {part.first}-{last}/{part.size_bytes}"
-    return web.Response(status=206, body=part.data, headers=fields)
+        return None
+    return await objects.get_part(key, wanted.start or 0, wanted.stop)
 
 
-def _is_file(path: Path) -> bool:
-    return path.is_file()
-
-
-def _refuse_range(size_bytes: int) -> web.Response:
-    return web.Response(status=416, headers={hdrs.CONTENT_RANGE: f"bytes */{size_bytes}"})
+def _read_size(path: Path) -> int:
+    return path.stat().st_size

@@ -6,9 +6,10 @@ import subprocess
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Response, Route, expect
 
 from tests.e2e.people import fill_registration, make_name
 from tests.product import Product, await_true
@@ -17,6 +18,12 @@ pytestmark = pytest.mark.browser
 
 OpenPage = Callable[..., Page]
 PROCESSING_MS = 90_000
+PLAY_AND_NOTE_WAITS = """v => {
+  globalThis.waitedAt = 0;
+  v.addEventListener('waiting', () => { globalThis.waitedAt = v.currentTime; });
+  v.muted = true;
+  return v.play();
+}"""
 
 
 def upload(page: Page, product: Product, file: Path, title: str) -> None:
@@ -72,12 +79,14 @@ def test_a_video_is_uploaded_watched_posted_and_seen_by_a_follower(
     expect(card.get_by_test_id("video-status")).to_contain_text(
         re.compile("ready", re.IGNORECASE), timeout=PROCESSING_MS
     )
-    check_playback(author, card.get_by_role("link").first.get_attribute("href"), product)
+    href = card.get_by_role("link").first.get_attribute("href")
+    check_playback(author, href, product)
+    follower = open_page("/register")
+    fill_registration(follower)
+    check_session(follower, f"{product.url}{href}")
 
     check_another_version(author, title, product)
 
-    follower = open_page("/register")
-    fill_registration(follower)
     follower.goto(f"{product.url}/u/{name}")
     follower.get_by_test_id("follow-button").click()
     expect(follower.get_by_test_id("follow-button")).to_have_attribute("aria-pressed", "true")
@@ -179,6 +188,41 @@ def check_playback(page: Page, href: str | None, product: Product) -> None:
     told = json.loads(probe.stdout)
     assert {stream["codec_type"] for stream in told["streams"]} == {"video", "audio"}
     assert float(told["format"]["duration"]) == pytest.approx(10, abs=0.2)
+
+
+def check_session(page: Page, address: str) -> None:
+    """Play it in one quality, then in the other, until data is held back: the API is told so."""
+    held: list[Route] = []
+    last = re.compile(r"/00002\.m4s$")  # the sound's, too: Chromium plays on without a picture
+    page.route(last, lambda route: held.append(route))  # noqa: PLW0108  Playwright marks what it is given
+    page.goto(address)
+    video, menu = page.get_by_test_id("player-video"), page.get_by_label("Quality")
+    automatic = menu.locator("option").first
+    expect(automatic).to_have_text(re.compile(r"Auto \(\d+p\)"))
+    qualities = ["240p", "360p"]
+    if "360p" in automatic.inner_text():
+        qualities.reverse()
+    menu.select_option(label=qualities[0])
+    video.evaluate(PLAY_AND_NOTE_WAITS)
+    await_true(lambda: video.evaluate("v => v.currentTime") > 0.5, "it plays")
+    menu.select_option(label=qualities[1])
+    expect(automatic).to_have_text(f"Auto ({qualities[1]})")
+    await_true(lambda: page.evaluate("waitedAt") > 7, "it waits for what is held back")
+    assert held
+    with page.expect_response(lambda answer: read_session(answer)["stalled_ms"] > 0) as answered:
+        page.unroute(last)  # which lets the held ones go
+    assert answered.value.ok
+    told = read_session(answered.value)
+    assert told["start_ms"] > 0
+    assert told["stalls"] > 0
+    assert told["switches"] == 1
+
+
+def read_session(answer: Response) -> dict[str, Any]:
+    """What this answers, if it was told of a session of watching."""
+    request, nothing = answer.request, {"stalled_ms": 0}
+    is_told = request.method == "POST" and request.url.endswith("/watch")
+    return request.post_data_json if is_told else nothing
 
 
 def test_a_file_that_is_no_video_ends_as_failed_with_its_reason(

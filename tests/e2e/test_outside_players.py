@@ -28,13 +28,13 @@ pytestmark = [pytest.mark.browser, NEEDS_PLAYERS]
 
 OpenPage = Callable[[], Page]
 
-SHAKA = """async ([address, keys]) => {
+SHAKA = """async ([address, keys, wishes]) => {
   const player = new shaka.Player();
   player.addEventListener('error', (event) => faults.push(event.detail.code));
   await player.attach(document.querySelector('video'));
   const retryParameters = {maxAttempts: 1};
   const servers = keys ? {'org.w3.clearkey': keys} : {};
-  player.configure({drm: {servers, retryParameters}, manifest: {retryParameters}});
+  player.configure({drm: {servers, retryParameters}, manifest: {retryParameters}, ...wishes});
   await player.load(address).catch((error) => faults.push(error.code));
 }"""
 DASH_JS = """([address, keys]) => {

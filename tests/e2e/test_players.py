@@ -1,13 +1,14 @@
 """Players that others wrote play what the media tasks make, from files alone: no product runs here.
 
-A video of two rungs with sound, one that was passed on as it came, a recording of several parts,
-and a video that still grows: each from its start, after seeks forwards and backwards, and to its
-end, without an error or a gap.
+A video of two rungs with sound, one that was passed on as it came, one in VP9 with Opus, a
+recording of several parts, and a video that still grows: each from its start, after seeks forwards
+and backwards, and to its end, without an error or a gap.
 `test_outside_players.py` plays through the product, with rights and keys.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import uuid
@@ -69,9 +70,15 @@ PLAY_FROM = """([at_s]) => {
   video.currentTime = at_s;
   video.play().catch(() => {});
 }"""
+SEGMENT = re.compile(r"/([^/]+)/\d+\.m4s$")
+OPUS = {"preferredAudio": [{"codec": "opus"}]}
 FPS = 10
-LENGTH_S, FITTING_S, LAST_S = 17, 11, 2
-"""How long both videos are, and how much is left after the last seek."""
+LENGTH_S, FITTING_S, SMALL_S, LAST_S = 17, 11, 9, 2
+"""How long the videos are, and how much is left after the last seek."""
+CASES = [
+    *((way, kind) for kind in ("video", "copied", "recording") for way in WAYS),
+    *((way, "newer") for way in ("hls.js", "shaka-dash")),
+]
 CHUNKS_FIRST = {"hls.js": 1, "shaka-hls": 1, "chromium": 2}
 """How many chunks are there when a player of what grows begins: a segment, then two, then two.
 
@@ -93,6 +100,10 @@ class Film:
     part's end, and jump when nothing is under way.
     """
     seeks_s: tuple[float, float] = (6.5, 2.5)
+    tracks: frozenset[str] = frozenset()
+    """What alone players fetch of several that they could, if it is the same for all."""
+    wishes: dict[str, Any] | None = None
+    """What Shaka is told to prefer: by itself it takes AAC beside VP9 in DASH."""
     plan: TranscodePlan | None = None
     records: dict[str, TaskRecord] | None = None
 
@@ -139,6 +150,22 @@ def copied(folder: Path) -> Film:
     assert made.plan.info.copyable is not None
     assert write_playlists(made.plan, made.records, store).rungs == ("240p", "360p")
     return Film(f"copied/videos/{VIDEO_ID}", FITTING_S)
+
+
+@pytest.fixture(scope="module")
+def newer(folder: Path) -> Film:
+    """A video that is lighter in VP9, which goes with Opus."""
+    store = ObjectStore.open(f"file://{folder}/newer")
+    source = folder / "newer.mp4"
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", f"testsrc2=s=320x240:r={FPS}:d={SMALL_S}"),
+        *("-f", "lavfi", "-i", f"sine=d={SMALL_S}", "-c:v", "mpeg4", "-c:a", "aac", source),
+    )
+    made = transcode(source, store, codecs=("vp9",))
+    write_playlists(made.plan, made.records, store)
+    tracks = frozenset({"240p-vp9", "audio-opus"})
+    assert tracks < set(made.tracks)
+    return Film(f"newer/videos/{VIDEO_ID}", SMALL_S, tracks=tracks, wishes=OPUS)
 
 
 @pytest.fixture(scope="module")
@@ -220,14 +247,15 @@ def check_ends(page: Page, player: str, film: Film) -> None:
         assert end_s == pytest.approx(seen["duration_s"], abs=0.1)
 
 
-@pytest.mark.parametrize("kind", ["video", "copied", "recording"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("way", "kind"), CASES)
 def test_a_player_plays_from_the_start_after_seeks_and_to_the_end(
     way: str, kind: str, open_elsewhere: OpenPage, request: pytest.FixtureRequest
 ):
     shown: Film = request.getfixturevalue(kind)
     (player, name), page = WAYS[way], open_elsewhere()
-    page.evaluate(player, [f"/{shown.folder}/{name}", ""])
+    asked: set[str] = set()
+    page.on("request", lambda it: asked.update(SEGMENT.findall(it.url)))
+    page.evaluate(player, [f"/{shown.folder}/{name}", "", shown.wishes])
     past_s = 1.0
     for at_s in (*shown.seeks_s, shown.length_s - LAST_S):
         if shown.has_parts:
@@ -240,6 +268,7 @@ def test_a_player_plays_from_the_start_after_seeks_and_to_the_end(
     await_past(page, past_s)
     check_ends(page, player, shown)
     assert page.evaluate(LOOK)["pictures"] > 3 * FPS
+    assert shown.tracks in (frozenset(), asked)
 
 
 @pytest.mark.parametrize("way", CHUNKS_FIRST)

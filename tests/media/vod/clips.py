@@ -18,6 +18,7 @@ from media.vod.preview import make_preview
 from media.vod.probe import probe_file
 from media.vod.publish import Publication, publish
 from media.vod.quality import measure_quality
+from media.vod.recipe import Recipe
 from media.vod.records import TaskRecord, segment_name, track_key, video_prefix
 from media.vod.storyboard import make_storyboard
 from media.vod.task_jobs import get_job
@@ -153,11 +154,16 @@ def write_playlists(
 
 
 def transcode(
-    path: Path, store: ObjectStore, segments_max: int = 8, kinds: Iterable[str] = ()
+    path: Path,
+    store: ObjectStore,
+    segments_max: int = 8,
+    kinds: Iterable[str] = (),
+    codecs: tuple[str, ...] = (),
 ) -> Made:
     """Probe, plan and run every task of a clip in the plan's order, or those of some kinds."""
     store.put_file_sync(SOURCE_KEY, path)
-    plan = plan_video(probe_file(path), PlanOrder(VIDEO_ID, SOURCE_KEY), segments_max=segments_max)
+    order = PlanOrder(VIDEO_ID, SOURCE_KEY, Recipe(codecs=codecs))
+    plan = plan_video(probe_file(path), order, segments_max=segments_max)
     return Made(plan, run_tasks(plan, store, kinds), store)
 
 

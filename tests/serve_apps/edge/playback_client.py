@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
+from xml.etree import ElementTree
 
 from aiohttp import ClientSession, web
 from multidict import CIMultiDictProxy
@@ -22,6 +23,7 @@ from storage.objects import ObjectStore
 from storage.rates import RateBook
 
 MAP = re.compile(r'#EXT-X-MAP:URI="([^"]+)"')
+TAG = re.compile(r'"[0-9a-f]{32,64}"')
 SOUND = re.compile(r'TYPE=AUDIO.*URI="([^"]+)"')
 
 
@@ -78,6 +80,24 @@ class Player:
         assert {piece.status for piece in pieces} == {200}
         return b"".join(piece.body for piece in pieces)
 
+    async def fetch_dash(self, manifest: str) -> dict[str, bytes]:
+        """Return each track's init segment and segments as the manifest names them, by its id."""
+        answer, found = await self.get(manifest), {}
+        assert answer.headers["Content-Type"].startswith("application/dash+xml")
+        for track in ElementTree.fromstring(answer.text).iterfind(".//{*}Representation"):
+            template = track.find("{*}SegmentTemplate")
+            if template is None:  # it is no track of its own: pictures for scrubbing
+                continue
+            count = sum(1 + int(run.get("r", "0")) for run in template.iterfind(".//{*}S"))
+            first, media = int(template.attrib["startNumber"]), template.attrib["media"]
+            numbers = range(first, first + count)
+            names = [media.replace("$Number%05d$", f"{number:05d}") for number in numbers]
+            named = [template.attrib["initialization"], *names]
+            pieces = [await self.get(urljoin(manifest, name)) for name in named]
+            assert {piece.status for piece in pieces} == {200}
+            found[track.attrib["id"]] = b"".join(piece.body for piece in pieces)
+        return found
+
 
 @asynccontextmanager
 async def serve_playback(
@@ -106,3 +126,33 @@ async def serve_playback(
     async with ClientSession() as http:
         yield Player(f"http://127.0.0.1:{runner.addresses[0][1]}", http, revoked)
     await runner.cleanup()
+
+
+async def check_conditions(player: Player, path: str) -> Fetched:
+    """Ask for something whole, in parts and under conditions (RFC 9110 §13); return all of it."""
+    whole = await player.get(path)
+    tag, middle = whole.headers["ETag"], len(whole.body) // 2
+    assert whole.status == 200
+    assert TAG.fullmatch(tag)
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    head = await player.get(path, method="HEAD", Range="bytes=1-")
+    assert (head.status, head.body, head.headers["ETag"]) == (200, b"", tag)
+    assert head.headers["Content-Length"] == str(len(whole.body))
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        for method in ("GET", "HEAD"):
+            kept = await player.get(path, method=method, If_None_Match=known, Range="bytes=0-0")
+            assert (kept.status, kept.body, kept.headers["ETag"]) == (304, b"", tag)
+            assert kept.headers["Cache-Control"] == whole.headers["Cache-Control"]
+    changed = await player.get(path, If_None_Match='"other"')
+    assert (changed.status, changed.body) == (200, whole.body)
+    begun = await player.get(path, Range=f"bytes=0-{middle - 1}")
+    rest = await player.get(path, Range=f"bytes={middle}-", If_Range=begun.headers["ETag"])
+    assert (begun.status, rest.status, rest.headers["ETag"]) == (206, 206, tag)
+    assert begun.body + rest.body == whole.body
+    for outdated in ('"other"', f"W/{tag}", "Sat, 01 Jan 2050 00:00:00 GMT"):
+        again = await player.get(path, Range=f"bytes={middle}-", If_Range=outdated)
+        assert (again.status, again.body) == (200, whole.body), outdated
+        assert "Content-Range" not in again.headers
+    assert (await player.get(path, If_Match='"other"')).status == 412
+    assert (await player.get(path, If_Match=tag)).body == whole.body
+    return whole

@@ -14,6 +14,7 @@ import pytest
 import uvloop
 from aiohttp import web
 
+from serve_apps.edge.entity_tags import select_part
 from serve_apps.edge.file_answers import FileAnswer
 from tests.serve_apps.edge.tls import make_tls
 
@@ -44,8 +45,9 @@ def run(request: pytest.FixtureRequest, whole: Path) -> Callable[..., None]:
 
 
 async def _serve(path: Path, check: Check, tls: ssl.SSLContext | None) -> None:
-    async def send(_request: web.Request) -> web.StreamResponse:
-        return FileAnswer(path)
+    async def send(request: web.Request) -> web.StreamResponse:
+        part = select_part(request, "tag", FILE_BYTES, {})
+        return part if isinstance(part, web.Response) else FileAnswer(path, part)
 
     app = web.Application()
     app.router.add_get("/file", send)

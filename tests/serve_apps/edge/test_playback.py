@@ -18,7 +18,7 @@ from storage.database import Database, PoolOptions
 from storage.objects import ObjectStore
 from storage.publications import Publication, open_due_video, schedule_video
 from tests.media.playlist_rules import check_presentation
-from tests.serve_apps.edge.playback_client import serve_playback
+from tests.serve_apps.edge.playback_client import check_conditions, serve_playback
 from tests.serve_apps.edge.playback_world import (
     World,
     add_video,
@@ -90,6 +90,27 @@ async def test_a_bucket_is_passed_on_with_ranges(
         "bytes 394-399/400",
     )
     assert beyond.status == 416
+    assert missing.status == 404
+
+
+async def test_an_object_has_the_same_tag_in_every_store_and_conditions_are_kept(world: World):
+    video_id = await add_video(world)
+    async with world.database.transaction() as connection:
+        await videos.set_preview(connection, video_id)
+    await world.objects.put(preview_key(str(video_id)), b"three seconds")
+    bucket = ObjectStore.open("memory:///")
+    for entry in await world.objects.list(f"videos/{video_id}"):
+        await bucket.put(entry.key, await world.objects.get(entry.key))
+    names = ("320p/00001.m4s", "240p/init.mp4", "audio/init.mp4", "thumbnail.jpg", "preview.mp4")
+    paths = [f"/v/{video_id}/{name}" for name in (*names, "storyboard/00001.jpg")]
+    filed = [await check_conditions(world.player, path) for path in paths]
+    async with serve_playback(world.settings, world.database, bucket, world.clock) as player:
+        fetched = [await check_conditions(player, path) for path in paths]
+        await bucket.delete(track_key(str(video_id), "240p", "init.mp4"))
+        missing = await player.get(f"/v/{video_id}/240p/init.mp4", If_None_Match="*")
+    assert [it.headers["ETag"] for it in filed] == [it.headers["ETag"] for it in fetched]
+    assert [it.body for it in filed] == [it.body for it in fetched]
+    assert len({it.headers["ETag"] for it in filed}) == len(paths)
     assert missing.status == 404
 
 
