@@ -128,7 +128,8 @@ async def test_a_publisher_is_watched_by_parts_and_whole_segments_are_stored(
         assert whole.body == b"".join(pieces)
         ranged = await stage.get(f"source/{first.address}", Range="bytes=100-199")
         assert (ranged.status, ranged.body) == (206, whole.body[100:200])
-        assert (await stage.get(f"source/{listing.segments[0].init}")).body[4:8] == b"ftyp"
+        init = await stage.get(f"source/{listing.segments[0].init}")
+        assert init.body[4:8] == b"ftyp"
 
         await check_unknown(stage)
         listing = await stage.read(edge=1)
