@@ -22,11 +22,11 @@ from cluster.home import Home, prepare_ray_folder
 from cluster.nvenc import count_nvenc_places
 from cluster.processes import end_processes, list_marked
 from cluster.records import Record, RecordShelf, make_record
-from cluster.topology import is_head, list_resources
+from cluster.topology import is_head, list_ports, list_resources
 from kit.errors import AppError
 from kit.logs import get_log
 from kit.settings import Settings
-from storage.embedded.ports import get_free_port, is_port_free
+from storage.embedded.ports import choose_port, is_port_free
 from storage.embedded.valkey import ValkeyServer
 
 CONTROL = "ray-control"
@@ -89,7 +89,10 @@ def start_ray(context: RayContext, store: ValkeyServer, *, namespace: str | None
     _remove_old_sessions(prepare_ray_folder(context.home))
     name = namespace or f"up-{secrets.token_hex(4)}"
     wanted = int(earlier.details["port"]) if earlier and namespace else 0
-    port = _choose_port(wanted or context.settings.cluster.ray_port)
+    port = choose_port(
+        wanted or context.settings.cluster.ray_port,
+        {need.port for need in list_ports(context.settings)},
+    )
     request = {
         "port": port,
         "store_address": f"127.0.0.1:{store.port}",
@@ -240,10 +243,6 @@ def _launch(
 
 def _read_argv(pid: int) -> list[str]:
     return [os.fsdecode(w) for w in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]]
-
-
-def _choose_port(wanted: int) -> int:
-    return wanted if is_port_free(wanted) else get_free_port()
 
 
 def _remove_old_sessions(folder: Path) -> None:

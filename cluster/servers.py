@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass
 
 from cluster.home import Home
-from cluster.topology import is_head
+from cluster.topology import is_head, list_reserved_ports
 from kit.settings import Settings
 from storage.embedded.postgres import (
     PostgresOptions,
@@ -55,12 +55,19 @@ class Servers:
 
         `port` is for a restart under processes that know the address; else the last one is used.
         """
+        # Whoever listens on these has not begun, and would find them taken.
+        reserved = list_reserved_ports(self.settings)
         if name == POSTGRES:
-            return start_postgres(PostgresOptions(root=self.home.postgres, port=port))
+            root = self.home.postgres
+            return start_postgres(PostgresOptions(root, port, reserved_ports=reserved))
         if name == CACHE:
             memory_mb = self.settings.cache.maxmemory_mb
-            return start_valkey(ValkeyOptions(self.home.cache, "cache", port, memory_mb))
-        return start_valkey(ValkeyOptions(self.home.ray_store, "gcs", port))
+            return start_valkey(
+                ValkeyOptions(self.home.cache, "cache", port, memory_mb, reserved_ports=reserved)
+            )
+        return start_valkey(
+            ValkeyOptions(self.home.ray_store, "gcs", port, reserved_ports=reserved)
+        )
 
     def find(self, name: str) -> Server | None:
         """Return the server when it answers."""

@@ -134,6 +134,12 @@ def list_ports(settings: Settings) -> list[PortNeed]:
     return needs
 
 
+def list_reserved_ports(settings: Settings) -> frozenset[int]:
+    """List the TCP ports that whoever may choose another one leaves to those that may not."""
+    fixed = {need.port for need in list_ports(settings) if need.kind == "tcp"}
+    return frozenset(fixed | {settings.cluster.ray_port})
+
+
 def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
 

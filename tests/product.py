@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -22,13 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from cluster.home import Home
-from cluster.port_holders import is_free
 from cluster.processes import end_processes, list_marked, wait_gone
 from cluster.records import Record, find_start_ticks, make_record
 from cluster.status import PartStatus, ProductStatus, read_status
-from cluster.topology import EDGE_PORT_STEP, PortNeed
 from kit.settings import SETTINGS_VARIABLE, Settings, copy_environment, load_settings
-from storage.embedded.ports import get_free_port
+from tests.free_ports import lend_port
 
 ROOT = Path(__file__).resolve().parents[1]
 UP_TIMEOUT_S = 240
@@ -75,11 +72,11 @@ class Product:
         edges = int(options.get("edge_count", "1"))
         values = {
             "home": str(home),
-            "http_port": str(get_free_port()),
-            "edge_port": str(_find_port("tcp", edges)),
-            "edge_udp_port": str(_find_port("udp", edges)),
-            "rtmp_port": str(get_free_port()),
-            "cluster_ray_port": str(get_free_port()),
+            "http_port": str(lend_port()),
+            "edge_port": str(lend_port(slots=edges)),
+            "edge_udp_port": str(lend_port("udp", slots=edges)),
+            "rtmp_port": str(lend_port()),
+            "cluster_ray_port": str(lend_port()),
             **options,
         }
         own = {f"SOCIALFLOW_{name.upper()}": value for name, value in values.items()}
@@ -100,8 +97,8 @@ class Product:
         Its settings come from the invitation; `options` are its own, as in `start`.
         """
         values = {
-            "edge_udp_port": str(_find_port("udp", 1)),
-            "rtmp_port": str(get_free_port()),
+            "edge_udp_port": str(lend_port("udp")),
+            "rtmp_port": str(lend_port()),
             **options,
         }
         kept = {
@@ -254,16 +251,3 @@ def await_gone(records: list[Record], *, timeout_s: float = 60.0) -> list[Record
 def is_running(pid: int) -> bool:
     """Say whether a process lives (a zombie does not)."""
     return find_start_ticks(pid) is not None
-
-
-def _find_port(kind: str, slots: int) -> int:
-    """Return a port that is free for every slot; those of further edges are ten apart."""
-    for _ in range(200):
-        port = 21_000 + secrets.randbelow(8000)
-        needs = [
-            PortNeed("a test", "0.0.0.0", port + EDGE_PORT_STEP * slot, kind)
-            for slot in range(slots)
-        ]
-        if all(is_free(need) for need in needs):
-            return port
-    raise AssertionError(f"no free {kind} port")

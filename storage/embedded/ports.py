@@ -10,6 +10,7 @@ import contextlib
 import pwd
 import secrets
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,13 +48,23 @@ def is_port_free(port: int) -> bool:
     return True
 
 
-def get_free_port() -> int:
-    """Return a free local port; another process may still take it first. Raises PortTaken."""
+def get_free_port(reserved: Collection[int] = ()) -> int:
+    """Return a free local port but those `reserved` for whoever starts later; raises PortTaken.
+
+    Another process may still take it first.
+    """
     for _ in range(ATTEMPTS_MAX):
         port = PORT_MIN + secrets.randbelow(PORT_MAX - PORT_MIN + 1)
-        if is_port_free(port):
+        if port not in reserved and is_port_free(port):
             return port
     raise PortTaken(f"No free port found between {PORT_MIN} and {PORT_MAX}.")
+
+
+def choose_port(last: int | None, reserved: Collection[int] = ()) -> int:
+    """Return the last port if it can be had still, else another one; raises PortTaken."""
+    if last and last not in reserved and is_port_free(last):
+        return last
+    return get_free_port(reserved)
 
 
 def check_port_free(port: int) -> None:

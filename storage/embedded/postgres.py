@@ -37,7 +37,7 @@ from storage.embedded.folders import (
     open_log,
     remove_short_folder,
 )
-from storage.embedded.ports import LOOPBACK, check_port_free, get_free_port, is_port_free
+from storage.embedded.ports import LOOPBACK, check_port_free, choose_port, is_port_free
 from storage.embedded.postgres_setup import (
     SUPERUSER,
     PostgresOptions,
@@ -299,7 +299,7 @@ def _decide_port(state: PostgresState, options: PostgresOptions) -> int:
     if options.port is not None:
         check_port_free(options.port)
         return options.port
-    return state.port if state.port and is_port_free(state.port) else get_free_port()
+    return choose_port(state.port, options.reserved_ports)
 
 
 def _await_ready(

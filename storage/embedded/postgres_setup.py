@@ -96,8 +96,8 @@ local replication postgres scram-sha-256
 class PostgresOptions:
     """What a server is started with; user_name and database count at the first start only.
 
-    `port` None: the last one, or a free one. `extra_conf`: lines of postgresql.conf; fsync,
-    full_page_writes and synchronous_commit stay on whatever it says.
+    `port` None: the last one, or a free one that is not reserved. `extra_conf`: lines of
+    postgresql.conf; fsync, full_page_writes and synchronous_commit stay on whatever it says.
     """
 
     root: Path
@@ -108,6 +108,7 @@ class PostgresOptions:
     shared_buffers: str = "64MB"
     extra_conf: str = ""
     timeout_s: float = 30.0
+    reserved_ports: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

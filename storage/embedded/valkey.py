@@ -44,7 +44,7 @@ from storage.embedded.folders import (
 from storage.embedded.ports import (
     LOOPBACK,
     check_port_free,
-    get_free_port,
+    choose_port,
     is_listening_as,
     is_port_free,
 )
@@ -92,7 +92,8 @@ log = get_log("storage.embedded")
 class ValkeyOptions:
     """What a server is started with; a folder keeps its role for good.
 
-    `port` None: the last one, or a free one. `maxmemory_mb` None: 64 for a cache, no limit for gcs.
+    `port` None: the last one, or a free one that is not reserved. `maxmemory_mb` None: 64 for a
+    cache, no limit for gcs.
     """
 
     root: Path
@@ -100,6 +101,7 @@ class ValkeyOptions:
     port: int | None = None
     maxmemory_mb: int | None = None
     timeout_s: float = 10.0
+    reserved_ports: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -279,7 +281,7 @@ def _decide_port(state: _State, options: ValkeyOptions) -> int:
     if options.port is not None:
         check_port_free(options.port)
         return options.port
-    return state.port if state.port and is_port_free(state.port) else get_free_port()
+    return choose_port(state.port, options.reserved_ports)
 
 
 def _configure(folder: ServerFolder, state: _State, options: ValkeyOptions) -> str:

@@ -16,9 +16,9 @@ import ray
 from kit.settings import SETTINGS_VARIABLE, Settings
 from serve_apps.wiring import edge_class, host_class
 from storage.database import Database
-from storage.embedded.ports import get_free_port
 from storage.hosts import list_live_hosts
 from tests.actors.hosting.stage import write_settings
+from tests.free_ports import lend_port
 from tests.ray_node import lend_ray
 from tests.serve_apps.edge.edge_stage import use_free_ports
 
@@ -36,7 +36,7 @@ async def test_a_host_and_an_edge_run_as_actors_and_drain(
 ) -> None:
     settings = use_free_ports(settings)
     settings = dataclasses.replace(
-        settings, edge=dataclasses.replace(settings.edge, udp_port=get_free_port())
+        settings, edge=dataclasses.replace(settings.edge, udp_port=lend_port("udp"))
     )
     file = write_settings(settings, tmp_path / "settings.toml")
     options = {"num_cpus": 0, "runtime_env": {"env_vars": {SETTINGS_VARIABLE: str(file)}}}

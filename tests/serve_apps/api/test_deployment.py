@@ -20,8 +20,8 @@ from ray.serve.config import ProxyLocation
 from kit.setting_sections import HttpSettings, LimitSettings
 from kit.settings import Settings
 from serve_apps.api.deployment import DEPLOYMENT, bind_api
-from storage.embedded.ports import get_free_port
 from tests.actors.hosting.stage import write_settings
+from tests.free_ports import lend_port
 from tests.ray_node import lend_ray
 
 pytestmark = [pytest.mark.ray, pytest.mark.beside, pytest.mark.timeout(180)]
@@ -91,7 +91,7 @@ async def list_pids(replicas: int) -> set[int]:
 async def test_replicas_are_replaced_rolled_and_drained_without_losing_requests(
     ray_node: None, settings: Settings, tmp_path: Path
 ):
-    port = get_free_port()
+    port = lend_port()
     placed = dataclasses.replace(
         settings, http=HttpSettings(port=port), limits=LimitSettings(rates_enabled=False)
     )

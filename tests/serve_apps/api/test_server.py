@@ -12,7 +12,7 @@ import pytest
 from kit.setting_sections import HttpSettings
 from kit.settings import Settings
 from serve_apps.api.server import ApiServer, PortTaken, open_sockets
-from storage.embedded.ports import get_free_port
+from tests.free_ports import lend_port
 from tests.storage.waiting import wait_until
 
 pytestmark = pytest.mark.db
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.db
 
 @pytest.fixture
 def placed(settings: Settings) -> Settings:
-    port = get_free_port()
+    port = lend_port()
     return dataclasses.replace(settings, http=HttpSettings(port=port))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 
 from cluster.bootstrap import COTURN
-from storage.embedded.ports import get_free_port
+from tests.free_ports import lend_port
 from tests.product import await_true
 
 HERE = "127.0.0.1"
@@ -25,7 +25,7 @@ def run_coturn(secret: str, folder: Path, relay_ip: str = HERE) -> Iterator[int]
     It relays from the address at which edges are, for they answer from there; to loopback, too,
     which it rightly refuses elsewhere.
     """
-    port = get_free_port()
+    port = lend_port()
     words = f"-n --listening-ip {HERE} --relay-ip {relay_ip} --listening-port {port} --realm test"
     words += " --use-auth-secret --allow-loopback-peers --no-tls --no-dtls --no-cli --simple-log"
     for option, name in (("--log-file", "log"), ("--pidfile", "pid"), ("--userdb", "db")):

@@ -12,7 +12,6 @@ from typing import Any
 
 import aiohttp
 
-from cluster.topology import EDGE_PORT_STEP
 from kit.clock import Clock, SystemClock
 from kit.setting_sections import EdgeSettings, LimitSettings, RtmpSettings
 from kit.settings import Settings
@@ -25,10 +24,10 @@ from serve_apps.videos.arrivals import describe_file, open_file
 from serve_apps.videos.quota import check_growth, declare_size
 from storage.cache import Cache
 from storage.database import Connection, Database
-from storage.embedded.ports import get_free_port, is_port_free
 from storage.objects import ObjectStore
 from storage.uploads import Upload
 from tests.actors.hosting.stage import CACHE_WAIT_S, NODE, make_pool
+from tests.free_ports import lend_port
 from tests.storage.live_rows import create_session_row, create_user_row
 
 CONNECT_TIMEOUT_S = 60
@@ -41,20 +40,13 @@ def use_free_ports(settings: Settings, **edge: Any) -> Settings:
     """
     options = EdgeSettings(
         public_host="127.0.0.1",
-        port=_find_edge_ports(),
+        port=lend_port(slots=2),
         udp_port=0,
         **{"public_ips": ("127.0.0.1",), "loop_lag_max_ms": 60_000, **edge},
     )
     limits = LimitSettings(chat_per_10_s_max=100_000)
-    rtmp = RtmpSettings(port=get_free_port())
+    rtmp = RtmpSettings(port=lend_port())
     return dataclasses.replace(settings, edge=options, rtmp=rtmp, limits=limits)
-
-
-def _find_edge_ports() -> int:
-    """Return a port that is free, as is the one of the edge in the next slot."""
-    while not is_port_free((port := get_free_port()) + EDGE_PORT_STEP):
-        continue
-    return port
 
 
 async def ignore_upload(_connection: Connection, _upload: Upload) -> None:

@@ -144,6 +144,10 @@ async def test_a_remembered_port_that_somebody_took_is_replaced(root: Path) -> N
         moved = start_postgres(PostgresOptions(root=root))
     assert moved.port != first.port
     assert await _fetch_value(moved.dsn, "SELECT 1") == 1
+    stop_postgres(root)
+    # An edge's, for example, which begins later and may have no other.
+    reserved = frozenset({moved.port})
+    assert start_postgres(PostgresOptions(root, reserved_ports=reserved)).port != moved.port
 
 
 async def test_two_starters_at_once_get_one_server(home: Path, start_child: StartChild) -> None:

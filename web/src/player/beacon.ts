@@ -75,9 +75,17 @@ export class SessionTally {
     this.#stalls += 1;
   }
 
-  noteStop(): void {
+  /** It plays no more, or elsewhere; what it still waited for is not waited for any longer. */
+  noteStop(nowMs: number): void {
+    if (this.#stalledSinceMs !== null) this.#stalledMs += nowMs - this.#stalledSinceMs;
     this.#lastMs = null;
     this.#stalledSinceMs = null;
+  }
+
+  /** It was played up to here, and stands. */
+  noteEnd(positionS: number, durationS: number, nowMs: number): void {
+    if (this.#startMs !== null && this.#lastMs !== null) this.notePlay(positionS, durationS, nowMs);
+    this.noteStop(nowMs);
   }
 
   noteSwitch(): void {
@@ -130,10 +138,13 @@ export function useBeacon(
         if (performance.now() - toldMs >= TELL_EVERY_MS) send();
       },
       waiting: () => !element.seeking && session.noteStall(performance.now()),
-      seeking: () => session.noteStop(),
+      seeking: () => session.noteStop(performance.now()),
       seeked: () => session.noteStart(element.currentTime),
-      pause: () => (session.noteStop(), element.ended || send()), // at its end `ended` comes, too
-      ended: () => (session.noteStop(), send()),
+      pause: () => {
+        if (!element.seeking) session.noteEnd(element.currentTime, element.duration, performance.now());
+        if (!element.ended) send(); // at its end `ended` comes, too
+      },
+      ended: () => (session.noteStop(performance.now()), send()),
     };
     for (const [name, handle] of Object.entries(handlers)) element.addEventListener(name, handle);
     const hide = () => document.hidden && send();
