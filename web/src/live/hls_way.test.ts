@@ -39,6 +39,10 @@ const video = {
   currentTime: 0,
   readyState: 4,
   seekable: { length: 0 },
+  muted: false,
+  get paused() {
+    return isPaused;
+  },
   play: () => Promise.resolve((isPaused = false)),
   pause: () => void (isPaused = true),
   removeAttribute: () => undefined,
@@ -80,6 +84,26 @@ describe("a live by HLS", () => {
     way.resume();
     expect(isPaused).toBe(false);
     way.pause();
+    way.stop();
+  });
+
+  test("stays paused where the pause came before it played, and plays without sound where only that is allowed", async () => {
+    const way = new HlsWay(video, () => Promise.resolve("http://edge/live/index.m3u8"), new LevelMenu());
+    void way.start(null);
+    await vi.advanceTimersByTimeAsync(100);
+    const play = vi.spyOn(video, "play");
+    for (const [name, isHeld] of [
+      ["AbortError", true],
+      ["NotAllowedError", false],
+    ] as const) {
+      [isPaused, video.muted] = [true, false];
+      play.mockImplementationOnce(() => Promise.reject(new DOMException("", name)));
+      way.resume();
+      if (isHeld) way.pause();
+      await vi.advanceTimersByTimeAsync(100);
+      expect([isPaused, video.muted]).toEqual([isHeld, !isHeld]);
+    }
+    play.mockRestore();
     way.stop();
   });
 

@@ -112,7 +112,7 @@ export class HlsWay {
       hls.on(HlsClass.Events.FRAG_BUFFERED, () => {
         this.#hasBegun ||= this.#video.readyState >= HAVE_CURRENT_DATA;
         this.#seekWanted();
-        if (!this.#isHeld) void this.#video.play().catch(() => this.#playMuted());
+        this.#playOn();
       });
       hls.on(HlsClass.Events.ERROR, (_, failure) => {
         const isOver = failure.details === HlsClass.ErrorDetails.LEVEL_LOAD_ERROR && failure.response?.code === 404;
@@ -156,11 +156,19 @@ export class HlsWay {
       this.#seekWanted();
     };
     this.#video.addEventListener("loadedmetadata", begin, { once: true });
-    void this.#video.play().catch(() => this.#playMuted());
+    this.#playOn();
+  }
+
+  /** With sound; where the browser first wants a gesture, without. Somebody's pause refuses it, too, and stays. */
+  #playOn(): void {
+    if (this.#isHeld) return;
+    this.#video.play().catch((error: unknown) => {
+      if (error instanceof DOMException && error.name === "NotAllowedError") this.#playMuted();
+    });
   }
 
   #playMuted(): void {
-    if (this.#gone.signal.aborted || !this.#video.paused) return;
+    if (this.#gone.signal.aborted || this.#isHeld || !this.#video.paused) return;
     this.#video.muted = true;
     void this.#video.play().catch(() => undefined);
   }
@@ -173,7 +181,7 @@ export class HlsWay {
 
   resume(): void {
     this.#isHeld = false;
-    void this.#video.play().catch(() => this.#playMuted());
+    this.#playOn();
   }
 
   #seekWanted(): void {
