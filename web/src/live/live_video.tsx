@@ -59,7 +59,6 @@ export function LiveVideo(props: LiveVideoProps) {
       <video
         ref={video}
         data-testid="live-video"
-        autoplay
         playsInline
         tabIndex={0}
         aria-label={`Live: ${title}`}
