@@ -56,6 +56,7 @@ class NodeLive:
         """Publish at the head, now that the second node is dead; return what is listed then."""
         with contextlib.suppress(*FAILURES):  # its goodbye finds nobody
             await self._sending.aclose()
+        await asyncio.sleep(1.5)  # what is shorter is no gap
         async with asyncio.timeout(DEADLINE_S):
             while True:
                 try:
@@ -84,10 +85,16 @@ class NodeLive:
         """Watch by WebRTC, at another edge than this, until pictures and sound have come."""
         viewer = RtcPeer(("H264", "opus"))
         url = f"{self._head.url}/whep/{self._live['id']}?avoid={avoid}"
-        async with self._http.post(url, data=viewer.offer, headers=SDP) as answer:
-            assert answer.status == 201, await answer.text()
-            assert is_at(answer.headers["Location"], self._edges[0])
-            await viewer.connect(await answer.text())
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                async with self._http.post(url, data=viewer.offer, headers=SDP) as answer:
+                    said = await answer.text()
+                if answer.status == 201:
+                    break
+                assert '"live_not_on_air"' in said, said  # nothing has come of it yet
+                await asyncio.sleep(0.2)
+        assert is_at(answer.headers["Location"], self._edges[0])
+        await viewer.connect(said)
         await wait_until(lambda: len(viewer.rtp) > 100)
         viewer.close(politely=False)
 

@@ -90,6 +90,7 @@ def test_the_keys_of_a_live_do_what_its_buttons_do(open_page: OpenPage, product:
     again.click()
     expect(again).to_have_text("Live")
     expect(player).to_have_attribute("data-way", "webrtc")
+    slow_down(viewer, 800)  # every key comes before HLS has anything to show
     viewer.get_by_role("button", name="Pause").press("Enter")
     expect(viewer.get_by_role("button", name="Play", exact=True)).to_be_focused()
     await_true(lambda: read(video, "v.paused") is True, "the picture stands still")
@@ -98,18 +99,28 @@ def test_the_keys_of_a_live_do_what_its_buttons_do(open_page: OpenPage, product:
     check_start(viewer)
 
 
+def slow_down(viewer: Page, latency_ms: int) -> None:
+    """Let each request of a page wait so much longer for its answer."""
+    network = viewer.context.new_cdp_session(viewer)
+    network.send("Network.enable")
+    conditions = {"latency": latency_ms, "downloadThroughput": -1, "uploadThroughput": -1}
+    network.send("Network.emulateNetworkConditions", {"offline": False, **conditions})
+
+
 def check_start(viewer: Page) -> None:
     """Go to the live's very first picture, from HLS that stands still and from WebRTC."""
     video, player = viewer.get_by_test_id("live-video"), viewer.locator(".live-video")
     bar, keys = viewer.get_by_test_id("dvr-bar"), viewer.keyboard
     keys.press("k")
     await_true(lambda: read(video, "v.paused") is True, "the picture stands still")
+    slow_down(viewer, 0)
     video.focus()
     keys.press("Home")
     await_true(
         lambda: read(video, f"!v.seeking && v.readyState >= 2 && {AT_START}") is True,
         "the first picture is shown",
     )
+    assert read(video, "v.paused") is True, "nothing plays by itself"
     expect(bar).to_have_attribute("aria-valuetext", re.compile("^0:0[01] since the start"))
     bar.press("ArrowRight")
     await_true(lambda: read(video, f"v.currentTime - {START} > 3") is True, "five seconds on")
