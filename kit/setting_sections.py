@@ -227,6 +227,11 @@ class ProcessingSettings:
         " those of a live's recording in an hour.",
     )
 
+    @property
+    def deleted_kept_s(self) -> int:
+        """How long a deleted video's bytes stay, in seconds."""
+        return self.deleted_kept_days * 86_400
+
     def __post_init__(self) -> None:
         if self.short_side_max < 144:
             raise SettingsInvalid("processing.short_side_max is at least 144.")

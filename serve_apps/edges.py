@@ -11,18 +11,20 @@ from serve_apps.edge.upload_writer import UploadRules
 from serve_apps.videos import arrivals, quota
 from serve_apps.videos import service as video_rules
 
+UPLOAD_RULES = UploadRules(
+    open=arrivals.open_file,
+    describe=arrivals.describe_file,
+    declare=quota.declare_size,
+    grow=quota.check_growth,
+    foresee=arrivals.foresee_end,
+    finish=video_rules.finish_upload,
+    terminate=video_rules.terminate_upload,
+)
+"""What an upload means to videos."""
+
 
 class Edge(EdgeShell):
     """An edge that knows what a finished upload means."""
 
     def __init__(self, slot: int) -> None:
-        rules = UploadRules(
-            open=arrivals.open_file,
-            describe=arrivals.describe_file,
-            declare=quota.declare_size,
-            grow=quota.check_growth,
-            foresee=arrivals.foresee_end,
-            finish=video_rules.finish_upload,
-            terminate=video_rules.terminate_upload,
-        )
-        super().__init__(slot, rules)
+        super().__init__(slot, UPLOAD_RULES)

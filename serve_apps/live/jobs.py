@@ -78,7 +78,7 @@ async def keep_or_forget(ports: JobPorts, event: Event) -> None:
 
 async def forget_with_video(ports: JobPorts, event: Event) -> None:
     """Look again at a live's segments once a video that was made of them is gone for good."""
-    after_s = _count_kept_s(ports) + LOOK_LATER_S
+    after_s = ports.settings.processing.deleted_kept_s + LOOK_LATER_S
     async with ports.database.transaction() as connection:
         wanted = await find_recording(connection, event.subject_id)
         if wanted is not None:
@@ -90,10 +90,11 @@ async def forget_with_video(ports: JobPorts, event: Event) -> None:
 async def purge_segments(ports: JobPorts, payload: bytes) -> None:
     """Remove those segments of a live that is over which no video names, bytes first."""
     live_id = msgspec.json.decode(payload, type=recording.LiveJob).live_id
+    kept_s = ports.settings.processing.deleted_kept_s
     async with ports.database.connection() as connection:
         if not await is_over(connection, live_id):
             return
-        unneeded = await list_unneeded(connection, live_id, deleted_for_s=_count_kept_s(ports))
+        unneeded = await list_unneeded(connection, live_id, deleted_for_s=kept_s)
     for row in unneeded:
         name = make_segment_name(row.number)
         for track in row.tracks:
@@ -103,11 +104,6 @@ async def purge_segments(ports: JobPorts, payload: bytes) -> None:
     if is_all:
         await ports.objects.delete_prefix(make_live_prefix(live_id))
     log.info("live.segments_purged", live_id=str(live_id), segments=len(unneeded))
-
-
-def _count_kept_s(ports: JobPorts) -> int:
-    """How long a deleted video keeps its bytes."""
-    return ports.settings.processing.deleted_kept_days * 86_400
 
 
 LISTENERS: Mapping[str, Listener] = {

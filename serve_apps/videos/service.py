@@ -296,7 +296,7 @@ async def delete_video(
     if upload is not None and upload.state == "open":
         await terminate_upload(connection, upload)
     elif await videos.delete_video(connection, video_id):
-        after_s = max(settings.processing.deleted_kept_days * 86_400, STOPPED_AFTER_S)
+        after_s = max(settings.processing.deleted_kept_s, STOPPED_AFTER_S)
         await _announce_deletion(connection, video_id, caller.user_id, purge_after_s=after_s)
 
 

@@ -19,12 +19,10 @@ from serve_apps.edge.upload_writer import (
     Checksum,
     ChecksumMismatch,
     UploadPorts,
-    UploadRules,
     UploadWriter,
 )
-from serve_apps.videos.arrivals import describe_file, foresee_end, open_file
-from serve_apps.videos.quota import QuotaExceeded, check_growth, declare_size
-from serve_apps.videos.service import finish_upload, terminate_upload
+from serve_apps.edges import UPLOAD_RULES
+from serve_apps.videos.quota import QuotaExceeded
 from storage.database import Database
 from storage.objects import ObjectStore
 from storage.rates import RateBook
@@ -82,21 +80,12 @@ class Sent:
 
 
 def make_ports(server: TusServer) -> UploadPorts:
-    rules = UploadRules(
-        open_file,
-        describe_file,
-        declare_size,
-        check_growth,
-        finish_upload,
-        foresee_end,
-        terminate_upload,
-    )
     return UploadPorts(
         server.settings,
         server.database,
         server.objects,
         server.clock,
-        rules,
+        UPLOAD_RULES,
         lambda _id: False,
         RateBook(None, server.clock),
     )

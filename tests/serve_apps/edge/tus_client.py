@@ -17,11 +17,9 @@ from kit.ids import make_id
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
 from serve_apps.access.tokens import issue_access_token
-from serve_apps.edge.upload_writer import UploadPorts, UploadRules
+from serve_apps.edge.upload_writer import UploadPorts
 from serve_apps.edge.uploads import add_upload_routes
-from serve_apps.videos.arrivals import describe_file, foresee_end, open_file
-from serve_apps.videos.quota import check_growth, declare_size
-from serve_apps.videos.service import finish_upload, terminate_upload
+from serve_apps.edges import UPLOAD_RULES
 from storage.database import Database
 from storage.objects import ObjectStore
 from storage.rates import RateBook
@@ -140,15 +138,7 @@ async def serve_uploads(
         database=database,
         objects=objects,
         clock=clock,
-        rules=UploadRules(
-            open_file,
-            describe_file,
-            declare_size,
-            check_growth,
-            finish_upload,
-            foresee_end,
-            terminate_upload,
-        ),
+        rules=UPLOAD_RULES,
         is_revoked=revoked.__contains__,
         rates=RateBook(None, clock),
     )
