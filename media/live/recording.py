@@ -21,7 +21,7 @@ from media.vod.hls import (
     build_master_playlist,
     build_media_playlist,
 )
-from media.vod.publish import Publication, list_files, write_subtitles
+from media.vod.publish import Publication, list_files, write_subtitles, write_tiles
 from media.vod.records import (
     AAC_TRACK,
     AUDIO_RATE_HZ,
@@ -76,9 +76,12 @@ def publish_recording(
     shown = [picture, *sounds]
     target_s = max(1, *(track.target_s for track in shown))
     files = {
-        MASTER_NAME: build_master_playlist([picture], sounds, None, texts, has_every_sound=True),
+        MASTER_NAME: build_master_playlist(
+            [picture], sounds, None, texts, storyboard, has_every_sound=True
+        ),
         **{playlist_name(each.name): build_media_playlist(each, target_s) for each in shown},
         **write_subtitles(texts, duration_s),
+        **write_tiles(storyboard, duration_s),
     }
     if picture.has_keys:
         files[keys_playlist_name(picture.name)] = build_keys_playlist(picture, target_s)

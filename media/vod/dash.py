@@ -39,8 +39,6 @@ TEXTS_FROM = 3
 all languages'."""
 TEXT_BPS = 256
 """What a player should expect; nothing depends on it."""
-JPEG_BITS_PER_TILE = 40_000
-"""What a player should expect of one picture; nothing depends on it."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +208,7 @@ def _add_tiles(period: Element, storyboard: StoryboardRecord, span: _Span) -> No
         "Representation",
         {
             "id": "storyboard",
-            "bandwidth": str(max(1, JPEG_BITS_PER_TILE * tiles * 1000 // sheet_ms)),
+            "bandwidth": str(storyboard.expected_bps),
             "width": str(storyboard.width * storyboard.columns),
             "height": str(storyboard.height * storyboard.rows),
         },

@@ -17,12 +17,14 @@ from media.vod.records import (
     KEYS_NAME,
     SUBTITLES,
     SegmentRecord,
+    StoryboardRecord,
     TrackRecord,
     keys_playlist_name,
     playlist_name,
     segment_name,
     subtitles_playlist_name,
 )
+from media.vod.tiles import describe_tiles
 from storage.subtitles import Subtitles
 
 VERSION = 7
@@ -263,6 +265,7 @@ def build_master_playlist(
     sounds: Sequence[Track],
     fps: Fraction | None,
     texts: Sequence[Subtitles] = (),
+    storyboard: StoryboardRecord | None = None,
     *,
     has_every_sound: bool = False,
 ) -> str:
@@ -291,6 +294,7 @@ def build_master_playlist(
         described = _describe_sound(sounds[0], target_s)
         lines += [",".join([described, *reads]), playlist_name(sounds[0].name)]
     lines += [_describe_keys(it, target_s) for it in rungs if it.is_whole and it.has_keys]
+    lines += [describe_tiles(storyboard)] if storyboard else []
     return "\n".join(lines) + "\n"
 
 

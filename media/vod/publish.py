@@ -31,15 +31,18 @@ from media.vod.records import (
     AUDIO_RATE_HZ,
     MANIFEST_NAME,
     MASTER_NAME,
+    STORYBOARD,
     STORYBOARD_NAME,
     WAVEFORM_NAME,
     JoinRecord,
+    StoryboardRecord,
     TaskRecord,
     TrackRecord,
     keys_playlist_name,
     playlist_name,
     subtitles_playlist_name,
 )
+from media.vod.tiles import build_tiles_playlist
 from media.vod.webvtt import build_storyboard_track
 from storage.subtitles import Subtitles
 
@@ -103,7 +106,7 @@ def publish(
     if (not rungs and plan.info.video) or (audio is None and plan.has_audio):
         return Publication()
     storyboard = next((found for r in records.values() if (found := r.storyboard)), None)
-    files = _write_playlists(plan, tracks, texts)
+    files = _write_playlists(plan, tracks, texts, storyboard)
     peaks = next((found for r in records.values() if (found := r.peaks)), ())
     if peaks:
         files[WAVEFORM_NAME] = build_waveform(peaks, plan.grid.duration_s)
@@ -141,6 +144,13 @@ def write_subtitles(texts: Sequence[Subtitles], duration_s: Fraction) -> dict[st
     }
 
 
+def write_tiles(storyboard: StoryboardRecord | None, duration_s: Fraction) -> dict[str, str]:
+    """The playlist of the storyboard's sheets, if there is one."""
+    if storyboard is None:
+        return {}
+    return {playlist_name(STORYBOARD): build_tiles_playlist(storyboard, duration_s)}
+
+
 def list_files(texts: Sequence[Subtitles]) -> frozenset[str]:
     """Names of the objects that hold the texts."""
     return frozenset(each.file for each in texts)
@@ -152,13 +162,16 @@ def build_waveform(peaks: Sequence[int], duration_s: Fraction) -> str:
 
 
 def _write_playlists(
-    plan: TranscodePlan, tracks: Mapping[str, Track], texts: Sequence[Subtitles]
+    plan: TranscodePlan,
+    tracks: Mapping[str, Track],
+    texts: Sequence[Subtitles],
+    storyboard: StoryboardRecord | None,
 ) -> dict[str, str]:
     """The list of variants, and the media playlist of every track.
 
     Media playlists of one video are alike (RFC 8216 §6.2.4): of one target and one type, and none
-    ends more than a segment after the others. So all are EVENT as long as one grows; keyframes and
-    texts, which need not be alike, may only be named with VOD.
+    ends more than a segment after the others. So all are EVENT as long as one grows; keyframes,
+    texts and the storyboard, which need not be alike, may only be named with VOD.
     """
     shown = cut_alike(tracks)
     is_whole = all(track.is_whole for track in shown.values())
@@ -173,12 +186,14 @@ def _write_playlists(
             for name, track in shown.items()
             if track.has_keys
         }
+        files |= write_tiles(storyboard, plan.grid.duration_s)
     rungs = [replace(track, is_whole=is_whole) for track in tracks.values() if not track.is_sound]
     files[MASTER_NAME] = build_master_playlist(
         rungs,
         _choose_sounds(tracks, rungs),
         plan.grid.fps,
         texts if is_whole else (),
+        storyboard if is_whole else None,
     )
     return files
 

@@ -26,6 +26,8 @@ THUMBNAIL_NAME = "thumbnail.jpg"
 THUMBNAILS = "thumbnails"
 PREVIEW_NAME = "preview.mp4"
 SUBTITLES = "subtitles"
+JPEG_BITS_PER_TILE = 40_000
+"""What a player should expect of one picture of a storyboard; nothing depends on it."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ class StoryboardRecord:
     def sheets(self) -> int:
         """How many sheets there are; the last may have fewer rows."""
         return math.ceil(self.tiles / (self.columns * self.rows))
+
+    @property
+    def expected_bps(self) -> int:
+        """Bits per second that a player should expect of the sheets."""
+        return max(1, JPEG_BITS_PER_TILE * 1000 // self.interval_ms)
 
 
 @dataclass(frozen=True)

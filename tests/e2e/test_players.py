@@ -71,6 +71,18 @@ PLAY_FROM = """([at_s]) => {
   video.currentTime = at_s;
   video.play().catch(() => {});
 }"""
+SHOW_TILES = """async ([address]) => {
+  const player = new shaka.Player();
+  await player.attach(document.querySelector('video'));
+  await player.load(address);
+  const [track] = player.getImageTracks();
+  const found = await player.getAllThumbnails(track.id);
+  const name = new URL('.', new URL(address, location.href)).href;
+  return found.map((it) => [
+    it.startTime, it.uris[0].replace(name, ''), it.positionX, it.positionY, it.width, it.height,
+  ]);
+}"""
+CUE = re.compile(r"(\d+):(\d\d):(\d\d\.\d{3}) --> .*\n(\S+)#xywh=(\d+),(\d+),(\d+),(\d+)")
 SEGMENT = re.compile(r"/([^/]+)/\d+\.m4s$")
 OPUS = {"preferredAudio": [{"codec": "opus"}]}
 FPS = 10
@@ -282,6 +294,22 @@ def test_a_player_plays_from_the_start_after_seeks_and_to_the_end(
     check_ends(page, player, shown)
     assert page.evaluate(LOOK)["pictures"] > 3 * FPS
     assert shown.tracks in (frozenset(), asked)
+
+
+@pytest.mark.parametrize("name", [HLS, DASH])
+@pytest.mark.parametrize("kind", ["video", "recording"])
+def test_shaka_finds_the_same_pictures_for_scrubbing_in_both_manifests_as_in_the_track(
+    name: str, kind: str, folder: Path, open_elsewhere: OpenPage, request: pytest.FixtureRequest
+):
+    shown: Film = request.getfixturevalue(kind)
+    cues = CUE.findall((folder / shown.folder / "storyboard.vtt").read_text())
+    wanted = [
+        (int(hours) * 3600 + int(minutes) * 60 + float(seconds), sheet, *map(int, place))
+        for hours, minutes, seconds, sheet, *place in cues
+    ]
+    seen = open_elsewhere().evaluate(SHOW_TILES, [f"/{shown.folder}/{name}"])
+    assert [tuple(tile) for tile in seen] == wanted
+    assert len(wanted) == -(-shown.length_s // 2)
 
 
 @pytest.mark.parametrize("way", CHUNKS_FIRST)

@@ -1,6 +1,7 @@
 """Playlists as a strict player reads them: RFC 8216 §4, its second edition where a live uses it.
 
-Whatever is not a tag, an attribute or a form that those texts name is refused.
+Pictures for scrubbing are those of the Image Media Playlist specification, version 0.4. Whatever
+is not a tag, an attribute or a form that those texts name is refused.
 """
 
 from __future__ import annotations
@@ -10,11 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",\s]+)(?:,|$)')
-MULTIVARIANT_TAGS = {"MEDIA", "STREAM-INF", "I-FRAME-STREAM-INF"}
 PLAYLIST_TAGS = {
     "VERSION", "INDEPENDENT-SEGMENTS", "START", "TARGETDURATION", "MEDIA-SEQUENCE",
     "DISCONTINUITY-SEQUENCE", "ENDLIST", "PLAYLIST-TYPE", "I-FRAMES-ONLY", "PART-INF",
-    "SERVER-CONTROL", "SKIP",
+    "SERVER-CONTROL", "SKIP", "IMAGES-ONLY",
 }  # fmt: skip
 """Of a media playlist as a whole: each at most once (§4.3.3)."""
 REPEATED_TAGS = {"PRELOAD-HINT", "RENDITION-REPORT"}
@@ -29,7 +29,7 @@ WORDS = {
     **dict.fromkeys(
         ("DEFAULT", "AUTOSELECT", "FORCED", "INDEPENDENT", "PRECISE", "CAN-BLOCK-RELOAD"), r"YES|NO"
     ),
-    "RESOLUTION": r"[1-9]\d*x[1-9]\d*",
+    **dict.fromkeys(("RESOLUTION", "LAYOUT"), r"[1-9]\d*x[1-9]\d*"),
     "FRAME-RATE": r"\d+\.\d{3}",
     "KEYID": r"0x[0-9a-f]{32}",
 }
@@ -50,6 +50,8 @@ class Listed:
     init: str | None = None
     byte_range: tuple[int, int] | None = None
     """How many, and from where on."""
+    tiles: dict[str, str] = field(default_factory=dict)
+    """Of a sheet of pictures: their size, how they lie, and how long each is shown."""
 
 
 @dataclass
@@ -80,6 +82,16 @@ class Multivariant:
     media: list[dict[str, str]] = field(default_factory=list)
     variants: list[tuple[dict[str, str], str]] = field(default_factory=list)
     keys: list[dict[str, str]] = field(default_factory=list)
+    images: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def named(self) -> dict[str, list[dict[str, str]]]:
+        """What is listed by each tag that names its address itself."""
+        return {
+            "MEDIA": self.media,
+            "I-FRAME-STREAM-INF": self.keys,
+            "IMAGE-STREAM-INF": self.images,
+        }
 
 
 def read_attributes(text: str) -> dict[str, str]:
@@ -153,6 +165,8 @@ def _note(segment: Listed, tag: str, value: str) -> None:
     elif tag == "BYTERANGE":
         size_bytes, _, at = value.partition("@")
         segment.byte_range = (int(size_bytes), int(at))
+    elif tag == "TILES":
+        segment.tiles = read_attributes(value)
     elif tag == "MAP":
         segment.init = read_attributes(value)["URI"]
     else:
@@ -171,8 +185,8 @@ def read_multivariant(text: str) -> Multivariant:
             variant = None
         elif tag == "STREAM-INF":
             variant = read_attributes(value)
-        elif tag in MULTIVARIANT_TAGS:
-            (found.media if tag == "MEDIA" else found.keys).append(read_attributes(value))
+        elif tag in found.named:
+            found.named[tag].append(read_attributes(value))
         else:
             assert tag in {"VERSION", "INDEPENDENT-SEGMENTS"}, f"{tag} is no tag of variants"
             assert tag not in found.tags

@@ -14,7 +14,7 @@ from media.live.fragments import AUDIO, VIDEO
 from media.live.playlists import LivePlaylists
 from media.vod.hls import DEARER_BPS
 from media.vod.publish import Publication
-from media.vod.records import SUBTITLES, segment_name
+from media.vod.records import STORYBOARD, SUBTITLES, segment_name, storyboard_name
 from tests.media.playlist_reading import (
     Listed,
     Listing,
@@ -182,6 +182,9 @@ def check_multivariant(found: Multivariant) -> None:
     for keys in found.keys:  # §4.3.4.3
         assert {"BANDWIDTH", "CODECS", "RESOLUTION", "URI"} == set(keys)
         assert keys["URI"] not in addresses
+    for images in found.images:
+        assert {"BANDWIDTH", "CODECS", "RESOLUTION", "URI"} == set(images)
+        assert images["URI"] not in addresses
 
 
 def _check_group(kind: str, members: list[dict[str, str]]) -> None:
@@ -200,6 +203,8 @@ def _check_group(kind: str, members: list[dict[str, str]]) -> None:
 def check_publication(publication: Publication) -> dict[str, Listing]:
     """Check what is published of a video against its records."""
     sizes = dict.fromkeys((f"{SUBTITLES}/{name}" for name in publication.texts), 1)
+    sheets = (f"{STORYBOARD}/{storyboard_name(n)}" for n in range(publication.sheets))
+    sizes |= dict.fromkeys(sheets, 1)
     for name, track in publication.tracks.items():
         sizes |= {f"{name}/{part.init_name}": 1 for part in track.parts}
         sizes |= {f"{name}/{segment_name(it.number)}": it.size_bytes for it in track.segments}
@@ -219,16 +224,19 @@ def check_presentation(files: Mapping[str, bytes], size_of: SizeOf) -> dict[str,
     sounds = {it["URI"] for it in master.media if it["TYPE"] == "AUDIO"}
     texts = {it["URI"] for it in master.media if it["TYPE"] == "SUBTITLES"}
     keys = {it["URI"] for it in master.keys}
-    named = streams | sounds | texts | keys
+    images = {it["URI"]: it for it in master.images}
+    named = streams | sounds | texts | keys | set(images)
     written = {name for name in files if name.endswith(".m3u8")} - {MASTER}
     assert named == written, "every playlist is named, and none is missing"
     found = {name: read_playlist(files[name].decode()) for name in sorted(named)}
     for name, listing in found.items():
         check_media(listing)
         assert ("I-FRAMES-ONLY" in listing.tags) is (name in keys)
+        assert ("IMAGES-ONLY" in listing.tags) is (name in images)
+        _check_tiles(listing, images.get(name))
         assert int(master.tags["VERSION"]) >= int(listing.tags["VERSION"])
         _check_bytes(listing, size_of)
-    _check_alike(found, beside=texts | keys)
+    _check_alike(found, beside=texts | keys | set(images))
     _check_bandwidths(master, found, size_of)
     return found
 
@@ -243,13 +251,24 @@ def _check_bytes(listing: Listing, size_of: SizeOf) -> None:
         assert 0 < length <= size_bytes - at
 
 
+def _check_tiles(listing: Listing, listed: dict[str, str] | None) -> None:
+    """Every sheet says how its pictures lie, and they fill its time without a row to spare."""
+    for segment in listing.segments:
+        assert bool(segment.tiles) is (listed is not None)
+        if listed is not None:
+            assert segment.tiles["RESOLUTION"] == listed["RESOLUTION"]
+            columns, rows = map(int, segment.tiles["LAYOUT"].split("x"))
+            row_s = columns * float(segment.tiles["DURATION"])
+            assert row_s * (rows - 1) < segment.duration_s <= row_s * rows
+
+
 def _check_alike(found: Mapping[str, Listing], beside: set[str]) -> None:
     """§6.2.4: what media playlists of one video have in common."""
     assert len({listing.tags.get("PLAYLIST-TYPE") for listing in found.values()}) == 1
     assert len({"ENDLIST" in listing.tags for listing in found.values()}) == 1
     alike = [listing for name, listing in found.items() if name not in beside]
     assert len({listing.target_s for listing in alike}) == 1
-    if len(alike) < len(found):  # subtitles and keyframes may have another target, of type VOD
+    if len(alike) < len(found):  # others may have another target, of type VOD
         assert {listing.tags["PLAYLIST-TYPE"] for listing in found.values()} == {"VOD"}
     lengths_s = [listing.duration_s for listing in found.values()]
     assert max(lengths_s) - min(lengths_s) <= alike[0].target_s + PRECISION_S

@@ -251,6 +251,19 @@ def test_keyframes_alone_are_read_as_ranges_within_their_segments(made: Made):
         assert ranges == [f"{segment.key_bytes}@0" for segment in track.segments]
 
 
+def test_the_pictures_for_scrubbing_are_read_as_sheets_beside_the_variants(made: Made):
+    master = m3u8.load(str(folder_of(made.store) / "master.m3u8"))
+    (listed,) = master.image_playlists
+    info = listed.image_stream_info
+    assert (listed.uri, info.codecs, info.resolution) == ("storyboard.m3u8", "jpeg", (160, 106))
+    sheets = m3u8.load(str(folder_of(made.store) / listed.uri))
+    assert sheets.is_images_only
+    (sheet,) = sheets.segments
+    assert (sheet.uri, sheet.duration) == ("storyboard/00000.jpg", LENGTH_S)
+    (tiles,) = sheets.data["tiles"]
+    assert tiles == {"resolution": "160x106", "layout": "10x1", "duration": "2.000000"}
+
+
 def test_readers_agree_on_the_one_file(made: Made, tmp_path: Path):
     tracks = [made.tracks["320p"], made.tracks["audio"]]
     path = write_download(made, tracks, tmp_path / "best.mp4")

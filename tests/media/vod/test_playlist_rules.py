@@ -12,7 +12,7 @@ from media.vod.info import AudioInfo, CopyInfo, MediaInfo
 from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.publish import Publication, publish
 from media.vod.recipe import Recipe
-from media.vod.records import SegmentRecord, TaskRecord, TrackRecord
+from media.vod.records import SegmentRecord, StoryboardRecord, TaskRecord, TrackRecord
 from storage.subtitles import Subtitles
 from tests.media.playlist_reading import Listing, read_multivariant
 from tests.media.playlist_rules import check_goes_on, check_publication
@@ -36,6 +36,9 @@ WORDS = (
     Subtitles("de", "Deutsch", "automatic", "de-1.vtt"),
 )
 SOUND_HZ, FRAME_SAMPLES = 48_000, 1024
+RECORDED = {"audio", "copy", "chunk", "storyboard"}
+STORYBOARD = StoryboardRecord(160, 90, 5, 4, 2_000, 97)
+"""Five sheets; the last one has 17 pictures in four rows."""
 
 
 def plan_long_video(*, copies: bool = False, codecs: tuple[str, ...] = ()) -> TranscodePlan:
@@ -64,6 +67,8 @@ def record_task(plan: TranscodePlan, task: PlanTask) -> TaskRecord:
     ends_s = [min(length_s, n * plan.grid.segment_s) for n in range(1, plan.grid.segments + 1)]
     if task.kind == "copy":  # as its source's keyframes are, one of them late
         ends_s[1] += Fraction(5, 2)
+    if task.kind == "storyboard":
+        return TaskRecord(task.task_id, storyboard=STORYBOARD)
     made = list_segments(ends_s, 90_000, 3600)
     if task.kind == "audio":
         steps = [replace(it, key_bytes=0) for it in list_segments(ends_s, SOUND_HZ, FRAME_SAMPLES)]
@@ -103,7 +108,7 @@ def grow(plan: TranscodePlan) -> Iterator[Mapping[str, Listing]]:
     """Finish one task after the other; yield what can be watched after each."""
     records: dict[str, TaskRecord] = {}
     for task in plan.tasks:
-        if task.kind in {"audio", "copy", "chunk"}:
+        if task.kind in RECORDED:
             records[task.task_id] = record_task(plan, task)
             published = publish(plan, records, WORDS)
             if published.is_playable:
@@ -122,7 +127,10 @@ def test_a_video_keeps_the_rules_after_every_step_of_its_making(copies: bool):
         before = found
     assert kinds == sorted(kinds)
     assert set(kinds) == {"EVENT", "VOD"}
-    assert {"480p.m3u8", "480p-keys.m3u8", "480p-av1.m3u8", "subtitles-de.m3u8"} <= set(before)
+    assert {
+        *("480p.m3u8", "480p-keys.m3u8", "480p-av1.m3u8"),
+        *("subtitles-de.m3u8", "storyboard.m3u8"),
+    } <= set(before)
 
 
 def test_sound_that_is_made_sooner_is_listed_as_far_as_the_picture():
@@ -157,9 +165,7 @@ def test_a_picture_that_changes_midway_names_all_its_codecs_and_its_largest_size
 
 def publish_whole() -> Publication:
     plan = plan_long_video()
-    records = {
-        it.task_id: record_task(plan, it) for it in plan.tasks if it.kind in {"audio", "chunk"}
-    }
+    records = {it.task_id: record_task(plan, it) for it in plan.tasks if it.kind in RECORDED}
     return publish(plan, records, WORDS)
 
 
@@ -189,6 +195,12 @@ def test_two_languages_of_one_name_are_told_apart():
         ("240p.m3u8", "#EXTINF:4.000000,\n240p/00001.m4s\n", ""),
         ("240p.m3u8", "240p/00001.m4s", "#EXT-X-DISCONTINUITY\n240p/00001.m4s"),
         ("240p-keys.m3u8", "@0", "@999999"),
+        ("master.m3u8", "storyboard.m3u8", "other.m3u8"),
+        ("master.m3u8", "RESOLUTION=160x90", "RESOLUTION=160x91"),
+        ("storyboard.m3u8", "storyboard/00004.jpg", "storyboard/00005.jpg"),
+        ("storyboard.m3u8", "LAYOUT=5x4", "LAYOUT=5x3"),
+        ("storyboard.m3u8", "LAYOUT=5x4", "LAYOUT=5x5"),
+        ("storyboard.m3u8", "#EXT-X-IMAGES-ONLY\n", ""),
     ],
 )
 def test_the_rules_see_what_is_wrong(name: str, good: str, bad: str):
