@@ -1,4 +1,4 @@
-"""WHIP and WHEP clients that others wrote, on a page of another origin: they publish and watch."""
+"""WHIP and WHEP clients that others wrote: npm's on a page of another origin, and Pion."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from cluster.bootstrap import find_node
 from tests.e2e.conftest import SMALL_CAMERA
 from tests.e2e.elsewhere import ask, register, serve_elsewhere
+from tests.media.sfu.pion_program import HAS_PION, build_pion
 from tests.product import Product, await_true
 
 pytestmark = pytest.mark.browser
@@ -130,3 +131,26 @@ def test_a_client_of_npm_publishes_and_another_page_of_it_watches(
     viewer.evaluate("() => window.leave()")
     publisher.evaluate("() => window.leave()")
     await_true(lambda: ask(product, f"/v1/live/{live['id']}")["status"] == "interrupted", "it left")
+
+
+@pytest.mark.skipif(not HAS_PION, reason="Pion comes with two packages of Debian (make test)")
+def test_pion_publishes_with_a_stream_key_and_watches(product: Product, tmp_path: Path) -> None:
+    pion, live = build_pion(tmp_path), announce(product)
+
+    def says(status: str) -> bool:
+        return bool(ask(product, f"/v1/live/{live['id']}")["status"] == status)
+
+    publisher = subprocess.Popen(
+        [pion, "publish", f"{product.url}/whip", live["stream_key"]],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        await_true(lambda: says("live"), "it is on air")
+        watch = [str(pion), "watch", f"{product.url}/whep/{live['id']}", "60"]
+        seen = subprocess.run(watch, check=True, capture_output=True, timeout=90)
+    finally:
+        publisher.communicate(timeout=60)
+    assert int(seen.stdout.split()[0]) >= 60
+    assert publisher.returncode == 0, "it could say goodbye"
+    await_true(lambda: says("interrupted"), "it left")

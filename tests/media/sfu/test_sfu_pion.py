@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,36 +12,18 @@ from aiohttp import web
 
 from tests.media.sfu.browser_page import make_app
 from tests.media.sfu.impaired_link import HERE, Conditions, ImpairedLink
+from tests.media.sfu.pion_program import PATIENCE_S, build_pion
 from tests.media.sfu.stage import Stage, renew_proofs, start_stage, wait_until
 
 pytestmark = pytest.mark.media
 
-PROGRAM = Path(__file__).with_name("pion")
-LIBRARIES = Path("/usr/share/gocode")
 BAD = Conditions(loss=0.05, delay_s=0.01, jitter_s=0.05)
 PICTURES = 90
-PATIENCE_S = 120
 
 
 @pytest.fixture
 async def pion(tmp_path: Path) -> Path:
-    """Build the program against Debian's packages; nothing is fetched."""
-    go = shutil.which("go")
-    assert go is not None, "conftest.py collects this file where there is Go"
-    # Import paths end in major versions that Debian's folders lack: Go allows that to modules
-    # within GOPATH alone (`go help gopath`).
-    shutil.copytree(PROGRAM, tmp_path / "src/socialflow/pion")
-    paths = {"GOPATH": f"{tmp_path}:{LIBRARIES}", "GO111MODULE": "off", "GOFLAGS": ""}
-    building = await asyncio.create_subprocess_exec(
-        *(go, "build", "-ldflags=-s -w", "-o", str(tmp_path / "pion"), "."),
-        cwd=tmp_path / "src/socialflow/pion",
-        env={**os.environ, **paths},
-        stderr=PIPE,
-    )
-    async with asyncio.timeout(PATIENCE_S):
-        _, errors = await building.communicate()
-    assert building.returncode == 0, errors.decode()
-    return tmp_path / "pion"
+    return await asyncio.to_thread(build_pion, tmp_path)
 
 
 @pytest.fixture

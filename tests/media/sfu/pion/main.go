@@ -1,6 +1,6 @@
 // Publishes numbered pictures by WHIP with Pion, or watches them by WHEP and says what came.
 //
-//	pion publish URL         until standard input ends; says how often a keyframe was asked for
+//	pion publish URL [KEY]   until standard input ends; says how often a keyframe was asked for
 //	pion watch URL PICTURES  until that many came in order
 package main
 
@@ -50,7 +50,9 @@ func run(words []string) error {
 	defer connection.Close()
 	switch {
 	case len(words) == 2 && words[0] == "publish":
-		return publish(connection, words[1])
+		return publish(connection, words[1], "")
+	case len(words) == 3 && words[0] == "publish":
+		return publish(connection, words[1], words[2])
 	case len(words) == 3 && words[0] == "watch":
 		pictures, err := strconv.Atoi(words[2])
 		if err != nil {
@@ -58,7 +60,7 @@ func run(words []string) error {
 		}
 		return watch(connection, words[1], pictures)
 	}
-	return errors.New("publish URL | watch URL PICTURES")
+	return errors.New("publish URL [KEY] | watch URL PICTURES")
 }
 
 // open makes a connection with Pion's own interceptors: NACK, reports, arrival times.
@@ -77,34 +79,64 @@ func open() (*webrtc.PeerConnection, error) {
 	return api.NewPeerConnection(webrtc.Configuration{})
 }
 
-func connect(connection *webrtc.PeerConnection, url string) error {
+// connect offers, and returns where the session can be ended.
+func connect(connection *webrtc.PeerConnection, url, key string) (string, error) {
 	offer, err := connection.CreateOffer(nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	gathered := webrtc.GatheringCompletePromise(connection)
 	if err := connection.SetLocalDescription(offer); err != nil {
-		return err
+		return "", err
 	}
 	<-gathered
 	body := strings.NewReader(connection.LocalDescription().SDP)
-	response, err := http.Post(url, "application/sdp", body)
+	request, err := http.NewRequest(http.MethodPost, url, body)
 	if err != nil {
-		return err
+		return "", err
+	}
+	request.Header.Set("Content-Type", "application/sdp")
+	if key != "" {
+		request.Header.Set("Authorization", "Bearer "+key)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if response.StatusCode != http.StatusCreated {
-		return fmt.Errorf("%s: %s %s", url, response.Status, answer)
+		return "", fmt.Errorf("%s: %s %s", url, response.Status, answer)
 	}
-	return connection.SetRemoteDescription(
+	where, err := response.Location()
+	if err != nil {
+		return "", err
+	}
+	return where.String(), connection.SetRemoteDescription(
 		webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(answer)})
 }
 
-func publish(connection *webrtc.PeerConnection, url string) error {
+// leave ends a session (RFC 9725 §4.2).
+func leave(session string) error {
+	request, err := http.NewRequest(http.MethodDelete, session, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("DELETE %s: %s", session, response.Status)
+	}
+	return nil
+}
+
+func publish(connection *webrtc.PeerConnection, url, key string) error {
 	track, err := webrtc.NewTrackLocalStaticRTP(vp8.RTPCodecCapability, "video", "pion")
 	if err != nil {
 		return err
@@ -127,7 +159,8 @@ func publish(connection *webrtc.PeerConnection, url string) error {
 			}
 		}
 	}()
-	if err := connect(connection, url); err != nil {
+	session, err := connect(connection, url, key)
+	if err != nil {
 		return err
 	}
 	ended := make(chan struct{})
@@ -141,7 +174,10 @@ func publish(connection *webrtc.PeerConnection, url string) error {
 		select {
 		case <-ended:
 			fmt.Println(atomic.LoadInt64(&wishes))
-			return nil
+			if key == "" {
+				return nil
+			}
+			return leave(session)
 		case <-clock.C:
 		}
 		wished := atomic.LoadInt64(&wishes)
@@ -185,7 +221,7 @@ func watch(connection *webrtc.PeerConnection, url string, pictures int) error {
 	connection.OnTrack(func(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
 		outcome <- play(track, pictures)
 	})
-	if err := connect(connection, url); err != nil {
+	if _, err := connect(connection, url, ""); err != nil {
 		return err
 	}
 	select {
