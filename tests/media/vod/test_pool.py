@@ -26,6 +26,7 @@ from media.pool_worker import Task
 from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.probe import ProbeJob, probe_file
 from media.vod.publish import publish
+from media.vod.recipe import EXTRA_CODECS, Recipe
 from media.vod.records import Progress, TaskRecord, record_key
 from media.vod.source import MediaUnreadable
 from media.vod.take_in import SourcePart, TakeInJob
@@ -258,23 +259,39 @@ async def test_a_running_chunk_can_be_cancelled(media_pool: MediaPool, tmp_path:
     assert not store.exists_sync(record_key(VIDEO_ID, "rest-00000"))
 
 
+@pytest.mark.parametrize(
+    ("size", "length_s", "codecs", "coarser"),
+    [("480x320", 26, (), [False, True]), ("192x108", 9, EXTRA_CODECS, [False] * 4)],
+    ids=["H.264", "every codec"],
+)
 async def test_the_bytes_do_not_depend_on_how_many_worker_processes_share_the_tasks(
-    ray_node: None, tmp_path: Path
+    ray_node: None,
+    tmp_path: Path,
+    size: str,
+    length_s: int,
+    codecs: tuple[str, ...],
+    coarser: list[bool],
 ):
     clip = tmp_path / "clip.mp4"
+    sources = (f"testsrc2=s={size}:r=5:d={length_s}", f"sine=d={length_s}")
     run_ffmpeg(
-        *("-f", "lavfi", "-i", "testsrc2=s=480x320:r=5:d=26", "-f", "lavfi", "-i", "sine=d=26"),
+        *(word for source in sources for word in ("-f", "lavfi", "-i", source)),
         *("-c:v", "mpeg4", "-q:v", "2", "-g", "20", "-c:a", "aac", clip),
     )
-    plan = plan_video(probe_file(clip), PlanOrder(VIDEO_ID, SOURCE_KEY), segments_max=1)
-    sums = [await share_tasks(plan, clip, tmp_path / str(n), n) for n in (1, 2, WORKERS_MAX)]
+    order = PlanOrder(VIDEO_ID, SOURCE_KEY, Recipe(codecs=codecs))
+    plan = plan_video(probe_file(clip), order, segments_max=1)
+    made = [await share_tasks(plan, clip, tmp_path / str(n), n) for n in (1, 2, WORKERS_MAX)]
+    for plan, _sums in made:
+        rungs = [rung for group in plan.groups for rung in group.rungs]
+        assert [rung.coarser > 0 for rung in rungs] == coarser
+    sums = [sums for _plan, sums in made]
     assert len(sums[0]) > 3 * 7
     assert sums[0] == sums[1] == sums[2]
 
 
 async def share_tasks(
     plan: TranscodePlan, clip: Path, folder: Path, workers: int
-) -> dict[str, str]:
+) -> tuple[TranscodePlan, dict[str, str]]:
     """Run a plan's tasks by so many workers at a time; return the sum of every object made.
 
     As the coordinator does, finer pictures wait for what the quality task says.
@@ -299,7 +316,6 @@ async def share_tasks(
             for _ in range(workers):
                 group.create_task(work(left))
         plan = apply_looks(plan, records["quality"].looks)
-    assert [rung.coarser > 0 for group in plan.groups for rung in group.rungs] == [False, True]
     assert len(list(store.list_sync("workers"))) >= workers
     keys = [entry.key for entry in store.list_sync(f"videos/{VIDEO_ID}")]
-    return {key: sha256(store.get_sync(key)).hexdigest() for key in keys}
+    return plan, {key: sha256(store.get_sync(key)).hexdigest() for key in keys}
