@@ -1,22 +1,29 @@
 """GET /events: the socket's channels as server-sent events, for clients without a WebSocket.
 
 The same checks, resume and slow-reader rules as /ws. Any origin may call: there are no cookies,
-the right comes as a bearer token or as the ticket of `join`.
+the right comes as a bearer token or as the ticket of `join`. What the socket's clients say is
+posted to /events/{key}, a word at a time; only who reads the stream knows its key, and what is
+answered comes there.
 """
 
 from __future__ import annotations
 
-from aiohttp import hdrs, web
+import asyncio
+import secrets
 
-from kit.errors import AppError, MalformedRequest
+from aiohttp import ClientError, hdrs, web
+
+from kit.errors import AppError, MalformedRequest, NotFound
 from kit.logs import get_log
 from serve_apps.edge.conversation import Conversation
 from serve_apps.edge.event_streams import EventStream, read_positions
 from serve_apps.edge.followers import Member
 from serve_apps.edge.refusals import build_refusal
+from serve_apps.edge.socket_frames import write_json
 from serve_apps.edge.socket_server import SocketServer
 from serve_apps.edge.socket_words import (
     CHANNELS_PER_REQUEST_MAX,
+    FRAME_BYTES_MAX,
     CloseCode,
     Subscribe,
     TooManyChannels,
@@ -33,8 +40,11 @@ CORS: dict[str, str] = {
     hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
     hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: "Retry-After",
 }
-ALLOWED_HEADERS = "Authorization, Last-Event-ID, Cache-Control"
+ALLOWED_HEADERS = "Authorization, Content-Type, Last-Event-ID, Cache-Control"
 PREFLIGHT_MAX_AGE_S = 86_400
+KEY_BYTES = 18
+SAYING_TIMEOUT_S = 10.0
+"""How long what is said may be on its way."""
 
 
 class NoChannels(MalformedRequest):
@@ -43,17 +53,44 @@ class NoChannels(MalformedRequest):
     code, message = "channels_missing", "Name channels: /events?channels=room:…,post:…"
 
 
+class StreamUnknown(NotFound):
+    """There is no such stream, or no more."""
+
+    code, message = "stream_unknown", "This stream has ended. Open another one."
+
+
+class WordTooLarge(AppError):
+    """More than one frame of a socket holds, or nobody said how much."""
+
+    code, status, message = "word_too_large", 413, "Say at most 64 KiB at a time, and its length."
+
+
+class WordLate(AppError):
+    """It did not arrive in time, or broke off."""
+
+    code, status, message = "word_late", 408, "This did not arrive whole in time."
+    retryable = True
+
+
 class EventServer:
     """The handlers, beside the sockets of the same edge."""
 
     def __init__(self, sockets: SocketServer, talk: TalkPorts) -> None:
         self._sockets = sockets
         self._talk = talk
+        self._by_key: dict[str, Conversation] = {}
+
+    def add_routes(self, app: web.Application) -> None:
+        """Answer below /events."""
+        app.router.add_get("/events", self.serve)
+        app.router.add_post("/events/{key}", self.hear)
+        for path in ("/events", "/events/{key}"):
+            app.router.add_options(path, self.describe)
 
     async def describe(self, _request: web.Request) -> web.StreamResponse:
         """Answer a browser's preflight."""
         response = web.Response(status=204, headers=CORS)
-        response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, OPTIONS"
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, POST, OPTIONS"
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ALLOWED_HEADERS
         response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = str(PREFLIGHT_MAX_AGE_S)
         return response
@@ -66,10 +103,7 @@ class EventServer:
             member = await self._authenticate(request)
             await self._check_any(words, member)
         except AppError as error:
-            log.info("events.refused", code=error.code)
-            refusal = build_refusal(error, self._sockets.clock.now())
-            refusal.headers.update(CORS)
-            return refusal
+            return self._refuse(error)
         response = web.StreamResponse(
             headers=CORS
             | {
@@ -89,14 +123,36 @@ class EventServer:
         stream.member = member
         conversation = Conversation(stream, self._talk)
         self._sockets.welcome(stream, conversation, caller)
+        key = secrets.token_urlsafe(KEY_BYTES)
+        self._by_key[key] = conversation
         try:
+            stream.answer(write_json({"type": "stream", "key": key}))
             if member is not None and not self._talk.logins.has_standing(member):
                 stream.close(CloseCode.SESSION_REVOKED)  # it ended while we looked at the rows
             await conversation.subscribe(words)
             await stream.ended.wait()
         finally:
+            del self._by_key[key]
             await self._sockets.forget(stream, caller)
         return response
+
+    async def hear(self, request: web.Request) -> web.StreamResponse:
+        """Take one word of a stream's client, as a frame of a socket; 204 says that it came."""
+        try:
+            text = await _read_word(request)
+            conversation = self._by_key.get(request.match_info["key"])
+            if conversation is None:
+                raise StreamUnknown
+        except AppError as error:
+            return self._refuse(error)
+        await conversation.hear(text)
+        return web.Response(status=204, headers=CORS)
+
+    def _refuse(self, error: AppError) -> web.Response:
+        log.info("events.refused", code=error.code)
+        refusal = build_refusal(error, self._sockets.clock.now())
+        refusal.headers.update(CORS)
+        return refusal
 
     async def _authenticate(self, request: web.Request) -> Member | None:
         """Return who asks, None when anonymous; raises NotAuthenticated's kinds."""
@@ -130,3 +186,14 @@ def _read_words(request: web.Request) -> Subscribe:
         raise TooManyChannels
     last = request.headers.get("Last-Event-ID") or request.query.get("last_event_id", "")
     return Subscribe(names, read_positions(last))
+
+
+async def _read_word(request: web.Request) -> str:
+    """Read a body of bounded length; raises WordTooLarge, WordLate."""
+    if request.content_length is None or request.content_length > FRAME_BYTES_MAX:
+        raise WordTooLarge
+    try:
+        async with asyncio.timeout(SAYING_TIMEOUT_S):
+            return (await request.read()).decode(errors="replace")
+    except (TimeoutError, ClientError, ConnectionError) as error:
+        raise WordLate from error

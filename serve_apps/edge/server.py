@@ -328,8 +328,7 @@ class EdgeServer:
         app.router.add_get("/health", self._answer_health)
         app.router.add_get("/metrics", _answer_metrics)
         app.router.add_get("/ws", self._sockets.serve)
-        app.router.add_get("/events", self._events.serve)
-        app.router.add_options("/events", self._events.describe)
+        self._events.add_routes(app)
         if settings.environment == "development":
             app.router.add_get("/ws/echo", echo_frames)
         add_whip_routes(

@@ -85,6 +85,12 @@ class Pong(Shape, frozen=True, tag="pong"):
     """Somebody is there."""
 
 
+class Stream(Shape, frozen=True, tag="stream"):
+    """The first message of a stream: what is said goes to `/events/{key}`, and to nobody else."""
+
+    key: str
+
+
 class Closed(Shape, frozen=True, tag="closed"):
     """The last message of a stream, in place of a close frame."""
 
@@ -186,7 +192,7 @@ EVENTS: dict[str, type[Shape]] = {
     "video_reencoding": VideoReencoding,
     "feed_hint": FeedHint,
 }
-Answer = Authenticated | Unsubscribed | Ack | Done | Refusal | Reload | Pong | Closed
+Answer = Authenticated | Unsubscribed | Ack | Done | Refusal | Reload | Pong | Stream | Closed
 
 
 def check_frame(frame: Mapping[str, Any]) -> None:

@@ -49,9 +49,10 @@ def make_narrow_socket(address: tuple[Any, ...]) -> socket.socket:
 
 @dataclass
 class Reader:
-    """A client of an event stream: its messages, and the id of the last one."""
+    """A client of an event stream: its messages, the id of the last one, where it may speak."""
 
     answer: aiohttp.ClientResponse
+    key: str = ""
     messages: list[dict[str, Any]] = field(default_factory=list)
     last_id: str = ""
     comments: int = 0
@@ -74,7 +75,10 @@ class Reader:
             elif name == "data":
                 body = msgspec.json.decode(value)
                 check_frame(body)
-                self.messages += body["events"] if body["type"] == "batch" else [body]
+                if body["type"] == "stream":
+                    self.key = body["key"]
+                else:
+                    self.messages += body["events"] if body["type"] == "batch" else [body]
             elif not line.strip():
                 return True
             else:
@@ -118,6 +122,17 @@ class Stage:
             session.get(url, headers=headers, params=query) as answer,
         ):
             yield Reader(answer)
+
+    async def say(self, key: str, body: Any, **options: Any) -> tuple[int, str]:
+        """Post what a stream's client says; return the status, and the code of a refusal."""
+        data = body if isinstance(body, bytes | AsyncIterator) else msgspec.json.encode(body)
+        url = f"{self.edge.address.url}/events/{key}"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, data=data, **options) as answer,
+        ):
+            assert answer.headers["Access-Control-Allow-Origin"] == "*"
+            return answer.status, (await answer.json())["error"] if answer.status >= 400 else ""
 
     async def refuse(self, channels: str = "", **options: Any) -> tuple[int, str]:
         """Ask for a stream that is refused; return the status and the code."""
@@ -186,6 +201,59 @@ async def test_the_same_people_may_follow_the_same_channels(
     async with stage.follow(own, token=stage.bob.token) as reader:
         await reader.read(lambda: reader.messages)
         assert own in reader.messages[0]
+
+
+async def test_what_is_posted_counts_as_said_on_a_socket_and_is_answered_in_the_stream(
+    stage: Stage,
+) -> None:
+    async with stage.follow(token=stage.ada.token) as reader:
+        await reader.read(lambda: reader.messages)
+        room = {"room": str(stage.room_id)}
+        line = {"type": "chat_send", **room, "client_id": str(uuid.uuid4()), "text": "by post"}
+        assert await stage.say(reader.key, line) == (204, "")
+        assert await stage.say(reader.key, line) == (204, "")
+        await reader.read(lambda: sum(m["type"] == "ack" for m in reader.messages) == 2)
+        first, again = (m for m in reader.messages if m["type"] == "ack")
+        assert (first, first["offset"]) == (again, 1)
+        act = {"type": "moderate", **room, "client_id": str(uuid.uuid4()), "act": "pin"}
+        await stage.say(reader.key, {**act, "message_id": first["message_id"]})
+        await reader.read(lambda: any(m["type"] == "done" for m in reader.messages))
+        await stage.writer.subscribe(stage.channel)
+        await stage.say(reader.key, {"type": "typing", **room})
+        await stage.writer.wait(lambda: stage.writer.latest("typing"))
+        taken = 'socialflow_watch_reports_total{outcome="taken"} '
+        before = next((it for it in await read_metrics(stage.edge) if it.startswith(taken)), "")
+        report = {"type": "watch_report", **room, "way": "hls", "span_ms": 10_000}
+        assert await stage.say(reader.key, report) == (204, "")
+        after = next(it for it in await read_metrics(stage.edge) if it.startswith(taken))
+        assert float(after.removeprefix(taken)) == float(before.removeprefix(taken) or 0) + 1
+        more = {
+            "type": "subscribe",
+            "channels": [f"post:{uuid.uuid4()}", f"user:{stage.ada.user_id}"],
+        }
+        await stage.say(reader.key, more)
+        await reader.read(lambda: any(f"user:{stage.ada.user_id}" in m for m in reader.messages))
+
+
+async def test_only_whole_words_for_a_stream_that_is_open_are_taken(stage: Stage) -> None:
+    async def drip() -> AsyncIterator[bytes]:
+        yield b"{}"
+
+    async with stage.follow() as reader:
+        await reader.read(lambda: reader.messages)
+        assert await stage.say("nobodys", {"type": "ping"}) == (404, "stream_unknown")
+        assert await stage.say(reader.key, b" " * ((64 << 10) + 1)) == (413, "word_too_large")
+        assert await stage.say(reader.key, drip()) == (413, "word_too_large")
+        assert await stage.say(reader.key, b"\xff") == (204, "")
+        await reader.read(lambda: reader.messages[-1]["type"] == "error")
+        assert reader.messages[-1]["error"] == "frame_malformed"
+        line = {"type": "chat_send", "room": str(stage.room_id), "client_id": "c", "text": "hi"}
+        await stage.say(reader.key, line)
+        await reader.read(lambda: reader.messages[-1].get("client_id") == "c")
+        assert reader.messages[-1]["error"] == "not_authenticated"
+    async with asyncio.timeout(60):
+        while await stage.say(reader.key, {"type": "ping"}) != (404, "stream_unknown"):
+            await asyncio.sleep(0.1)
 
 
 async def test_the_ticket_of_join_opens_one_stream(stage: Stage) -> None:

@@ -1,6 +1,5 @@
 /** The stream that stands in for a socket, against an edge played by the test. */
 import { describe, expect, test } from "vitest";
-import { ApiError } from "./errors";
 import { EventStreamWire, findEventsUrl, takeMessages, writePositions } from "./event_stream";
 
 interface Asked {
@@ -10,9 +9,11 @@ interface Asked {
   end: () => void;
 }
 
-function makeEdge() {
+/** `post` answers what is said; lines are the bodies that came. */
+function makeEdge(post: () => Response | Promise<Response> = () => new Response(null, { status: 204 })) {
   const asked: Asked[] = [];
-  const played = ((url: string, request: { headers: Record<string, string> }) => {
+  const lines: string[] = [];
+  const open = (url: string, request: { headers: Record<string, string> }) => {
     let controller: ReadableStreamDefaultController<Uint8Array>;
     const body = new ReadableStream<Uint8Array>({ start: (lent) => void (controller = lent) });
     asked.push({
@@ -22,32 +23,28 @@ function makeEdge() {
       end: () => controller.close(),
     });
     return Promise.resolve(new Response(body));
+  };
+  const played = ((url: string, request: { method?: string; body?: string; headers: Record<string, string> }) => {
+    if (request.method !== "POST") return open(url, request);
+    lines.push(`${url} ${request.body}`);
+    return Promise.resolve(post());
   }) as unknown as typeof fetch;
-  return { asked, played };
+  return { asked, lines, played };
 }
 
-function connect(post = () => Promise.resolve({ message_id: "m", epoch: "e", offset: 3, held: false })) {
-  const edge = makeEdge();
-  const reactions: string[] = [];
-  const react = (room: string, reaction: string) => Promise.resolve(reactions.push(`${room} ${reaction}`));
-  const wire = new EventStreamWire("ws://edge:1/ws", { fetch: edge.played, post, react });
+function connect(post?: () => Response | Promise<Response>) {
+  const edge = makeEdge(post);
+  const wire = new EventStreamWire("ws://edge:1/ws", edge.played);
   const heard: unknown[] = [];
   const codes: number[] = [];
   wire.onmessage = (message) => heard.push(JSON.parse(message.data));
   wire.onclose = (event) => codes.push(event.code);
-  return { ...edge, wire, heard, codes, reactions };
+  return { ...edge, wire, heard, codes };
 }
 
 const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 describe("a stream", () => {
-  test("passes reactions on, one in two seconds", async () => {
-    const { wire, reactions } = connect();
-    await settle();
-    for (const reaction of ["🔥", "🎉"]) wire.send(JSON.stringify({ type: "react", room: "1", reaction }));
-    expect(reactions).toEqual(["1 🔥"]);
-  });
-
   test("asks with the token and from where each channel stands, and hands frames on", async () => {
     const { wire, asked, heard } = connect();
     await settle();
@@ -62,10 +59,7 @@ describe("a stream", () => {
     asked[0]?.say('"channel":"room:1"}\n\n: still here\n\n');
     await settle();
     expect(heard).toEqual([{ type: "authenticated", user: null }, { type: "chat_message", channel: "room:1" }]);
-    wire.send(JSON.stringify({ type: "subscribe", channels: ["post:2"], since: {} }));
-    await settle();
-    expect(asked[1]?.url).toContain("room%3A1%2Cpost%3A2");
-    expect(asked[1]?.headers["Last-Event-ID"]).toBe("room:1=e:5");
+    expect(asked.length).toBe(1);
   });
 
   test("ends with the code that the edge says, and as lost when it just ends", async () => {
@@ -88,8 +82,7 @@ describe("a stream", () => {
       (() =>
         Promise.resolve(new Response(JSON.stringify({ error, message: "No." }), { status }))) as unknown as typeof fetch;
     const follow = async (status: number, error: string) => {
-      const never = () => new Promise<never>(() => undefined);
-      const wire = new EventStreamWire("ws://edge:1/ws", { fetch: refusing(status, error), post: never, react: never });
+      const wire = new EventStreamWire("ws://edge:1/ws", refusing(status, error));
       const heard: unknown[] = [];
       const codes: number[] = [];
       wire.onmessage = (message) => heard.push(JSON.parse(message.data));
@@ -107,34 +100,63 @@ describe("a stream", () => {
     expect(await follow(503, "edge_full")).toEqual({ heard: [], codes: [1006] });
   });
 
-  test("sends lines over the API and answers as the socket would", async () => {
-    const kept = connect();
-    const line = JSON.stringify({ type: "chat_send", room: "1", client_id: "c", text: "hi" });
+  test("posts what is said in its order, once it knows where to", async () => {
+    const { wire, asked, lines, codes } = connect();
     await settle();
-    kept.wire.send(line);
+    const words = [{ type: "away" }, { type: "subscribe", channels: ["post:2"] }, { type: "typing", room: "1" }];
+    wire.send(JSON.stringify({ type: "subscribe", channels: ["room:1"] }));
+    for (const each of words) wire.send(JSON.stringify(each));
     await settle();
-    expect(kept.heard).toEqual([{ type: "ack", client_id: "c", message_id: "m", epoch: "e", offset: 3, held: false }]);
-    const refused = connect(() => Promise.reject(new ApiError("room_ended", 409, "It is over.")));
+    expect(lines).toEqual([]);
+    asked[0]?.say('data: {"type":"stream","key":"K"}\n\n');
     await settle();
-    refused.wire.send(line);
+    wire.send(JSON.stringify({ type: "active" }));
     await settle();
-    expect(refused.heard).toEqual([
-      { type: "error", client_id: "c", error: "room_ended", message: "It is over.", retryable: false },
+    expect(lines).toEqual([...words, { type: "active" }].map((it) => `http://edge:1/events/K ${JSON.stringify(it)}`));
+    expect([asked.length, codes]).toEqual([1, []]);
+  });
+
+  test("refuses a line that could not be said, for another try", async () => {
+    const full = () => new Response(JSON.stringify({ error: "edge_full", message: "Later." }), { status: 503 });
+    const answers = [() => Promise.reject(new TypeError("no network")), full];
+    const { wire, asked, heard, codes } = connect(() => answers.shift()?.() ?? full());
+    await settle();
+    wire.send(JSON.stringify({ type: "subscribe", channels: ["room:1"] }));
+    await settle();
+    asked[0]?.say('data: {"type":"stream","key":"K"}\n\n');
+    for (const id of ["a", "b"]) {
+      wire.send(JSON.stringify({ type: "chat_send", room: "1", client_id: id, text: "hi" }));
+    }
+    await settle();
+    const refusal = { type: "error", retryable: true };
+    expect(heard).toEqual([
+      { ...refusal, client_id: "a", error: "offline", message: "This could not be sent." },
+      { ...refusal, client_id: "b", error: "edge_full", message: "Later." },
     ]);
-    const slow = connect(() => Promise.reject(new ApiError("slow_mode", 429, "Wait.", null, null, 7)));
+    wire.send(JSON.stringify({ type: "watch_report", room: "1", way: "hls", span_ms: 1 }));
     await settle();
-    slow.wire.send(line);
+    expect(codes).toEqual([]);
+    wire.send(JSON.stringify({ type: "subscribe", channels: ["post:2"] }));
     await settle();
-    expect(slow.heard).toMatchObject([{ error: "slow_mode", retryable: true, retry_after_s: 7 }]);
+    expect(codes).toEqual([1006]);
+  });
+
+  test("follows the next channels where none of the first may be followed", async () => {
+    const asked: string[] = [];
+    const refuse = ((url: string) => {
+      asked.push(url);
+      return Promise.resolve(new Response("{}", { status: 404 }));
+    }) as unknown as typeof fetch;
+    const wire = new EventStreamWire("ws://edge:1/ws", refuse);
+    for (const channel of ["room:1", "room:2"]) wire.send(JSON.stringify({ type: "subscribe", channels: [channel] }));
+    await settle();
+    expect(asked.map((url) => url.slice(-1))).toEqual(["1", "2"]);
   });
 });
 
 test("messages are taken whole, and comments are none", () => {
   const { messages, rest } = takeMessages("id: a\ndata: 1\n\n: beat\n\ndata: 2");
-  expect(messages).toEqual([
-    { id: "a", data: "1" },
-    { id: null, data: null },
-  ]);
+  expect(messages).toEqual(["1"]);
   expect(rest).toBe("data: 2");
 });
 

@@ -1,12 +1,10 @@
 /**
  * Stands in for the WebSocket where none can be opened (some proxies and networks end them): the
- * same words and frames, over `GET /events` of the edge and `POST /v1/live/{id}/messages` and `/reactions`.
- * `socket.ts` cannot tell the difference, except that typing is not sent and reactions are one in two seconds.
+ * same words and frames, over `GET /events` of the edge and `POST /events/{key}`, whose answers come in the stream.
+ * `socket.ts` cannot tell the difference.
  */
-import { api } from "./api";
-import { ApiError } from "./errors";
 import type { Position, Words } from "./frames";
-import type { Ack, Answer } from "./messages";
+import type { Answer, Subscribe } from "./messages";
 
 /** What `PageSocket` uses of a WebSocket. */
 export interface Wire {
@@ -18,47 +16,21 @@ export interface Wire {
   close: (code?: number) => void;
 }
 
-/** A line as the API acknowledges it. */
-type Stored = Omit<Ack, "type" | "client_id">;
-
-export interface StreamPorts {
-  fetch: typeof fetch;
-  post: (room: string, line: { client_id: string; text: string }) => Promise<Stored>;
-  react: (room: string, reaction: string) => Promise<unknown>;
-}
-
-const CHANNELS_MAX = 50;
-/** Each is a request, of which somebody has 60 a minute for everything they do. */
-const REACT_EVERY_MS = 2_000;
+const DATA = "data: ";
+const SAYING_TIMEOUT_MS = 10_000;
+/** Beyond so many that wait, what is said is lost; lines are bounded before. */
+const UNSAID_MAX = 100;
 const LOST = 1006;
 const SESSION_REVOKED = 4501;
 const OPEN = 1;
 const CLOSED = 3;
 
-const PORTS: StreamPorts = {
-  fetch: (...request) => fetch(...request),
-  post: (room, line) => api.post<Stored>(`/live/${room}/messages`, line),
-  react: (room, reaction) => api.post(`/live/${room}/reactions`, { reaction }),
-};
-
-/** One message of a stream: what stands between two empty lines. */
-export interface StreamMessage {
-  id: string | null;
-  data: string | null;
-}
-
-/** Takes whole messages off the text read so far; returns them and what is left over. */
-export function takeMessages(text: string): { messages: StreamMessage[]; rest: string } {
+/** Takes the data of whole messages (what stands between two empty lines) off the text read so far. */
+export function takeMessages(text: string): { messages: string[]; rest: string } {
   const blocks = text.split("\n\n");
   const rest = blocks.pop() ?? "";
-  const messages = blocks.map((block) => {
-    const message: StreamMessage = { id: null, data: null };
-    for (const line of block.split("\n")) {
-      if (line.startsWith("id: ")) message.id = line.slice(4);
-      else if (line.startsWith("data: ")) message.data = line.slice(6);
-    }
-    return message;
-  });
+  const lines = blocks.flatMap((block) => block.split("\n"));
+  const messages = lines.filter((line) => line.startsWith(DATA)).map((line) => line.slice(DATA.length));
   return { messages, rest };
 }
 
@@ -74,22 +46,28 @@ export function findEventsUrl(socketUrl: string): string {
   return socketUrl.replace(/^ws/, "http").replace(/\/ws$/, "/events");
 }
 
+async function readRefusal(answer: Response | null): Promise<{ error?: string; message?: string }> {
+  return ((await answer?.json().catch(() => ({}))) ?? {}) as { error?: string; message?: string };
+}
+
 export class EventStreamWire implements Wire {
   readyState = 0;
   onopen: Wire["onopen"] = null;
   onmessage: Wire["onmessage"] = null;
   onclose: Wire["onclose"] = null;
   readonly #url: string;
-  readonly #ports: StreamPorts;
-  readonly #channels = new Set<string>();
+  readonly #fetch: typeof fetch;
   #token: string | null = null;
-  #lastId = "";
-  #reading: AbortController | null = null;
-  #reactedMs = 0;
+  /** Opened by the first channels; further ones are said to it. */
+  #stream: AbortController | null = null;
+  /** Where the stream hears what is said; null until it says so. */
+  #key: string | null = null;
+  #unsaid: Words[] = [];
+  #saying: Promise<void> = Promise.resolve();
 
-  constructor(socketUrl: string, ports: StreamPorts = PORTS) {
+  constructor(socketUrl: string, ask: typeof fetch = (...request) => fetch(...request)) {
     this.#url = findEventsUrl(socketUrl);
-    this.#ports = ports;
+    this.#fetch = ask;
     queueMicrotask(() => {
       if (this.readyState === CLOSED) return;
       this.readyState = OPEN;
@@ -102,48 +80,45 @@ export class EventStreamWire implements Wire {
     if (words.type === "authenticate") {
       this.#token = words.token;
       queueMicrotask(() => this.#say({ type: "authenticated", user: null }));
-    } else if (words.type === "subscribe") {
-      for (const channel of words.channels) this.#channels.add(channel);
-      this.#read(words.since ?? {});
-    } else if (words.type === "unsubscribe") {
-      for (const channel of words.channels) this.#channels.delete(channel);
-      this.#read({});
-    } else if (words.type === "chat_send") {
-      void this.#post(words.room, words.client_id, words.text);
-    } else if (words.type === "react" && Date.now() - this.#reactedMs >= REACT_EVERY_MS) {
-      this.#reactedMs = Date.now();
-      this.#ports.react(words.room, words.reaction).catch(() => undefined); // it may be lost, as on a socket
+    } else if (words.type === "subscribe" && this.#stream === null) {
+      this.#follow(words);
+    } else if (this.#unsaid.length < UNSAID_MAX) {
+      this.#unsaid.push(words);
+      this.#speak();
     }
   }
 
   close(code = LOST): void {
     if (this.readyState === CLOSED) return;
     this.readyState = CLOSED;
-    this.#reading?.abort();
+    this.#stream?.abort();
     this.onclose?.({ code } as CloseEvent);
   }
 
-  /** Follows the present channels from where each stands; what was read before goes on from there. */
-  #read(since: Record<string, Position>): void {
-    this.#reading?.abort();
-    const reading = new AbortController();
-    this.#reading = reading;
-    if (this.#channels.size === 0) return;
-    const known = [this.#lastId, writePositions(since)].filter((part) => part !== "").join(",");
-    void this.#follow(reading.signal, known).then(
-      (code) => reading.signal.aborted || code === null || this.close(code),
-      () => reading.signal.aborted || this.close(LOST),
-    );
+  #follow(words: Subscribe): void {
+    const stream = new AbortController();
+    this.#stream = stream;
+    void this.#read(stream.signal, words.channels, words.since ?? {})
+      .catch(() => LOST)
+      .then((code) => (code === null ? this.#followNext() : this.close(code)));
+  }
+
+  /** Nothing of the first channels may be followed: others may. */
+  #followNext(): void {
+    this.#stream = null;
+    const next = this.#unsaid.find((words) => words.type === "subscribe");
+    this.#unsaid = this.#unsaid.filter((words) => words !== next);
+    if (next) this.#follow(next);
   }
 
   /** Reads until the stream ends and returns its close code; null when nothing may be followed. */
-  async #follow(signal: AbortSignal, lastId: string): Promise<number | null> {
-    const channels = [...this.#channels].slice(0, CHANNELS_MAX);
+  async #read(signal: AbortSignal, channels: string[], since: Record<string, Position>): Promise<number | null> {
     const headers: Record<string, string> = { Accept: "text/event-stream" };
+    const known = writePositions(since);
     if (this.#token !== null) headers["Authorization"] = `Bearer ${this.#token}`;
-    if (lastId !== "") headers["Last-Event-ID"] = lastId;
+    if (known !== "") headers["Last-Event-ID"] = known;
     const address = `${this.#url}?channels=${encodeURIComponent(channels.join(","))}`;
-    const answer = await this.#ports.fetch(address, { headers, signal });
+    const answer = await this.#fetch(address, { headers, signal });
     if (!answer.ok || answer.body === null) return this.#refuse(answer, channels);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
@@ -153,37 +128,43 @@ export class EventStreamWire implements Wire {
       const { messages, rest } = takeMessages(text + value);
       text = rest;
       for (const message of messages) {
-        if (signal.aborted) return LOST;
-        this.#lastId = message.id ?? this.#lastId;
-        if (message.data === null) continue;
-        const frame = JSON.parse(message.data) as { type: string; code?: number };
+        const frame = JSON.parse(message) as { type: string; code?: number; key?: string };
         if (frame.type === "closed") return frame.code ?? LOST;
-        this.#hear(message.data);
+        if (frame.type === "stream") {
+          this.#key = frame.key ?? null;
+          this.#speak();
+        } else this.#hear(message);
       }
     }
   }
 
   async #refuse(answer: Response, channels: string[]): Promise<number | null> {
-    const body = (await answer.json().catch(() => ({}))) as { error?: string; message?: string };
-    if (body.error === "session_revoked") return SESSION_REVOKED;
+    const { error = "error", message = "This was refused." } = await readRefusal(answer);
+    if (error === "session_revoked") return SESSION_REVOKED;
     if (![403, 404, 422].includes(answer.status)) return LOST;
-    for (const channel of channels) {
-      const { error = "error", message = "This was refused." } = body;
-      this.#say({ type: "error", channel, error, message, retryable: false });
-    }
+    for (const channel of channels) this.#say({ type: "error", channel, error, message, retryable: false });
     return null;
   }
 
-  async #post(room: string, clientId: string, text: string): Promise<void> {
-    try {
-      const stored = await this.#ports.post(room, { client_id: clientId, text });
-      this.#say({ ...stored, type: "ack", client_id: clientId });
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      const { code, message } = error;
-      const retryable = error.isOffline || error.status >= 500 || error.status === 429;
-      const wait = error.retryAfterS === null ? {} : { retry_after_s: error.retryAfterS };
-      this.#say({ type: "error", client_id: clientId, error: code, message, retryable, ...wait });
+  /** Says what is to be said, one after the other: following a channel and leaving it again has an order. */
+  #speak(): void {
+    if (this.#key === null) return;
+    const address = `${this.#url}/${this.#key}`;
+    this.#saying = this.#saying.then(async () => {
+      for (let words = this.#unsaid.shift(); words; words = this.#unsaid.shift()) await this.#post(address, words);
+    });
+  }
+
+  /** Says one thing. What waits for an answer and did not arrive is refused here, for another try. */
+  async #post(address: string, words: Words): Promise<void> {
+    const request = { method: "POST", body: JSON.stringify(words), signal: AbortSignal.timeout(SAYING_TIMEOUT_MS) };
+    const answer = await this.#fetch(address, request).catch(() => null);
+    if (answer?.ok || this.readyState !== OPEN) return;
+    const { error = "offline", message = "This could not be sent." } = await readRefusal(answer);
+    if ("client_id" in words) {
+      this.#say({ type: "error", client_id: words.client_id, error, message, retryable: true });
+    } else if (words.type === "subscribe" || words.type === "unsubscribe") {
+      this.close(LOST);
     }
   }
 

@@ -152,6 +152,12 @@ export interface Pong {
   type: "pong";
 }
 
+/** The first message of a stream: what is said goes to `/events/{key}`, and to nobody else. */
+export interface Stream {
+  type: "stream";
+  key: string;
+}
+
 /** The last message of a stream, in place of a close frame. */
 export interface Closed {
   type: "closed";
@@ -443,6 +449,7 @@ export type Answer =
   | Refusal
   | Reload
   | Pong
+  | Stream
   | Closed;
 
 /** What each kind of event carries. */
