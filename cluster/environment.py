@@ -20,8 +20,6 @@ OWN_PREFIXES = ("SOCIALFLOW_", "RAY_", "FLAGS_")
 # Ray's own names. Each is here because something measured went wrong or was wasted without it.
 RAY_FIXED = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AUTH_MODE": "token",
-    "RAY_USE_TLS": "1",
     # Ray looks for no other address than the given one, and a laptop that changes networks keeps
     # its Ray.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -41,6 +39,7 @@ RAY_FIXED = {
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.3",
     "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
 }
+RAY_GUARDED = {"RAY_AUTH_MODE": "token", "RAY_USE_TLS": "1"}
 BRISK = {
     # A node whose process ended refuses every check, and is given up after four of them: 3 s
     # instead of 15. One that is merely starved, the head's own included, has 5 s for each answer;
@@ -95,6 +94,7 @@ def make_ray_variables(settings: Settings, keys: ClusterKeys) -> dict[str, str]:
     cores = os.cpu_count() or 1
     return {
         **RAY_FIXED,
+        **RAY_GUARDED,
         "RAY_AUTH_TOKEN_PATH": str(keys.token),
         "RAY_TLS_CA_CERT": str(keys.authority),
         "RAY_TLS_SERVER_CERT": str(keys.certificate),

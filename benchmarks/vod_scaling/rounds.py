@@ -1,8 +1,9 @@
 """One round: the same chunks through the pool, by one worker or by two, or by one ffmpeg command.
 
-What counts is every process of this Ray, the driver among them; what its workers used is the work,
-the rest is scheduling. A worker that ended meanwhile would not be counted: the round fails then.
-Others of Ray's own may end: what they used is next to nothing.
+Ray has the settings that the product gives it, but for tokens and TLS. What counts is every process
+of it, the driver among them; what its workers used is the work, the rest is scheduling. A worker
+that ended meanwhile would not be counted: the round fails then. Others of Ray's own may end: what
+they used is next to nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from benchmarks.frame import Answer, Form, Sides
 from benchmarks.products import Products
 from benchmarks.vod_ladder.rounds import build_command, make_source, plan_source
 from benchmarks.vod_ladder.rounds import measure as measure_command
+from cluster.environment import RAY_FIXED, THRIFT
 from media.pool import MediaPool
 from media.vod.plan import Chunk, TranscodePlan, list_pieces_of
 from media.vod.task_jobs import AudioJob, ChunkJob, get_job
@@ -49,6 +51,7 @@ SOURCE_KEY = "source"
 async def open_pool(form: Form, _products: Products) -> AsyncIterator[Sides]:
     """Make the source, start a Ray with two media workers and warm both; lend the sides."""
     segments = form.choose(CHUNK_SEGMENTS, CHUNK_SEGMENTS_SHORT)
+    os.environ |= RAY_FIXED | THRIFT  # of this process and all that Ray starts
     with tempfile.TemporaryDirectory(prefix="vod-scaling-") as folder, lend_ray(cpus=2, media=2):
         path = Path(folder) / "source.mp4"
         await asyncio.to_thread(make_source, path, 4 * segments * CHUNKS, form)
