@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kit.allocator import give_frames_back
 from media.process_memory import read_memory_bytes
 from media.vod.records import Progress
 from media.vod.source import MediaUnreadable
@@ -41,6 +42,7 @@ def run_task(task: Task, payload: Any, store_url: str) -> Generator[Progress | R
     Raises MediaUnreadable where the task needs more memory than it may.
     """
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    give_frames_back()
     with limit_memory(decide_memory_bytes()):
         outcome = task(payload, ObjectStore.open(store_url))
         if isinstance(outcome, Generator):

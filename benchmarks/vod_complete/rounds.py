@@ -47,7 +47,8 @@ async def measure(full: int, stage: Stage, kind: str) -> Answer:
     async with asyncio.timeout(PATIENCE_S):
         while "ready_s" not in figures:
             await asyncio.sleep(ASK_EVERY_S)
-            _status, video = await call(stage.http, "GET", place, headers=stage.owner.headers)
+            status, video = await call(stage.http, "GET", place, headers=stage.owner.headers)
+            assert status == 200, video
             assert video["status"] != "failed", video
             for figure in sizes.keys() - figures.keys():
                 if await is_whole(stage, video["playback"]["hls"], sizes[figure]):

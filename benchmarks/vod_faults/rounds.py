@@ -24,7 +24,7 @@ import av
 from benchmarks.frame import Answer, Form, Sides
 from benchmarks.products import Products
 from benchmarks.vod_faults.workers import LOOK_EVERY_S, WorkerWatch
-from benchmarks.vod_first_play.rounds import Stage, make_film, remove, upload
+from benchmarks.vod_first_play.rounds import LONG_LOGINS, Stage, make_film, remove, upload
 from media.vod.records import INIT_NAME, video_prefix
 from storage.objects import ObjectStore
 from tests.e2e.load import call, register
@@ -74,7 +74,8 @@ async def open_scene(full: Film, form: Form, products: Products) -> AsyncIterato
         kind = (MBPS, KEYFRAME_EVERY)
         seconds = round(film.minutes * 60)
         path = await asyncio.to_thread(make_film, Path(folder), film.size, seconds, kind)
-        options = {"limits_rates_enabled": "false", "cluster_media_workers": str(WORKERS)}
+        workers = {"cluster_media_workers": str(WORKERS)}
+        options = {"limits_rates_enabled": "false", **workers, **LONG_LOGINS}
         async with products(**options) as product, aiohttp.ClientSession() as http:
             owner = await register(http, product.url)
             stage = Stage(http, product, owner, {"film": path})
@@ -147,6 +148,7 @@ async def wait_until_ready(stage: Stage, video_id: str) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while True:
             status, video = await call(stage.http, "GET", place, headers=stage.owner.headers)
+            assert status != 401, "the login ended"
             assert status != 200 or video["status"] != "failed", video
             if status == 200 and video["status"] == "ready":
                 return

@@ -31,6 +31,8 @@ SCENE_S = 12
 PIECE_BYTES = 8 << 20
 ASK_EVERY_S, LOOK_EVERY_S = 0.05, 0.02
 PATIENCE_S = 120.0
+LONG_LOGINS = {"auth_access_ttl_s": str(4 * 3600)}
+"""Whoever uploads asks for their video longer than a token usually lives."""
 SETTLE_S = 2.0
 FIRST_PLAY = "first_play_s"
 SOUND = re.compile(r'TYPE=AUDIO.*URI="([^"]+)"')
@@ -84,7 +86,7 @@ async def open_stage(form: Form, products: Products, size_short: str) -> AsyncIt
             "passed on": await asyncio.to_thread(make_film, folder, size, seconds, (5, 60)),
         }
         async with (
-            products(limits_rates_enabled="false") as product,
+            products(limits_rates_enabled="false", **LONG_LOGINS) as product,
             aiohttp.ClientSession() as http,
         ):
             yield Stage(http, product, await register(http, product.url), films)

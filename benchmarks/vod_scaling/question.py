@@ -12,6 +12,7 @@ from benchmarks.vod_scaling.rounds import (
     MEMORY,
     ONE,
     OVERHEAD,
+    STANDING_LOOK_S,
     TWO,
     WALL,
     open_pool,
@@ -32,6 +33,8 @@ QUESTION = Question(
         "tasks": f"{CHUNKS} chunks of {CHUNK_S} s of each group of rungs, and the sound, through"
         " media/pool.py, by workers that have made a chunk before",
         "counted": "the driver, Ray's processes and all of their workers",
+        "standing": "what all but the media workers use in as much time without work, looked at for"
+        f" {STANDING_LOOK_S:.0f} s before each round; scheduling is what they use above that",
         "memory": "the most that a worker had resident since it was started",
         "ffmpeg": describe_peer,
         "peer": "one decode, scaled rung from rung, one thread each, the same settings",

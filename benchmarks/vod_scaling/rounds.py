@@ -1,9 +1,10 @@
 """One round: the same chunks through the pool, by one worker or by two, or by one ffmpeg command.
 
-Ray has the settings that the product gives it, but for tokens and TLS. What counts is every process
-of it, the driver among them; what its workers used is the work, the rest is scheduling. A worker
-that ended meanwhile would not be counted: the round fails then. Others of Ray's own may end: what
-they used is next to nothing.
+Ray has the settings that the product gives it, but for tokens and TLS. What counts is every
+process of it, the driver among them; what its workers used is the work. Of the rest, what the same
+processes use in as much time without work is Ray's standing cost, and what is above it is
+scheduling. A worker that ended meanwhile would not be counted: the round fails then. Others of
+Ray's own may end: what they used is next to nothing.
 """
 
 from __future__ import annotations
@@ -35,15 +36,18 @@ from storage.objects import ObjectStore
 from tests.ray_node import lend_ray
 
 CHUNKS, CHUNK_SEGMENTS, CHUNK_SEGMENTS_SHORT = 2, 6, 1
-CPU, WALL, OVERHEAD, IDLE, MEMORY = (
+CPU, WALL, OVERHEAD, STANDING, IDLE, MEMORY = (
     "cpu_s_per_minute",
     "wall_s",
     "scheduling_percent",
+    "standing_percent",
     "idle_before_percent",
     "worker_peak_rss_mb",
 )
 ONE, TWO = "one worker", "two workers"
 IDLE_LOOK_S = 2.0
+STANDING_LOOK_S = 15.0
+"""The kernel counts processor time in hundredths of a second."""
 SOURCE_KEY = "source"
 
 
@@ -103,6 +107,7 @@ def describe_work(plan: TranscodePlan) -> str:
 async def measure(pool: MediaPool, plan: TranscodePlan, workers: int, video_id: str) -> Answer:
     """Have all pieces made, so many at a time; return processor time by kind, and the time."""
     idle = await asyncio.to_thread(look_idle)
+    standing_share = await measure_standing()
     left = list(plan.tasks)
 
     async def work() -> None:
@@ -129,11 +134,23 @@ async def measure(pool: MediaPool, plan: TranscodePlan, workers: int, video_id: 
     figures = {
         CPU: whole_s / minutes,
         WALL: wall_s,
-        OVERHEAD: 100 * (whole_s - workers_s) / whole_s,
+        OVERHEAD: 100 * (whole_s - workers_s - standing_share * wall_s) / whole_s,
+        STANDING: 100 * standing_share * wall_s / whole_s,
         IDLE: idle,
         MEMORY: max(read_peak_mb(pid) for pid in makers & after.keys()),
     }
     return Answer(figures, describe_work(plan), {"CPU seconds by process": add_up(used)})
+
+
+async def measure_standing() -> float:
+    """What all but the media workers use while nothing is to be done, in a share of a core."""
+    before = read_cpu_s(list_family())
+    await asyncio.sleep(STANDING_LOOK_S)
+    family = list_family()
+    others = {process.pid for process in family if not is_media_worker(process)}
+    after = read_cpu_s(family)
+    used_s = sum(after[pid] - before.get(pid, 0.0) for pid in others & after.keys())
+    return used_s / STANDING_LOOK_S
 
 
 def add_up(used: Mapping[int, float]) -> dict[str, float]:

@@ -7,6 +7,7 @@ attempt makes changes no byte of any: each rung's encoder begins anew with every
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -148,7 +149,7 @@ def encode_parts(
     scaler = FrameScaler(job.video, [(rung.width, rung.height) for rung in job.rungs])
     todo: list[StepPart] = []
     encoders: list[StepEncoder] = []
-    waiting: list[tuple[int, list[VideoFrame]]] = []
+    waiting: deque[tuple[int, list[VideoFrame]]] = deque()
     errors = 0
     with fetch_source(job.source_key, store) as path, open_media(path, reach) as container:
         stream = get_video_stream(container, job.video.stream_index)
@@ -167,12 +168,14 @@ def encode_parts(
             if slot == todo[0].slots[-1]:
                 damage = tally.errors - errors if todo[0].is_first else 0
                 yield MadePart(tuple(encoder.finish() for encoder in encoders), damage)
+                # An encoder of 1080p has as much memory as all that waits: one after the other.
+                encoders = []
                 for part in todo[1:]:
                     encoders = _open_encoders(job, part, buffers)
-                    for place, pictures in waiting:
-                        _encode(encoders, place, pictures)
+                    while waiting:
+                        _encode(encoders, *waiting.popleft())
                     yield MadePart(tuple(encoder.finish() for encoder in encoders), 0)
-                waiting = []
+                    encoders = []
 
 
 def _open_encoders(

@@ -1,4 +1,4 @@
-"""In a process that keeps memory warm, blocks that come and go take no fresh pages."""
+"""What becomes of large blocks that are freed, where they are kept and where they are given back."""
 
 import subprocess
 import sys
@@ -22,6 +22,32 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+FRAMES = """
+import re, sys
+from pathlib import Path
+from kit.allocator import give_frames_back
+def read_kb():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text()).group(1))
+if "gives" in sys.argv:
+    assert give_frames_back()
+b"x" * (8 << 20)  # frees a mapping of its own: glibc takes such blocks from the heap from now on
+before = read_kb()
+frames, between = [], []
+for n in range(40):
+    frames.append(b"x" * (1500 << 10))
+    between.append(b"y" * 50_000)
+frames.clear()
+print(read_kb() - before)
+"""
+
+
+def count_kept_kb(*words: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", FRAMES, *words], capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
+
+
 def count_fresh_pages(*words: str) -> int:
     done = subprocess.run(
         [sys.executable, "-c", STREAM, *words], capture_output=True, text=True, check=True
@@ -32,3 +58,8 @@ def count_fresh_pages(*words: str) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
 def test_blocks_that_come_and_go_take_no_fresh_pages():
     assert count_fresh_pages("warm") < 300 < count_fresh_pages()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_frames_that_are_freed_leave_no_holes_in_the_heap():
+    assert count_kept_kb("gives") < 10_000 < 40_000 < count_kept_kb()

@@ -1,11 +1,13 @@
 /** Words for numbers and times. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   formatAgo,
   formatBitrate,
   formatBytes,
   formatCount,
   formatDuration,
+  formatLength,
+  formatPosition,
   formatLeft,
   formatNoun,
   splitText,
@@ -66,4 +68,12 @@ test("mentions and addresses are found, e-mail addresses and closing dots are no
 test("a text without marks is one piece, and an empty one none", () => {
   expect(splitText("plain <b>")).toEqual([{ kind: "text", text: "plain <b>" }]);
   expect(splitText("")).toEqual([]);
+});
+
+describe("a player's position and length", () => {
+  test("agree at the end, and with what is said elsewhere of the same video", () => {
+    expect([formatLength(3.97), formatLength(4.0), formatLength(65.4)]).toEqual(["0:04", "0:04", "1:05"]);
+    expect(formatPosition(3.93, 3.97)).toBe("0:04");
+    expect([formatPosition(3.5, 3.97), formatPosition(0, 0)]).toEqual(["0:03", "0:00"]);
+  });
 });

@@ -24,6 +24,9 @@ export function formatClock(iso: string): string {
   return Number.isNaN(ms) ? "" : CLOCK.format(ms);
 }
 
+/** Nearer to the end than a picture lasts is there. */
+const END_S = 0.05;
+
 /** "1:02:03" or "4:05". */
 export function formatDuration(seconds: number): string {
   const whole = Math.max(0, Math.floor(Number.isFinite(seconds) ? seconds : 0));
@@ -31,6 +34,16 @@ export function formatDuration(seconds: number): string {
   const minutes = Math.floor((whole % 3600) / 60);
   const rest = String(whole % 60).padStart(2, "0");
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+}
+
+/** How long something is: "0:04" of 3.97 seconds, whose last picture is at 3.93. */
+export function formatLength(seconds: number): string {
+  return formatDuration(Math.round(seconds));
+}
+
+/** Where something plays that is so long; at its end it is as far as it is long. */
+export function formatPosition(atS: number, lengthS: number): string {
+  return lengthS > 0 && lengthS - atS < END_S ? formatLength(lengthS) : formatDuration(atS);
 }
 
 /** How long something will still take, in the largest unit that fits. */

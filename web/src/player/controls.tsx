@@ -1,7 +1,7 @@
 /** The row of controls below the picture. Every button is named; both sliders speak in words. */
 import { useId, useState } from "preact/hooks";
 import { Icon } from "../kit/icons";
-import { formatDuration } from "../kit/words";
+import { formatDuration, formatLength, formatPosition } from "../kit/words";
 import type { Chapter } from "../videos/shapes";
 import { ChapterMarks, findChapter } from "./chapters";
 import { Captions } from "./captions";
@@ -38,8 +38,8 @@ export function Controls({ media, engine, state, video, run, pictures, chapters,
         </button>
         <Volume media={media} video={video} run={run} />
         <span class="player-time data">
-          {formatDuration(media.timeS)} <span aria-hidden="true">/</span>
-          <span class="visually-hidden"> of </span> {formatDuration(media.durationS)}
+          {formatPosition(media.timeS, media.durationS)} <span aria-hidden="true">/</span>
+          <span class="visually-hidden"> of </span> {formatLength(media.durationS)}
         </span>
         <span class="player-chapter data grow clip">{chapter?.title}</span>
         <Captions engine={engine} state={state} />
@@ -75,7 +75,7 @@ function Scrubber({ media, video, pictures, chapters }: ScrubberProps) {
         type="range"
         class="scrubber"
         aria-label="Position"
-        aria-valuetext={`${formatDuration(media.timeS)} of ${formatDuration(media.durationS)}${chapter ? `, ${chapter.title}` : ""}`}
+        aria-valuetext={`${formatPosition(media.timeS, media.durationS)} of ${formatLength(media.durationS)}${chapter ? `, ${chapter.title}` : ""}`}
         min={0}
         max={media.durationS || 1}
         step={0.1}

@@ -1,7 +1,7 @@
 /** A video as a still: thumbnail or test bars, its length, corner marks of a viewfinder. Decorative; a link around it is named by the title. */
 import { useState } from "preact/hooks";
 import { Bars } from "../kit/states";
-import { formatDuration } from "../kit/words";
+import { formatLength } from "../kit/words";
 import "./frame.css";
 
 interface FrameProps {
@@ -34,7 +34,7 @@ export function VideoFrame({ thumbnail, durationMs, watched, preview, eager = fa
       )}
       {preview && <Moving key={preview} source={preview} />}
       <span class="frame-marks" />
-      {durationMs ? <span class="frame-time data">{formatDuration(durationMs / 1000)}</span> : null}
+      {durationMs ? <span class="frame-time data">{formatLength(durationMs / 1000)}</span> : null}
       {watched !== undefined && <span class="frame-watched" style={{ "--share": `${watched * 100}%` }} />}
     </span>
   );
