@@ -1,4 +1,4 @@
-"""What becomes of large blocks that are freed, where they are kept and where they are given back."""
+"""What becomes of large blocks that are freed: a process keeps them, or gives them back."""
 
 import subprocess
 import sys
