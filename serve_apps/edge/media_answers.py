@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from aiohttp import hdrs, web
+from aiohttp import ETag, hdrs, web
 
 from kit.errors import NotFound, PermissionDenied
 from kit.logs import get_log
@@ -95,10 +95,13 @@ def _allow(methods: str, headers: str) -> web.StreamResponse:
 def send_text(
     request: web.Request, kind: str, body: bytes, cache: str = REVALIDATE
 ) -> web.StreamResponse:
-    """Send a playlist, a manifest or a track of pictures, unless the player has it."""
-    tag = hash_tag(body)
-    headers = {hdrs.CACHE_CONTROL: cache}
-    if is_known(request, tag):
+    """Send a playlist, a manifest or a track of pictures, unless the player has it.
+
+    The tag is weak, as it names these words whether they are compressed or not (RFC 9110 §8.8.1).
+    """
+    tag = ETag(hash_tag(body), is_weak=True)
+    headers = {hdrs.CACHE_CONTROL: cache, hdrs.VARY: hdrs.ACCEPT_ENCODING}
+    if is_known(request, tag.value):
         unchanged = web.Response(status=304, headers=headers)
         unchanged.etag = tag
         return unchanged

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.browser
 
 OpenPage = Callable[..., Page]
 PATIENCE_MS = 60_000
+SLOWLY = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2_000_000}
+PACE = re.compile(r"\d\.\d MB of 1\d(\.\d)? MB / \d\.\d MB/s / \d+ s left")
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +41,17 @@ def test_a_film_of_a_camera_is_begun_while_the_page_still_sends_it(
     page = open_page("/register")
     fill_registration(page)
     upload = HeldUpload(page)
+    slow = page.context.new_cdp_session(page)
+    slow.send("Network.enable")
+    slow.send("Network.emulateNetworkConditions", SLOWLY)
     with page.expect_response(re.compile(r"/uploads/[0-9a-f-]+/index$")) as sent:
         title = upload.begin(product, camera_film)
     assert (sent.value.request.method, sent.value.status) == ("PUT", 204)
+    row = page.get_by_test_id("upload-row").filter(has_text=title)
+    expect(row).to_contain_text(PACE, timeout=PATIENCE_MS)
+    share = int(row.get_by_test_id("upload-progress").get_attribute("aria-valuenow") or 0)
+    assert 0 < share < 100
+    slow.detach()  # which ends the slowness
     folder = product.settings.home / "objects" / "videos"
 
     def is_begun() -> bool:
@@ -49,7 +59,6 @@ def test_a_film_of_a_camera_is_begun_while_the_page_still_sends_it(
         return upload.is_held and any(folder.glob("*/unfinished/first-00000/*"))
 
     await_true(is_begun, "steps of the film are kept while it waits for its second piece")
-    row = page.get_by_test_id("upload-row").filter(has_text=title)
     expect(row.get_by_test_id("upload-ahead")).to_have_text(
         re.compile(r"^Encoding alongside: [1-9]\d? %$")
     )

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from tests.e2e.load import FAILURES, RETRY_S, Account, await_video, call, register
-from tests.product import Product
+from tests.product import Product, await_true
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
@@ -153,9 +153,13 @@ async def check_stored(product: Product, uploads: list[Upload]) -> None:
     }
 
 
-@pytest.mark.parametrize("part", ["media workers", "runner", "ray-control"])
+@pytest.mark.parametrize(
+    "parts",
+    [("media workers",), ("runner",), ("ray-control",), ("ray-control", "ray-node")],
+    ids=["media workers", "runner", "ray-control", "the head's Ray"],
+)
 async def test_transcoding_survives_the_death_of_whoever_takes_part_in_it(
-    part: str, product: Product, small_film: Path
+    parts: tuple[str, ...], product: Product, small_film: Path
 ):
     async with aiohttp.ClientSession() as session:
         uploads = await start_uploads(session, product, small_film)
@@ -164,17 +168,27 @@ async def test_transcoding_survives_the_death_of_whoever_takes_part_in_it(
         pending = (
             "SELECT count(*) AS n FROM videos WHERE id = ANY($1::uuid[]) AND status <> 'ready'"
         )
-        killed = 0
+        killed: dict[str, int] = {}
         async with asyncio.timeout(60):
-            while not killed:
+            while len(killed) < len(parts):
                 await asyncio.sleep(0.1)
                 caught = (await fetch(product, pending, ids))[0]["n"]
                 with contextlib.suppress(ProcessLookupError, IndexError):
-                    killed = product.kill(part)  # one may end by itself meanwhile
+                    for part in parts:  # one may end by itself meanwhile
+                        killed[part] = killed.get(part) or product.kill(part)
         started = time.monotonic()
+        async with asyncio.timeout(DEADLINE_S):  # nobody may answer meanwhile
+            while (await fetch(product, pending, ids))[0]["n"]:
+                await asyncio.sleep(RETRY_S)
+        for part, pid in killed.items():
+            if part != "media workers":
+                await asyncio.to_thread(product.await_new, part, pid)
+        await asyncio.to_thread(
+            await_true,
+            lambda: {it.health for it in product.look().parts} == {"healthy"},
+            "every part is back",
+        )
         await wait_until_ready(session, product, uploads)
-        if part != "media workers":
-            await asyncio.to_thread(product.await_new, part, killed)
     chunks = await fetch(
         product,
         "SELECT video_id, name, state, losses FROM video_chunks WHERE video_id = ANY($1::uuid[])",
@@ -182,7 +196,7 @@ async def test_transcoding_survives_the_death_of_whoever_takes_part_in_it(
     )
     repeated = [row["name"] for row in chunks if row["losses"]]
     print(
-        f"{part} {killed}: {caught} videos in work, {len(chunks)} pieces, repeated: {repeated},"
+        f"{killed}: {caught} videos in work, {len(chunks)} pieces, repeated: {repeated},"
         f" all ready {time.monotonic() - started:.1f} s later"
     )
     assert caught >= 10

@@ -93,6 +93,24 @@ async def test_a_bucket_is_passed_on_with_ranges(
     assert missing.status == 404
 
 
+async def test_caches_are_told_that_texts_come_compressed_or_not(world: World):
+    video_id = await add_video(world, length_s=120.0)
+    for name in ("master.m3u8", "240p.m3u8", "manifest.mpd", "storyboard.vtt"):
+        path = f"/v/{video_id}/{name}"
+        plain = await world.player.get(path, Accept_Encoding="identity")
+        short = await world.player.get(path, Accept_Encoding="gzip")
+        known = await world.player.get(path, If_None_Match=short.headers["ETag"])
+        assert plain.body == short.body
+        assert "Content-Encoding" not in plain.headers
+        assert short.headers.get("Content-Encoding") == (
+            "gzip" if len(plain.body) >= 1024 else None
+        )
+        assert (known.status, known.body) == (304, b"")
+        for answer in (plain, short, known):
+            assert answer.headers["Vary"] == "Accept-Encoding"
+            assert answer.headers["ETag"].startswith('W/"'), "one tag for both"
+
+
 async def test_an_object_has_the_same_tag_in_every_store_and_conditions_are_kept(world: World):
     video_id = await add_video(world)
     async with world.database.transaction() as connection:
