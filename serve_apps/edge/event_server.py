@@ -1,15 +1,16 @@
-"""GET /events: the socket's channels as server-sent events, for clients without a WebSocket.
+"""/events: the socket's channels as server-sent events, for clients without a WebSocket.
 
-The same checks, resume and slow-reader rules as /ws. Any origin may call: there are no cookies,
-the right comes as a bearer token or as the ticket of `join`. What the socket's clients say is
-posted to /events/{key}, a word at a time; only who reads the stream knows its key, and what is
-answered comes there.
+GET follows, with the same checks, resume and slow-reader rules as /ws. POST takes what the socket's
+clients say, a frame at a time; only who reads a stream knows its key, and what is answered comes
+there. Any origin may call: there are no cookies, the right comes as a bearer token, as the ticket
+of `join`, or as that key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from dataclasses import dataclass, field
 
 from aiohttp import ClientError, hdrs, web
 
@@ -25,6 +26,7 @@ from serve_apps.edge.socket_words import (
     CHANNELS_PER_REQUEST_MAX,
     FRAME_BYTES_MAX,
     CloseCode,
+    FrameMalformed,
     Subscribe,
     TooManyChannels,
     read_channel,
@@ -40,7 +42,8 @@ CORS: dict[str, str] = {
     hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
     hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: "Retry-After",
 }
-ALLOWED_HEADERS = "Authorization, Content-Type, Last-Event-ID, Cache-Control"
+STREAM_KEY = "Stream-Key"
+ALLOWED_HEADERS = f"Authorization, Cache-Control, Content-Type, Last-Event-ID, {STREAM_KEY}"
 PREFLIGHT_MAX_AGE_S = 86_400
 KEY_BYTES = 18
 SAYING_TIMEOUT_S = 10.0
@@ -59,10 +62,16 @@ class StreamUnknown(NotFound):
     code, message = "stream_unknown", "This stream has ended. Open another one."
 
 
-class WordTooLarge(AppError):
-    """More than one frame of a socket holds, or nobody said how much."""
+class WordUnmeasured(AppError):
+    """Nobody said how long it is."""
 
-    code, status, message = "word_too_large", 413, "Say at most 64 KiB at a time, and its length."
+    code, status, message = "length_required", 411, "Say how long the frame is: Content-Length."
+
+
+class WordTooLarge(AppError):
+    """More than one frame of a socket holds."""
+
+    code, status, message = "word_too_large", 413, "Say at most 64 KiB at a time."
 
 
 class WordLate(AppError):
@@ -72,20 +81,28 @@ class WordLate(AppError):
     retryable = True
 
 
+@dataclass(frozen=True)
+class _Talk:
+    """A stream that is spoken to: one word at a time, and none once it ended."""
+
+    stream: EventStream
+    conversation: Conversation
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class EventServer:
     """The handlers, beside the sockets of the same edge."""
 
     def __init__(self, sockets: SocketServer, talk: TalkPorts) -> None:
         self._sockets = sockets
         self._talk = talk
-        self._by_key: dict[str, Conversation] = {}
+        self._by_key: dict[str, _Talk] = {}
 
     def add_routes(self, app: web.Application) -> None:
         """Answer below /events."""
         app.router.add_get("/events", self.serve)
-        app.router.add_post("/events/{key}", self.hear)
-        for path in ("/events", "/events/{key}"):
-            app.router.add_options(path, self.describe)
+        app.router.add_post("/events", self.hear)
+        app.router.add_options("/events", self.describe)
 
     async def describe(self, _request: web.Request) -> web.StreamResponse:
         """Answer a browser's preflight."""
@@ -123,30 +140,38 @@ class EventServer:
         stream.member = member
         conversation = Conversation(stream, self._talk)
         self._sockets.welcome(stream, conversation, caller)
-        key = secrets.token_urlsafe(KEY_BYTES)
-        self._by_key[key] = conversation
+        key, talk = secrets.token_urlsafe(KEY_BYTES), _Talk(stream, conversation)
+        self._by_key[key] = talk
         try:
             stream.answer(write_json({"type": "stream", "key": key}))
             if member is not None and not self._talk.logins.has_standing(member):
                 stream.close(CloseCode.SESSION_REVOKED)  # it ended while we looked at the rows
-            await conversation.subscribe(words)
+            async with talk.turn:
+                await conversation.subscribe(words)
             await stream.ended.wait()
         finally:
             del self._by_key[key]
-            await self._sockets.forget(stream, caller)
+            async with talk.turn:  # what is heard at the moment would hold channels for nobody
+                await self._sockets.forget(stream, caller)
         return response
 
     async def hear(self, request: web.Request) -> web.StreamResponse:
         """Take one word of a stream's client, as a frame of a socket; 204 says that it came."""
         try:
+            talk = self._find(request)  # strangers send nothing
             text = await _read_word(request)
-            conversation = self._by_key.get(request.match_info["key"])
-            if conversation is None:
-                raise StreamUnknown
+            async with talk.turn:
+                await self._find(request).conversation.hear(text)
         except AppError as error:
             return self._refuse(error)
-        await conversation.hear(text)
         return web.Response(status=204, headers=CORS)
+
+    def _find(self, request: web.Request) -> _Talk:
+        """Return the stream that the key names; raises StreamUnknown."""
+        talk = self._by_key.get(request.headers.get(STREAM_KEY, ""))
+        if talk is None or not talk.stream.is_open:
+            raise StreamUnknown
+        return talk
 
     def _refuse(self, error: AppError) -> web.Response:
         log.info("events.refused", code=error.code)
@@ -189,11 +214,18 @@ def _read_words(request: web.Request) -> Subscribe:
 
 
 async def _read_word(request: web.Request) -> str:
-    """Read a body of bounded length; raises WordTooLarge, WordLate."""
-    if request.content_length is None or request.content_length > FRAME_BYTES_MAX:
+    """Read a body of bounded length.
+
+    Raises WordUnmeasured, WordTooLarge, WordLate, FrameMalformed.
+    """
+    if request.content_length is None:
+        raise WordUnmeasured
+    if request.content_length > FRAME_BYTES_MAX:
         raise WordTooLarge
     try:
         async with asyncio.timeout(SAYING_TIMEOUT_S):
-            return (await request.read()).decode(errors="replace")
+            return (await request.read()).decode()
+    except UnicodeDecodeError as error:
+        raise FrameMalformed from error
     except (TimeoutError, ClientError, ConnectionError) as error:
         raise WordLate from error

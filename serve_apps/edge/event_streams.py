@@ -1,7 +1,8 @@
 """Server-sent events (WHATWG HTML, 9.2) as a follower: the socket's frames over plain HTTP.
 
-For clients that cannot open a WebSocket; it only shows. Each frame of the socket is one message,
-whose id says where every durable channel stands: `Last-Event-ID` resumes all of them.
+For clients that cannot open a WebSocket; `event_server.py` takes what they say. Each frame of the
+socket is one message, whose id says where every durable channel stands: `Last-Event-ID` resumes all
+of them.
 """
 
 from __future__ import annotations

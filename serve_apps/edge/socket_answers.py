@@ -86,7 +86,7 @@ class Pong(Shape, frozen=True, tag="pong"):
 
 
 class Stream(Shape, frozen=True, tag="stream"):
-    """The first message of a stream: what is said goes to `/events/{key}`, and to nobody else."""
+    """The first message of a stream: what is posted to `/events` under this key is said there."""
 
     key: str
 

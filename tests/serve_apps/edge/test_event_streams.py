@@ -35,6 +35,7 @@ from tests.serve_apps.edge.edge_stage import (
     use_free_ports,
 )
 from tests.storage.live_rows import create_room_row
+from tests.storage.waiting import wait_until
 
 pytestmark = pytest.mark.db
 
@@ -126,10 +127,10 @@ class Stage:
     async def say(self, key: str, body: Any, **options: Any) -> tuple[int, str]:
         """Post what a stream's client says; return the status, and the code of a refusal."""
         data = body if isinstance(body, bytes | AsyncIterator) else msgspec.json.encode(body)
-        url = f"{self.edge.address.url}/events/{key}"
+        url, headers = f"{self.edge.address.url}/events", {"Stream-Key": key}
         async with (
             aiohttp.ClientSession() as session,
-            session.post(url, data=data, **options) as answer,
+            session.post(url, data=data, headers=headers, **options) as answer,
         ):
             assert answer.headers["Access-Control-Allow-Origin"] == "*"
             return answer.status, (await answer.json())["error"] if answer.status >= 400 else ""
@@ -243,8 +244,9 @@ async def test_only_whole_words_for_a_stream_that_is_open_are_taken(stage: Stage
         await reader.read(lambda: reader.messages)
         assert await stage.say("nobodys", {"type": "ping"}) == (404, "stream_unknown")
         assert await stage.say(reader.key, b" " * ((64 << 10) + 1)) == (413, "word_too_large")
-        assert await stage.say(reader.key, drip()) == (413, "word_too_large")
-        assert await stage.say(reader.key, b"\xff") == (204, "")
+        assert await stage.say(reader.key, drip()) == (411, "length_required")
+        assert (await stage.say(reader.key, b"\xff"))[1] == "frame_malformed"
+        assert await stage.say(reader.key, b"{") == (204, "")
         await reader.read(lambda: reader.messages[-1]["type"] == "error")
         assert reader.messages[-1]["error"] == "frame_malformed"
         line = {"type": "chat_send", "room": str(stage.room_id), "client_id": "c", "text": "hi"}
@@ -254,6 +256,39 @@ async def test_only_whole_words_for_a_stream_that_is_open_are_taken(stage: Stage
     async with asyncio.timeout(60):
         while await stage.say(reader.key, {"type": "ping"}) != (404, "stream_unknown"):
             await asyncio.sleep(0.1)
+
+
+async def test_a_word_that_outlives_its_stream_follows_nothing(
+    stage: Stage, database: Database
+) -> None:
+    async with database.connection() as connection:
+        other = await create_room_row(connection, stage.ada.user_id)
+    async with database.transaction() as connection:
+        async with stage.follow() as reader:
+            await reader.read(lambda: reader.messages)
+            await connection.execute("LOCK TABLE lives IN ACCESS EXCLUSIVE MODE")
+            words = {"type": "subscribe", "channels": [f"room:{other}"]}
+            saying = asyncio.create_task(stage.say(reader.key, words))
+            async with asyncio.timeout(60):
+                while not await is_asking(database):
+                    await asyncio.sleep(0.05)
+        await wait_until(lambda: not stage.edge._events._by_key)
+    assert await saying == (204, "")
+    async with stage.follow(f"room:{other}") as reader:
+        await reader.read(lambda: any(m["type"] == "viewer_count" for m in reader.messages))
+        counts = [m["data"] for m in reader.messages if m["type"] == "viewer_count"]
+        assert counts[-1]["viewers"] == 1
+
+
+async def is_asking(database: Database) -> bool:
+    """Whether somebody waits to read who may see a live."""
+    async with database.connection() as connection:
+        return bool(
+            await connection.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                "AND query LIKE '%visibility, access_version FROM lives%'"
+            )
+        )
 
 
 async def test_the_ticket_of_join_opens_one_stream(stage: Stage) -> None:
@@ -289,6 +324,8 @@ async def test_a_browser_of_another_origin_may_ask(stage: Stage) -> None:
         assert answer.status == 204
         assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
         assert "Last-Event-ID" in answer.headers["Access-Control-Allow-Headers"]
+        assert "Stream-Key" in answer.headers["Access-Control-Allow-Headers"]
+        assert "POST" in answer.headers["Access-Control-Allow-Methods"]
 
 
 async def test_streams_count_as_sockets_and_are_forgotten_when_their_client_goes(

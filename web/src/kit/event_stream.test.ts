@@ -26,7 +26,7 @@ function makeEdge(post: () => Response | Promise<Response> = () => new Response(
   };
   const played = ((url: string, request: { method?: string; body?: string; headers: Record<string, string> }) => {
     if (request.method !== "POST") return open(url, request);
-    lines.push(`${url} ${request.body}`);
+    lines.push(`${url} ${request.headers["Stream-Key"]} ${request.body}`);
     return Promise.resolve(post());
   }) as unknown as typeof fetch;
   return { asked, lines, played };
@@ -40,6 +40,20 @@ function connect(post?: () => Response | Promise<Response>) {
   wire.onmessage = (message) => heard.push(JSON.parse(message.data));
   wire.onclose = (event) => codes.push(event.code);
   return { ...edge, wire, heard, codes };
+}
+
+const refusal = (status: number, error: string) =>
+  new Response(JSON.stringify({ error, message: "No." }), { status });
+
+/** A wire whose stream is open and said where it hears. */
+async function speak(post: () => Response | Promise<Response>) {
+  const edge = connect(post);
+  await settle();
+  edge.wire.send(JSON.stringify({ type: "subscribe", channels: ["room:1"] }));
+  await settle();
+  edge.asked[0]?.say('data: {"type":"stream","key":"K"}\n\n');
+  await settle();
+  return edge;
 }
 
 const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
@@ -112,33 +126,59 @@ describe("a stream", () => {
     await settle();
     wire.send(JSON.stringify({ type: "active" }));
     await settle();
-    expect(lines).toEqual([...words, { type: "active" }].map((it) => `http://edge:1/events/K ${JSON.stringify(it)}`));
+    expect(lines).toEqual([...words, { type: "active" }].map((it) => `http://edge:1/events K ${JSON.stringify(it)}`));
     expect([asked.length, codes]).toEqual([1, []]);
   });
 
-  test("refuses a line that could not be said, for another try", async () => {
-    const full = () => new Response(JSON.stringify({ error: "edge_full", message: "Later." }), { status: 503 });
-    const answers = [() => Promise.reject(new TypeError("no network")), full];
-    const { wire, asked, heard, codes } = connect(() => answers.shift()?.() ?? full());
-    await settle();
-    wire.send(JSON.stringify({ type: "subscribe", channels: ["room:1"] }));
-    await settle();
-    asked[0]?.say('data: {"type":"stream","key":"K"}\n\n');
+  test("tells of a line that is refused, and whether another try may help", async () => {
+    const answers = [
+      () => refusal(413, "word_too_large"),
+      () => refusal(503, "edge_full"),
+    ];
+    const { wire, heard, codes } = await speak(() => answers.shift()?.() ?? refusal(500, "internal"));
     for (const id of ["a", "b"]) {
       wire.send(JSON.stringify({ type: "chat_send", room: "1", client_id: id, text: "hi" }));
     }
     await settle();
-    const refusal = { type: "error", retryable: true };
     expect(heard).toEqual([
-      { ...refusal, client_id: "a", error: "offline", message: "This could not be sent." },
-      { ...refusal, client_id: "b", error: "edge_full", message: "Later." },
+      { type: "error", client_id: "a", error: "word_too_large", message: "No.", retryable: false },
+      { type: "error", client_id: "b", error: "edge_full", message: "No.", retryable: true },
     ]);
-    wire.send(JSON.stringify({ type: "watch_report", room: "1", way: "hls", span_ms: 1 }));
-    await settle();
     expect(codes).toEqual([]);
-    wire.send(JSON.stringify({ type: "subscribe", channels: ["post:2"] }));
+  });
+
+  test.each([
+    ["no network", () => Promise.reject(new TypeError("no network"))],
+    ["a stream that is gone", () => refusal(404, "stream_unknown")],
+  ])("ends with %s, says nothing more, and refuses no line: it is said again on the next one", async (_name, post) => {
+    const { wire, lines, heard, codes } = await speak(post);
+    for (const id of ["a", "b"]) {
+      wire.send(JSON.stringify({ type: "chat_send", room: "1", client_id: id, text: "hi" }));
+    }
     await settle();
+    expect([lines.length, heard, codes]).toEqual([1, [], [1006]]);
+  });
+
+  test("ends where more waits than it may hold, rather than to leave a channel out", async () => {
+    const { wire, codes } = await speak(() => new Promise<Response>(() => undefined));
+    for (let n = 0; n < 110; n += 1) wire.send(JSON.stringify({ type: "subscribe", channels: [`post:${n}`] }));
     expect(codes).toEqual([1006]);
+  });
+
+  test("opens nothing once it is closed, whatever is refused meanwhile", async () => {
+    const asked: string[] = [];
+    let refuse: () => void = () => undefined;
+    const ask = ((url: string) => {
+      asked.push(url);
+      return new Promise((resolve) => (refuse = () => resolve(refusal(404, "not_found"))));
+    }) as unknown as typeof fetch;
+    const wire = new EventStreamWire("ws://edge:1/ws", ask);
+    await settle();
+    for (const channel of ["room:1", "room:2"]) wire.send(JSON.stringify({ type: "subscribe", channels: [channel] }));
+    wire.close();
+    refuse();
+    await settle();
+    expect(asked.length).toBe(1);
   });
 
   test("follows the next channels where none of the first may be followed", async () => {

@@ -1,7 +1,7 @@
 /**
  * Stands in for the WebSocket where none can be opened (some proxies and networks end them): the
- * same words and frames, over `GET /events` of the edge and `POST /events/{key}`, whose answers come in the stream.
- * `socket.ts` cannot tell the difference.
+ * same words and frames, over `GET /events` of the edge and `POST /events`, whose answers come in the stream.
+ * `socket.ts` cannot tell the difference: what does not arrive ends the connection, as a socket that breaks off does.
  */
 import type { Position, Words } from "./frames";
 import type { Answer, Subscribe } from "./messages";
@@ -18,8 +18,10 @@ export interface Wire {
 
 const DATA = "data: ";
 const SAYING_TIMEOUT_MS = 10_000;
-/** Beyond so many that wait, what is said is lost; lines are bounded before. */
+/** With so many that wait, the connection counts as lost. */
 const UNSAID_MAX = 100;
+const NOT_FOUND = 404;
+const TOO_LATE = 408;
 const LOST = 1006;
 const SESSION_REVOKED = 4501;
 const OPEN = 1;
@@ -46,8 +48,8 @@ export function findEventsUrl(socketUrl: string): string {
   return socketUrl.replace(/^ws/, "http").replace(/\/ws$/, "/events");
 }
 
-async function readRefusal(answer: Response | null): Promise<{ error?: string; message?: string }> {
-  return ((await answer?.json().catch(() => ({}))) ?? {}) as { error?: string; message?: string };
+async function readRefusal(answer: Response): Promise<{ error?: string; message?: string }> {
+  return (await answer.json().catch(() => ({}))) as { error?: string; message?: string };
 }
 
 export class EventStreamWire implements Wire {
@@ -85,12 +87,15 @@ export class EventStreamWire implements Wire {
     } else if (this.#unsaid.length < UNSAID_MAX) {
       this.#unsaid.push(words);
       this.#speak();
+    } else {
+      this.close(LOST);
     }
   }
 
   close(code = LOST): void {
     if (this.readyState === CLOSED) return;
     this.readyState = CLOSED;
+    this.#unsaid = [];
     this.#stream?.abort();
     this.onclose?.({ code } as CloseEvent);
   }
@@ -103,12 +108,12 @@ export class EventStreamWire implements Wire {
       .then((code) => (code === null ? this.#followNext() : this.close(code)));
   }
 
-  /** Nothing of the first channels may be followed: others may. */
+  /** Nothing of the first channels may be followed: others may. What else was to be said then is out of date. */
   #followNext(): void {
     this.#stream = null;
-    const next = this.#unsaid.find((words) => words.type === "subscribe");
-    this.#unsaid = this.#unsaid.filter((words) => words !== next);
-    if (next) this.#follow(next);
+    const [next, ...rest] = this.#unsaid.filter((words) => words.type === "subscribe");
+    this.#unsaid = rest;
+    if (next && this.readyState !== CLOSED) this.#follow(next);
   }
 
   /** Reads until the stream ends and returns its close code; null when nothing may be followed. */
@@ -148,24 +153,25 @@ export class EventStreamWire implements Wire {
 
   /** Says what is to be said, one after the other: following a channel and leaving it again has an order. */
   #speak(): void {
-    if (this.#key === null) return;
-    const address = `${this.#url}/${this.#key}`;
+    const key = this.#key;
+    if (key === null) return;
     this.#saying = this.#saying.then(async () => {
-      for (let words = this.#unsaid.shift(); words; words = this.#unsaid.shift()) await this.#post(address, words);
+      for (let words = this.#unsaid.shift(); words; words = this.#unsaid.shift()) await this.#post(key, words);
+    }).catch((error: unknown) => {
+      this.close(LOST);
+      throw error;
     });
   }
 
-  /** Says one thing. What waits for an answer and did not arrive is refused here, for another try. */
-  async #post(address: string, words: Words): Promise<void> {
-    const request = { method: "POST", body: JSON.stringify(words), signal: AbortSignal.timeout(SAYING_TIMEOUT_MS) };
-    const answer = await this.#fetch(address, request).catch(() => null);
+  async #post(key: string, words: Words): Promise<void> {
+    const signal = AbortSignal.timeout(SAYING_TIMEOUT_MS);
+    const request = { method: "POST", body: JSON.stringify(words), headers: { "Stream-Key": key }, signal };
+    const answer = await this.#fetch(this.#url, request).catch(() => null);
     if (answer?.ok || this.readyState !== OPEN) return;
-    const { error = "offline", message = "This could not be sent." } = await readRefusal(answer);
-    if ("client_id" in words) {
-      this.#say({ type: "error", client_id: words.client_id, error, message, retryable: true });
-    } else if (words.type === "subscribe" || words.type === "unsubscribe") {
-      this.close(LOST);
-    }
+    if (answer === null || answer.status === NOT_FOUND || !("client_id" in words)) return this.close(LOST);
+    const { error = "error", message = "This was refused." } = await readRefusal(answer);
+    const retryable = answer.status >= 500 || answer.status === TOO_LATE;
+    this.#say({ type: "error", client_id: words.client_id, error, message, retryable });
   }
 
   #say(frame: Answer): void {

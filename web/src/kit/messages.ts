@@ -152,7 +152,7 @@ export interface Pong {
   type: "pong";
 }
 
-/** The first message of a stream: what is said goes to `/events/{key}`, and to nobody else. */
+/** The first message of a stream: what is posted to `/events` under this key is said there. */
 export interface Stream {
   type: "stream";
   key: string;
