@@ -30,6 +30,8 @@ QUESTION = Question(
         WEBRTC_BAD: "5 % loss and up to 50 ms jitter, on the links of camera and viewer, in both "
         "directions, from then on",
         "stalls": "as the player tells them (waiting)",
+        "first picture": "from asking for the page on, with all its scripts",
+        "unreadable": "shown, but too blurred to tell their time",
     },
     goals=(
         Goal(HLS, GLASS_P95, 2000.0),

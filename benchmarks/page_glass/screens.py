@@ -38,11 +38,12 @@ READ_PICTURES = """
   canvas.width = 640; canvas.height = 120;
   const pen = canvas.getContext('2d', {willReadFrequently: true});
   const late = [], gaps = [];
-  let stalls = 0, last = performance.now();
+  let shown = 0, stalls = 0, last = performance.now();
   video.addEventListener('waiting', () => stalls++);
   const read = () => {
     gaps.push(performance.now() - last);
     last = performance.now();
+    shown++;
     pen.drawImage(video, 0, 0, video.videoWidth, video.videoHeight / 3, 0, 0, 640, 120);
     const row = pen.getImageData(0, 60, 640, 1).data;
     let drawn = 0;
@@ -52,7 +53,10 @@ READ_PICTURES = """
     video.requestVideoFrameCallback(read);
   };
   video.requestVideoFrameCallback(read);
-  setTimeout(() => resolve({late, stalls, gap: Math.max(...gaps)}), seconds * 1000);
+  setTimeout(() => {
+    gaps.push(performance.now() - last);
+    resolve({late, shown, stalls, gap: Math.max(...gaps)});
+  }, seconds * 1000);
 })
 """
 
@@ -121,14 +125,17 @@ class Live:
         viewer.goto(self._product.url + self._address)
         shown = viewer.locator(".live-video")
         expect(shown).to_have_attribute("data-way", watching.way, timeout=60_000)
-        wait_for_picture(viewer)
+        first_ms = wait_for_picture(viewer)
         viewer.wait_for_timeout(SETTLE_MS)
         video = viewer.get_by_test_id("live-video").element_handle()
+        before = self._count_lost()
         self._impair(watching.conditions)
         seen = viewer.evaluate(READ_PICTURES, [video, seconds])
         way = shown.get_attribute("data-way")
         self._impair(PERFECT)
         viewer.context.close()
+        lost = [now - then for now, then in zip(self._count_lost(), before, strict=True)]
+        assert watching.conditions == PERFECT or min(lost) > 0, "media went past a link"
         late = seen["late"]
         cuts = statistics.quantiles(late, n=20, method="inclusive")
         figures = {
@@ -136,9 +143,15 @@ class Live:
             GLASS_P95: cuts[-1],
             LONGEST_GAP: seen["gap"],
             STALLS: float(seen["stalls"]),
-            "pictures_per_s": len(late) / seconds,
+            "pictures_per_s": seen["shown"] / seconds,
+            "unreadable_percent": 100 * (1 - len(late) / seen["shown"]),
+            "first_picture_ms": first_ms,
         }
         return Answer(figures, WORK if way == watching.way else f"ended by {way}")
+
+    def _count_lost(self) -> list[int]:
+        """How many datagrams each link has lost so far."""
+        return [link.up.lost + link.down.lost for link in self._links.values()]
 
     def _impair(self, conditions: Conditions) -> None:
         """Make both links so, in both directions."""

@@ -34,7 +34,8 @@ QUESTION = Question(
         " media/pool.py, by workers that have made a chunk before",
         "counted": "the driver, Ray's processes and all of their workers",
         "standing": "what all but the media workers use in as much time without work, looked at for"
-        f" {STANDING_LOOK_S:.0f} s before each round; scheduling is what they use above that",
+        f" {STANDING_LOOK_S:.0f} s before each round; a running product has it anyway, so no goal"
+        " judges it. Scheduling is what they use above that",
         "memory": "the most that a worker had resident since it was started",
         "ffmpeg": describe_peer,
         "peer": "one decode, scaled rung from rung, one thread each, the same settings",

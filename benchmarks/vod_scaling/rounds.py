@@ -1,6 +1,6 @@
 """One round: the same chunks through the pool, by one worker or by two, or by one ffmpeg command.
 
-Ray has the settings that the product gives it, but for tokens and TLS. What counts is every
+Ray has the settings that the product gives it, but for its own tokens and no TLS. What counts is every
 process of it, the driver among them; what its workers used is the work. Of the rest, what the same
 processes use in as much time without work is Ray's standing cost, and what is above it is
 scheduling. A worker that ended meanwhile would not be counted: the round fails then. Others of
@@ -15,8 +15,8 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -55,8 +55,11 @@ SOURCE_KEY = "source"
 async def open_pool(form: Form, _products: Products) -> AsyncIterator[Sides]:
     """Make the source, start a Ray with two media workers and warm both; lend the sides."""
     segments = form.choose(CHUNK_SEGMENTS, CHUNK_SEGMENTS_SHORT)
-    os.environ |= RAY_FIXED | THRIFT  # of this process and all that Ray starts
-    with tempfile.TemporaryDirectory(prefix="vod-scaling-") as folder, lend_ray(cpus=2, media=2):
+    with (
+        tempfile.TemporaryDirectory(prefix="vod-scaling-") as folder,
+        set_variables(RAY_FIXED | THRIFT),
+        lend_ray(cpus=2, media=2),
+    ):
         path = Path(folder) / "source.mp4"
         await asyncio.to_thread(make_source, path, 4 * segments * CHUNKS, form)
         plan = cut_evenly(await asyncio.to_thread(plan_source, path), segments)
@@ -79,6 +82,19 @@ async def open_pool(form: Form, _products: Products) -> AsyncIterator[Sides]:
             return Answer(figures, describe_work(plan))
 
         yield {ONE: partial(run_pool, 1), TWO: partial(run_pool, 2), "ffmpeg": run_peer}
+
+
+@contextmanager
+def set_variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Have this process, and all that Ray starts, see these variables."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ |= values
+    yield
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value
 
 
 def cut_evenly(plan: TranscodePlan, segments: int) -> TranscodePlan:

@@ -169,13 +169,9 @@ def encode_parts(
                 damage = tally.errors - errors if todo[0].is_first else 0
                 yield MadePart(tuple(encoder.finish() for encoder in encoders), damage)
                 # An encoder of 1080p has as much memory as all that waits: one after the other.
-                encoders = []
+                encoders.clear()
                 for part in todo[1:]:
-                    encoders = _open_encoders(job, part, buffers)
-                    while waiting:
-                        _encode(encoders, *waiting.popleft())
-                    yield MadePart(tuple(encoder.finish() for encoder in encoders), 0)
-                    encoders = []
+                    yield _encode_waiting(_open_encoders(job, part, buffers), waiting)
 
 
 def _open_encoders(
@@ -185,6 +181,16 @@ def _open_encoders(
         StepEncoder(job.rungs[place], job.grid, part.slots, buffers[place].share)
         for place in part.rungs
     ]
+
+
+def _encode_waiting(
+    encoders: Sequence[StepEncoder], waiting: deque[tuple[int, list[VideoFrame]]]
+) -> MadePart:
+    """Make a step's second part; its pictures go as they are encoded."""
+    while waiting:
+        slot, pictures = waiting.popleft()
+        _encode(encoders, slot, pictures)
+    return MadePart(tuple(encoder.finish() for encoder in encoders), 0)
 
 
 def _pick(scaled: Sequence[VideoFrame], part: StepPart) -> list[VideoFrame]:

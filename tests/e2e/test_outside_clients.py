@@ -148,9 +148,10 @@ def test_pion_publishes_with_a_stream_key_and_watches(product: Product, tmp_path
     try:
         await_true(lambda: says("live"), "it is on air")
         watch = [str(pion), "watch", f"{product.url}/whep/{live['id']}", "60"]
-        seen = subprocess.run(watch, check=True, capture_output=True, timeout=90)
-    finally:
+        subprocess.run(watch, check=True, timeout=90)  # it fails with fewer pictures
         publisher.communicate(timeout=60)
-    assert int(seen.stdout.split()[0]) >= 60
+    finally:
+        publisher.kill()
+        publisher.wait()
     assert publisher.returncode == 0, "it could say goodbye"
     await_true(lambda: says("interrupted"), "it left")

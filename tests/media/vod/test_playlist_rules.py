@@ -37,8 +37,8 @@ WORDS = (
 )
 SOUND_HZ, FRAME_SAMPLES = 48_000, 1024
 RECORDED = {"audio", "copy", "chunk", "storyboard"}
-STORYBOARD = StoryboardRecord(160, 90, 5, 4, 2_000, 97)
-"""Five sheets; the last one has 17 pictures in four rows."""
+STORYBOARD = StoryboardRecord(160, 90, 4, 7, 2_000, 97)
+"""Four sheets; the last one has 13 pictures, in four rows of seven."""
 
 
 def plan_long_video(*, copies: bool = False, codecs: tuple[str, ...] = ()) -> TranscodePlan:
@@ -197,9 +197,9 @@ def test_two_languages_of_one_name_are_told_apart():
         ("240p-keys.m3u8", "@0", "@999999"),
         ("master.m3u8", "storyboard.m3u8", "other.m3u8"),
         ("master.m3u8", "RESOLUTION=160x90", "RESOLUTION=160x91"),
-        ("storyboard.m3u8", "storyboard/00004.jpg", "storyboard/00005.jpg"),
-        ("storyboard.m3u8", "LAYOUT=5x4", "LAYOUT=5x3"),
-        ("storyboard.m3u8", "LAYOUT=5x4", "LAYOUT=5x5"),
+        ("storyboard.m3u8", "storyboard/00003.jpg", "storyboard/00004.jpg"),
+        ("storyboard.m3u8", "LAYOUT=4x7", "LAYOUT=4x6"),
+        ("storyboard.m3u8", "LAYOUT=4x4", "LAYOUT=4x7"),
         ("storyboard.m3u8", "#EXT-X-IMAGES-ONLY\n", ""),
     ],
 )
