@@ -1,8 +1,8 @@
 """One round: the same chunks through the pool, by one worker or by two, or by one ffmpeg command.
 
-Ray has the settings that the product gives it, but for its own tokens and no TLS. What counts is every
-process of it, the driver among them; what its workers used is the work. Of the rest, what the same
-processes use in as much time without work is Ray's standing cost, and what is above it is
+Ray has the settings that the product gives it, but for its own tokens and no TLS. What counts is
+every process of it, the driver among them; what its workers used is the work. Of the rest, what the
+same processes use in as much time without work is Ray's standing cost, and what is above it is
 scheduling. A worker that ended meanwhile would not be counted: the round fails then. Others of
 Ray's own may end: what they used is next to nothing.
 """
