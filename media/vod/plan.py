@@ -182,7 +182,9 @@ def plan_video(
     if order.key_id:
         may_copy = False  # slices of other encoders may be too many, or of any shape
     copied = ladder[-1] if may_copy else None
-    copies_sound = info.copyable is not None and may_copy and info.copyable.sound
+    # A first version is there at once, as loud as it came; a later one has all that was asked for.
+    evens = order.version > 1 and order.recipe.evens_loudness
+    copies_sound = info.copyable is not None and may_copy and info.copyable.sound and not evens
     # Encrypting reads slices as x264 writes them.
     nvenc = order.nvenc and not order.key_id
     groups = decide_groups(ladder[:-1] if copied else ladder, nvenc=nvenc)

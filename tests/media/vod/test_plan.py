@@ -67,6 +67,22 @@ def test_of_a_long_source_that_is_passed_on_the_beginning_comes_first():
     assert names[:4] == ["copy-opening", "audio-opening", "copy-more", "copy"]
 
 
+def test_sound_that_was_passed_on_is_made_as_loud_as_others_when_a_later_version_asks():
+    info = replace(describe_source(200, sound_s=200), copyable=CopyInfo(sound=True))
+    even, plain = Recipe(evens_loudness=True), Recipe(evens_loudness=False)
+    made = {
+        (version, recipe.evens_loudness): plan_video(info, PlanOrder("v", "s", recipe, version))
+        for version in (1, 2)
+        for recipe in (even, plain)
+    }
+    assert {way for way, plan in made.items() if not plan.copies_sound} == {(2, True)}
+    later = made[2, True]
+    assert later.copied is not None, "the picture is passed on all the same"
+    (job,) = [get_job(later, it.task_id) for it in later.tasks if it.task_id == later.audio_track]
+    assert isinstance(job, AudioJob)
+    assert job.evens_loudness
+
+
 def test_ntsc_segments_hold_whole_frames_on_a_whole_clock():
     grid = decide_grid(describe_source(60, Fraction(30_000, 1001)))
     assert (grid.timescale, grid.frame_ticks, grid.segment_frames) == (90_000, 3003, 120)
