@@ -14,8 +14,9 @@ from media.live.fragments import AUDIO, VIDEO
 from media.live.joining import DASH, JOIN_TASK
 from media.live.packets import OPUS_FORMAT
 from media.live.playlists import AAC_CODEC
-from media.vod.dash import Beside, build_parted_manifest
+from media.vod.dash import build_parted_manifest
 from media.vod.hls import (
+    Beside,
     Track,
     build_keys_playlist,
     build_master_playlist,
@@ -73,12 +74,11 @@ def publish_recording(
     sounds = [tracks.sound] if aac is None else [tracks.sound, aac]
     duration_s = Fraction(measure_duration_ms(rows), 1000)
     storyboard = next((found for r in records.values() if (found := r.storyboard)), None)
+    beside = Beside(storyboard, texts)
     shown = [picture, *sounds]
     target_s = max(1, *(track.target_s for track in shown))
     files = {
-        MASTER_NAME: build_master_playlist(
-            [picture], sounds, None, texts, storyboard, has_every_sound=True
-        ),
+        MASTER_NAME: build_master_playlist([picture], sounds, None, beside, has_every_sound=True),
         **{playlist_name(each.name): build_media_playlist(each, target_s) for each in shown},
         **write_subtitles(texts, duration_s),
         **write_tiles(storyboard, duration_s),
@@ -89,7 +89,7 @@ def publish_recording(
         files[STORYBOARD_NAME] = build_storyboard_track(storyboard, duration_s)
     joined = records.get(JOIN_TASK)
     if joined is not None and DASH not in joined.left_out and records.keys() >= TASKS:
-        files[MANIFEST_NAME] = build_parted_manifest(picture, sounds, Beside(storyboard, texts))
+        files[MANIFEST_NAME] = build_parted_manifest(picture, sounds, beside)
     images = next((each.images for each in records.values() if each.images), ())
     return Publication(
         {track.name: track for track in shown},

@@ -13,7 +13,7 @@ from fractions import Fraction
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from media.cenc import SCHEME
-from media.vod.hls import Track
+from media.vod.hls import Beside, Track
 from media.vod.records import SUBTITLES, StoryboardRecord
 from storage.subtitles import Subtitles
 
@@ -39,14 +39,6 @@ TEXTS_FROM = 3
 all languages'."""
 TEXT_BPS = 256
 """What a player should expect; nothing depends on it."""
-
-
-@dataclass(frozen=True)
-class Beside:
-    """What is shown beside picture and sound."""
-
-    storyboard: StoryboardRecord | None
-    texts: Sequence[Subtitles] = ()
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,14 @@ class Track:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What is shown beside picture and sound."""
+
+    storyboard: StoryboardRecord | None = None
+    texts: Sequence[Subtitles] = ()
+
+
+@dataclass(frozen=True)
 class _Rates:
     """What a variant takes, picture and sound together."""
 
@@ -264,8 +272,7 @@ def build_master_playlist(
     rungs: Sequence[Track],
     sounds: Sequence[Track],
     fps: Fraction | None,
-    texts: Sequence[Subtitles] = (),
-    storyboard: StoryboardRecord | None = None,
+    beside: Beside = Beside(),
     *,
     has_every_sound: bool = False,
 ) -> str:
@@ -278,6 +285,7 @@ def build_master_playlist(
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if rungs:
         lines += [_describe_group(sound) for sound in sounds]
+    texts = beside.texts
     lines += [_describe_text(*named) for named in zip(texts, _name_texts(texts), strict=True)]
     target_s = max(track.target_s for track in [*rungs, *sounds])
     reads = [f'SUBTITLES="{SUBTITLES}"'] if texts else []
@@ -294,7 +302,7 @@ def build_master_playlist(
         described = _describe_sound(sounds[0], target_s)
         lines += [",".join([described, *reads]), playlist_name(sounds[0].name)]
     lines += [_describe_keys(it, target_s) for it in rungs if it.is_whole and it.has_keys]
-    lines += [describe_tiles(storyboard)] if storyboard else []
+    lines += [describe_tiles(beside.storyboard)] if beside.storyboard else []
     return "\n".join(lines) + "\n"
 
 

@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from media.vod.dash import Beside, build_manifest
+from media.vod.dash import build_manifest
 from media.vod.grid import FrameGrid
 from media.vod.hls import (
+    Beside,
     Track,
     build_keys_playlist,
     build_master_playlist,
@@ -106,7 +107,8 @@ def publish(
     if (not rungs and plan.info.video) or (audio is None and plan.has_audio):
         return Publication()
     storyboard = next((found for r in records.values() if (found := r.storyboard)), None)
-    files = _write_playlists(plan, tracks, texts, storyboard)
+    beside = Beside(storyboard, texts)
+    files = _write_playlists(plan, tracks, beside)
     peaks = next((found for r in records.values() if (found := r.peaks)), ())
     if peaks:
         files[WAVEFORM_NAME] = build_waveform(peaks, plan.grid.duration_s)
@@ -116,7 +118,7 @@ def publish(
         files[MANIFEST_NAME] = build_manifest(
             rungs,
             sounds,
-            Beside(storyboard, texts),
+            beside,
             fps=plan.grid.fps,
             are_aligned=plan.copied is None,
         )
@@ -162,10 +164,7 @@ def build_waveform(peaks: Sequence[int], duration_s: Fraction) -> str:
 
 
 def _write_playlists(
-    plan: TranscodePlan,
-    tracks: Mapping[str, Track],
-    texts: Sequence[Subtitles],
-    storyboard: StoryboardRecord | None,
+    plan: TranscodePlan, tracks: Mapping[str, Track], beside: Beside
 ) -> dict[str, str]:
     """The list of variants, and the media playlist of every track.
 
@@ -180,20 +179,19 @@ def _write_playlists(
         playlist_name(name): build_media_playlist(track, target_s) for name, track in shown.items()
     }
     if is_whole:
-        files |= write_subtitles(texts, plan.grid.duration_s)
+        files |= write_subtitles(beside.texts, plan.grid.duration_s)
         files |= {
             keys_playlist_name(name): build_keys_playlist(track, target_s)
             for name, track in shown.items()
             if track.has_keys
         }
-        files |= write_tiles(storyboard, plan.grid.duration_s)
+        files |= write_tiles(beside.storyboard, plan.grid.duration_s)
     rungs = [replace(track, is_whole=is_whole) for track in tracks.values() if not track.is_sound]
     files[MASTER_NAME] = build_master_playlist(
         rungs,
         _choose_sounds(tracks, rungs),
         plan.grid.fps,
-        texts if is_whole else (),
-        storyboard if is_whole else None,
+        beside if is_whole else Beside(),
     )
     return files
 

@@ -274,10 +274,9 @@ async def test_a_word_that_outlives_its_stream_follows_nothing(
                     await asyncio.sleep(0.05)
         await wait_until(lambda: not stage.edge._events._by_key)
     assert await saying == (204, "")
-    async with stage.follow(f"room:{other}") as reader:
+    async with stage.follow() as reader:  # long enough for what would be opened behind the answer
         await reader.read(lambda: any(m["type"] == "viewer_count" for m in reader.messages))
-        counts = [m["data"] for m in reader.messages if m["type"] == "viewer_count"]
-        assert counts[-1]["viewers"] == 1
+    assert stage.edge._rooms.find(other) is None, "nobody follows it"
 
 
 async def is_asking(database: Database) -> bool:

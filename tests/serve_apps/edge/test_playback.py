@@ -186,7 +186,10 @@ async def test_every_playlist_keeps_the_rules_and_names_what_is_there(world: Wor
     bodies = {tail: (await world.player.get(f"/v/{video_id}/{tail}")).body for tail in tails}
     playlists = {tail: body for tail, body in bodies.items() if tail.endswith(".m3u8")}
     found = check_presentation(playlists, lambda tail: len(bodies[tail]))
-    assert set(found) == {"240p.m3u8", "320p.m3u8", "audio.m3u8", "subtitles-en.m3u8"}
+    assert set(found) == {
+        *("240p.m3u8", "320p.m3u8", "audio.m3u8"),
+        *("subtitles-en.m3u8", "storyboard.m3u8"),
+    }
 
 
 async def test_an_unknown_or_unfinished_video_is_not_found(world: World):
