@@ -92,6 +92,7 @@ def test_a_host_runs_the_room_and_everybody_sees_it(open_page: OpenPage, product
     check_announcement_and_reactions(host, guest)
     check_people(host, guest, guest_name)
     stranger = open_page(address)
+    check_change_on_air(host, guest, stranger)
     check_takedown(product, host, stranger, Moderator(guest, guest_name, product.url + address))
 
 
@@ -191,6 +192,30 @@ def check_people(host: Page, guest: Page, guest_name: str) -> None:
     expect(host.get_by_test_id("silenced")).to_have_count(0)
     socket.release()
     expect(guest.get_by_test_id("chat-input")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def check_change_on_air(host: Page, guest: Page, stranger: Page) -> None:
+    """Who may not see a live any more is cut off while it goes on; it has its new title later."""
+    wait_for_picture(stranger)
+    title = f"Renamed {make_name()}"
+    host.get_by_test_id("change-live").click()
+    host.get_by_test_id("change-title").fill(title)
+    host.get_by_role("dialog").get_by_label("Who can watch").select_option("private")
+    expect(host.get_by_test_id("change-does")).to_contain_text("cut off within a second")
+    host.get_by_test_id("change-save").click()
+    for page in (guest, stranger):
+        expect(page.get_by_test_id("error-state")).to_contain_text("no longer here")
+        expect(page.get_by_test_id("live-video")).to_have_count(0)
+    expect(host.get_by_role("dialog")).to_have_count(0)
+    expect(host.get_by_test_id("live-status")).to_have_attribute("data-status", "live")
+    expect(host.get_by_text("private", exact=True)).to_be_visible()
+    host.get_by_test_id("change-live").click()
+    host.get_by_role("dialog").get_by_label("Who can watch").select_option("public")
+    host.get_by_test_id("change-save").click()
+    expect(host.get_by_role("dialog")).to_have_count(0)
+    for page in (guest, stranger):
+        page.reload()
+        expect(page.get_by_role("heading", level=1)).to_have_text(title)
 
 
 @dataclass(frozen=True)
