@@ -5,11 +5,18 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
-from tests.e2e.people import fill_registration, go_live, make_name
+from tests.e2e.people import (
+    fill_registration,
+    go_live,
+    log_in,
+    make_name,
+    wait_for_picture,
+)
 from tests.product import Product
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -84,6 +91,9 @@ def test_a_host_runs_the_room_and_everybody_sees_it(open_page: OpenPage, product
     check_rules_and_review(host, guest)
     check_announcement_and_reactions(host, guest)
     check_people(host, guest, guest_name)
+    stranger = open_page(address)
+    check_change_on_air(host, guest, stranger)
+    check_takedown(product, host, stranger, Moderator(guest, guest_name, product.url + address))
 
 
 def check_rules_and_review(host: Page, guest: Page) -> None:
@@ -182,6 +192,62 @@ def check_people(host: Page, guest: Page, guest_name: str) -> None:
     expect(host.get_by_test_id("silenced")).to_have_count(0)
     socket.release()
     expect(guest.get_by_test_id("chat-input")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def check_change_on_air(host: Page, guest: Page, stranger: Page) -> None:
+    """Who may not see a live any more is cut off while it goes on; it has its new title later."""
+    wait_for_picture(stranger)
+    title = f"Renamed {make_name()}"
+    host.get_by_test_id("change-live").click()
+    host.get_by_test_id("change-title").fill(title)
+    host.get_by_role("dialog").get_by_label("Who can watch").select_option("private")
+    expect(host.get_by_test_id("change-does")).to_contain_text("cut off within a second")
+    host.get_by_test_id("change-save").click()
+    for page in (guest, stranger):
+        expect(page.get_by_test_id("error-state")).to_contain_text("no longer here")
+        expect(page.get_by_test_id("live-video")).to_have_count(0)
+    expect(host.get_by_role("dialog")).to_have_count(0)
+    expect(host.get_by_test_id("live-status")).to_have_attribute("data-status", "live")
+    expect(host.get_by_text("private", exact=True)).to_be_visible()
+    host.get_by_test_id("change-live").click()
+    host.get_by_role("dialog").get_by_label("Who can watch").select_option("public")
+    host.get_by_test_id("change-save").click()
+    expect(host.get_by_role("dialog")).to_have_count(0)
+    for page in (guest, stranger):
+        page.reload()
+        expect(page.get_by_role("heading", level=1)).to_have_text(title)
+
+
+@dataclass(frozen=True)
+class Moderator:
+    """Somebody who becomes a moderator of the site, with their page, and where the live is."""
+
+    page: Page
+    name: str
+    url: str
+
+
+def check_takedown(product: Product, host: Page, stranger: Page, moderator: Moderator) -> None:
+    """A moderator of the site takes the live down on its page; every page that shows it says so."""
+    page = moderator.page
+    for other in (page, stranger):
+        wait_for_picture(other)
+        expect(other.get_by_test_id("take-down")).to_have_count(0)
+    given = product.run("role", moderator.name, "moderator")
+    assert given.returncode == 0, given.stdout
+    expect(page.get_by_test_id("user-menu")).to_be_hidden()  # a new role begins with a login
+    log_in(page, product, moderator.name, "correct horse 7")
+    page.goto(moderator.url)
+    page.get_by_test_id("take-down").click()
+    expect(page.get_by_test_id("takedown-confirm")).to_be_disabled()
+    page.get_by_test_id("takedown-reason").fill("Shows a film of others.")
+    page.get_by_test_id("takedown-confirm").click()
+    expect(page.get_by_test_id("error-state")).to_contain_text("is taken down")
+    for other in (host, stranger):
+        expect(other.get_by_test_id("error-state")).to_contain_text("no longer here")
+    expect(stranger.get_by_test_id("live-video")).to_have_count(0)
+    host.get_by_text("Start a new one").click()
+    expect(host.get_by_test_id("live-title")).to_be_visible()
 
 
 REFUSE_AT_ONCE = """() => {

@@ -24,7 +24,7 @@ export function Acts() {
       {pages.loading && pages.items.length === 0 && <Skeleton shape="line" count={3} />}
       {!pages.loading && pages.error === null && pages.items.length === 0 && (
         <Empty title="Nothing on record yet">
-          <p class="muted">Bans and changed roles are listed here.</p>
+          <p class="muted">Bans, changed roles and lives that were taken down are listed here.</p>
         </Empty>
       )}
       <ListEnd pages={pages} />

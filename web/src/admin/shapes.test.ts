@@ -41,6 +41,10 @@ describe("the record", () => {
     expect(describeAct({ ...act, action: "user.role", details: { before: "user", after: "admin" } })).toBe(
       "made @mallory admin (was user)",
     );
+    const details = { title: "Cinema", owner: "mallory", reason: "Shows a film of others." };
+    expect(describeAct({ ...act, action: "live.taken_down", subject: "live:1", details })).toBe(
+      "took down “Cinema” of @mallory: “Shows a film of others.”",
+    );
     expect(describeAct({ ...act, action: "host.drain", subject: "host:host-1@b" })).toBe("took host-1@b out of service");
   });
   it("names an act it does not know", () => {

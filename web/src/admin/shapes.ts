@@ -77,6 +77,8 @@ const SENTENCES: Record<string, (act: Act) => string> = {
   "room.move": (act) => `moved the room ${act.subject.slice(-8)} to ${String(act.details.host ?? "")}`,
   "host.drain": (act) => `took ${nameHost(act)} out of service`,
   "host.resume": (act) => `brought ${nameHost(act)} back into service`,
+  "live.taken_down": (act) =>
+    `took down “${String(act.details.title ?? "")}” of @${String(act.details.owner ?? "")}: “${String(act.details.reason ?? "")}”`,
   "user.role": (act) =>
     `made ${nameSubject(act)} ${String(act.details.after ?? "")} (was ${String(act.details.before ?? "")})`,
 };

@@ -16,6 +16,7 @@ import type { PageProps } from "../shell/routes";
 import { Gate } from "../subscriptions/gate";
 import { findGate } from "../subscriptions/shapes";
 import { SeenBy } from "../videos/seen_by";
+import { findAbsence, TAKEN_DOWN } from "./absence";
 import { Chat } from "./chat";
 import { useRoomChat } from "./chat_lines";
 import { Desk } from "./desk";
@@ -26,6 +27,8 @@ import { decideRank, isRaidFresh } from "./room_rules";
 import { useRoomState, type RoomState } from "./room_state";
 import { ClipButton } from "./clip_button";
 import { isOnAir, type JoinAnswer, type Live } from "./shapes";
+import { mayTakeDown } from "./takedown";
+import { TakedownButton } from "./takedown_button";
 import { StatusTally, ViewerCount } from "./tally";
 import "./watch_page.css";
 
@@ -43,10 +46,12 @@ export default function LiveWatchPage({ parameters }: PageProps) {
     ]);
     return { live, join };
   });
-  useTitle(joined.data ? `${joined.data.live.title}, live` : null);
+  const [takenDown, setTakenDown] = useState<string | null>(null);
   // Whoever may not see it any more is let go by the edge, and hears why from the API.
   const gate = findGate(joined.error);
-  const shown = gate ? null : joined.data;
+  const absence = takenDown === id ? TAKEN_DOWN : findAbsence(joined.error, joined.data !== null);
+  const shown = gate || absence ? null : joined.data;
+  useTitle(shown ? `${shown.live.title}, live` : null);
   useChannel(shown && `room:${id}`, { onEvent: () => undefined, onRefused: joined.reload }, shown?.join.chat.socket ?? null);
   if (gate) {
     return (
@@ -55,20 +60,17 @@ export default function LiveWatchPage({ parameters }: PageProps) {
       </div>
     );
   }
-  if (joined.error !== null && joined.data === null) {
-    const isGone = joined.error instanceof ApiError && [403, 404, 422].includes(joined.error.status);
+  if (absence) {
     return (
       <div class="page narrow">
-        <Failure
-          level={1}
-          title={isGone ? "This broadcast is not here" : "The broadcast did not load"}
-          error={
-            isGone
-              ? new ApiError("not_found", 404, "It may be private, or the link has a mistake in it.")
-              : joined.error
-          }
-          {...(isGone ? {} : { onRetry: joined.reload })}
-        />
+        <Failure level={1} title={absence.title} error={new ApiError("not_found", 404, absence.text)} />
+      </div>
+    );
+  }
+  if (joined.error !== null && joined.data === null) {
+    return (
+      <div class="page narrow">
+        <Failure level={1} title="The broadcast did not load" error={joined.error} onRetry={joined.reload} />
       </div>
     );
   }
@@ -79,7 +81,7 @@ export default function LiveWatchPage({ parameters }: PageProps) {
       </div>
     );
   }
-  return <OnAir joined={joined.data} />;
+  return <OnAir joined={joined.data} onTakenDown={() => setTakenDown(id)} />;
 }
 
 /** Whether a calendar, which nobody logs in to, may have it. */
@@ -105,7 +107,7 @@ function useScheduledAt(live: Live, isWaiting: boolean): string | null {
   return at;
 }
 
-function OnAir({ joined: { live, join } }: { joined: Joined }) {
+function OnAir({ joined: { live, join }, onTakenDown }: { joined: Joined; onTakenDown: () => void }) {
   const first = useMemo<RoomState>(() => ({ status: live.status, viewers: live.viewers ?? 0, ways: null }), [live]);
   const room = useRoomState(live.id, { first, socketUrl: join.chat.socket });
   const me = useStore(currentUser);
@@ -151,6 +153,9 @@ function OnAir({ joined: { live, join } }: { joined: Joined }) {
             )}
           </div>
           <div class="row tight">
+            {mayTakeDown(me, live.owner.id) && (
+              <TakedownButton live={{ ...live, status: room.status }} onDone={onTakenDown} />
+            )}
             {rank !== "guest" && !isHost && room.status !== "ended" && (
               <button
                 type="button"

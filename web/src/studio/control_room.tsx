@@ -75,7 +75,10 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
               present={mine}
               actions={actions}
               onEnd={() => setEnding(true)}
-              onChange={(live) => room && onCreated({ ...room, live, key: key ?? room.key })}
+              onChange={(live) => {
+                if (mine) onAir.set({ ...mine, title: live.title });
+                if (room) onCreated({ ...room, live, key: key ?? room.key });
+              }}
             />
             <DeviceChoice camera={camera} />
             {mine && <BroadcastStats publisher={mine.publisher} />}

@@ -10,10 +10,12 @@ import { useRecording } from "../live/recording";
 import type { RoomState } from "../live/room_state";
 import type { Live } from "../live/shapes";
 import { StatusTally, ViewerCount } from "../live/tally";
+import { SeenBy } from "../videos/seen_by";
 import type { Visibility } from "../videos/shapes";
+import { ChangeDialog } from "./change_dialog";
 import { describeKept, type HlsOff } from "./kept_words";
 import type { OnAir } from "./on_air";
-import type { Room } from "./rooms";
+import { LIVE_TITLE_MAX, type Room } from "./rooms";
 import { ScheduleDialog } from "./schedule_dialog";
 import { ScheduleRow } from "./schedule_row";
 import { VisibilityField } from "./upload_form";
@@ -41,7 +43,6 @@ interface PanelProps {
   onChange: (live: Live) => void;
 }
 
-const TITLE_MAX = 140;
 const AT_REST = new Store<PublishState>({ phase: "idle", error: null });
 
 const PHASE_WORDS: Partial<Record<PublishState["phase"], string>> = {
@@ -114,7 +115,7 @@ function RoomRow({ room, isSending, isOpen, actions, onEnd, onChange }: RoomRowP
   };
   return (
     <>
-      <p class="control-title">{room.live.title}</p>
+      <TitleRow live={room.live} isOnAir={isOpen || isSending} onChange={onChange} />
       {!isOpen && !isSending && <ScheduleRow live={room.live} onChange={onChange} />}
       {problem && (
         <p class="problem" role="alert">
@@ -144,6 +145,23 @@ function RoomRow({ room, isSending, isOpen, actions, onEnd, onChange }: RoomRowP
         </button>
       </div>
     </>
+  );
+}
+
+/** What it is called and who may watch it; both can be changed at any time. */
+function TitleRow({ live, isOnAir, onChange }: { live: Live; isOnAir: boolean; onChange: (live: Live) => void }) {
+  const [isChanging, setChanging] = useState(false);
+  return (
+    <div class="row tight">
+      <p class="control-title">{live.title}</p>
+      <SeenBy video={live} />
+      <button type="button" class="button small" data-testid="change-live" onClick={() => setChanging(true)}>
+        <Icon name="edit" size={18} /> Edit<span class="visually-hidden"> title and audience</span>
+      </button>
+      {isChanging && (
+        <ChangeDialog live={live} isOnAir={isOnAir} onSaved={onChange} onClose={() => setChanging(false)} />
+      )}
+    </div>
   );
 }
 
@@ -178,7 +196,7 @@ function DraftForm({ actions }: { actions: BroadcastActions }) {
           <TextField
             label="Title"
             problem={problem}
-            maxLength={TITLE_MAX}
+            maxLength={LIVE_TITLE_MAX}
             value={draft.title}
             placeholder="What are you showing?"
             testId="live-title"

@@ -18,6 +18,7 @@ export interface Room {
   key: StreamKey;
 }
 
+export const LIVE_TITLE_MAX = 140;
 /** So much of a key's end the API tells later. */
 const HINT_CHARS = 4;
 const NO_KEY: StreamKey = { hint: null, text: null };

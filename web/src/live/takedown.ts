@@ -1,0 +1,24 @@
+/** Who may take a live down, and what that does to it. Pure. */
+import { rankOf } from "../admin/shapes";
+import { isOnAir, type Live } from "./shapes";
+
+export const REASON_CHARS_MAX = 500;
+
+/** Moderators of the site, of what others show; the API checks it again. */
+export function mayTakeDown(me: { id: string; role?: string } | null, ownerId: string): boolean {
+  return me !== null && me.id !== ownerId && rankOf(me.role) >= rankOf("moderator");
+}
+
+/** Before it is done: what happens at once, and what stays. */
+export function describeTakedown({ status }: Pick<Live, "status">): string {
+  if (status === "ended") {
+    return "Its page and its chat disappear. A video that was made of it stays, and is deleted by itself.";
+  }
+  if (!isOnAir({ status })) {
+    return "It disappears from every list, with its chat, and its owner cannot go live with it any more.";
+  }
+  return (
+    "Everybody is cut off within a second, its owner too: picture, sound and chat. " +
+    "It does not become a video; clips of it stay."
+  );
+}
