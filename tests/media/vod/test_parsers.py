@@ -261,7 +261,7 @@ def test_the_pictures_for_scrubbing_are_read_as_sheets_beside_the_variants(made:
     (sheet,) = sheets.segments
     assert (sheet.uri, sheet.duration) == ("storyboard/00000.jpg", LENGTH_S)
     (tiles,) = sheets.data["tiles"]
-    assert tiles == {"resolution": "160x106", "layout": "10x1", "duration": "2.000000"}
+    assert tiles == {"resolution": "160x106", "layout": "10x1", "duration": 2.0}
 
 
 def test_readers_agree_on_the_one_file(made: Made, tmp_path: Path):

@@ -315,7 +315,8 @@ async def share_tasks(
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
                 group.create_task(work(left))
-        plan = apply_looks(plan, records["quality"].looks)
+        if "quality" in records:  # a single size is looked at by nobody
+            plan = apply_looks(plan, records["quality"].looks)
     assert len(list(store.list_sync("workers"))) >= workers
     keys = [entry.key for entry in store.list_sync(f"videos/{VIDEO_ID}")]
     return plan, {key: sha256(store.get_sync(key)).hexdigest() for key in keys}
