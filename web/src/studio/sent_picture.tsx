@@ -2,7 +2,6 @@
 import type { LargestPicture } from "../kit/encodings";
 import { Field } from "../kit/field";
 import { Store, useStore } from "../kit/store";
-import { formatBitrate } from "../kit/words";
 
 export interface SentPicture {
   name: string;
@@ -59,7 +58,7 @@ export function SentPictureField({ onChoose }: { onChoose: () => void }) {
         <select {...props} class="input" value={chosen.name} onChange={(event) => choose(event.currentTarget.value)}>
           {SENT_PICTURES.map(({ name, bitrateBps }) => (
             <option key={name} value={name}>
-              {name}, {formatBitrate(bitrateBps)}
+              {name}, {bitrateBps / 1_000_000} Mbit/s
             </option>
           ))}
         </select>
