@@ -31,6 +31,29 @@ devices.getUserMedia = async (wanted) => {
   return stream;
 };
 """
+# A camera of any size, in few pictures; what is sent is remembered.
+ANY_CAMERA = """
+globalThis.wantsLargeCamera = true;
+const media = navigator.mediaDevices, openAny = media.getUserMedia.bind(media);
+media.getUserMedia = (wanted) =>
+  openAny({ ...wanted, video: wanted.video && { ...wanted.video, frameRate: 10 } });
+const resizeAny = MediaStreamTrack.prototype.applyConstraints;
+MediaStreamTrack.prototype.applyConstraints = function (wanted) {
+  return resizeAny.call(this, { ...wanted, frameRate: 10 });
+};
+window.senders = [];
+const addNow = RTCPeerConnection.prototype.addTransceiver;
+RTCPeerConnection.prototype.addTransceiver = function (track, options) {
+  const transceiver = addNow.call(this, track, options);
+  if (track.kind === 'video') senders.push(transceiver.sender);
+  return transceiver;
+};
+"""
+# Of every session that was ever begun.
+SENT = """
+senders.map((sender) => sender.getParameters().encodings
+  .map(({ maxBitrate, scaleResolutionDownBy }) => [maxBitrate, scaleResolutionDownBy]))
+"""
 # As in a browser that cannot encode H.264, and on a network that lets no WebRTC through.
 NO_H264 = """
 const { prototype } = RTCRtpTransceiver, prefer = prototype.setCodecPreferences;
@@ -59,10 +82,54 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 
 def begin(open_page: OpenPage, product: Product) -> tuple[Page, str]:
     """Go live as a new person; return the studio's page and the live's address."""
-    streamer = open_page("/register", init_script=OPENED)
+    streamer = enter(open_page, product, OPENED)
+    return streamer, go_live(streamer, product, f"Controls {make_name()}")
+
+
+def enter(open_page: OpenPage, product: Product, init_script: str) -> Page:
+    """Return a new person's page, which may use what the studio uses."""
+    streamer = open_page("/register", init_script=init_script)
     streamer.context.grant_permissions(["camera", "microphone", *CLIPBOARD], origin=product.url)
     fill_registration(streamer)
-    return streamer, go_live(streamer, product, f"Controls {make_name()}")
+    return streamer
+
+
+def change_devices(streamer: Page) -> None:
+    """Take another camera and another microphone; what was left is off."""
+    preview = streamer.get_by_test_id("live-preview")
+    for label, settings in (("Camera", PICTURE_SETTINGS), ("Microphone", VOICE_SETTINGS)):
+        before = preview.evaluate(settings)["deviceId"]
+        choice = streamer.get_by_label(label, exact=True)
+        values = choice.locator("option").evaluate_all("all => all.map(one => one.value)")
+        other = values[-1]
+        assert other != before
+        choice.select_option(value=other)
+        await_true(
+            lambda s=settings, o=other: preview.evaluate(s)["deviceId"] == o, f"another {label}"
+        )
+    assert streamer.evaluate(STILL_ON) == 1, "cameras that were left are off"
+
+
+def choose_picture(streamer: Page, name: str, bitrate_bps: int) -> None:
+    """Choose on air; the session that there is, the only one ever, has the rate of the choice."""
+    streamer.get_by_label("Picture", exact=True).select_option(name)
+    await_true(
+        lambda: streamer.evaluate(SENT) == [[[bitrate_bps, 1]]], f"{name} in the same session"
+    )
+
+
+def await_size(streamer: Page, video: Locator, width: int, height: int) -> None:
+    """Wait until the camera gives this size, and the viewer sees it."""
+    preview = streamer.get_by_test_id("live-preview")
+    wanted = [width, height]
+    sized = "({ width, height }) => [width, height]"
+    await_true(
+        lambda: preview.evaluate(f"v => ({sized})(({PICTURE_SETTINGS})(v))") == wanted,
+        f"the camera gives {wanted}",
+    )
+    await_true(
+        lambda: read(video, "[v.videoWidth, v.videoHeight]") == wanted, f"the viewer sees {wanted}"
+    )
 
 
 def read(video: Locator, expression: str) -> object:
@@ -81,22 +148,20 @@ def await_pictures(video: Locator) -> None:
 def test_the_studio_changes_its_devices_and_shows_the_screen_on_air(
     open_page: OpenPage, product: Product
 ) -> None:
-    streamer, address = begin(open_page, product)
+    streamer = enter(open_page, product, ANY_CAMERA + OPENED)
+    streamer.goto(product.url + "/studio/live")
+    streamer.get_by_label("Picture", exact=True).select_option("360p")
+    # The page that goes live is another one: it remembers the choice.
+    address = go_live(streamer, product, f"Controls {make_name()}")
     preview = streamer.get_by_test_id("live-preview")
-    for label, settings in (("Camera", PICTURE_SETTINGS), ("Microphone", VOICE_SETTINGS)):
-        before = preview.evaluate(settings)["deviceId"]
-        choice = streamer.get_by_label(label, exact=True)
-        values = choice.locator("option").evaluate_all("all => all.map(one => one.value)")
-        other = values[-1]
-        assert other != before
-        choice.select_option(value=other)
-        await_true(
-            lambda s=settings, o=other: preview.evaluate(s)["deviceId"] == o, f"another {label}"
-        )
-    assert streamer.evaluate(STILL_ON) == 1, "cameras that were left are off"
+    change_devices(streamer)
     viewer = open_page(address)
     wait_for_picture(viewer)
     video = viewer.get_by_test_id("live-video")
+    await_size(streamer, video, 640, 360)
+    assert streamer.evaluate(SENT) == [[[800_000, 1]]]
+    choose_picture(streamer, "480p", 1_200_000)
+    await_size(streamer, video, 848, 480)
     camera_id = preview.evaluate(PICTURE_SETTINGS)["deviceId"]
     streamer.get_by_role("button", name="Show the screen").click()
     await_true(
@@ -104,12 +169,17 @@ def test_the_studio_changes_its_devices_and_shows_the_screen_on_air(
         "the preview shows the screen",
     )
     await_pictures(video)
+    lines = preview.evaluate(PICTURE_SETTINGS)["height"]
+    choose_picture(streamer, "360p", 800_000)
+    assert preview.evaluate(PICTURE_SETTINGS)["height"] == lines, "the screen keeps its size"
     streamer.get_by_role("button", name="Back to the camera").click()
     await_true(
         lambda: preview.evaluate(PICTURE_SETTINGS)["deviceId"] == camera_id,
         "the preview shows the camera",
     )
+    await_size(streamer, video, 640, 360)
     await_pictures(video)
+    assert streamer.evaluate(SENT) == [[[800_000, 1]]]
     expect(viewer.get_by_test_id("live-status")).to_contain_text(re.compile("live", re.I))
 
     copied = "navigator.clipboard.readText()"

@@ -4,6 +4,7 @@ import { WhepViewer } from "./whep";
 import { WhipPublisher } from "./whip";
 
 const RELAY = '<turn:t.example:3478?transport=tcp>; rel="ice-server"; username="9:a"; credential="c="';
+const SMALL = { bitrateBps: 1, linesMax: 1 };
 const EDGES = ["http://edge-0", "http://edge-1"] as const;
 let dead: Set<string>;
 let full: Set<string>;
@@ -23,7 +24,13 @@ class PlayedPeer extends EventTarget {
     super();
     peers.push(this);
   }
-  addTransceiver = () => ({});
+  senders: PlayedSender[] = [];
+  addTransceiver = (track: unknown, { sendEncodings }: RTCRtpTransceiverInit) => {
+    const sender = new PlayedSender(track, sendEncodings ?? []);
+    this.senders.push(sender);
+    return { sender };
+  };
+  getSenders = () => this.senders;
   createOffer = () => Promise.resolve({});
   setLocalDescription = () => Promise.resolve();
   ontrack: (event: unknown) => void = () => undefined;
@@ -46,6 +53,22 @@ class PlayedPeer extends EventTarget {
   };
   close = () => {
     this.connectionState = "closed";
+  };
+}
+
+/** As browsers have it: parameters are read anew before each change, and one change is made at a time. */
+class PlayedSender {
+  #isChanging = false;
+  constructor(
+    readonly track: unknown,
+    public encodings: RTCRtpEncodingParameters[],
+  ) {}
+  getParameters = () => ({ encodings: structuredClone(this.encodings) });
+  setParameters = async ({ encodings }: { encodings: RTCRtpEncodingParameters[] }) => {
+    if (this.#isChanging) throw new Error("InvalidStateError");
+    this.#isChanging = true;
+    await Promise.resolve();
+    [this.encodings, this.#isChanging] = [encodings, false];
   };
 }
 
@@ -77,6 +100,7 @@ beforeEach(() => {
   vi.stubGlobal("RTCPeerConnection", PlayedPeer);
   vi.stubGlobal("MediaStream", PlayedStream);
   vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => null });
+  vi.stubGlobal("RTCRtpSender", { getCapabilities: () => null });
   vi.stubGlobal("fetch", playFetch);
 });
 
@@ -181,7 +205,7 @@ describe("the studio", () => {
   test("publishes at another edge when the first one is full", async () => {
     full.add(EDGES[0]);
     const stream = { getTracks: () => [] } as unknown as MediaStream;
-    const request = { url: "http://api/whip", streamKey: "k", stream, videoBitrateBps: 1, sendsSeveral: false };
+    const request = { url: "http://api/whip", streamKey: "k", stream, largest: SMALL, sendsSeveral: false };
     const publisher = new WhipPublisher(request);
     void publisher.start();
     await vi.advanceTimersByTimeAsync(1_000);
@@ -192,7 +216,7 @@ describe("the studio", () => {
 
   test("publishes again at another edge when its own is silent and answers no more", async () => {
     const stream = { getTracks: () => [] } as unknown as MediaStream;
-    const request = { url: "http://api/whip", streamKey: "k", stream, videoBitrateBps: 1, sendsSeveral: false };
+    const request = { url: "http://api/whip", streamKey: "k", stream, largest: SMALL, sendsSeveral: false };
     const publisher = new WhipPublisher(request);
     void publisher.start();
     await vi.advanceTimersByTimeAsync(3_000);
@@ -205,6 +229,42 @@ describe("the studio", () => {
     await vi.advanceTimersByTimeAsync(1_500);
     expect(publisher.state.get().phase).toBe("live");
     expect(peers.map((peer) => peer.edge)).toEqual([EDGES[0], EDGES[1]]);
+    publisher.stop();
+  });
+
+  test("sends another size in the session that it has, and in the next one", async () => {
+    const camera = { kind: "video", getSettings: () => ({ width: 1280, height: 720 }) };
+    const stream = { getTracks: () => [camera], getVideoTracks: () => [camera] } as unknown as MediaStream;
+    const largest = { bitrateBps: 2_000_000, linesMax: 720 };
+    const publisher = new WhipPublisher({ url: "http://api/whip", streamKey: "k", stream, largest, sendsSeveral: true });
+    void publisher.start();
+    await vi.advanceTimersByTimeAsync(1_000);
+    const read = (peer?: PlayedPeer) =>
+      peer?.senders[0]?.encodings.map(({ rid, scaleResolutionDownBy, maxBitrate }) => [
+        rid,
+        scaleResolutionDownBy,
+        maxBitrate,
+      ]);
+    expect(read(peers[0])).toEqual([
+      ["q", 4, 240_000],
+      ["h", 2, 600_000],
+      ["f", 1, 2_000_000],
+    ]);
+    void publisher.resize({ bitrateBps: 1_500_000, linesMax: 480 });
+    await publisher.resize({ bitrateBps: 1_000_000, linesMax: 360 });
+    expect(publisher.linesMin).toBe(720);
+    expect(read(peers[0])).toEqual([
+      ["q", 8, 120_000],
+      ["h", 4, 300_000],
+      ["f", 2, 1_000_000],
+    ]);
+    expect(peers).toHaveLength(1);
+    dead.add(EDGES[0]);
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(read(peers[1])).toEqual([
+      ["h", 4, 300_000],
+      ["f", 2, 1_000_000],
+    ]);
     publisher.stop();
   });
 });

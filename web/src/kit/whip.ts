@@ -3,7 +3,7 @@
  * new session when the connection or the edge is lost. The studio shows its state and its numbers.
  */
 import { decideDelay, waitMs } from "./backoff";
-import { decideEncodings } from "./encodings";
+import { countLinesMin, decideEncodings, fitEncodings, type LargestPicture } from "./encodings";
 import { ApiError } from "./errors";
 import { countReceivedBytes, decideRetry, openPeer, preferCodec, waitMoved, waitSilent, type Peer } from "./peer";
 import { Store } from "./store";
@@ -27,7 +27,8 @@ export interface PublishRequest {
   url: string;
   streamKey: string;
   stream: MediaStream;
-  videoBitrateBps: number;
+  /** What the video may be at first; `resize` changes it. */
+  largest: LargestPicture;
   /** Smaller pictures besides the full one, for viewers whose connection carries less. */
   sendsSeveral: boolean;
 }
@@ -44,13 +45,18 @@ export class WhipPublisher {
   readonly state = new Store<PublishState>({ phase: "idle", error: null });
   readonly #request: PublishRequest;
   readonly #stopping = new AbortController();
+  #largest: LargestPicture;
+  #resizing: Promise<void> = Promise.resolve();
   #peer: Peer | null = null;
+  /** That of the session, also while it is being opened. */
+  #connection: RTCPeerConnection | null = null;
   #hurry: AbortController | null = null;
   #avoid: string | null = null;
   #lastBytes: { bytes: number; atMs: number } | null = null;
 
   constructor(request: PublishRequest) {
     this.#request = request;
+    this.#largest = request.largest;
   }
 
   /** Publishes until `stop`; resolves when it is over, whichever way. */
@@ -144,18 +150,46 @@ export class WhipPublisher {
     const old = this.#request.stream.getTracks().find((known) => known.kind === track.kind);
     if (old) this.#request.stream.removeTrack(old);
     this.#request.stream.addTrack(track);
-    const sender = this.#peer?.connection.getSenders().find((known) => known.track?.kind === track.kind);
-    await sender?.replaceTrack(track);
+    await this.#findSender(track.kind)?.replaceTrack(track);
+  }
+
+  /** Another size and rate of the video without a new session; later sessions begin with them. */
+  resize(largest: LargestPicture): Promise<void> {
+    this.#largest = largest;
+    // One after the other: a sender takes no second change while it makes the first. A session that
+    // ended meanwhile needs none.
+    this.#resizing = this.#resizing.then(() => this.#fit()).catch(() => undefined);
+    return this.#resizing;
+  }
+
+  /** The fewest lines the video's source may have while this session lasts. */
+  get linesMin(): number {
+    return countLinesMin(this.#findSender("video")?.getParameters().encodings.length ?? 1);
+  }
+
+  async #fit(): Promise<void> {
+    const sender = this.#findSender("video");
+    const source = this.#request.stream.getVideoTracks()[0]?.getSettings();
+    if (!sender || !source) return;
+    const parameters = sender.getParameters();
+    const fitted = fitEncodings(source, this.#largest, parameters.encodings.length);
+    parameters.encodings.forEach((encoding, place) => Object.assign(encoding, fitted[place]));
+    await sender.setParameters(parameters);
+  }
+
+  #findSender(kind: string): RTCRtpSender | undefined {
+    return this.#connection?.getSenders().find((known) => known.track?.kind === kind);
   }
 
   #prepare(connection: RTCPeerConnection): void {
-    const { stream, videoBitrateBps, sendsSeveral } = this.#request;
+    this.#connection = connection;
+    const { stream, sendsSeveral } = this.#request;
     for (const track of stream.getTracks()) {
       const isVideo = track.kind === "video";
       const transceiver = connection.addTransceiver(track, {
         direction: "sendonly",
         streams: [stream],
-        ...(isVideo ? { sendEncodings: decideEncodings(track.getSettings(), videoBitrateBps, sendsSeveral) } : {}),
+        ...(isVideo ? { sendEncodings: decideEncodings(track.getSettings(), this.#largest, sendsSeveral) } : {}),
       });
       if (isVideo) preferCodec(transceiver, "video/H264", "send");
     }

@@ -1,5 +1,6 @@
 /** Camera, microphone and screen: opening them, choosing among them, and saying why one does not open. */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import type { SentPicture } from "./sent_picture";
 
 export interface Device {
   id: string;
@@ -25,11 +26,10 @@ interface Choice {
   microphoneId?: string;
 }
 
-const PICTURE: MediaTrackConstraints = {
-  width: { ideal: 1280 },
-  height: { ideal: 720 },
-  frameRate: { ideal: 30, max: 30 },
-};
+/** What a camera is asked for; one that has no such size gives what it has. */
+export function askFor({ width, height }: SentPicture): MediaTrackConstraints {
+  return { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: 30, max: 30 } };
+}
 
 /** Why the browser refused, in words that say what to do. */
 export function describeMediaError(error: unknown): string {
@@ -46,8 +46,8 @@ function constrain(id: string, rest: MediaTrackConstraints): MediaTrackConstrain
   return id ? { ...rest, deviceId: { exact: id } } : rest;
 }
 
-async function openDevices(choice: Required<Choice>): Promise<MediaStream> {
-  const video = constrain(choice.cameraId, PICTURE);
+async function openDevices(choice: Required<Choice>, picture: SentPicture): Promise<MediaStream> {
+  const video = constrain(choice.cameraId, askFor(picture));
   const audio = constrain(choice.microphoneId, { echoCancellation: true });
   try {
     return await navigator.mediaDevices.getUserMedia({ video, audio });
@@ -56,6 +56,14 @@ async function openDevices(choice: Required<Choice>): Promise<MediaStream> {
     if (!(error instanceof Error) || error.name !== "NotFoundError") throw error;
     return navigator.mediaDevices.getUserMedia({ video });
   }
+}
+
+/** Asks the open camera for another size; one that cannot change it keeps what it has. */
+export async function resizeCamera(stream: MediaStream, picture: SentPicture): Promise<void> {
+  await stream
+    .getVideoTracks()[0]
+    ?.applyConstraints(askFor(picture))
+    .catch(() => undefined);
 }
 
 /** The screen with the microphone's sound, or with its own where there is no microphone. */
@@ -70,8 +78,14 @@ function readDevices(list: MediaDeviceInfo[], kind: MediaDeviceKind, word: strin
     .map((device, index) => ({ id: device.deviceId, label: device.label || `${word} ${index + 1}` }));
 }
 
-/** `onReplaced` hears of every new stream, so that a running broadcast can take its tracks. */
-export function useCamera(onReplaced: (stream: MediaStream) => void): Camera {
+interface CameraOwner {
+  /** What to ask a camera for that is about to be opened. */
+  readPicture: () => SentPicture;
+  /** Hears of every new stream, so that a running broadcast can take its tracks. */
+  onReplaced: (stream: MediaStream, isScreen: boolean) => void;
+}
+
+export function useCamera({ readPicture, onReplaced }: CameraOwner): Camera {
   const [stream, setStream] = useState<MediaStream | null>(null);
   const [error, setError] = useState<string | null>(null);
   const [devices, setDevices] = useState<MediaDeviceInfo[]>([]);
@@ -87,7 +101,7 @@ export function useCamera(onReplaced: (stream: MediaStream) => void): Camera {
     setError(null);
     // The screen is no camera to come back to.
     setIds((known) => ({ ...readIds(next), ...(screen ? { cameraId: known.cameraId } : {}) }));
-    onReplaced(next);
+    onReplaced(next, screen);
     old.forEach((track) => !next.getTracks().includes(track) && track.stop());
     setDevices((await navigator.mediaDevices.enumerateDevices?.()) ?? []);
   }, []);
@@ -97,7 +111,7 @@ export function useCamera(onReplaced: (stream: MediaStream) => void): Camera {
       return null;
     }
     try {
-      const next = await openDevices({ ...ids, ...choice });
+      const next = await openDevices({ ...ids, ...choice }, readPicture());
       await take(next, false);
       return next;
     } catch (failure) {

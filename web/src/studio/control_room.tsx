@@ -14,7 +14,7 @@ import { useRoomState, type RoomState } from "../live/room_state";
 import type { LiveStatus } from "../live/shapes";
 import { Upcoming } from "../live/upcoming";
 import { BroadcastStats } from "./broadcast_stats";
-import { useCamera, useGrantedCamera, type Camera } from "./camera";
+import { resizeCamera, useCamera, useGrantedCamera, type Camera } from "./camera";
 import { EndedPanel, GoLivePanel, type BroadcastActions, type Draft } from "./go_live_panel";
 import { HealthPanel } from "./health_panel";
 import type { HlsOff } from "./kept_words";
@@ -22,6 +22,7 @@ import { leaveAir, onAir, type OnAir } from "./on_air";
 import { DeviceChoice, Preview } from "./preview";
 import { sendsSeveral } from "./qualities";
 import { createRoom, makeStreamKey, type Room, type StreamKey } from "./rooms";
+import { decideAsked, decideLargest, sentPicture, type SentPicture } from "./sent_picture";
 import { StreamKeyPanel } from "./stream_key";
 import { forgetStreamKey } from "./stream_keys";
 
@@ -30,7 +31,6 @@ interface ControlRoomProps {
   onCreated: (room: Room) => void;
 }
 
-const VIDEO_BITRATE_BPS = 2_500_000;
 const NO_ROOM: RoomState = { status: "created", viewers: 0, ways: null };
 
 export function ControlRoom({ room, onCreated }: ControlRoomProps) {
@@ -51,7 +51,7 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
   const followKey = (next: StreamKey) => {
     setKey(next);
     if (!mine || !room) return;
-    if (next.text !== null) return publish(room, mine.stream, next.text);
+    if (next.text !== null) return publish(room, mine, next.text);
     leaveAir();
     camera.close();
   };
@@ -80,7 +80,7 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
                 if (room) onCreated({ ...room, live, key: key ?? room.key });
               }}
             />
-            <DeviceChoice camera={camera} />
+            <DeviceChoice camera={camera} onPicture={() => void followPicture(camera)} />
             {mine && <BroadcastStats publisher={mine.publisher} />}
             {room && isOnAir && <HealthPanel liveId={room.live.id} onRecording={setLastOff} />}
             {room && <Desk roomId={room.live.id} rank="owner" rules={chat.rules} socketUrl={room.socketUrl} />}
@@ -143,11 +143,15 @@ function followStatus(status: LiveStatus, liveId: string): void {
 
 /** The camera of this page; a broadcast that is already running brings its own picture along. */
 function useStudioCamera(mine: OnAir | null): Camera {
-  const camera = useCamera((stream) => {
-    const running = onAir.get();
-    if (!running) return;
-    for (const track of stream.getTracks()) void running.publisher.replaceTrack(track).catch(() => undefined);
-    onAir.set({ ...running, stream });
+  const camera = useCamera({
+    readPicture: readAsked,
+    onReplaced: (stream, isScreen) => {
+      const running = onAir.get();
+      if (!running) return;
+      for (const track of stream.getTracks()) void running.publisher.replaceTrack(track).catch(() => undefined);
+      void running.publisher.resize(decideLargest(sentPicture.get(), isScreen));
+      onAir.set({ ...running, stream, isScreen });
+    },
   });
   useGrantedCamera(camera.open, mine !== null);
   useEffect(
@@ -156,7 +160,19 @@ function useStudioCamera(mine: OnAir | null): Camera {
     },
     [],
   );
-  return camera.stream === null && mine ? { ...camera, stream: mine.stream } : camera;
+  return camera.stream === null && mine ? { ...camera, stream: mine.stream, isScreen: mine.isScreen } : camera;
+}
+
+/** What to ask the camera for: as much as is chosen, and as the running broadcast needs. */
+function readAsked(): SentPicture {
+  return decideAsked(sentPicture.get(), onAir.get()?.publisher.linesMin ?? 0);
+}
+
+/** The other picture was chosen: the camera and a running broadcast take it as they are. */
+async function followPicture({ stream, isScreen }: Camera): Promise<void> {
+  if (stream && !isScreen) await resizeCamera(stream, readAsked());
+  const running = onAir.get();
+  await running?.publisher.resize(decideLargest(sentPicture.get(), running.isScreen));
 }
 
 interface BroadcastParts {
@@ -167,17 +183,19 @@ interface BroadcastParts {
   onKey: (key: StreamKey) => void;
 }
 
+type Source = Pick<OnAir, "stream" | "isScreen">;
+
 /** Sends the stream to the room, in place of what was sent until now. */
-function publish({ live, ingest }: Room, stream: MediaStream, streamKey: string): void {
+function publish({ live, ingest }: Room, { stream, isScreen }: Source, streamKey: string): void {
   const publisher = new WhipPublisher({
     url: ingest.whip,
     streamKey,
     stream,
-    videoBitrateBps: VIDEO_BITRATE_BPS,
+    largest: decideLargest(sentPicture.get(), isScreen),
     sendsSeveral: sendsSeveral.get(),
   });
   onAir.get()?.publisher.stop();
-  onAir.set({ liveId: live.id, title: live.title, stream, publisher });
+  onAir.set({ liveId: live.id, title: live.title, stream, isScreen, publisher });
   void publisher.start();
 }
 
@@ -191,7 +209,7 @@ function useBroadcast({ room, camera, key: known, onCreated, onKey }: BroadcastP
     const told = room ? known : target.key;
     const key = told?.text ? told : await makeStreamKey(target.live.id);
     onKey(key);
-    publish(target, stream, key.text ?? "");
+    publish(target, { stream, isScreen: camera.stream !== null && camera.isScreen }, key.text ?? "");
     if (!room) onCreated({ ...target, key });
   };
   const end = async (ending: Room) => {

@@ -6,6 +6,7 @@ export interface OnAir {
   liveId: string;
   title: string;
   stream: MediaStream;
+  isScreen: boolean;
   publisher: WhipPublisher;
 }
 

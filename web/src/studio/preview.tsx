@@ -5,6 +5,7 @@ import { Icon } from "../kit/icons";
 import { TestCard } from "../kit/test_card";
 import type { Camera, Device } from "./camera";
 import { SeveralField } from "./qualities";
+import { SentPictureField } from "./sent_picture";
 
 interface PreviewProps {
   camera: Camera;
@@ -57,7 +58,12 @@ export function Preview({ camera, lamp }: PreviewProps) {
   );
 }
 
-export function DeviceChoice({ camera }: { camera: Camera }) {
+interface DeviceChoiceProps {
+  camera: Camera;
+  onPicture: () => void;
+}
+
+export function DeviceChoice({ camera, onPicture }: DeviceChoiceProps) {
   if (camera.stream === null) return null;
   return (
     <div class="devices">
@@ -73,6 +79,7 @@ export function DeviceChoice({ camera }: { camera: Camera }) {
         value={camera.microphoneId}
         onChoose={(microphoneId) => void camera.open({ microphoneId })}
       />
+      <SentPictureField onChoose={onPicture} />
       {"getDisplayMedia" in navigator.mediaDevices && (
         <button
           type="button"
