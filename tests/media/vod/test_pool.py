@@ -300,7 +300,8 @@ async def share_tasks(
     store.put_file_sync(SOURCE_KEY, clip)
     tasks = {**MEDIA_TASKS, "chunk": make_chunk_among(workers)}
     pool = MediaPool(f"file://{folder}", tasks)
-    waits = {task.task_id for task in plan.tasks if awaits_looks(plan, task)}
+    is_looked_at = any(task.kind == "quality" for task in plan.tasks)
+    waits = {task.task_id for task in plan.tasks if is_looked_at and awaits_looks(plan, task)}
     records: dict[str, TaskRecord] = {}
 
     async def work(left: list[PlanTask]) -> None:
@@ -315,7 +316,7 @@ async def share_tasks(
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
                 group.create_task(work(left))
-        if "quality" in records:  # a single size is looked at by nobody
+        if is_looked_at:
             plan = apply_looks(plan, records["quality"].looks)
     assert len(list(store.list_sync("workers"))) >= workers
     keys = [entry.key for entry in store.list_sync(f"videos/{VIDEO_ID}")]
