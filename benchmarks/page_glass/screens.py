@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from playwright.sync_api import Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from benchmarks.frame import Answer, Form, Side, Sides
 from benchmarks.products import Products
@@ -30,6 +30,15 @@ LONGEST_GAP, STALLS = "longest_gap_ms", "stalls"
 WORK = "pictures to the end by the same way"
 SEEDS = {"whip": 1, "whep": 2}
 BAD = Conditions(loss=0.05, jitter_s=0.05)
+# The edge's answers name the link's port.
+REDIRECT = """
+;{
+  const set = RTCPeerConnection.prototype.setRemoteDescription;
+  RTCPeerConnection.prototype.setRemoteDescription = function ({type, sdp}) {
+    return set.call(this, {type, sdp: sdp.replaceAll(' FROM typ host', ' TO typ host')});
+  };
+}
+"""
 # The time is sixteen bits of milliseconds. A blurred one is another: nothing shown is older than
 # ten seconds.
 READ_PICTURES = """
@@ -81,7 +90,7 @@ SIDES: Mapping[str, Watching] = {
 async def open_scene(_form: Form, products: Products) -> AsyncIterator[Sides]:
     """Hold one live for all rounds; Playwright has a thread of its own."""
     loop = asyncio.get_running_loop()
-    async with products(**OPTIONS) as product:
+    async with products(**OPTIONS, edge_public_ips=HERE) as product:
         port = product.settings.edge.udp_port
         links = {name: ImpairedLink((HERE, port), seed) for name, seed in SEEDS.items()}
         for link in links.values():
@@ -116,12 +125,12 @@ class Live:
         self._browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         stack.callback(self._browser.close)
         self._product, self._links = product, links
-        streamer = self._open(CLOCK_CAMERA)
+        streamer = self._open("whip", CLOCK_CAMERA)
         self._address = go_live(streamer, product, f"Glass {make_name()}")
 
     def look(self, watching: Watching, seconds: float) -> Answer:
         """Watch as somebody new; say how late each picture was when it was shown."""
-        viewer = self._open(NO_WEBRTC if watching.way == "hls" else "")
+        viewer = self._open("whep", NO_WEBRTC if watching.way == "hls" else "")
         viewer.goto(self._product.url + self._address)
         shown = viewer.locator(".live-video")
         expect(shown).to_have_attribute("data-way", watching.way, timeout=60_000)
@@ -158,19 +167,11 @@ class Live:
         for link in self._links.values():
             link.up.conditions = link.down.conditions = conditions
 
-    def _open(self, script: str) -> Page:
-        page = make_person(self._browser, self._product, script).new_page()
-        for protocol, link in self._links.items():
-            page.route(f"**/{protocol}**", lambda route, link=link: redirect(route, link))
+    def _open(self, protocol: str, script: str) -> Page:
+        """Open a page for somebody new whose media takes a link."""
+        ends = (self._product.settings.edge.udp_port, self._links[protocol].port)
+        detour = REDIRECT.replace("FROM", str(ends[0])).replace("TO", str(ends[1]))
+        page = make_person(self._browser, self._product, script + detour).new_page()
         page.goto(f"{self._product.url}/register")
         fill_registration(page)
         return page
-
-
-def redirect(route: Route, link: ImpairedLink) -> None:
-    """Let the edge's answer to an offer name the link's port."""
-    if route.request.method != "POST":
-        route.continue_()
-        return
-    answer = route.fetch()
-    route.fulfill(response=answer, body=link.redirect(answer.text()))

@@ -164,11 +164,15 @@ class ImpairedLink:
                 back.result().close()
         self._backs.clear()
 
+    @property
+    def port(self) -> int:
+        """Where peers send what is for the server."""
+        assert self._front is not None, "start() comes first"
+        return int(self._front.get_extra_info("sockname")[1])
+
     def redirect(self, answer: str) -> str:
         """Return a server's SDP with the link's port in place of its own."""
-        assert self._front is not None, "start() comes first"
-        port = self._front.get_extra_info("sockname")[1]
-        return answer.replace(f" {self._server[1]} typ host", f" {port} typ host")
+        return answer.replace(f" {self._server[1]} typ host", f" {self.port} typ host")
 
     def _take_from_peer(self, datagram: bytes, peer: Address) -> None:
         back = self._backs.get(peer)
