@@ -39,6 +39,6 @@ QUESTION = Question(
         Goal(WEBRTC, GLASS_P95, 150.0),
         Goal(WEBRTC_BAD, LONGEST_GAP, 1000.0),
     ),
-    rounds=3,
+    rounds=1,
     rounds_short=1,
 )
