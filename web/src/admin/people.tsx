@@ -2,10 +2,10 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Avatar } from "../kit/avatar";
-import { Dialog } from "../kit/dialog";
-import { Field, TextField } from "../kit/field";
+import { TextField } from "../kit/field";
 import { usePages } from "../kit/load";
 import { Ago } from "../kit/prose";
+import { ReasonDialog } from "../kit/reason_dialog";
 import { currentUser } from "../kit/session";
 import { Empty, Failure, ListEnd, Skeleton } from "../kit/states";
 import { useStore } from "../kit/store";
@@ -13,7 +13,6 @@ import { showError, showToast } from "../kit/toasts";
 import { canActOn, ROLES, type Role, type Standing } from "./shapes";
 
 const TYPING_PAUSE_MS = 250;
-const REASON_CHARS_MAX = 500;
 
 export function People({ isAdmin }: { isAdmin: boolean }) {
   const [text, setText] = useState("");
@@ -155,48 +154,20 @@ interface BanProps {
 }
 
 function BanDialog({ person, onClose, onBanned }: BanProps) {
-  const [reason, setReason] = useState("");
-  const ban = async () => {
-    try {
-      onBanned(await api.put<Standing>(`/admin/users/${person.username}/ban`, { reason }));
-      showToast(`@${person.username} is banned and logged out everywhere.`);
-      onClose();
-    } catch (error) {
-      showError(error);
-    }
+  const ban = async (reason: string) => {
+    onBanned(await api.put<Standing>(`/admin/users/${person.username}/ban`, { reason }));
+    showToast(`@${person.username} is banned and logged out everywhere.`);
+    onClose();
   };
   return (
-    <Dialog title={`Ban @${person.username}`} onClose={onClose}>
-      <form
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void ban();
-        }}
-      >
-        <p>They are logged out everywhere within a second and cannot log in. What they made stays.</p>
-        <Field label="Why" hint="They read this when they try to log in.">
-          {(control) => (
-            <textarea
-              {...control}
-              class="input"
-              required
-              maxLength={REASON_CHARS_MAX}
-              value={reason}
-              data-testid="ban-reason"
-              onInput={(event) => setReason(event.currentTarget.value)}
-            />
-          )}
-        </Field>
-        <div class="row dialog-actions">
-          <button type="button" class="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="button danger" disabled={reason.trim() === ""} data-testid="ban-confirm">
-            Ban
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <ReasonDialog
+      title={`Ban @${person.username}`}
+      text="They are logged out everywhere within a second and cannot log in. What they made stays."
+      hint="They read this when they try to log in."
+      act="Ban"
+      testId="ban"
+      onGiven={ban}
+      onClose={onClose}
+    />
   );
 }

@@ -2,8 +2,6 @@
 import { rankOf } from "../admin/shapes";
 import { isOnAir, type Live } from "./shapes";
 
-export const REASON_CHARS_MAX = 500;
-
 /** Moderators of the site, of what others show; the API checks it again. */
 export function mayTakeDown(me: { id: string; role?: string } | null, ownerId: string): boolean {
   return me !== null && me.id !== ownerId && rankOf(me.role) >= rankOf("moderator");

@@ -1,11 +1,10 @@
 /** Taking somebody's live down as a moderator of the site: the button on its page, and what is asked before. */
 import { useState } from "preact/hooks";
 import { api } from "../kit/api";
-import { Dialog } from "../kit/dialog";
-import { Field } from "../kit/field";
-import { showError, showToast } from "../kit/toasts";
+import { ReasonDialog } from "../kit/reason_dialog";
+import { showToast } from "../kit/toasts";
 import type { Live } from "./shapes";
-import { describeTakedown, REASON_CHARS_MAX } from "./takedown";
+import { describeTakedown } from "./takedown";
 
 interface TakedownProps {
   /** With the status that the room has now. */
@@ -26,57 +25,21 @@ export function TakedownButton({ live, onDone }: TakedownProps) {
 }
 
 function TakedownDialog({ live, onDone, onClose }: TakedownProps & { onClose: () => void }) {
-  const [reason, setReason] = useState("");
-  const [isBusy, setBusy] = useState(false);
-  const takeDown = async () => {
-    setBusy(true);
-    try {
-      await api.post(`/live/${live.id}/takedown`, { reason });
-      showToast(`“${live.title}” is taken down.`);
-      onClose();
-      onDone();
-    } catch (error) {
-      showError(error);
-      setBusy(false);
-    }
+  const takeDown = async (reason: string) => {
+    await api.post(`/live/${live.id}/takedown`, { reason });
+    showToast(`“${live.title}” is taken down.`);
+    onClose();
+    onDone();
   };
   return (
-    <Dialog title={`Take “${live.title}” down?`} onClose={onClose}>
-      <form
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void takeDown();
-        }}
-      >
-        <p>{describeTakedown(live)} This cannot be undone.</p>
-        <Field label="Why" hint="For the record of acts, which administrators read. Its owner is not told.">
-          {(control) => (
-            <textarea
-              {...control}
-              class="input"
-              required
-              maxLength={REASON_CHARS_MAX}
-              value={reason}
-              data-testid="takedown-reason"
-              onInput={(event) => setReason(event.currentTarget.value)}
-            />
-          )}
-        </Field>
-        <div class="row dialog-actions">
-          <button type="button" class="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button
-            type="submit"
-            class="button danger"
-            disabled={isBusy || reason.trim() === ""}
-            data-testid="takedown-confirm"
-          >
-            Take down
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <ReasonDialog
+      title={`Take “${live.title}” down?`}
+      text={`${describeTakedown(live)} This cannot be undone.`}
+      hint="For the record of acts, which administrators read. Its owner is not told."
+      act="Take down"
+      testId="takedown"
+      onGiven={takeDown}
+      onClose={onClose}
+    />
   );
 }
