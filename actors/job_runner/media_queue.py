@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import enum
 import itertools
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -45,7 +45,10 @@ class MediaRunner(Protocol):
 
 
 class MediaRank(enum.IntEnum):
-    """Whose turn it is first."""
+    """Whose turn it is first: LOOK to MORE are interactive, somebody waits for what they make.
+
+    Lives are before all of them: they are not made here, and a media worker runs at nice 19.
+    """
 
     LOOK = 0
     """Assembling and probing: short, and decides whether there is a video at all."""
@@ -55,8 +58,8 @@ class MediaRank(enum.IntEnum):
     """What those who watch already will come to soon."""
     MORE = 3
     """Everything that makes it better."""
-    AGAIN = 4
-    """Another version of what plays already."""
+    BATCH = 4
+    """What nobody waits for: another version of what plays already."""
     AHEAD = 5
     """Of a file that still arrives: it may come to nothing, and never takes the last place."""
 
@@ -100,6 +103,14 @@ class MediaQueue:
     def waiting(self) -> int:
         """How many tasks wait for a place."""
         return sum(not turn.done() for _ticket, turn in self._waiting)
+
+    def describe(self) -> dict[str, Any]:
+        """What `status` shows: the places, and by rank what runs and what waits."""
+        return {
+            "media_slots": self.slots_max,
+            "media_running": _count_ranks(self._running),
+            "media_waiting": _count_ranks(it for it, turn in self._waiting if not turn.done()),
+        }
 
     async def run(
         self,
@@ -210,3 +221,8 @@ class MediaQueue:
         self._served[ticket.owner] = next(self._order)
         if len(self._served) > OWNERS_MAX:
             self._served.popitem(last=False)
+
+
+def _count_ranks(tickets: Iterable[_Ticket]) -> dict[str, int]:
+    counts = Counter(ticket.rank for ticket in tickets)
+    return {rank.name.lower(): counts[rank] for rank in sorted(counts)}

@@ -107,8 +107,7 @@ class JobRunnerShell:
         return {
             "pid": os.getpid(),
             **self._runner.describe(),
-            "media_waiting": self._ports.media.waiting,
-            "media_slots": self._ports.media.slots_max,
+            **self._ports.media.describe(),
         }
 
     async def drain(self, deadline_s: float) -> None:

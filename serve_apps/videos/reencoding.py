@@ -45,9 +45,9 @@ log = get_log("videos")
 
 
 class Reencoding:
-    """Where the state of a version in the making is kept; the queue takes it last."""
+    """Where the state of a version in the making is kept; nobody waits for it."""
 
-    rank_min = MediaRank.AGAIN
+    rank_min = MediaRank.BATCH
 
     def __init__(self, job: VersionJob) -> None:
         self._job = job

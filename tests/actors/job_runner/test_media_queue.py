@@ -86,6 +86,8 @@ async def test_what_nobody_can_watch_without_goes_first():
     queue = MediaQueue(pool, 1)
     order = [
         ("busy", MediaRank.NEXT),
+        ("ahead", MediaRank.AHEAD),
+        ("batch", MediaRank.BATCH),
         ("more", MediaRank.MORE),
         ("first", MediaRank.FIRST),
         ("look", MediaRank.LOOK),
@@ -95,7 +97,7 @@ async def test_what_nobody_can_watch_without_goes_first():
     await settle()
     await end_all(pool)
     await asyncio.gather(*tasks)
-    assert pool.begun == ["busy", "look", "first", "first too", "more"]
+    assert pool.begun == ["busy", "look", "first", "first too", "more", "batch", "ahead"]
 
 
 async def test_a_finer_rendition_gives_way_to_what_nobody_can_watch_without_and_is_made_again():
@@ -116,7 +118,7 @@ async def test_a_finer_rendition_gives_way_to_what_nobody_can_watch_without_and_
 async def test_another_version_gives_way_before_a_finer_rendition_that_began_later():
     pool = Gatekeeper()
     queue = MediaQueue(pool, 2)
-    again = asyncio.create_task(queue.run("again", None, rank=MediaRank.AGAIN))
+    again = asyncio.create_task(queue.run("again", None, rank=MediaRank.BATCH))
     await settle()
     finer = asyncio.create_task(queue.run("finer", None, rank=MediaRank.MORE))
     await settle()
@@ -262,7 +264,7 @@ async def test_the_only_place_is_for_what_is_made_ahead_while_nobody_else_wants_
     pool = Gatekeeper()
     queue = MediaQueue(pool, 1)
     ahead = asyncio.create_task(queue.run("ahead", 1, rank=MediaRank.AHEAD))
-    other = asyncio.create_task(queue.run("again", 2, rank=MediaRank.AGAIN))
+    other = asyncio.create_task(queue.run("again", 2, rank=MediaRank.BATCH))
     await settle()
     assert pool.begun == ["ahead"]
     await end_all(pool)

@@ -9,6 +9,7 @@ from typing import Any
 
 from actors.job_runner.media_queue import OnProgress
 from media.pool import MEDIA_TASKS, MediaTaskCancelled, Task, task_key
+from media.vod.records import Progress
 from storage.objects import ObjectStore
 
 Before = Callable[[str, Any], Awaitable[None]]
@@ -16,6 +17,28 @@ Before = Callable[[str, Any], Awaitable[None]]
 
 async def go_ahead(_task_name: str, _payload: Any) -> None:
     """Let the task run."""
+
+
+class Halting:
+    """A task that waits behind each step until it may go on, for the jobs it is `meant` for."""
+
+    def __init__(self, task: Task, meant: Callable[[Any], bool] = lambda _job: True) -> None:
+        self._task = task
+        self._meant = meant
+        self.has_begun = threading.Event()
+        self.may_go_on = threading.Event()
+
+    def run(self, job: Any, store: ObjectStore) -> Generator[Progress, None, Any]:
+        steps = self._task(job, store)
+        while True:
+            try:
+                progress = next(steps)
+            except StopIteration as end:
+                return end.value
+            yield progress
+            if self._meant(job):
+                self.has_begun.set()
+                assert self.may_go_on.wait(60)
 
 
 class InlineMedia:
@@ -34,6 +57,8 @@ class InlineMedia:
         self.started: list[str] = []
         """Task ids (or names) in the order they were begun."""
         self._working: set[threading.Event] = set()
+        self.is_stopping = asyncio.Event()
+        """Set once a task is to be stopped."""
 
     async def run(
         self, task_name: str, payload: Any, *, on_progress: OnProgress | None = None
@@ -74,4 +99,5 @@ class InlineMedia:
 
     async def cancel(self, key: str) -> bool:
         self._stopped.add(key)
+        self.is_stopping.set()
         return True

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Generator
 
 import pytest
 
 from media.pool import MEDIA_TASKS
-from media.vod.head_start import HeadStart, Headway, iter_head_start
-from media.vod.records import Progress
+from media.vod.head_start import iter_head_start
 from serve_apps.videos.jobs import expire_video, purge_video
 from serve_apps.videos.service import terminate_upload
 from serve_apps.videos.upload_jobs import HeadStartJob
-from storage.objects import ObjectStore
 from storage.uploads import find_upload
 from tests.serve_apps.videos.arriving import (
     Arriving,
@@ -22,40 +18,10 @@ from tests.serve_apps.videos.arriving import (
     keep_sending,
     list_made,
 )
+from tests.serve_apps.videos.inline_media import Halting
 from tests.serve_apps.videos.video_world import VideoWorld, job_payload
 
 pytestmark = pytest.mark.media
-
-
-class Halting:
-    """The head start's task, which waits behind each step until it may go on."""
-
-    def __init__(self) -> None:
-        self.has_begun = threading.Event()
-        self.may_go_on = threading.Event()
-
-    def run(self, job: HeadStart, store: ObjectStore) -> Generator[Progress, None, Headway]:
-        steps = iter_head_start(job, store)
-        while True:
-            try:
-                progress = next(steps)
-            except StopIteration as end:
-                return end.value
-            yield progress
-            self.has_begun.set()
-            assert self.may_go_on.wait(60)
-
-
-class StoppedMedia(CountingMedia):
-    """Says when a task is to be stopped."""
-
-    def __init__(self, objects: ObjectStore, halting: Halting) -> None:
-        super().__init__(objects, tasks={**MEDIA_TASKS, "head_start": halting.run})
-        self.is_stopping = asyncio.Event()
-
-    async def cancel(self, key: str) -> bool:
-        self.is_stopping.set()
-        return await super().cancel(key)
 
 
 async def give_up(world: VideoWorld, arriving: Arriving) -> None:
@@ -68,8 +34,8 @@ async def give_up(world: VideoWorld, arriving: Arriving) -> None:
 async def test_a_task_that_runs_while_its_file_is_given_up_is_stopped_and_leaves_nothing(
     world: VideoWorld, film: bytes
 ):
-    halting = Halting()
-    media = StoppedMedia(world.objects, halting)
+    halting = Halting(iter_head_start)
+    media = CountingMedia(world.objects, tasks={**MEDIA_TASKS, "head_start": halting.run})
     arriving = Arriving(world, media, film)
     await arriving.open()
     await arriving.send(int(len(film) * 0.4))

@@ -13,15 +13,17 @@ import pytest
 from kit.clock import SystemClock
 from kit.ids import make_id
 from kit.setting_sections import ProcessingSettings
+from media.pool import MEDIA_TASKS
 from media.vod.recipe import Recipe
 from media.vod.source import MediaUnreadable
+from media.vod.transcode import iter_chunk
 from serve_apps.access.identity import Identity
 from serve_apps.videos.jobs import process_video
 from serve_apps.videos.reencoding import purge_version, reencode_video
 from serve_apps.videos.reencoding_rules import VersionJob, cancel_work, request_reencoding
 from storage import video_versions
 from tests.serve_apps.edge.playback_client import Player, serve_playback
-from tests.serve_apps.videos.inline_media import InlineMedia
+from tests.serve_apps.videos.inline_media import Halting, InlineMedia
 from tests.serve_apps.videos.video_world import VideoWorld, job_payload, make_clip
 
 pytestmark = pytest.mark.media
@@ -153,6 +155,33 @@ async def test_a_runner_that_was_killed_loses_no_piece_of_the_new_version(
     await reencode_video(world.ports(second), job)
     await reencode_video(world.ports(second), job)  # killed before it could say that it ended
     assert second.started == ["v2-rest-00000"]
+    assert (await world.get_video(video_id)).version == 2
+
+
+async def test_a_new_upload_comes_before_what_is_made_again_at_its_next_step(
+    world: VideoWorld, clip: bytes, short_clip: bytes
+):
+    video_id, owner = await make_ready(world, clip)
+    job = await ask(world, owner, video_id, SMALL)
+    halting = Halting(iter_chunk, lambda chunk: chunk.task_id.startswith("v2-"))
+    media = InlineMedia(world.objects, tasks={**MEDIA_TASKS, "chunk": halting.run})
+    ports = world.ports(media)
+    again = asyncio.create_task(reencode_video(ports, job))
+    assert await asyncio.to_thread(halting.has_begun.wait, 60)
+    begun = list(media.started)
+    assert begun[-1].startswith("v2-")
+    described = ports.media.describe()
+    assert described == {"media_slots": 1, "media_running": {"batch": 1}, "media_waiting": {}}
+    later_id = await world.upload(short_clip)
+    upload = asyncio.create_task(process_video(ports, job_payload(later_id)))
+    async with asyncio.timeout(60):
+        await media.is_stopping.wait()
+    assert ports.media.describe()["media_waiting"] == {"look": 1}
+    halting.may_go_on.set()
+    await asyncio.gather(again, upload)
+    assert media.started[len(begun)] == "take_in"
+    assert begun[-1] in media.started[len(begun) + 1 :], "what gave way is taken up again"
+    assert (await world.get_video(later_id)).status == "ready"
     assert (await world.get_video(video_id)).version == 2
 
 
