@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from media.vod.arriving import Arriving, SourceNotThere
 from media.vod.chunk_steps import ChunkParts
@@ -20,23 +21,33 @@ from media.vod.task_jobs import ChunkJob, QualityJob
 from media.vod.titles import awaits_looks
 from storage.objects import ObjectStore
 
+Own = TypeVar("Own", ChunkJob, QualityJob)
+
 
 @dataclass(frozen=True)
-class HeadStart:
-    """What the task is given: a chunk, and how much of its source is there."""
+class Ahead(Generic[Own]):
+    """What a task ahead is given: what the video's own task will be, and how much is there."""
 
-    chunk: ChunkJob
+    own: Own
     arriving: Arriving
 
     @property
     def video_id(self) -> str:
         """Whose work it is."""
-        return self.chunk.video_id
+        return self.own.video_id
 
     @property
     def task_id(self) -> str:
-        """Another than the chunk's own, which may begin before this one has ended."""
-        return f"{self.chunk.task_id}-ahead"
+        """Another than the own one's, which may begin before this one has ended."""
+        return f"{self.own.task_id}-ahead"
+
+
+class HeadStart(Ahead[ChunkJob]):
+    """A chunk, as far as the file reaches."""
+
+
+class QualityAhead(Ahead[QualityJob]):
+    """What the quality task measures, of a file's first half."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,7 @@ class Headway:
 
 def iter_head_start(job: HeadStart, store: ObjectStore) -> Generator[Progress, None, Headway]:
     """Encode and keep what is there of a chunk; raises MediaUnreadable."""
-    parts = ChunkParts(job.chunk, store, job.arriving)
+    parts = ChunkParts(job.own, store, job.arriving)
     for _kept in parts.iter_kept():
         pass
     begun = parts.done
@@ -62,28 +73,10 @@ def iter_head_start(job: HeadStart, store: ObjectStore) -> Generator[Progress, N
     return Headway(parts.done == parts.total, parts.done - begun)
 
 
-@dataclass(frozen=True)
-class QualityAhead:
-    """What the task is given: what the quality task would be, and how much of the file is there."""
-
-    quality: QualityJob
-    arriving: Arriving
-
-    @property
-    def video_id(self) -> str:
-        """Whose work it is."""
-        return self.quality.video_id
-
-    @property
-    def task_id(self) -> str:
-        """Another than the quality task's own, which may begin before this one has ended."""
-        return f"{self.quality.task_id}-ahead"
-
-
 def look_ahead(job: QualityAhead, store: ObjectStore) -> TaskRecord | None:
     """Measure the first half of a file and keep that; None while not all of it has come."""
     try:
-        return measure_ahead(job.quality, store, job.arriving.locate(store))
+        return measure_ahead(job.own, store, job.arriving.locate(store))
     except FileNotFoundError:
         return None  # the upload ended and its bytes are the source's by now
 

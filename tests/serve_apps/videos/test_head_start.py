@@ -56,7 +56,7 @@ async def test_a_video_begun_while_its_file_arrived_is_the_one_that_was_begun_be
     given: dict[str, set[Rung]] = defaultdict(set)
 
     async def note(_name: str, payload: Any) -> None:
-        job = payload.chunk if isinstance(payload, HeadStart) else payload
+        job = payload.own if isinstance(payload, HeadStart) else payload
         if isinstance(job, ChunkJob):
             given[job.task_id.partition("-")[0]].update(job.rungs)
 

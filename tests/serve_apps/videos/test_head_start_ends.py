@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator, Mapping
 
 import pytest
 
 from media.pool import MEDIA_TASKS
-from media.vod.head_start import iter_head_start
+from media.pool_worker import Task
+from media.vod.head_start import QualityAhead, iter_head_start, look_ahead
+from media.vod.records import Progress
 from serve_apps.videos.jobs import expire_video, purge_video
 from serve_apps.videos.service import terminate_upload
 from serve_apps.videos.upload_jobs import HeadStartJob
+from storage.objects import ObjectStore
 from storage.uploads import find_upload
 from tests.serve_apps.videos.arriving import (
     Arriving,
@@ -31,27 +35,61 @@ async def give_up(world: VideoWorld, arriving: Arriving) -> None:
         await terminate_upload(connection, upload)
 
 
-async def test_a_task_that_runs_while_its_file_is_given_up_is_stopped_and_leaves_nothing(
-    world: VideoWorld, film: bytes
-):
-    halting = Halting(iter_head_start)
-    media = CountingMedia(world.objects, tasks={**MEDIA_TASKS, "head_start": halting.run})
-    arriving = Arriving(world, media, film)
+def measure(job: QualityAhead, store: ObjectStore) -> Generator[Progress, None, object]:
+    yield Progress(job.task_id, 0, 1)
+    return look_ahead(job, store)
+
+
+async def begin_turn(
+    world: VideoWorld, film: bytes, share: float, tasks: Mapping[str, Task]
+) -> tuple[Arriving, asyncio.Task[HeadStartJob | None]]:
+    arriving = Arriving(world, CountingMedia(world.objects, tasks={**MEDIA_TASKS, **tasks}), film)
     await arriving.open()
-    await arriving.send(int(len(film) * 0.4))
-    turn = asyncio.create_task(arriving.turn(HeadStartJob(arriving.video_id)))
+    await arriving.send(int(len(film) * share))
+    return arriving, asyncio.create_task(arriving.turn(HeadStartJob(arriving.video_id)))
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "share", "chunks"),
+    [("head_start", iter_head_start, 0.4, 1), ("quality_ahead", measure, 0.6, 0)],
+    ids=["a chunk", "its quality"],
+)
+async def test_a_task_that_runs_while_its_file_is_given_up_is_stopped_and_leaves_nothing(
+    world: VideoWorld, film: bytes, name: str, task: Task, share: float, chunks: int
+):
+    halting = Halting(task)
+    arriving, turn = await begin_turn(world, film, share, {name: halting.run})
     assert await asyncio.to_thread(halting.has_begun.wait, 60)
     await give_up(world, arriving)
-    await purge_video(world.ports(media), job_payload(arriving.video_id))
+    await purge_video(world.ports(arriving.media), job_payload(arriving.video_id))
     assert await list_made(world, arriving.video_id) == {}
     async with asyncio.timeout(60):
-        await media.is_stopping.wait()
+        await arriving.media.is_stopping.wait()
     halting.may_go_on.set()  # it has the file open, and keeps one more step
     following = await turn
     assert await list_made(world, arriving.video_id) == {}
     assert following is None
-    chunks = [name for name in media.started if name.startswith(("first", "rest"))]
-    assert len(chunks) == 1, "what waited for a place has not begun"
+    begun = [name for name in arriving.media.started if name.startswith(("first", "rest"))]
+    assert len(begun) == chunks, "what waited for a place has not begun"
+
+
+async def test_a_task_is_stopped_once_the_videos_own_has_begun_and_leaves_nothing_behind_it(
+    world: VideoWorld, film: bytes
+):
+    halting = Halting(iter_head_start)
+    arriving, turn = await begin_turn(world, film, 0.4, {"head_start": halting.run})
+    assert await asyncio.to_thread(halting.has_begun.wait, 60)
+    await arriving.send(len(film))
+    await arriving.process()
+    assert (await world.get_video(arriving.video_id)).status == "ready"
+    made = await list_made(world, arriving.video_id)
+    async with asyncio.timeout(60):
+        await arriving.media.is_stopping.wait()
+    halting.may_go_on.set()  # it has the file open, and keeps one more step
+    following = await turn
+    assert await list_made(world, arriving.video_id) == made
+    assert following is not None
+    assert await arriving.turn(following) is None
 
 
 async def test_what_a_dead_runner_left_of_a_file_that_was_given_up_goes_with_the_next_turn(
