@@ -109,6 +109,9 @@ LINKS_ENDED = Counter(
     "Links that ended, by the peer's role and why; overflow: it did not read fast enough.",
     ["role", "reason"],
 )
+OBJECTS_SWEPT = Counter(
+    "socialflow_objects_swept_total", "What dead writers left half written, and was removed."
+)
 UPLOAD_BYTES = Counter("socialflow_upload_bytes_total", "Acknowledged upload bytes.")
 HEAD_START_PARTS = Counter(
     "socialflow_head_start_parts_total", "Parts of chunks encoded while their file arrived."

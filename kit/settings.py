@@ -106,6 +106,11 @@ def copy_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
+def find_bucket_secret(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the secret of S3's usual environment, which obstore reads by itself for the rest."""
+    return (os.environ if environ is None else environ).get("AWS_SECRET_ACCESS_KEY")
+
+
 def list_options(cls: type = Settings, prefix: str = "") -> list[tuple[str, Any, str, bool]]:
     """List every setting as (dotted name, default, sentence, is secret), for the manual."""
     rows: list[tuple[str, Any, str, bool]] = []

@@ -27,6 +27,7 @@ from obstore.store import from_url as backend_from_url
 from kit.errors import AppError
 from kit.ids import make_id
 from kit.logs import get_log
+from storage.bucket_sweep import sweep_uploads
 from storage.durable_files import (
     STAGING_FOLDER,
     DurableFile,
@@ -344,9 +345,9 @@ class ObjectStore:
         return await asyncio.to_thread(self.delete_prefix_sync, prefix)
 
     def sweep_staging_sync(self, *, older_than_s: float, now_s: float) -> int:
-        """Remove half-written files of dead processes; `now_s` is Unix time. Returns how many."""
+        """Remove what dead processes left half written; `now_s` is Unix time. Returns how many."""
         if self._root is None:
-            return 0
+            return sweep_uploads(self._backend, before_s=now_s - older_than_s)
         return sweep_staging(self._root, before_s=now_s - older_than_s)
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from actors.job_runner.ports import JobPorts, JobSpec
 from kit.logs import get_log
+from kit.metrics import OBJECTS_SWEPT
 from storage.database import Connection
 from storage.jobs import enqueue_job
 
@@ -43,14 +44,15 @@ def decide_slot(now: datetime) -> int:
 
 
 async def sweep_staging(ports: JobPorts, payload: bytes) -> None:
-    """Remove stale staged files and queue the next run."""
+    """Remove stale staged files, or a bucket's stale uploads, and queue the next run."""
     slot = msgspec.json.decode(payload, type=SweepJob).slot
     now = ports.clock.now()
     count = await asyncio.to_thread(
         ports.objects.sweep_staging_sync, older_than_s=STALE_S, now_s=now.timestamp()
     )
     if count:
-        log.info("objects.swept", files=count)
+        OBJECTS_SWEPT.inc(count)
+        log.info("objects.swept", count=count)
     async with ports.database.transaction() as connection:
         await _enqueue(connection, max(slot, decide_slot(now)) + 1, now)
 
