@@ -1,8 +1,8 @@
 """Players that others wrote play what the media tasks make, from files alone: no product runs here.
 
-A video of two rungs with sound, one that was passed on as it came, one in VP9 with Opus, a
-recording of several parts, and a video that still grows: each from its start, after seeks forwards
-and backwards, and to its end, without an error or a gap.
+A video of two rungs with sound, one that was passed on as it came, one each in VP9 and AV1 with
+Opus, a recording of several parts, and a video that still grows: each from its start, after seeks
+forwards and backwards, and to its end, without an error or a gap.
 `test_outside_players.py` plays through the product, with rights and keys.
 """
 
@@ -92,7 +92,7 @@ LENGTH_S, FITTING_S, SMALL_S, LAST_S = 17, 11, 9, 2
 """How long the videos are, and how much is left after the last seek."""
 CASES = [
     *((way, kind) for kind in ("video", "copied", "recording") for way in WAYS),
-    *((way, "newer") for way in ("hls.js", "shaka-dash")),
+    *((way, kind) for kind in ("vp9", "av1") for way in ("hls.js", "shaka-dash")),
 ]
 CHUNKS_FIRST = {"hls.js": 1, "shaka-hls": 1, "chromium": 2}
 """How many chunks are there when a player of what grows begins: a segment, then two, then two.
@@ -169,19 +169,29 @@ def copied(folder: Path) -> Film:
 
 
 @pytest.fixture(scope="module")
-def newer(folder: Path) -> Film:
+def vp9(folder: Path) -> Film:
     """A video that is lighter in VP9, which goes with Opus."""
-    store = ObjectStore.open(f"file://{folder}/newer")
-    source = folder / "newer.mp4"
+    return make_newer(folder, "vp9", "testsrc2=s=320x240")
+
+
+@pytest.fixture(scope="module")
+def av1(folder: Path) -> Film:
+    """A video that is lighter in AV1, which goes with Opus; the test picture is not."""
+    return make_newer(folder, "av1", "gradients=s=320x240:speed=0.05:seed=1")
+
+
+def make_newer(folder: Path, codec: str, picture: str) -> Film:
+    store = ObjectStore.open(f"file://{folder}/{codec}")
+    source = folder / f"{codec}.mp4"
     run_ffmpeg(
-        *("-f", "lavfi", "-i", f"testsrc2=s=320x240:r={FPS}:d={SMALL_S}"),
+        *("-f", "lavfi", "-i", f"{picture}:r={FPS}:d={SMALL_S}"),
         *("-f", "lavfi", "-i", f"sine=d={SMALL_S}", "-c:v", "mpeg4", "-c:a", "aac", source),
     )
-    made = transcode(source, store, codecs=("vp9",))
+    made = transcode(source, store, codecs=(codec,))
     write_playlists(made.plan, made.records, store)
-    tracks = frozenset({"240p-vp9", "audio-opus"})
+    tracks = frozenset({f"240p-{codec}", "audio-opus"})
     assert tracks < set(made.tracks)
-    return Film(f"newer/videos/{VIDEO_ID}", SMALL_S, tracks=tracks, wishes=OPUS)
+    return Film(f"{codec}/videos/{VIDEO_ID}", SMALL_S, tracks=tracks, wishes=OPUS)
 
 
 @pytest.fixture(scope="module")
