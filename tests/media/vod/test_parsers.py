@@ -25,12 +25,14 @@ from media.vod.publish import publish
 from media.vod.records import track_key
 from storage.objects import ObjectStore
 from tests.media.vod.clips import VIDEO_ID, Made, run_ffmpeg, transcode, write_playlists
+from tests.media.vod.test_copying import film
 from tests.media.vod.test_playback import ask_ffprobe, folder_of
 
 pytestmark = pytest.mark.media
 
 WEB = Path(__file__).resolve().parents[3] / "web"
-NAMES = ("240p", "320p", "audio")
+SHAPES = ("made", "copied", "sound")
+"""A video of two rungs, one whose larger rung is the file as it came, and sound alone."""
 FPS, LENGTH_S = 10, 11
 TICK_S = 1e-6
 """Playlists and manifests write lengths as decimal fractions of so many digits."""
@@ -57,18 +59,48 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         *("-f", "lavfi", "-i", f"sine=d={LENGTH_S}"),
         *("-c:v", "mpeg4", "-g", "10", "-c:a", "aac", folder / "a.mp4"),
     )
-    made = transcode(folder / "a.mp4", ObjectStore.open(f"file://{folder}/objects"), segments_max=2)
-    write_playlists(made.plan, made.records, made.store)
+    return make(folder / "a.mp4")
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("passed-on")
+    made = make(film(folder / "a.mp4", size="640x360"))
+    assert made.plan.info.copyable is not None
     return made
 
 
 @pytest.fixture(scope="module")
-def whole(made: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    path = tmp_path_factory.mktemp("sound") / "a.wav"
+    run_ffmpeg("-f", "lavfi", "-i", f"sine=d={LENGTH_S}", path)
+    return make(path)
+
+
+def make(path: Path) -> Made:
+    store = ObjectStore.open(f"file://{path.parent}/objects")
+    made = transcode(path, store, segments_max=2)
+    write_playlists(made.plan, made.records, made.store)
+    return made
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def shape(request: pytest.FixtureRequest) -> Made:
+    found: Made = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(made: Made) -> dict[str, Path]:
+    return write_whole(made)
+
+
+def write_whole(made: Made) -> dict[str, Path]:
     """Each track as one file: its init segment, then its segments."""
-    folder = tmp_path_factory.mktemp("whole")
-    for name in NAMES:
-        (folder / f"{name}.mp4").write_bytes(made.bytes_of(name))
-    return {name: folder / f"{name}.mp4" for name in NAMES}
+    files = {name: folder_of(made.store) / f"whole-{name}.mp4" for name in made.tracks}
+    for name, path in files.items():
+        path.write_bytes(made.bytes_of(name))
+    return files
 
 
 def see_records(made: Made) -> dict[str, Seen]:
@@ -98,7 +130,7 @@ def ask_mp4box(*paths: Path) -> list[dict[str, Any]]:
 
 def see_by_mp4box(_made: Made, whole: Mapping[str, Path]) -> dict[str, Seen]:
     found = {}
-    for name, file in zip(NAMES, ask_mp4box(*(whole[name] for name in NAMES)), strict=True):
+    for name, file in zip(whole, ask_mp4box(*whole.values()), strict=True):
         assert file["problems"] == []
         found[name] = _see_box_track(*file["tracks"], segments=file["fragments"])
     return found
@@ -146,13 +178,15 @@ def see_by_m3u8(made: Made, _whole: Mapping[str, Path]) -> dict[str, Seen]:
     found = {}
     for variant in master.playlists:
         info = variant.stream_info
-        picture, sound = info.codecs.split(",")
-        assert info.frame_rate == FPS
-        found[variant.uri.removesuffix(".m3u8")] = (picture, tuple(info.resolution))
-    (heard,) = master.media
-    channels = str(made.tracks["audio"].parts[0].channels)
-    assert (heard.type, heard.uri, heard.channels) == ("AUDIO", "audio.m3u8", channels)
-    found["audio"] = (sound, None)
+        *pictures, sound = info.codecs.split(",")
+        assert info.frame_rate == (FPS if pictures else None)
+        size = tuple(info.resolution) if pictures else None
+        found[variant.uri.removesuffix(".m3u8")] = ((pictures or [sound])[0], size)
+    if made.plan.info.video is not None:
+        (heard,) = master.media
+        channels = str(made.tracks["audio"].parts[0].channels)
+        assert (heard.type, heard.uri, heard.channels) == ("AUDIO", "audio.m3u8", channels)
+        found["audio"] = (sound, None)
     return {name: _see_media(made, name, *said) for name, said in found.items()}
 
 
@@ -214,15 +248,17 @@ def check_agree(found: Mapping[str, Seen], wanted: Mapping[str, Seen]) -> None:
 
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 def test_a_reader_agrees_with_the_records(
-    read: Callable[[Made, Mapping[str, Path]], dict[str, Seen]], made: Made, whole: dict[str, Path]
+    read: Callable[[Made, Mapping[str, Path]], dict[str, Seen]], shape: Made
 ):
-    check_agree(read(made, whole), see_records(made))
+    check_agree(read(shape, write_whole(shape)), see_records(shape))
 
 
-def test_readers_of_bytes_count_the_same_samples(made: Made, whole: dict[str, Path]):
-    seen = see_by_mp4box(made, whole)
-    check_agree(seen, see_by_ffprobe(made, whole))
-    assert {seen[name].samples for name in ("240p", "320p")} == {FPS * LENGTH_S}
+def test_readers_of_bytes_count_the_same_samples(shape: Made):
+    whole = write_whole(shape)
+    seen = see_by_mp4box(shape, whole)
+    check_agree(seen, see_by_ffprobe(shape, whole))
+    pictures = [track.samples for track in seen.values() if track.size is not None]
+    assert pictures == [FPS * LENGTH_S] * (0 if shape.plan.info.video is None else 2)
 
 
 def test_what_is_stored_is_as_large_as_the_records_say(made: Made, whole: dict[str, Path]):
