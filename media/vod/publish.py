@@ -166,7 +166,7 @@ def build_waveform(peaks: Sequence[int], duration_s: Fraction) -> str:
 def _write_playlists(
     plan: TranscodePlan, tracks: Mapping[str, Track], beside: Beside
 ) -> dict[str, str]:
-    """The list of variants, and the media playlist of every track.
+    """The list of variants, and the media playlist of every track that it names.
 
     Media playlists of one video are alike (RFC 8216 §6.2.4): of one target and one type, and none
     ends more than a segment after the others. So all are EVENT as long as one grows; keyframes,
@@ -175,8 +175,12 @@ def _write_playlists(
     shown = cut_alike(tracks)
     is_whole = all(track.is_whole for track in shown.values())
     target_s = max(_decide_target_s(plan), *(track.target_s for track in tracks.values()))
+    rungs = [replace(track, is_whole=is_whole) for track in tracks.values() if not track.is_sound]
+    sounds = _choose_sounds(tracks, rungs)
     files = {
-        playlist_name(name): build_media_playlist(track, target_s) for name, track in shown.items()
+        playlist_name(name): build_media_playlist(track, target_s)
+        for name, track in shown.items()
+        if not track.is_sound or tracks[name] in sounds
     }
     if is_whole:
         files |= write_subtitles(beside.texts, plan.grid.duration_s)
@@ -186,13 +190,8 @@ def _write_playlists(
             if track.has_keys
         }
         files |= write_tiles(beside.storyboard, plan.grid.duration_s)
-    rungs = [replace(track, is_whole=is_whole) for track in tracks.values() if not track.is_sound]
-    files[MASTER_NAME] = build_master_playlist(
-        rungs,
-        _choose_sounds(tracks, rungs),
-        plan.grid.fps,
-        beside if is_whole else Beside(),
-    )
+    named = beside if is_whole else Beside()
+    files[MASTER_NAME] = build_master_playlist(rungs, sounds, plan.grid.fps, named)
     return files
 
 

@@ -24,6 +24,7 @@ from media.vod.publish import keep_lighter, publish
 from media.vod.recipe import EXTRA_CODECS, Recipe
 from media.vod.records import SegmentRecord, TaskRecord, TrackRecord, segment_name, track_key
 from storage.objects import ObjectStore
+from tests.media.playlist_rules import check_publication
 from tests.media.vod.clips import (
     SOURCE_KEY,
     VIDEO_ID,
@@ -112,7 +113,7 @@ def test_opus_sounds_as_long_as_the_picture(made: Made):
 
 
 def test_players_find_each_codec_with_the_sound_it_goes_with(made: Made):
-    files = publish(made.plan, _make_lighter(made)).files
+    files = publish(made.plan, _resize_others(made, Fraction(1, 20))).files
     master = files["master.m3u8"].decode().splitlines()
     variants = dict(zip(master[1:], master[:-1], strict=True))
     sounds = {
@@ -133,18 +134,25 @@ def test_players_find_each_codec_with_the_sound_it_goes_with(made: Made):
         assert f'<AdaptationSet id="{number}"' in manifest
 
 
-def _make_lighter(made: Made) -> dict[str, TaskRecord]:
-    """Records in which other codecs save bytes, whatever so small a picture takes."""
+def test_sound_that_no_picture_goes_with_is_not_offered(made: Made):
+    heavier = publish(made.plan, _resize_others(made, Fraction(20)))
+    check_publication(heavier)
+    assert "v3-audio.m3u8" in heavier.files
+    assert not [name for name in heavier.files if "opus" in name]
+
+
+def _resize_others(made: Made, scale: Fraction) -> dict[str, TaskRecord]:
+    """Records in which other codecs take less or more, whatever so small a picture takes."""
     return {
-        name: replace(record, tracks=tuple(_halve(part) for part in record.tracks))
+        name: replace(record, tracks=tuple(_resize(part, scale) for part in record.tracks))
         for name, record in made.records.items()
     }
 
 
-def _halve(part: TrackRecord) -> TrackRecord:
+def _resize(part: TrackRecord, scale: Fraction) -> TrackRecord:
     if part.codec.startswith(("avc1", "mp4a")):
         return part
-    segments = tuple(replace(it, size_bytes=it.size_bytes // 20 + 1) for it in part.segments)
+    segments = tuple(replace(it, size_bytes=int(it.size_bytes * scale) + 1) for it in part.segments)
     return replace(part, segments=segments)
 
 
