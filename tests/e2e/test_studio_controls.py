@@ -42,10 +42,11 @@ MediaStreamTrack.prototype.applyConstraints = function (wanted) {
   return resizeAny.call(this, { ...wanted, frameRate: 10 });
 };
 window.senders = [];
+window.voices = [];
 const addNow = RTCPeerConnection.prototype.addTransceiver;
 RTCPeerConnection.prototype.addTransceiver = function (track, options) {
   const transceiver = addNow.call(this, track, options);
-  if (track.kind === 'video') senders.push(transceiver.sender);
+  (track.kind === 'video' ? senders : voices).push(transceiver.sender);
   return transceiver;
 };
 """
@@ -54,6 +55,7 @@ SENT = """
 senders.map((sender) => sender.getParameters().encodings
   .map(({ maxBitrate, scaleResolutionDownBy }) => [maxBitrate, scaleResolutionDownBy]))
 """
+SENT_VOICE = "voices.map(({ track }) => [track.readyState, track.getSettings().deviceId])"
 # As in a browser that cannot encode H.264, and on a network that lets no WebRTC through.
 NO_H264 = """
 const { prototype } = RTCRtpTransceiver, prefer = prototype.setCodecPreferences;
@@ -118,6 +120,14 @@ def choose_picture(streamer: Page, name: str, bitrate_bps: int) -> None:
     )
 
 
+def walk_about(streamer: Page) -> None:
+    """Leave the control room and come back; the session goes on, and the devices are known."""
+    streamer.get_by_role("link", name="Explore", exact=True).first.click()
+    expect(streamer.get_by_test_id("live-preview")).to_have_count(0)
+    streamer.get_by_role("link", name="Back to the control room").click()
+    expect(streamer.get_by_label("Microphone", exact=True)).to_be_visible()
+
+
 def await_size(streamer: Page, video: Locator, width: int, height: int) -> None:
     """Wait until the camera gives this size, and the viewer sees it."""
     preview = streamer.get_by_test_id("live-preview")
@@ -163,12 +173,18 @@ def test_the_studio_changes_its_devices_and_shows_the_screen_on_air(
     choose_picture(streamer, "480p", 1_200_000)
     await_size(streamer, video, 848, 480)
     camera_id = preview.evaluate(PICTURE_SETTINGS)["deviceId"]
+    voice = [["live", preview.evaluate(VOICE_SETTINGS)["deviceId"]]]
+    assert streamer.evaluate(SENT_VOICE) == voice
+    walk_about(streamer)
     streamer.get_by_role("button", name="Show the screen").click()
     await_true(
         lambda: preview.evaluate(PICTURE_SETTINGS).get("displaySurface") == "monitor",
         "the preview shows the screen",
     )
     await_pictures(video)
+    assert streamer.evaluate(SENT_VOICE) == voice, "the microphone goes on being heard"
+    await_true(lambda: streamer.evaluate(STILL_ON) == 0, "the camera that was left is off")
+    walk_about(streamer)
     lines = preview.evaluate(PICTURE_SETTINGS)["height"]
     choose_picture(streamer, "360p", 800_000)
     assert preview.evaluate(PICTURE_SETTINGS)["height"] == lines, "the screen keeps its size"
@@ -180,6 +196,7 @@ def test_the_studio_changes_its_devices_and_shows_the_screen_on_air(
     await_size(streamer, video, 640, 360)
     await_pictures(video)
     assert streamer.evaluate(SENT) == [[[800_000, 1]]]
+    assert streamer.evaluate(SENT_VOICE) == voice
     expect(viewer.get_by_test_id("live-status")).to_contain_text(re.compile("live", re.I))
 
     copied = "navigator.clipboard.readText()"
