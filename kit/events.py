@@ -42,6 +42,7 @@ class EventName(enum.StrEnum):
     STREAM_CREATED = "stream.created"
     STREAM_STARTED = "stream.started"
     STREAM_ENDED = "stream.ended"
+    STREAM_TAKEN_DOWN = "stream.taken_down"
 
 
 @dataclass(frozen=True)

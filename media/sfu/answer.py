@@ -5,18 +5,31 @@ Pure; called by `server`. Everything echoed from the offer was validated by `sdp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from media.sfu.codecs import Choice, ChosenMedia
 from media.sfu.dtls import Fingerprint
-from media.sfu.sdp import MEDIA_ID, REPAIRED_ID, STREAM_ID, TRANSPORT_SEQ, Offer, OfferedMedia
+from media.sfu.sdp import (
+    MEDIA_ID,
+    REPAIRED_ID,
+    STREAM_ID,
+    TRANSPORT_SEQ,
+    Offer,
+    OfferedCodec,
+    OfferedMedia,
+)
 
 FEEDBACK = ("nack", "nack pli", "ccm fir")
 PUBLISHER_FEEDBACK = (*FEEDBACK, "goog-remb", "transport-cc")
 VIEWER_FEEDBACK = (*FEEDBACK, "goog-remb")
 MEASURED_FEEDBACK = (*FEEDBACK, "transport-cc")
 HOST_TYPE_PREFERENCE = 126
+H264_LEVEL_TAKEN = 0x34
+"""5.2, which has room for 1080p60 and for 4K (H.264 table A-1): we forward pictures of any size."""
+LEVEL_1B_FLAG = 0x10
+PROFILE_LEVEL = re.compile("[0-9a-fA-F]{6}")
 CHROMIUM_START_BITRATE = "x-google-start-bitrate=2000"  # kbit/s; others ignore it
 
 
@@ -122,11 +135,36 @@ def _describe_codec(media: ChosenMedia, stream: OutgoingStream | None) -> Iterat
     for kind in wanted:
         if kind in codec.feedback:
             yield f"a=rtcp-fb:{number} {kind}"
-    parameters = [key if value is None else f"{key}={value}" for key, value in codec.parameters]
+    parameters = _write_parameters(codec.parameters)
     if is_publisher and media.section.kind == "video":
-        parameters.append(CHROMIUM_START_BITRATE)
+        parameters = [*_describe_taken(codec), CHROMIUM_START_BITRATE]
     if parameters:
         yield f"a=fmtp:{number} {';'.join(parameters)}"
+
+
+def _write_parameters(parameters: Iterable[tuple[str, str | None]]) -> list[str]:
+    return [key if value is None else f"{key}={value}" for key, value in parameters]
+
+
+def _describe_taken(codec: OfferedCodec) -> list[str]:
+    """Return the parameters of what we take: of H.264 up to our level, not up to the offer's.
+
+    The offer's is what the publisher decodes. Where it allows different ones, ours bounds what it
+    sends (RFC 6184 §8.2.2); otherwise there is one level for both directions, and it stays.
+    """
+    offered = codec.get_parameter("profile-level-id")
+    is_asymmetric = codec.get_parameter("level-asymmetry-allowed") == "1"
+    if codec.name.upper() != "H264" or not is_asymmetric or not PROFILE_LEVEL.fullmatch(offered):
+        return _write_parameters(codec.parameters)
+    profile, constraints, level = bytes.fromhex(offered)
+    if level < H264_LEVEL_TAKEN:
+        if (
+            level == 0x0B
+        ):  # With the flag it is level 1b (§8.1), which the flag has no part in else.
+            constraints &= ~LEVEL_1B_FLAG
+        level = H264_LEVEL_TAKEN
+    taken = bytes((profile, constraints, level)).hex()
+    return _write_parameters({**dict(codec.parameters), "profile-level-id": taken}.items())
 
 
 def _choose_feedback(

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import uuid
 
-from kit.errors import NotAuthenticated
-from storage.database import Database
-from storage.lives import find_key_mark
+from kit.errors import AppError, NotAuthenticated
+from storage.database import Connection, Database
+from storage.lives import LiveRow, find_key_mark, find_live_by_key, find_takedown_reason
 
 KEY_CLAIM = "key"
 """Where a publisher's ticket names the key that it was issued for."""
@@ -22,6 +22,23 @@ class StreamKeyInvalid(NotAuthenticated):
     """The stream key opens no live, or was replaced."""
 
     code, message = "stream_key_invalid", "This stream key is not valid; copy it anew."
+
+
+class LiveTakenDown(AppError):
+    """A moderator took the live of this key down; whoever holds the key is told why."""
+
+    code, status, message = "live_taken_down", 410, "A moderator took this live down."
+
+
+async def get_live_by_key(connection: Connection, stream_key: str) -> LiveRow:
+    """Return the live that a stream key opens; raises StreamKeyInvalid, LiveTakenDown."""
+    live = await find_live_by_key(connection, stream_key) if stream_key else None
+    if live is None:
+        reason = await find_takedown_reason(connection, stream_key) if stream_key else None
+        if reason is not None:
+            raise LiveTakenDown(f"A moderator took this live down: {reason}")
+        raise StreamKeyInvalid
+    return live
 
 
 async def check_key_mark(database: Database, live_id: uuid.UUID, mark: str) -> None:

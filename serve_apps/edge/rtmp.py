@@ -23,11 +23,12 @@ from media.rtmp.server import Applicant, RtmpOptions, RtmpServer
 from media.rtmp.tags import Tag
 from media.sfu.sdp import OfferedCodec
 from media.sfu.session import LocalPublisher
+from serve_apps.access.stream_keys import LiveTakenDown, StreamKeyInvalid, get_live_by_key
 from serve_apps.edge.certificate_files import CertificateFiles, follow_certificate
 from serve_apps.edge.media_sessions import LocalSource, MediaSessions
 from serve_apps.edge.waiting_samples import WaitingSamples
 from storage.database import LOST_CONNECTION, Database
-from storage.lives import LiveRow, find_live_by_key
+from storage.lives import LiveRow
 
 APP = "live"
 ENDINGS = {
@@ -101,11 +102,13 @@ class RtmpIngest:
             raise PublishRefused(ENDINGS["shutdown"])
         try:
             async with self._ports.database.connection() as connection:
-                live = await find_live_by_key(connection, applicant.key)
+                live = await get_live_by_key(connection, applicant.key)
+        except StreamKeyInvalid as error:
+            raise PublishRefused("This stream key is not known.") from error
+        except LiveTakenDown as error:
+            raise PublishRefused(error.text) from error
         except (AppError, *LOST_CONNECTION) as error:
             raise PublishRefused("The server is busy; try again.") from error
-        if live is None:
-            raise PublishRefused("This stream key is not known.")
         if live.status == "ended":
             raise PublishRefused("This live has ended; create another one.")
         log.info("rtmp.admitted", room_id=str(live.id), encoder=applicant.encoder)

@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
-from serve_apps.access.stream_keys import StreamKeyInvalid
+from serve_apps.access.stream_keys import LiveTakenDown, StreamKeyInvalid
 from serve_apps.access.visibility import ForSubscribers
 from serve_apps.http.routes import Routes
 from serve_apps.http.schemas import AvoidedEdge
@@ -30,7 +30,7 @@ BEARER = "bearer "
     summary="WHIP (RFC 9725): publish with the stream key as bearer token.",
     status=307,
     response_class=RedirectResponse,
-    errors=(StreamKeyInvalid, service.LiveEnded, service.NoEdge),
+    errors=(StreamKeyInvalid, LiveTakenDown, service.LiveEnded, service.NoEdge),
 )
 async def redirect_whip(
     request: Request, ports: Ports, connection: Transaction, avoid: AvoidedEdge = ""

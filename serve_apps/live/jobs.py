@@ -1,4 +1,4 @@
-"""What follows a broadcast: those it is for are told that it began, its segments become a video.
+"""What follows a broadcast: people are told of its start and takedown, segments become a video.
 
 Handlers of outbox events and of jobs; each may run twice and does once what it does.
 """
@@ -6,6 +6,7 @@ Handlers of outbox events and of jobs; each may run twice and does once what it 
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -24,8 +25,9 @@ from storage.live_segments import (
     make_live_prefix,
     make_segment_name,
 )
-from storage.lives import find_live
+from storage.lives import find_live, lock_live
 from storage.recordings import find_recording, is_over, list_unneeded
+from storage.users import list_cards
 
 log = get_log("live")
 
@@ -53,6 +55,21 @@ async def tell_started(ports: JobPorts, event: Event) -> None:
     await tell_audience(ports, sight, News(event.id, "live", data))
 
 
+async def tell_taken_down(ports: JobPorts, event: Event) -> None:
+    """Tell the owner that a moderator took their live down, and why; not which moderator."""
+    owner_id = uuid.UUID(event.data["owner_id"])
+    async with ports.database.connection() as connection:
+        owner = (await list_cards(connection, [owner_id])).get(owner_id)
+    if owner is None:
+        return
+    data = {
+        "user": msgspec.to_builtins(owner),
+        "title": event.data["title"],
+        "text": event.data["reason"],
+    }
+    await ports.people.deliver(owner_id, event.id, "takedown", data)
+
+
 async def keep_or_forget(ports: JobPorts, event: Event) -> None:
     """Make a live that ended the video it is, or forget its segments.
 
@@ -66,6 +83,7 @@ async def keep_or_forget(ports: JobPorts, event: Event) -> None:
             break  # its edge listed the last segment, or did not live to do so
         await asyncio.sleep(LAST_SEGMENT_POLL_S)
     async with ports.database.transaction() as connection:
+        await lock_live(connection, event.subject_id)  # it may be taken down at this moment
         live = await find_live(connection, event.subject_id)
         if live is None or not live.is_recorded:
             await recording.forget_segments(
@@ -108,6 +126,7 @@ async def purge_segments(ports: JobPorts, payload: bytes) -> None:
 
 LISTENERS: Mapping[str, Listener] = {
     "live.tell_followers": Listener(frozenset({EventName.STREAM_STARTED}), tell_started),
+    "live.tell_taken_down": Listener(frozenset({EventName.STREAM_TAKEN_DOWN}), tell_taken_down),
     "live.keep_or_forget": Listener(frozenset({EventName.STREAM_ENDED}), keep_or_forget),
     "live.forget_with_video": Listener(frozenset({EventName.VIDEO_DELETED}), forget_with_video),
 }

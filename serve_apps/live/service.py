@@ -33,7 +33,7 @@ from serve_apps.access.playback import (
     make_socket_url,
 )
 from serve_apps.access.sight import Sight, check_sight
-from serve_apps.access.stream_keys import KEY_CLAIM, StreamKeyInvalid
+from serve_apps.access.stream_keys import KEY_CLAIM, get_live_by_key
 from storage import lives as storage_lives
 from storage.database import Connection
 from storage.edges import EdgeEntry, list_live_edges
@@ -44,7 +44,6 @@ from storage.lives import (
     count_open_lives,
     create_live,
     find_live,
-    find_live_by_key,
     list_owned_lives,
     list_running_lives,
     replace_stream_key,
@@ -305,11 +304,9 @@ async def make_whip_redirect(
 ) -> str:
     """Return the edge address, ticket included, where this key publishes; not one that failed.
 
-    Raises StreamKeyInvalid, LiveEnded, NoEdge.
+    Raises StreamKeyInvalid, LiveTakenDown, LiveEnded, NoEdge.
     """
-    live = await find_live_by_key(connection, stream_key) if stream_key else None
-    if live is None:
-        raise StreamKeyInvalid
+    live = await get_live_by_key(connection, stream_key)
     if live.status == "ended":
         raise LiveEnded
     last_url = None if live.origin is None else str(live.origin["edge"])

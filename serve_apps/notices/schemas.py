@@ -41,7 +41,7 @@ class NoticeBody(BaseModel):
 
     id: uuid.UUID
     offset: int = Field(description="Where it stands in the channel `user:{id}`.")
-    kind: Literal["follow", "like", "comment", "live", "video", "subscription"]
+    kind: Literal["follow", "like", "comment", "live", "video", "subscription", "takedown"]
     created_at: str
     user: PersonBody
     post_id: uuid.UUID | None = None

@@ -19,6 +19,7 @@ from kit.events import EventName
 from kit.logs import get_log
 from media.vod.records import unfinished_prefix, video_prefix
 from media.vod.source import MediaUnreadable
+from serve_apps.deletions import PURGE_JOB
 from serve_apps.videos.captioning import HANDLERS as CAPTION_HANDLERS
 from serve_apps.videos.captioning import ask_captions
 from serve_apps.videos.falling_back import make_all
@@ -51,7 +52,6 @@ from serve_apps.videos.reencoding import REENCODING_HANDLERS
 from serve_apps.videos.service import (
     EXPIRE_JOB,
     PROCESS_JOB,
-    PURGE_JOB,
     VideoJob,
     expire_upload,
 )

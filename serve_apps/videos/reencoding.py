@@ -23,6 +23,7 @@ from media.vod.info import decode_json, encode_json
 from media.vod.plan import TranscodePlan, list_pieces, list_tracks, plan_video
 from media.vod.records import record_key, track_prefix, unfinished_prefix
 from media.vod.source import MediaUnreadable
+from serve_apps.deletions import STOPPED_AFTER_S
 from serve_apps.videos.falling_back import make_all
 from serve_apps.videos.preparing import VideoVanished, insert_pieces
 from serve_apps.videos.progress import Standing, publish_reencoding
@@ -33,7 +34,6 @@ from serve_apps.videos.reencoding_rules import (
     VersionJob,
     enqueue_purge,
 )
-from serve_apps.videos.service import STOPPED_AFTER_S
 from serve_apps.videos.transcoding import TranscodeFailed
 from serve_apps.videos.work import make_work
 from storage import video_plans, video_versions, videos

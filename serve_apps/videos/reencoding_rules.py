@@ -16,9 +16,10 @@ from kit.ids import make_id
 from kit.setting_sections import ProcessingSettings
 from media.vod.recipe import Recipe
 from serve_apps.access.identity import Identity, Role
+from serve_apps.deletions import STOPPED_AFTER_S
 from serve_apps.videos.processing_rules import VideoStillStopping, cancel_processing
 from serve_apps.videos.recipes import read_recipe, write_recipe
-from serve_apps.videos.service import PROCESS_JOB, STOPPED_AFTER_S, VideoJob, get_video
+from serve_apps.videos.service import PROCESS_JOB, VideoJob, get_video
 from storage import video_chunks, video_versions, videos
 from storage.audit import AuditDraft, append_audit
 from storage.database import Connection

@@ -17,6 +17,7 @@ from kit.errors import NotFound, PermissionDenied
 from kit.events import EventName
 from kit.ids import make_id
 from kit.settings import Settings
+from serve_apps import deletions
 from serve_apps.access.identity import Identity, Role
 from serve_apps.access.playback import PlaybackTerms, choose_edge
 from serve_apps.access.sight import Sight, check_sight
@@ -44,9 +45,6 @@ from storage.recordings import PROCESS_RECORDED_JOB
 
 PROCESS_JOB = "videos.process"
 EXPIRE_JOB = "videos.expire"
-PURGE_JOB = "videos.purge"
-STOPPED_AFTER_S = 120
-"""By then whatever still worked on what was stopped or deleted has ended."""
 
 
 class VideoNotFound(NotFound):
@@ -200,8 +198,7 @@ async def terminate_upload(connection: Connection, upload: uploads.Upload) -> No
     if upload.video_id is None:
         await enqueue_collection(connection, upload.id, delay_s=0)
         return
-    if await videos.delete_video(connection, upload.video_id):
-        await _announce_deletion(connection, upload.video_id, upload.owner_id, purge_after_s=0)
+    await deletions.delete_video(connection, upload.video_id, upload.owner_id, purge_after_s=0)
 
 
 async def expire_upload(connection: Connection, upload: uploads.Upload) -> bool:
@@ -295,9 +292,9 @@ async def delete_video(
     upload = await uploads.find_upload_of_video(connection, video_id)
     if upload is not None and upload.state == "open":
         await terminate_upload(connection, upload)
-    elif await videos.delete_video(connection, video_id):
-        after_s = max(settings.processing.deleted_kept_s, STOPPED_AFTER_S)
-        await _announce_deletion(connection, video_id, caller.user_id, purge_after_s=after_s)
+    else:
+        after_s = deletions.decide_kept_s(settings)
+        await deletions.delete_video(connection, video_id, caller.user_id, purge_after_s=after_s)
 
 
 def _make_upload_url(edge_url: str, upload_id: uuid.UUID) -> str:
@@ -313,18 +310,3 @@ async def get_own_video(
     if video.owner_id != caller.user_id:
         raise PermissionDenied
     return video
-
-
-async def _announce_deletion(
-    connection: Connection, video_id: uuid.UUID, actor_id: uuid.UUID, *, purge_after_s: int
-) -> None:
-    await enqueue_job(
-        connection,
-        PURGE_JOB,
-        VideoJob(video_id),
-        dedupe_key=f"{PURGE_JOB}:{video_id}",
-        delay_s=purge_after_s,
-    )
-    await append_event(
-        connection, EventName.VIDEO_DELETED, subject_id=video_id, actor_id=actor_id, data={}
-    )

@@ -248,6 +248,10 @@ def check_takedown(product: Product, host: Page, stranger: Page, moderator: Mode
     expect(stranger.get_by_test_id("live-video")).to_have_count(0)
     host.get_by_text("Start a new one").click()
     expect(host.get_by_test_id("live-title")).to_be_visible()
+    host.get_by_test_id("bell").click()
+    told = host.get_by_test_id("notice").filter(has_text="A moderator took down your live")
+    expect(told).to_contain_text("Shows a film of others.")
+    expect(told).not_to_contain_text(moderator.name)
 
 
 REFUSE_AT_ONCE = """() => {

@@ -42,10 +42,11 @@ MediaStreamTrack.prototype.applyConstraints = function (wanted) {
   return resizeAny.call(this, { ...wanted, frameRate: 10 });
 };
 window.senders = [];
+window.voices = [];
 const addNow = RTCPeerConnection.prototype.addTransceiver;
 RTCPeerConnection.prototype.addTransceiver = function (track, options) {
   const transceiver = addNow.call(this, track, options);
-  if (track.kind === 'video') senders.push(transceiver.sender);
+  (track.kind === 'video' ? senders : voices).push(transceiver.sender);
   return transceiver;
 };
 """
@@ -54,6 +55,7 @@ SENT = """
 senders.map((sender) => sender.getParameters().encodings
   .map(({ maxBitrate, scaleResolutionDownBy }) => [maxBitrate, scaleResolutionDownBy]))
 """
+SENT_VOICE = "voices.map(({ track }) => [track.readyState, track.getSettings().deviceId])"
 # As in a browser that cannot encode H.264, and on a network that lets no WebRTC through.
 NO_H264 = """
 const { prototype } = RTCRtpTransceiver, prefer = prototype.setCodecPreferences;
@@ -65,6 +67,14 @@ NO_WEBRTC = """
 window.RTCPeerConnection = class {
   constructor() { throw new Error('No network path.'); }
 };
+"""
+# As the browser's own bar does.
+STOP_SHARING = """
+({ srcObject }) => {
+  const [track] = srcObject.getVideoTracks();
+  track.stop();
+  track.dispatchEvent(new Event('ended'));
+}
 """
 STILL_ON = "opened.filter((track) => track.readyState === 'live').length"
 
@@ -118,6 +128,46 @@ def choose_picture(streamer: Page, name: str, bitrate_bps: int) -> None:
     )
 
 
+def walk_about(streamer: Page) -> None:
+    """Leave the control room and come back; the session goes on, and the devices are known."""
+    streamer.get_by_role("link", name="Explore", exact=True).first.click()
+    expect(streamer.get_by_test_id("live-preview")).to_have_count(0)
+    streamer.get_by_role("link", name="Back to the control room").click()
+    expect(streamer.get_by_label("Microphone", exact=True)).to_be_visible()
+
+
+def show_screen(streamer: Page) -> None:
+    """Show the screen in place of the camera."""
+    streamer.get_by_role("button", name="Show the screen").click()
+    preview = streamer.get_by_test_id("live-preview")
+    await_true(
+        lambda: preview.evaluate(PICTURE_SETTINGS).get("displaySurface") == "monitor",
+        "the preview shows the screen",
+    )
+
+
+def await_camera(streamer: Page, camera_id: str) -> None:
+    """Wait until the preview shows this camera, the only one that is on."""
+    preview = streamer.get_by_test_id("live-preview")
+    await_true(
+        lambda: preview.evaluate(PICTURE_SETTINGS)["deviceId"] == camera_id,
+        "the preview shows the camera",
+    )
+    assert streamer.evaluate(STILL_ON) == 1
+
+
+def check_acts_on_a_phone(streamer: Page) -> None:
+    """What can be done on air stands in one line on a phone."""
+    wide = streamer.viewport_size
+    assert wide is not None
+    streamer.set_viewport_size({"width": 390, "height": 844})
+    acts = streamer.locator(".broadcast-acts > *")
+    tops = acts.evaluate_all("all => all.map((one) => one.getBoundingClientRect().top)")
+    assert len(tops) == 3
+    assert len(set(tops)) == 1
+    streamer.set_viewport_size(wide)
+
+
 def await_size(streamer: Page, video: Locator, width: int, height: int) -> None:
     """Wait until the camera gives this size, and the viewer sees it."""
     preview = streamer.get_by_test_id("live-preview")
@@ -153,6 +203,7 @@ def test_the_studio_changes_its_devices_and_shows_the_screen_on_air(
     streamer.get_by_label("Picture", exact=True).select_option("360p")
     # The page that goes live is another one: it remembers the choice.
     address = go_live(streamer, product, f"Controls {make_name()}")
+    check_acts_on_a_phone(streamer)
     preview = streamer.get_by_test_id("live-preview")
     change_devices(streamer)
     viewer = open_page(address)
@@ -163,23 +214,26 @@ def test_the_studio_changes_its_devices_and_shows_the_screen_on_air(
     choose_picture(streamer, "480p", 1_200_000)
     await_size(streamer, video, 848, 480)
     camera_id = preview.evaluate(PICTURE_SETTINGS)["deviceId"]
-    streamer.get_by_role("button", name="Show the screen").click()
-    await_true(
-        lambda: preview.evaluate(PICTURE_SETTINGS).get("displaySurface") == "monitor",
-        "the preview shows the screen",
-    )
+    voice = [["live", preview.evaluate(VOICE_SETTINGS)["deviceId"]]]
+    assert streamer.evaluate(SENT_VOICE) == voice
+    walk_about(streamer)
+    show_screen(streamer)
     await_pictures(video)
+    assert streamer.evaluate(SENT_VOICE) == voice, "the microphone goes on being heard"
+    await_true(lambda: streamer.evaluate(STILL_ON) == 0, "the camera that was left is off")
+    walk_about(streamer)
     lines = preview.evaluate(PICTURE_SETTINGS)["height"]
     choose_picture(streamer, "360p", 800_000)
     assert preview.evaluate(PICTURE_SETTINGS)["height"] == lines, "the screen keeps its size"
+    preview.evaluate(STOP_SHARING)
+    await_camera(streamer, camera_id)
+    show_screen(streamer)
     streamer.get_by_role("button", name="Back to the camera").click()
-    await_true(
-        lambda: preview.evaluate(PICTURE_SETTINGS)["deviceId"] == camera_id,
-        "the preview shows the camera",
-    )
+    await_camera(streamer, camera_id)
     await_size(streamer, video, 640, 360)
     await_pictures(video)
     assert streamer.evaluate(SENT) == [[[800_000, 1]]]
+    assert streamer.evaluate(SENT_VOICE) == voice
     expect(viewer.get_by_test_id("live-status")).to_contain_text(re.compile("live", re.I))
 
     copied = "navigator.clipboard.readText()"

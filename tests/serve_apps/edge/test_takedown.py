@@ -28,6 +28,7 @@ from tests.serve_apps.edge.cut_scene import (
     time_losses,
 )
 from tests.serve_apps.edge.edge_stage import run_edge, use_free_ports
+from tests.serve_apps.edge.films import publish_film
 from tests.storage.waiting import wait_until
 
 pytestmark = pytest.mark.media
@@ -128,6 +129,8 @@ async def test_a_takedown_cuts_every_way_at_both_edges_and_the_publisher_too(sta
     for call in ("", "/messages", "/calendar.ics"):
         assert (await scene.client.get(f"/v1/live/{live['id']}{call}")).status_code == 404
     assert (await scene.moderator.call("POST", path, json=reason)).status_code == 404
+    film = await publish_film(f"{live['ingest']['rtmp']}/{live['stream_key']}")
+    assert f"A moderator took this live down: {reason['reason']}" in await film.end()
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])

@@ -13,8 +13,8 @@ from kit.clock import SystemClock
 from kit.ids import make_id
 from kit.setting_sections import UploadSettings
 from kit.settings import Settings
+from serve_apps.deletions import PURGE_JOB
 from serve_apps.edge.upload_writer import LOCK_TTL_S
-from serve_apps.videos.service import PURGE_JOB
 from serve_apps.videos.upload_jobs import EXPECT_JOB
 from storage.database import Database
 from storage.growing_files import GrowingObject

@@ -15,9 +15,10 @@ from media.vod.info import encode_json
 from media.vod.plan import PlanOrder, plan_video
 from media.vod.recipe import Recipe
 from serve_apps.access.identity import Role
+from serve_apps.deletions import PURGE_JOB
 from serve_apps.videos.jobs import HANDLERS, expire_video, purge_video
 from serve_apps.videos.recipes import CodecUnavailable, check_encoders
-from serve_apps.videos.service import EXPIRE_JOB, PURGE_JOB
+from serve_apps.videos.service import EXPIRE_JOB
 from serve_apps.videos.upload_jobs import EXPECT_JOB
 from storage import uploads, video_plans, videos
 from storage.audit import list_audit

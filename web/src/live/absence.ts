@@ -17,7 +17,7 @@ const NOT_ANY_MORE: Absence = {
 };
 export const TAKEN_DOWN: Absence = {
   title: "This broadcast is taken down",
-  text: "Nobody can watch it or read its chat. Your reason is on record.",
+  text: "Nobody can watch it or read its chat. Its owner is told your reason, which is on record.",
 };
 
 /** The API says one thing of what is gone and of what is hidden; `wasShown`: this page had it until now. */

@@ -24,5 +24,5 @@ test("what is said follows where the live stands", () => {
   for (const status of ["created", "scheduled"] as const) {
     expect(describeTakedown({ status })).toContain("disappears from every list");
   }
-  expect(describeTakedown({ status: "ended" })).toContain("video that was made of it stays");
+  expect(describeTakedown({ status: "ended" })).toContain("the video that was made of it disappear");
 });

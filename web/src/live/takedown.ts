@@ -10,7 +10,7 @@ export function mayTakeDown(me: { id: string; role?: string } | null, ownerId: s
 /** Before it is done: what happens at once, and what stays. */
 export function describeTakedown({ status }: Pick<Live, "status">): string {
   if (status === "ended") {
-    return "Its page and its chat disappear. A video that was made of it stays, and is deleted by itself.";
+    return "Its page, its chat and the video that was made of it disappear; clips of it stay.";
   }
   if (!isOnAir({ status })) {
     return "It disappears from every list, with its chat, and its owner cannot go live with it any more.";

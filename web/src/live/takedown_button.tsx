@@ -35,7 +35,7 @@ function TakedownDialog({ live, onDone, onClose }: TakedownProps & { onClose: ()
     <ReasonDialog
       title={`Take “${live.title}” down?`}
       text={`${describeTakedown(live)} This cannot be undone.`}
-      hint="For the record of acts, which administrators read. Its owner is not told."
+      hint="Its owner reads it, without your name. It is on the record of acts, too."
       act="Take down"
       testId="takedown"
       onGiven={takeDown}

@@ -7,7 +7,7 @@ import { usePopover } from "../kit/popover";
 import { Ago } from "../kit/prose";
 import { Skeleton } from "../kit/states";
 import { formatNoun } from "../kit/words";
-import { describeNotice, findPlace, sayNotice, UNSEEN_MAX, writeCount, type Notice } from "./shapes";
+import { describeNotice, findPlace, isWhole, sayNotice, UNSEEN_MAX, writeCount, type Notice } from "./shapes";
 import { useTold, type TellState } from "./told";
 import "./bell.css";
 
@@ -106,11 +106,11 @@ function NoticeLine({ notice, isNew, onLeave }: { notice: Notice; isNew: boolean
   return (
     <li data-testid="notice" data-kind={notice.kind}>
       <a class="plain notice-line" href={findPlace(notice)} onClick={onLeave}>
-        <Avatar user={notice.user} size={34} />
+        {isWhole(notice) ? <Icon name="shield" size={34} /> : <Avatar user={notice.user} size={34} />}
         <span>
           {isNew && <span class="visually-hidden">New: </span>}
-          <strong>{nameOf(notice.user)}</strong> {describeNotice(notice)}
-          {(notice.text || notice.title) && <q class="clip">{notice.text || notice.title}</q>}
+          {!isWhole(notice) && <strong>{nameOf(notice.user)}</strong>} {describeNotice(notice)}
+          {(notice.text || notice.title) && <q class={isWhole(notice) ? "" : "clip"}>{notice.text || notice.title}</q>}
           <Ago at={notice.created_at} />
         </span>
         {isNew && <i class="notice-new" aria-hidden="true" />}

@@ -75,3 +75,9 @@ test("each kind says what happened and leads there", () => {
   expect(kinds.map(findPlace)).toEqual(["/post/p1", "/post/p1", "/watch/v1", "/watch/v1", "/u/bob", "/live/l1", "/watch/v1", "/u/bob", "/u/bob"]);
   expect(sayNotice(like)).toBe("Bob likes your post");
 });
+
+test("a takedown says what is gone and why, and names no moderator", () => {
+  const told = { ...like, kind: "takedown", post_id: null, title: "Harbour", text: "Shows a film of others." };
+  expect(sayNotice(told)).toBe("A moderator took down your live “Harbour”: Shows a film of others.");
+  expect(findPlace(told)).toBe("/studio");
+});

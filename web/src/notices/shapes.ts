@@ -46,7 +46,12 @@ export function writeCount(unseen: number): string {
   return unseen > UNSEEN_MAX ? `${UNSEEN_MAX}+` : String(unseen);
 }
 
-/** What happened, after the name of who did it. */
+/** Whether the notice says by itself who did it: of a moderator no name is told. */
+export function isWhole(notice: Notice): boolean {
+  return notice.kind === "takedown";
+}
+
+/** What happened, after the name of who did it unless the notice is whole. */
 export function describeNotice(notice: Notice): string {
   switch (notice.kind) {
     case "follow":
@@ -61,6 +66,8 @@ export function describeNotice(notice: Notice): string {
       return "published a video";
     case "subscription":
       return notice.until ? `gave you a subscription until ${formatMoment(notice.until)}` : "gave you a subscription";
+    case "takedown":
+      return `A moderator took down your live “${notice.title ?? ""}”`;
     default:
       return "did something";
   }
@@ -68,11 +75,13 @@ export function describeNotice(notice: Notice): string {
 
 /** The whole notice as one sentence, for whoever listens. */
 export function sayNotice(notice: Notice): string {
+  if (isWhole(notice)) return `${describeNotice(notice)}: ${notice.text ?? ""}`;
   return `${nameOf(notice.user)} ${describeNotice(notice)}`;
 }
 
 /** Where a notice leads. */
 export function findPlace(notice: Notice): string {
+  if (notice.kind === "takedown") return "/studio";
   if (notice.live_id) return `/live/${notice.live_id}`;
   if (notice.video_id) return `/watch/${notice.video_id}`;
   if (notice.post_id) return `/post/${notice.post_id}`;

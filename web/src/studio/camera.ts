@@ -7,17 +7,22 @@ export interface Device {
   label: string;
 }
 
+/** A picture with its sound, and the camera it is of; of a screen the camera to come back to. */
+export interface Source {
+  stream: MediaStream;
+  isScreen: boolean;
+  cameraId: string;
+}
+
 export interface Camera {
-  stream: MediaStream | null;
+  source: Source | null;
   error: string | null;
   cameras: Device[];
   microphones: Device[];
-  cameraId: string;
   microphoneId: string;
-  isScreen: boolean;
-  /** Opens camera and microphone (again); gives the stream, or null when it failed. */
-  open: (choice?: Choice) => Promise<MediaStream | null>;
-  openScreen: () => Promise<MediaStream | null>;
+  /** Opens camera and microphone (again); null when it failed. */
+  open: (choice?: Choice) => Promise<Source | null>;
+  openScreen: () => Promise<void>;
   close: () => void;
 }
 
@@ -79,80 +84,89 @@ function readDevices(list: MediaDeviceInfo[], kind: MediaDeviceKind, word: strin
 }
 
 interface CameraOwner {
+  /** What a running broadcast sends already: it is gone on with as if it had been opened here. */
+  running: Source | null;
   /** What to ask a camera for that is about to be opened. */
   readPicture: () => SentPicture;
-  /** Hears of every new stream, so that a running broadcast can take its tracks. */
-  onReplaced: (stream: MediaStream, isScreen: boolean) => void;
+  /** Hears of every new source, so that a running broadcast can take its tracks. */
+  onReplaced: (source: Source) => void;
 }
 
-export function useCamera({ readPicture, onReplaced }: CameraOwner): Camera {
-  const [stream, setStream] = useState<MediaStream | null>(null);
+export function useCamera({ running, readPicture, onReplaced }: CameraOwner): Camera {
+  const [source, setSource] = useState(running);
   const [error, setError] = useState<string | null>(null);
   const [devices, setDevices] = useState<MediaDeviceInfo[]>([]);
-  const [isScreen, setScreen] = useState(false);
-  const [ids, setIds] = useState({ cameraId: "", microphoneId: "" });
-  const latest = useRef<MediaStream | null>(null);
-  const take = useCallback(async (next: MediaStream, screen: boolean) => {
-    // Before anybody hears of it: a broadcast puts the new tracks into the old stream.
-    const old = latest.current?.getTracks() ?? [];
+  const latest = useRef(running);
+  const show = useCallback((next: Source | null) => {
     latest.current = next;
-    setStream(next);
-    setScreen(screen);
-    setError(null);
-    // The screen is no camera to come back to.
-    setIds((known) => ({ ...readIds(next), ...(screen ? { cameraId: known.cameraId } : {}) }));
-    onReplaced(next, screen);
-    old.forEach((track) => !next.getTracks().includes(track) && track.stop());
-    setDevices((await navigator.mediaDevices.enumerateDevices?.()) ?? []);
+    setSource(next);
   }, []);
+  const listDevices = async () => setDevices((await navigator.mediaDevices?.enumerateDevices?.()) ?? []);
+  const take = async (next: Source) => {
+    // Before anybody hears of it: a broadcast puts the new tracks into the old stream.
+    const old = latest.current?.stream.getTracks() ?? [];
+    show(next);
+    setError(null);
+    onReplaced(next);
+    old.forEach((track) => !next.stream.getTracks().includes(track) && track.stop());
+    await listDevices();
+    return next;
+  };
   const open = async (choice: Choice = {}) => {
     if (!navigator.mediaDevices) {
       setError("Cameras need a secure address: open this page by https or on localhost.");
       return null;
     }
+    const known = { cameraId: latest.current?.cameraId ?? "", microphoneId: readMicrophone(latest.current) };
     try {
-      const next = await openDevices({ ...ids, ...choice }, readPicture());
-      await take(next, false);
-      return next;
+      const stream = await openDevices({ ...known, ...choice }, readPicture());
+      return await take({ stream, isScreen: false, cameraId: readDevice(stream.getVideoTracks()) });
     } catch (failure) {
       setError(describeMediaError(failure));
       return null;
     }
   };
   const openScreen = async () => {
-    try {
-      const next = await openScreenStream(latest.current?.getAudioTracks() ?? []);
-      // Whoever stops sharing in the browser's own bar gets the camera back.
-      next.getVideoTracks()[0]?.addEventListener("ended", () => latest.current === next && void open());
-      await take(next, true);
-      return next;
-    } catch {
-      return null;
-    }
+    const cameraId = latest.current?.cameraId ?? "";
+    const stream = await openScreenStream(latest.current?.stream.getAudioTracks() ?? []).catch(() => null);
+    if (!stream) return;
+    const next = { stream, isScreen: true, cameraId };
+    comeBackFrom(next);
+    await take(next);
   };
+  /** Whoever stops sharing in the browser's own bar gets the camera back. */
+  const comeBackFrom = ({ stream }: Source) => {
+    const [picture] = stream.getVideoTracks();
+    // A property has one owner: the page that shows the screen now, not one that was left, too.
+    if (picture) picture.onended = () => latest.current?.stream === stream && void open();
+  };
+  useEffect(() => {
+    if (!running) return;
+    if (running.isScreen) comeBackFrom(running);
+    void listDevices();
+  }, []);
   const close = useCallback(() => {
-    latest.current?.getTracks().forEach((track) => track.stop());
-    latest.current = null;
-    setStream(null);
+    latest.current?.stream.getTracks().forEach((track) => track.stop());
+    show(null);
   }, []);
   return {
-    stream,
+    source,
     error,
     cameras: readDevices(devices, "videoinput", "Camera"),
     microphones: readDevices(devices, "audioinput", "Microphone"),
-    ...ids,
-    isScreen,
+    microphoneId: readMicrophone(source),
     open,
     openScreen,
     close,
   };
 }
 
-function readIds(stream: MediaStream): { cameraId: string; microphoneId: string } {
-  return {
-    cameraId: stream.getVideoTracks()[0]?.getSettings().deviceId ?? "",
-    microphoneId: stream.getAudioTracks()[0]?.getSettings().deviceId ?? "",
-  };
+function readDevice(tracks: MediaStreamTrack[]): string {
+  return tracks[0]?.getSettings().deviceId ?? "";
+}
+
+function readMicrophone(source: Source | null): string {
+  return source === null ? "" : readDevice(source.stream.getAudioTracks());
 }
 
 /** Opens at once where the person said yes on an earlier visit; never asks by itself. */

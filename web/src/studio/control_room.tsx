@@ -14,7 +14,7 @@ import { useRoomState, type RoomState } from "../live/room_state";
 import type { LiveStatus } from "../live/shapes";
 import { Upcoming } from "../live/upcoming";
 import { BroadcastStats } from "./broadcast_stats";
-import { resizeCamera, useCamera, useGrantedCamera, type Camera } from "./camera";
+import { resizeCamera, useCamera, useGrantedCamera, type Camera, type Source } from "./camera";
 import { EndedPanel, GoLivePanel, type BroadcastActions, type Draft } from "./go_live_panel";
 import { HealthPanel } from "./health_panel";
 import type { HlsOff } from "./kept_words";
@@ -37,7 +37,7 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
   const me = useStore(currentUser);
   const present = useStore(onAir);
   const mine = present !== null && present.liveId === room?.live.id ? present : null;
-  const camera = useStudioCamera(mine);
+  const camera = useStudioCamera(present);
   const [key, setKey] = useState(room?.key ?? null);
   useEffect(() => setKey(room?.key ?? null), [room]);
   const first = room ? { status: room.live.status, viewers: room.live.viewers ?? 0, ways: null } : null;
@@ -142,25 +142,31 @@ function followStatus(status: LiveStatus, liveId: string): void {
 }
 
 /** The camera of this page; a broadcast that is already running brings its own picture along. */
-function useStudioCamera(mine: OnAir | null): Camera {
+function useStudioCamera(present: OnAir | null): Camera {
   const camera = useCamera({
+    running: present,
     readPicture: readAsked,
-    onReplaced: (stream, isScreen) => {
+    onReplaced: (source) => {
       const running = onAir.get();
       if (!running) return;
-      for (const track of stream.getTracks()) void running.publisher.replaceTrack(track).catch(() => undefined);
-      void running.publisher.resize(decideLargest(sentPicture.get(), isScreen));
-      onAir.set({ ...running, stream, isScreen });
+      for (const track of source.stream.getTracks()) void running.publisher.replaceTrack(track).catch(() => undefined);
+      void running.publisher.resize(decideLargest(sentPicture.get(), source.isScreen));
+      onAir.set({ ...running, ...source });
     },
   });
-  useGrantedCamera(camera.open, mine !== null);
+  useGrantedCamera(camera.open, present !== null);
+  useEffect(() => {
+    // A broadcast that is over took its picture with it.
+    const tracks = present === null ? (camera.source?.stream.getTracks() ?? []) : [];
+    if (tracks.length > 0 && tracks.every((track) => track.readyState === "ended")) camera.close();
+  }, [present === null]);
   useEffect(
     () => () => {
       if (onAir.get() === null) camera.close();
     },
     [],
   );
-  return camera.stream === null && mine ? { ...camera, stream: mine.stream, isScreen: mine.isScreen } : camera;
+  return camera;
 }
 
 /** What to ask the camera for: as much as is chosen, and as the running broadcast needs. */
@@ -169,8 +175,8 @@ function readAsked(): SentPicture {
 }
 
 /** The other picture was chosen: the camera and a running broadcast take it as they are. */
-async function followPicture({ stream, isScreen }: Camera): Promise<void> {
-  if (stream && !isScreen) await resizeCamera(stream, readAsked());
+async function followPicture({ source }: Camera): Promise<void> {
+  if (source && !source.isScreen) await resizeCamera(source.stream, readAsked());
   const running = onAir.get();
   await running?.publisher.resize(decideLargest(sentPicture.get(), running.isScreen));
 }
@@ -183,10 +189,8 @@ interface BroadcastParts {
   onKey: (key: StreamKey) => void;
 }
 
-type Source = Pick<OnAir, "stream" | "isScreen">;
-
 /** Sends the stream to the room, in place of what was sent until now. */
-function publish({ live, ingest }: Room, { stream, isScreen }: Source, streamKey: string): void {
+function publish({ live, ingest }: Room, { stream, isScreen, cameraId }: Source, streamKey: string): void {
   const publisher = new WhipPublisher({
     url: ingest.whip,
     streamKey,
@@ -195,7 +199,7 @@ function publish({ live, ingest }: Room, { stream, isScreen }: Source, streamKey
     sendsSeveral: sendsSeveral.get(),
   });
   onAir.get()?.publisher.stop();
-  onAir.set({ liveId: live.id, title: live.title, stream, isScreen, publisher });
+  onAir.set({ liveId: live.id, title: live.title, stream, isScreen, cameraId, publisher });
   void publisher.start();
 }
 
@@ -203,13 +207,13 @@ function useBroadcast({ room, camera, key: known, onCreated, onKey }: BroadcastP
   const prepare = async (draft: Draft, at: string | null) =>
     onCreated(await createRoom(draft, at));
   const goLive = async (draft: Draft) => {
-    const stream = camera.stream ?? (await camera.open());
-    if (!stream) throw new ApiError("no_camera", 0, "Going live needs a picture. Turn the camera on first.");
+    const source = camera.source ?? (await camera.open());
+    if (!source) throw new ApiError("no_camera", 0, "Going live needs a picture. Turn the camera on first.");
     const target = room ?? (await createRoom(draft));
     const told = room ? known : target.key;
     const key = told?.text ? told : await makeStreamKey(target.live.id);
     onKey(key);
-    publish(target, { stream, isScreen: camera.stream !== null && camera.isScreen }, key.text ?? "");
+    publish(target, source, key.text ?? "");
     if (!room) onCreated({ ...target, key });
   };
   const end = async (ending: Room) => {

@@ -122,7 +122,7 @@ function RoomRow({ room, isSending, isOpen, actions, onEnd, onChange }: RoomRowP
           {problem}
         </p>
       )}
-      <div class="row">
+      <div class="row broadcast-acts">
         {!isSending && (
           <button type="button" class="button live" data-testid="go-live" onClick={() => void start()}>
             <Icon name="live" size={20} /> {isOpen ? "Send from this camera" : "Go live"}
@@ -213,7 +213,7 @@ function DraftForm({ actions }: { actions: BroadcastActions }) {
           />
           <span>Keep it as a video when it ends</span>
         </label>
-        <div class="row">
+        <div class="row broadcast-acts">
           <button type="submit" class="button live" disabled={isBusy} data-testid="go-live">
             <Icon name="live" size={20} /> {isBusy ? "Starting…" : "Go live"}
           </button>

@@ -1,12 +1,11 @@
 /** The broadcast that leaves this tab, kept outside the pages so that walking about does not end it. */
 import type { WhipPublisher } from "../kit/whip";
 import { Store } from "../kit/store";
+import type { Source } from "./camera";
 
-export interface OnAir {
+export interface OnAir extends Source {
   liveId: string;
   title: string;
-  stream: MediaStream;
-  isScreen: boolean;
   publisher: WhipPublisher;
 }
 

@@ -14,9 +14,10 @@ interface PreviewProps {
 
 export function Preview({ camera, lamp }: PreviewProps) {
   const video = useRef<HTMLVideoElement>(null);
+  const stream = camera.source?.stream ?? null;
   useEffect(() => {
-    if (video.current) video.current.srcObject = camera.stream;
-  }, [camera.stream]);
+    if (video.current) video.current.srcObject = stream;
+  }, [stream]);
   if (lamp === "ended") {
     return (
       <div class="monitor ended">
@@ -29,15 +30,15 @@ export function Preview({ camera, lamp }: PreviewProps) {
       {/* The picture is our own: it stays silent here. */}
       <video
         ref={video}
-        class={camera.isScreen ? "" : "mirrored"}
+        class={camera.source?.isScreen ? "" : "mirrored"}
         data-testid="live-preview"
         autoplay
         muted
         playsInline
         aria-label="Preview of your picture"
-        hidden={camera.stream === null}
+        hidden={stream === null}
       />
-      {camera.stream === null ? (
+      {stream === null ? (
         <>
           <TestCard label="No picture" />
           <div class="monitor-start">
@@ -64,13 +65,14 @@ interface DeviceChoiceProps {
 }
 
 export function DeviceChoice({ camera, onPicture }: DeviceChoiceProps) {
-  if (camera.stream === null) return null;
+  if (camera.source === null) return null;
+  const { isScreen, cameraId } = camera.source;
   return (
     <div class="devices">
       <DeviceField
         label="Camera"
         devices={camera.cameras}
-        value={camera.isScreen ? "" : camera.cameraId}
+        value={isScreen ? "" : cameraId}
         onChoose={(cameraId) => void camera.open({ cameraId })}
       />
       <DeviceField
@@ -84,11 +86,11 @@ export function DeviceChoice({ camera, onPicture }: DeviceChoiceProps) {
         <button
           type="button"
           class="button"
-          aria-pressed={camera.isScreen}
-          onClick={() => void (camera.isScreen ? camera.open() : camera.openScreen())}
+          aria-pressed={isScreen}
+          onClick={() => void (isScreen ? camera.open() : camera.openScreen())}
         >
-          <Icon name={camera.isScreen ? "camera" : "screen"} size={20} />
-          {camera.isScreen ? "Back to the camera" : "Show the screen"}
+          <Icon name={isScreen ? "camera" : "screen"} size={20} />
+          {isScreen ? "Back to the camera" : "Show the screen"}
         </button>
       )}
       <SeveralField />
