@@ -13,13 +13,15 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kit.allocator import give_frames_back
+from kit.allocator import keep_warm
 from media.process_memory import read_memory_bytes
 from media.vod.records import Progress
 from media.vod.source import MediaUnreadable
 from storage.objects import ObjectStore
 
 NICENESS = 19
+KEPT_BYTES = 64 << 20
+"""Of freed memory at the heap's end; encoders begin anew every two seconds and take it again."""
 MEMORY_BYTES_MAX = 4 << 30
 """What a task may take beside what its process has: AV1 at 2160p takes 2.7 GiB of addresses, a
 ladder at 1080p 0.4."""
@@ -42,7 +44,7 @@ def run_task(task: Task, payload: Any, store_url: str) -> Generator[Progress | R
     Raises MediaUnreadable where the task needs more memory than it may.
     """
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-    give_frames_back()
+    keep_warm(KEPT_BYTES)
     with limit_memory(decide_memory_bytes()):
         outcome = task(payload, ObjectStore.open(store_url))
         if isinstance(outcome, Generator):

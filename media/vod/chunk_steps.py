@@ -17,7 +17,13 @@ from media.vod.arriving import Arriving, Reach
 from media.vod.checkpoints import Checkpoints
 from media.vod.decoder_buffer import DecoderBuffer
 from media.vod.encoders import MadeStep, StepEncoder
-from media.vod.frames import DecodeTally, FrameScaler, get_video_stream, iter_grid_frames
+from media.vod.frames import (
+    DecodeTally,
+    FrameScaler,
+    describe_scaled,
+    get_video_stream,
+    iter_grid_frames,
+)
 from media.vod.grid import FrameGrid
 from media.vod.info import encode_json
 from media.vod.ladder import Rung
@@ -28,8 +34,8 @@ from storage.objects import ObjectStore
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-WAITING_BYTES_MAX = 160 << 20
-"""So much of a step's smaller pictures may wait in memory for the largest rung."""
+WAITING_BYTES_MAX = 96 << 20
+"""So much of a step's second largest pictures may wait in memory for the largest rung."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +127,41 @@ def list_parts(job: ChunkJob) -> list[StepPart]:
 
 
 def decide_parts(rungs: Sequence[Rung], grid: FrameGrid) -> list[range]:
-    """The largest rung by itself, which takes as long as the others together, unless they would
-    fill the memory while they wait.
+    """The largest rung by itself, which takes as long as the others together, unless what they are
+    scaled from would fill the memory while it waits.
     """
-    pixels = sum(rung.width * rung.height for rung in rungs[1:])
+    pixels = sum(rung.width * rung.height for rung in rungs[1:2])
     if pixels == 0 or pixels * 3 // 2 * grid.step_frames > WAITING_BYTES_MAX:
         return [range(len(rungs))]
     return [range(1), range(1, len(rungs))]
+
+
+class PartScaler:
+    """Scales for each part of a step when its turn comes, so that one picture a slot waits.
+
+    Which part comes when changes no pixel: each size is scaled from the one before it.
+    """
+
+    def __init__(self, job: ChunkJob) -> None:
+        sizes = [(rung.width, rung.height) for rung in job.rungs]
+        ends = decide_parts(job.rungs, job.grid)[0].stop + 1
+        self._early = FrameScaler(job.video, sizes[:ends])
+        self._late = FrameScaler(describe_scaled(job.video), sizes[ends:]) if sizes[ends:] else None
+        self._latest: list[VideoFrame] = []
+
+    def scale(self, source: VideoFrame) -> list[VideoFrame]:
+        """The first part's pictures, then the largest of the second if there is one."""
+        return self._early.scale(source)
+
+    def scale_on(self, picture: VideoFrame) -> list[VideoFrame]:
+        """The second part's pictures, of its largest."""
+        if not self._latest or picture is not self._latest[0]:
+            self._latest = [picture, *(self._late.scale(picture) if self._late else ())]
+        return self._latest
+
+    def pick(self, part: StepPart, scaled: Sequence[VideoFrame]) -> Sequence[VideoFrame]:
+        """The part's pictures, of what `scale` made."""
+        return scaled[: part.rungs.stop] if part.is_first else self.scale_on(scaled[-1])
 
 
 def encode_parts(
@@ -146,10 +180,10 @@ def encode_parts(
     steps = {step.start: list(found) for step, found in groupby(parts, lambda part: part.slots)}
     slots = range(parts[0].slots.start, job.slots.stop)
     tally = DecodeTally(is_whole=reach is None)
-    scaler = FrameScaler(job.video, [(rung.width, rung.height) for rung in job.rungs])
+    scaler = PartScaler(job)
     todo: list[StepPart] = []
     encoders: list[StepEncoder] = []
-    waiting: deque[tuple[int, list[VideoFrame]]] = deque()
+    waiting: deque[tuple[int, VideoFrame]] = deque()
     errors = 0
     with fetch_source(job.source_key, store) as path, open_media(path, reach) as container:
         stream = get_video_stream(container, job.video.stream_index)
@@ -163,15 +197,20 @@ def encode_parts(
                 errors = tally.errors if slot > job.slots.start else 0
             if frame is not source:
                 source, scaled = frame, scaler.scale(frame)
-            _encode(encoders, slot, _pick(scaled, todo[0]))
-            waiting += [(slot, _pick(scaled, part)) for part in todo[1:]]
+            _encode(encoders, slot, scaler.pick(todo[0], scaled))
+            waiting += [(slot, scaled[-1]) for _part in todo[1:]]
             if slot == todo[0].slots[-1]:
                 damage = tally.errors - errors if todo[0].is_first else 0
                 yield MadePart(tuple(encoder.finish() for encoder in encoders), damage)
                 # An encoder of 1080p has as much memory as all that waits: one after the other.
                 encoders.clear()
                 for part in todo[1:]:
-                    yield _encode_waiting(_open_encoders(job, part, buffers), waiting)
+                    encoders = _open_encoders(job, part, buffers)
+                    while waiting:
+                        waits, picture = waiting.popleft()
+                        _encode(encoders, waits, scaler.scale_on(picture))
+                    yield MadePart(tuple(encoder.finish() for encoder in encoders), 0)
+                    encoders.clear()
 
 
 def _open_encoders(
@@ -181,20 +220,6 @@ def _open_encoders(
         StepEncoder(job.rungs[place], job.grid, part.slots, buffers[place].share)
         for place in part.rungs
     ]
-
-
-def _encode_waiting(
-    encoders: Sequence[StepEncoder], waiting: deque[tuple[int, list[VideoFrame]]]
-) -> MadePart:
-    """Make a step's second part; its pictures go as they are encoded."""
-    while waiting:
-        slot, pictures = waiting.popleft()
-        _encode(encoders, slot, pictures)
-    return MadePart(tuple(encoder.finish() for encoder in encoders), 0)
-
-
-def _pick(scaled: Sequence[VideoFrame], part: StepPart) -> list[VideoFrame]:
-    return [scaled[place] for place in part.rungs]
 
 
 def _encode(encoders: Sequence[StepEncoder], slot: int, pictures: Sequence[VideoFrame]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
@@ -253,6 +253,18 @@ class FrameScaler:
         node.link_to(split)
         split.link_to(sink, 0)
         return split
+
+
+def describe_scaled(video: VideoInfo) -> VideoInfo:
+    """What the pictures are that a FrameScaler made, for one that scales them on."""
+    return replace(
+        video,
+        rotation_deg=0,
+        mirrored=False,
+        color_matrix="bt709",
+        is_hdr=False,
+        is_interlaced=False,
+    )
 
 
 def _chain(graph: av.filter.Graph, node: FilterContext, name: str, arguments: str) -> FilterContext:
