@@ -171,12 +171,12 @@ def _choose_feedback(
     media: ChosenMedia, stream: OutgoingStream | None
 ) -> tuple[Sequence[str], int]:
     """Return which feedback we can use, and the header extension of transport-wide numbers."""
-    is_video = media.section.kind == "video"
-    if stream is None:
-        wanted = PUBLISHER_FEEDBACK if is_video else ("transport-cc",)
-        return wanted, media.section.extensions.get(TRANSPORT_SEQ, 0)
-    if not is_video:
+    if media.section.kind != "video":
+        # Where sound has numbers, too, Chromium takes jitter for a full link, and sound, which does
+        # not give way, gets the most of what is left (benchmarks/page_glass, on a bad network).
         return (), 0
+    if stream is None:
+        return PUBLISHER_FEEDBACK, media.section.extensions.get(TRANSPORT_SEQ, 0)
     return (MEASURED_FEEDBACK if stream.transport_seq else VIEWER_FEEDBACK), stream.transport_seq
 
 

@@ -19,6 +19,9 @@ from media.sfu.track import VIDEO_HZ, SourceTrack, TrackPacket
 LAYERS_MAX = 4
 SSRCS_MAX = 16
 SILENT_S = 1.0
+LEFT_S = 0.5
+LEFT_FRAMES = 10
+"""So many frames of other layers without one of its own: after a pause some come before it does."""
 LOOK_EVERY_S = 0.25
 MEASURE_EVERY_S = 1.0
 VIDEO: Kind = "video"
@@ -35,6 +38,8 @@ class Layer:
         self.bitrate_bps = 0
         self.report: SenderReport | None = None
         self.measured_bytes = 0
+        self.frames_elsewhere = 0
+        """Of the other layers since a packet of this one."""
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -42,9 +47,15 @@ class Layer:
         return self.size[0] * self.size[1], self.bitrate_bps
 
     def is_active(self, now_s: float) -> bool:
-        """Tell whether it comes: publishers stop layers their link or processor cannot carry."""
+        """Tell whether it comes: publishers stop layers their link or processor cannot carry.
+
+        One that stops while the others go on is missed sooner than all are that stop together.
+        """
         at_s = self.track.packet_at_s
-        return at_s is not None and now_s - at_s < SILENT_S
+        if at_s is None:
+            return False
+        patience_s = SILENT_S if self.frames_elsewhere < LEFT_FRAMES else LEFT_S
+        return now_s - at_s < patience_s
 
     def describe(self, now_s: float) -> LayerFact:
         """Return what selectors and viewers may know."""
@@ -109,6 +120,10 @@ class LayerSet:
         packet = layer.track.apply(fields, now_s)
         if packet is None:
             return None, None
+        layer.frames_elsewhere = 0
+        if packet.marker:
+            for other in self._layers.values():
+                other.frames_elsewhere += other is not layer
         if packet.is_keyframe:
             layer.size = find_picture_size(layer.track.codec, fields.payload) or layer.size
             if layer is not self._main_layer and self._is_better(layer, now_s):

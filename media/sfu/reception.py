@@ -95,13 +95,14 @@ class Reception:
 class _Asked:
     tries: int = 0
     since_s: float | None = None
+    first_at_s: float = 0.0
     last_at_s: float = 0.0
 
 
 class MissingPackets:
     """Indexes seen as gaps, asked for a few times, then given up; bounded, oldest go first.
 
-    What is asked for comes after a round trip at the earliest, which is learnt from what came on
+    What is asked for comes after a round trip at the earliest, which is learnt from what came after
     the first try: a publisher far away is asked less often, and for as long. Where packets overtake
     each other, which shows where repeats have a stream of their own, nothing is asked for before
     the late ones came.
@@ -131,9 +132,10 @@ class MissingPackets:
             self._patience_s = max(self._patience_s, late_s)
             return
         self._patience_s *= PATIENCE_KEPT
-        if asked.tries == 1:
-            # Of several tries nobody knows which one was answered.
-            took_s = min(now_s - asked.last_at_s, NACK_EVERY_MAX_S)
+        if asked.tries:
+            # Of several tries nobody knows which one was answered. Were it never thought to be the
+            # first, a way that grew longer than the wait would be asked several times for ever.
+            took_s = min(now_s - asked.first_at_s, NACK_EVERY_MAX_S)
             changed_s = self._every_s + (took_s - self._every_s) * ANSWER_SMOOTHING
             self._every_s = max(NACK_EVERY_S, changed_s)
 
@@ -155,6 +157,7 @@ class MissingPackets:
             if asked.tries >= NACK_TRIES_MAX or age_s >= NACK_AGE_MAX_S:
                 self._give_up(index)
                 continue
+            asked.first_at_s = asked.first_at_s if asked.tries else now_s
             asked.tries += 1
             asked.last_at_s = now_s
             due.append(index)

@@ -147,10 +147,10 @@ class PeerSession(Session):
 class PublisherSession(PeerSession):
     """A session that sends: which payload type is which kind, in which codec, arriving when.
 
-    `transport_seq` is the header extension with the transport-wide number, where one was agreed;
-    `repeats` are the payload types that repeat others, by number, with what they repeat. `rids` are
-    the encodings it sends at once, none unless several, which `rid_extension` names on their own
-    streams and `repaired_extension` on those of their repeats.
+    `transport_seq` is the header extension with the transport-wide number, where one was agreed for
+    video; `repeats` are the payload types that repeat others, by number, with what they repeat.
+    `rids` are the encodings it sends at once, none unless several, which `rid_extension` names on
+    their own streams and `repaired_extension` on those of their repeats.
     """
 
     def __init__(self, parts: SessionParts, chosen: Choice) -> None:
@@ -168,10 +168,9 @@ class PublisherSession(PeerSession):
             if kind in chosen:
                 self.kinds[chosen[kind].codec.payload_type] = kind
                 self.codecs[kind] = chosen[kind].codec
-                if "transport-cc" in chosen[kind].codec.feedback:
-                    number = chosen[kind].section.extensions.get(TRANSPORT_SEQ)
-                    self.transport_seq = self.transport_seq or number
         if "video" in chosen:
+            if "transport-cc" in chosen["video"].codec.feedback:
+                self.transport_seq = chosen["video"].section.extensions.get(TRANSPORT_SEQ)
             self.rids = chosen["video"].rids
             self.rid_extension = chosen["video"].section.extensions.get(STREAM_ID, 0)
             self.repaired_extension = chosen["video"].section.extensions.get(REPAIRED_ID, 0)

@@ -225,6 +225,23 @@ def test_the_best_that_comes_stands_in_for_an_encoding_that_stops(
     assert {(b.picture - a.picture) & 0x7FFF for a, b in itertools.pairwise(numbers)} == {1}
 
 
+def test_one_encoding_that_stops_is_missed_sooner_than_all_of_them(
+    stage: Stage, publisher: Simulcast
+) -> None:
+    stage.now_s += 0.7
+    publisher.send(only="q")
+    publisher.send(only="qh")
+    stage.room.choose_layers(stage.now_s)
+    assert all(fact.is_active for fact in stage.room.list_layers(stage.now_s))
+    publisher.send()
+    stopped_at_s = stage.now_s
+    while publisher.count_wishes("h") == 0:
+        publisher.send(only="qh")
+    assert 0.5 <= stage.now_s - stopped_at_s < 0.8
+    facts = stage.room.list_layers(stage.now_s)
+    assert [fact.rid for fact in facts if fact.is_active] == ["h", "q"]
+
+
 def test_another_publisher_takes_viewers_of_any_encoding_over(
     stage: Stage, publisher: Simulcast
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from media.sfu.reception import (
@@ -60,14 +62,17 @@ def test_however_late_answers_are_nothing_is_asked_for_longer_than_a_second() ->
     assert asked[-1] <= NACK_AGE_MAX_S
 
 
-def test_what_came_after_several_tries_says_nothing_of_the_round_trip() -> None:
+def test_a_way_that_grew_longer_than_the_wait_is_learnt_from_what_was_asked_several_times() -> None:
     missing = MissingPackets()
     for index in range(50):
         missing.add_gap(index, index + 1)
-        missing.take_due(float(index))
-        missing.take_due(index + 0.5)
-        missing.discard(index, index + 0.9, is_late=False)
-    assert len(list_asked(missing)) == NACK_TRIES_MAX
+        for tries in range(4):
+            missing.take_due(index + tries * NACK_EVERY_S)
+        missing.discard(index, index + 4 * NACK_EVERY_S, is_late=False)
+    steps = [b - a for a, b in itertools.pairwise(list_asked(missing))]
+    assert min(steps) > 3.5 * NACK_EVERY_S
+    answer_often(missing, NACK_EVERY_S)
+    assert len(list_asked(missing)) == NACK_TRIES_MAX, "a shorter way is learnt, too"
 
 
 def test_where_packets_overtake_each_other_nothing_is_asked_for_before_the_late_ones_come() -> None:

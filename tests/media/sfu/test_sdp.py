@@ -120,11 +120,15 @@ def build_publish_answer(name: str) -> str:
     return build_answer(offer, choose_publish(offer), TRANSPORT, None)
 
 
-@pytest.mark.parametrize(("name", "has_it"), [("chromium_publish", True), ("obs_publish", False)])
-def test_transport_wide_feedback_is_agreed_where_it_was_offered(name: str, has_it: bool) -> None:
+@pytest.mark.parametrize(("name", "times"), [("chromium_publish", 1), ("obs_publish", 0)])
+def test_transport_wide_feedback_is_agreed_for_video_where_it_was_offered(
+    name: str, times: int
+) -> None:
     offer = parse_offer(read_offer(name))
     answer = build_answer(offer, choose_publish(offer), TRANSPORT, None)
-    assert (TRANSPORT_SEQ in answer) == ("transport-cc" in answer) == has_it
+    assert answer.count(TRANSPORT_SEQ) == answer.count("transport-cc") == times
+    # Of sound it makes Chromium take jitter for a full link, and send a tenth of the picture.
+    assert TRANSPORT_SEQ not in next(p for p in answer.split("m=") if p.startswith("audio"))
     assert TRANSPORT_SEQ not in build_answer(offer, choose_publish(offer), TRANSPORT, STREAM)
 
 
