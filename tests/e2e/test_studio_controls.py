@@ -161,7 +161,7 @@ def check_acts_on_a_phone(streamer: Page) -> None:
     wide = streamer.viewport_size
     assert wide is not None
     streamer.set_viewport_size({"width": 390, "height": 844})
-    acts = streamer.locator(".broadcast-acts > *")
+    acts = streamer.locator(".broadcast-acts > :not(.live)")
     tops = acts.evaluate_all("all => all.map((one) => one.getBoundingClientRect().top)")
     assert len(tops) == 3
     assert len(set(tops)) == 1
@@ -252,6 +252,15 @@ def test_the_studio_changes_its_devices_and_shows_the_screen_on_air(
     expect(sent).to_contain_text(re.compile(r"[1-9]\d* kbit/s|[\d.]+ Mbit/s"), timeout=60_000)
     ways = streamer.get_by_test_id("viewer-ways")
     expect(ways).to_contain_text("1 by WebRTC · 0 by HLS", timeout=60_000)
+
+    voice_id = preview.evaluate(VOICE_SETTINGS)["deviceId"]
+    streamer.get_by_test_id("revoke-key").click()
+    streamer.get_by_test_id("confirm").click()
+    await_true(lambda: streamer.evaluate(STILL_ON) == 0, "who is cut off the air has no camera on")
+    streamer.get_by_role("button", name="Turn the camera on").click()
+    await_camera(streamer, camera_id)
+    assert preview.evaluate(VOICE_SETTINGS)["deviceId"] == voice_id
+    check_acts_on_a_phone(streamer)
 
 
 def test_a_browser_without_h264_hears_that_nothing_is_recorded_and_a_viewer_without_webrtc_why(

@@ -7,11 +7,15 @@ export interface Device {
   label: string;
 }
 
-/** A picture with its sound, and the camera it is of; of a screen the camera to come back to. */
-export interface Source {
+/** A picture with its sound, and the devices they are of; of a screen those to come back to. */
+export interface Source extends Devices {
   stream: MediaStream;
   isScreen: boolean;
+}
+
+interface Devices {
   cameraId: string;
+  microphoneId: string;
 }
 
 export interface Camera {
@@ -21,14 +25,9 @@ export interface Camera {
   microphones: Device[];
   microphoneId: string;
   /** Opens camera and microphone (again); null when it failed. */
-  open: (choice?: Choice) => Promise<Source | null>;
+  open: (choice?: Partial<Devices>) => Promise<Source | null>;
   openScreen: () => Promise<void>;
   close: () => void;
-}
-
-interface Choice {
-  cameraId?: string;
-  microphoneId?: string;
 }
 
 /** What a camera is asked for; one that has no such size gives what it has. */
@@ -51,14 +50,19 @@ function constrain(id: string, rest: MediaTrackConstraints): MediaTrackConstrain
   return id ? { ...rest, deviceId: { exact: id } } : rest;
 }
 
-async function openDevices(choice: Required<Choice>, picture: SentPicture): Promise<MediaStream> {
+async function openDevices(choice: Devices, picture: SentPicture): Promise<MediaStream> {
   const video = constrain(choice.cameraId, askFor(picture));
   const audio = constrain(choice.microphoneId, { echoCancellation: true });
   try {
     return await navigator.mediaDevices.getUserMedia({ video, audio });
   } catch (error) {
+    const name = error instanceof Error ? error.name : "";
+    // Another device stands in for one that was unplugged.
+    if (name === "OverconstrainedError" && (choice.cameraId || choice.microphoneId)) {
+      return openDevices({ cameraId: "", microphoneId: "" }, picture);
+    }
     // Without a microphone the picture alone still makes a broadcast.
-    if (!(error instanceof Error) || error.name !== "NotFoundError") throw error;
+    if (name !== "NotFoundError") throw error;
     return navigator.mediaDevices.getUserMedia({ video });
   }
 }
@@ -97,8 +101,11 @@ export function useCamera({ running, readPicture, onReplaced }: CameraOwner): Ca
   const [error, setError] = useState<string | null>(null);
   const [devices, setDevices] = useState<MediaDeviceInfo[]>([]);
   const latest = useRef(running);
+  // What was closed opens again as it was.
+  const chosen = useRef<Devices>(running ?? { cameraId: "", microphoneId: "" });
   const show = useCallback((next: Source | null) => {
     latest.current = next;
+    if (next) chosen.current = next;
     setSource(next);
   }, []);
   const listDevices = async () => setDevices((await navigator.mediaDevices?.enumerateDevices?.()) ?? []);
@@ -112,25 +119,25 @@ export function useCamera({ running, readPicture, onReplaced }: CameraOwner): Ca
     await listDevices();
     return next;
   };
-  const open = async (choice: Choice = {}) => {
+  const open = async (choice: Partial<Devices> = {}) => {
     if (!navigator.mediaDevices) {
       setError("Cameras need a secure address: open this page by https or on localhost.");
       return null;
     }
-    const known = { cameraId: latest.current?.cameraId ?? "", microphoneId: readMicrophone(latest.current) };
     try {
-      const stream = await openDevices({ ...known, ...choice }, readPicture());
-      return await take({ stream, isScreen: false, cameraId: readDevice(stream.getVideoTracks()) });
+      const stream = await openDevices({ ...chosen.current, ...choice }, readPicture());
+      const cameraId = readDevice(stream.getVideoTracks());
+      return await take({ stream, isScreen: false, cameraId, microphoneId: readDevice(stream.getAudioTracks()) });
     } catch (failure) {
       setError(describeMediaError(failure));
       return null;
     }
   };
   const openScreen = async () => {
-    const cameraId = latest.current?.cameraId ?? "";
+    const { cameraId, microphoneId } = chosen.current;
     const stream = await openScreenStream(latest.current?.stream.getAudioTracks() ?? []).catch(() => null);
     if (!stream) return;
-    const next = { stream, isScreen: true, cameraId };
+    const next = { stream, isScreen: true, cameraId, microphoneId };
     comeBackFrom(next);
     await take(next);
   };
@@ -154,7 +161,7 @@ export function useCamera({ running, readPicture, onReplaced }: CameraOwner): Ca
     error,
     cameras: readDevices(devices, "videoinput", "Camera"),
     microphones: readDevices(devices, "audioinput", "Microphone"),
-    microphoneId: readMicrophone(source),
+    microphoneId: source?.microphoneId ?? "",
     open,
     openScreen,
     close,
@@ -163,10 +170,6 @@ export function useCamera({ running, readPicture, onReplaced }: CameraOwner): Ca
 
 function readDevice(tracks: MediaStreamTrack[]): string {
   return tracks[0]?.getSettings().deviceId ?? "";
-}
-
-function readMicrophone(source: Source | null): string {
-  return source === null ? "" : readDevice(source.stream.getAudioTracks());
 }
 
 /** Opens at once where the person said yes on an earlier visit; never asks by itself. */

@@ -190,16 +190,16 @@ interface BroadcastParts {
 }
 
 /** Sends the stream to the room, in place of what was sent until now. */
-function publish({ live, ingest }: Room, { stream, isScreen, cameraId }: Source, streamKey: string): void {
+function publish({ live, ingest }: Room, source: Source, streamKey: string): void {
   const publisher = new WhipPublisher({
     url: ingest.whip,
     streamKey,
-    stream,
-    largest: decideLargest(sentPicture.get(), isScreen),
+    stream: source.stream,
+    largest: decideLargest(sentPicture.get(), source.isScreen),
     sendsSeveral: sendsSeveral.get(),
   });
   onAir.get()?.publisher.stop();
-  onAir.set({ liveId: live.id, title: live.title, stream, isScreen, cameraId, publisher });
+  onAir.set({ ...source, liveId: live.id, title: live.title, publisher });
   void publisher.start();
 }
 
