@@ -28,7 +28,9 @@ MEASURED_FEEDBACK = (*FEEDBACK, "transport-cc")
 HOST_TYPE_PREFERENCE = 126
 H264_LEVEL_TAKEN = 0x34
 """5.2, which has room for 1080p60 and for 4K (H.264 table A-1): we forward pictures of any size."""
-LEVEL_1B_FLAG = 0x10
+H264_LEVEL_1_1, LEVEL_1B_FLAG = 0x0B, 0x10
+PROFILES_OF_1B = (66, 77, 88)
+"""Baseline, Main and Extended; of others the flag says something else (H.264 A.2)."""
 PROFILE_LEVEL = re.compile("[0-9a-fA-F]{6}")
 CHROMIUM_START_BITRATE = "x-google-start-bitrate=2000"  # kbit/s; others ignore it
 
@@ -158,10 +160,8 @@ def _describe_taken(codec: OfferedCodec) -> list[str]:
         return _write_parameters(codec.parameters)
     profile, constraints, level = bytes.fromhex(offered)
     if level < H264_LEVEL_TAKEN:
-        if (
-            level == 0x0B
-        ):  # With the flag it is level 1b (§8.1), which the flag has no part in else.
-            constraints &= ~LEVEL_1B_FLAG
+        if level == H264_LEVEL_1_1 and profile in PROFILES_OF_1B:
+            constraints &= ~LEVEL_1B_FLAG  # with it, this level is 1b (§8.1)
         level = H264_LEVEL_TAKEN
     taken = bytes((profile, constraints, level)).hex()
     return _write_parameters({**dict(codec.parameters), "profile-level-id": taken}.items())

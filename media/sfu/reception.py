@@ -5,6 +5,7 @@ Owned by `track`, read by `feedback`, which reports to the publisher. Pure state
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 MISSING_MAX = 256
@@ -12,7 +13,7 @@ NACK_EVERY_S = 0.05
 NACK_EVERY_MAX_S = 0.3
 NACK_TRIES_MAX = 8
 NACK_AGE_MAX_S = 1.0
-ANSWER_SMOOTHING = 0.125
+ANSWERS_KEPT = 8
 PATIENCE_MAX_S = 0.04
 PATIENCE_KEPT = 0.9
 
@@ -102,8 +103,8 @@ class _Asked:
 class MissingPackets:
     """Indexes seen as gaps, asked for a few times, then given up; bounded, oldest go first.
 
-    What is asked for comes after a round trip at the earliest, which is learnt from what came after
-    the first try: a publisher far away is asked less often, and for as long. Where packets overtake
+    What is asked for comes after a round trip at the earliest, which is learnt from how long
+    answers take: a publisher far away is asked less often, and for as long. Where packets overtake
     each other, which shows where repeats have a stream of their own, nothing is asked for before
     the late ones came.
     """
@@ -111,6 +112,7 @@ class MissingPackets:
     def __init__(self) -> None:
         self._asked: dict[int, _Asked] = {}
         self._every_s = NACK_EVERY_S
+        self._took_s: deque[float] = deque(maxlen=ANSWERS_KEPT)
         self._patience_s = 0.0
         self._newest_given_up: int | None = None
         self.given_up = 0
@@ -133,11 +135,10 @@ class MissingPackets:
             return
         self._patience_s *= PATIENCE_KEPT
         if asked.tries:
-            # Of several tries nobody knows which one was answered. Were it never thought to be the
-            # first, a way that grew longer than the wait would be asked several times for ever.
-            took_s = min(now_s - asked.first_at_s, NACK_EVERY_MAX_S)
-            changed_s = self._every_s + (took_s - self._every_s) * ANSWER_SMOOTHING
-            self._every_s = max(NACK_EVERY_S, changed_s)
+            # Of several tries nobody knows which one was answered. Of a way that grew longer than
+            # the wait all answers take long; where tries are lost, some come after the first.
+            self._took_s.append(min(now_s - asked.first_at_s, NACK_EVERY_MAX_S))
+            self._every_s = max(NACK_EVERY_S, sorted(self._took_s)[len(self._took_s) // 4])
 
     def clear(self) -> None:
         """Forget everything: the source changed."""

@@ -18,6 +18,7 @@ USUAL = f"profile-level-id=42e01f;{EITHER}"
         (USUAL, "42e034"),
         (f"profile-level-id=640C1F;{EITHER}", "640c34"),
         (f"profile-level-id=42f00b;{EITHER}", "42e034"),
+        (f"profile-level-id=64f00b;{EITHER}", "64f034"),
         (f"profile-level-id=42e03c;{EITHER}", "42e03c"),
         ("profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=0", "42e01f"),
         ("profile-level-id=42e01f;packetization-mode=1", "42e01f"),

@@ -75,6 +75,18 @@ def test_a_way_that_grew_longer_than_the_wait_is_learnt_from_what_was_asked_seve
     assert len(list_asked(missing)) == NACK_TRIES_MAX, "a shorter way is learnt, too"
 
 
+def test_tries_that_are_lost_make_the_wait_no_longer() -> None:
+    missing, now_s = MissingPackets(), 0.0
+    for index in range(100):
+        missing.add_gap(index, index + 1)
+        lost = index % 2
+        while not (missing.take_due(now_s) and (lost := lost - 1) < 0):
+            now_s += STEP_S
+        now_s += 0.03
+        missing.discard(index, now_s, is_late=False)
+    assert len(list_asked(missing)) == NACK_TRIES_MAX
+
+
 def test_where_packets_overtake_each_other_nothing_is_asked_for_before_the_late_ones_come() -> None:
     missing = MissingPackets()
     missing.add_gap(0, 1)
