@@ -1,9 +1,9 @@
-"""Tells the C allocator what to do with large blocks that are freed: keep them, or give them back.
+"""Tells the C allocator which freed blocks to keep for the next one, and which to give back.
 
 glibc gives a large block back to the kernel as it is freed, and takes fresh pages for the next: for
 an upload that costs a quarter of the receiving (measured in `benchmarks/uploads`). Yet with each
-one it takes larger blocks for small, up to 32 MiB, and keeps them in a heap that coded frames of
-many sizes leave full of holes: that took 50 MB more of a media worker that encodes 1080p.
+one it takes larger blocks for small, up to 32 MiB, and keeps them in a heap that encoders'
+frames of many sizes leave full of holes: 50 MB more of a media worker that encodes 1080p.
 Source: mallopt(3).
 """
 

@@ -79,8 +79,8 @@ class ChunkParts:
         """Those that are kept already."""
         while self._left:
             made = self._kept.find(self._left[0].number, MadePart)
-            if made is None:
-                return
+            if made is None or len(made.rungs) != len(self._left[0].rungs):
+                return  # nothing, or kept by a version that cut steps otherwise
             yield self._take(made)
 
     def iter_new(self) -> Iterator[tuple[StepPart, MadePart]]:

@@ -61,5 +61,5 @@ def test_blocks_that_come_and_go_take_no_fresh_pages():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
-def test_coded_frames_that_are_freed_leave_no_holes_in_the_heap():
+def test_frames_of_encoders_that_are_freed_leave_no_holes_in_the_heap():
     assert count_kept_kb("warm") < 25_000 < 100_000 < count_kept_kb()

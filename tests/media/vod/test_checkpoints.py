@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
 
-from media.vod.chunk_steps import decide_parts
+from media.vod.checkpoints import Checkpoints
+from media.vod.chunk_steps import MadePart, decide_parts, mark_work
 from media.vod.decoder_buffer import drain_buffer
 from media.vod.grid import FrameGrid
 from media.vod.info import AudioInfo
@@ -25,7 +27,7 @@ from media.vod.records import (
     video_prefix,
 )
 from media.vod.storyboard import make_storyboard
-from media.vod.task_jobs import AudioJob, get_job
+from media.vod.task_jobs import AudioJob, ChunkJob, get_job
 from media.vod.transcode import transcode_audio, transcode_chunk
 from storage.objects import ObjectStore
 from tests.media.vod.clips import SOURCE_KEY, VIDEO_ID, Made, run_ffmpeg, transcode
@@ -103,6 +105,23 @@ def test_what_another_build_of_the_encoders_kept_is_made_again(made: Made, objec
     objects.put_sync(key, b"another." + objects.get_sync(key)[8:])
     seen: list[Progress] = []
     transcode_chunk(get_job(made.plan, CHUNK), objects, seen.append)
+    assert seen[0].done == 1
+    assert list_bytes(objects) == before
+
+
+def test_what_a_version_kept_that_cut_steps_otherwise_is_made_again(
+    made: Made, objects: ObjectStore
+):
+    before = list_bytes(objects)
+    lose_chunk(made, 3)
+    job = get_job(made.plan, CHUNK)
+    assert isinstance(job, ChunkJob)
+    kept = Checkpoints(objects, VIDEO_ID, CHUNK, mark_work(job))
+    part = kept.find(1, MadePart)
+    assert part is not None
+    kept.keep(1, replace(part, rungs=part.rungs * 2))
+    seen: list[Progress] = []
+    transcode_chunk(job, objects, seen.append)
     assert seen[0].done == 1
     assert list_bytes(objects) == before
 
