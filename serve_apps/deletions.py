@@ -27,7 +27,7 @@ def decide_kept_s(settings: Settings) -> int:
 
 
 async def delete_video(
-    connection: Connection, video_id: uuid.UUID, actor_id: uuid.UUID, *, purge_after_s: int
+    connection: Connection, video_id: uuid.UUID, actor_id: uuid.UUID | None, *, purge_after_s: int
 ) -> bool:
     """Delete a video, and queue the removal of its bytes; False when it was gone already."""
     if not await videos.delete_video(connection, video_id):

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import http.client
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 from xml.etree import ElementTree
@@ -32,8 +32,18 @@ log = get_log("objects")
 SIGNED_FOR = timedelta(hours=1)
 TIMEOUT_S = 30.0
 ANSWER_BYTES_MAX = 4 << 20
-"""A listing has a thousand uploads at most; the next run sees others."""
+"""A page of a listing has a thousand uploads at most."""
+PAGES_MAX = 100
 SIGNATURE = "X-Amz-Signature"
+FAILURES = (
+    BaseError,
+    OSError,
+    http.client.HTTPException,
+    ElementTree.ParseError,
+    LookupError,
+    ValueError,
+)
+"""What a bucket that is away, or answers otherwise, ends in."""
 
 
 def sweep_uploads(backend: Backend, *, before_s: float) -> int:
@@ -47,16 +57,10 @@ def sweep_uploads(backend: Backend, *, before_s: float) -> int:
     count = 0
     try:
         bucket = SignedBucket.open(backend, secret)
-        for upload in bucket.list_uploads():
+        for upload in list(bucket.iter_uploads()):
             if upload.begun_s < before_s:
                 count += bucket.end_upload(upload)
-    except (
-        BaseError,
-        OSError,
-        http.client.HTTPException,
-        ElementTree.ParseError,
-        ValueError,
-    ) as error:
+    except FAILURES as error:
         log.warning("objects.uploads_not_swept", reason=repr(error)[:300])
     return count
 
@@ -83,29 +87,30 @@ class SignedBucket:
     root: str
     """The path of the bucket itself: empty where its host names it."""
     prefix: str
-    secret: str
+    secret: str = field(repr=False)
 
     @classmethod
     def open(cls, store: S3Store, secret: str) -> Self:
-        """Learn a bucket's address from obstore; raises its BaseError."""
+        """Learn a bucket's address from obstore; raises its BaseError, or BucketRefused."""
         prefix = f"{store.prefix}/" if store.prefix else ""
         signed = urlsplit(obstore.sign(store, "GET", "x", SIGNED_FOR))
-        return cls(signed, signed.path.removesuffix(f"/{_quote(prefix)}x"), prefix, secret)
+        below = f"/{_quote(prefix)}x"
+        if not signed.path.endswith(below):
+            raise BucketRefused("an address was signed that is none of the prefix")
+        return cls(signed, signed.path.removesuffix(below), prefix, secret)
 
-    def list_uploads(self) -> list[BegunUpload]:
-        """Those under the prefix, a thousand at most."""
-        status, answer = self._ask("GET", self.root or "/", {"uploads": "", "prefix": self.prefix})
-        if status != http.client.OK:
-            raise BucketRefused(f"listing uploads was answered with {status}")
-        found = [
-            BegunUpload(
-                it.findtext("{*}Key", ""),
-                it.findtext("{*}UploadId", ""),
-                datetime.fromisoformat(it.findtext("{*}Initiated", "")).timestamp(),
-            )
-            for it in ElementTree.fromstring(answer).iterfind("{*}Upload")  # noqa: S314 -- our own store's
-        ]
-        return [it for it in found if it.key.startswith(self.prefix)]
+    def iter_uploads(self) -> Iterator[BegunUpload]:
+        """Those under the prefix."""
+        words = {"uploads": "", "prefix": self.prefix}
+        for _page in range(PAGES_MAX):
+            status, answer = self._ask("GET", self.root or "/", words)
+            if status != http.client.OK:
+                raise BucketRefused(f"listing uploads was answered with {status}")
+            uploads, further = read_page(answer)
+            yield from (it for it in uploads if it.key.startswith(self.prefix))
+            if not further:
+                return
+            words |= further
 
     def end_upload(self, upload: BegunUpload) -> bool:
         """Remove its parts; False when it had ended meanwhile."""
@@ -142,6 +147,31 @@ class SignedBucket:
             return answer.status, answer.read(ANSWER_BYTES_MAX)
         finally:
             connection.close()
+
+
+def read_page(answer: bytes) -> tuple[list[BegunUpload], dict[str, str]]:
+    """The uploads of an answer, and what asks for the next page: nothing where it is the last.
+
+    "ListMultipartUploads", Amazon S3 API Reference.
+    """
+    page = ElementTree.fromstring(answer)  # noqa: S314 -- our own store's
+    uploads = [
+        BegunUpload(
+            it.findtext("{*}Key", ""),
+            it.findtext("{*}UploadId", ""),
+            _read_moment(it.findtext("{*}Initiated", "")),
+        )
+        for it in page.iterfind("{*}Upload")
+    ]
+    if page.findtext("{*}IsTruncated") != "true":
+        return uploads, {}
+    markers = {"key-marker": "NextKeyMarker", "upload-id-marker": "NextUploadIdMarker"}
+    return uploads, {word: page.findtext(f"{{*}}{tag}", "") for word, tag in markers.items()}
+
+
+def _read_moment(text: str) -> float:
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _quote(key: str) -> str:

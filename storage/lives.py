@@ -298,26 +298,21 @@ async def schedule_live(
     return done == "UPDATE 1"
 
 
-async def delete_live(connection: Connection, live_id: uuid.UUID) -> None:
-    """Take the broadcast away; told to everybody."""
+async def delete_live(
+    connection: Connection, live_id: uuid.UUID, *, takedown_reason: str | None = None
+) -> None:
+    """Take the broadcast away, by a moderator where there is a reason; told to everybody."""
     await connection.execute(
-        "UPDATE lives SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL", live_id
+        "UPDATE lives SET deleted_at = now(), takedown_reason = $2 "
+        "WHERE id = $1 AND deleted_at IS NULL",
+        live_id,
+        takedown_reason,
     )
 
 
 async def lock_live(connection: Connection, live_id: uuid.UUID) -> None:
     """Have what becomes of the broadcast be decided once, until the transaction ends."""
     await connection.execute("SELECT 1 FROM lives WHERE id = $1 FOR NO KEY UPDATE", live_id)
-
-
-async def take_live_down(connection: Connection, live_id: uuid.UUID, reason: str) -> None:
-    """Take the broadcast away as a moderator does; told to everybody."""
-    await connection.execute(
-        "UPDATE lives SET deleted_at = now(), takedown_reason = $2 "
-        "WHERE id = $1 AND deleted_at IS NULL",
-        live_id,
-        reason,
-    )
 
 
 async def find_takedown_reason(connection: Connection, stream_key: str) -> str | None:

@@ -77,6 +77,14 @@ async def list_chunks(connection: Connection, video_id: uuid.UUID) -> list[Video
     return read_rows(VideoChunk, rows)
 
 
+async def list_begun_names(connection: Connection, video_id: uuid.UUID) -> frozenset[str]:
+    """Return the names of a video's pieces that somebody began to make."""
+    rows = await connection.fetch(
+        "SELECT name FROM video_chunks WHERE video_id = $1 AND state <> 'pending'", video_id
+    )
+    return frozenset(row["name"] for row in rows)
+
+
 async def find_chunk(connection: Connection, video_id: uuid.UUID, name: str) -> VideoChunk | None:
     """Return a piece of a video that still exists."""
     row = await connection.fetchrow(

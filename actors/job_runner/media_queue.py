@@ -99,11 +99,6 @@ class MediaQueue:
         for _ in range(change):
             self._give_place()
 
-    @property
-    def waiting(self) -> int:
-        """How many tasks wait for a place."""
-        return sum(not turn.done() for _ticket, turn in self._waiting)
-
     def describe(self) -> dict[str, Any]:
         """What `status` shows: the places, and by rank what runs and what waits."""
         return {

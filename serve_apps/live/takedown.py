@@ -18,7 +18,7 @@ from serve_apps.live.service import LiveNotFound
 from storage.audit import AuditDraft, append_audit
 from storage.database import Connection
 from storage.events import append_event
-from storage.lives import LiveRow, find_live, lock_live, take_live_down
+from storage.lives import LiveRow, delete_live, find_live, lock_live
 
 
 @dataclass(frozen=True)
@@ -32,24 +32,23 @@ class TakedownOrder:
 
 
 async def take_down(connection: Connection, settings: Settings, order: TakedownOrder) -> LiveRow:
-    """Take a live and its recording away, on record; returns it as it was. Raises LiveNotFound."""
+    """Take a live and its recording away, on record; returns it as it was. Raises LiveNotFound.
+
+    The record alone names the moderator: events may be told to others.
+    """
     await lock_live(connection, order.live_id)
     live = await find_live(connection, order.live_id)
     if live is None:
         raise LiveNotFound
-    moderator_id = order.moderator.user_id
-    await take_live_down(connection, live.id, order.reason)
+    await delete_live(connection, live.id, takedown_reason=order.reason)
     if live.recording_id is not None:
         kept_s = deletions.decide_kept_s(settings)
-        await deletions.delete_video(
-            connection, live.recording_id, moderator_id, purge_after_s=kept_s
-        )
+        await deletions.delete_video(connection, live.recording_id, None, purge_after_s=kept_s)
     await append_audit(connection, _describe_act(live, order), order.now)
     await append_event(
         connection,
         EventName.STREAM_TAKEN_DOWN,
         subject_id=live.id,
-        actor_id=moderator_id,
         data={"owner_id": str(live.owner_id), "title": live.title, "reason": order.reason},
     )
     return live

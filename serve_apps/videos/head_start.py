@@ -91,21 +91,21 @@ class Outlook:
 
     is_given_up: bool
     """Nothing: its upload was ended or its video deleted."""
-    is_made: bool
-    """Its video is ready, or has failed."""
+    is_ready: bool
+    """Its video is; of one that failed, what is kept waits for another try."""
     begun: frozenset[str]
-    """The video's own pieces that are made by now, or were."""
+    """The video's own pieces that wait for a place by now, are made, or were."""
 
 
 async def _look_out(ports: JobPorts, video_id: uuid.UUID) -> Outlook:
     async with ports.database.transaction() as connection:
         upload = await uploads.find_upload_of_video(connection, video_id)
         video = await videos.find_video(connection, video_id)
-        chunks = await video_chunks.list_chunks(connection, video_id)
+        begun = await video_chunks.list_begun_names(connection, video_id)
     return Outlook(
         is_given_up=upload is None or upload.state == "terminated" or video is None,
-        is_made=video is not None and video.status in ("ready", "failed"),
-        begun=frozenset(chunk.name for chunk in chunks if chunk.state != "pending"),
+        is_ready=video is not None and video.status == "ready",
+        begun=begun,
     )
 
 
@@ -151,18 +151,20 @@ class Begun:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
                 outlook = await _look_out(self._ports, self._video_id)
+                needless = [it for it in self._running if _is_needless(it[1], outlook)]
+                await asyncio.gather(*(self._ports.media.cancel(*it) for it in needless))
             except AppError as error:
                 log.info("video.head_start_unwatched", code=error.code)
-                continue
-            needless = [it for it in self._running if _is_needless(it[1], outlook)]
-            await asyncio.gather(*(self._ports.media.cancel(*it) for it in needless))
+            except Exception:
+                # What cannot be stopped once is looked at again: the turn goes on meanwhile.
+                log.exception("video.head_start_unwatched")
 
     async def remove_needless(self, outlook: Outlook) -> None:
         """Remove what the tasks kept behind those who removed what was there."""
         prefixes: set[str] = set()
         if outlook.is_given_up:
             prefixes = {unfinished_prefix(str(self._video_id))}
-        elif outlook.is_made:
+        elif outlook.is_ready:
             prefixes = {unfinished_prefix(str(self._video_id), name) for name in self._kept}
         for prefix in prefixes:
             await self._ports.objects.delete_prefix(prefix)

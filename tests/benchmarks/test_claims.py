@@ -74,3 +74,4 @@ def test_every_number_of_the_readme_stands_in_its_benchmark():
         missed = [float(value) for value in MISSED.findall(read_answer(claim["name"]))]
         silent = [value for value in missed if not any(is_recorded(it, [value]) for it in numbers)]
         assert silent == [], claim["what"]
+        assert claim["measured"].count("(missed)") == len(missed), claim["what"]

@@ -2,6 +2,7 @@
 
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -10,7 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from obstore.store import S3Store
 
-from storage.bucket_sweep import BegunUpload, BucketRefused, SignedBucket
+from storage.bucket_sweep import BegunUpload, BucketRefused, SignedBucket, read_page
 from storage.objects import ObjectNotFound, ObjectStore, ObjectStoreFailed
 from tests.buckets import TIMEOUT_S, make_bucket, open_bucket, serve_buckets
 from tests.storage.object_contract import ObjectContract, write_half
@@ -81,7 +82,7 @@ def open_signed(name: str) -> SignedBucket:
 
 
 def list_begun(name: str) -> list[BegunUpload]:
-    return open_signed(name).list_uploads()
+    return list(open_signed(name).iter_uploads())
 
 
 def test_what_dead_writers_left_in_a_bucket_is_ended_once_it_is_old(bucket_server: str):
@@ -102,6 +103,25 @@ def test_what_dead_writers_left_in_a_bucket_is_ended_once_it_is_old(bucket_serve
     assert [upload.key for upload in list_begun(name)] == ["ours-too/c"]
     assert store.sweep_staging_sync(older_than_s=A_DAY_S, now_s=old_s) == 0
     assert store.get_sync("videos/w/source") == b"whole"
+
+
+LISTING = """<?xml version="1.0" encoding="UTF-8"?>
+<ListMultipartUploadsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+<Bucket>b</Bucket><KeyMarker></KeyMarker><UploadIdMarker></UploadIdMarker>
+<NextKeyMarker>a/z &amp; y</NextKeyMarker><NextUploadIdMarker>u+2</NextUploadIdMarker>
+<MaxUploads>1</MaxUploads><IsTruncated>true</IsTruncated>
+<Upload><Key>a/z &amp; y</Key><UploadId>u+2</UploadId><StorageClass>STANDARD</StorageClass>
+<Initiated>2026-11-27T20:48:33.000Z</Initiated></Upload>
+</ListMultipartUploadsResult>"""
+
+
+def test_a_listing_of_several_pages_says_where_the_next_one_begins():
+    begun_s = datetime(2026, 11, 27, 20, 48, 33, tzinfo=UTC).timestamp()
+    uploads, further = read_page(LISTING.encode())
+    assert uploads == [BegunUpload("a/z & y", "u+2", begun_s)]
+    assert further == {"key-marker": "a/z & y", "upload-id-marker": "u+2"}
+    naive = LISTING.replace("33.000Z", "33").replace(">true<", ">false<")
+    assert read_page(naive.encode()) == (uploads, {})
 
 
 def test_an_upload_that_has_ended_meanwhile_is_not_counted(bucket_server: str):

@@ -63,7 +63,7 @@ async def test_no_more_tasks_run_than_there_are_workers():
     tasks = [asyncio.create_task(queue.run(f"t{n}", n, rank=MediaRank.MORE)) for n in range(5)]
     await settle()
     assert pool.begun == ["t0", "t1"]
-    assert queue.waiting == 3
+    assert queue.describe()["media_waiting"] == {"more": 3}
     await end_all(pool)
     assert await asyncio.gather(*tasks) == [0, 1, 2, 3, 4]
     assert pool.most == 2
@@ -161,7 +161,7 @@ async def test_what_is_cancelled_ends_whether_it_waits_or_runs():
     await end_all(pool)
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(one) for one in ended] == [MediaTaskCancelled, MediaTaskCancelled, type(None)]
-    assert queue.waiting == 0
+    assert queue.describe()["media_waiting"] == {}
 
 
 async def test_a_task_that_others_cancel_is_not_made_again():

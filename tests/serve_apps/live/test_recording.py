@@ -31,10 +31,7 @@ from storage.lives import LISTING_S
 from storage.objects import ObjectStore
 from tests.serve_apps.api_client import Person
 from tests.serve_apps.edge.playback_client import Player, serve_playback
-from tests.serve_apps.live.ended_live import (
-    SECONDS,
-    Ended,
-)
+from tests.serve_apps.live.ended_live import SECONDS, Ended
 from tests.serve_apps.videos.inline_media import InlineMedia
 from tests.serve_apps.videos.video_world import VideoWorld
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import httpx
 import pytest
 
+from kit.events import Event, EventName
 from kit.settings import Settings
 from serve_apps.http.state import ApiPorts
-from storage.database import Database
-from storage.lives import lock_live, take_live_down
+from serve_apps.live.jobs import tell_taken_down
+from storage.database import Database, DatabaseBusy
+from storage.lives import delete_live, lock_live
 from tests.actors.user_session.people import HeardPeople
-from tests.serve_apps.api_client import Person, deliver_all, register
+from tests.serve_apps.api_client import Person, deliver_all, make_job_ports, register
 from tests.serve_apps.edge.cut_scene import make_moderator
 from tests.serve_apps.edge.playback_client import serve_playback
-from tests.serve_apps.live.ended_live import Ended
+from tests.serve_apps.live.ended_live import MOMENT, Ended
 from tests.storage.waiting import wait_until_blocked
 
 pytestmark = pytest.mark.media
@@ -40,6 +44,15 @@ async def take_down(moderator: Person, live_id: object) -> None:
 
 async def find_recording(ended: Ended, live_id: uuid.UUID) -> str:
     return str((await ended.ada.get(f"/v1/live/{live_id}"))["recording_id"])
+
+
+async def insist(work: Callable[[], Awaitable[None]]) -> None:
+    """Do it again, as runners do, while somebody holds what it waits for."""
+    while True:
+        try:
+            return await work()
+        except DatabaseBusy:
+            await asyncio.sleep(0.05)
 
 
 async def play(ended: Ended, video_id: str) -> int:
@@ -67,7 +80,12 @@ async def test_a_live_that_has_ended_goes_with_its_recording_and_its_owner_is_to
             assert (await person.call("GET", path)).status_code == 404
     assert (await ended.ada.get("/v1/videos?owner=me"))["items"] == []
     await deliver_all(ports, people)
-    await deliver_all(ports, people)
+    async with database.connection() as connection:
+        (event,) = await connection.fetch(
+            "SELECT id, data FROM events WHERE name = 'stream.taken_down'"
+        )
+    again = Event(event["id"], EventName.STREAM_TAKEN_DOWN, live_id, None, event["data"], MOMENT)
+    await tell_taken_down(make_job_ports(ports, people), again)
     ((kind, notice),) = people.notices[uuid.UUID(ended.ada.id)]
     assert (kind, notice["title"], notice["text"]) == ("takedown", "Night drive", REASON)
     assert notice["user"]["username"] == "ada", "who took it down is not told"
@@ -91,9 +109,9 @@ async def test_a_recording_that_is_being_made_during_a_takedown_is_none(
     async with asyncio.TaskGroup() as tasks:
         async with database.transaction() as connection:
             await lock_live(connection, live_id)
-            ending = tasks.create_task(ended.hear_end(live_id))
+            ending = tasks.create_task(insist(partial(ended.hear_end, live_id)))
             await wait_until_blocked(database)
-            await take_live_down(connection, live_id, REASON)
+            await delete_live(connection, live_id, takedown_reason=REASON)
         await ending
     assert (await ended.ada.get("/v1/videos?owner=me"))["items"] == []
 
