@@ -38,6 +38,7 @@ QUESTION = Question(
         Goal(WEBRTC, GLASS_P50, 60.0),
         Goal(WEBRTC, GLASS_P95, 150.0),
         Goal(WEBRTC_BAD, LONGEST_GAP, 1000.0),
+        Goal(WEBRTC_BAD, GLASS_P95, 500.0),
     ),
     rounds=1,
     rounds_short=1,
