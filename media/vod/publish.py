@@ -26,7 +26,7 @@ from media.vod.hls import (
     choose_sound,
     join_track,
 )
-from media.vod.plan import OPUS, PlanTask, RungGroup, TranscodePlan
+from media.vod.plan import OPUS, PlanTask, TranscodePlan
 from media.vod.records import (
     AUDIO_FRAME_SAMPLES,
     AUDIO_RATE_HZ,
@@ -43,6 +43,7 @@ from media.vod.records import (
     playlist_name,
     subtitles_playlist_name,
 )
+from media.vod.rung_groups import RungGroup
 from media.vod.tiles import build_tiles_playlist
 from media.vod.webvtt import build_storyboard_track
 from storage.subtitles import Subtitles

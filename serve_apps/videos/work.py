@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from media.vod.plan import QUALITY, PlanTask, TranscodePlan, needs_nvenc
+from media.vod.plan import QUALITY, PlanTask, TranscodePlan
 from media.vod.records import TaskRecord
+from media.vod.rung_groups import needs_nvenc
 from media.vod.task_jobs import get_job
 from media.vod.titles import apply_looks
 from serve_apps.videos.progress import Workload, weigh_video
