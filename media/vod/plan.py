@@ -38,6 +38,8 @@ COPY_TASK = "copy"
 COVER_TASK = "cover"
 WAVEFORM_TASK = "waveform"
 OPUS = "opus"
+EVEN = "even"
+"""Group of the task that makes sound that was passed on as loud as that of others."""
 X264 = "x264"
 QUALITY = "quality"
 QUALITY_S_MIN = 24
@@ -86,6 +88,11 @@ class PlanTask:
         """Whether it is of the sound that everyone can play."""
         return self.kind == "audio" and not self.group
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is no video without it."""
+        return self.group != EVEN
+
 
 @dataclass(frozen=True)
 class TranscodePlan:
@@ -118,6 +125,11 @@ class TranscodePlan:
     def opus_track(self) -> str:
         """Name of the sound's track beside AV1 and VP9."""
         return f"{self.audio_track}-{OPUS}"
+
+    @property
+    def even_track(self) -> str:
+        """Name of the sound that is as loud as others', beside the one that was passed on."""
+        return f"{self.audio_track}-{EVEN}"
 
     @property
     def makes_opus(self) -> bool:
@@ -176,9 +188,10 @@ def plan_video(
     if order.key_id:
         may_copy = False  # slices of other encoders may be too many, or of any shape
     copied = ladder[-1] if may_copy else None
-    # A first version is there at once, as loud as it came; a later one has all that was asked for.
-    evens = order.version > 1 and order.recipe.evens_loudness
-    copies_sound = info.copyable is not None and may_copy and info.copyable.sound and not evens
+    evens = order.recipe.evens_loudness
+    copies_sound = info.copyable is not None and may_copy and info.copyable.sound
+    if evens and order.version > 1:
+        copies_sound = False  # nobody waits for it: its sound is even at once
     # Encrypting reads slices as x264 writes them.
     nvenc = order.nvenc and not order.key_id
     groups = decide_groups(ladder[:-1] if copied else ladder, nvenc=nvenc)
@@ -190,6 +203,8 @@ def plan_video(
         opening, *more = _list_in_steps(COPY_TASK, "copy", grid)
         heard = int(makes_sound)
         tasks = (opening, *tasks[:heard], *more, *tasks[heard:])
+    if copies_sound and evens and bare.has_audio:
+        tasks = _even_later(tasks, groups)
     if bare.makes_opus:
         tasks += (PlanTask(f"{AUDIO_TASK}-{OPUS}", "audio", OPUS),)
     groups += others
@@ -210,6 +225,14 @@ def _look_first(tasks: tuple[PlanTask, ...], groups: tuple[RungGroup, ...]) -> t
         return tasks
     place = next(n for n, task in enumerate(tasks) if task.kind == "thumbnails")
     return (*tasks[:place], PlanTask(QUALITY, "quality"), *tasks[place:])
+
+
+def _even_later(tasks: tuple[PlanTask, ...], groups: tuple[RungGroup, ...]) -> tuple[PlanTask, ...]:
+    """Put the even sound behind what plays soon and before finer pictures, which take longer."""
+    first = groups[0].name if groups else ""
+    finer = (n for n, it in enumerate(tasks) if it.kind == "chunk" and it.group != first)
+    place = next(finer, len(tasks))
+    return (*tasks[:place], PlanTask(f"{AUDIO_TASK}-{EVEN}", "audio", EVEN), *tasks[place:])
 
 
 def _plan_ladder(bare: TranscodePlan, video: VideoInfo) -> tuple[Rung, ...]:
@@ -242,7 +265,7 @@ def list_tracks(plan: TranscodePlan) -> tuple[str, ...]:
     """Names of all tracks of a version: the folders of its segments."""
     rungs = [rung.name for group in plan.groups for rung in group.rungs]
     copied = [plan.copied.name] if plan.copied else []
-    return (*rungs, *copied, plan.audio_track, plan.opus_track)
+    return (*rungs, *copied, plan.audio_track, plan.opus_track, plan.even_track)
 
 
 def list_pieces(plan: TranscodePlan) -> tuple[str, ...]:
