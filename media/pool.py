@@ -26,11 +26,11 @@ from media.live.recorded_preview import make_live_preview
 from media.pool_worker import Result, Task, run_task
 from media.vod.head_start import iter_head_start, look_ahead
 from media.vod.ladder import NVENC
-from media.vod.plan import needs_nvenc
 from media.vod.preview import make_preview
 from media.vod.probe import probe_source
 from media.vod.quality import measure_quality
 from media.vod.records import Progress
+from media.vod.rung_groups import needs_nvenc
 from media.vod.storyboard import make_storyboard
 from media.vod.take_in import take_in_source
 from media.vod.task_jobs import ChunkJob

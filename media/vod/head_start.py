@@ -14,9 +14,10 @@ from typing import Generic, TypeVar
 
 from media.vod.arriving import Arriving, SourceNotThere
 from media.vod.chunk_steps import ChunkParts
-from media.vod.plan import QUALITY, PlanTask, TranscodePlan, needs_nvenc
+from media.vod.plan import QUALITY, PlanTask, TranscodePlan
 from media.vod.quality import measure_ahead
 from media.vod.records import Progress, TaskRecord
+from media.vod.rung_groups import needs_nvenc
 from media.vod.task_jobs import ChunkJob, QualityJob
 from media.vod.titles import awaits_looks
 from storage.objects import ObjectStore

@@ -8,15 +8,22 @@ result. Names of tracks and tasks differ between versions, so that both can be t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from media.vod.grid import FrameGrid, decide_grid
 from media.vod.info import MediaInfo, VideoInfo
-from media.vod.ladder import NVENC, Rung, decide_ladder, decide_source_bps, repeat_ladder
+from media.vod.ladder import Rung, decide_ladder, decide_source_bps
 from media.vod.recipe import OPUS_CODECS, Recipe, name_in_version
 from media.vod.records import AUDIO_TRACK, STORYBOARD
+from media.vod.rung_groups import (
+    RungGroup,
+    decide_groups,
+    decide_other_groups,
+    is_large,
+    needs_nvenc,
+)
 
 CHUNK_SEGMENTS_MAX = 8
 OPENING_CHUNKS = (1, 2, 4)
@@ -26,20 +33,17 @@ OPENING_SEGMENTS = (3, 32)
 """Of sound, and of a picture that is passed on, what is made ahead of the rest: for the first two
 chunks, then for as long as the whole takes to make beside one worker (an hour: about 80 s). It is
 made again, to the same bytes."""
-LARGE_SHORT_SIDE = 1080
 AUDIO_TASK = "audio"
 COPY_TASK = "copy"
 COVER_TASK = "cover"
 WAVEFORM_TASK = "waveform"
 OPUS = "opus"
-GPU_GROUP = "gpu"
+EVEN = "even"
+"""Group of the task that makes sound that was passed on as loud as that of others."""
 X264 = "x264"
 QUALITY = "quality"
 QUALITY_S_MIN = 24
 """Of a shorter video it would take as long to measure what it can do without as that saves."""
-SMALL_SHORT_SIDE = 480
-"""Rungs of other codecs up to that are made from one decode; larger ones each for themselves, as
-their encoders take more memory than x264."""
 VERSIONED_KINDS = ("audio", "chunk", "copy", "quality")
 """Pictures and the waveform depend on the source alone: all versions share them."""
 
@@ -51,14 +55,6 @@ class Chunk:
     index: int
     first_segment: int
     segments: int
-
-
-@dataclass(frozen=True)
-class RungGroup:
-    """Rungs that are encoded together from one decode; largest first."""
-
-    name: str
-    rungs: tuple[Rung, ...]
 
 
 @dataclass(frozen=True)
@@ -92,6 +88,11 @@ class PlanTask:
         """Whether it is of the sound that everyone can play."""
         return self.kind == "audio" and not self.group
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is no video without it."""
+        return self.group != EVEN
+
 
 @dataclass(frozen=True)
 class TranscodePlan:
@@ -124,6 +125,11 @@ class TranscodePlan:
     def opus_track(self) -> str:
         """Name of the sound's track beside AV1 and VP9."""
         return f"{self.audio_track}-{OPUS}"
+
+    @property
+    def even_track(self) -> str:
+        """Name of the sound that is as loud as others', beside the one that was passed on."""
+        return f"{self.audio_track}-{EVEN}"
 
     @property
     def makes_opus(self) -> bool:
@@ -182,9 +188,10 @@ def plan_video(
     if order.key_id:
         may_copy = False  # slices of other encoders may be too many, or of any shape
     copied = ladder[-1] if may_copy else None
-    # A first version is there at once, as loud as it came; a later one has all that was asked for.
-    evens = order.version > 1 and order.recipe.evens_loudness
-    copies_sound = info.copyable is not None and may_copy and info.copyable.sound and not evens
+    evens = order.recipe.evens_loudness
+    copies_sound = info.copyable is not None and may_copy and info.copyable.sound
+    if evens and order.version > 1:
+        copies_sound = False  # nobody waits for it: its sound is even at once
     # Encrypting reads slices as x264 writes them.
     nvenc = order.nvenc and not order.key_id
     groups = decide_groups(ladder[:-1] if copied else ladder, nvenc=nvenc)
@@ -196,6 +203,8 @@ def plan_video(
         opening, *more = _list_in_steps(COPY_TASK, "copy", grid)
         heard = int(makes_sound)
         tasks = (opening, *tasks[:heard], *more, *tasks[heard:])
+    if copies_sound and evens and bare.has_audio:
+        tasks = _even_later(tasks, groups)
     if bare.makes_opus:
         tasks += (PlanTask(f"{AUDIO_TASK}-{OPUS}", "audio", OPUS),)
     groups += others
@@ -216,6 +225,14 @@ def _look_first(tasks: tuple[PlanTask, ...], groups: tuple[RungGroup, ...]) -> t
         return tasks
     place = next(n for n, task in enumerate(tasks) if task.kind == "thumbnails")
     return (*tasks[:place], PlanTask(QUALITY, "quality"), *tasks[place:])
+
+
+def _even_later(tasks: tuple[PlanTask, ...], groups: tuple[RungGroup, ...]) -> tuple[PlanTask, ...]:
+    """Put the even sound behind what plays soon and before finer pictures, which take longer."""
+    first = groups[0].name if groups else ""
+    finer = (n for n, it in enumerate(tasks) if it.kind == "chunk" and it.group != first)
+    place = next(finer, len(tasks))
+    return (*tasks[:place], PlanTask(f"{AUDIO_TASK}-{EVEN}", "audio", EVEN), *tasks[place:])
 
 
 def _plan_ladder(bare: TranscodePlan, video: VideoInfo) -> tuple[Rung, ...]:
@@ -248,7 +265,7 @@ def list_tracks(plan: TranscodePlan) -> tuple[str, ...]:
     """Names of all tracks of a version: the folders of its segments."""
     rungs = [rung.name for group in plan.groups for rung in group.rungs]
     copied = [plan.copied.name] if plan.copied else []
-    return (*rungs, *copied, plan.audio_track, plan.opus_track)
+    return (*rungs, *copied, plan.audio_track, plan.opus_track, plan.even_track)
 
 
 def list_pieces(plan: TranscodePlan) -> tuple[str, ...]:
@@ -307,29 +324,6 @@ def list_sound_tasks(grid: FrameGrid, *, has_cover: bool) -> tuple[PlanTask, ...
     return (*_list_in_steps(AUDIO_TASK, "audio", grid), *cover, PlanTask(WAVEFORM_TASK, "waveform"))
 
 
-def decide_groups(ladder: tuple[Rung, ...], *, nvenc: bool = False) -> tuple[RungGroup, ...]:
-    """The smallest rung alone, so that it plays soon; the others together from one decode.
-
-    Rungs above 1080p are a group of their own: encoders of all at once would fill the memory. With
-    `nvenc` a GPU makes all that are not small.
-    """
-    first, others = ladder[:1], ladder[1:]
-    gpu = [replace(it, encoder=NVENC) for it in others if nvenc and not _is_small(it)]
-    others = others[: len(others) - len(gpu)]
-    parts = {
-        "first": first,
-        "rest": [rung for rung in others if not _is_large(rung)],
-        "large": [rung for rung in others if _is_large(rung)],
-        GPU_GROUP: gpu,
-    }
-    return tuple(RungGroup(name, tuple(reversed(part))) for name, part in parts.items() if part)
-
-
-def needs_nvenc(rungs: Sequence[Rung]) -> bool:
-    """Whether a GPU is to make them."""
-    return any(rung.encoder == NVENC for rung in rungs)
-
-
 def name_encoders(plan: TranscodePlan) -> dict[str, str]:
     """What makes each size of H.264, by what people call it."""
     rungs = [rung for group in plan.groups for rung in group.rungs if rung.codec == "h264"]
@@ -351,8 +345,8 @@ def give_up_nvenc(plan: TranscodePlan, done: Set[str]) -> TranscodePlan:
             continue
         rungs = [replace(it, name=f"{it.name}-{X264}", encoder="") for it in group.rungs]
         instead = {
-            f"rest-{X264}": tuple(it for it in rungs if not _is_large(it)),
-            f"large-{X264}": tuple(it for it in rungs if _is_large(it)),
+            f"rest-{X264}": tuple(it for it in rungs if not is_large(it)),
+            f"large-{X264}": tuple(it for it in rungs if is_large(it)),
         }
         made = tuple(RungGroup(name, part) for name, part in instead.items() if part)
         place = tasks.index(pieces[0])
@@ -360,26 +354,6 @@ def give_up_nvenc(plan: TranscodePlan, done: Set[str]) -> TranscodePlan:
         tasks[place:place] = _name_tasks(list_pieces_of(made, plan.chunks), plan.version)
         groups += made
     return replace(plan, groups=tuple(groups), tasks=tuple(tasks))
-
-
-def decide_other_groups(ladder: tuple[Rung, ...], codecs: tuple[str, ...]) -> tuple[RungGroup, ...]:
-    """The whole ladder once more in each codec: small rungs together, larger ones alone."""
-    groups = []
-    for codec in codecs:
-        rungs = repeat_ladder(ladder, codec)
-        small = [it for it in rungs if _is_small(it)]
-        if small:
-            groups.append(RungGroup(codec, tuple(reversed(small))))
-        groups += [RungGroup(f"{codec}-{it.quality}", (it,)) for it in rungs if it not in small]
-    return tuple(groups)
-
-
-def _is_small(rung: Rung) -> bool:
-    return min(rung.width, rung.height) <= SMALL_SHORT_SIDE
-
-
-def _is_large(rung: Rung) -> bool:
-    return min(rung.width, rung.height) > LARGE_SHORT_SIDE
 
 
 def decide_chunks(segments: int, segments_max: int) -> tuple[Chunk, ...]:

@@ -26,7 +26,7 @@ from media.vod.hls import (
     choose_sound,
     join_track,
 )
-from media.vod.plan import OPUS, PlanTask, RungGroup, TranscodePlan
+from media.vod.plan import EVEN, OPUS, PlanTask, TranscodePlan
 from media.vod.records import (
     AUDIO_FRAME_SAMPLES,
     AUDIO_RATE_HZ,
@@ -43,6 +43,7 @@ from media.vod.records import (
     playlist_name,
     subtitles_playlist_name,
 )
+from media.vod.rung_groups import RungGroup
 from media.vod.tiles import build_tiles_playlist
 from media.vod.webvtt import build_storyboard_track
 from storage.subtitles import Subtitles
@@ -69,6 +70,8 @@ class Publication:
     """Of a recording: how its parts lie in one file."""
     key_id: str = ""
     """Of the key its segments are encrypted with, in hex; empty: they are not."""
+    former: dict[str, bytes] = field(default_factory=dict)
+    """Playlists that nothing names any more, for players that began with them."""
 
     @property
     def is_playable(self) -> bool:
@@ -83,7 +86,7 @@ class Publication:
 
     @property
     def sound(self) -> Track | None:
-        """The sound, if there is any, that most players can play."""
+        """The sound to be preferred, if there is any, of those that most players can play."""
         sounds = [track for track in self.tracks.values() if track.is_sound]
         return min(sounds, key=lambda track: track.is_extra, default=None)
 
@@ -123,10 +126,20 @@ def publish(
             are_aligned=plan.copied is None,
         )
     coded = {name: text.encode() for name, text in files.items()}
+    passed_on = playlist_name(plan.audio_track)
+    former = {passed_on: coded.pop(passed_on)} if plan.even_track in tracks else {}
     pictures = next((found for r in records.values() if (found := r.images)), ())
     sheets = 0 if storyboard is None else storyboard.sheets
     candidates = max(0, len(pictures) - 1)
-    return Publication(tracks, coded, sheets, candidates, list_files(texts), key_id=plan.key_id)
+    return Publication(
+        tracks,
+        coded,
+        sheets,
+        candidates,
+        list_files(texts),
+        key_id=plan.key_id,
+        former=former,
+    )
 
 
 def _choose_sounds(tracks: Mapping[str, Track], rungs: Sequence[Track]) -> list[Track]:
@@ -166,7 +179,7 @@ def build_waveform(peaks: Sequence[int], duration_s: Fraction) -> str:
 def _write_playlists(
     plan: TranscodePlan, tracks: Mapping[str, Track], beside: Beside
 ) -> dict[str, str]:
-    """The list of variants, and the media playlist of every track that it names.
+    """The list of variants, and the media playlist of every track that it names, or named before.
 
     Media playlists of one video are alike (RFC 8216 §6.2.4): of one target and one type, and none
     ends more than a segment after the others. So all are EVENT as long as one grows; keyframes,
@@ -180,7 +193,7 @@ def _write_playlists(
     files = {
         playlist_name(name): build_media_playlist(track, target_s)
         for name, track in shown.items()
-        if not track.is_sound or tracks[name] in sounds
+        if not track.is_sound or tracks[name] in sounds or name == plan.audio_track
     }
     if is_whole:
         files |= write_subtitles(beside.texts, plan.grid.duration_s)
@@ -222,12 +235,15 @@ def _decide_target_s(plan: TranscodePlan) -> int:
 
 
 def decide_tracks(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> dict[str, Track]:
-    """Whole tracks, and of the sound and the smallest rung what is there without a gap."""
+    """Whole tracks, and of the sound and the smallest rung what is there without a gap.
+
+    Of two sounds that the same players play the first is preferred: the even one.
+    """
+    tracks = _join_beside(plan, EVEN, records)
     copies = [task for task in plan.tasks if task.kind == "copy" and task.task_id in records]
-    tracks = {}
     if copies:
         longest = _choose_longest(copies)
-        tracks = {
+        tracks |= {
             part.track: join_track([part], is_whole=not longest.chunk)
             for part in records[longest.task_id].tracks
         }
@@ -244,10 +260,16 @@ def decide_tracks(plan: TranscodePlan, records: Mapping[str, TaskRecord]) -> dic
         for rung in reversed(group.rungs) if parts and (is_whole or may_grow) else ():
             found = [track for part in parts for track in part if track.track == rung.name]
             tracks[rung.name] = join_track(found, is_whole=is_whole)
-    opus = next((it for it in plan.tasks if it.group == OPUS and it.task_id in records), None)
-    if opus is not None:
-        tracks[plan.opus_track] = join_track(records[opus.task_id].tracks)
-    return keep_lighter(tracks)
+    return keep_lighter(tracks | _join_beside(plan, OPUS, records))
+
+
+def _join_beside(
+    plan: TranscodePlan, group: str, records: Mapping[str, TaskRecord]
+) -> dict[str, Track]:
+    """The sound that a task made beside the main one, by its name; none where it made nothing."""
+    tasks = [task for task in plan.tasks if task.group == group and task.task_id in records]
+    parts = [part for task in tasks for part in records[task.task_id].tracks]
+    return {parts[0].track: join_track(parts)} if parts else {}
 
 
 def _choose_longest(tasks: Sequence[PlanTask]) -> PlanTask:

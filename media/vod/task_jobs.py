@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from media.vod.grid import FrameGrid
 from media.vod.info import AudioInfo, VideoInfo
 from media.vod.ladder import Rung
-from media.vod.plan import OPUS, QUALITY, Chunk, TranscodePlan
+from media.vod.plan import EVEN, OPUS, QUALITY, Chunk, PlanTask, TranscodePlan
 from media.vod.records import AUDIO_TRACK, STORYBOARD
 from media.vod.titles import list_looked_sizes
 
@@ -55,6 +55,8 @@ class AudioJob:
     codec: str = "aac"
     key_id: str = ""
     """Of the key its segments are encrypted with."""
+    only_uneven: bool = False
+    """Whether nothing is made of what is as loud as others already."""
 
     @property
     def segments(self) -> int:
@@ -122,19 +124,7 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
     if task is None:
         raise KeyError(task_id)
     if task.kind in ("audio", "waveform"):
-        assert plan.info.audio is not None, "an audio task was planned for a silent source"
-        return AudioJob(
-            task_id,
-            plan.video_id,
-            plan.source_key,
-            plan.info.audio,
-            plan.grid,
-            task.chunk or None,
-            plan.opus_track if task.group == OPUS else plan.audio_track,
-            plan.recipe.evens_loudness,
-            task.group or "aac",
-            plan.key_id,
-        )
+        return _get_audio_job(plan, task)
     if task.kind == "cover":
         assert plan.info.cover_index is not None, "a cover was planned for a file without one"
         return CoverJob(task_id, plan.video_id, plan.source_key, plan.info.cover_index)
@@ -174,4 +164,22 @@ def get_job(plan: TranscodePlan, task_id: str) -> Job:
         rungs=next(group.rungs for group in plan.groups if group.name == task.group),
         key_id=plan.key_id,
         hint=plan.hint,
+    )
+
+
+def _get_audio_job(plan: TranscodePlan, task: PlanTask) -> AudioJob:
+    assert plan.info.audio is not None, "an audio task was planned for a silent source"
+    names = {OPUS: plan.opus_track, EVEN: plan.even_track}
+    return AudioJob(
+        task.task_id,
+        plan.video_id,
+        plan.source_key,
+        plan.info.audio,
+        plan.grid,
+        task.chunk or None,
+        names.get(task.group, plan.audio_track),
+        plan.recipe.evens_loudness,
+        OPUS if task.group == OPUS else "aac",
+        plan.key_id,
+        only_uneven=task.group == EVEN,
     )

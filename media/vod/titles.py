@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from media.vod.ladder import Rung
-from media.vod.plan import LARGE_SHORT_SIDE, PlanTask, RungGroup, TranscodePlan
+from media.vod.plan import PlanTask, TranscodePlan
 from media.vod.records import RungLook
+from media.vod.rung_groups import LARGE_SHORT_SIDE, RungGroup
 
 LOOK_STEPS = 8
 """Between the finer and the coarser coding of a look, in steps of CRF."""

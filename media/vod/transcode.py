@@ -131,6 +131,8 @@ def _make_sound(job: AudioJob, store: ObjectStore, kept: Checkpoints) -> Steps[T
     track = _open_track(store, job, template, open_key(job.key_id))
     with fetch_source(job.source_key, store) as path:
         gain_db = find_gain_db(job, path, store) if job.evens_loudness else 0.0
+        if job.only_uneven and gain_db == 0:
+            return keep_record(job.video_id, TaskRecord(job.task_id), store)
         for segment in _iter_sound_segments(job, path, encoder, kept, gain_db):
             track.add([segment])
             yield Progress(job.task_id, len(track.segments), job.segments)

@@ -77,7 +77,8 @@ class CatalogEntry:
 
     def find_file(self, name: str) -> bytes | None:
         """Return a playlist; what several versions have, of the one that plays now."""
-        found = (each.files.get(name) for each in (self.publication, *self.earlier))
+        known = (self.publication, *self.earlier)
+        found = (files.get(name) for each in known for files in (each.files, each.former))
         return next((data for data in found if data is not None), None)
 
     def find_track(self, name: str) -> Track | None:

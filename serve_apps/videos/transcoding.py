@@ -41,7 +41,7 @@ from serve_apps.videos.progress import (
     decide_progress,
     publish_status,
 )
-from serve_apps.videos.work import Work, make_work, needs_gpu, revise_plan
+from serve_apps.videos.work import Work, decide_rank, make_work, needs_gpu, revise_plan
 from storage import video_chunks, video_plans, videos
 from storage.database import Connection
 from storage.video_chunks import Tries
@@ -54,20 +54,6 @@ LOOK_EVERY_S = 2.0
 SAVE_PATIENCE_S = 120.0
 """How long a finished piece waits for the database to take its result."""
 SAVE_PAUSE_S = 0.5
-SOON_KINDS = frozenset(
-    {
-        "thumbnails",
-        "storyboard",
-        "quality",
-        "cover",
-        "waveform",
-        "live_thumbnails",
-        "live_storyboard",
-        "live_preview",
-        "live_join",
-    }
-)
-"""What is short and seen by everybody comes before finer pictures."""
 
 
 class TranscodeFailed(AppError):
@@ -225,7 +211,7 @@ class Transcoding:
 
     async def _run_until_done(self, task: PlanTask) -> TaskRecord:
         """Run one piece, again after a failure until it has failed too often."""
-        rank = self._decide_rank(task)
+        rank = max(decide_rank(self._todo, task), self._making.rank_min)
         while True:
             done = await self._keep_trying(partial(self._save_start, task))
             if done is not None:
@@ -241,16 +227,25 @@ class Transcoding:
                     on_progress=self._note_progress,
                 )
             except MediaUnreadable:
-                raise  # what the file itself makes impossible stays so
+                if task.is_needed:
+                    raise  # what the file itself makes impossible stays so
+                return self._leave_out(task)
             except Exception as error:
                 ending = decide_ending(error)
                 tries = await self._count_attempt(task, error, ending)
+                if has_failed(tries) and not task.is_needed:
+                    return self._leave_out(task)
                 if has_failed(tries):
                     reason = explain(tries, self._todo.get_job(task.task_id))
                     raise TranscodeFailed(reason, piece=task.task_id) from error
                 await asyncio.sleep(decide_pause_s(tries, ending))
             else:
                 return record
+
+    def _leave_out(self, task: PlanTask) -> TaskRecord:
+        """Return the record of a piece that cannot be made, and that the video is whole without."""
+        log.warning("video.piece_left_out", video_id=str(self._video_id), piece=task.task_id)
+        return TaskRecord(task.task_id)
 
     async def _count_attempt(self, task: PlanTask, error: Exception, ending: Ending) -> Tries:
         """Count an attempt in vain and tell of it; a lost worker has no traceback to show."""
@@ -266,14 +261,6 @@ class Transcoding:
             exc_info=None if is_loss else error,
         )
         return tries
-
-    def _decide_rank(self, task: PlanTask) -> MediaRank:
-        rank = MediaRank.MORE
-        if task.task_id in self._workload.opening:
-            rank = MediaRank.FIRST
-        elif task.task_id in self._workload.following or task.kind in SOON_KINDS:
-            rank = MediaRank.NEXT
-        return max(rank, self._making.rank_min)
 
     def _note_progress(self, progress: Progress) -> None:
         self._steps[progress.task_id] = max(progress.done, self._steps.get(progress.task_id, 0))
@@ -303,7 +290,7 @@ class Transcoding:
             (self._video_id, task.task_id),
             tries,
             text[:500],
-            is_last=has_failed(tries),
+            is_last=has_failed(tries) and task.is_needed,
         )
         return tries
 

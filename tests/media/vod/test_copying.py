@@ -9,10 +9,15 @@ import av
 import pytest
 
 from media.vod.info import CopyInfo
-from media.vod.plan import PlanOrder, PlanTask, plan_video
+from media.vod.loudness import TARGET_LUFS, measure_loudness
+from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.probe import probe_file
-from media.vod.publish import publish
+from media.vod.publish import Publication, publish
+from media.vod.records import TaskRecord
+from media.vod.task_jobs import AudioJob, get_job
 from storage.objects import ObjectStore
+from tests.media.playlist_reading import read_multivariant
+from tests.media.playlist_rules import check_publication
 from tests.media.vod.clips import (
     SOURCE_KEY,
     VIDEO_ID,
@@ -88,6 +93,55 @@ def test_the_copied_sound_begins_and_ends_with_the_picture(made: Made):
         samples = sum(frame.samples for frame in copy.decode(audio=0))
     assert samples / 44_100 == pytest.approx(11, abs=0.05)
     assert made.tracks["audio"].parts[0].codec == "mp4a.40.2"
+
+
+def test_the_copied_sound_plays_until_one_as_loud_as_others_is_there(
+    made: Made, source: Path, tmp_path: Path
+):
+    before = {name: it for name, it in made.records.items() if name != "audio-even"}
+    begun, whole = publish(made.plan, before), publish(made.plan, made.records)
+    assert list_sounds(begun) == ["audio.m3u8"]
+    assert begun.former == {}
+    assert list_sounds(whole) == ["audio-even.m3u8"]
+    assert whole.former == {"audio.m3u8": begun.files["audio.m3u8"]}
+    assert whole.tracks["audio"] == begun.tracks["audio"], "who began with it plays on"
+    assert b'id="audio-even"' in whole.files["manifest.mpd"]
+    assert b'id="audio"' not in whole.files["manifest.mpd"]
+    assert whole.sound == whole.tracks["audio-even"], "the one file has it, too"
+    gain_db = made.records["audio-even"].gain_db
+    assert gain_db > 3
+    assert measure(source, made.plan) == pytest.approx(TARGET_LUFS - gain_db, abs=0.1)
+    (tmp_path / "even.mp4").write_bytes(made.bytes_of("audio-even"))
+    assert measure(tmp_path / "even.mp4", made.plan) == pytest.approx(TARGET_LUFS, abs=0.5)
+
+
+def test_copied_sound_that_is_as_loud_as_others_stays_the_only_one(
+    made: Made, source: Path, tmp_path: Path, objects: ObjectStore
+):
+    louder = f"volume={made.records['audio-even'].gain_db}dB"
+    run_ffmpeg("-i", source, "-c:v", "copy", "-af", louder, *AAC, tmp_path / "b.mp4")
+    even = transcode(tmp_path / "b.mp4", objects, kinds=("copy", "audio"))
+    assert even.records["audio-even"] == TaskRecord("audio-even")
+    assert set(even.tracks) == {"audio", "360p"}
+    assert list_sounds(publish(even.plan, even.records)) == ["audio.m3u8"]
+    assert objects.list_sync("videos/video/audio-even") == []
+
+
+def list_sounds(publication: Publication) -> list[str]:
+    """The addresses of sounds that its list of variants names."""
+    check_publication(publication)
+    master = read_multivariant(publication.files["master.m3u8"].decode())
+    return [it["URI"] for it in master.media if it["TYPE"] == "AUDIO"]
+
+
+def measure(path: Path, plan: TranscodePlan) -> float | None:
+    """How loud a file's only sound is."""
+    job = get_job(plan, "audio-even")
+    assert isinstance(job, AudioJob)
+    with av.open(str(path)) as container:
+        index = container.streams.audio[0].index
+    heard = replace(job, audio=replace(job.audio, stream_index=index))
+    return measure_loudness(path, heard).integrated_lufs
 
 
 def test_a_copy_plays_from_its_first_segments_on_and_grows(source: Path, objects: ObjectStore):

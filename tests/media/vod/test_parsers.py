@@ -184,9 +184,11 @@ def see_by_m3u8(made: Made, _whole: Mapping[str, Path]) -> dict[str, Seen]:
         found[variant.uri.removesuffix(".m3u8")] = ((pictures or [sound])[0], size)
     if made.plan.info.video is not None:
         (heard,) = master.media
-        channels = str(made.tracks["audio"].parts[0].channels)
-        assert (heard.type, heard.uri, heard.channels) == ("AUDIO", "audio.m3u8", channels)
-        found["audio"] = (sound, None)
+        name = heard.uri.removesuffix(".m3u8")
+        assert name == ("audio-even" if made.plan.copies_sound else "audio")
+        channels = str(made.tracks[name].parts[0].channels)
+        assert (heard.type, heard.channels) == ("AUDIO", channels)
+        found[name] = (sound, None)
     return {name: _see_media(made, name, *said) for name, said in found.items()}
 
 
@@ -250,7 +252,11 @@ def check_agree(found: Mapping[str, Seen], wanted: Mapping[str, Seen]) -> None:
 def test_a_reader_agrees_with_the_records(
     read: Callable[[Made, Mapping[str, Path]], dict[str, Seen]], shape: Made
 ):
-    check_agree(read(shape, write_whole(shape)), see_records(shape))
+    known = see_records(shape)
+    if read in (see_by_m3u8, see_by_mpegdash):  # which see what is named
+        for former in publish(shape.plan, shape.records).former:
+            del known[former.removesuffix(".m3u8")]
+    check_agree(read(shape, write_whole(shape)), known)
 
 
 def test_readers_of_bytes_count_the_same_samples(shape: Made):

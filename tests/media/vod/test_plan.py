@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from media.vod.grid import decide_frame_rate, decide_grid
 from media.vod.info import CopyInfo, decode_json, encode_json
 from media.vod.plan import (
+    EVEN,
     PlanOrder,
     TranscodePlan,
     decide_chunks,
@@ -20,7 +21,7 @@ from media.vod.plan import (
 )
 from media.vod.recipe import Recipe
 from media.vod.task_jobs import AudioJob, ChunkJob, CopyJob, PictureJob, get_job
-from tests.media.vod.sources import describe_source
+from tests.media.vod.sources import PICTURE, describe_source
 
 pytestmark = pytest.mark.unit
 
@@ -67,7 +68,27 @@ def test_of_a_long_source_that_is_passed_on_the_beginning_comes_first():
     assert names[:4] == ["copy-opening", "audio-opening", "copy-more", "copy"]
 
 
-def test_sound_that_was_passed_on_is_made_as_loud_as_others_when_a_later_version_asks():
+def test_sound_that_is_passed_on_is_made_as_loud_as_others_behind_what_plays_soon():
+    info = replace(describe_source(200, sound_s=200), copyable=CopyInfo(sound=True))
+    made = plan_video(info, PlanOrder("v", "s"))
+    names = [task.task_id for task in made.tasks]
+    place = names.index("audio-even")
+    assert {"copy", "thumbnails", f"first-{len(made.chunks) - 1:05d}"} <= set(names[:place])
+    assert [it.group for it in made.tasks[place:]] == ["even", *["rest"] * len(made.chunks), ""]
+    job = get_job(made, "audio-even")
+    assert isinstance(job, AudioJob)
+    assert (job.track, job.codec, job.segments) == ("audio-even", "aac", 50)
+    assert job.evens_loudness
+    assert job.only_uneven
+    assert not made.tasks[place].is_main_sound
+    assert [task.task_id for task in made.tasks if not task.is_needed] == ["audio-even"]
+    assert "audio-even" in list_tracks(made)
+    small = replace(PICTURE, width=320, height=180, coded_width=320, coded_height=180)
+    alone = plan_video(replace(info, video=small), PlanOrder("v", "s"))
+    assert alone.tasks[-1].task_id == "audio-even"
+
+
+def test_the_first_version_passes_sound_on_and_a_later_one_makes_it_even_at_once():
     info = replace(describe_source(200, sound_s=200), copyable=CopyInfo(sound=True))
     even, plain = Recipe(evens_loudness=True), Recipe(evens_loudness=False)
     made = {
@@ -76,11 +97,14 @@ def test_sound_that_was_passed_on_is_made_as_loud_as_others_when_a_later_version
         for recipe in (even, plain)
     }
     assert {way for way, plan in made.items() if not plan.copies_sound} == {(2, True)}
+    both = {way for way, plan in made.items() if any(it.group == EVEN for it in plan.tasks)}
+    assert both == {(1, True)}
     later = made[2, True]
     assert later.copied is not None, "the picture is passed on all the same"
     (job,) = [get_job(later, it.task_id) for it in later.tasks if it.task_id == later.audio_track]
     assert isinstance(job, AudioJob)
     assert job.evens_loudness
+    assert not job.only_uneven
 
 
 def test_ntsc_segments_hold_whole_frames_on_a_whole_clock():

@@ -1,20 +1,22 @@
 """Playlists keep RFC 8216 as a video grows, beside other codecs, and with words to read."""
 
+import json
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 
 from media.vod.hls import Track, build_master_playlist
-from media.vod.info import AudioInfo, CopyInfo, MediaInfo
-from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
+from media.vod.info import AudioInfo, CopyInfo, MediaInfo, decode_json, encode_json
+from media.vod.plan import EVEN, OPUS, PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.publish import Publication, publish
 from media.vod.recipe import Recipe
 from media.vod.records import SegmentRecord, StoryboardRecord, TaskRecord, TrackRecord
 from storage.subtitles import Subtitles
-from tests.media.playlist_reading import Listing, read_multivariant
+from tests.media.playlist_reading import Listing, read_multivariant, read_playlist
 from tests.media.playlist_rules import check_goes_on, check_publication
 from tests.media.vod.sources import PICTURE as SOURCE_PICTURE
 
@@ -41,8 +43,10 @@ STORYBOARD = StoryboardRecord(160, 90, 4, 7, 2_000, 97)
 """Four sheets; the last one has 13 pictures, in four rows of seven."""
 
 
-def plan_long_video(*, copies: bool = False, codecs: tuple[str, ...] = ()) -> TranscodePlan:
-    copyable = CopyInfo(sound=False, longest_s=Fraction(13, 2)) if copies else None
+def plan_long_video(
+    *, copies: bool = False, copies_sound: bool = False, codecs: tuple[str, ...] = ()
+) -> TranscodePlan:
+    copyable = CopyInfo(copies_sound, longest_s=Fraction(13, 2)) if copies else None
     info = MediaInfo(
         "mov", LENGTH_S, LENGTH_S, 0, 1000, PICTURE, AudioInfo(1, "aac", SOUND_HZ, 2),
         copyable=copyable,
@@ -61,6 +65,14 @@ def list_segments(ends_s: list[Fraction], timescale: int, step: int) -> list[Seg
     return made
 
 
+def record_sound(name: str, codec: str, ends_s: list[Fraction], task: PlanTask) -> TrackRecord:
+    """A track of sound, or its beginning."""
+    steps = [replace(it, key_bytes=0) for it in list_segments(ends_s, SOUND_HZ, FRAME_SAMPLES)]
+    return TrackRecord(
+        name, codec, "init.mp4", SOUND_HZ, tuple(steps[: task.chunk or None]), channels=2
+    )
+
+
 def record_task(plan: TranscodePlan, task: PlanTask) -> TaskRecord:
     """What a task would have recorded."""
     length_s = plan.grid.duration_s
@@ -71,13 +83,14 @@ def record_task(plan: TranscodePlan, task: PlanTask) -> TaskRecord:
         return TaskRecord(task.task_id, storyboard=STORYBOARD)
     made = list_segments(ends_s, 90_000, 3600)
     if task.kind == "audio":
-        steps = [replace(it, key_bytes=0) for it in list_segments(ends_s, SOUND_HZ, FRAME_SAMPLES)]
-        name = plan.opus_track if task.group else plan.audio_track
-        codec = "opus" if task.group else "mp4a.40.2"
-        shown = tuple(steps[: task.chunk or None])
-        track = TrackRecord(name, codec, "init.mp4", SOUND_HZ, shown, channels=2)
+        names = {OPUS: plan.opus_track, EVEN: plan.even_track}
+        codec = "opus" if task.group == OPUS else "mp4a.40.2"
+        track = record_sound(names.get(task.group, plan.audio_track), codec, ends_s, task)
         return TaskRecord(task.task_id, (track,))
+    heard: tuple[TrackRecord, ...] = ()
     if task.kind == "copy":
+        if plan.copies_sound:
+            heard = (record_sound(plan.audio_track, "mp4a.40.2", ends_s, task),)
         assert plan.copied is not None
         rungs, shown = (plan.copied,), tuple(made[: task.chunk or None])
     else:
@@ -87,7 +100,8 @@ def record_task(plan: TranscodePlan, task: PlanTask) -> TaskRecord:
     codecs = {"av1": "av01.0.01M.08"}
     return TaskRecord(
         task.task_id,
-        tuple(
+        heard
+        + tuple(
             TrackRecord(
                 rung.name,
                 codecs.get(rung.codec, "avc1.64001f"),
@@ -131,6 +145,43 @@ def test_a_video_keeps_the_rules_after_every_step_of_its_making(copies: bool):
         *("480p.m3u8", "480p-keys.m3u8", "480p-av1.m3u8"),
         *("subtitles-de.m3u8", "storyboard.m3u8"),
     } <= set(before)
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["in order", "copied late"])
+def test_sound_as_loud_as_others_takes_the_place_of_the_copied_one(is_late: bool):
+    plan = plan_long_video(copies=True, copies_sound=True)
+    if is_late:  # another worker has it sooner than the end of the copy
+        tasks = sorted(plan.tasks, key=lambda task: (task.task_id == "copy", task.group == EVEN))
+        plan = replace(plan, tasks=tuple(tasks))
+    records: dict[str, TaskRecord] = {}
+    listings: list[Listing] = []
+    for task in (task for task in plan.tasks if task.kind in RECORDED):
+        records[task.task_id] = record_task(plan, task)
+        published = publish(plan, records, WORDS)
+        found = check_publication(published)
+        named = {"audio-even.m3u8"} if "audio-even" in records else {"audio.m3u8"}
+        assert {name for name in found if name.startswith("audio")} == named
+        kept = (published.files | published.former)["audio.m3u8"]
+        listings.append(read_playlist(kept.decode()))
+    for before, after in pairwise(listings):  # of who began with the copied sound
+        check_goes_on(before, after)
+    assert "ENDLIST" in listings[-1].tags
+    assert "audio" in published.tracks
+    assert published.sound == published.tracks["audio-even"]
+
+
+def test_a_plan_from_before_even_sound_ends_with_the_copied_one():
+    plan = plan_long_video(copies=True, copies_sound=True)
+    stored = json.loads(encode_json(plan))
+    stored["tasks"] = [task for task in stored["tasks"] if task["group"] != EVEN]
+    read = decode_json(json.dumps(stored).encode(), TranscodePlan)
+    assert len(read.tasks) == len(plan.tasks) - 1
+    records = {it.task_id: record_task(read, it) for it in read.tasks if it.kind in RECORDED}
+    records |= {it.task_id: TaskRecord(it.task_id) for it in read.tasks if it.kind not in RECORDED}
+    published = publish(read, records)
+    assert "audio.m3u8" in check_publication(published)
+    assert published.former == {}
+    assert b'id="audio"' in published.files["manifest.mpd"]
 
 
 def test_sound_that_is_made_sooner_is_listed_as_far_as_the_picture():
