@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from media.sfu.receiver_estimate import ReceiverEstimate
 from media.sfu.rtcp import build_nack, build_pli, build_receiver_report
 from media.sfu.track import SourceTrack
 
@@ -16,10 +17,14 @@ REPORT_EVERY_S = 1.0
 
 
 class PublisherFeedback:
-    """Paces feedback so that neither viewers nor loss can make us flood the publisher."""
+    """Paces feedback so that neither viewers nor loss can make us flood the publisher.
 
-    def __init__(self, bitrate_max_bps: int) -> None:
+    `has_estimate`: the bit rate we allow is what its link carries, not only the most we take.
+    """
+
+    def __init__(self, bitrate_max_bps: int, *, has_estimate: bool = False) -> None:
         self._bitrate_max_bps = bitrate_max_bps
+        self._estimate = ReceiverEstimate(bitrate_max_bps) if has_estimate else None
         self._asked_at_s: dict[SourceTrack, float] = {}
         self._reported_at_s = float("-inf")
         self._wanted: dict[SourceTrack, None] = {}
@@ -91,4 +96,7 @@ class PublisherFeedback:
                 blocks.append((track.source_ssrc, track.reception.take_report(now_s)))
             if track.kind == "video":
                 video.append(track.source_ssrc)
-        return build_receiver_report(blocks, self._bitrate_max_bps, video)
+        allowed_bps = self._bitrate_max_bps
+        if self._estimate is not None:
+            allowed_bps = self._estimate.apply(tracks, now_s)
+        return build_receiver_report(blocks, allowed_bps, video)
