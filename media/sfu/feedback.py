@@ -14,6 +14,8 @@ from media.sfu.track import SourceTrack
 
 KEYFRAME_EVERY_S = 1.0
 REPORT_EVERY_S = 1.0
+STOPPED_S = 1.0
+"""A picture that is so far behind another of the same publisher is not sent any more."""
 
 
 class PublisherFeedback:
@@ -80,8 +82,12 @@ class PublisherFeedback:
             if track.take_hole():
                 # A decoder waits at the hole, and asks after seconds alone (libwebrtc: three).
                 self._wanted.setdefault(track)
-        wanted = [track for track in self._wanted if track in pictures]
-        wanted += [track for track in pictures if track.is_awaiting_source]
+        newest_s = max((track.heard_at_s for track in pictures), default=0.0)
+        coming = [track for track in pictures if newest_s - track.heard_at_s < STOPPED_S]
+        # One that stopped cannot answer, and would take the turns of those that come. Its wish
+        # stays: one that goes on need not begin with a keyframe.
+        wanted = [track for track in self._wanted if track in coming]
+        wanted += [track for track in coming if track.is_awaiting_source]
         return min(
             wanted, key=lambda track: self._asked_at_s.get(track, float("-inf")), default=None
         )
