@@ -18,6 +18,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from benchmarks.frame import Answer, Form, Side, Sides
 from benchmarks.products import Products
 from tests.e2e.conftest import CHROMIUM_FLAGS, CHROMIUM_NAMES, OPTIONS, make_person
+from tests.e2e.page_link import make_detour
 from tests.e2e.people import fill_registration, go_live, make_name, wait_for_picture
 from tests.e2e.test_live_page import CLOCK_CAMERA, NO_WEBRTC
 from tests.media.sfu.impaired_link import HERE, PERFECT, Conditions, ImpairedLink
@@ -30,15 +31,6 @@ LONGEST_GAP, STALLS = "longest_gap_ms", "stalls"
 WORK = "pictures to the end by the same way"
 SEEDS = {"whip": 1, "whep": 2}
 BAD = Conditions(loss=0.05, jitter_s=0.05)
-# The edge's answers name the link's port.
-REDIRECT = """
-;{
-  const set = RTCPeerConnection.prototype.setRemoteDescription;
-  RTCPeerConnection.prototype.setRemoteDescription = function ({type, sdp}) {
-    return set.call(this, {type, sdp: sdp.replaceAll(' FROM typ host', ' TO typ host')});
-  };
-}
-"""
 # The time is sixteen bits of milliseconds. A blurred one is another: nothing shown is older than
 # ten seconds.
 READ_PICTURES = """
@@ -169,8 +161,7 @@ class Live:
 
     def _open(self, protocol: str, script: str) -> Page:
         """Open a page for somebody new whose media takes a link."""
-        ends = (self._product.settings.edge.udp_port, self._links[protocol].port)
-        detour = REDIRECT.replace("FROM", str(ends[0])).replace("TO", str(ends[1]))
+        detour = make_detour(self._product.settings.edge.udp_port, self._links[protocol])
         page = make_person(self._browser, self._product, script + detour).new_page()
         page.goto(f"{self._product.url}/register")
         fill_registration(page)

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from media.sfu.receiver_estimate import ReceiverEstimate
 from media.sfu.rtcp import build_nack, build_pli, build_receiver_report
 from media.sfu.track import SourceTrack
 
 KEYFRAME_EVERY_S = 1.0
 REPORT_EVERY_S = 1.0
+STOPPED_S = 1.0
+"""A picture that is so far behind another of the same publisher is not sent any more."""
 
 
 class PublisherFeedback:
-    """Paces feedback so that neither viewers nor loss can make us flood the publisher."""
+    """Paces feedback so that neither viewers nor loss can make us flood the publisher.
 
-    def __init__(self, bitrate_max_bps: int) -> None:
+    `has_estimate`: the bit rate we allow is what its link carries, not only the most we take.
+    """
+
+    def __init__(self, bitrate_max_bps: int, *, has_estimate: bool = False) -> None:
         self._bitrate_max_bps = bitrate_max_bps
+        self._estimate = ReceiverEstimate(bitrate_max_bps) if has_estimate else None
         self._asked_at_s: dict[SourceTrack, float] = {}
         self._reported_at_s = float("-inf")
         self._wanted: dict[SourceTrack, None] = {}
@@ -75,8 +82,12 @@ class PublisherFeedback:
             if track.take_hole():
                 # A decoder waits at the hole, and asks after seconds alone (libwebrtc: three).
                 self._wanted.setdefault(track)
-        wanted = [track for track in self._wanted if track in pictures]
-        wanted += [track for track in pictures if track.is_awaiting_source]
+        newest_s = max((track.heard_at_s for track in pictures), default=0.0)
+        coming = [track for track in pictures if newest_s - track.heard_at_s < STOPPED_S]
+        # One that stopped cannot answer, and would take the turns of those that come. Its wish
+        # stays: one that goes on need not begin with a keyframe.
+        wanted = [track for track in self._wanted if track in coming]
+        wanted += [track for track in coming if track.is_awaiting_source]
         return min(
             wanted, key=lambda track: self._asked_at_s.get(track, float("-inf")), default=None
         )
@@ -91,4 +102,7 @@ class PublisherFeedback:
                 blocks.append((track.source_ssrc, track.reception.take_report(now_s)))
             if track.kind == "video":
                 video.append(track.source_ssrc)
-        return build_receiver_report(blocks, self._bitrate_max_bps, video)
+        allowed_bps = self._bitrate_max_bps
+        if self._estimate is not None:
+            allowed_bps = self._estimate.apply(tracks, now_s)
+        return build_receiver_report(blocks, allowed_bps, video)

@@ -70,13 +70,19 @@ class Reception:
         self._sender_at_s = now_s
 
     @property
+    def counts(self) -> tuple[int, int, int]:
+        """Packets expected so far, received, and received as repeats in another stream."""
+        return self._highest - self._base + 1, self._received, self._repaired
+
+    @property
     def packets_lost(self) -> int:
         """Packets that never came so far; never below zero here."""
-        return max(0, self._highest - self._base + 1 - self._received - self._repaired)
+        expected, received, repaired = self.counts
+        return max(0, expected - received - repaired)
 
     def take_report(self, now_s: float) -> ReceptionReport:
         """Close the interval since the last report and return it."""
-        expected = self._highest - self._base + 1
+        expected, _, _ = self.counts
         expected_now = expected - self._expected_before
         lost_now = expected_now - (self._received - self._received_before)
         self._expected_before = expected

@@ -88,7 +88,9 @@ class SfuRoom:
         self.lost_at_s = None
         if self.next_publisher is session:
             self.next_publisher = None
-        self._feedback = PublisherFeedback(self._options.publisher_bitrate_max_bps)
+        self._feedback = PublisherFeedback(
+            self._options.publisher_bitrate_max_bps, has_estimate=session.needs_estimate
+        )
         self._clocks.clear()
         for kind, track in self.tracks.items():
             codec = session.codecs.get(kind)

@@ -169,7 +169,7 @@ def build_pli(media_ssrc: int) -> bytes:
 
 
 def build_receiver_report(
-    blocks: Sequence[tuple[int, ReceptionReport]], bitrate_max_bps: int, video_ssrcs: list[int]
+    blocks: Sequence[tuple[int, ReceptionReport]], allowed_bps: int, video_ssrcs: list[int]
 ) -> bytes:
     """Tell the publisher how its streams arrive and how much it may send (REMB)."""
     infos = [
@@ -186,7 +186,7 @@ def build_receiver_report(
     ]
     packet = bytes(RtcpRrPacket(ssrc=OWN_SSRC, reports=infos))
     if video_ssrcs:
-        fci = pack_remb_fci(bitrate_max_bps, video_ssrcs)
+        fci = pack_remb_fci(allowed_bps, video_ssrcs)
         packet += bytes(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=OWN_SSRC, media_ssrc=0, fci=fci))
     return packet
 

@@ -178,6 +178,11 @@ class PublisherSession(PeerSession):
             if rtx is not None:
                 self.repeats[rtx] = chosen["video"].codec.payload_type
 
+    @property
+    def needs_estimate(self) -> bool:
+        """Tell whether we are to find out what its link carries: it is not told of arrivals."""
+        return self.transport_seq is None
+
     def note_arrival(self, packet: bytes, now_s: float) -> None:
         """Remember when a packet came, for the publisher's congestion control."""
         if self.transport_seq is not None:
@@ -192,6 +197,8 @@ class LocalPublisher(Session):
     `refusal` says why its pictures cannot be watched by WebRTC, if so. `on_feedback` hears what a
     publisher is told; without one nobody does. `layers` are the encodings that a relay can have.
     """
+
+    needs_estimate = False
 
     def __init__(
         self,

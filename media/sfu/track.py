@@ -53,6 +53,8 @@ class SourceTrack:
         self.clock_rate = CLOCK_RATES[kind]
         self.codec = ""
         self.source_ssrc: int | None = None
+        self.heard_at_s = float("-inf")
+        """When the present source sent anything last, be it of no use before its keyframe."""
         self.next_index = first_index
         self.keyframe_index: int | None = None
         self.missing = MissingPackets()
@@ -193,6 +195,7 @@ class SourceTrack:
         """Return how far after our newest packet this one lies; None when it is not ours."""
         if not self._accept_source(fields.ssrc, now_s):
             return None
+        self.heard_at_s = now_s
         if self._is_started:
             advance = signed_distance(fields.seq, self._source_seq)
             if abs(advance) <= JUMP_PACKETS_MAX:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.e2e.page_link import lend_link, make_detour
 from tests.e2e.people import fill_registration, go_live, make_name, wait_for_picture
+from tests.media.sfu.impaired_link import PERFECT, Conditions
 from tests.product import Product, await_true
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -33,6 +35,19 @@ START = "v.seekable.start(0)"
 AT_START = f"Math.abs(v.currentTime - {START}) < 0.5"
 LOSSES = 3
 """So many within a minute are called suffering (web/src/live/ways.ts)."""
+
+BAD = Conditions(garbled=0.003)
+"""Nearly all of the picture's packets are lost, of what keeps a session one of five."""
+STILL_S = 20
+"""So much of a picture is watched before it is said to stand still (web/src/live/freezes.ts)."""
+REST_MS = 90_000
+"""The longest first rest from WebRTC (web/src/live/rests.ts)."""
+# `window.skippedMs` lets a page believe that so much time has passed.
+CLOCK = """
+window.skippedMs = 0;
+const runMs = performance.now.bind(performance);
+performance.now = () => runMs() + window.skippedMs;
+"""
 
 
 def begin(open_page: OpenPage, product: Product) -> tuple[Page, str]:
@@ -155,9 +170,36 @@ def test_webrtc_that_suffers_gives_way_to_hls_and_the_picture_stays(
         await_true(lambda n=number: viewer.evaluate("sessions.length") > n + 1, "it joined again")
     expect(player).to_have_attribute("data-way", "hls")
     expect(player).to_have_attribute("data-state", "playing")
-    shown = read(viewer.get_by_test_id("live-video"), "v.currentTime")
-    assert isinstance(shown, int | float)
-    await_true(
-        lambda: float(str(read(viewer.get_by_test_id("live-video"), "v.currentTime"))) > shown + 2,
-        "HLS plays on",
-    )
+    check_moving(viewer, "HLS plays on")
+    viewer.close()
+    check_still_picture(open_page, product, address)
+
+
+def check_moving(viewer: Page, what: str) -> None:
+    """Wait for two seconds of picture."""
+    video = viewer.get_by_test_id("live-video")
+    shown = float(str(read(video, "v.currentTime")))
+    await_true(lambda: float(str(read(video, "v.currentTime"))) > shown + 2, what)
+
+
+def check_still_picture(open_page: OpenPage, product: Product, address: str) -> None:
+    """Watch over a link that brings too little, until HLS has the picture, and WebRTC again."""
+    edge_port = product.settings.edge.udp_port
+    with lend_link(edge_port) as link:
+        viewer = open_page(address, init_script=CLOCK + make_detour(edge_port, link))
+        wait_for_picture(viewer)
+        player = viewer.locator(".live-video")
+        expect(player).to_have_attribute("data-way", "webrtc")
+        lost = link.down.lost
+        link.down.conditions = BAD
+        expect(player).to_have_attribute("data-way", "hls", timeout=(60 + STILL_S) * 1000)
+        assert link.down.lost > lost, "the picture came past the link"
+        assert viewer.evaluate("sessionsOpened") == 1, "the picture stood still, no session broke"
+        link.down.conditions = PERFECT
+        expect(player).to_have_attribute("data-state", "playing")
+        check_moving(viewer, "HLS plays on")
+        viewer.evaluate(f"skippedMs = {REST_MS}")
+        expect(player).to_have_attribute("data-way", "webrtc")
+        expect(player).to_have_attribute("data-state", "playing")
+        check_moving(viewer, "WebRTC plays again")
+        viewer.close()

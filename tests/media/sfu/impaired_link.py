@@ -30,10 +30,12 @@ class Conditions:
     Shares are 0 to 1. Jitter is a wait between 0 and `jitter_s` that holds for some datagrams, as
     queues do, and keeps their order; a share `reordering` is held back by `REORDERED_S` besides,
     and overtaken. `rate_bps` (0: no limit) is of a bottleneck that queues for at most `queue_s`,
-    then loses what comes.
+    then loses what comes. One of `garbled` bytes is another than was sent, which loses its
+    datagram: long ones get through less often than short ones.
     """
 
     loss: float = 0.0
+    garbled: float = 0.0
     delay_s: float = 0.0
     jitter_s: float = 0.0
     reordering: float = 0.0
@@ -64,7 +66,8 @@ class Impairment:
             self._jitter = jitter
         conditions = self.conditions
         left_s = self._pass_bottleneck(size_bytes, now_s)
-        if left_s is None or lost < conditions.loss:
+        passing = (1 - conditions.loss) * (1 - conditions.garbled) ** size_bytes
+        if left_s is None or lost < 1 - passing:
             self.lost += 1
             return ()
         due_s = left_s + conditions.delay_s + self._jitter * conditions.jitter_s

@@ -102,6 +102,12 @@ def offer_repeats(offer: str) -> str:
     return offer.replace("SAVPF 96", "SAVPF 96 97").replace("a=rtpmap:96 VP8/90000", lines)
 
 
+def offer_numbers(offer: str) -> str:
+    """Return an offer of VP8 with transport-wide numbers and feedback by them."""
+    lines = f"a=rtcp-fb:96 transport-cc\r\na=extmap:{NUMBER_EXTENSION} {TRANSPORT_SEQ}"
+    return offer.replace("a=mid:0", f"a=mid:0\r\n{lines}")
+
+
 def make_layer_payload(number: int, frame: int, part: int = 0, *, is_keyframe: bool) -> bytes:
     """Return VP8 with numbers of the encoding's own; its last bytes name encoding and part."""
     picture = (1000 * number + frame).to_bytes(2, "big")
@@ -190,12 +196,13 @@ class Stage:
         self.reports: dict[str, Feedback] = {}
 
     def add_publisher(
-        self, codec: str = "VP8", *, rtx: bool = False
+        self, codec: str = "VP8", *, rtx: bool = False, numbers: bool = False
     ) -> tuple[PublisherSession, Feedback]:
         ours, theirs = make_keys()
         feedback = Feedback(SrtpPair(theirs))
         offer = make_offer(Credentials(), FINGERPRINT, "sendonly", (codec, "opus"))
         offer = offer_repeats(offer) if rtx else offer
+        offer = offer_numbers(offer) if numbers else offer
         session = PublisherSession(make_parts(feedback), choose_publish(parse_offer(offer)))
         session.srtp = SrtpPair(ours)
         self.room.promote_publisher(session, self.now_s)
@@ -220,8 +227,7 @@ class Stage:
         if rtx:
             offer = offer_repeats(offer)
         if numbers:
-            lines = f"a=rtcp-fb:96 transport-cc\r\na=extmap:{NUMBER_EXTENSION} {TRANSPORT_SEQ}"
-            offer = offer.replace("a=mid:0", f"a=mid:0\r\n{lines}")
+            offer = offer_numbers(offer)
         chosen = choose_watch(parse_offer(offer), self.room.get_codecs())
         reports = Feedback(SrtpPair(theirs))
         is_measured = self.room.layers.are_several

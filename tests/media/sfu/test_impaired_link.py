@@ -32,6 +32,14 @@ def test_what_is_lost_does_not_depend_on_the_other_conditions() -> None:
     assert 0.04 < sum(lost) / COUNT < 0.06
 
 
+@pytest.mark.parametrize(("size_bytes", "share"), [(1000, 0.63), (100, 0.095)])
+def test_garbled_bytes_lose_long_datagrams_more_often_than_short_ones(
+    size_bytes: int, share: float
+) -> None:
+    lost = [not fate for fate in run(Conditions(garbled=0.001), size_bytes=size_bytes)]
+    assert sum(lost) / COUNT == pytest.approx(share, abs=0.03)
+
+
 def test_jitter_delays_within_its_bounds_and_keeps_the_order() -> None:
     fates = run(Conditions(delay_s=0.02, jitter_s=0.05))
     times = [due_s for (due_s,) in fates]

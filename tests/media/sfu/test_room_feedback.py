@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from aiortc.rtp import RtcpPsfbPacket
 
+from media.sfu.options import SfuOptions
 from media.sfu.rtcp import SenderReport, build_sender_report
 from media.sfu.rtp import parse_rtp
 from media.sfu.session import REPEATS_BURST
@@ -182,3 +183,21 @@ def test_a_packet_too_long_to_be_wrapped_is_repeated_as_it_was(stage: Stage) -> 
     stage.egress.jobs.clear()
     stage.nack(viewer, [int.from_bytes(sent[2:4], "big")])
     assert stage.egress.list_sent(viewer) == [sent]
+
+
+@pytest.mark.parametrize("numbers", [True, False])
+def test_who_is_not_told_of_arrivals_is_told_what_its_link_carries(
+    stage: Stage, numbers: bool
+) -> None:
+    publisher, feedback = stage.add_publisher(numbers=numbers)
+    stage.video(publisher, p.VP8_KEY)
+    for number in range(150):
+        stage.now_s += 1 / 30
+        stage.seq += number % 5 == 0  # a fifth is lost
+        stage.video(publisher, p.VP8_DELTA + bytes(1000))
+    told = [fact.estimate_bps for fact in feedback.facts if fact.estimate_bps is not None]
+    assert len(told) >= 5
+    most_bps = SfuOptions().publisher_bitrate_max_bps
+    assert told[0] == pytest.approx(most_bps, rel=0.01)
+    assert min(told) == (told[0] if numbers else told[-1])
+    assert (told[-1] < most_bps / 2) is not numbers

@@ -156,6 +156,25 @@ def test_encodings_take_turns_at_one_wish_a_second(feedback: PublisherFeedback) 
     assert [at_s for at_s, _ in asked] == [0, 1, 2, 3, 4, 5, 6]
 
 
+def test_a_wish_for_an_encoding_that_stopped_waits_until_it_goes_on(
+    feedback: PublisherFeedback,
+) -> None:
+    """It took every other turn, and nobody could answer."""
+    encodings = make_encodings(2)
+    seqs = [1, 1]
+    turns: list[int] = []
+    for track in encodings:
+        feedback.request_keyframe(track)
+    for step in range(1, 700):
+        for at in (0,) if step <= 500 else (0, 1):
+            seqs[at] += 1
+            fields = p.make_fields(seqs[at], ssrc=200 + at)
+            assert encodings[at].apply(fields, step / 100) is not None
+        for fact in map(parse_rtcp, feedback.take_due(encodings, step / 100)):
+            turns += [ssrc - 200 for ssrc in (() if fact is None else fact.keyframe_ssrcs)]
+    assert turns == [0, 0, 0, 0, 0, 1, 0]
+
+
 def test_an_encoding_that_is_always_wanted_starves_no_other(feedback: PublisherFeedback) -> None:
     encodings = make_encodings(2)
     turns: list[int] = []

@@ -14,13 +14,15 @@ from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCPeerConnection,
+    RTCRtpSender,
     RTCSessionDescription,
     VideoStreamTrack,
 )
+from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, RtcpPsfbPacket, unpack_remb_fci
 
 from media.sfu.egress_probe import BACKENDS, is_working
 from media.sfu.ice import STALE_PATH_S
-from tests.media.sfu.impaired_link import HERE, Conditions, ImpairedLink
+from tests.media.sfu.impaired_link import HERE, PERFECT, Conditions, ImpairedLink
 from tests.media.sfu.stage import (
     LOOPBACK,
     Stage,
@@ -35,6 +37,7 @@ pytestmark = pytest.mark.media
 WRAP = 1 << 16
 BEFORE_WRAP = WRAP - 30
 BAD = Conditions(loss=0.05, delay_s=0.005)
+LOSSY = Conditions(loss=0.2)
 PICTURES = 90
 
 
@@ -88,6 +91,20 @@ async def connect(
     sdp = answer.sdp if link is None else link.redirect(answer.sdp)
     await connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
     await wait_until(lambda: stage.is_connected(answer.session_id))
+
+
+def note_estimates(sender: RTCRtpSender) -> list[int]:
+    """Return what a sender hears by REMB, as it comes; aiortc keeps that to itself."""
+    heard: list[int] = []
+    handle = sender._handle_rtcp_packet
+
+    async def note(packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
+            heard.append(unpack_remb_fci(packet.fci)[0])
+        await handle(packet)
+
+    sender._handle_rtcp_packet = note  # type: ignore[method-assign]
+    return heard
 
 
 def move_near_wrap(stage: Stage) -> int:
@@ -172,4 +189,25 @@ async def test_a_viewer_whose_nat_rebinds_is_followed_and_decodes_on(
     assert min(picture.to_ndarray(format="rgb24").std() for picture in pictures) > 40
     await publisher.close()
     await viewer.close()
+    link.close()
+
+
+@pytest.mark.parametrize("stage", ["sendto"], indirect=True)
+async def test_a_publisher_hears_by_remb_what_its_link_carries(stage: Stage) -> None:
+    link = ImpairedLink((HERE, stage.sfu.port), seed=1)
+    await link.start()
+    publisher = open_connection()
+    heard = note_estimates(publisher.addTrack(TestPicture()))
+    await connect(publisher, stage, is_publisher=True, link=link)
+    most_bps = stage.sfu._options.publisher_bitrate_max_bps
+    await wait_until(lambda: bool(heard))
+    assert heard[0] == pytest.approx(most_bps, rel=0.01)
+    link.up.conditions = LOSSY
+    await wait_until(lambda: heard[-1] < most_bps / 2)
+    fallen_bps = heard[-1]
+    await wait_until(lambda: heard[-1] < 0.9 * fallen_bps)
+    link.up.conditions = PERFECT
+    await wait_until(lambda: heard[-1] > 1.1 * min(heard))
+    print(f"heard {[round(bps / 1000) for bps in heard]} kbit/s")
+    await publisher.close()
     link.close()

@@ -39,6 +39,13 @@ const PATIENCE_MS = 2_000;
 
 type Fate = "lost" | "silent";
 
+/** Packets of a picture that were lost and that came, and frames that were decoded. */
+export interface PictureCounts {
+  lost: number;
+  received: number;
+  decoded: number;
+}
+
 export class WhepViewer {
   readonly state = new Store<WatchState>({ phase: "waiting", error: null });
   readonly #request: WatchRequest;
@@ -123,15 +130,19 @@ export class WhepViewer {
     return waitingS + roundTripS / 2;
   }
 
-  /** Packets of the picture since the connection began; null while there is none. */
-  async readPackets(): Promise<{ lost: number; received: number } | null> {
+  /** What came of the picture since the connection began; null while there is none. */
+  async readCounts(): Promise<PictureCounts | null> {
     if (!this.#peer) return null;
-    let packets: { lost: number; received: number } | null = null;
+    let counts: PictureCounts | null = null;
     (await this.#peer.connection.getStats()).forEach((report: Record<string, unknown>) => {
       if (report["type"] !== "inbound-rtp" || report["kind"] !== "video") return;
-      packets = { lost: Number(report["packetsLost"] ?? 0), received: Number(report["packetsReceived"] ?? 0) };
+      counts = {
+        lost: Number(report["packetsLost"] ?? 0),
+        received: Number(report["packetsReceived"] ?? 0),
+        decoded: Number(report["framesDecoded"] ?? 0),
+      };
     });
-    return packets;
+    return counts;
   }
 
   /** Waits for `ms`, or without end, until the room says live or the viewer leaves. */

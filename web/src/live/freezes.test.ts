@@ -3,15 +3,15 @@ import { Freezes, REMEMBERED_MS, type Distress } from "./freezes";
 
 interface Watching {
   nowMs: number;
-  positionS: number;
   lost: number;
   received: number;
+  decoded: number;
 }
 
 const STEPS = REMEMBERED_MS / 500;
 
 function begin(): { freezes: Freezes; at: Watching } {
-  return { freezes: new Freezes(), at: { nowMs: 0, positionS: 0, lost: 0, received: 0 } };
+  return { freezes: new Freezes(), at: { nowMs: 0, lost: 0, received: 0, decoded: 0 } };
 }
 
 /** Looks twice a second: `frozen` of every `of` looks find the picture where it was. */
@@ -24,11 +24,11 @@ function watch(
   for (let index = 0; index < count; index += 1) {
     const isFrozen = index % of < frozen;
     at.nowMs += 500;
-    at.positionS += isFrozen ? 0 : 0.5;
+    at.decoded += isFrozen ? 0 : 15;
     at.received += isFrozen ? arriving : 50;
     at.lost += isFrozen ? 10 : 0;
-    const { nowMs, positionS, lost, received } = at;
-    last = freezes.look({ nowMs, positionS, packets: { lost, received }, isWatched });
+    const { nowMs, ...counts } = at;
+    last = freezes.look({ nowMs, counts, isWatched });
   }
   return last;
 }
@@ -70,7 +70,7 @@ test("what nobody sees counts neither way", () => {
 test("a connection that took another's place begins with packets of its own", () => {
   const watching = begin();
   watch(watching, STEPS + 1);
-  watching.at.received = watching.at.lost = 0;
+  watching.at.received = watching.at.lost = watching.at.decoded = 0;
   expect(watch(watching, 1)).toBeNull();
   expect(watch(watching, 1)).toEqual({ frozenShare: 0, lostShare: 0, watchedMs: REMEMBERED_MS + 500 });
 });

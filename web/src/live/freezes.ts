@@ -2,17 +2,19 @@
  * How much of the last seconds a live's picture by WebRTC stood still although packets came: the viewer's connection
  * brings less than it takes. Who sends nothing, or a screen on which nothing moves, is no part of it. Pure.
  */
-import { LOOK_MAX_MS, MOVING_SHARE } from "./watch_meter";
+import type { PictureCounts } from "../kit/whep";
+import { LOOK_MAX_MS } from "./watch_meter";
 
 /** So much of watching is remembered, and nothing is said before it was seen. */
 export const REMEMBERED_MS = 20_000;
 
 export interface FreezeLook {
   nowMs: number;
-  /** Of the <video>. */
-  positionS: number;
-  /** Of the picture since its connection began; null where there are none to count. */
-  packets: { lost: number; received: number } | null;
+  /**
+   * Since the connection began; null where there is nothing to count. The position of the <video> says nothing: in
+   * Chromium it goes on with the sound.
+   */
+  counts: PictureCounts | null;
   /** WebRTC shows the picture, it plays, and the page is visible. */
   isWatched: boolean;
 }
@@ -43,13 +45,13 @@ export class Freezes {
   look(look: FreezeLook): Distress | null {
     const before = this.#before;
     this.#before = look;
-    if (!before?.isWatched || !look.isWatched || !before.packets || !look.packets) return null;
+    if (!before?.isWatched || !look.isWatched || !before.counts || !look.counts) return null;
     const spanMs = look.nowMs - before.nowMs;
-    const received = look.packets.received - before.packets.received;
+    const received = look.counts.received - before.counts.received;
     // The page slept, or this is another connection.
     if (spanMs <= 0 || spanMs > LOOK_MAX_MS || received < 0) return null;
-    const isMoving = (look.positionS - before.positionS) * 1000 >= MOVING_SHARE * spanMs;
-    const lost = Math.max(0, look.packets.lost - before.packets.lost);
+    const isMoving = look.counts.decoded > before.counts.decoded;
+    const lost = Math.max(0, look.counts.lost - before.counts.lost);
     this.#steps.push({ spanMs, isFrozen: !isMoving && received > 0, lost, received });
     this.#spanMs += spanMs;
     this.#watchedMs += spanMs;

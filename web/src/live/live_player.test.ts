@@ -26,6 +26,8 @@ vi.mock("hls.js", () => ({
 let peers: PlayedPeer[];
 /** What arrives of the picture with each look at it. */
 let arriving: { lost: number; received: number };
+/** So many pictures were decoded. */
+let decoded: number;
 
 class PlayedPeer extends EventTarget {
   connectionState = "new";
@@ -44,11 +46,11 @@ class PlayedPeer extends EventTarget {
   getStats = () => {
     this.lost += arriving.lost;
     this.received += arriving.received;
-    const packets = { packetsLost: this.lost, packetsReceived: this.received, bytesReceived: this.received };
+    const packets = { packetsLost: this.lost, packetsReceived: this.received, framesDecoded: decoded };
     return Promise.resolve(
       new Map([
         ["T", { type: "transport", bytesReceived: this.received }],
-        ["V", { type: "inbound-rtp", kind: "video", ...packets }],
+        ["V", { type: "inbound-rtp", kind: "video", bytesReceived: this.received, ...packets }],
       ]),
     );
   };
@@ -86,18 +88,19 @@ function makePlayer(): { player: LivePlayer; video: PlayedVideo } {
   return { player, video };
 }
 
-/** Lets so many seconds pass, in each of which the picture moves for so long. */
+/** Lets so many seconds pass, in each of which the picture moves for so long; the sound goes on. */
 async function pass(video: { currentTime: number }, seconds: number, movesS: number): Promise<void> {
   for (let second = 0; second < seconds; second += 1) {
-    video.currentTime += movesS > 0.5 ? 0.5 : 0;
-    await vi.advanceTimersByTimeAsync(500);
-    video.currentTime += movesS > 0 ? 0.5 : 0;
-    await vi.advanceTimersByTimeAsync(500);
+    for (const least of [0.5, 0]) {
+      video.currentTime += 0.5;
+      decoded += movesS > least ? 15 : 0;
+      await vi.advanceTimersByTimeAsync(500);
+    }
   }
 }
 
 beforeEach(() => {
-  [peers, arriving, played.hasHls] = [[], { lost: 5, received: 50 }, true];
+  [peers, arriving, decoded, played.hasHls] = [[], { lost: 5, received: 50 }, 0, true];
   vi.useFakeTimers();
   vi.spyOn(Math, "random").mockReturnValue(1);
   vi.stubGlobal("RTCPeerConnection", PlayedPeer);

@@ -5,7 +5,7 @@
 import { waitMs } from "../kit/backoff";
 import { ApiError } from "../kit/errors";
 import { Store } from "../kit/store";
-import { NOT_FOR_WEBRTC, WhepViewer, type WatchState } from "../kit/whep";
+import { NOT_FOR_WEBRTC, WhepViewer, type PictureCounts, type WatchState } from "../kit/whep";
 import { Freezes } from "./freezes";
 import { HlsWay } from "./hls_way";
 import { LayerMenu } from "./layer_menu";
@@ -120,9 +120,9 @@ export class LivePlayer {
     this.#hls?.stop();
   }
 
-  /** Packets of the present connection; null where there are none to count. */
-  async readPackets(): Promise<{ lost: number; received: number } | null> {
-    return this.state.get().way === "webrtc" ? ((await this.#viewer?.readPackets()) ?? null) : null;
+  /** What came of the picture by the present connection; null where there is nothing to count. */
+  async readCounts(): Promise<PictureCounts | null> {
+    return this.state.get().way === "webrtc" ? ((await this.#viewer?.readCounts()) ?? null) : null;
   }
 
   /** Goes to so many seconds before the live end; 0 is live again, Infinity the start. */
@@ -254,14 +254,13 @@ export class LivePlayer {
   }
 
   async #watchFreezes(): Promise<void> {
-    const packets = await this.readPackets().catch(() => null);
+    const counts = await this.readCounts().catch(() => null);
     const { way, phase } = this.state.get();
     if (way !== "webrtc" || this.#stopping.signal.aborted) return this.#freezes.forget();
     const { video, isSeen } = this.#request;
     const distress = this.#freezes.look({
       nowMs: performance.now(),
-      positionS: video.currentTime,
-      packets,
+      counts,
       isWatched: phase === "playing" && this.#isOnAir && !video.paused && isSeen(),
     });
     if (this.#isHelpless) return;

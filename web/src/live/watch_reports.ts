@@ -19,7 +19,7 @@ export function useWatchReports(
     const meter = new WatchMeter();
     const look = async () => {
       const { way, isPaused, behindS, latencyS } = player.state.get();
-      const packets = await player.readPackets().catch(() => null);
+      const packets = await player.readCounts().catch(() => null);
       const report = meter.look({
         nowMs: performance.now(),
         way,
