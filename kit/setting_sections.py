@@ -88,8 +88,9 @@ class LiveSettings:
 
     ladder: tuple[str, ...] = option(
         (),
-        "Smaller pictures of H.264 lives for HLS: auto (480p, 240p) or some of 1080p, 720p, 480p, "
-        "360p, 240p; each live then takes a fifth of a core and more; empty: none.",
+        "Smaller pictures of lives for HLS, and of their recordings: auto (480p, 240p) or some of "
+        "1080p, 720p, 480p, 360p, 240p; each live then takes a fifth of a core and more, and as "
+        "much again once it ended; empty: none.",
     )
     ladders_max: int = option(2, "Lives that one node makes smaller pictures of at once.")
 

@@ -23,6 +23,7 @@ from media.live.joining import join_parts
 from media.live.pictures import make_live_storyboard, make_live_thumbnails
 from media.live.recorded_aac import iter_recorded_aac
 from media.live.recorded_preview import make_live_preview
+from media.live.recorded_rungs import iter_recorded_rungs
 from media.pool_worker import Result, Task, run_task
 from media.vod.head_start import iter_head_start, look_ahead
 from media.vod.ladder import NVENC
@@ -100,6 +101,7 @@ MEDIA_TASKS: Mapping[str, Task] = {
     "live_preview": make_live_preview,
     "live_join": join_parts,
     "live_aac": iter_recorded_aac,
+    "live_rungs": iter_recorded_rungs,
     "audio": iter_audio,
     "chunk": iter_chunk,
     "head_start": iter_head_start,

@@ -6,6 +6,7 @@ like any other; its bytes are the live's.
 
 from __future__ import annotations
 
+import enum
 import uuid
 from collections.abc import Sequence
 
@@ -23,6 +24,16 @@ MAKE_AAC_JOB = "videos.make_aac"
 """Makes AAC of a recording's Opus; queued with its row where there is some, and apart from the
 rest: a long live takes minutes, and its recording is whole without."""
 
+MAKE_RUNGS_JOB = "videos.make_rungs"
+"""Makes a recording's picture smaller; queued with its row where the site wants that."""
+
+
+class Further(enum.StrEnum):
+    """What is made of a recording that plays: the column that says how far it is."""
+
+    AAC = "aac"
+    RUNGS = "rungs"
+
 
 class RecordedVideo(msgspec.Struct, frozen=True):
     """A video to be made of a live's segments; it plays at once and waits for what else it has."""
@@ -37,6 +48,8 @@ class RecordedVideo(msgspec.Struct, frozen=True):
     is_whole: bool
     makes_aac: bool
     """Some of its sound is Opus."""
+    ladder: tuple[str, ...] = ()
+    """Smaller pictures to be made of it, such as 480p."""
 
 
 async def insert_recording(
@@ -45,7 +58,7 @@ async def insert_recording(
     """Write the video and which segments it is, in a transaction; False when it is there.
 
     Lists show it at once; those it is for were told of the live. All of a live counts against its
-    owner's quota, and later its AAC; a clip of it takes nothing more.
+    owner's quota, and later what is made of it; a clip of it takes nothing more.
     """
     done: str = await connection.execute(
         f"""INSERT INTO videos (id, owner_id, title, visibility, status, progress, duration_ms,
@@ -73,14 +86,17 @@ async def insert_recording(
     if done != "INSERT 0 1":
         return False
     await connection.execute(
-        "INSERT INTO recordings (video_id, live_id, first_number, last_number, is_whole, aac) "
-        "VALUES ($1, $2, $3, $4, $5, CASE WHEN $6::boolean THEN 'making' END)",
+        "INSERT INTO recordings "
+        "(video_id, live_id, first_number, last_number, is_whole, aac, rungs) "
+        "VALUES ($1, $2, $3, $4, $5, CASE WHEN $6::boolean THEN 'making' END, "
+        "        CASE WHEN $7::boolean THEN 'making' END)",
         video.id,
         segments.live_id,
         segments.first,
         segments.last,
         video.is_whole,
         video.makes_aac,
+        bool(video.ladder),
     )
     return True
 
@@ -95,33 +111,38 @@ async def find_recording(connection: Connection, video_id: uuid.UUID) -> Segment
     return SegmentRange(row["live_id"], row["first_number"], row["last_number"])
 
 
-async def is_making_aac(connection: Connection, video_id: uuid.UUID) -> bool:
-    """Say whether a recording that still exists waits for its AAC."""
+async def is_making(connection: Connection, video_id: uuid.UUID, what: Further) -> bool:
+    """Say whether a recording that still exists waits for it."""
     found: bool = await connection.fetchval(
-        """SELECT EXISTS (SELECT 1 FROM recordings r JOIN videos v ON v.id = r.video_id
-                           WHERE r.video_id = $1 AND r.aac = 'making' AND v.deleted_at IS NULL)""",
+        f"""SELECT EXISTS (SELECT 1 FROM recordings r JOIN videos v ON v.id = r.video_id
+                            WHERE r.video_id = $1 AND r.{what} = 'making'
+                              AND v.deleted_at IS NULL)""",  # noqa: S608 - a column
         video_id,
     )
     return found
 
 
-async def finish_aac(connection: Connection, video_id: uuid.UUID, size_bytes: int) -> bool:
+async def finish_making(
+    connection: Connection, video_id: uuid.UUID, what: Further, size_bytes: int
+) -> bool:
     """Note that all of it is made; of a whole live its bytes count. False: it was not in work."""
     done: str = await connection.execute(
-        """WITH made AS (UPDATE recordings SET aac = 'made'
-                          WHERE video_id = $1 AND aac = 'making' RETURNING video_id)
+        f"""WITH made AS (UPDATE recordings SET {what} = 'made'
+                          WHERE video_id = $1 AND {what} = 'making' RETURNING video_id)
            UPDATE videos SET source_bytes = source_bytes + $2, updated_at = now()
-             FROM made WHERE id = made.video_id AND deleted_at IS NULL""",
+             FROM made WHERE id = made.video_id AND deleted_at IS NULL""",  # noqa: S608 - a column
         video_id,
         size_bytes,
     )
     return done == "UPDATE 1"
 
 
-async def leave_out_aac(connection: Connection, video_id: uuid.UUID) -> bool:
+async def leave_out(connection: Connection, video_id: uuid.UUID, what: Further) -> bool:
     """Note that there will be none; False when it was not in work."""
     done: str = await connection.execute(
-        "UPDATE recordings SET aac = 'left_out' WHERE video_id = $1 AND aac = 'making'", video_id
+        f"UPDATE recordings SET {what} = 'left_out' "  # noqa: S608 - a column
+        f"WHERE video_id = $1 AND {what} = 'making'",
+        video_id,
     )
     return done == "UPDATE 1"
 

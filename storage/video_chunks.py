@@ -137,7 +137,8 @@ async def start_chunk(connection: Connection, video_id: uuid.UUID, name: str) ->
                   SELECT FROM video_versions m
                    WHERE m.video_id = v.id AND m.state = 'processing')
                    OR EXISTS (
-                  SELECT FROM recordings r WHERE r.video_id = v.id AND r.aac = 'making'))""",
+                  SELECT FROM recordings r
+                   WHERE r.video_id = v.id AND 'making' IN (r.aac, r.rungs)))""",
         video_id,
         name,
     )

@@ -29,6 +29,8 @@ class PlaybackRecord(msgspec.Struct, frozen=True):
     """Versions that were replaced, and whose bytes are still there."""
     has_aac: bool
     """Of a recording: its Opus is there as AAC, too."""
+    has_rungs: bool
+    """Of a recording: its picture is there in smaller sizes, too."""
     playback_version: int
     """Rises with whatever here changes of a ready video (but `owner_version`), and tells edges."""
     owner_version: int
@@ -47,6 +49,8 @@ async def find_playback(connection: Connection, video_id: uuid.UUID) -> Playback
                   ) AS earlier,
                   EXISTS (SELECT 1 FROM recordings r
                            WHERE r.video_id = v.id AND r.aac = 'made') AS has_aac,
+                  EXISTS (SELECT 1 FROM recordings r
+                           WHERE r.video_id = v.id AND r.rungs = 'made') AS has_rungs,
                   v.playback_version, u.access_version AS owner_version,
                   v.deleted_at IS NOT NULL OR u.deleted_at IS NOT NULL AS is_gone
              FROM videos v JOIN users u ON u.id = v.owner_id

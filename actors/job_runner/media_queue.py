@@ -59,7 +59,7 @@ class MediaRank(enum.IntEnum):
     MORE = 3
     """Everything that makes it better."""
     BATCH = 4
-    """What nobody waits for: another version of what plays already."""
+    """What nobody waits for: another version of what plays, a recording in smaller sizes."""
     AHEAD = 5
     """Of a file that still arrives: it may come to nothing, and never takes the last place."""
 

@@ -134,6 +134,8 @@ class Ladder:
     """All that one live's process knows; `answers` is what it says next."""
 
     answers: list[bytes] = field(default_factory=list)
+    blank: av.VideoFrame | None = None
+    """Stands until a picture could be decoded; without one NothingDecodes ends the work."""
 
     def __post_init__(self) -> None:
         self._encoders: dict[int, _Encoder] = {}
@@ -238,6 +240,7 @@ class Ladder:
 
     def _show(self, frame: av.VideoFrame | None, pts: int) -> None:
         """Encode a picture for the next slot."""
+        frame = frame or self.blank
         if frame is None:
             raise NothingDecodes
         slot = self._slots.popleft()

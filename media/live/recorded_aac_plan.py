@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import groupby
 
 from media.live.aac_lane import AAC_FRAME_TICKS
 from media.live.packets import OPUS_FORMAT
-from media.live.recording import build_tracks, measure_duration_ms, name_aac_init
+from media.live.recording import (
+    build_tracks,
+    cut_pieces,
+    measure_duration_ms,
+    name_part_init,
+)
 from media.vod.plan import PlanTask
 from media.vod.records import AAC_TRACK, TrackRecord, segment_name
 from storage.live_segments import StoredSegment
@@ -95,13 +99,13 @@ def plan_aac(
     if tracks is None:
         return None
     parts = [
-        _Part(name_aac_init(number), tuple(_place(part, tracks.keys)))
+        _Part(name_part_init(number), tuple(_place(part, tracks.keys)))
         for number, part in enumerate(tracks.sound.parts)
         if part.codec == OPUS_FORMAT.codec_name
     ]
     jobs = [
-        AacJob(f"{AAC_TRACK}-{number:05d}", video_id, tuple(_list_stretches(piece)))
-        for number, piece in enumerate(_cut(parts, segments_max))
+        AacJob(f"{AAC_TRACK}-{number:05d}", video_id, tuple(_list_stretches(parts, piece)))
+        for number, piece in enumerate(cut_pieces([len(p.segments) for p in parts], segments_max))
     ]
     if not jobs:
         return None
@@ -128,24 +132,18 @@ def _place(part: TrackRecord, keys: Mapping[tuple[str, str], str]) -> Iterator[A
         first = stop
 
 
-def _cut(parts: Sequence[_Part], segments_max: int) -> Iterator[list[tuple[_Part, int]]]:
-    """Places in parts, as many as one piece makes: short parts share a piece."""
-    places = [(part, place) for part in parts for place in range(len(part.segments))]
-    for start in range(0, len(places), segments_max):
-        yield places[start : start + segments_max]
-
-
-def _list_stretches(piece: Sequence[tuple[_Part, int]]) -> Iterator[AacStretch]:
-    for init_name, found in groupby(piece, lambda it: it[0].init_name):
-        listed = list(found)
-        part, (first, last) = listed[0][0], (listed[0][1], listed[-1][1])
-        wanted = part.segments[first : last + 1]
+def _list_stretches(
+    parts: Sequence[_Part], piece: Sequence[tuple[int, range]]
+) -> Iterator[AacStretch]:
+    for number, places in piece:
+        part = parts[number]
+        wanted = part.segments[places.start : places.stop]
         origin = part.segments[0].start_ticks
         begin = max(origin, wanted[0].start_ticks - LEAD_FRAMES * AAC_FRAME_TICKS)
         yield AacStretch(
-            init_name,
+            part.init_name,
             begin,
-            tuple(it.source_key for it in part.segments[:first] if it.end_ticks > begin),
+            tuple(it.source_key for it in part.segments[: places.start] if it.end_ticks > begin),
             wanted,
-            tuple(it.source_key for it in part.segments[last + 1 : last + 2]),
+            tuple(it.source_key for it in part.segments[places.stop : places.stop + 1]),
         )

@@ -2,13 +2,15 @@
 
 The edge's catalog asks for it where a video has no plan. Nothing is copied: `keys` says where the
 bytes of each name are. Gaps are left out; what follows one is discontinuous, and a part of its own.
+What jobs made of it beside has the same parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import groupby
 
 from media.live.fragments import AUDIO, VIDEO
 from media.live.joining import DASH, JOIN_TASK
@@ -72,24 +74,26 @@ def publish_recording(
         return Publication()
     picture, aac = tracks.picture, build_aac(tracks, records)
     sounds = [tracks.sound] if aac is None else [tracks.sound, aac]
+    pictures = [picture, *build_rungs(tracks, records)]
     duration_s = Fraction(measure_duration_ms(rows), 1000)
     storyboard = next((found for r in records.values() if (found := r.storyboard)), None)
     beside = Beside(storyboard, texts)
-    shown = [picture, *sounds]
+    shown = [*pictures, *sounds]
     target_s = max(1, *(track.target_s for track in shown))
     files = {
-        MASTER_NAME: build_master_playlist([picture], sounds, None, beside, has_every_sound=True),
+        MASTER_NAME: build_master_playlist(pictures, sounds, None, beside, has_every_sound=True),
         **{playlist_name(each.name): build_media_playlist(each, target_s) for each in shown},
         **write_subtitles(texts, duration_s),
         **write_tiles(storyboard, duration_s),
     }
-    if picture.has_keys:
-        files[keys_playlist_name(picture.name)] = build_keys_playlist(picture, target_s)
+    for each in pictures:
+        if each.has_keys:
+            files[keys_playlist_name(each.name)] = build_keys_playlist(each, target_s)
     if storyboard is not None:
         files[STORYBOARD_NAME] = build_storyboard_track(storyboard, duration_s)
     joined = records.get(JOIN_TASK)
     if joined is not None and DASH not in joined.left_out and records.keys() >= TASKS:
-        files[MANIFEST_NAME] = build_parted_manifest(picture, sounds, beside)
+        files[MANIFEST_NAME] = build_parted_manifest(pictures, sounds, beside)
     images = next((each.images for each in records.values() if each.images), ())
     return Publication(
         {track.name: track for track in shown},
@@ -130,9 +134,9 @@ def build_aac(tracks: RecordedTracks, records: Mapping[str, TaskRecord]) -> Trac
         if part.codec != OPUS_FORMAT.codec_name:
             parts.append(replace(part, track=AAC_TRACK))
             continue
-        init_name = name_aac_init(number)
+        init_name = name_part_init(number)
         segments = sorted(made.get(init_name, ()), key=lambda segment: segment.number)
-        if [it.number for it in segments] != [it.number for it in part.segments]:
+        if not _is_whole(segments, part):
             return None
         parts.append(
             TrackRecord(
@@ -157,9 +161,49 @@ def _list_aac_keys(tracks: RecordedTracks) -> dict[tuple[str, str], str]:
     return found
 
 
-def name_aac_init(part: int) -> str:
-    """Name of a part's init segment as AAC: another part has another, so players begin anew."""
+def build_rungs(tracks: RecordedTracks, records: Mapping[str, TaskRecord]) -> list[Track]:
+    """The smaller pictures of which every segment of every part is made."""
+    made: dict[str, dict[str, list[TrackRecord]]] = {}
+    for record in records.values():
+        for track in record.tracks:
+            if track.width:
+                made.setdefault(track.track, {}).setdefault(track.init_name, []).append(track)
+    rungs = []
+    for pieces in made.values():
+        parts = []
+        for number, part in enumerate(tracks.picture.parts):
+            found = pieces.get(name_part_init(number), [])
+            segments = sorted(
+                (segment for piece in found for segment in piece.segments),
+                key=lambda segment: segment.number,
+            )
+            if not _is_whole(segments, part):
+                break
+            parts.append(replace(found[0], segments=tuple(segments)))
+        else:
+            rungs.append(Track(tuple(parts)))
+    return rungs
+
+
+def _is_whole(segments: Sequence[SegmentRecord], part: TrackRecord) -> bool:
+    return [it.number for it in segments] == [it.number for it in part.segments]
+
+
+def name_part_init(part: int) -> str:
+    """Name of the init segment of what is made of a part: of its own, so players begin anew."""
     return f"{part}-{INIT_NAME}"
+
+
+def cut_pieces(lengths: Sequence[int], segments_max: int) -> Iterator[list[tuple[int, range]]]:
+    """Parts and places in them, as many as one piece makes: short parts share a piece."""
+    places = [(part, place) for part, length in enumerate(lengths) for place in range(length)]
+    for start in range(0, len(places), segments_max):
+        piece = places[start : start + segments_max]
+        yield [
+            (part, range(found[0][1], found[-1][1] + 1))
+            for part, group in groupby(piece, lambda it: it[0])
+            if (found := list(group))
+        ]
 
 
 def measure_duration_ms(rows: Sequence[StoredSegment]) -> int:

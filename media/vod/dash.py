@@ -80,21 +80,29 @@ def build_manifest(
     return _write(manifest)
 
 
-def build_parted_manifest(picture: Track, sounds: Sequence[Track], beside: Beside) -> str:
+def build_parted_manifest(
+    pictures: Sequence[Track], sounds: Sequence[Track], beside: Beside
+) -> str:
     """The manifest of a recording: each part is a period, where it was interrupted or changed.
 
-    A period is as long as its picture; sound that outlasts it ends there. Of sounds that have the
-    same codec there, it has the first.
+    All have their parts at the same places, and pictures the same segments. A period is as long as
+    its picture; sound that outlasts it ends there. Of sounds that have the same codec there, it has
+    the first.
     """
-    manifest, start_s = _open_manifest(picture.duration_s), Fraction(0)
+    manifest, start_s = _open_manifest(pictures[0].duration_s), Fraction(0)
+    seen_parts = zip(*(picture.parts for picture in pictures), strict=True)
     heard = zip(*(sound.parts for sound in sounds), strict=True)
-    for number, (seen, ways) in enumerate(zip(picture.parts, heard, strict=True)):
-        shown = Track((seen,))
-        clock_s = Fraction(seen.segments[0].start_ticks, seen.timescale)
+    for number, (sizes, ways) in enumerate(zip(seen_parts, heard, strict=True)):
+        seen = [Track((part,)) for part in sizes]
+        shown, first = seen[0], sizes[0].segments[0]
+        clock_s = Fraction(first.start_ticks, sizes[0].timescale)
         span = _Span(number, start_s, clock_s)
         times = {"start": _write_s(start_s), "duration": _write_s(shown.duration_s)}
         period = SubElement(manifest, "Period", {"id": str(number), **times})
-        _add_pictures(period, [shown], span, fps=None, are_aligned=False)
+        for family in PICTURE_SETS:
+            alike = [track for track in seen if track.family == family]
+            if alike:
+                _add_pictures(period, alike, span, fps=None, are_aligned=len(alike) > 1)
         for place, way in enumerate(ways):
             if way.codec not in {earlier.codec for earlier in ways[:place]}:
                 _add_sound(period, Track((way,)), span)

@@ -73,14 +73,21 @@ class Track:
         return any(_name_family(codec) in EXTRA_FAMILIES for codec in self.codecs)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """That shows all of it: of its largest part (RFC 8216 §4.3.4.2)."""
+        largest = max(self.parts, key=lambda part: part.width * part.height)
+        return largest.width, largest.height
+
+    @property
     def quality(self) -> str:
         """What people call its size, such as 720p."""
-        return name_quality(self.parts[0].width, self.parts[0].height)
+        return name_quality(*self.size)
 
     @property
     def pixels(self) -> int:
         """Size of its picture."""
-        return self.parts[0].width * self.parts[0].height
+        width, height = self.size
+        return width * height
 
     @property
     def segments(self) -> tuple[SegmentRecord, ...]:
@@ -379,9 +386,8 @@ def _describe_keys(rung: Track, target_s: int) -> str:
 
 
 def _describe_size(rung: Track) -> str:
-    """The size that shows all of it: that of its largest part (RFC 8216 §4.3.4.2)."""
-    largest = max(rung.parts, key=lambda part: part.width * part.height)
-    return f"{largest.width}x{largest.height}"
+    width, height = rung.size
+    return f"{width}x{height}"
 
 
 def _name_family(codec: str) -> str:

@@ -77,6 +77,7 @@ class PlanTask:
         "live_preview",
         "live_join",
         "live_aac",
+        "live_rungs",
     ]
     """Also the name under which the media pool runs it."""
     group: str = ""

@@ -10,6 +10,7 @@ import asyncio
 from aiohttp import hdrs, web
 
 from kit.errors import PermissionDenied
+from media.live.fragments import VIDEO
 from media.live.joining import plan_joined
 from media.vod.download import Download, Piece, adapt_segment, plan_download
 from media.vod.hls import Track
@@ -62,12 +63,12 @@ async def _plan(
 ) -> Download:
     if not publication.is_playable:
         raise VideoUnknown
-    sound = publication.sound
-    rung = _find_rung(publication, name.removesuffix(SUFFIX))
+    wanted, sound = name.removesuffix(SUFFIX), publication.sound
+    if publication.keys and name.endswith(SUFFIX):
+        return await _plan_recording(objects, publication, wanted)
+    rung = _find_rung(publication, wanted)
     if rung is None or not name.endswith(SUFFIX):
         raise VideoUnknown
-    if publication.keys:
-        return await _plan_recording(objects, publication, rung)
     tracks = [rung] if sound in (None, rung) else [rung, sound]
     if not all(_is_one_piece(track) for track in tracks):
         raise VideoUnknown
@@ -84,12 +85,11 @@ def _find_rung(publication: Publication, wanted: str) -> Track | None:
     return next((rung for rung in rungs if wanted in (rung.quality, rung.name)), None)
 
 
-async def _plan_recording(
-    objects: ObjectStore, publication: Publication, picture: Track
-) -> Download:
-    """Plan the one file of a recording, with its sound as it came, once its header is made."""
+async def _plan_recording(objects: ObjectStore, publication: Publication, wanted: str) -> Download:
+    """Plan the one file of a recording, picture and sound as they came, once its header is made."""
     record, sound = publication.joined, publication.tracks[AUDIO_TRACK]
-    if record is None:
+    picture = publication.tracks[VIDEO]
+    if record is None or wanted not in (BEST, picture.quality, picture.name):
         raise VideoUnknown
     header = await objects.get(record.header_key)
     # A long live has tens of thousands of segments: the edge's loop would stand still.

@@ -221,7 +221,7 @@ class VideoCatalog:
 
 
 def _is_kept(known: CatalogEntry, record: PlaybackRecord) -> bool:
-    """Say whether nothing changed but what pieces of work made: pictures, texts, versions, AAC."""
+    """Say whether nothing changed but what pieces of work made: pictures, texts, renditions."""
     was = known.record
     if was is None or was.is_gone or was.playable_at is None:
         return False
@@ -229,8 +229,8 @@ def _is_kept(known: CatalogEntry, record: PlaybackRecord) -> bool:
 
 
 def _list_changing(record: PlaybackRecord) -> tuple[object, ...]:
-    earlier, has_aac = record.earlier, record.has_aac
-    return record.thumbnail_key, record.subtitles, record.version, earlier, has_aac
+    made = record.has_aac, record.has_rungs
+    return record.thumbnail_key, record.subtitles, record.version, record.earlier, made
 
 
 def read_recording(

@@ -11,7 +11,7 @@ from kit.errors import PermissionDenied
 from serve_apps.access.permissions import Permission
 from serve_apps.access.rates import RateTier
 from serve_apps.http.routes import Routes
-from serve_apps.http.state import CurrentUser, Transaction
+from serve_apps.http.state import CurrentUser, Ports, Transaction
 from serve_apps.live import recording, service
 from serve_apps.live.schemas import EXAMPLE_ID, TITLE_CHARS_MAX
 
@@ -55,9 +55,13 @@ class ClipBody(BaseModel):
     ),
 )
 async def make_clip(
-    live_id: uuid.UUID, body: ClipRequest, user: CurrentUser, connection: Transaction
+    live_id: uuid.UUID,
+    body: ClipRequest,
+    user: CurrentUser,
+    ports: Ports,
+    connection: Transaction,
 ) -> ClipBody:
     """Make a clip."""
     live = await service.get_live(connection, user, live_id)
-    order = recording.ClipOrder(body.seconds, body.title)
+    order = recording.ClipOrder(body.seconds, body.title, ports.settings.live.ladder)
     return ClipBody(video_id=await recording.make_clip(connection, user, live, order))

@@ -90,7 +90,9 @@ async def keep_or_forget(ports: JobPorts, event: Event) -> None:
                 connection, event.subject_id, after_s=PURGE_AFTER_S, reason=event.id
             )
         else:
-            video_id = await recording.keep_recording(connection, live, event.id)
+            video_id = await recording.keep_recording(
+                connection, live, event.id, ports.settings.live.ladder
+            )
             log.info("live.recorded", live_id=str(live.id), video_id=str(video_id))
 
 

@@ -1,8 +1,8 @@
 """What is left of a live: its recording when it ends, and clips of its last seconds.
 
-Both are videos that name stored segments. They play at once; what else a video has, and AAC of
-their Opus, is made by jobs of the videos feature. Routes and jobs call it inside a transaction they
-opened.
+Both are videos that name stored segments. They play at once; what else a video has, AAC of their
+Opus and smaller pictures are made by jobs of the videos feature. Routes and jobs call it inside a
+transaction they opened.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from kit.ids import make_id
 from media.live.fragments import AUDIO, VIDEO
 from media.live.packets import OPUS_FORMAT
 from media.live.recording import measure_duration_ms
+from media.live.rungs import SourceShape, choose_short_sides, list_short_sides
 from serve_apps.access.identity import Identity
 from serve_apps.access.visibility import Visibility
 from storage.database import Connection
@@ -33,6 +34,7 @@ from storage.live_segments import (
 from storage.lives import LiveRow
 from storage.recordings import (
     MAKE_AAC_JOB,
+    MAKE_RUNGS_JOB,
     PROCESS_RECORDED_JOB,
     RecordedVideo,
     insert_recording,
@@ -70,14 +72,19 @@ class ClipOrder:
 
     seconds: int
     title: str | None
+    ladder: tuple[str, ...] = ()
+    """Smaller pictures that the site wants."""
 
 
 async def keep_recording(
-    connection: Connection, live: LiveRow, video_id: uuid.UUID
+    connection: Connection, live: LiveRow, video_id: uuid.UUID, ladder: Sequence[str] = ()
 ) -> uuid.UUID | None:
-    """Make the video of a live that ended; again does nothing. None: nothing was stored."""
+    """Make the video of a live that ended; again does nothing. None: nothing was stored.
+
+    `ladder`: smaller pictures that the site wants.
+    """
     rows = await list_sent_segments(connection, SegmentRange(live.id, 0, NUMBER_MAX))
-    order = _describe_video(video_id, live, rows, is_whole=True)
+    order = _describe_video(video_id, live, rows, ladder, is_whole=True)
     if order is None:
         return None
     await _keep(connection, order, SegmentRange(live.id, rows[0].number, rows[-1].number))
@@ -98,7 +105,7 @@ async def make_clip(
     if not is_owner and not live.is_recorded:
         raise ClipsOff
     rows = _cut_end(await list_newest_segments(connection, live.id, CLIP_ROWS_MAX), order.seconds)
-    video = _describe_video(make_id(), live, rows, is_whole=False)
+    video = _describe_video(make_id(), live, rows, order.ladder, is_whole=False)
     if video is None:
         raise NothingToClip
     title = order.title or f"Clip: {live.title}"[:TITLE_CHARS_MAX]
@@ -128,12 +135,18 @@ def _cut_end(rows: Sequence[StoredSegment], seconds: int) -> Sequence[StoredSegm
 
 
 def _describe_video(
-    video_id: uuid.UUID, live: LiveRow, rows: Sequence[StoredSegment], *, is_whole: bool
+    video_id: uuid.UUID,
+    live: LiveRow,
+    rows: Sequence[StoredSegment],
+    ladder: Sequence[str],
+    *,
+    is_whole: bool,
 ) -> RecordedVideo | None:
     pictures = [row.tracks[VIDEO] for row in rows if row.tracks]
     if not pictures:
         return None
     largest = max(pictures, key=lambda track: track.width * track.height)
+    shape = SourceShape(largest.width, largest.height)
     return RecordedVideo(
         id=video_id,
         owner_id=live.owner_id,
@@ -146,6 +159,7 @@ def _describe_video(
         makes_aac=any(
             row.tracks[AUDIO].codec == OPUS_FORMAT.codec_name for row in rows if row.tracks
         ),
+        ladder=tuple(f"{side}p" for side in choose_short_sides(list_short_sides(ladder), shape)),
     )
 
 
@@ -160,5 +174,11 @@ async def _keep(connection: Connection, video: RecordedVideo, segments: SegmentR
         actor_id=video.owner_id,
         data={"duration_ms": video.duration_ms, "live_id": str(segments.live_id)},
     )
-    for job in (PROCESS_RECORDED_JOB, *([MAKE_AAC_JOB] if video.makes_aac else [])):
-        await enqueue_job(connection, job, {"video_id": video.id}, dedupe_key=f"{job}:{video.id}")
+    about: dict[str, object] = {"video_id": video.id}
+    jobs = {PROCESS_RECORDED_JOB: about}
+    if video.makes_aac:
+        jobs[MAKE_AAC_JOB] = about
+    if video.ladder:
+        jobs[MAKE_RUNGS_JOB] = {**about, "ladder": video.ladder}
+    for job, payload in jobs.items():
+        await enqueue_job(connection, job, payload, dedupe_key=f"{job}:{video.id}")

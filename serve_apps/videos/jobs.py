@@ -47,7 +47,7 @@ from serve_apps.videos.publishing import (
     tell_published,
     withdraw_due,
 )
-from serve_apps.videos.recorded_sound import AAC_HANDLERS
+from serve_apps.videos.recorded_renditions import RENDITION_HANDLERS
 from serve_apps.videos.reencoding import REENCODING_HANDLERS
 from serve_apps.videos.service import (
     EXPIRE_JOB,
@@ -236,7 +236,7 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         COLLECT_JOB: JobSpec(collect_part, concurrency_max=2),
         EXPECT_JOB: JobSpec(expect_upload, concurrency_max=1),
         HEAD_START_JOB: JobSpec(run_head_start, concurrency_max=4),
-        **AAC_HANDLERS,
+        **RENDITION_HANDLERS,
         **REENCODING_HANDLERS,
         **CAPTION_HANDLERS,
         IMPORT_JOB: JobSpec(import_video, concurrency_max=4, give_up=give_up_import),

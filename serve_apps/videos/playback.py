@@ -18,6 +18,7 @@ REASONS = {
     "too_many_parts": "The broadcast was interrupted too often for one manifest.",
     "picture_unreadable": "No picture of it could be decoded.",
     "sound_not_converted": "Its sound could not be converted for players without Opus.",
+    "picture_not_converted": "Smaller qualities of its picture could not be made.",
 }
 """What is left out of a video, in its owner's words, by code."""
 

@@ -10,6 +10,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import orjson
@@ -20,6 +21,7 @@ from kit.errors import AppError
 from kit.events import EventName
 from kit.logs import get_log
 from media.live.recorded_aac_plan import AacPlan, plan_aac
+from media.live.recorded_rungs_plan import RungsPlan, plan_rungs
 from media.live.recording_plan import RecordingPlan, plan_recording
 from media.vod.info import MediaInfo, decode_json, encode_json
 from media.vod.plan import PlanTask, TranscodePlan, plan_video
@@ -39,7 +41,7 @@ from storage.upload_indexes import find_index, is_true_index
 
 log = get_log("videos")
 
-P = TypeVar("P", RecordingPlan, AacPlan)
+P = TypeVar("P", RecordingPlan, AacPlan, RungsPlan)
 
 
 class VideoVanished(AppError):
@@ -171,6 +173,11 @@ async def make_recording_plan(ports: JobPorts, video: videos.Video) -> Recording
 async def make_aac_plan(ports: JobPorts, video: videos.Video) -> AacPlan:
     """Decide how a recording's Opus becomes AAC and write it down. Raises MediaUnreadable."""
     return await _plan_recorded(ports, video, plan_aac)
+
+
+async def make_rungs_plan(ports: JobPorts, video: videos.Video, ladder: Sequence[str]) -> RungsPlan:
+    """Decide how its picture is made smaller and write it down. Raises MediaUnreadable."""
+    return await _plan_recorded(ports, video, partial(plan_rungs, ladder=ladder))
 
 
 async def _plan_recorded(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from media.live.recorded_aac_plan import AacPlan
+from media.live.recorded_rungs_plan import RungsPlan
 from media.live.recording_plan import RecordingPlan
 from media.vod.plan import PlanTask, TranscodePlan
 from storage.cache import Cache
@@ -82,8 +83,8 @@ def weigh_recording(plan: RecordingPlan) -> Workload:
     return Workload(shares, frozenset(), frozenset(), {}, plan.duration_s)
 
 
-def weigh_aac(plan: AacPlan) -> Workload:
-    """Return what making AAC of a recording amounts to; it plays before."""
+def weigh_segments(plan: AacPlan | RungsPlan) -> Workload:
+    """Return what a rendition of a recording amounts to, by its segments; it plays before."""
     total = sum(job.segments for job in plan.jobs.values())
     shares = {name: job.segments / total for name, job in plan.jobs.items()}
     return Workload(shares, frozenset(), frozenset(), {}, plan.duration_s)

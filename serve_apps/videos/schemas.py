@@ -127,7 +127,7 @@ class VideoErrorBody(BaseModel):
 class LeftOutBody(BaseModel):
     """What could not be made of a video, and why."""
 
-    what: Literal["download", "dash", "storyboard", "thumbnail", "aac"]
+    what: Literal["download", "dash", "storyboard", "thumbnail", "aac", "rungs"]
     code: str
     message: str
 

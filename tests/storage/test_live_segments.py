@@ -23,10 +23,11 @@ from storage.live_segments import (
     open_origin,
 )
 from storage.recordings import (
+    Further,
     RecordedVideo,
-    finish_aac,
+    finish_making,
     insert_recording,
-    leave_out_aac,
+    leave_out,
     list_unneeded,
 )
 from storage.uploads import sum_used_bytes
@@ -109,10 +110,9 @@ async def test_slates_are_listed_but_no_video_names_them(database: Database) -> 
         clip = RecordedVideo(uuid.uuid4(), owner_id, "Clip", "public", 2000, 320, 180, False, True)
         assert await insert_recording(connection, clip, SegmentRange(live_id, 0, 0))
         assert await sum_used_bytes(connection, owner_id) == 2 * TRACK.size_bytes
-        assert [await finish_aac(connection, it.id, 1000) for it in (video, video, clip)] == [
-            True,
-            False,
-            True,
-        ]
+        aac = Further.AAC
+        made = [await finish_making(connection, it.id, aac, 1000) for it in (video, video, clip)]
+        assert made == [True, False, True]
         assert await sum_used_bytes(connection, owner_id) == 2 * TRACK.size_bytes + 1000
-        assert not await leave_out_aac(connection, clip.id), "it is there"
+        assert not await leave_out(connection, clip.id, aac), "it is there"
+        assert not await finish_making(connection, video.id, Further.RUNGS, 1), "none are wanted"

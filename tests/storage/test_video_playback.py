@@ -13,7 +13,7 @@ from storage import publications, videos
 from storage.access_changes import PLAYBACK, list_access_changes
 from storage.database import Connection, Database
 from storage.likes import add_video_like
-from storage.recordings import finish_aac
+from storage.recordings import Further, finish_making
 from storage.subtitles import Subtitles, put_subtitles, remove_subtitles
 from storage.video_labels import VideoLabels, change_labels
 from storage.video_plans import revise_plan
@@ -87,8 +87,9 @@ async def schedule(connection: Connection, video_id: uuid.UUID) -> None:
 async def record_live(connection: Connection, video_id: uuid.UUID) -> None:
     owner_id = await connection.fetchval("SELECT owner_id FROM videos WHERE id = $1", video_id)
     await connection.execute(
-        "INSERT INTO recordings (video_id, live_id, first_number, last_number, is_whole, aac)"
-        " VALUES ($1, $2, 0, 1, false, 'making')",
+        "INSERT INTO recordings "
+        "(video_id, live_id, first_number, last_number, is_whole, aac, rungs)"
+        " VALUES ($1, $2, 0, 1, false, 'making', 'making')",
         video_id,
         await create_room_row(connection, owner_id),
     )
@@ -106,7 +107,8 @@ TOLD: dict[str, Change] = {
     "withdrawn": withdraw,
     "another version": lambda connection, video_id: swap_version(connection, video_id, 2),
     "one version": lambda connection, video_id: remove_version(connection, video_id, 1, []),
-    "aac": lambda connection, video_id: finish_aac(connection, video_id, 9),
+    "aac": lambda connection, video_id: finish_making(connection, video_id, Further.AAC, 9),
+    "rungs": lambda connection, video_id: finish_making(connection, video_id, Further.RUNGS, 9),
     "deleted": videos.delete_video,
 }
 UNTOLD: dict[str, Change] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -22,11 +23,11 @@ RATE_HZ = 48_000
 Sound = np.ndarray[Any, np.dtype[np.float32]]
 
 
-def encode_opus(wave: Sound) -> list[bytes]:
+def encode_opus(wave: Sound, bit_rate: int = 192_000) -> list[bytes]:
     """Packets of 20 ms of a (n,) wave, left; the right side has half of it."""
     encoder = av.CodecContext.create("libopus", "w")
     encoder.sample_rate, encoder.layout, encoder.format = RATE_HZ, "stereo", "flt"
-    encoder.bit_rate = 192_000
+    encoder.bit_rate = bit_rate
     encoder.open()
     packets = []
     for at in range(0, len(wave) - 959, 960):
@@ -53,12 +54,16 @@ class Made:
     cast: Broadcast
     folder: Path
     segments_max: int = 2
+    ladder: Sequence[str] = ()
+    """Which smaller pictures are made, too."""
     video_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     publication: Publication = field(init=False)
     records: dict[str, TaskRecord] = field(init=False)
 
     def __post_init__(self) -> None:
         pieces = self.cast.make_aac(self.video_id, self.cast.rows, segments_max=self.segments_max)
+        if self.ladder:
+            pieces |= self.cast.make_rungs(self.video_id, self.cast.rows, self.ladder)
         self.records = {**self.cast.run_tasks(self.video_id, self.cast.rows), **pieces}
         self.publication = publish_recording(self.cast.rows, self.records)
         for name, data in self.publication.files.items():

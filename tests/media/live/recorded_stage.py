@@ -24,6 +24,7 @@ from media.live.fragments import TRACKS
 from media.live.packager import Packager, PackagerTerms
 from media.live.packets import OPUS_FORMAT, OPUS_SILENCE
 from media.live.recorded_aac_plan import AacPlan, plan_aac
+from media.live.recorded_rungs_plan import RungsPlan, plan_rungs
 from media.live.recording_plan import RecordingPlan, plan_recording
 from media.live.samples import AudioFormat, AudioSample, VideoCodec, VideoSample
 from media.live.stored import describe_segment
@@ -74,6 +75,10 @@ class Broadcast:
     gen: int = 0
     voice: Sequence[bytes] = (OPUS_SILENCE,)
     """What is heard, one frame of 20 ms after the other, again and again."""
+    key_every: int = KEY_EVERY
+    """Of so many pictures one is a keyframe."""
+    b_frames: int = 0
+    """Of H.264: so many between two others."""
 
     def publish(
         self,
@@ -90,7 +95,7 @@ class Broadcast:
         terms = PackagerTerms(0, offset_s * 1000, True, self.gen > 1, audio)
         packager, shown = Packager(terms, sink, lambda: None), 0
         for size in sizes:
-            for sample, picture in _shoot(codec, size, seconds, shown):
+            for sample, picture in self._shoot(codec, size, seconds, shown):
                 packager.add_video(sample)
                 for frame in range(50 // FPS):
                     at = (shown * 50 // FPS + frame) * audio.sample_rate_hz // 50
@@ -127,7 +132,20 @@ class Broadcast:
         assert plan is not None
         return self._run(plan)
 
-    def _run(self, plan: RecordingPlan | AacPlan) -> dict[str, TaskRecord]:
+    def make_rungs(
+        self,
+        video_id: str,
+        rows: list[StoredSegment],
+        ladder: Sequence[str],
+        *,
+        segments_max: int = 2,
+    ) -> dict[str, TaskRecord]:
+        """Do what the job that makes smaller pictures has done, in pieces of so many segments."""
+        plan = plan_rungs(video_id, rows, ladder=ladder, segments_max=segments_max)
+        assert plan is not None
+        return self._run(plan)
+
+    def _run(self, plan: RecordingPlan | AacPlan | RungsPlan) -> dict[str, TaskRecord]:
         records = {}
         for task in plan.tasks:
             outcome = MEDIA_TASKS[task.kind](plan.jobs[task.task_id], self.store)
@@ -139,36 +157,40 @@ class Broadcast:
             records[task.task_id] = outcome
         return records
 
+    def _shoot(
+        self, codec: VideoCodec, size: tuple[int, int], seconds: int, shown: int
+    ) -> Iterator[tuple[VideoSample, Picture]]:
+        """Encode a moving test picture; pictures come in the order of showing."""
+        width, height = size
+        name, options = ENCODERS[codec]
+        encoder = av.CodecContext.create(name, "w")
+        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+        encoder.time_base, encoder.gop_size = Fraction(1, FPS), self.key_every
+        encoder.options = {key: self._set_b_frames(value) for key, value in options.items()}
+        encoder.flags |= av.codec.context.Flags.global_header
+        encoder.open()
+        give_back_priority()
+        address = f"testsrc2=size={width}x{height}:rate={FPS}:duration={seconds}"
+        pictures, packets = [], []
+        with av.open(address, format="lavfi") as source:
+            for number, frame in enumerate(source.decode(video=0)):
+                picture = frame.reformat(format="yuv420p")
+                picture.pts, picture.pict_type = number, PictureType.NONE
+                packets += encoder.encode(picture)
+                pictures.append(picture.to_ndarray(format="bgr24"))
+        packets += encoder.encode(None)
+        record = bytes(encoder.extradata or b"")
+        if codec == "av1":
+            record = describe_av1(bytes(packets[0])).payload
+        elif codec == "hevc":
+            record = describe_hevc(record).payload
+        video, _length_bytes = read_format(codec, record)
+        clean = strip_delimiters if codec == "av1" else bytes
+        for number, (packet, picture) in enumerate(zip(packets, pictures, strict=True)):
+            at = (shown + number) * TICKS_PER_FRAME
+            pts = (shown + (packet.pts or 0) + self.b_frames) * TICKS_PER_FRAME
+            data = clean(bytes(packet))
+            yield VideoSample(video, data, at, pts, packet.is_keyframe), picture
 
-def _shoot(
-    codec: VideoCodec, size: tuple[int, int], seconds: int, shown: int
-) -> Iterator[tuple[VideoSample, Picture]]:
-    """Encode a moving test picture, a keyframe every two seconds."""
-    width, height = size
-    name, options = ENCODERS[codec]
-    encoder = av.CodecContext.create(name, "w")
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-    encoder.time_base, encoder.gop_size = Fraction(1, FPS), KEY_EVERY
-    encoder.options = options
-    encoder.flags |= av.codec.context.Flags.global_header
-    encoder.open()
-    give_back_priority()
-    address = f"testsrc2=size={width}x{height}:rate={FPS}:duration={seconds}"
-    pictures, packets = [], []
-    with av.open(address, format="lavfi") as source:
-        for number, frame in enumerate(source.decode(video=0)):
-            picture = frame.reformat(format="yuv420p")
-            picture.pts, picture.pict_type = number, PictureType.NONE
-            packets += encoder.encode(picture)
-            pictures.append(picture.to_ndarray(format="bgr24"))
-    packets += encoder.encode(None)
-    record = bytes(encoder.extradata or b"")
-    if codec == "av1":
-        record = describe_av1(bytes(packets[0])).payload
-    elif codec == "hevc":
-        record = describe_hevc(record).payload
-    video, _length_bytes = read_format(codec, record)
-    clean = strip_delimiters if codec == "av1" else bytes
-    for number, (packet, picture) in enumerate(zip(packets, pictures, strict=True)):
-        at = (shown + number) * TICKS_PER_FRAME
-        yield VideoSample(video, clean(bytes(packet)), at, at, packet.is_keyframe), picture
+    def _set_b_frames(self, value: str) -> str:
+        return value.replace("annexb=0:bframes=0", f"annexb=0:bframes={self.b_frames}:b-adapt=0")

@@ -1,4 +1,4 @@
-"""A recording of two formats in Chromium by hls.js, with Opus and without: it plays to its end."""
+"""A recording of two formats and sizes in Chromium by hls.js, with Opus and without: to its end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HLS_JS = Path(__file__).resolve().parents[3] / "web/node_modules/hls.js/dist/hls
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
 DEADLINE_MS = 60_000
-PLAY = """([source, hasOpus]) => {
+LOAD = """([source, hasOpus]) => {
   const can = MediaSource.isTypeSupported.bind(MediaSource);
   MediaSource.isTypeSupported = (type) => (hasOpus || !/opus/i.test(type)) && can(type);
   const add = MediaSource.prototype.addSourceBuffer;
@@ -33,10 +33,18 @@ PLAY = """([source, hasOpus]) => {
     types.push(type);
     return add.call(this, type);
   };
-  const hls = new Hls();
-  hls.on(Hls.Events.ERROR, (_, { details }) => errors.push(details));
+  window.sizes = new Set();
+  v.onresize = () => sizes.add(`${v.videoWidth}x${v.videoHeight}`);
+  window.hls = new Hls();
+  // What is being loaded when another size is asked for is given up.
+  hls.on(Hls.Events.ERROR, (_, { details }) => details === "aborted" || errors.push(details));
   hls.loadSource(source);
   hls.attachMedia(v);
+}"""
+PLAY_ANOTHER_SIZE = """() => {
+  const now = hls.levels[hls.loadLevel];
+  hls.currentLevel = hls.levels.findIndex(
+    (level) => level.height !== v.videoHeight && level.audioCodec === now.audioCodec);
   v.play();
 }"""
 
@@ -46,10 +54,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve four seconds of one format and then four of another, and a page with hls.js."""
     folder = tmp_path_factory.mktemp("players")
     cast = Broadcast(ObjectStore.open(f"file://{folder / 'store'}"), uuid.uuid4())
-    cast.voice = encode_opus(make_swell(4))
-    cast.publish((320, 180))
-    cast.publish((192, 108), offset_s=30)
-    Made(cast, folder)
+    # As browsers send it: hls.js begins with the sound whose average is the lower one.
+    cast.voice = encode_opus(make_swell(4), 64_000)
+    cast.publish((640, 360))
+    cast.publish((320, 180), offset_s=30)
+    Made(cast, folder, ladder=["240p"])
     shutil.copy(HLS_JS, folder)
     (folder / "index.html").write_text("<video id=v muted></video><script src=hls.min.js></script>")
 
@@ -86,7 +95,9 @@ def test_it_plays_across_its_parts_with_the_sound_a_browser_can(
 ) -> None:
     page = chromium.new_page()
     page.goto(address)
-    page.evaluate(PLAY, [f"{address}/master.m3u8", has_opus])
+    page.evaluate(LOAD, [f"{address}/master.m3u8", has_opus])
+    page.wait_for_function("v.readyState >= 2 && sizes.size === 1", timeout=DEADLINE_MS)
+    page.evaluate(PLAY_ANOTHER_SIZE)
     page.wait_for_function("v.ended", timeout=DEADLINE_MS)
     assert page.evaluate("errors") == []
     assert [kind for kind in page.evaluate("types") if kind.startswith("audio")] == [
@@ -96,6 +107,7 @@ def test_it_plays_across_its_parts_with_the_sound_a_browser_can(
         "[v.duration, v.videoWidth, v.webkitAudioDecodedByteCount]"
     )
     assert length_s == pytest.approx(8, abs=0.1)
-    assert shown == 192
+    assert shown == 320
+    assert set(page.evaluate("[...sizes]")) == {"640x360", "426x240", "320x180"}
     assert heard > 50_000
     page.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -27,7 +27,7 @@ from media.live.samples import VIDEO_TIMESCALE, VideoFormat
 from serve_apps.http.state import ApiPorts
 from serve_apps.live.jobs import HANDLERS, keep_or_forget
 from serve_apps.runners import HANDLERS as ALL_HANDLERS
-from serve_apps.videos.recorded_sound import make_aac
+from serve_apps.videos.recorded_renditions import AAC, RUNGS
 from storage.database import Connection
 from storage.live_segments import (
     StoredSegment,
@@ -37,6 +37,7 @@ from storage.live_segments import (
     open_origin,
 )
 from storage.objects import ObjectStore
+from storage.recordings import Further
 from tests.serve_apps.api_client import Person
 from tests.serve_apps.videos.inline_media import InlineMedia
 from tests.serve_apps.videos.video_world import VideoWorld
@@ -46,21 +47,25 @@ FAST = RunnerOptions(poll_every_s=0.2, retry_first_s=0.1)
 MOMENT = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
 
 
-def encode_picture() -> tuple[VideoFormat, bytes]:
+def encode_picture(width: int, height: int) -> tuple[VideoFormat, bytes]:
     """One keyframe of a test picture: its format, its sample."""
     encoder = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = 320, 180, "yuv420p"
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base = Fraction(1, 30)
     encoder.options = {"x264-params": "annexb=0:bframes=0:rc-lookahead=0"}
     encoder.flags |= av.codec.context.Flags.global_header
-    with av.open("testsrc2=size=320x180:rate=30", format="lavfi") as source:
+    with av.open(f"testsrc2=size={width}x{height}:rate=30", format="lavfi") as source:
         frame = next(source.decode(video=0)).reformat(format="yuv420p")
     packets = [*encoder.encode(frame), *encoder.encode(None)]
-    return VideoFormat(320, 180, bytes(encoder.extradata)), bytes(packets[0])
+    return VideoFormat(width, height, bytes(encoder.extradata)), bytes(packets[0])
 
 
 async def store_segments(
-    connection: Connection, objects: ObjectStore, live_id: uuid.UUID, count: int
+    connection: Connection,
+    objects: ObjectStore,
+    live_id: uuid.UUID,
+    count: int,
+    size: tuple[int, int] = (320, 180),
 ) -> None:
     """Store and list what a publisher's edge would: real pictures, silence."""
     await connection.execute(
@@ -69,7 +74,7 @@ async def store_segments(
         {"session": "s"},
     )
     assert await open_origin(connection, live_id, "s") == 1
-    video, picture = encode_picture()
+    video, picture = encode_picture(*size)
     inits = {VIDEO: make_video_init(0, video), AUDIO: make_audio_init(0, OPUS_FORMAT)}
     samples = {
         VIDEO: [Sample(picture, SECONDS * VIDEO_TIMESCALE)],
@@ -104,12 +109,14 @@ class Ended:
         world = VideoWorld(settings, ports.database, ports.cache, ports.objects)
         self.jobs = world.ports(InlineMedia(ports.objects))
         self.event_id = make_id()
+        self.size = (320, 180)
+        """Of the picture that is sent."""
 
     async def announce(self, count: int, **body: object) -> uuid.UUID:
         live = await self.ada.post("/v1/live", {"title": "Night drive", **body}, status=201)
         live_id = uuid.UUID(live["id"])
         async with self.ports.database.transaction() as connection:
-            await store_segments(connection, self.ports.objects, live_id, count)
+            await store_segments(connection, self.ports.objects, live_id, count, self.size)
         return live_id
 
     async def end(self, live_id: uuid.UUID) -> None:
@@ -132,7 +139,11 @@ class Ended:
         await spec.handle(self.jobs, msgspec.json.encode(payload))
 
     async def run_aac(self, video_id: str) -> None:
-        await make_aac(self.jobs, msgspec.json.encode({"video_id": video_id}))
+        await AAC.make(self.jobs, msgspec.json.encode({"video_id": video_id}))
+
+    async def run_rungs(self, video_id: str, ladder: Sequence[str]) -> None:
+        payload = {"video_id": video_id, "ladder": ladder}
+        await RUNGS.make(self.jobs, msgspec.json.encode(payload))
 
     @asynccontextmanager
     async def runner(self, media: InlineMedia) -> AsyncIterator[JobRunner]:
@@ -151,17 +162,20 @@ class Ended:
                 await asyncio.sleep(0.05)
         return video
 
-    async def wait_until_aac(self, video_id: str) -> None:
-        """Return once the job has made it; players then find it within a second."""
+    async def wait_until_made(
+        self, video_id: str, what: Further = Further.AAC, end: str = "made"
+    ) -> None:
+        """Return once its job has ended like that; players then find it within a second."""
         async with asyncio.timeout(60):
-            while await self.find_aac(video_id) == "making":
+            while await self.find_state(video_id, what) == "making":
                 await asyncio.sleep(0.05)
-        assert await self.find_aac(video_id) == "made"
+        assert await self.find_state(video_id, what) == end
 
-    async def find_aac(self, video_id: str) -> str:
+    async def find_state(self, video_id: str, what: Further) -> str | None:
         async with self.ports.database.connection() as connection:
-            state: str = await connection.fetchval(
-                "SELECT aac FROM recordings WHERE video_id = $1", uuid.UUID(video_id)
+            state: str | None = await connection.fetchval(
+                f"SELECT {what} FROM recordings WHERE video_id = $1",
+                uuid.UUID(video_id),
             )
         return state
 

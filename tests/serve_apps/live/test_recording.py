@@ -29,6 +29,7 @@ from storage.live_segments import (
 )
 from storage.lives import LISTING_S
 from storage.objects import ObjectStore
+from storage.recordings import Further
 from tests.serve_apps.api_client import Person
 from tests.serve_apps.edge.playback_client import Player, serve_playback
 from tests.serve_apps.live.ended_live import SECONDS, Ended
@@ -71,7 +72,8 @@ async def test_a_live_is_a_video_when_it_ends_and_a_clip_is_one_before(
         video = await ended.wait_until(video["id"], "ready")
         await ended.wait_until(clip["video_id"], "ready")
         for name in (video["id"], clip["video_id"]):
-            await ended.wait_until_aac(name)
+            await ended.wait_until_made(name)
+        assert await ended.find_state(video["id"], Further.RUNGS) is None, "the site wants none"
     assert video["progress"] == 1
     assert video["playback"]["left_out"] == []
     ways = ("dash", "storyboard", "download", "thumbnail", "preview")
@@ -155,7 +157,7 @@ async def test_a_players_list_of_variants_gets_aac_once_it_is_made(
 
         second = InlineMedia(ports.objects, before=lose_once)
         async with ended.runner(second):  # after the first died
-            await ended.wait_until_aac(video_id)
+            await ended.wait_until_made(video_id)
         assert second.started == ["aac-00000"] * 2
         clock.advance(2)
         renditions = await player.list_renditions(master)
@@ -186,9 +188,7 @@ async def test_sound_that_cannot_be_converted_is_named_and_the_recording_plays(
 
     async with ended.runner(InlineMedia(ended.ports.objects, before=break_aac)):
         await ended.wait_until(video_id, "ready")
-        async with asyncio.timeout(60):
-            while await ended.find_aac(video_id) == "making":
-                await asyncio.sleep(0.05)
+        await ended.wait_until_made(video_id, end="left_out")
     video = await ended.ada.get(f"/v1/videos/{video_id}")
     left_out = [(it["what"], it["code"]) for it in video["playback"]["left_out"]]
     assert left_out == [("aac", "sound_not_converted")]
@@ -243,7 +243,7 @@ async def test_an_owner_does_with_a_recording_what_an_uploader_can(
             while (await ended.ada.call("POST", f"{path}/retry")).status_code != 200:
                 await asyncio.sleep(0.05)  # the job that was stopped has not ended
         await ended.wait_until(video_id, "ready")
-        await ended.wait_until_aac(video_id)
+        await ended.wait_until_made(video_id)
     assert (await bob.call("PATCH", path, json={"title": "Mine"})).status_code == 403
     changed = await ended.ada.call("PATCH", path, json={"title": "The drive", "tags": ["night"]})
     assert changed.json()["title"] == "The drive"

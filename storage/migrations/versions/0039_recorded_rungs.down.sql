@@ -1,0 +1,2 @@
+DROP TRIGGER recordings_rungs ON recordings;
+ALTER TABLE recordings DROP COLUMN rungs;
