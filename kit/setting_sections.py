@@ -88,15 +88,20 @@ class LiveSettings:
 
     ladder: tuple[str, ...] = option(
         (),
-        "Smaller pictures of lives for HLS, and of their recordings: auto (480p, 240p) or some of "
-        "1080p, 720p, 480p, 360p, 240p; each live then takes a fifth of a core and more, and as "
-        "much again once it ended; empty: none.",
+        "Smaller pictures of lives for HLS: auto (480p, 240p) or some of 1080p, 720p, 480p, "
+        "360p, 240p; each live then takes a fifth of a core and more; empty: none.",
+    )
+    recordings_ladder: tuple[str, ...] = option(
+        ("720p", "480p", "240p"),
+        "Smaller pictures of recordings and clips, made once the live has ended, by the same "
+        "names; an hour of 1080p then takes half an hour of a core; empty: none.",
     )
     ladders_max: int = option(2, "Lives that one node makes smaller pictures of at once.")
 
     def __post_init__(self) -> None:
-        if unknown := set(self.ladder) - set(LADDER_NAMES):
-            raise SettingsInvalid(f"live.ladder has some of {LADDER_NAMES}, not {unknown}.")
+        for name in ("ladder", "recordings_ladder"):
+            if unknown := set(getattr(self, name)) - set(LADDER_NAMES):
+                raise SettingsInvalid(f"live.{name} has some of {LADDER_NAMES}, not {unknown}.")
 
 
 @dataclass(frozen=True)

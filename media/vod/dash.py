@@ -100,15 +100,22 @@ def build_parted_manifest(
         times = {"start": _write_s(start_s), "duration": _write_s(shown.duration_s)}
         period = SubElement(manifest, "Period", {"id": str(number), **times})
         for family in PICTURE_SETS:
-            alike = [track for track in seen if track.family == family]
-            if alike:
-                _add_pictures(period, alike, span, fps=None, are_aligned=len(alike) > 1)
+            for begins in (True, False):
+                # Where segments begin without a keyframe, nobody can change to them.
+                wanted = family, begins
+                alike = [it for it in seen if (it.family, _begins_with_keys(it)) == wanted]
+                if alike:
+                    _add_pictures(period, alike, span, fps=None, are_aligned=len(alike) > 1)
         for place, way in enumerate(ways):
             if way.codec not in {earlier.codec for earlier in ways[:place]}:
                 _add_sound(period, Track((way,)), span)
         _add_beside(period, beside, span)
         start_s += shown.duration_s
     return _write(manifest)
+
+
+def _begins_with_keys(track: Track) -> bool:
+    return all(segment.key_bytes for segment in track.segments)
 
 
 def _open_manifest(length_s: Fraction) -> Element:

@@ -63,5 +63,5 @@ async def make_clip(
 ) -> ClipBody:
     """Make a clip."""
     live = await service.get_live(connection, user, live_id)
-    order = recording.ClipOrder(body.seconds, body.title, ports.settings.live.ladder)
+    order = recording.ClipOrder(body.seconds, body.title, ports.settings.live.recordings_ladder)
     return ClipBody(video_id=await recording.make_clip(connection, user, live, order))

@@ -82,6 +82,8 @@ async def keep_or_forget(ports: JobPorts, event: Event) -> None:
         if not is_open or ports.clock.monotonic_s() > deadline_s:
             break  # its edge listed the last segment, or did not live to do so
         await asyncio.sleep(LAST_SEGMENT_POLL_S)
+    async with ports.database.connection() as connection:
+        rows = await recording.list_kept(connection, event.subject_id)
     async with ports.database.transaction() as connection:
         await lock_live(connection, event.subject_id)  # it may be taken down at this moment
         live = await find_live(connection, event.subject_id)
@@ -91,7 +93,7 @@ async def keep_or_forget(ports: JobPorts, event: Event) -> None:
             )
         else:
             video_id = await recording.keep_recording(
-                connection, live, event.id, ports.settings.live.ladder
+                connection, live, event.id, rows, ports.settings.live.recordings_ladder
             )
             log.info("live.recorded", live_id=str(live.id), video_id=str(video_id))
 

@@ -76,14 +76,22 @@ class ClipOrder:
     """Smaller pictures that the site wants."""
 
 
+async def list_kept(connection: Connection, live_id: uuid.UUID) -> Sequence[StoredSegment]:
+    """Return all that a live sent: thousands of rows, to be read before anything is locked."""
+    return await list_sent_segments(connection, SegmentRange(live_id, 0, NUMBER_MAX))
+
+
 async def keep_recording(
-    connection: Connection, live: LiveRow, video_id: uuid.UUID, ladder: Sequence[str] = ()
+    connection: Connection,
+    live: LiveRow,
+    video_id: uuid.UUID,
+    rows: Sequence[StoredSegment],
+    ladder: Sequence[str] = (),
 ) -> uuid.UUID | None:
     """Make the video of a live that ended; again does nothing. None: nothing was stored.
 
-    `ladder`: smaller pictures that the site wants.
+    `rows` is what it sent, `ladder` the smaller pictures that the site wants.
     """
-    rows = await list_sent_segments(connection, SegmentRange(live.id, 0, NUMBER_MAX))
     order = _describe_video(video_id, live, rows, ladder, is_whole=True)
     if order is None:
         return None

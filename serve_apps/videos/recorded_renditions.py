@@ -33,6 +33,9 @@ from storage.recordings import MAKE_AAC_JOB, MAKE_RUNGS_JOB, Further
 
 log = get_log("videos")
 
+JOBS_MAX = 8
+"""Of a kind at a time: their pieces wait in turn by owner, so a long live holds up no clip."""
+
 
 class RenditionJob(msgspec.Struct, frozen=True):
     """Payload of these jobs."""
@@ -164,7 +167,7 @@ RUNGS = Rendition(
 )
 RENDITION_HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
     {
-        MAKE_AAC_JOB: JobSpec(AAC.make, concurrency_max=2, give_up=AAC.give_up),
-        MAKE_RUNGS_JOB: JobSpec(RUNGS.make, concurrency_max=2, give_up=RUNGS.give_up),
+        MAKE_AAC_JOB: JobSpec(AAC.make, concurrency_max=JOBS_MAX, give_up=AAC.give_up),
+        MAKE_RUNGS_JOB: JobSpec(RUNGS.make, concurrency_max=JOBS_MAX, give_up=RUNGS.give_up),
     }
 )

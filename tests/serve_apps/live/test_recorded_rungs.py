@@ -1,4 +1,4 @@
-"""A site that wants smaller pictures of lives: their recordings and clips get them, too."""
+"""Recordings and clips of lives get smaller pictures, in the sizes that the site wants."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ AS_IT_CAME = {"source.m3u8", "audio.m3u8", "aac.m3u8"}
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return dataclasses.replace(settings, live=LiveSettings(ladder=("720p", "240p")))
+    return dataclasses.replace(settings, live=LiveSettings(recordings_ladder=("720p", "240p")))
 
 
 @pytest.fixture
