@@ -22,6 +22,8 @@ from media.sfu.track import SourceTrack
 
 BITRATE_MIN_BPS = 150_000
 """A picture of 180p; below that nobody would see anything."""
+PROVEN_KEPT_PER_S = 0.995
+"""Half of a rate that once arrived is believed in after two minutes: a screen may stand still."""
 
 
 class ReceiverEstimate:
@@ -39,7 +41,7 @@ class ReceiverEstimate:
         """What was counted of each track at the last look, and its bytes."""
         self._since_s: float | None = None
         self._sent = self._lost = self._received_bytes = 0
-        self._rate_before_bps = 0.0
+        self._proven_bps = 0.0
 
     def apply(self, tracks: Iterable[SourceTrack], now_s: float) -> int:
         """Take what came since the last call, about a second ago; returns what may be sent.
@@ -80,20 +82,15 @@ class ReceiverEstimate:
     def _judge(self, since_s: float) -> None:
         """Fall by half the loss above a tenth of it, rise below a fiftieth, hold in between."""
         rate_bps = self._received_bytes * 8 / since_s
-        # The second in which a link comes back holds little: alone it would let the estimate fall
-        # far below what came before and comes again.
-        known_bps = max(rate_bps, self._rate_before_bps)
-        self._rate_before_bps = rate_bps
+        # What arrives now may be little because little is sent: a still screen, or the second in
+        # which a link comes back. Alone it would let the estimate fall far below what it carries.
+        self._proven_bps = max(rate_bps, self._proven_bps * PROVEN_KEPT_PER_S**since_s)
+        ahead_bps = AHEAD_MAX * self._proven_bps + AHEAD_MAX_BPS
         loss = max(0, self._lost) / self._sent
         allowed_bps = float(self.bitrate_bps)
         if loss > LOSS_HIGH:
-            allowed_bps = min(allowed_bps, _get_ahead(known_bps)) * (1 - 0.5 * loss)
+            allowed_bps = min(allowed_bps, ahead_bps) * (1 - 0.5 * loss)
         elif loss < LOSS_LOW:
-            risen_bps = min(allowed_bps * INCREASE_PER_S ** min(since_s, 1.0), _get_ahead(rate_bps))
-            allowed_bps = max(allowed_bps, risen_bps)
+            risen_bps = allowed_bps * INCREASE_PER_S ** min(since_s, 1.0)
+            allowed_bps = max(allowed_bps, min(risen_bps, ahead_bps))
         self.bitrate_bps = round(min(max(allowed_bps, BITRATE_MIN_BPS), self._bitrate_max_bps))
-
-
-def _get_ahead(rate_bps: float) -> float:
-    """Return the most that may be allowed of what is known to arrive."""
-    return AHEAD_MAX * rate_bps + AHEAD_MAX_BPS

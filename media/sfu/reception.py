@@ -149,6 +149,8 @@ class MissingPackets:
     def clear(self) -> None:
         """Forget everything: the source changed."""
         self._asked.clear()
+        self._took_s.clear()
+        self._every_s = NACK_EVERY_S
         self._newest_given_up = None
 
     def take_due(self, now_s: float) -> list[int]:
