@@ -40,6 +40,8 @@ BAD = Conditions(garbled=0.003)
 """Nearly all of the picture's packets are lost, of what keeps a session one of five."""
 STILL_S = 20
 """So much of a picture is watched before it is said to stand still (web/src/live/freezes.ts)."""
+LOSSES_MAX = 3
+"""So many sessions that broke end WebRTC, too (web/src/live/ways.ts)."""
 REST_MS = 90_000
 """The longest first rest from WebRTC (web/src/live/rests.ts)."""
 # `window.skippedMs` lets a page believe that so much time has passed.
@@ -194,7 +196,7 @@ def check_still_picture(open_page: OpenPage, product: Product, address: str) -> 
         link.down.conditions = BAD
         expect(player).to_have_attribute("data-way", "hls", timeout=(60 + STILL_S) * 1000)
         assert link.down.lost > lost, "the picture came past the link"
-        assert viewer.evaluate("sessionsOpened") == 1, "the picture stood still, no session broke"
+        assert viewer.evaluate("sessionsOpened") < LOSSES_MAX, "it stood still, no session broke"
         link.down.conditions = PERFECT
         expect(player).to_have_attribute("data-state", "playing")
         check_moving(viewer, "HLS plays on")

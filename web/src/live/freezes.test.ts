@@ -59,6 +59,19 @@ test("a picture whose packets do not come stands still for its publisher", () =>
   expect(watch(watching, STEPS + 1, { frozen: 5, arriving: 0 })?.frozenShare).toBe(0);
 });
 
+test("a picture a second whose packets come just before a look, and which is shown behind it, does not stand still", () => {
+  const { freezes, at } = begin();
+  let distress: Distress | null = null;
+  for (let index = 0; index < 2 * STEPS; index += 1) {
+    at.nowMs += 500;
+    if (index % 2 === 0) at.received += 1;
+    else at.decoded += 1;
+    const { nowMs, ...counts } = at;
+    distress = freezes.look({ nowMs, counts, isWatched: true });
+  }
+  expect(distress?.frozenShare).toBe(0);
+});
+
 test("what nobody sees counts neither way", () => {
   const watching = begin();
   watch(watching, STEPS + 1);

@@ -7,6 +7,8 @@ import { LOOK_MAX_MS } from "./watch_meter";
 
 /** So much of watching is remembered, and nothing is said before it was seen. */
 export const REMEMBERED_MS = 20_000;
+/** So many in half a second are of more than a picture or two in which nothing moves. */
+const MANY_PACKETS = 10;
 
 export interface FreezeLook {
   nowMs: number;
@@ -30,6 +32,7 @@ export interface Distress {
 
 interface Step {
   spanMs: number;
+  isMoving: boolean;
   isFrozen: boolean;
   lost: number;
   received: number;
@@ -52,7 +55,11 @@ export class Freezes {
     if (spanMs <= 0 || spanMs > LOOK_MAX_MS || received < 0) return null;
     const isMoving = look.counts.decoded > before.counts.decoded;
     const lost = Math.max(0, look.counts.lost - before.counts.lost);
-    this.#steps.push({ spanMs, isFrozen: !isMoving && received > 0, lost, received });
+    // A screen's pictures are few and far apart: what came of one just now is shown a moment later.
+    const last = this.#steps.at(-1);
+    const isDue = received >= MANY_PACKETS || (last !== undefined && !last.isMoving && last.received > 0);
+    const isFrozen = !isMoving && isDue;
+    this.#steps.push({ spanMs, isMoving, isFrozen, lost, received });
     this.#spanMs += spanMs;
     this.#watchedMs += spanMs;
     return this.#measure();

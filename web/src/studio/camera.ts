@@ -57,10 +57,12 @@ async function openDevices(choice: Devices, picture: SentPicture): Promise<Media
     return await navigator.mediaDevices.getUserMedia({ video, audio });
   } catch (error) {
     const name = error instanceof Error ? error.name : "";
-    // Another device stands in for one that was unplugged.
-    if (name === "OverconstrainedError" && (choice.cameraId || choice.microphoneId)) {
-      return openDevices({ cameraId: "", microphoneId: "" }, picture);
-    }
+    // Another device stands in for one that was unplugged, and for that one alone.
+    const present = (await navigator.mediaDevices.enumerateDevices()).map((device) => device.deviceId);
+    const keep = (id: string) => (present.includes(id) ? id : "");
+    const left = { cameraId: keep(choice.cameraId), microphoneId: keep(choice.microphoneId) };
+    const isGone = left.cameraId !== choice.cameraId || left.microphoneId !== choice.microphoneId;
+    if (name === "OverconstrainedError" && isGone) return openDevices(left, picture);
     // Without a microphone the picture alone still makes a broadcast.
     if (name !== "NotFoundError") throw error;
     return navigator.mediaDevices.getUserMedia({ video });
