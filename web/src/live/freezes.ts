@@ -1,21 +1,14 @@
-/**
- * How much of the last seconds a live's picture by WebRTC stood still although packets came: the viewer's connection
- * brings less than it takes. Who sends nothing, or a screen on which nothing moves, is no part of it. Pure.
- */
+/** How much of the last seconds a live's picture by WebRTC stood still although packets came. Pure. */
 import type { PictureCounts } from "../kit/whep";
+import { Stillness } from "./stillness";
 import { LOOK_MAX_MS } from "./watch_meter";
 
 /** So much of watching is remembered, and nothing is said before it was seen. */
 export const REMEMBERED_MS = 20_000;
-/** So many in half a second are of more than a picture or two in which nothing moves. */
-const MANY_PACKETS = 10;
 
 export interface FreezeLook {
   nowMs: number;
-  /**
-   * Since the connection began; null where there is nothing to count. The position of the <video> says nothing: in
-   * Chromium it goes on with the sound.
-   */
+  /** Since the connection began; null where there is nothing to count. */
   counts: PictureCounts | null;
   /** WebRTC shows the picture, it plays, and the page is visible. */
   isWatched: boolean;
@@ -32,13 +25,13 @@ export interface Distress {
 
 interface Step {
   spanMs: number;
-  isMoving: boolean;
   isFrozen: boolean;
   lost: number;
   received: number;
 }
 
 export class Freezes {
+  readonly #stillness = new Stillness();
   #before: FreezeLook | null = null;
   #steps: Step[] = [];
   #spanMs = 0;
@@ -53,13 +46,8 @@ export class Freezes {
     const received = look.counts.received - before.counts.received;
     // The page slept, or this is another connection.
     if (spanMs <= 0 || spanMs > LOOK_MAX_MS || received < 0) return null;
-    const isMoving = look.counts.decoded > before.counts.decoded;
     const lost = Math.max(0, look.counts.lost - before.counts.lost);
-    // A screen's pictures are few and far apart: what came of one just now is shown a moment later.
-    const last = this.#steps.at(-1);
-    const isDue = received >= MANY_PACKETS || (last !== undefined && !last.isMoving && last.received > 0);
-    const isFrozen = !isMoving && isDue;
-    this.#steps.push({ spanMs, isMoving, isFrozen, lost, received });
+    this.#steps.push({ spanMs, isFrozen: this.#stillness.look(before.counts, look.counts), lost, received });
     this.#spanMs += spanMs;
     this.#watchedMs += spanMs;
     return this.#measure();
@@ -68,6 +56,7 @@ export class Freezes {
   /** What was seen says nothing of what comes. */
   forget(): void {
     this.#before = null;
+    this.#stillness.forget();
     this.#steps = [];
     this.#spanMs = 0;
     this.#watchedMs = 0;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { WatchMeter, type WatchFacts, type WatchLook } from "./watch_meter";
 
-const LOOK: WatchLook = { nowMs: 0, way: "webrtc", positionS: 0, shouldPlay: true, latencyS: 0.12, packets: null };
+const LOOK: WatchLook = { nowMs: 0, way: "webrtc", positionS: 0, shouldPlay: true, latencyS: 0.12, counts: null };
 
 /** Looks twice a second; `moves` says whether the picture moved since the look before. */
 function watch(meter: WatchMeter, moves: boolean[], more: Partial<WatchLook> = {}): WatchFacts[] {
@@ -9,8 +9,8 @@ function watch(meter: WatchMeter, moves: boolean[], more: Partial<WatchLook> = {
   let positionS = 0;
   [true, ...moves].forEach((isMoving, index) => {
     if (isMoving && index > 0) positionS += 0.5;
-    const packets = { lost: index, received: 100 * index };
-    const report = meter.look({ ...LOOK, nowMs: index * 500, positionS, packets, ...more });
+    const counts = { lost: index, received: 100 * index, decoded: positionS * 30 };
+    const report = meter.look({ ...LOOK, nowMs: index * 500, positionS, counts, ...more });
     if (report) reports.push(report);
   });
   return reports;
@@ -43,6 +43,17 @@ test("a picture that stands still is one freeze however long, and another the ne
   const [report] = watch(new WatchMeter(), moves);
   expect(report?.freezes).toBe(2);
   expect(report?.stalled_ms).toBe(2000);
+});
+
+test("a picture that stands still while its sound plays on is a freeze", () => {
+  const meter = new WatchMeter();
+  let report: WatchFacts | null = null;
+  for (let index = 0; index <= 20; index += 1) {
+    const isStill = index >= 5 && index < 9;
+    const counts = { lost: 0, received: 50 * index, decoded: isStill ? 4 * 15 : 15 * index };
+    report = meter.look({ ...LOOK, nowMs: index * 500, positionS: index / 2, counts });
+  }
+  expect(report).toMatchObject({ freezes: 1, stalled_ms: 2000 });
 });
 
 test("who pauses does not suffer, and a page that slept says nothing", () => {

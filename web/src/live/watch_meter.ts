@@ -2,6 +2,8 @@
  * How watching goes: time to the first picture, moments it stood still, packets lost. Pure: whoever plays tells what
  * is seen, `watch_reports.ts` sends what comes out of it.
  */
+import type { PictureCounts } from "../kit/whep";
+import { Stillness } from "./stillness";
 import type { Way } from "./ways";
 
 /** A report covers so long. */
@@ -19,8 +21,8 @@ export interface WatchLook {
   /** Somebody wants to see the live, and it is on air. */
   shouldPlay: boolean;
   latencyS: number | null;
-  /** Since the connection began; null where there are none to count. */
-  packets: { lost: number; received: number } | null;
+  /** Of the picture since the connection began; null where there is nothing to count. */
+  counts: PictureCounts | null;
 }
 
 export interface WatchFacts {
@@ -35,6 +37,7 @@ export interface WatchFacts {
 }
 
 export class WatchMeter {
+  readonly #stillness = new Stillness();
   #before: WatchLook | null = null;
   #beganMs: number | null = null;
   #joinMs: number | null = null;
@@ -58,9 +61,7 @@ export class WatchMeter {
     const sinceMs = look.nowMs - before.nowMs;
     if (sinceMs <= 0 || sinceMs > LOOK_MAX_MS) return null;
     this.#countPackets(before, look);
-    // Another way has another clock: its first look says nothing of moving.
-    const isMoving =
-      before.way === look.way ? (look.positionS - before.positionS) * 1000 >= MOVING_SHARE * sinceMs : !this.#isStalled;
+    const isMoving = this.#isMoving(before, look, sinceMs);
     if (this.#joinMs === null) {
       if (!isMoving) return null;
       this.#joinMs = look.nowMs - this.#beganMs;
@@ -74,10 +75,18 @@ export class WatchMeter {
     return this.#spanMs >= REPORT_MS ? this.#take(look) : null;
   }
 
+  #isMoving(before: WatchLook, look: WatchLook, sinceMs: number): boolean {
+    // Another way has another clock: its first look says nothing of moving.
+    if (before.way !== look.way) return !this.#isStalled;
+    const goesOn = (look.positionS - before.positionS) * 1000 >= MOVING_SHARE * sinceMs;
+    if (!before.counts || !look.counts) return goesOn;
+    return !this.#stillness.look(before.counts, look.counts) && goesOn;
+  }
+
   #countPackets(before: WatchLook, look: WatchLook): void {
-    if (!before.packets || !look.packets) return;
-    this.#lost += Math.max(0, look.packets.lost - before.packets.lost);
-    this.#received += Math.max(0, look.packets.received - before.packets.received);
+    if (!before.counts || !look.counts) return;
+    this.#lost += Math.max(0, look.counts.lost - before.counts.lost);
+    this.#received += Math.max(0, look.counts.received - before.counts.received);
   }
 
   #take(look: WatchLook): WatchFacts {

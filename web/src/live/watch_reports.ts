@@ -19,14 +19,14 @@ export function useWatchReports(
     const meter = new WatchMeter();
     const look = async () => {
       const { way, isPaused, behindS, latencyS } = player.state.get();
-      const packets = await player.readCounts().catch(() => null);
+      const counts = await player.readCounts().catch(() => null);
       const report = meter.look({
         nowMs: performance.now(),
         way,
         positionS: video.current?.currentTime ?? 0,
         shouldPlay: !isPaused && !document.hidden,
         latencyS: behindS < LIVE_WITHIN_S ? latencyS : null,
-        packets,
+        counts,
       });
       if (!report) return;
       socket.sendWatchReport({ type: "watch_report", room: liveId, rung: nameShown(video.current), ...report });
