@@ -42,12 +42,20 @@ async def test_a_like_counts_once_and_can_be_taken_back(
     assert (await client.post(f"{video}/like")).status_code == 401
 
 
+async def insist(person: Person, path: str) -> None:
+    """Ask again as people do while others hold the row for longer than an answer may wait."""
+    async with asyncio.timeout(60):
+        while (answer := await person.call("POST", path)).status_code == 503:
+            await asyncio.sleep(0.05)
+    assert answer.status_code == 200, answer.text
+
+
 async def test_many_likes_at_once_end_in_the_true_number(
     client: httpx.AsyncClient, ada: Person, ports: ApiPorts
 ):
     video = await add_video(ports, ada)
     people = [await register(client, f"fan{number}") for number in range(6)]
-    await asyncio.gather(*(person.post(f"{video}/like") for person in people for _ in range(2)))
+    await asyncio.gather(*(insist(person, f"{video}/like") for person in people for _ in range(2)))
     assert (await ada.get(video))["likes"] == len(people)
     async with ports.database.connection() as connection:
         rows = await connection.fetchval("SELECT count(*) FROM video_likes")
