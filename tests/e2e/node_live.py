@@ -91,7 +91,8 @@ class NodeLive:
                     said = await answer.text()
                 if answer.status == 201:
                     break
-                assert '"live_not_on_air"' in said, said  # nothing has come of it yet
+                # Nothing has come of it yet, or this edge has not heard that it came elsewhere.
+                assert '"live_not_on_air"' in said or '"room_not_live"' in said, said
                 await asyncio.sleep(0.2)
         assert is_at(answer.headers["Location"], self._edges[0])
         await viewer.connect(said)
