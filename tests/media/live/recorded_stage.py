@@ -7,7 +7,7 @@ pictures of another size.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -31,7 +31,7 @@ from media.live.stored import describe_segment
 from media.live.window import LiveWindow, PublisherSink
 from media.pool import MEDIA_TASKS
 from media.vod.codecs import give_back_priority
-from media.vod.records import TaskRecord
+from media.vod.records import Progress, TaskRecord
 from storage.live_segments import StoredSegment, make_live_key, make_segment_name
 from storage.objects import ObjectStore
 
@@ -194,3 +194,14 @@ class Broadcast:
 
     def _set_b_frames(self, value: str) -> str:
         return value.replace("annexb=0:bframes=0", f"annexb=0:bframes={self.b_frames}:b-adapt=0")
+
+
+def run_piece(steps: Generator[Progress, None, TaskRecord]) -> TaskRecord:
+    """Run a piece of three segments to its end; one that is made already has no steps."""
+    made: list[TaskRecord] = []
+
+    def finish() -> Iterator[Progress]:
+        made.append((yield from steps))
+
+    assert [step.done for step in finish()] in ([1, 2, 3], [])
+    return made[0]

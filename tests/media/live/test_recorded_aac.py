@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import av
@@ -18,11 +17,10 @@ from media.live.aac_lane import AAC_FORMAT
 from media.live.recorded_aac import iter_recorded_aac
 from media.live.recorded_aac_plan import PIECE_SEGMENTS, plan_aac
 from media.live.recording import publish_recording
-from media.vod.records import Progress, TaskRecord
 from storage.live_segments import StoredSegment
 from storage.objects import ObjectStore
 from tests.media.live.aac_stage import RATE_HZ, Made, Sound, encode_opus, make_swell
-from tests.media.live.recorded_stage import Broadcast
+from tests.media.live.recorded_stage import Broadcast, run_piece
 from tests.media.playlist_reading import read_playlist
 
 pytestmark = pytest.mark.media
@@ -208,21 +206,11 @@ def test_a_piece_that_lost_its_worker_is_made_again_with_the_same_bytes(cast: Br
     lost.close()
     kept = read_made(cast.store)
     assert sorted(kept) == ["00000.m4s", "00001.m4s"]
-    record = run(job, cast.store)
+    record = run_piece(iter_recorded_aac(job, cast.store))
     whole = read_made(cast.store)
     assert {name: whole[name] for name in kept} == kept
     assert sorted(whole) == ["0-init.mp4", *sorted(kept), "00002.m4s"]
-    assert run(job, cast.store) == record
-
-
-def run(job: Any, store: ObjectStore) -> TaskRecord:
-    made: list[TaskRecord] = []
-
-    def finish() -> Iterator[Progress]:
-        made.append((yield from iter_recorded_aac(job, store)))
-
-    assert [step.done for step in finish()] in ([1, 2, 3], [])
-    return made[0]
+    assert run_piece(iter_recorded_aac(job, cast.store)) == record
 
 
 def read_made(store: ObjectStore) -> dict[str, bytes]:

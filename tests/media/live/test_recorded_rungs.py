@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import av
@@ -20,10 +18,10 @@ from media.live.recorded_rungs_plan import PIECE_SEGMENTS, plan_rungs
 from media.live.recording import publish_recording
 from media.live.samples import VideoCodec
 from media.vod.publish import Publication
-from media.vod.records import Progress, TaskRecord, segment_name, track_key
+from media.vod.records import segment_name, track_key
 from storage.live_segments import StoredSegment
 from storage.objects import ObjectStore
-from tests.media.live.recorded_stage import FPS, Broadcast, Picture
+from tests.media.live.recorded_stage import FPS, Broadcast, Picture, run_piece
 from tests.media.playlist_reading import read_multivariant, read_playlist
 from tests.media.playlist_rules import check_publication
 from tests.media.vod.test_playback import ask_ffprobe
@@ -256,21 +254,11 @@ def test_a_piece_that_lost_its_worker_is_made_again_with_the_same_bytes(cast: Br
     lost.close()
     kept = read_made(cast.store)
     assert {name.partition("/")[2] for name in kept} == {"00000.m4s"}
-    record = run(job, cast.store)
+    record = run_piece(iter_recorded_rungs(job, cast.store))
     whole = read_made(cast.store)
     assert {name: whole[name] for name in kept} == kept
     assert len(whole) == 2 * 4
-    assert run(job, cast.store) == record
-
-
-def run(job: Any, store: ObjectStore) -> TaskRecord:
-    made: list[TaskRecord] = []
-
-    def finish() -> Iterator[Progress]:
-        made.append((yield from iter_recorded_rungs(job, store)))
-
-    assert [step.done for step in finish()] in ([1, 2, 3], [])
-    return made[0]
+    assert run_piece(iter_recorded_rungs(job, cast.store)) == record
 
 
 def read_made(store: ObjectStore) -> dict[str, bytes]:

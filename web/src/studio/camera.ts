@@ -50,6 +50,13 @@ function constrain(id: string, rest: MediaTrackConstraints): MediaTrackConstrain
   return id ? { ...rest, deviceId: { exact: id } } : rest;
 }
 
+/** Another device stands in for one that was unplugged, and for that one alone. */
+async function dropUnplugged({ cameraId, microphoneId }: Devices): Promise<Devices> {
+  const present = (await navigator.mediaDevices.enumerateDevices()).map((device) => device.deviceId);
+  const keep = (id: string) => (present.includes(id) ? id : "");
+  return { cameraId: keep(cameraId), microphoneId: keep(microphoneId) };
+}
+
 async function openDevices(choice: Devices, picture: SentPicture): Promise<MediaStream> {
   const video = constrain(choice.cameraId, askFor(picture));
   const audio = constrain(choice.microphoneId, { echoCancellation: true });
@@ -57,12 +64,10 @@ async function openDevices(choice: Devices, picture: SentPicture): Promise<Media
     return await navigator.mediaDevices.getUserMedia({ video, audio });
   } catch (error) {
     const name = error instanceof Error ? error.name : "";
-    // Another device stands in for one that was unplugged, and for that one alone.
-    const present = (await navigator.mediaDevices.enumerateDevices()).map((device) => device.deviceId);
-    const keep = (id: string) => (present.includes(id) ? id : "");
-    const left = { cameraId: keep(choice.cameraId), microphoneId: keep(choice.microphoneId) };
-    const isGone = left.cameraId !== choice.cameraId || left.microphoneId !== choice.microphoneId;
-    if (name === "OverconstrainedError" && isGone) return openDevices(left, picture);
+    const left = name === "OverconstrainedError" ? await dropUnplugged(choice) : choice;
+    if (left.cameraId !== choice.cameraId || left.microphoneId !== choice.microphoneId) {
+      return openDevices(left, picture);
+    }
     // Without a microphone the picture alone still makes a broadcast.
     if (name !== "NotFoundError") throw error;
     return navigator.mediaDevices.getUserMedia({ video });
