@@ -26,6 +26,15 @@ NODE_MAJOR_MIN = 20
 STEP_TIMEOUT_S = 1800
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 APT_PACKAGES = {"chromium": "chromium", "ffmpeg": "ffmpeg"}
+# A new machine may still be installing its own updates.
+APT_INSTALL = (
+    "apt-get",
+    "install",
+    "-y",
+    "--no-install-recommends",
+    "-o",
+    "DPkg::Lock::Timeout=300",
+)
 EGRESS = ROOT / "media" / "sfu" / "compiled" / "egress.c"
 CASCADE = "skimage/data/lbpcascade_frontalface_opencv.xml"
 PLAYERS = {
@@ -221,7 +230,7 @@ def check_tools() -> None:
         missing.append(APT_PACKAGES["chromium"])
     if not missing:
         return
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    command = [*APT_INSTALL, *missing]
     say(f"  · the tests need {' and '.join(missing)} …")
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         stop(f"{' and '.join(missing)} missing.", "Run: sudo " + " ".join(command))
@@ -248,7 +257,7 @@ def add_peers() -> None:
 def add_peer(why: str, packages: Iterable[str], proof: Path) -> None:
     """Install Debian packages; say so when what proves them does not come."""
     say(f"  · {why} …")
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    command = [*APT_INSTALL, *packages]
     for words in (["apt-get", "update", "-qq"], command):
         subprocess.run(  # noqa: S603 -- our own fixed commands
             ["/usr/bin/env", "DEBIAN_FRONTEND=noninteractive", *words],

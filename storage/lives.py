@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -157,6 +157,18 @@ async def find_key_mark(connection: Connection, live_id: uuid.UUID) -> str | Non
         live_id,
     )
     return mark
+
+
+async def list_key_marks(
+    connection: Connection, live_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, str]:
+    """Return the name of the key that opens each broadcast now; one that has none is left out."""
+    rows = await connection.fetch(
+        "SELECT id, encode(substr(key_hash, 1, 8), 'hex') AS mark FROM lives "
+        "WHERE id = ANY($1) AND deleted_at IS NULL AND key_hash IS NOT NULL",
+        list(live_ids),
+    )
+    return {row["id"]: row["mark"] for row in rows}
 
 
 async def list_running_lives(

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Collection
 
 from kit.errors import AppError, NotAuthenticated
 from storage.database import Connection, Database
-from storage.lives import LiveRow, find_key_mark, find_live_by_key, find_takedown_reason
+from storage.lives import (
+    LiveRow,
+    find_key_mark,
+    find_live_by_key,
+    find_takedown_reason,
+    list_key_marks,
+)
 
 KEY_CLAIM = "key"
 """Where a publisher's ticket names the key that it was issued for."""
@@ -50,3 +57,14 @@ async def check_key_mark(database: Database, live_id: uuid.UUID, mark: str) -> N
         valid = await find_key_mark(connection, live_id)
     if valid is None or mark != valid:
         raise StreamKeyInvalid
+
+
+async def read_key_marks(
+    database: Database, live_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, str]:
+    """Return which key opens each live now, of those that have one; costs one statement.
+
+    DatabaseBusy: nobody can tell.
+    """
+    async with database.statement(writes=False) as connection, asyncio.timeout(CHECK_TIMEOUT_S):
+        return await list_key_marks(connection, live_ids)

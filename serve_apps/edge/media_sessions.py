@@ -264,6 +264,14 @@ class MediaSessions:
             if session.room_id == room_id and session.role == "viewer"
         }
 
+    def list_publishers(self) -> dict[str, MediaSession]:
+        """Return the sessions that publish here, of all rooms."""
+        return {
+            session_id: session
+            for session_id, session in self._sessions.items()
+            if session.role == "publisher" and session.is_connected
+        }
+
     def list_watched(self, user_id: uuid.UUID) -> dict[str, MediaSession]:
         """Return the sessions in which a person watches here."""
         return {

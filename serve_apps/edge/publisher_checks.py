@@ -3,6 +3,8 @@
 One per edge. A key may be replaced while its publisher connects: then the room, which cuts
 publishers, knows nothing of this one yet. So the live's row is asked before a publisher begins, and
 once more when the room was told of it: of a key that is replaced later than that the room hears.
+The room's word may be lost with the connection it goes over; so all who publish here are looked at
+again every few seconds, with one statement.
 """
 
 from __future__ import annotations
@@ -14,13 +16,15 @@ from functools import partial
 
 from kit.errors import AppError, Unavailable
 from kit.logs import get_log
-from serve_apps.access.stream_keys import check_key_mark
+from serve_apps.access.stream_keys import check_key_mark, read_key_marks
 from serve_apps.edge.media_sessions import MediaSession, MediaSessions
 from storage.database import Database
 
 log = get_log("edge")
 ASK_AGAIN_S = 1.0
 """While nobody can tell about a publisher that has begun."""
+LOOK_EVERY_S = 5.0
+"""How often all who publish are looked at again."""
 CheckKey = Callable[[uuid.UUID, str], Awaitable[None]]
 
 
@@ -30,12 +34,14 @@ class PublisherChecks:
     def __init__(self, sessions: MediaSessions, database: Database) -> None:
         self.check: CheckKey = partial(check_key_mark, database)
         self._sessions = sessions
+        self._database = database
         self._arrived: asyncio.Queue[str] = asyncio.Queue()
         sessions.use_checks(self._arrived.put_nowait)
 
     async def run(self) -> None:
         """Let publishers begin, or end them, until cancelled; none waits for another."""
         async with asyncio.TaskGroup() as looks:
+            looks.create_task(self._look_again())
             while True:
                 looks.create_task(self._look(await self._arrived.get()))
 
@@ -49,6 +55,27 @@ class PublisherChecks:
             # Nobody waits for a look: one that fails must not end the others, nor let anybody in.
             log.exception("publisher.not_checked")
             self._sessions.close(session_id)
+
+    async def _look_again(self) -> None:
+        """End publishers whose key is void, and whom the room's word did not reach."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            standing = self._sessions.list_publishers()
+            if not standing:
+                continue
+            try:
+                marks = await read_key_marks(
+                    self._database, {session.room_id for session in standing.values()}
+                )
+            except AppError:
+                continue  # nobody can tell now: who publishes goes on
+            except Exception:
+                log.exception("publishers.not_checked")
+                continue
+            for session_id, session in standing.items():
+                if marks.get(session.room_id) != session.key_mark:
+                    log.info("publisher.cut_off", code="key_void", room_id=str(session.room_id))
+                    self._sessions.close(session_id)
 
     async def _is_decided(self, session_id: str, session: MediaSession) -> bool:
         """Begin or end a publisher by its key; False when nobody can tell of one that has begun."""

@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 OpenPage = Callable[..., Page]
 FAKE = "--use-fake-device-for-media-stream"
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
-PICTURE_SETTINGS = "video => video.srcObject.getVideoTracks()[0].getSettings()"
-VOICE_SETTINGS = "video => video.srcObject.getAudioTracks()[0].getSettings()"
+PICTURE_SETTINGS = "video => video.srcObject?.getVideoTracks()[0]?.getSettings() ?? {}"
+VOICE_SETTINGS = "video => video.srcObject?.getAudioTracks()[0]?.getSettings() ?? {}"
 # Remembers what cameras were opened.
 OPENED = """
 window.opened = [];
@@ -150,7 +150,7 @@ def await_camera(streamer: Page, camera_id: str) -> None:
     """Wait until the preview shows this camera, the only one that is on."""
     preview = streamer.get_by_test_id("live-preview")
     await_true(
-        lambda: preview.evaluate(PICTURE_SETTINGS)["deviceId"] == camera_id,
+        lambda: preview.evaluate(PICTURE_SETTINGS).get("deviceId") == camera_id,
         "the preview shows the camera",
     )
     assert streamer.evaluate(STILL_ON) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from kit.ids import make_id
@@ -13,6 +15,7 @@ from storage.lives import (
     find_live,
     find_live_by_key,
     hash_stream_key,
+    list_key_marks,
     list_owned_lives,
     list_running_lives,
     mark_stream_key,
@@ -66,8 +69,11 @@ async def test_a_mark_names_the_present_key_and_is_not_its_hash(database: Databa
         assert len(bytes.fromhex(mark)) < len(hash_stream_key("sk_first"))
         await replace_stream_key(connection, live_id, "sk_second")
         assert await find_key_mark(connection, live_id) == mark_stream_key("sk_second")
+        marks = {live_id: mark_stream_key("sk_second")}
+        assert await list_key_marks(connection, [live_id, uuid.uuid4()]) == marks
         await delete_live(connection, live_id)
         assert await find_key_mark(connection, live_id) is None
+        assert await list_key_marks(connection, [live_id]) == {}
 
 
 async def test_lists_page_by_their_keys(database: Database) -> None:

@@ -40,6 +40,11 @@ from tests.storage.live_rows import create_room_row
 pytestmark = pytest.mark.media
 
 
+def is_too_slow(answer: Fetched) -> bool:
+    """Whether what was waited for did not come yet, as on a busy machine: a player asks again."""
+    return answer.status == 503 and b'"nothing_new"' in answer.body
+
+
 @dataclass
 class Stage:
     """Two edges of one site, Ada's room, and a player."""
@@ -61,7 +66,9 @@ class Stage:
 
     async def read(self, track: str = "source", query: str = "", *, edge: int = 0) -> Listing:
         """Fetch a playlist."""
-        answer = await self.get(f"{track}/index.m3u8{query}", edge=edge)
+        async with asyncio.timeout(60):
+            while is_too_slow(answer := await self.get(f"{track}/index.m3u8{query}", edge=edge)):
+                pass
         assert answer.status == 200, answer.body
         return read_playlist(answer.text)
 
@@ -318,12 +325,15 @@ async def test_an_edge_where_a_live_does_not_come_in_has_it_from_the_one_where_i
         async with stage.http.get(f"{url}/index.m3u8", allow_redirects=False) as master:
             assert master.status == 200
             assert await master.text() == (await stage.get("index.m3u8")).text
-        before = read_relay_metric("fetched")
-        listings = await asyncio.gather(
-            *(stage.read("source", "?_HLS_msn=4", edge=1) for _ in range(20))
-        )
-        assert read_relay_metric("fetched") == before + 1, "those who wait share one request"
-        listing = listings[-1]
+        is_slow = True
+        while is_slow:
+            before = read_relay_metric("fetched")
+            asked = "source/index.m3u8?_HLS_msn=4"
+            answers = await asyncio.gather(*(stage.get(asked, edge=1) for _ in range(20)))
+            assert read_relay_metric("fetched") == before + 1, "those who wait share one request"
+            is_slow = is_too_slow(answers[0])
+        assert answers[0].status == 200, answers[0].body
+        listing = read_playlist(answers[0].text)
         assert len(listing.segments) >= 4
         hinted = listing.attributes("PRELOAD-HINT")["URI"]
         for address in (listing.segments[2].address, listing.segments[0].init, hinted):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import uuid
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -16,6 +17,8 @@ from kit.settings import Settings
 from serve_apps.api.app import build_app
 from serve_apps.edge.server import EdgeServer
 from serve_apps.http.state import ApiPorts
+from storage.database import Database
+from storage.lives import replace_stream_key
 from storage.objects import ObjectStore
 from tests.actors.hosting.stage import run_client, run_host
 from tests.media.sfu.peer import RtcPeer
@@ -152,6 +155,25 @@ async def test_a_key_that_is_replaced_or_revoked_cuts_its_publisher_and_no_viewe
     for viewer in viewers:
         assert not viewer.peer.dtls.is_closed
         assert not viewer.talker.errors
+
+
+@pytest.mark.parametrize("way", ["whip", "rtmp"])
+async def test_a_publisher_with_a_void_key_is_cut_where_the_rooms_word_was_lost(
+    stage: Stage, database: Database, way: str
+) -> None:
+    scene = stage.scene
+    live = await scene.announce()
+    publish = scene.publish_whip if way == "whip" else scene.publish_rtmp
+    lose_publisher = await publish(live)
+
+    async def replace_key() -> None:
+        """Replace the key, and tell no room."""
+        async with database.connection() as connection:
+            await replace_stream_key(connection, uuid.UUID(live["id"]), "sk_another")
+
+    taken = await time_losses(replace_key(), {way: lose_publisher})
+    print(f"\n{way} was cut after {taken[way]:.2f} s")
+    await scene.await_status(live, "interrupted")
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
