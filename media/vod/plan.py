@@ -33,6 +33,8 @@ OPENING_SEGMENTS = (3, 32)
 """Of sound, and of a picture that is passed on, what is made ahead of the rest: for the first two
 chunks, then for as long as the whole takes to make beside one worker (an hour: about 80 s). It is
 made again, to the same bytes."""
+COPIED_AT_ONCE_SEGMENTS, COPIED_AT_ONCE_BYTES = 300, 1 << 30
+"""So much of a picture is passed on in less time than its first step plays: it needs no second."""
 AUDIO_TASK = "audio"
 COPY_TASK = "copy"
 COVER_TASK = "cover"
@@ -202,6 +204,8 @@ def plan_video(
     tasks += list_pieces_of(others, chunks)
     if copied:
         opening, *more = _list_in_steps(COPY_TASK, "copy", grid)
+        if _is_soon_copied(grid, info):
+            more = more[-1:]
         heard = int(makes_sound)
         tasks = (opening, *tasks[:heard], *more, *tasks[heard:])
     if copies_sound and evens and bare.has_audio:
@@ -218,6 +222,11 @@ def plan_video(
         copied=copied,
         copies_sound=copies_sound,
     )
+
+
+def _is_soon_copied(grid: FrameGrid, info: MediaInfo) -> bool:
+    is_short = grid.segments <= COPIED_AT_ONCE_SEGMENTS
+    return is_short and info.size_bytes <= COPIED_AT_ONCE_BYTES
 
 
 def _look_first(tasks: tuple[PlanTask, ...], groups: tuple[RungGroup, ...]) -> tuple[PlanTask, ...]:

@@ -6,13 +6,18 @@ Tasks that make segments use it; the record of a track is what it returns. It en
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 
 from media.cenc import Enciphered, TrackCipher, find_avc_config
 from media.cmaf import Sample, build_fragment
 from media.vod.records import SegmentRecord, TrackRecord, segment_name, track_key
 from storage.objects import ObjectStore
+
+WRITES_MAX = 4
+"""So many segments of a track are in memory while threads write them."""
 
 
 @dataclass(frozen=True)
@@ -46,28 +51,44 @@ class TrackWriter:
     template: TrackRecord
     cipher: TrackCipher | None = None
     """Encrypts all that is stored; None: it is not."""
+    threads: Executor | None = None
+    """Write while the next segments are made, several at a time: each waits for the disk. Of work
+    that is not encrypted; who lends them waits for what they still do. None: `add` writes."""
     segments: list[SegmentRecord] = field(default_factory=list)
+    """Those that are stored, in order."""
+    _written: deque[Future[SegmentRecord]] = field(default_factory=deque)
 
     def add(self, segments: Iterable[MadeSegment]) -> None:
-        """Write segments that are not there yet."""
+        """Write segments that are not there yet; raises what the store refuses with."""
         for segment in segments:
-            key = self._key(segment_name(segment.number))
-            data = self._build(segment)
-            size_bytes = len(data)
-            if not self.store.put_sync(key, data, if_absent=True):
-                size_bytes = self.store.size_bytes_sync(key)
-            self.segments.append(
-                SegmentRecord(
-                    segment.number,
-                    segment.start_ticks,
-                    segment.duration_ticks,
-                    size_bytes,
-                    segment.count_key_bytes(len(data)),
-                )
-            )
+            if self.threads is None:
+                self.segments.append(self._store(segment))
+                continue
+            self._await_writes(WRITES_MAX - 1)
+            self._written.append(self.threads.submit(self._store, segment))
+
+    def _store(self, segment: MadeSegment) -> SegmentRecord:
+        key = self._key(segment_name(segment.number))
+        data = self._build(segment)
+        size_bytes = len(data)
+        if not self.store.put_sync(key, data, if_absent=True):
+            size_bytes = self.store.size_bytes_sync(key)
+        return SegmentRecord(
+            segment.number,
+            segment.start_ticks,
+            segment.duration_ticks,
+            size_bytes,
+            segment.count_key_bytes(len(data)),
+        )
+
+    def _await_writes(self, left: int) -> None:
+        """Wait until so many are still being written."""
+        while len(self._written) > left:
+            self.segments.append(self._written.popleft().result())
 
     def finish(self, init_segment: bytes, codec: str | None = None) -> TrackRecord:
         """Write the init segment and describe the track; `codec` as is known by now."""
+        self._await_writes(0)
         if self.cipher is not None:
             init_segment = self.cipher.protect_init(init_segment)
         name = self._store_init(init_segment)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -32,7 +33,7 @@ from media.vod.sound import SoundLine, iter_sound
 from media.vod.sound_encoders import AUDIO_CHANNELS, SOUND_CODECS, AudioEncoder, SoundStep
 from media.vod.source import fetch_source, open_media
 from media.vod.task_jobs import AudioJob, ChunkJob, CopyJob
-from media.vod.track_writer import MadeSegment, TrackWriter
+from media.vod.track_writer import WRITES_MAX, MadeSegment, TrackWriter
 from storage.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -170,10 +171,15 @@ def iter_copy(job: CopyJob, store: ObjectStore) -> Steps[TaskRecord]:
     if done is not None:
         return done
     origin_s = Fraction(job.grid.origin_us, 1_000_000)
-    with fetch_source(job.source_key, store) as path, open_media(path) as container:
+    with (
+        fetch_source(job.source_key, store) as path,
+        open_media(path) as container,
+        ThreadPoolExecutor(WRITES_MAX, "copy-writes") as threads,
+    ):
         cutters = open_cutters(container, job, origin_s)
         tracks = [
-            TrackWriter(store, job.video_id, template) for template in describe_copies(cutters, job)
+            TrackWriter(store, job.video_id, template, threads=threads)
+            for template in describe_copies(cutters, job)
         ]
         total = min(job.grid.segments, job.segments_max or job.grid.segments)
         reported = 0

@@ -2,7 +2,7 @@
 
 `playback.py` asks it at each request. What plays of a ready video is kept until `AccessBook` tells
 of a change, so that it costs no statement and a deleted or hidden one stops at once; of others, and
-while changes may go unheard, the row is read again after a second. It answers from memory for a
+while changes may go unheard, the row is read again within a second. It answers from memory for a
 minute while the database is away. It reads no media.
 """
 
@@ -40,6 +40,8 @@ from storage.video_versions import list_replaced_plans
 log = get_log("edge")
 FRESH_S = 1.0
 """How long an entry counts of which no change would be told."""
+MAKING_FRESH_S, MAKING_READS_SHARE = 0.2, 0.1
+"""Of a video that is being made: at least so long, and until reads take that share of the time."""
 UNHEARD_MAX_S = 1.5
 """The book looks each second: one that did not for so long may have missed a change."""
 REREAD_S = 20.0
@@ -69,11 +71,20 @@ class CatalogEntry:
     """How many pieces of work it was made from."""
     earlier: tuple[Publication, ...] = ()
     """Replaced versions, for players that began with them."""
+    took_s: float = 0.0
+    """How long it took to read."""
 
     @property
     def segments(self) -> int:
         """How many segments it names."""
         return sum(each.segments for each in (self.publication, *self.earlier))
+
+    @property
+    def fresh_s(self) -> float:
+        """How long it counts where no change is told."""
+        if self.record is None or self.record.status != "processing":
+            return FRESH_S
+        return min(FRESH_S, max(MAKING_FRESH_S, self.took_s / MAKING_READS_SHARE))
 
     def find_file(self, name: str) -> bytes | None:
         """Return a playlist; what several versions have, of the one that plays now."""
@@ -117,7 +128,7 @@ class VideoCatalog:
         if self._is_outdated(entry):
             return False
         now_s, looked_s = self._clock.monotonic_s(), self._find_look_s(entry)
-        if now_s - entry.read_s <= FRESH_S:
+        if now_s - entry.read_s <= entry.fresh_s:
             return True
         return looked_s is not None and now_s - looked_s <= UNHEARD_MAX_S
 
@@ -172,11 +183,13 @@ class VideoCatalog:
         known = self._entries.get(video_id)
         started_s = self._clock.monotonic_s()
         try:
-            entry = replace(await self._load(video_id, known), read_s=started_s)
+            entry = await self._load(video_id, known)
         except Unavailable:
             if known is None or not self._may_stand_in(known):
                 raise
             return known
+        took_s = self._clock.monotonic_s() - started_s
+        entry = replace(entry, read_s=started_s, took_s=took_s)
         self._keep(video_id, entry)
         return entry
 

@@ -9,13 +9,14 @@ import av
 import pytest
 
 from media.vod.info import CopyInfo
+from media.vod.ledger import find_record
 from media.vod.loudness import TARGET_LUFS, measure_loudness
 from media.vod.plan import PlanOrder, PlanTask, TranscodePlan, plan_video
 from media.vod.probe import probe_file
 from media.vod.publish import Publication, publish
 from media.vod.records import TaskRecord
 from media.vod.task_jobs import AudioJob, get_job
-from storage.objects import ObjectStore
+from storage.objects import ObjectStore, ObjectStoreFailed
 from tests.media.playlist_reading import read_multivariant
 from tests.media.playlist_rules import check_publication
 from tests.media.vod.clips import (
@@ -169,6 +170,26 @@ def test_a_copy_plays_from_its_first_segments_on_and_grows(source: Path, objects
     assert [line for line in begun.splitlines() if line[0] != "#"] == ["360p/00000.m4s"]
     assert Made(plan, records, objects).bytes_of("360p", {0}) == first_bytes
     assert ended.tracks["audio"].is_whole
+
+
+def test_a_copy_that_cannot_be_stored_says_so_and_the_next_try_makes_it_whole(
+    made: Made, source: Path, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+):
+    objects.put_file_sync(SOURCE_KEY, source)
+    copy = made.plan.tasks[0]
+    put = objects.put_sync
+
+    def refuse(key: str, data: bytes, *, if_absent: bool = False) -> bool:
+        if key.endswith("00001.m4s"):
+            raise ObjectStoreFailed
+        return put(key, data, if_absent=if_absent)
+
+    with monkeypatch.context() as full:
+        full.setattr(objects, "put_sync", refuse)
+        with pytest.raises(ObjectStoreFailed):
+            run_task(made.plan, objects, copy)
+    assert find_record(VIDEO_ID, copy.task_id, objects) is None
+    assert run_task(made.plan, objects, copy) == made.records[copy.task_id]
 
 
 def test_a_copy_plays_beside_encoded_rungs(made: Made):

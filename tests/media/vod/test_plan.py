@@ -58,7 +58,7 @@ def test_the_rate_is_the_sources_own_up_to_sixty(source: str, kept: str):
 
 
 def test_of_a_long_source_that_is_passed_on_the_beginning_comes_first():
-    info = replace(describe_source(200, sound_s=200), copyable=CopyInfo(sound=True))
+    info = replace(describe_source(1400, sound_s=1400), copyable=CopyInfo(sound=True))
     made = plan_video(info, PlanOrder("v", "sources/v"))
     assert [task.task_id for task in made.tasks][:3] == ["copy-opening", "copy-more", "copy"]
     jobs = [get_job(made, name) for name in ("copy-opening", "copy-more", "copy")]
@@ -66,6 +66,22 @@ def test_of_a_long_source_that_is_passed_on_the_beginning_comes_first():
     silent = replace(info, copyable=CopyInfo(sound=False))
     names = [task.task_id for task in plan_video(silent, PlanOrder("v", "sources/v")).tasks]
     assert names[:4] == ["copy-opening", "audio-opening", "copy-more", "copy"]
+
+
+@pytest.mark.parametrize(
+    ("length_s", "size_mb", "steps"),
+    [(1100, 1000, 2), (1300, 1000, 3), (1100, 1200, 3), (100, 1200, 1)],
+)
+def test_what_is_passed_on_faster_than_its_opening_plays_needs_no_step_between(
+    length_s: int, size_mb: int, steps: int
+):
+    info = replace(
+        describe_source(length_s, sound_s=length_s),
+        size_bytes=size_mb * 1_000_000,
+        copyable=CopyInfo(sound=True),
+    )
+    copies = [it.task_id for it in plan_video(info, PlanOrder("v", "s")).tasks if it.kind == "copy"]
+    assert copies == [*["copy-opening", "copy-more", "copy"][: steps - 1], "copy"]
 
 
 def test_sound_that_is_passed_on_is_made_as_loud_as_others_behind_what_plays_soon():
