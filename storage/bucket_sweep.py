@@ -59,10 +59,19 @@ def sweep_uploads(backend: Backend, *, before_s: float) -> int:
         bucket = SignedBucket.open(backend, secret)
         for upload in list(bucket.iter_uploads()):
             if upload.begun_s < before_s:
-                count += bucket.end_upload(upload)
+                count += _end(bucket, upload)
     except FAILURES as error:
         log.warning("objects.uploads_not_swept", reason=repr(error)[:300])
     return count
+
+
+def _end(bucket: SignedBucket, upload: BegunUpload) -> bool:
+    """End one upload; one that cannot be ended keeps no other."""
+    try:
+        return bucket.end_upload(upload)
+    except FAILURES as error:
+        log.warning("objects.upload_not_swept", key=upload.key, reason=repr(error)[:300])
+        return False
 
 
 class BucketRefused(OSError):

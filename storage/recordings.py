@@ -122,14 +122,24 @@ async def is_making(connection: Connection, video_id: uuid.UUID, what: Further) 
     return found
 
 
+async def is_left_out(connection: Connection, video_id: uuid.UUID, what: Further) -> bool:
+    """Say whether there will be none of it."""
+    found: bool = await connection.fetchval(
+        f"SELECT EXISTS (SELECT 1 FROM recordings "  # noqa: S608 - a column
+        f"WHERE video_id = $1 AND {what} = 'left_out')",
+        video_id,
+    )
+    return found
+
+
 async def finish_making(
     connection: Connection, video_id: uuid.UUID, what: Further, size_bytes: int
 ) -> bool:
-    """Note that all of it is made; of a whole live its bytes count. False: it was not in work."""
+    """Note that all of it is made, and count its bytes. False: it was not in work."""
     done: str = await connection.execute(
         f"""WITH made AS (UPDATE recordings SET {what} = 'made'
                           WHERE video_id = $1 AND {what} = 'making' RETURNING video_id)
-           UPDATE videos SET source_bytes = source_bytes + $2, updated_at = now()
+           UPDATE videos SET source_bytes = coalesce(source_bytes, 0) + $2, updated_at = now()
              FROM made WHERE id = made.video_id AND deleted_at IS NULL""",  # noqa: S608 - a column
         video_id,
         size_bytes,

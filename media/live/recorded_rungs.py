@@ -51,6 +51,8 @@ def iter_recorded_rungs(job: RungsJob, store: ObjectStore) -> Generator[Progress
     tracks, made = list[TrackRecord](), 0
     for stretch in job.stretches:
         maker = _StretchMaker(job, stretch, store)
+        for _segment in maker.iter_primed():
+            yield Progress(job.task_id, made, job.segments)
         for _segment in maker.iter_made():
             made += 1
             yield Progress(job.task_id, made, job.segments)
@@ -83,11 +85,15 @@ class _StretchMaker:
         self._parts: dict[int, list[list[list[Sample]]]] = {}
         """What came of each: by rung the samples of its parts."""
 
-    def iter_made(self) -> Iterator[RungSegment]:
-        """Write the segments, each as soon as all its pictures are there."""
+    def iter_primed(self) -> Iterator[RungSegment]:
+        """Decode what lies between the keyframe and the first segment."""
         for segment in self._stretch.before:
             for position, (fragment, _samples) in enumerate(self._read(segment)):
                 self._ladder.take(Word(PRIME, 0, segment.number, position), fragment)
+            yield segment
+
+    def iter_made(self) -> Iterator[RungSegment]:
+        """Write the segments, each as soon as all its pictures are there; after `iter_primed`."""
         for segment in self._stretch.segments:
             found = self._read(segment)
             self._open.append((segment, len(found)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 
 from media.live.recording import (
     build_tracks,
@@ -21,17 +22,25 @@ from media.live.rungs import list_short_sides
 from media.vod.ladder import decide_source_bps
 from media.vod.plan import PlanTask
 from media.vod.records import TrackRecord, segment_name
+from media.vod.source import MediaUnreadable
 from storage.live_segments import StoredSegment
 
 RUNGS = "rungs"
 PIECE_SEGMENTS = 16
 """About half a minute, which takes a core eight to sixteen seconds (720p as 480p and 240p, 1080p as
 720p, 480p and 240p; noise at 3 Mbit/s): so much a lost worker costs."""
-LEAD_SEGMENTS_MAX = 64
+KEYLESS_SHARE_MAX = Fraction(1, 20)
+"""Of a part's segments, how many may begin without a keyframe, and always one: who changes to the
+source there has a hole, so a source that is often so is better alone."""
+LEAD_SEGMENTS_MAX = 16
 """So far back may the keyframe lie that a piece begins to decode at; else each would decode all."""
 LOOKED_AT = 3
 """Segments of a part that tell how many pictures a second it has."""
 FAMILIES = {"avc1": "h264", "hvc1": "hevc", "av01": "av1"}
+
+
+class KeyframesRare(MediaUnreadable):
+    """Too many of the segments begin without a keyframe: players could not change between sizes."""
 
 
 @dataclass(frozen=True)
@@ -100,13 +109,15 @@ def plan_rungs(
     ladder: Sequence[str],
     segments_max: int = PIECE_SEGMENTS,
 ) -> RungsPlan | None:
-    """Decide what to make, in pieces of so many segments.
+    """Decide what to make, in pieces of so many segments; None when no segment is left.
 
-    None when no segment is left, or minutes of the picture have no keyframe.
+    Raises KeyframesRare.
     """
     tracks = build_tracks(rows)
-    if tracks is None or not all(_has_keys(part) for part in tracks.picture.parts):
+    if tracks is None:
         return None
+    if not all(_has_keys(part) for part in tracks.picture.parts):
+        raise KeyframesRare
     parts = tracks.picture.parts
     placed = [_place(part, tracks.keys) for part in parts]
     sources = [
@@ -172,12 +183,11 @@ def _spread(segments: Sequence[RungSegment]) -> Iterator[RungSegment]:
 
 
 def _has_keys(part: TrackRecord) -> bool:
-    keyless = 0
-    for segment in part.segments:
-        keyless = 0 if segment.key_bytes else keyless + 1
-        if keyless > LEAD_SEGMENTS_MAX:
-            return False
-    return True
+    begun = groupby(part.segments, lambda segment: segment.key_bytes > 0)
+    runs = [len(list(run)) for has_key, run in begun if not has_key]
+    return max(runs, default=0) <= LEAD_SEGMENTS_MAX and (
+        sum(runs) <= max(1, KEYLESS_SHARE_MAX * len(part.segments))
+    )
 
 
 def _find_key(part: TrackRecord, place: int) -> int:

@@ -37,6 +37,8 @@ BUFFER_S_MIN = 4
 TEXTS_FROM = 3
 """Numbers of the sets before are taken by picture, sound and tiles; those of other codecs are above
 all languages'."""
+KEYLESS_FROM = 200
+"""Ids of sets with segments that begin without a keyframe."""
 TEXT_BPS = 256
 """What a player should expect; nothing depends on it."""
 
@@ -160,6 +162,10 @@ def _add_pictures(
     aligned = "true" if are_aligned else "false"
     number, priority = PICTURE_SETS[rungs[0].family]
     attributes = {"segmentAlignment": aligned, "startWithSAP": "1", "selectionPriority": priority}
+    if not all(_begins_with_keys(track) for track in rungs):
+        # Not any segment can be begun with; and beside a set of the same family it is another one.
+        del attributes["startWithSAP"]
+        number = str(KEYLESS_FROM + int(number))
     group = _add_set(period, number, "video", attributes)
     _add_protection(group, rungs[0])
     for track in sorted(rungs, key=lambda track: track.pixels):

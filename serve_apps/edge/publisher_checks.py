@@ -60,22 +60,23 @@ class PublisherChecks:
         """End publishers whose key is void, and whom the room's word did not reach."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            standing = self._sessions.list_publishers()
-            if not standing:
-                continue
             try:
-                marks = await read_key_marks(
-                    self._database, {session.room_id for session in standing.values()}
-                )
+                await self._end_void()
             except AppError:
                 continue  # nobody can tell now: who publishes goes on
             except Exception:
                 log.exception("publishers.not_checked")
-                continue
-            for session_id, session in standing.items():
-                if marks.get(session.room_id) != session.key_mark:
-                    log.info("publisher.cut_off", code="key_void", room_id=str(session.room_id))
-                    self._sessions.close(session_id)
+
+    async def _end_void(self) -> None:
+        standing = self._sessions.list_publishers()
+        if not standing:
+            return
+        room_ids = {session.room_id for session in standing.values()}
+        marks = await read_key_marks(self._database, room_ids)
+        for session_id, session in standing.items():
+            if marks.get(session.room_id) != session.key_mark:
+                log.info("publisher.cut_off", code="key_void", room_id=str(session.room_id))
+                self._sessions.close(session_id)
 
     async def _is_decided(self, session_id: str, session: MediaSession) -> bool:
         """Begin or end a publisher by its key; False when nobody can tell of one that has begun."""

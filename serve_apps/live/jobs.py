@@ -83,7 +83,9 @@ async def keep_or_forget(ports: JobPorts, event: Event) -> None:
             break  # its edge listed the last segment, or did not live to do so
         await asyncio.sleep(LAST_SEGMENT_POLL_S)
     async with ports.database.connection() as connection:
-        rows = await recording.list_kept(connection, event.subject_id)
+        ended = await find_live(connection, event.subject_id)
+        is_kept = ended is not None and ended.is_recorded
+        rows = await recording.list_kept(connection, event.subject_id) if is_kept else []
     async with ports.database.transaction() as connection:
         await lock_live(connection, event.subject_id)  # it may be taken down at this moment
         live = await find_live(connection, event.subject_id)

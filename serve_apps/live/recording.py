@@ -104,7 +104,8 @@ async def make_clip(
 ) -> uuid.UUID:
     """Make a video of the last seconds and return its id.
 
-    A live that not everybody may see is its owner's alone to clip. Raises NothingToClip, ClipsOff,
+    A live that not everybody may see is its owner's alone to clip. Clips of others have no smaller
+    pictures: those take a core longer than the clip plays. Raises NothingToClip, ClipsOff,
     PermissionDenied.
     """
     is_owner = live.owner_id == viewer.user_id
@@ -113,7 +114,8 @@ async def make_clip(
     if not is_owner and not live.is_recorded:
         raise ClipsOff
     rows = _cut_end(await list_newest_segments(connection, live.id, CLIP_ROWS_MAX), order.seconds)
-    video = _describe_video(make_id(), live, rows, order.ladder, is_whole=False)
+    ladder = order.ladder if is_owner else ()
+    video = _describe_video(make_id(), live, rows, ladder, is_whole=False)
     if video is None:
         raise NothingToClip
     title = order.title or f"Clip: {live.title}"[:TITLE_CHARS_MAX]

@@ -19,6 +19,8 @@ REASONS = {
     "picture_unreadable": "No picture of it could be decoded.",
     "sound_not_converted": "Its sound could not be converted for players without Opus.",
     "picture_not_converted": "Smaller qualities of its picture could not be made.",
+    "keyframes_rare": "Its encoder sent keyframes too rarely for smaller qualities of its picture: "
+    "set the keyframe interval to 2 seconds.",
 }
 """What is left out of a video, in its owner's words, by code."""
 

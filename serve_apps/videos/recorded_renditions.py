@@ -19,7 +19,7 @@ from actors.job_runner.ports import JobPorts, JobSpec
 from kit.logs import get_log
 from kit.setting_sections import LADDER_NAMES
 from media.live.recorded_aac_plan import AacPlan
-from media.live.recorded_rungs_plan import RungsPlan
+from media.live.recorded_rungs_plan import KeyframesRare, RungsPlan
 from media.vod.plan import TranscodePlan
 from media.vod.records import AAC_TRACK, TaskRecord, track_prefix
 from media.vod.source import MediaUnreadable
@@ -68,12 +68,15 @@ class Rendition:
             await self._finish(ports, video.id)
         except VideoVanished:
             log.info("video.no_rendition_wanted", video_id=str(job.video_id), what=self.what.value)
+            await self._remove_left_out(ports, job.video_id)
+        except KeyframesRare:
+            await self._leave_out(ports, job.video_id, "keyframes_rare")
         except (MediaUnreadable, TranscodeFailed):
-            await self._leave_out(ports, job.video_id)
+            await self._leave_out(ports, job.video_id, self.left_out)
 
     async def give_up(self, ports: JobPorts, payload: bytes, _error: Exception) -> None:
         """Note that there will be none, after the job's last try."""
-        await self._leave_out(ports, _read_job(payload).video_id)
+        await self._leave_out(ports, _read_job(payload).video_id, self.left_out)
 
     async def _begin(self, ports: JobPorts, video_id: uuid.UUID) -> videos.Video:
         """Return the recording; raises VideoVanished when it needs none any more."""
@@ -100,18 +103,29 @@ class Rendition:
         name = str(video_id)
         log.info("video.rendition_made", video_id=name, what=self.what.value, size_bytes=size_bytes)
 
-    async def _leave_out(self, ports: JobPorts, video_id: uuid.UUID) -> None:
+    async def _leave_out(self, ports: JobPorts, video_id: uuid.UUID, code: str) -> None:
         async with ports.database.transaction() as connection:
             if not await recordings.leave_out(connection, video_id, self.what):
                 return
-            await videos.note_left_out(connection, video_id, {self.what.value: self.left_out})
+            await videos.note_left_out(connection, video_id, {self.what.value: code})
             # Nobody may be told of what is removed now, were all of it made.
             chunks = await video_chunks.list_chunks(connection, video_id)
             names = [it.name for it in chunks if it.name.startswith(f"{self.what}-")]
             await video_chunks.remove_chunks(connection, video_id, names)
+        await self._remove_bytes(ports, video_id)
+        name = str(video_id)
+        log.warning("video.rendition_left_out", video_id=name, what=self.what.value, code=code)
+
+    async def _remove_left_out(self, ports: JobPorts, video_id: uuid.UUID) -> None:
+        """Remove what a runner that died behind its note left."""
+        async with ports.database.transaction() as connection:
+            is_left_out = await recordings.is_left_out(connection, video_id, self.what)
+        if is_left_out:
+            await self._remove_bytes(ports, video_id)
+
+    async def _remove_bytes(self, ports: JobPorts, video_id: uuid.UUID) -> None:
         for folder in self.folders:
             await ports.objects.delete_prefix(track_prefix(str(video_id), folder))
-        log.warning("video.rendition_left_out", video_id=str(video_id), what=self.what.value)
 
 
 class Adding:

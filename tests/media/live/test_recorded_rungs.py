@@ -14,7 +14,7 @@ import pytest
 
 from media.cmaf import Sample, read_fragment, split_fragments
 from media.live.recorded_rungs import iter_recorded_rungs
-from media.live.recorded_rungs_plan import PIECE_SEGMENTS, plan_rungs
+from media.live.recorded_rungs_plan import PIECE_SEGMENTS, KeyframesRare, plan_rungs
 from media.live.recording import publish_recording
 from media.live.samples import VideoCodec
 from media.vod.publish import Publication
@@ -207,12 +207,21 @@ def test_pictures_that_lean_on_later_ones_keep_their_times(cast: Broadcast):
 
 
 def test_a_segment_that_begins_without_a_keyframe_has_one_in_smaller_sizes(cast: Broadcast):
-    cast.key_every = 12 * FPS
+    cast.key_every = 8 * FPS
     cast.publish(LARGE, seconds=12)
-    assert [row.tracks["source"].key_bytes > 0 for row in cast.rows] == [True, False, False]
+    assert [row.tracks["source"].key_bytes > 0 for row in cast.rows] == [True, False, True]
     made = Made(cast, segments_max=1)
     made.check_times("240p")
-    check_looks(made.decode("240p", first=2), cast.pictures[8 * FPS :])
+    check_looks(made.decode("240p", first=1), cast.pictures[4 * FPS :])
+    sets = [(it.get("id"), it.get("startWithSAP")) for it in list_sets(made.publication)]
+    assert sets == [("0", "1"), ("200", None)]
+
+
+def test_a_source_whose_keyframes_are_rare_stays_alone(cast: Broadcast):
+    cast.key_every = 12 * FPS
+    cast.publish(LARGE, seconds=12)
+    with pytest.raises(KeyframesRare):
+        plan_rungs("v", cast.rows, ladder=("240p",))
 
 
 def test_a_clip_that_begins_without_a_keyframe_has_every_picture(cast: Broadcast):

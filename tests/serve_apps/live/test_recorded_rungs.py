@@ -20,7 +20,7 @@ from media.pool import MediaWorkerLost
 from serve_apps.http.state import ApiPorts
 from serve_apps.videos.jobs import purge_video
 from storage.database import Database
-from storage.recordings import Further
+from storage.recordings import MAKE_RUNGS_JOB, Further
 from tests.serve_apps.api_client import Person
 from tests.serve_apps.edge.playback_client import serve_playback
 from tests.serve_apps.live.ended_live import SECONDS, Ended
@@ -145,16 +145,29 @@ async def test_pictures_that_cannot_be_made_smaller_are_named_and_the_recording_
         assert set(await player.list_renditions(f"/v/{video_id}/master.m3u8")) == AS_IT_CAME
 
 
-async def test_a_clip_has_smaller_sizes_and_takes_no_quota(
+async def test_a_clip_of_ones_own_live_has_smaller_sizes_and_of_anothers_has_none(
     ended: Ended, bob: Person, database: Database
 ) -> None:
     live_id = await ended.announce(4)
-    made = await bob.post(f"/v1/live/{live_id}/clips", {"seconds": 5}, status=201)
-    clip_id = made["video_id"]
+    clips = f"/v1/live/{live_id}/clips"
+    of_another = (await bob.post(clips, {"seconds": 5}, status=201))["video_id"]
+    clip_id = (await ended.ada.post(clips, {"seconds": 5}, status=201))["video_id"]
+    jobs = "SELECT dedupe_key FROM pgqueuer WHERE entrypoint = $1"
+    async with database.connection() as connection:
+        queued = {row["dedupe_key"] for row in await connection.fetch(jobs, MAKE_RUNGS_JOB)}
+    assert f"{MAKE_RUNGS_JOB}:{clip_id}" in queued
+    assert f"{MAKE_RUNGS_JOB}:{of_another}" not in queued
     ports = ended.ports
     async with ended.runner(InlineMedia(ports.objects)):
+        await ended.wait_until_made(clip_id)
         await ended.wait_until_made(clip_id, RUNGS)
-    assert await ended.count_bytes(clip_id) is None
+    sizes = [
+        entry.size_bytes
+        for track in ("240p", "aac")
+        for entry in await ports.objects.list(f"videos/{clip_id}/{track}")
+        if entry.key.endswith(".m4s")
+    ]
+    assert await ended.count_bytes(clip_id) == sum(sizes)
     async with serve_playback(ports.settings, database, ports.objects, ports.clock) as player:
         renditions = await player.list_renditions(f"/v/{clip_id}/master.m3u8")
         _size, times = measure(await player.fetch_rendition(renditions["240p.m3u8"]))

@@ -56,6 +56,40 @@ test("a picture that stands still while its sound plays on is a freeze", () => {
   expect(report).toMatchObject({ freezes: 1, stalled_ms: 2000 });
 });
 
+/** Looks twice a second at what `tell` says of each. */
+function follow(tell: (index: number) => Partial<WatchLook>, looks = 23): WatchFacts | null {
+  const meter = new WatchMeter();
+  let report: WatchFacts | null = null;
+  for (let index = 0; index < looks && !report; index += 1) {
+    report = meter.look({ ...LOOK, nowMs: index * 500, ...tell(index) });
+  }
+  return report;
+}
+
+test("a screen without sound that sends one picture a second does not stand still", () => {
+  const report = follow((index) => {
+    const pictures = Math.floor(index / 2);
+    return { positionS: pictures, counts: { lost: 0, received: 3 * pictures, decoded: pictures } };
+  });
+  expect(report).toMatchObject({ freezes: 0, stalled_ms: 0 });
+});
+
+test("a connection on which nothing comes any more stands still, two seconds after its last picture", () => {
+  const report = follow((index) => {
+    const count = Math.min(index, 6);
+    return { positionS: count / 2, counts: { lost: 0, received: 50 * count, decoded: 15 * count } };
+  });
+  expect(report).toMatchObject({ freezes: 1, stalled_ms: 5_500 });
+});
+
+test("sound alone is no first picture", () => {
+  const report = follow((index) => {
+    const pictures = Math.max(0, index - 4);
+    return { positionS: index / 2, counts: { lost: 0, received: 50 * index, decoded: 15 * pictures } };
+  }, 40);
+  expect(report).toMatchObject({ freezes: 0, join_ms: 2_500 });
+});
+
 test("who pauses does not suffer, and a page that slept says nothing", () => {
   const meter = new WatchMeter();
   expect(watch(meter, times(40, false), { shouldPlay: false })).toEqual([]);

@@ -10,6 +10,8 @@ import type { Way } from "./ways";
 export const REPORT_MS = 10_000;
 /** A picture that advances less than this share of the time stands still. */
 export const MOVING_SHARE = 0.2;
+/** So long a picture may be the last one where the position stands, too: a screen's are a second apart. */
+const QUIET_MS = 2_000;
 /** Looks further apart say nothing: the page slept. */
 export const LOOK_MAX_MS = 2_500;
 
@@ -42,6 +44,7 @@ export class WatchMeter {
   #beganMs: number | null = null;
   #joinMs: number | null = null;
   #isStalled = false;
+  #pictureMs = 0;
   #spanMs = 0;
   #stalledMs = 0;
   #freezes = 0;
@@ -80,7 +83,13 @@ export class WatchMeter {
     if (before.way !== look.way) return !this.#isStalled;
     const goesOn = (look.positionS - before.positionS) * 1000 >= MOVING_SHARE * sinceMs;
     if (!before.counts || !look.counts) return goesOn;
-    return !this.#stillness.look(before.counts, look.counts) && goesOn;
+    const isStill = this.#stillness.look(before.counts, look.counts);
+    const hasPicture = look.counts.decoded > before.counts.decoded;
+    if (hasPicture) this.#pictureMs = look.nowMs;
+    // Sound alone is no picture yet.
+    if (this.#joinMs === null) return hasPicture;
+    // Without sound the position goes on with pictures alone, and a screen has few.
+    return !isStill && (goesOn || look.nowMs - this.#pictureMs < QUIET_MS);
   }
 
   #countPackets(before: WatchLook, look: WatchLook): void {
