@@ -1,4 +1,4 @@
-"""How late are a live's parts, and is a picture lost, while twenty uploads are encoded?"""
+"""How late are a live's parts, is a picture lost, while twenty uploads come and are encoded?"""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ QUESTION = Question(
     is_costly=True,
     configuration={
         "live": f"one WebRTC publisher, 30 pictures a second of {PICTURE_BYTES:,} bytes "
-        f"(3 Mbit/s) and Opus; one player reads by blocking reloads for {WATCHED_S:.0f} s and "
-        "fetches every part",
+        f"(3 Mbit/s) and Opus, recorded; one player reads by blocking reloads for {WATCHED_S:.0f} "
+        "s and fetches every part",
         "uploads": f"{UPLOADS} files of {FILM_S} s of 1080p with sound, which must be encoded "
-        "anew; all have arrived and at least one is unfinished when the watching ends",
+        "anew; they are sent one after the other from when the watching begins, have all arrived "
+        "when it ends, and at least one is unfinished then",
         "late": "from the end of a part's pictures, by its wall clock, until the player has it",
         "lost": "pictures that the publisher sent and the parts do not hold, by their durations",
     },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,11 +63,18 @@ async def open_scene(form: Form, products: Products) -> AsyncIterator[Sides]:
             stage = Stage(http, product, await register(http, product.url), {"film": film})
 
             async def alone(_form: Form) -> Answer:
-                return await watch(stage, watched_s)
+                return await watch(stage, watched_s, send_nothing)
 
             async def beside(_form: Form) -> Answer:
-                videos = [(await upload(stage, film))[0]["id"] for _ in range(count)]
-                answer = await watch(stage, watched_s)
+                videos: list[str] = []
+
+                async def send() -> None:
+                    for _number in range(count):
+                        video, _sent_s = await upload(stage, film)
+                        videos.append(video["id"])
+
+                answer = await watch(stage, watched_s, send)
+                assert len(videos) == count, "all arrived while the live was watched"
                 left = [video for video in videos if await read_status(stage, video) not in DONE]
                 assert left, "it is to be beside uploads that are being made"
                 for video in videos:
@@ -85,10 +92,14 @@ async def read_status(stage: Stage, video_id: str) -> str:
     return str(video["status"])
 
 
-async def watch(stage: Stage, seconds: float) -> Answer:
-    """Publish and watch for so long."""
+async def send_nothing() -> None:
+    """A live that is alone."""
+
+
+async def watch(stage: Stage, seconds: float, send: Callable[[], Awaitable[None]]) -> Answer:
+    """Publish and watch for so long; `send` begins as the watching does."""
     http, url, headers = stage.http, stage.product.url, stage.owner.headers
-    order = {"title": "First?", "record": False}
+    order = {"title": "First?"}
     _status, live = await call(http, "POST", f"{url}/v1/live", json=order, headers=headers)
     key = {"Authorization": f"Bearer {live['stream_key']}"}
     async with publish_at(f"{url}/whip", key) as publisher:
@@ -97,7 +108,7 @@ async def watch(stage: Stage, seconds: float) -> Answer:
         await asyncio.sleep(QUIET_S)
         watcher = Counting(http, master)
         until_s = time.monotonic() + seconds
-        await asyncio.gather(*(watcher.follow(track, until_s) for track in TRACKS))
+        await asyncio.gather(*(watcher.follow(track, until_s) for track in TRACKS), send())
     await call(http, "POST", f"{url}/v1/live/{live['id']}/end", headers=headers)
     assert watcher.pictures > seconds * 20, "the pictures came"
     late = sorted(watcher.late_ms)
