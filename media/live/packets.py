@@ -1,13 +1,14 @@
 """Packets of a forwarded track to whole frames: order, H.264 (RFC 6184) and Opus (RFC 7587).
 
-`source.py` owns one of each per track. What is lost is waited for as long as a retransmission may
-take; then the picture it belonged to goes, with all that follow it up to the next keyframe. Pure
-state: time comes in, nothing is decoded.
+`source.py` owns one of each per track. What is missing is waited for as long as it may be repeated;
+then the picture it belonged to goes, with all that follow it up to the next keyframe. Pure state:
+time comes in, nothing is decoded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,8 +26,9 @@ from media.live.h264 import (
 from media.live.samples import AudioFormat, VideoFormat
 
 WAIT_S = 0.25
-"""A retransmission asked for at once comes within a round trip or two."""
+"""A repeat by a publisher nearby, asked for at once, comes within so long."""
 WAITING_MAX = 1024
+"""Packets behind a hole: beyond that it is given up."""
 PICTURE_BYTES_MAX = 4 << 20
 NALS_MAX = 1024
 STAP_A = 24
@@ -65,42 +67,71 @@ class Packet(Protocol):
         ...
 
 
-class PacketOrder:
-    """Gives packets back in order; after `WAIT_S` says that what is missing is lost."""
+GetWait = Callable[[int], float]
+"""Given a missing packet's index: how many seconds after it was missed it may still come."""
 
-    def __init__(self, wait_s: float = WAIT_S) -> None:
+
+def wait_briefly(_index: int) -> float:
+    """Wait for any packet as long as a repeat from nearby takes."""
+    return WAIT_S
+
+
+class PacketOrder:
+    """Gives packets back in order; says what is lost once `get_wait_s` does not wait for it."""
+
+    def __init__(self, get_wait_s: GetWait = wait_briefly) -> None:
         self.lost = 0
-        self._wait_s = wait_s
-        self._waiting: dict[int, Packet] = {}
+        self.came_s = 0.0
+        """When the packet that was given back last came, a repeated one in its first place."""
+        self._get_wait_s = get_wait_s
+        self._waiting: dict[int, tuple[Packet, float]] = {}
+        """By index, with when each came; in the order of arrival."""
         self._next: int | None = None
-        self._hole_since_s = 0.0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def add(self, packet: Packet, now_s: float) -> None:
         """Take a packet as it came; what comes after it was given up is dropped."""
         if self._next is None:
             self._next = packet.index
         if packet.index >= self._next:
-            if not self._waiting:
-                self._hole_since_s = now_s
-            self._waiting[packet.index] = packet
+            self._waiting.setdefault(packet.index, (packet, now_s))
 
-    def take(self, now_s: float) -> Iterator[Packet | None]:
-        """Yield what is in order; None in the place of packets that are lost."""
+    def measure_hole_s(self, now_s: float) -> float:
+        """Return for how long the next packet has been missing; 0.0 while none is."""
+        is_hole = bool(self._waiting) and self._next not in self._waiting
+        return now_s - self._find_oldest_s() if is_hole else 0.0
+
+    def take(self, now_s: float, until_s: float = math.inf) -> Iterator[Packet | None]:
+        """Yield what is in order and came by `until_s`; None in the place of lost packets."""
         while self._waiting:
             assert self._next is not None, "a waiting packet has set the first index"
-            packet = self._waiting.pop(self._next, None)
-            if packet is None:
-                is_overdue = now_s - self._hole_since_s >= self._wait_s
-                if not is_overdue and len(self._waiting) < WAITING_MAX:
+            found = self._waiting.get(self._next)
+            if found is None:
+                if not self._is_lost(self._next, now_s):
                     return
                 following = min(self._waiting)
                 self.lost += following - self._next
                 self._next = following
                 yield None
                 continue
+            # What follows a packet was sent after it, and may have come before it was repeated.
+            came_s = self._find_oldest_s()
+            if came_s > until_s:
+                return
+            del self._waiting[self._next]
             self._next += 1
-            self._hole_since_s = now_s
-            yield packet
+            self.came_s = came_s
+            yield found[0]
+
+    def _is_lost(self, index: int, now_s: float) -> bool:
+        missing_s = now_s - self._find_oldest_s()
+        return len(self._waiting) >= WAITING_MAX or missing_s >= self._get_wait_s(index)
+
+    def _find_oldest_s(self) -> float:
+        """Return when the first of those that wait came; all of them lie behind a hole."""
+        return next(iter(self._waiting.values()))[1]
 
 
 @dataclass(frozen=True, slots=True)

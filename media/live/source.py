@@ -6,11 +6,15 @@ nothing: HLS does not carry it. Called on the event loop, once per batch of pack
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from media.live.packets import (
     OPUS_FORMAT,
     OPUS_RATE_HZ,
+    WAIT_S,
+    WAITING_MAX,
+    GetWait,
     Packet,
     PacketOrder,
     Picture,
@@ -22,14 +26,19 @@ from media.live.timeline import Timeline
 
 
 class RtpSource:
-    """Depacketizes one publisher's picture and sound."""
+    """Depacketizes one publisher's picture and sound; `get_wait_s` is asked about the picture's.
 
-    def __init__(self, sink: SampleSink, request_keyframe: Callable[[], None]) -> None:
+    Sound is waited for briefly: the packager soon puts silence in its place.
+    """
+
+    def __init__(
+        self, sink: SampleSink, request_keyframe: Callable[[], None], get_wait_s: GetWait
+    ) -> None:
         self.timeline = Timeline(VIDEO_TIMESCALE, OPUS_RATE_HZ)
         self.pictures = PictureAssembler()
         self._sink = sink
         self._request_keyframe = request_keyframe
-        self._orders = {"video": PacketOrder(), "audio": PacketOrder()}
+        self._orders = {"video": PacketOrder(get_wait_s), "audio": PacketOrder()}
         self._last_dts: int | None = None
 
     @property
@@ -38,41 +47,47 @@ class RtpSource:
         return sum(order.lost for order in self._orders.values())
 
     def add_packets(self, kind: str, packets: Sequence[Packet], now_s: float) -> None:
-        """Take packets of one track as they came; frames that are whole go to the packager."""
+        """Take packets of one track as they came; frames that are whole go to the packager.
+
+        Sound that comes while a picture is waited for waits as well, and follows beside those
+        that came with it: segments are cut at pictures.
+        """
         order = self._orders[kind]
         for packet in packets:
             order.add(packet, now_s)
-        for found in self._orders["video"].take(now_s):
-            self._add_picture(found, now_s)
-        for found in self._orders["audio"].take(now_s):
-            self._add_sound(found, now_s)
+        pictures, sound = self._orders["video"], self._orders["audio"]
+        for found in pictures.take(now_s):
+            self._add_sound(now_s, until_s=pictures.came_s)
+            self._add_picture(found, pictures.came_s)
+        if pictures.measure_hole_s(now_s) < WAIT_S or len(sound) >= WAITING_MAX:
+            self._add_sound(now_s)
 
     def apply_report(self, kind: str, ntp_timestamp: int, timestamp: int) -> None:
         """Take a sender report, in the forwarded track's timestamps."""
         self.timeline.apply_report(kind, ntp_timestamp, timestamp)
 
-    def _add_picture(self, packet: Packet | None, now_s: float) -> None:
+    def _add_picture(self, packet: Packet | None, came_s: float) -> None:
         dropped = self.pictures.dropped
         if packet is None:
             self.pictures.lose()
         else:
             for picture in self.pictures.add(packet):
-                self._emit(picture, now_s)
+                self._emit(picture, came_s)
         if packet is None or self.pictures.dropped > dropped:
             self._request_keyframe()
 
-    def _emit(self, picture: Picture, now_s: float) -> None:
-        pts = self.timeline.place_video(picture.timestamp, now_s)
+    def _emit(self, picture: Picture, came_s: float) -> None:
+        pts = self.timeline.place_video(picture.timestamp, came_s)
         # WebRTC has no decode times: they follow the order of arrival, and never stand still.
         dts = pts if self._last_dts is None else max(pts, self._last_dts + 1)
         self._last_dts = dts
         self._sink.add_video(VideoSample(picture.format, picture.data, dts, pts, picture.is_key))
 
-    def _add_sound(self, packet: Packet | None, now_s: float) -> None:
-        """What is lost is left out: the packager fills the hole."""
-        if packet is None:
-            return
-        ticks = read_opus_ticks(packet.payload)
-        if ticks:
-            pts = self.timeline.place_audio(packet.timestamp, now_s)
-            self._sink.add_audio(AudioSample(OPUS_FORMAT, packet.payload, pts, ticks))
+    def _add_sound(self, now_s: float, until_s: float = math.inf) -> None:
+        """Pass sound on that came by `until_s`; what is lost the packager fills."""
+        order = self._orders["audio"]
+        for packet in order.take(now_s, until_s):
+            ticks = 0 if packet is None else read_opus_ticks(packet.payload)
+            if packet is not None and ticks:
+                pts = self.timeline.place_audio(packet.timestamp, order.came_s)
+                self._sink.add_audio(AudioSample(OPUS_FORMAT, packet.payload, pts, ticks))

@@ -46,13 +46,13 @@ class Timeline:
         self._video = _TrackClock(video_rate)
         self._audio = _TrackClock(audio_rate)
 
-    def place_video(self, timestamp: int, now_s: float) -> int:
+    def place_video(self, timestamp: int, came_s: float) -> int:
         """Return when a picture is shown, in ticks since the programme began."""
-        return self._place(self._video, timestamp, now_s)
+        return self._place(self._video, timestamp, came_s)
 
-    def place_audio(self, timestamp: int, now_s: float) -> int:
+    def place_audio(self, timestamp: int, came_s: float) -> int:
         """Return when a frame of sound is heard, in ticks since the programme began."""
-        return self._place(self._audio, timestamp, now_s)
+        return self._place(self._audio, timestamp, came_s)
 
     def apply_report(self, kind: str, ntp_timestamp: int, timestamp: int) -> None:
         """Take a sender report; once both tracks have one, sound is laid beside the picture."""
@@ -62,16 +62,17 @@ class Timeline:
         clock.report = (ntp_timestamp / NTP_FRACTION, clock.extend(timestamp))
         self._align()
 
-    def _place(self, clock: _TrackClock, timestamp: int, now_s: float) -> int:
+    def _place(self, clock: _TrackClock, timestamp: int, came_s: float) -> int:
         if self._started_s is None:
-            self._started_s = now_s
+            self._started_s = came_s
         if not clock.is_started:
             clock.is_started = True
             clock.extended = timestamp
-            arrived = round((now_s - self._started_s) * clock.rate)
+            # A picture that waited may have come before the sound that was placed first.
+            arrived = round(max(0.0, came_s - self._started_s) * clock.rate)
             clock.zero = timestamp - arrived
         extended = clock.extend(timestamp)
-        elapsed = round((now_s - clock.arrival_s) * clock.rate) if clock.arrival_s else 0
+        elapsed = round((came_s - clock.arrival_s) * clock.rate) if clock.arrival_s else 0
         advance = extended - clock.extended
         if clock.arrival_s and abs(advance - elapsed) > JUMP_S * clock.rate:
             # The sender's clock was set anew: go on from where arrival says.
@@ -79,7 +80,7 @@ class Timeline:
             clock.zero += advance - elapsed
             clock.report = None
         clock.extended = extended
-        clock.arrival_s = now_s
+        clock.arrival_s = came_s
         clock.ticks = extended - clock.zero
         return clock.ticks
 

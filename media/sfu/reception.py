@@ -13,6 +13,8 @@ NACK_EVERY_S = 0.05
 NACK_EVERY_MAX_S = 0.3
 NACK_TRIES_MAX = 8
 NACK_AGE_MAX_S = 1.0
+ANSWERS_AWAITED = 5
+"""Who keeps packets in order waits for as many answers one after the other: 0.25 s nearby."""
 ANSWERS_KEPT = 8
 PATIENCE_MAX_S = 0.04
 PATIENCE_KEPT = 0.9
@@ -121,7 +123,22 @@ class MissingPackets:
         self._took_s: deque[float] = deque(maxlen=ANSWERS_KEPT)
         self._patience_s = 0.0
         self._newest_given_up: int | None = None
+        self._is_tried = False
+        """What was asked for came, or was given up."""
         self.given_up = 0
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._asked
+
+    def get_wait_s(self, index: int) -> float:
+        """Return how long after it was missed a packet is worth waiting for; 0.0: given up.
+
+        Before anything is known of the publisher that is as long as it is asked for.
+        """
+        if index not in self._asked:
+            return 0.0
+        answers_s = ANSWERS_AWAITED * self._every_s
+        return min(answers_s, NACK_AGE_MAX_S) if self._is_tried else NACK_AGE_MAX_S
 
     def add_gap(self, first: int, end: int) -> None:
         """Note that the indexes in [first, end) were skipped."""
@@ -141,6 +158,7 @@ class MissingPackets:
             return
         self._patience_s *= PATIENCE_KEPT
         if asked.tries:
+            self._is_tried = True
             # Of several tries nobody knows which one was answered. Of a way that grew longer than
             # the wait all answers take long; where tries are lost, some come after the first.
             self._took_s.append(min(now_s - asked.first_at_s, NACK_EVERY_MAX_S))
@@ -152,6 +170,7 @@ class MissingPackets:
         self._took_s.clear()
         self._every_s = NACK_EVERY_S
         self._newest_given_up = None
+        self._is_tried = False
 
     def take_due(self, now_s: float) -> list[int]:
         """Return the indexes to ask for now, in order, and count the attempt."""
@@ -183,4 +202,5 @@ class MissingPackets:
     def _give_up(self, index: int) -> None:
         del self._asked[index]
         self.given_up += 1
+        self._is_tried = True
         self._newest_given_up = max(index, self._newest_given_up or index)

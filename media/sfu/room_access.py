@@ -51,6 +51,14 @@ class RoomAccess:
         if room is not None:
             room.request_keyframe(layer)
 
+    def get_repair_wait_s(self, room_id: str, index: int) -> float:
+        """Return how many seconds after it was missed a room's packet of video may still come.
+
+        That is a few round trips to its publisher; 0.0 once that is asked for it no more.
+        """
+        room = self._rooms.get(room_id)
+        return 0.0 if room is None else room.layers.get_repair_wait_s(index)
+
     def list_rids(self, room_id: str) -> tuple[str, ...]:
         """Return the names of the encodings that a room's publisher announced, if several."""
         room = self._rooms.get(room_id)

@@ -12,6 +12,7 @@ from media.sfu.delivery import MAIN, Delivery
 from media.sfu.layer_selector import LayerFact
 from media.sfu.layer_taps import LayerListener, LayerTaps
 from media.sfu.layers import LayerSet
+from media.sfu.reception import NACK_AGE_MAX_S
 from media.sfu.relayed_layers import RelayedLayers
 from media.sfu.rtcp import SenderReport
 from media.sfu.rtp import RtpFields
@@ -163,6 +164,19 @@ class RoomLayers:
     def list_received(self) -> list[SourceTrack]:
         """Return the tracks of video that come as streams of their own."""
         return [self._main] if self._layers is None else self._layers.list_received()
+
+    def get_repair_wait_s(self, index: int) -> float:
+        """Return how long after it was missed the main track's packet may still come.
+
+        0.0: it will not, since its publisher is not asked for it any more.
+        """
+        if self._main.find_packet(index) is not None:
+            return NACK_AGE_MAX_S  # it came, and whoever listens is told in a moment
+        source = self.find_source(MAIN)
+        if source is None or index not in self._main.missing:
+            return 0.0
+        seq = self._main.get_source_seq(index)
+        return source.missing.get_wait_s(source.get_source_index(seq))
 
     def find_source(self, layer: str) -> SourceTrack | None:
         """Return the track whose keyframes a layer's are, or those of what feeds the main track."""

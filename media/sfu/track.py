@@ -129,9 +129,8 @@ class SourceTrack:
 
     def lacks(self, seq: int) -> bool:
         """Tell whether the present publisher's packet with this number would be new."""
-        advance = signed_distance(seq, self._source_seq)
-        is_near = abs(advance) <= JUMP_PACKETS_MAX
-        return self._is_started and is_near and self._is_new(self.next_index - 1 + advance)
+        is_near = abs(signed_distance(seq, self._source_seq)) <= JUMP_PACKETS_MAX
+        return self._is_started and is_near and self._is_new(self.get_source_index(seq))
 
     def find_packet(self, index: int) -> TrackPacket | None:
         """Return the packet with this index while the ring still holds it."""
@@ -190,6 +189,10 @@ class SourceTrack:
     def get_source_seq(self, index: int) -> int:
         """Return the publisher's sequence number for one of our indexes."""
         return (self._source_seq - (self.next_index - 1 - index)) & 0xFFFF
+
+    def get_source_index(self, seq: int) -> int:
+        """Return our index for one of the publisher's sequence numbers."""
+        return self.next_index - 1 + signed_distance(seq, self._source_seq)
 
     def _measure_advance(self, fields: RtpFields, now_s: float) -> int | None:
         """Return how far after our newest packet this one lies; None when it is not ours."""

@@ -20,7 +20,7 @@ from kit.metrics import LIVE_PACKETS_LOST
 from media.live.continuity import Continuity
 from media.live.fragments import VIDEO
 from media.live.packager import Packager, PackagerTerms
-from media.live.packets import OPUS_FORMAT, Packet
+from media.live.packets import OPUS_FORMAT, GetWait, Packet
 from media.live.playlists import LivePlaylists
 from media.live.samples import AudioFormat
 from media.live.slates import SlateBook
@@ -51,6 +51,7 @@ class Broadcast:
         ports: WriterPorts,
         slates: SlateBook,
         request_keyframe: Callable[[], None],
+        get_wait_s: GetWait,
     ) -> None:
         self.room_id = room_id
         self.window: LiveWindow | None = None
@@ -58,6 +59,7 @@ class Broadcast:
         self.has_hls = True
         """False while the publisher sends what HLS does not carry."""
         self._request_keyframe = request_keyframe
+        self._get_wait_s = get_wait_s
         self._ports = ports
         self._slates = slates
         self._publisher: Publisher | None = None
@@ -76,10 +78,10 @@ class Broadcast:
         if not self.has_hls:
             codec = codecs.get("video")
             log.info("live.hls_off", room_id=str(self.room_id), codec=codec)
-            self._uncarried = Uncarried(session_id, codec)
+            self._uncarried = Uncarried(session_id, codec, self._get_wait_s)
             return
         waiting = WaitingSamples()
-        source = RtpSource(waiting, self._request_keyframe)
+        source = RtpSource(waiting, self._request_keyframe, self._get_wait_s)
         self._start(Publisher(session_id, "audio" in codecs, source, waiting))
 
     def begin_frames(
@@ -314,6 +316,10 @@ class PacketSource(Protocol):
         """Want a keyframe from a room's publisher."""
         ...
 
+    def get_repair_wait_s(self, room_id: str, index: int) -> float:
+        """Return how long after it was missed a packet of video may still come."""
+        ...
+
     def get_codecs(self, room_id: str) -> Mapping[str, OfferedCodec]:
         """Return what a room's publisher sends, by kind."""
         ...
@@ -362,7 +368,8 @@ class Broadcasts:
         broadcast = self._rooms.get(key)
         if broadcast is None:
             ask = functools.partial(plane.request_keyframe, room_id)
-            broadcast = self._rooms[key] = Broadcast(key, self._ports, self._slates, ask)
+            wait = functools.partial(plane.get_repair_wait_s, room_id)
+            broadcast = self._rooms[key] = Broadcast(key, self._ports, self._slates, ask, wait)
         plane.remove_listener(room_id, broadcast)
         return broadcast
 

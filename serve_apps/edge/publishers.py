@@ -12,7 +12,7 @@ from datetime import datetime
 
 from actors.live_room.health import IngestReport
 from media.live.continuity import Continuity
-from media.live.packets import OPUS_FORMAT, Packet, PacketOrder
+from media.live.packets import OPUS_FORMAT, GetWait, Packet, PacketOrder
 from media.live.samples import AudioFormat
 from media.live.source import RtpSource
 from serve_apps.edge.ingest_meter import IngestMeter
@@ -44,12 +44,12 @@ class Publisher:
 class Uncarried:
     """A publisher whose picture HLS does not carry: no segment comes of it, its packets count."""
 
-    def __init__(self, session_id: str, codec: str | None) -> None:
+    def __init__(self, session_id: str, codec: str | None, get_wait_s: GetWait) -> None:
         self.session_id = session_id
         self._codec = codec
         """What the picture comes in; None: only sound comes."""
         self._meter = IngestMeter()
-        self._orders = {"video": PacketOrder(), "audio": PacketOrder()}
+        self._orders = {"video": PacketOrder(get_wait_s), "audio": PacketOrder()}
 
     def add_packets(self, kind: str, packets: Sequence[Packet], now_s: float) -> int:
         """Count packets of one track and return how many are lost since the last call."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from media.live.packets import OPUS_SILENCE
+from media.live.packets import OPUS_SILENCE, WAIT_S
 from media.live.samples import AudioSample, VideoSample
 from media.live.source import RtpSource
 
@@ -87,12 +87,16 @@ class Reel:
 
     video: list[VideoSample] = field(default_factory=list)
     audio: list[AudioSample] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    """In the order of both."""
 
     def add_video(self, sample: VideoSample) -> None:
         self.video.append(sample)
+        self.kinds.append("video")
 
     def add_audio(self, sample: AudioSample) -> None:
         self.audio.append(sample)
+        self.kinds.append("audio")
 
 
 @dataclass
@@ -102,9 +106,13 @@ class Desk:
     reel: Reel = field(default_factory=Reel)
     asked: list[float] = field(default_factory=list)
     now_s: float = 100.0
+    wait_s: float = WAIT_S
+    """So long a missing packet of the picture may still come."""
 
     def __post_init__(self) -> None:
-        self.source = RtpSource(self.reel, lambda: self.asked.append(self.now_s))
+        self.source = RtpSource(
+            self.reel, lambda: self.asked.append(self.now_s), lambda _index: self.wait_s
+        )
 
     def show(self, packets: list[Packet], *, after_s: float = 0.0) -> None:
         self.now_s += after_s

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from media.live.continuity import Continuity
 from media.live.fragments import AUDIO, VIDEO
 from media.live.packager import Packager, PackagerTerms
+from media.live.packets import WAIT_S
 from media.live.playlists import LivePlaylists
 from media.live.source import RtpSource
 from media.live.window import LiveWindow, PublisherSink
@@ -35,6 +36,8 @@ class Programme:
     lost: frozenset[int] = frozenset()
     """Which pictures, counted from the start, lose their first packet."""
     fps: int = 30
+    wait_s: float = WAIT_S
+    """So long a missing packet of the picture may still come."""
 
     def __post_init__(self) -> None:
         self.playlists = LivePlaylists(self.window)
@@ -49,7 +52,7 @@ class Programme:
         sink = PublisherSink(self.window, str(self.gen), self.whole.append)
         self.packager = Packager(terms, sink, self._ask)
         self.continuity = Continuity(self.packager, self._ask, lambda: self.now_s)
-        self.source = RtpSource(self.continuity, self._ask)
+        self.source = RtpSource(self.continuity, self._ask, lambda _index: self.wait_s)
         self._wants_key = True
 
     def run(self, seconds: float, *, size: int = 300) -> None:

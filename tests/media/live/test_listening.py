@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Callable
+from functools import partial
 
 import av
 import pytest
 
 from media.live.fragments import AUDIO, VIDEO
 from media.live.packager import Packager, PackagerTerms
-from media.live.packets import OPUS_SILENCE
+from media.live.packets import OPUS_SILENCE, GetWait
 from media.live.source import RtpSource
 from media.live.window import LiveWindow, PublisherSink
 from media.sfu.rtcp import parse_rtcp
@@ -25,12 +26,12 @@ pytestmark = pytest.mark.media
 class Recorder:
     """Packages what a room takes from its publisher."""
 
-    def __init__(self, request_keyframe: Callable[[], None]) -> None:
+    def __init__(self, request_keyframe: Callable[[], None], get_wait_s: GetWait) -> None:
         self.window = LiveWindow(EPOCH, lambda: None)
         self.whole: list[int] = []
         sink = PublisherSink(self.window, "1", self.whole.append)
         self.packager = Packager(PackagerTerms(0, 0, True, False), sink, request_keyframe)
-        source = RtpSource(self.packager, request_keyframe)
+        source = RtpSource(self.packager, request_keyframe, get_wait_s)
         self.add_packets, self.apply_report = source.add_packets, source.apply_report
 
 
@@ -45,7 +46,8 @@ def decode(window: LiveWindow, track: str) -> list[av.frame.Frame]:
 async def test_a_publisher_becomes_segments_that_decode() -> None:
     stage = await start_stage()
     publisher, answer = await stage.publish(("H264", "opus"))
-    recorder = Recorder(lambda: stage.sfu.request_keyframe("r"))
+    sfu = stage.sfu
+    recorder = Recorder(partial(sfu.request_keyframe, "r"), partial(sfu.get_repair_wait_s, "r"))
     assert stage.sfu.add_listener("r", recorder)
     frames = FrameSource("H264")
     keys = 0

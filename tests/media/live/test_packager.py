@@ -263,6 +263,35 @@ def test_the_master_names_both_tracks(programme: Programme):
     assert 'CODECS="avc1.42c00d,opus"' in master
 
 
+class Far(Programme):
+    """Every fiftieth picture's first packet is lost, and comes again 0.7 s later."""
+
+    repeats: list[tuple[float, Packet]]
+
+    def show(self, packets: list[Packet]) -> None:
+        if self._pictures % 50 == 7:
+            self.repeats.append((self.now_s + 0.7, packets[0]))
+            packets = packets[1:]
+        while self.repeats and self.repeats[0][0] <= self.now_s:
+            packets = [*packets, self.repeats.pop(0)[1]]
+        super().show(packets)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_what_a_publisher_far_away_repeats_leaves_no_trace(*, answers: bool):
+    far = Far(wait_s=1.0, answers_keyframes=answers)
+    far.repeats = []
+    far.run(40)
+    assert (far.source.packets_lost, far.source.pictures.dropped) == (0, 0)
+    sound = far.packager._sound
+    assert (sound.silenced, sound.late) == (0, 0)
+    for track in (VIDEO, AUDIO):
+        check_contiguous(far.window, track)
+        listing = read_playlist(far.playlists.render(track, is_delta=False).decode())
+        assert not any(segment.is_discontinuous for segment in listing.segments)
+        assert all(segment.duration_s < 4.5 for segment in listing.segments)
+
+
 class Weather(Programme):
     """Loses every twentieth packet, most of which come again 100 ms late; delays and doubles."""
 

@@ -7,7 +7,7 @@ import pytest
 
 from media.h264_bits import ParameterSetMalformed
 from media.live.h264 import build_format, read_size
-from media.live.packets import OPUS_SILENCE, WAIT_S, read_opus_ticks
+from media.live.packets import OPUS_SILENCE, WAIT_S, WAITING_MAX, read_opus_ticks
 from tests.media.live.packets_stage import (
     FRAME_TICKS,
     PPS,
@@ -100,6 +100,90 @@ def test_a_retransmission_in_time_loses_nothing():
     desk.show([torn[1]], after_s=0.1)
     assert len(desk.reel.video) == 3
     assert desk.source.packets_lost == 0
+
+
+def test_a_retransmission_from_far_away_is_waited_for_as_long_as_it_may_come():
+    camera, desk = Camera(), Desk(wait_s=1.0)
+    desk.show(camera.shoot(is_key=True))
+    torn = camera.shoot(size=4000)
+    desk.show(torn[:1] + torn[2:], after_s=0.03)
+    desk.show(camera.shoot(), after_s=0.9)
+    assert len(desk.reel.video) == 1
+    desk.show([torn[1]], after_s=0.05)
+    assert len(desk.reel.video) == 3
+    assert desk.source.packets_lost == 0
+
+
+def test_a_packet_that_will_not_come_is_given_up_at_once():
+    camera, desk = Camera(), Desk(wait_s=1.0)
+    desk.show(camera.shoot(is_key=True))
+    camera.shoot()
+    desk.show(camera.shoot(), after_s=0.1)
+    assert not desk.asked
+    desk.wait_s = 0.0
+    desk.show([], after_s=0.01)
+    assert desk.source.packets_lost == 1
+    assert desk.asked
+
+
+def test_each_packet_is_waited_for_since_it_was_missed():
+    camera, desk = Camera(), Desk()
+    desk.show(camera.shoot(is_key=True))
+    first = camera.shoot()
+    desk.show(camera.shoot(), after_s=0.1)
+    camera.shoot()
+    desk.show(camera.shoot(), after_s=0.1)
+    desk.show(first, after_s=0.1)
+    assert (len(desk.reel.video), desk.source.packets_lost) == (3, 0)
+    desk.show([], after_s=WAIT_S - 0.11)
+    assert desk.source.packets_lost == 0
+    desk.show([], after_s=0.02)
+    assert desk.source.packets_lost == 1
+
+
+def test_what_waits_is_bounded_however_long_a_packet_may_still_come():
+    camera, microphone, desk = Camera(), Microphone(), Desk(wait_s=1e9)
+    desk.show(camera.shoot(is_key=True))
+    camera.shoot()
+    desk.show(camera.shoot())
+    for _ in range(2 * WAITING_MAX):
+        desk.hear(microphone.record(), after_s=0.02)
+    assert len(desk.reel.audio) > WAITING_MAX - 20
+    for _ in range(WAITING_MAX - 2):
+        desk.show(camera.shoot())
+    assert desk.source.packets_lost == 0
+    desk.show(camera.shoot())
+    assert desk.source.packets_lost == 1
+    assert len(desk.reel.audio) == 2 * WAITING_MAX
+
+
+def test_sound_that_waited_with_a_picture_follows_beside_it_and_never_stops_nearby():
+    camera, microphone, desk = Camera(), Microphone(), Desk(wait_s=1.0)
+    desk.show(camera.shoot(is_key=True))
+    desk.hear(microphone.record())
+    repeated = camera.shoot()
+    desk.show(camera.shoot(), after_s=0.03)
+    desk.hear(microphone.record(), after_s=WAIT_S - 0.01)
+    assert len(desk.reel.audio) == 2
+    desk.hear(microphone.record(), after_s=0.02)
+    desk.show(camera.shoot(), after_s=0.1)
+    desk.hear(microphone.record(), after_s=0.1)
+    assert len(desk.reel.audio) == 2
+    desk.reel.kinds.clear()
+    desk.show(repeated, after_s=0.1)
+    assert desk.reel.kinds == ["video", "video", "audio", "video", "audio"]
+
+
+def test_a_picture_that_waited_is_placed_where_it_would_have_been():
+    camera, microphone, desk = Camera(), Microphone(), Desk(wait_s=1.0)
+    key = camera.shoot(is_key=True, size=4000)
+    desk.show(key[:1] + key[2:])
+    desk.hear(microphone.record(), after_s=0.1)
+    desk.show(camera.shoot(), after_s=0.1)
+    desk.show([key[1]], after_s=0.5)
+    desk.hear(microphone.record())
+    assert [sample.pts_ticks for sample in desk.reel.video] == [0, FRAME_TICKS]
+    assert desk.reel.audio[0].pts_ticks == 0  # nothing earlier was known when it was placed
 
 
 @pytest.mark.parametrize(

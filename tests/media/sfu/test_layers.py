@@ -9,6 +9,7 @@ import pytest
 from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket
 
 from media.sfu.options import Kind
+from media.sfu.reception import NACK_AGE_MAX_S
 from media.sfu.rtp import RtpFields, signed_time_distance
 from media.sfu.session import ViewerSession
 from media.sfu.track import TrackPacket
@@ -223,6 +224,23 @@ def test_the_best_that_comes_stands_in_for_an_encoding_that_stops(
     assert {b - a for a, b in itertools.pairwise(indexes)} == {1}
     numbers = list_numbers(found)
     assert {(b.picture - a.picture) & 0x7FFF for a, b in itertools.pairwise(numbers)} == {1}
+
+
+def test_what_is_missing_of_the_best_encoding_is_waited_for_while_it_is_asked_for(
+    stage: Stage, publisher: Simulcast
+) -> None:
+    publisher.send()
+    main = stage.room.tracks["video"]
+    index = main.next_index
+    for rid in ("q", "f"):
+        publisher.seqs[rid] += 1
+    publisher.send()
+    assert main.next_index == index + 2
+    waits = [stage.room.layers.get_repair_wait_s(index + more) for more in (0, 1, 2)]
+    assert waits == [NACK_AGE_MAX_S, NACK_AGE_MAX_S, 0.0]
+    for _ in range(30):
+        publisher.send()
+    assert stage.room.layers.get_repair_wait_s(index) == 0.0
 
 
 def test_one_encoding_that_stops_is_missed_sooner_than_all_of_them(

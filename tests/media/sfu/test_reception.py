@@ -116,6 +116,32 @@ def test_patience_has_an_end_and_goes_with_the_late_ones() -> None:
     assert missing.take_due(500.001) == [500]
 
 
+def test_a_packet_is_worth_waiting_for_as_long_as_a_few_answers_take() -> None:
+    near, far, farther = MissingPackets(), MissingPackets(), MissingPackets()
+    for missing, round_trip_s in ((near, 0.01), (far, 0.12), (farther, 0.28)):
+        answer_often(missing, round_trip_s)
+        missing.add_gap(100, 101)
+    assert near.get_wait_s(100) == pytest.approx(0.25)
+    assert far.get_wait_s(100) == pytest.approx(0.6)
+    assert farther.get_wait_s(100) == NACK_AGE_MAX_S
+
+
+def test_a_packet_is_worth_no_wait_once_it_is_given_up() -> None:
+    missing = MissingPackets()
+    assert missing.get_wait_s(5) == 0.0
+    missing.add_gap(5, 6)
+    assert missing.get_wait_s(5) == NACK_AGE_MAX_S, "nothing is known yet"
+    for step in range(60):
+        missing.take_due(step * STEP_S)
+    assert missing.given_up == 1
+    assert missing.get_wait_s(5) == 0.0
+    missing.add_gap(6, 7)
+    assert missing.get_wait_s(6) == pytest.approx(0.25), "nobody answered: as nearby"
+    missing.clear()
+    missing.add_gap(6, 7)
+    assert missing.get_wait_s(6) == NACK_AGE_MAX_S
+
+
 def test_a_packet_repeated_in_another_stream_was_lost_and_is_not_missing() -> None:
     reception = Reception(100, 90_000)
     reception.apply_packet(0, 0, 1.0)

@@ -1,11 +1,14 @@
-"""A publisher over WHIP that sends made-up H.264 in real time and answers keyframe requests."""
+"""A publisher over WHIP that sends made-up H.264 in real time.
+
+It answers requests for keyframes, and repeats pictures' packets as they were (no RTX).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -19,11 +22,14 @@ from serve_apps.access.stream_keys import KEY_CLAIM
 from serve_apps.edge.server import EdgeServer
 from storage.lives import mark_stream_key
 from tests.media.live.packets_stage import Camera
+from tests.media.sfu.impaired_link import ImpairedLink
 from tests.media.sfu.packets import make_rtp
 from tests.media.sfu.peer import CODECS, RtcPeer
 from tests.storage.live_rows import make_stream_key
 
 FPS = 30
+PICTURE_SSRC = 9
+REMEMBERED_PACKETS = 1000
 SPEED = 4
 """A second of the programme takes a quarter of one; its wall clock is told by timestamps alone."""
 
@@ -40,6 +46,8 @@ class Publisher:
     picture_bytes: int = 900
     picture_type: int = CODECS["H264"][0]
     """The payload type of its pictures, which are H.264 whatever it says."""
+    _packets: dict[int, bytes] = field(default_factory=dict)
+    """The newest ones of its pictures, by number."""
 
     async def run(self) -> None:
         """Send pictures and sound."""
@@ -50,12 +58,15 @@ class Publisher:
             facts = [parse_rtcp(packet) for packet in self.peer.rtcp]
             self.peer.rtcp.clear()
             wants_key |= any(fact.keyframe_ssrcs for fact in facts if fact)
+            self._repeat(nack for fact in facts if fact for nack in fact.nacks)
             for packet in self.camera.shoot(is_key=wants_key, size=self.picture_bytes):
                 marker = 0x80 if packet.marker else 0
                 kind = self.picture_type | marker
-                self.peer.send_rtp(
-                    make_rtp(seq, packet.timestamp, packet.payload, marker_and_type=kind, ssrc=9)
+                self._packets[seq] = make_rtp(
+                    seq, packet.timestamp, packet.payload, ssrc=PICTURE_SSRC, marker_and_type=kind
                 )
+                self._packets.pop((seq - REMEMBERED_PACKETS) & 0xFFFF, None)
+                self.peer.send_rtp(self._packets[seq])
                 seq = (seq + 1) & 0xFFFF
             wants_key = False
             self.sent += 1
@@ -66,6 +77,12 @@ class Publisher:
                 tone += 1
             due_s = max(due_s + 1 / FPS / self.speed, loop.time() - 1)
             await asyncio.sleep(max(0.0, due_s - loop.time()))
+
+    def _repeat(self, nacks: Iterable[tuple[int, list[int]]]) -> None:
+        for ssrc, seqs in nacks:
+            for seq in seqs:
+                if ssrc == PICTURE_SSRC and seq in self._packets:
+                    self.peer.send_rtp(self._packets[seq])
 
 
 def sign_publisher(
@@ -79,15 +96,19 @@ def sign_publisher(
 
 @contextlib.asynccontextmanager
 async def publish_at(
-    url: str, headers: dict[str, str], codecs: tuple[str, ...] = ()
+    url: str,
+    headers: dict[str, str],
+    codecs: tuple[str, ...] = (),
+    link: ImpairedLink | None = None,
 ) -> AsyncIterator[Publisher]:
-    """Publish to a WHIP address until the block ends; then say goodbye."""
+    """Publish to a WHIP address, over a link, until the block ends; then say goodbye."""
     peer = RtcPeer(codecs or ("H264", "opus"), direction="sendonly")
     headers = {"Content-Type": "application/sdp", **headers}
     async with aiohttp.ClientSession() as http:
         async with http.post(url, data=peer.offer, headers=headers) as answer:
             assert answer.status == 201, await answer.text()
-            await peer.connect(await answer.text())
+            sdp = await answer.text()
+            await peer.connect(sdp if link is None else link.redirect(sdp))
             publisher = Publisher(peer, answer.headers["Location"])
             if codecs:
                 publisher.picture_type = CODECS[codecs[0]][0]
@@ -109,8 +130,10 @@ async def publish(
     codecs: tuple[str, ...] = (),
     *,
     stream_key: str = "",
+    link: ImpairedLink | None = None,
 ) -> AsyncIterator[Publisher]:
     """Publish to a room of an edge until the block ends."""
     ticket = sign_publisher(settings, edge.address.url, room_id, stream_key)
-    async with publish_at(f"{edge.address.url}/whip?ticket={ticket}", {}, codecs) as publisher:
+    url = f"{edge.address.url}/whip?ticket={ticket}"
+    async with publish_at(url, {}, codecs, link) as publisher:
         yield publisher

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from actors.live_room.messages import Way
-from media.live.packets import OPUS_FORMAT, WAIT_S
+from media.live.packets import OPUS_FORMAT, WAIT_S, wait_briefly
 from media.live.samples import AudioSample, VideoFormat, VideoSample
 from serve_apps.edge.followers import Follower
 from serve_apps.edge.ingest_meter import IngestMeter
@@ -103,7 +103,7 @@ def test_what_a_publisher_sends_is_measured_between_two_looks() -> None:
 
 
 def test_a_publisher_whose_picture_hls_does_not_carry_is_measured_by_its_packets() -> None:
-    uncarried = Uncarried("s1", "VP8")
+    uncarried = Uncarried("s1", "VP8", wait_briefly)
     assert uncarried.measure(10.0) is None
     pictures = [Packet(index, index % 2, 0, bytes(500)) for index in range(122) if index != 120]
     sound = [Packet(index, 0, 0, bytes(100)) for index in range(10)]
@@ -116,6 +116,15 @@ def test_a_publisher_whose_picture_hls_does_not_carry_is_measured_by_its_packets
     assert (report.bitrate_bps, report.frames_per_s) == ((121 * 500 + 1000) * 4, 30.5)
     assert (report.packets_lost, report.packets_received) == (1, 131)
     assert report.keyframe_ms is None
+
+
+def test_what_a_publisher_far_away_repeats_does_not_count_as_lost() -> None:
+    uncarried = Uncarried("s1", "VP8", lambda _index: 1.0)
+    first, repeated, last = (Packet(index, 1, 0, bytes(500)) for index in range(3))
+    assert uncarried.add_packets("video", [first, last], 10.0) == 0
+    assert uncarried.add_packets("video", [], 10.9) == 0
+    assert uncarried.add_packets("video", [repeated], 10.95) == 0
+    assert uncarried.add_packets("video", [], 20.0) == 0
 
 
 def test_a_strangers_mark_is_another_in_every_room() -> None:
