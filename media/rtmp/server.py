@@ -183,8 +183,18 @@ class _Connection(asyncio.Protocol):
         """Read what came and act on it."""
         self._heard_at_s = asyncio.get_running_loop().time()
         self._bytes += len(data)
+        self._follow(lambda: self._session.receive(data))
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """The socket is gone."""
+        self.end("lost")
+
+    # Within
+
+    def _follow(self, listen: Callable[[], list[RtmpEvent]]) -> None:
+        """Act on what the conversation brings, and send what it has to say."""
         try:
-            for event in self._session.receive(data):
+            for event in listen():
                 self._act(event)
         except PublishRefused as refused:
             self._say_goodbye(refused.reason)
@@ -194,12 +204,6 @@ class _Connection(asyncio.Protocol):
             log.info("rtmp.malformed", address=self.address, why=str(malformed))
             self.end("malformed")
         self._flush()
-
-    def connection_lost(self, _exc: Exception | None) -> None:
-        """The socket is gone."""
-        self.end("lost")
-
-    # Within
 
     def _act(self, event: RtmpEvent) -> None:
         if isinstance(event, PublishRequested):
@@ -233,9 +237,9 @@ class _Connection(asyncio.Protocol):
             publication.end("lost")
             return
         self.publication = publication
-        self._session.accept_publish()
-        self._flush()
+        # First of all: whoever is refused for what came behind `publish` is not read any further.
         self._transport.resume_reading()
+        self._follow(self._session.accept_publish)
 
     def _say_goodbye(self, reason: str) -> None:
         """End a publisher's stream and tell it why; one that is gone already needs no telling."""

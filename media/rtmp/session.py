@@ -1,7 +1,8 @@
 """One RTMP connection's conversation, from handshake to the last frame; pure: bytes in and out.
 
-`server` feeds it and does what its events say. Media before a stream key was accepted ends the
-connection. One connection publishes one stream; nothing is played from here.
+`server` feeds it and does what its events say. Media before `publish` ends the connection; what
+came behind it at once waits for the answer. One connection publishes one stream; nothing is played
+from here.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ WINDOW_BYTES = 2_500_000
 OUT_CHUNK_BYTES = 4096
 STREAMS_MAX = 8
 NAME_CHARS_MAX = 256
+BEHIND_BYTES_MAX = 1 << 20
+BEHIND_MESSAGES_MAX = 4096
+"""What may wait behind `publish`: more than a read of the socket has of anybody who sends media."""
 
 _ACK, _USER_CONTROL, _WINDOW, _BANDWIDTH = 3, 4, 5, 6
 _AUDIO, _VIDEO, _DATA_AMF3, _COMMAND_AMF3 = 8, 9, 15, 17
@@ -74,6 +78,9 @@ class RtmpSession:
         self._streams = 0
         self._has_published = False
         self._asked: int | None = None
+        self._behind: list[RtmpMessage] = []
+        """What came behind `publish` before that was answered."""
+        self._behind_bytes = 0
         self._events: list[RtmpEvent] = []
 
     @property
@@ -89,10 +96,12 @@ class RtmpSession:
             if not data:
                 return []
         for message in self._reader.receive(data):
-            self._apply(message)
+            if self._asked is None:
+                self._apply(message)
+            else:
+                self._keep_behind(message)
         self._acknowledge()
-        events, self._events = self._events, []
-        return events
+        return self._take_events()
 
     def take_output(self) -> bytes:
         """Return what is to be sent, once."""
@@ -100,16 +109,23 @@ class RtmpSession:
         self._out.clear()
         return output
 
-    def accept_publish(self) -> None:
-        """Let the asking publisher begin."""
-        stream = self._take_asked()
+    def accept_publish(self) -> list[RtmpEvent]:
+        """Let the asking publisher begin; return what came behind its question. Raises as receive.
+
+        What it is told goes out first, whatever follows.
+        """
+        stream, behind = self._take_asked()
         self.is_publishing = self._has_published = True
         self._send(_CONTROL_STREAM, _USER_CONTROL, struct.pack(">HI", _STREAM_BEGIN, stream))
         self._send_status(stream, "status", "NetStream.Publish.Start", "Publishing.")
+        for message in behind:
+            self._apply(message)
+        return self._take_events()
 
     def refuse_publish(self, refused: PublishRefused) -> None:
         """Tell the asking publisher why not; the caller closes the connection afterwards."""
-        self._send_status(self._take_asked(), "error", refused.code, refused.reason)
+        stream, _unheard = self._take_asked()
+        self._send_status(stream, "error", refused.code, refused.reason)
 
     def say_ended(self, reason: str) -> None:
         """Tell a publisher that its stream was ended here; the caller closes the connection."""
@@ -137,7 +153,7 @@ class RtmpSession:
         if not self.is_publishing:
             if self._has_published:
                 return  # it said that it was done
-            raise RtmpMalformed("media came before the stream key was accepted")
+            raise RtmpMalformed("media came before publish")
         parse = parse_video if kind == _VIDEO else parse_audio
         tag = parse(payload, timestamp_ms)
         if tag is not None:
@@ -236,10 +252,24 @@ class RtmpSession:
         if not self.app:
             raise RtmpMalformed("a command came before connect")
 
-    def _take_asked(self) -> int:
+    def _keep_behind(self, message: RtmpMessage) -> None:
+        """Let a message wait, in its order, for the answer to `publish`."""
+        self._behind_bytes += len(message.payload)
+        self._behind.append(message)
+        is_full = len(self._behind) > BEHIND_MESSAGES_MAX
+        if is_full or self._behind_bytes > BEHIND_BYTES_MAX:
+            raise RtmpMalformed("too much came before the stream key was accepted")
+
+    def _take_asked(self) -> tuple[int, list[RtmpMessage]]:
+        """Return the stream that is asked for, and what came behind the question."""
         stream, self._asked = self._asked, None
         assert stream is not None, "nobody asks to publish"
-        return stream
+        behind, self._behind, self._behind_bytes = self._behind, [], 0
+        return stream, behind
+
+    def _take_events(self) -> list[RtmpEvent]:
+        events, self._events = self._events, []
+        return events
 
     # What is sent
 

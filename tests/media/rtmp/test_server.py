@@ -18,7 +18,7 @@ from media.rtmp.handshake import BLOCK_BYTES
 from media.rtmp.server import Applicant, RtmpOptions, RtmpServer
 from media.rtmp.tags import AudioConfig, AudioTag, Tag, VideoConfig, VideoTag
 from tests.documented import read_command
-from tests.media.rtmp.client import C0_C1, VIDEO, hello, media, read_commands
+from tests.media.rtmp.client import C0_C1, VIDEO, command, hello, media, read_commands
 
 pytestmark = pytest.mark.media
 
@@ -247,6 +247,59 @@ async def test_what_the_product_refuses_ends_the_stream(stage: Stage) -> None:
     writer.write(media(VIDEO, 0, b"\x27\x01\0\0\0bad"))
     assert b"No such picture, please." in await read_to_end(reader)
     assert kept.reason == "cut"
+    writer.close()
+
+
+KEYFRAME = media(VIDEO, 40, b"\x17\x01\0\0\0key")
+
+
+async def test_media_in_one_write_with_publish_waits_until_its_publisher_is_admitted(
+    stage: Stage,
+) -> None:
+    reader, writer = await connect(stage)
+    writer.write(hello("good") + media(VIDEO, 0, b"\x17\x00\x00\x00\x00record") + KEYFRAME)
+    async with asyncio.timeout(DEADLINE_S):
+        said = await reader.readuntil(b"Publish.Start")
+        while not stage.kept or len(stage.kept[0].tags) < 2:
+            await asyncio.sleep(0.01)
+    assert [words[0] for words in read_commands(said + await reader.read(4096))][-1] == "onStatus"
+    writer.write(media(VIDEO, 80, b"\x27\x01\0\0\0next"))
+    async with asyncio.timeout(DEADLINE_S):
+        while len(stage.kept[0].tags) < 3:
+            await asyncio.sleep(0.01)
+    assert stage.kept[0].tags == [
+        VideoConfig("H264", b"record"),
+        VideoTag("H264", 40, 40, True, b"key"),
+        VideoTag("H264", 80, 80, False, b"next"),
+    ]
+    writer.close()
+
+
+async def test_media_in_one_write_with_a_refused_publish_is_never_heard(stage: Stage) -> None:
+    reader, writer = await connect(stage)
+    writer.write(hello("bad") + KEYFRAME)
+    assert b"This stream key is not known." in await read_to_end(reader)
+    assert stage.kept == []
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("behind", "reason"),
+    [
+        pytest.param(media(VIDEO, 0, b"\x27\x01\0\0\0bad"), "cut", id="refused"),
+        pytest.param(media(VIDEO, 0, b"\x12old"), "cut", id="unsupported"),
+        pytest.param(media(VIDEO, 0, b"\x17\x01"), "malformed", id="malformed"),
+        pytest.param(KEYFRAME + command("deleteStream", 6, None, 1), "left", id="left"),
+    ],
+)
+async def test_what_is_wrong_in_one_write_with_publish_ends_as_it_does_later(
+    stage: Stage, behind: bytes, reason: str
+) -> None:
+    reader, writer = await connect(stage)
+    writer.write(hello("good") + behind)
+    await read_to_end(reader)
+    assert stage.kept[0].reason == reason
+    assert len(stage.server) == 0
     writer.close()
 
 
