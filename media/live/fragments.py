@@ -96,7 +96,7 @@ def make_video_init(position: int, video: VideoFormat) -> InitSegment:
 
 
 def make_audio_init(position: int, audio: AudioFormat) -> InitSegment:
-    """Build the init segment of a sound format."""
+    """Build the init segment of a sound format; `position` counts a publisher's formats."""
     return InitSegment(
         f"init{position}.mp4",
         build_init_segment(audio.track),

@@ -23,6 +23,7 @@ from media.live.fragments import (
     InitSegment,
     Part,
     SegmentHead,
+    make_audio_init,
     make_video_init,
 )
 from media.live.packets import OPUS_FORMAT
@@ -59,7 +60,10 @@ class Packager:
         self._terms = terms
         self._sink = sink
         self._request_keyframe = request_keyframe
-        self._sound = SoundLane(sink, terms.audio, has_sound=terms.has_sound)
+        self._sound_inits: dict[AudioFormat, InitSegment] = {}
+        self._sound = self._make_lane(terms.audio, has_sound=terms.has_sound)
+        self._awaited: AudioSample | None = None
+        """The first frame of another format, until a keyframe lets it in."""
         self._offset_ticks = terms.offset_ms * VIDEO_TIMESCALE // 1000
         self._next_number = terms.first_number
         self._is_discontinuous = terms.is_resumed
@@ -101,9 +105,19 @@ class Packager:
             self._request_keyframe()
 
     def add_audio(self, sample: AudioSample) -> None:
-        """Take the next frame of sound; it is dropped until there is a picture."""
+        """Take the next frame of sound; it is dropped until there is a picture.
+
+        Another format is heard from the next keyframe on, behind a discontinuity of both tracks:
+        until then there is silence.
+        """
         offset = self._terms.offset_ms * sample.format.sample_rate_hz // 1000
-        self._sound.add(replace(sample, pts_ticks=sample.pts_ticks + offset))
+        sample = replace(sample, pts_ticks=sample.pts_ticks + offset)
+        if sample.format == self._sound.format:
+            self._awaited = None
+            self._sound.add(sample)
+        elif self._awaited is None or self._awaited.format != sample.format:
+            self._awaited = sample
+            self._request_keyframe()
 
     def break_off(self) -> None:
         """The programme was interrupted: end what is open; the next keyframe is discontinuous."""
@@ -123,12 +137,15 @@ class Packager:
     def _cut(self, sample: VideoSample) -> None:
         """End the open part or segment before this picture where it is time."""
         age = sample.dts_ticks - self._start_ticks
-        is_changed = sample.is_key and sample.format != self._format
+        is_heard_anew = sample.is_key and self._begins_sound(sample.dts_ticks)
+        is_changed = is_heard_anew or (sample.is_key and sample.format != self._format)
         is_due = sample.is_key and age >= SEGMENT_MIN_S * VIDEO_TIMESCALE
         if is_changed or is_due or age >= SEGMENT_MAX_S * VIDEO_TIMESCALE:
             self._flush(sample.dts_ticks)
             self._sink.end_segment(VIDEO)
             self._is_discontinuous |= is_changed
+            if is_heard_anew:
+                self._change_sound(sample.dts_ticks)
             self._begin(sample)
             return
         part_age = sample.dts_ticks - self._samples[0].dts_ticks
@@ -142,7 +159,30 @@ class Packager:
         if part_age >= PART_MIN_S * VIDEO_TIMESCALE or next_age > PART_TARGET_S * VIDEO_TIMESCALE:
             self._flush(sample.dts_ticks)
 
+    def _begins_sound(self, ticks: int) -> bool:
+        """Say whether sound of another format has begun when a picture is shown."""
+        first = self._awaited
+        if first is None:
+            return False
+        return first.pts_ticks * VIDEO_TIMESCALE <= ticks * first.format.sample_rate_hz
+
+    def _change_sound(self, ticks: int) -> None:
+        """From this picture on sound is in the format that came last."""
+        assert self._awaited is not None, "another format has come"
+        self._sound.finish(self._to_sound(ticks))
+        self._sound = self._make_lane(self._awaited.format, has_sound=True)
+        self._awaited = None
+
+    def _make_lane(self, audio: AudioFormat, *, has_sound: bool) -> SoundLane:
+        init = self._sound_inits.get(audio)
+        if init is None:
+            position = len(self._sound_inits)
+            init = self._sound_inits[audio] = make_audio_init(position, audio)
+        return SoundLane(self._sink, audio, init, has_sound=has_sound)
+
     def _begin(self, sample: VideoSample) -> None:
+        if not self._is_open and self._awaited is not None:
+            self._change_sound(sample.dts_ticks)
         self._format = sample.format
         init = self._inits.get(sample.format)
         if init is None:
@@ -185,4 +225,4 @@ class Packager:
         self._samples = []
 
     def _to_sound(self, ticks: int) -> int:
-        return ticks * self._terms.audio.sample_rate_hz // VIDEO_TIMESCALE
+        return ticks * self._sound.format.sample_rate_hz // VIDEO_TIMESCALE

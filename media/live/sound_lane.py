@@ -1,7 +1,8 @@
 """The sound of the packager: frames to parts without a hole, cut where the picture is cut.
 
-Owned by `packager.py`. What never came is silence, what comes too late is dropped, and small
-errors of the clock are taken up by lengths, so that the track's time always runs on.
+Owned by `packager.py`, one for each format in turn. What never came is silence, what comes too late
+is dropped, and small errors of the clock are taken up by lengths, so that the track's time always
+runs on.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from media.live.fragments import (
     InitSegment,
     Part,
     SegmentHead,
-    make_audio_init,
 )
 from media.live.samples import AudioFormat, AudioSample
 
@@ -43,14 +43,16 @@ class Cut:
 
 
 class SoundLane:
-    """One publisher's sound; `has_sound` False: nothing but silence will come."""
+    """One publisher's sound in one format; `has_sound` False: nothing but silence will come."""
 
-    def __init__(self, sink: FragmentSink, audio: AudioFormat, *, has_sound: bool) -> None:
+    def __init__(
+        self, sink: FragmentSink, audio: AudioFormat, init: InitSegment, *, has_sound: bool
+    ) -> None:
+        self.format = audio
         self.silenced = 0
         self.late = 0
         self._sink = sink
-        self._format = audio
-        self._init: InitSegment = make_audio_init(0, audio)
+        self._init = init
         self._rate = audio.sample_rate_hz
         self._patience_ticks = round(PATIENCE_S * self._rate) if has_sound else 0
         self._cuts: deque[Cut] = deque()
@@ -70,7 +72,7 @@ class SoundLane:
             self._cuts.append(cut)
 
     def add(self, sample: AudioSample) -> None:
-        """Take the next frame."""
+        """Take the next frame, which is in this lane's format."""
         if self._number is None:
             return
         tolerance = round(TOLERANCE_S * self._rate)
@@ -105,10 +107,10 @@ class SoundLane:
         self._number = None
 
     def _fill(self, until_ticks: int) -> None:
-        frame = self._format.frame_ticks
+        frame = self.format.frame_ticks
         while until_ticks - self._end_ticks >= frame:
             self.silenced += 1
-            self._append(self._format.silence, frame)
+            self._append(self.format.silence, frame)
 
     def _append(self, data: bytes, duration_ticks: int) -> None:
         while self._cuts and self._end_ticks >= self._cuts[0].at_ticks:
@@ -129,8 +131,8 @@ class SoundLane:
     def _end(self) -> None:
         if not self._samples and self._end_ticks == self._start_ticks:
             # A segment of the picture shorter than a frame of sound: no segment may be empty.
-            self._samples.append(Sample(self._format.silence, self._format.frame_ticks))
-            self._end_ticks += self._format.frame_ticks
+            self._samples.append(Sample(self.format.silence, self.format.frame_ticks))
+            self._end_ticks += self.format.frame_ticks
         self._flush()
         self._sink.end_segment(AUDIO)
 

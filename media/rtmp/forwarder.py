@@ -1,8 +1,8 @@
 """One RTMP publisher towards WebRTC: its samples as RTP to the forwarding plane.
 
-Sound that is not Opus becomes so in the tap's process. Pictures out of order (B-frames) cannot go
-this way; the first few wait, so that such a live never seems watchable by WebRTC. A later one
-changes that too.
+Sound that is not Opus becomes so in the tap's process; it may begin at any time, so viewers agree
+on Opus with every publisher. Pictures out of order (B-frames) cannot go this way; the first few
+wait, so that such a live never seems watchable by WebRTC. A later one changes that too.
 """
 
 from __future__ import annotations
@@ -111,9 +111,8 @@ class WebrtcForwarder:
     def _begin(self, *, is_late: bool) -> None:
         """Enter the room, with all that waited unless it is out of order."""
         held, self._held = self._held, []
-        codecs = {"video": _describe_video(held[-1].format)}
-        if self._sound is not None:
-            codecs["audio"] = OfferedCodec(AUDIO_TYPE, "opus", OPUS_RATE_HZ, 2, (), frozenset())
+        opus = OfferedCodec(AUDIO_TYPE, "opus", OPUS_RATE_HZ, 2, (), frozenset())
+        codecs = {"video": _describe_video(held[-1].format), "audio": opus}
         self.session = self._plane.publish_local(codecs)
         if is_late:
             self.session.refusal = PicturesOutOfOrder()

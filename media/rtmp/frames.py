@@ -89,7 +89,8 @@ class TagFrames:
         self._clock = MsClock()
         self._video: VideoFormat | None = None
         self._length_bytes = 4
-        self._audio: AudioFormat | None = None
+        self.sound: AudioFormat | None = None
+        """What the publisher announced its sound to be, before its first frame, too."""
         self._last_dts: int | None = None
         self._next_audio: int | None = None
 
@@ -110,9 +111,11 @@ class TagFrames:
 
     def _set_sound(self, config: AudioConfig) -> None:
         audio = read_audio_config(config)
-        if self._audio is not None and self._audio.codec != audio.codec:
+        if self.sound is not None and self.sound.codec != audio.codec:
             raise PublishRefused("The sound's codec changed; connect again to publish another.")
-        self._audio = audio
+        if audio != self.sound:
+            self._next_audio = None  # it counts in another rate
+        self.sound = audio
 
     def _set_format(self, config: VideoConfig) -> None:
         form, self._length_bytes = read_video_config(config)
@@ -138,7 +141,7 @@ class TagFrames:
         self._sink.add_video(sample)
 
     def _add_sound(self, tag: AudioTag) -> None:
-        audio = self._audio
+        audio = self.sound
         if audio is None or AUDIO_CODECS[tag.codec] != audio.codec:
             self.dropped += 1
             return

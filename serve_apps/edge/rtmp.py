@@ -14,7 +14,7 @@ from kit.clock import Clock
 from kit.errors import AppError
 from kit.logs import get_log
 from kit.settings import Settings
-from media.live.samples import AudioFormat, AudioSample, VideoSample
+from media.live.samples import AudioSample, VideoSample
 from media.live.sound_tap import OPUS_CHILD, SoundTap
 from media.rtmp.errors import PublishRefused
 from media.rtmp.forwarder import WebrtcForwarder
@@ -125,7 +125,6 @@ class RtmpPublication:
         self._key_mark = live.key_mark
         self._cut = applicant.cut
         self._hls = WaitingSamples()
-        self._sound: AudioFormat | None = None
         self._frames = TagFrames(self)
         self._forwarder = WebrtcForwarder(self, ports.tap, ports.clock.now)
 
@@ -154,7 +153,6 @@ class RtmpPublication:
 
     def add_audio(self, sample: AudioSample) -> None:
         """Take the next frame of sound."""
-        self._sound = sample.format
         self._forwarder.add_audio(sample)
         self._hls.add_audio(sample)
 
@@ -162,7 +160,7 @@ class RtmpPublication:
 
     def publish_local(self, codecs: Mapping[str, OfferedCodec]) -> LocalPublisher:
         """Enter the room; raises EdgeDraining, SfuFull."""
-        source = LocalSource(self._hls, self._sound, self._on_ended, self._key_mark)
+        source = LocalSource(self._hls, self._frames.sound, self._on_ended, self._key_mark)
         return self._ports.sessions.publish_local(self._room_id, self._owner_id, codecs, source)
 
     def feed(self, session: LocalPublisher, rtp: Sequence[bytes], rtcp: bytes) -> None:

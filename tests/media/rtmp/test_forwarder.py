@@ -144,6 +144,15 @@ async def test_a_viewer_gets_the_pictures_unchanged_and_the_tone_as_opus(ingest:
     assert abs(find_pitch(list_rtp(viewer, "audio")) - 440) < 2
 
 
+async def test_a_tone_that_begins_after_the_live_is_heard(ingest: Ingest) -> None:
+    publishing = ingest.publish(seconds=6, encoding=Encoding(sound_after_s=1.5))
+    await wait_until(lambda: bool(ingest.stage.sfu.get_codecs("r")), timeout_s=60)
+    viewer, _session = await ingest.stage.watch(("H264", "opus"))
+    said = await publishing
+    assert said.startswith("0\n"), said
+    assert abs(find_pitch(list_rtp(viewer, "audio")) - 440) < 2
+
+
 @pytest.mark.parametrize("encoding", [HEVC, AV1], ids=["hevc", "av1"])
 async def test_a_viewer_that_speaks_the_codec_gets_pictures_that_decode(
     ingest: Ingest, encoding: Encoding

@@ -55,6 +55,27 @@ def test_sound_follows_on_without_rounding_errors(frames: TagFrames, kept: Kept)
     assert kept.audio[-1].pts_ticks == 9000 * 48
 
 
+def test_sound_is_announced_before_its_first_frame(kept: Kept) -> None:
+    frames = TagFrames(kept)
+    assert frames.sound is None
+    frames.apply(AudioConfig("AAC", b"\x11\x90"))
+    assert frames.sound is not None
+    assert (frames.sound.sample_rate_hz, frames.sound.channels) == (48_000, 2)
+    assert kept.audio == []
+
+
+def test_another_rate_counts_in_ticks_of_its_own(frames: TagFrames, kept: Kept) -> None:
+    for timestamp_ms in (0, 21):
+        frames.apply(AudioTag("AAC", timestamp_ms, b"frame"))
+    frames.apply(AudioConfig("AAC", b"\x12\x08"))
+    for timestamp_ms in (43, 66):
+        frames.apply(AudioTag("AAC", timestamp_ms, b"frame"))
+    first = 43 * 44_100 // 1000
+    assert [sample.pts_ticks for sample in kept.audio] == [0, 1024, first, first + 1024]
+    assert [sample.format.sample_rate_hz for sample in kept.audio] == [48_000] * 2 + [44_100] * 2
+    assert [sample.format.channels for sample in kept.audio] == [2, 2, 1, 1]
+
+
 def test_frames_before_their_configuration_are_dropped(kept: Kept) -> None:
     frames = TagFrames(kept)
     frames.apply(picture(0, IDR))

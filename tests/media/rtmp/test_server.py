@@ -85,6 +85,8 @@ class Encoding:
     video: str = "libx264 -preset ultrafast"
     sound: str = "aac -ar 48000"
     ffmpeg: str = "ffmpeg"
+    sound_after_s: float = 0.0
+    """How much later than the picture the sound begins."""
 
 
 H264 = Encoding()
@@ -106,7 +108,7 @@ async def run_ffmpeg(
     command = (
         f"{encoding.ffmpeg} -v info -nostdin {pace}"
         f" -f lavfi -i testsrc2=size={size}:rate=25:duration={seconds}"
-        f" -f lavfi -i sine=duration={seconds}"
+        f" -itsoffset {encoding.sound_after_s} -f lavfi -i sine=duration={seconds}"
         f" -c:v {encoding.video} -bf {b_frames} -g 25 -pix_fmt yuv420p"
         f" -c:a {encoding.sound} -ac 2 -f flv {url}"
     )

@@ -60,7 +60,8 @@ async def publish_film(
     shown, heard = filters
     words = (
         f"-re -f lavfi -i testsrc2=size={size}:rate=25,{shown}"
-        f" -re -f lavfi -i sine=samples_per_frame=441,{heard}"
+        f" -re -itsoffset {encoding.sound_after_s}"
+        f" -f lavfi -i sine=samples_per_frame=441,{heard}"
         f" -c:v {encoding.video} -bf {b_frames} -g 25 -pix_fmt yuv420p"
         f" -c:a {encoding.sound} -ac 2 -f flv {url}"
     )
