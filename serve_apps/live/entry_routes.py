@@ -55,6 +55,7 @@ async def redirect_whip(
         ForSubscribers,
         service.LiveEnded,
         service.LiveNotOnAir,
+        service.NoEdge,
     ),
 )
 async def redirect_whep(

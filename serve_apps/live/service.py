@@ -327,15 +327,14 @@ async def make_whep_redirect(
 ) -> str:
     """Return the edge address, ticket included, where this viewer watches.
 
-    Raises LiveNotFound, LiveEnded, LiveNotOnAir.
+    Raises LiveNotFound, LiveEnded, LiveNotOnAir, NoEdge.
     """
     live = await get_live(connection, watcher.viewer, live_id)
     if live.status == "ended":
         raise LiveEnded
-    edges = await list_live_edges(connection) if live.status == "live" else []
-    if not edges or live.origin is None:
+    if live.status != "live" or live.origin is None:
         raise LiveNotOnAir(retry_after_s=2)
-    edge = decide_watch(edges, str(live.origin["edge"]), watcher.avoid)
+    edge = decide_watch(await _list_edges(connection), str(live.origin["edge"]), watcher.avoid)
     order = _order_ticket(TicketKind.WHEP, live_id, edge, watcher.viewer)
     return f"{edge.url}/whep/{live_id}?ticket={issue_ticket(settings.auth, order, watcher.now)}"
 

@@ -233,7 +233,9 @@ async def test_whep_goes_to_the_origin_and_says_why_not(
     assert ticket.claims["session"]
     async with database.connection() as connection:
         await renew_edge(connection, edge, state="gone", load=0, ttl_s=60)
-    assert (await client.post(f"/whep/{live['id']}")).status_code == 409
+    answer = await client.post(f"/whep/{live['id']}")
+    assert (answer.status_code, answer.json()["error"]) == (503, "no_edge"), "it is on air"
+    assert answer.headers["Retry-After"] == "2"
 
 
 async def test_hls_goes_to_the_edge_with_the_right_in_the_address(
