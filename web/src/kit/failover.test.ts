@@ -214,6 +214,18 @@ describe("the studio", () => {
     publisher.stop();
   });
 
+  test("says at once that the browser has no WebRTC, and what to do", async () => {
+    vi.stubGlobal("RTCPeerConnection", undefined);
+    const stream = { getTracks: () => [] } as unknown as MediaStream;
+    const request = { url: "http://api/whip", streamKey: "k", stream, largest: SMALL, sendsSeveral: false };
+    const publisher = new WhipPublisher(request);
+    await publisher.start();
+    const { phase, error } = publisher.state.get();
+    expect([phase, error?.code]).toEqual(["failed", "no_webrtc"]);
+    expect(error?.message).toContain("Go live from another browser, or send from OBS");
+    expect(asked).toEqual([]);
+  });
+
   test("publishes again at another edge when its own is silent and answers no more", async () => {
     const stream = { getTracks: () => [] } as unknown as MediaStream;
     const request = { url: "http://api/whip", streamKey: "k", stream, largest: SMALL, sendsSeveral: false };

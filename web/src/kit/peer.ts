@@ -117,6 +117,9 @@ class NoPath extends ApiError {
   }
 }
 
+/** The browser makes no connection at all: it has no WebRTC, or that is switched off. */
+export const NO_WEBRTC = "no_webrtc";
+
 const needed = new NeededRelays();
 
 /** Opens a session and resolves when media can flow; throws `ApiError`, everything closed. */
@@ -135,7 +138,7 @@ export async function openPeer(request: PeerRequest): Promise<Peer> {
 }
 
 async function openSession(request: PeerRequest, relays: RTCIceServer[]): Promise<Peer> {
-  const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: relays });
+  const connection = makeConnection(relays);
   const gone = new AbortController();
   let resource: string | null = null;
   let layers: string | null = null;
@@ -164,6 +167,16 @@ async function openSession(request: PeerRequest, relays: RTCIceServer[]): Promis
   const edge = resource ? new URL(resource).origin : null;
   const lost = waitLost(connection, AbortSignal.any([request.signal, gone.signal]));
   return { connection, layers, edge, lost, close };
+}
+
+function makeConnection(relays: RTCIceServer[]): RTCPeerConnection {
+  try {
+    return new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: relays });
+  } catch {
+    // Servers that the browser does not take say nothing about WebRTC itself.
+    if (relays.length > 0) return makeConnection([]);
+    throw new ApiError(NO_WEBRTC, 0, "This browser has no WebRTC, or it is switched off.");
+  }
 }
 
 function describeFailure(error: unknown): string {

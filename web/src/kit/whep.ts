@@ -5,7 +5,7 @@
  */
 import { decideDelay, waitMs } from "./backoff";
 import type { ApiError } from "./errors";
-import { decideRetry, openPeer, preferCodec, waitMoved, waitSilent, type Peer } from "./peer";
+import { decideRetry, NO_WEBRTC, openPeer, preferCodec, waitMoved, waitSilent, type Peer } from "./peer";
 import { Store } from "./store";
 
 export type WatchPhase = "waiting" | "connecting" | "playing" | "reconnecting" | "failed" | "stopped";
@@ -26,8 +26,8 @@ export interface WatchRequest {
 
 const BACKOFF = { firstMs: 300, maxMs: 6_000 };
 const FINAL_STATUSES = new Set([400, 403, 404, 410]);
-/** The encoder sends B-frames, or a codec that this browser's WebRTC does not speak: HLS plays it. */
-export const NOT_FOR_WEBRTC: ReadonlySet<string> = new Set(["b_frames", "no_supported_codec"]);
+/** The encoder sends B-frames, or what this browser's WebRTC does not speak, if it has one: HLS plays it. */
+export const NOT_FOR_WEBRTC: ReadonlySet<string> = new Set(["b_frames", "no_supported_codec", NO_WEBRTC]);
 const STALL_MS = 3_000;
 const CHECK_MS = 750;
 /** An edge says something three times a second, also in a room that is silent. */
@@ -104,7 +104,7 @@ export class WhepViewer {
         const failure = error as ApiError;
         if (signal.aborted) return;
         if (FINAL_STATUSES.has(failure.status)) return this.state.set({ phase: "failed", error: failure });
-        // What WebRTC cannot show now it may show once the encoder is set up anew.
+        // What WebRTC cannot show now it may show once the encoder, or the browser, is set up anew.
         if (NOT_FOR_WEBRTC.has(failure.code)) this.state.set({ phase: "connecting", error: failure });
         const retry = decideRetry(failure, this.#avoid, decideDelay(attempt, BACKOFF));
         this.#avoid = retry.avoid;
@@ -203,7 +203,7 @@ export class WhepViewer {
   }
 
   async #connect(avoid: string | null, signal: AbortSignal): Promise<Peer> {
-    let stream = new MediaStream();
+    const streams: MediaStream[] = [];
     const peer = await openPeer({
       url: this.#request.url,
       avoid,
@@ -211,14 +211,16 @@ export class WhepViewer {
       signal,
       prepare: (connection) => {
         // Each attempt brings tracks of its own; those of one before would be shown in their place.
-        const tracks = (stream = new MediaStream());
+        const tracks = new MediaStream();
+        streams.push(tracks);
         const video = connection.addTransceiver("video", { direction: "recvonly" });
         preferCodec(video, "video/H264", "receive");
         connection.addTransceiver("audio", { direction: "recvonly" });
         connection.ontrack = (event) => tracks.addTrack(event.track);
       },
     });
-    if (signal.aborted) return peer;
+    const stream = streams.at(-1);
+    if (signal.aborted || !stream) return peer;
     this.#avoid = null;
     this.#request.onStream(stream);
     return peer;

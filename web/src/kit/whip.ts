@@ -5,7 +5,7 @@
 import { decideDelay, waitMs } from "./backoff";
 import { countLinesMin, decideEncodings, fitEncodings, type LargestPicture } from "./encodings";
 import { ApiError } from "./errors";
-import { countReceivedBytes, decideRetry, openPeer, preferCodec, waitMoved, waitSilent, type Peer } from "./peer";
+import { countReceivedBytes, decideRetry, NO_WEBRTC, openPeer, preferCodec, waitMoved, waitSilent, type Peer } from "./peer";
 import { Store } from "./store";
 
 export type PublishPhase = "idle" | "connecting" | "live" | "reconnecting" | "failed" | "ended";
@@ -40,6 +40,11 @@ const DOUBT_MS = 1_000;
 const HEALTH_TIMEOUT_MS = 4_000;
 const GIVE_UP_AFTER_MS = 120_000;
 const FINAL_STATUSES = new Set([400, 401, 403, 404, 410]);
+const CANNOT_SEND = new ApiError(
+  NO_WEBRTC,
+  0,
+  "This browser has no WebRTC, or it is switched off. Go live from another browser, or send from OBS with the stream key.",
+);
 
 export class WhipPublisher {
   readonly state = new Store<PublishState>({ phase: "idle", error: null });
@@ -74,6 +79,7 @@ export class WhipPublisher {
         });
       } catch (error) {
         const failure = error as ApiError;
+        if (failure.code === NO_WEBRTC) return this.#finish(CANNOT_SEND);
         lostAtMs ??= performance.now();
         if (FINAL_STATUSES.has(failure.status) || performance.now() - lostAtMs > GIVE_UP_AFTER_MS) {
           return this.#finish(failure);

@@ -129,6 +129,30 @@ describe("the player of a live", () => {
     player.stop();
   });
 
+  it("takes HLS at once where the browser has no WebRTC or it is switched off, and WebRTC once it is on", async () => {
+    const switchedOff = class {
+      constructor() {
+        throw new DOMException("Switched off.", "NotSupportedError");
+      }
+    };
+    for (const connection of [undefined, switchedOff]) {
+      vi.stubGlobal("RTCPeerConnection", connection);
+      vi.stubGlobal("MediaStream", undefined);
+      const { player, video } = makePlayer();
+      await vi.advanceTimersByTimeAsync(0);
+      expect(player.state.get().way).toBe("hls");
+      void player.start();
+      await pass(video, 1, 1);
+      await video.begin();
+      expect(player.state.get()).toMatchObject({ way: "hls", phase: "playing", error: null });
+      vi.stubGlobal("RTCPeerConnection", PlayedPeer);
+      vi.stubGlobal("MediaStream", class {});
+      await pass(video, 10, 1);
+      expect(player.state.get()).toMatchObject({ way: "webrtc", phase: "playing" });
+      player.stop();
+    }
+  });
+
   it("stops once HLS has a picture, unless it is let go on meanwhile", async () => {
     for (const isLetGoOn of [false, true]) {
       const { player, video } = makePlayer();

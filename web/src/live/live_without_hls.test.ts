@@ -21,10 +21,20 @@ vi.mock("hls.js", () => ({
   },
 }));
 
+/** WebRTC that comes to nothing: not even its offer is ever made. */
+class PendingPeer extends EventTarget {
+  addTransceiver = () => ({});
+  createOffer = () => new Promise(() => undefined);
+  close = () => undefined;
+}
+
 let player: LivePlayer;
 
 beforeEach(() => {
   vi.useFakeTimers();
+  vi.stubGlobal("RTCPeerConnection", PendingPeer);
+  vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => null });
+  vi.stubGlobal("MediaStream", class {});
   const video = {
     seekable: { length: 0 },
     play: () => Promise.resolve(),
@@ -44,6 +54,7 @@ beforeEach(() => {
 afterEach(() => {
   player.stop();
   vi.useRealTimers();
+  vi.unstubAllGlobals();
 });
 
 describe("the player of a live", () => {
