@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
+from kit.shared_text import SharedText
 from media.live.fragments import AUDIO, PART_TARGET_S, TARGET_DURATION_S, VIDEO
 from media.live.window import Entry, LiveWindow
 
@@ -69,7 +70,7 @@ class LivePlaylists:
         source = beside or window
         self._tracks = (Beside(VIDEO, source, VIDEO), Beside(AUDIO, source, AUDIO))
         self._version = -1
-        self._texts: dict[tuple[str, bool], bytes] = {}
+        self._texts: dict[tuple[str, bool], SharedText] = {}
         self.rendered = 0
 
     def render_master(self, *, with_aac: bool = False, rungs: Sequence[Variant] = ()) -> bytes:
@@ -110,7 +111,7 @@ class LivePlaylists:
                 lines += [line, f"{variant.folder}/{INDEX}"]
         return _join(lines)
 
-    def render(self, track: str, *, is_delta: bool) -> bytes:
+    def render(self, track: str, *, is_delta: bool) -> SharedText:
         """A track's playlist; `is_delta` leaves out what a player surely has (6.2.5.1)."""
         if self._version != self._window.version:
             self._version = self._window.version
@@ -119,7 +120,8 @@ class LivePlaylists:
         text = self._texts.get(key)
         if text is None:
             self.rendered += 1
-            text = self._texts[key] = self._render(track, is_delta=is_delta)
+            text = SharedText(self._render(track, is_delta=is_delta))
+            self._texts[key] = text
         return text
 
     def _render(self, track: str, *, is_delta: bool) -> bytes:

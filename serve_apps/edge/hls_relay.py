@@ -20,6 +20,7 @@ from kit.clock import Clock
 from kit.errors import Unavailable
 from kit.logs import get_log
 from kit.metrics import HLS_RELAY_ANSWERS, HLS_RELAY_BYTES
+from kit.shared_text import SharedText
 from media.live.playlists import INDEX
 from serve_apps.edge.hls_words import name_media
 from serve_apps.edge.media_answers import PLAYLIST_TYPE, MediaMissing, send_bytes, send_text
@@ -29,7 +30,8 @@ log = get_log("edge.hls_relay")
 RELAYED = "X-Socialflow-Relayed"
 """Marks a request of an edge: it is not a viewer, and is not sent on again."""
 KEPT_BYTES_MAX = 64 << 20
-"""What an edge keeps of other edges' lives, all together."""
+"""What an edge keeps of other edges' lives, all together; playlists compressed, about an eighth of
+their size, come on top."""
 BODY_MAX_BYTES = 32 << 20
 FETCHES_MAX = 1_000
 """Fetches at once, all lives together; each answers any number of players."""
@@ -69,6 +71,8 @@ class Fetched:
     """Cache-Control."""
     retry_after: str | None
     body: bytes
+    text: SharedText | None
+    """Of a playlist: the body, for all whom it is passed on to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +155,14 @@ class HlsRelay:
         try:
             async with self._open().get(url, allow_redirects=False) as response:
                 body = await _read(response)
+                is_playlist = response.content_type == PLAYLIST_TYPE
                 answer = Fetched(
                     response.status,
                     response.headers.get(hdrs.CONTENT_TYPE, "application/octet-stream"),
                     response.headers.get(hdrs.CACHE_CONTROL, "no-store"),
                     response.headers.get(hdrs.RETRY_AFTER),
                     body,
+                    SharedText(body) if is_playlist else None,
                 )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("hls_relay.origin_away", error=type(error).__name__)
@@ -211,9 +217,9 @@ async def pass_on(relay: HlsRelay, request: web.Request, edge_url: str) -> web.S
         if answer.retry_after is not None:
             headers[hdrs.RETRY_AFTER] = answer.retry_after
         return web.Response(status=answer.status, body=answer.body, headers=headers)
+    if answer.text is not None:
+        return await send_text(request, PLAYLIST_TYPE, answer.text, answer.cache)
     kind = answer.kind.partition(";")[0]
-    if kind == PLAYLIST_TYPE:
-        return send_text(request, kind, answer.body, answer.cache)
     shown: dict[str, str] = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: answer.cache}
     return send_bytes(request, answer.body, name_media(request), shown)
 

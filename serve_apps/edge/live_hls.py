@@ -19,6 +19,7 @@ from kit.clock import Clock
 from kit.errors import AppError
 from kit.ids import parse_id
 from kit.settings import Settings
+from kit.shared_text import SharedText
 from media.live.fragments import AUDIO, TARGET_DURATION_S, TRACKS, VIDEO
 from media.live.packets import OPUS_FORMAT
 from media.live.playlists import AAC, AHEAD_MAX, INDEX, LivePlaylists
@@ -186,7 +187,7 @@ class _LiveServer:
         self._watch(shown)
         rungs = self._ladders.list_variants(shown.room_id)
         body = shown.playlists.render_master(with_aac=self._has_aac(shown), rungs=rungs)
-        return send_text(request, PLAYLIST_TYPE, body, UPDATING)
+        return await send_text(request, PLAYLIST_TYPE, SharedText(body), UPDATING)
 
     async def send_track(self, request: web.Request) -> web.StreamResponse:
         """Send a track's playlist, once it has what the request waits for (§6.2.5)."""
@@ -201,11 +202,9 @@ class _LiveServer:
             await self._wait(shown, lambda: window.has_part(track, number, position))
             self._note_shown(request, shown)
         is_delta = request.query.get("_HLS_skip") in ("YES", "v2")
-        body = shown.playlists.render(track, is_delta=is_delta)
-        is_final = shown.window.is_ended
-        return send_text(
-            request, PLAYLIST_TYPE, body, UPDATING if number is None or is_final else BLOCKED
-        )
+        text = shown.playlists.render(track, is_delta=is_delta)
+        is_plain = number is None or shown.window.is_ended
+        return await send_text(request, PLAYLIST_TYPE, text, UPDATING if is_plain else BLOCKED)
 
     async def send_media(self, request: web.Request) -> web.StreamResponse:
         """Send an init segment, a segment, or a part; one that was hinted at is waited for."""

@@ -6,6 +6,7 @@ address.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,8 +15,9 @@ from aiohttp import ETag, hdrs, web
 
 from kit.errors import NotFound, PermissionDenied
 from kit.logs import get_log
+from kit.shared_text import SharedText
 from serve_apps.access.grants import Grant
-from serve_apps.edge.entity_tags import CONDITIONS, hash_tag, is_known, make_tag, select_part
+from serve_apps.edge.entity_tags import CONDITIONS, TAG_DIGITS, is_known, make_tag, select_part
 from serve_apps.edge.file_answers import FileAnswer
 from storage.objects import ObjectNotFound, ObjectPart, ObjectStore
 
@@ -27,6 +29,8 @@ PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 COMPRESS_FROM_BYTES = 1024
 AUDIO_TYPE = "audio/mp4"
 VIDEO_TYPE = "video/mp4"
+GZIP = "gzip"
+_NOT_WANTED = re.compile(r"q=0(\.0{0,3})?", re.IGNORECASE)
 
 
 class GrantMissing(PermissionDenied):
@@ -92,24 +96,36 @@ def _allow(methods: str, headers: str) -> web.StreamResponse:
     return response
 
 
-def send_text(
-    request: web.Request, kind: str, body: bytes, cache: str = REVALIDATE
+async def send_text(
+    request: web.Request, kind: str, text: SharedText, cache: str = REVALIDATE
 ) -> web.StreamResponse:
     """Send a playlist, a manifest or a track of pictures, unless the player has it.
 
     The tag is weak, as it names these words whether they are compressed or not (RFC 9110 §8.8.1).
+    Who asks for the same text shares its hash and its compressed form.
     """
-    tag = ETag(hash_tag(body), is_weak=True)
+    tag = ETag((await text.hash())[:TAG_DIGITS], is_weak=True)
     headers = {hdrs.CACHE_CONTROL: cache, hdrs.VARY: hdrs.ACCEPT_ENCODING}
     if is_known(request, tag.value):
         unchanged = web.Response(status=304, headers=headers)
         unchanged.etag = tag
         return unchanged
+    body = text.body
+    if len(body) >= COMPRESS_FROM_BYTES and _takes_gzip(request):
+        body = await text.compress()
+        headers[hdrs.CONTENT_ENCODING] = GZIP
     response = web.Response(body=body, content_type=kind, headers=headers)
     response.etag = tag
-    if len(body) >= COMPRESS_FROM_BYTES:
-        response.enable_compression()
     return response
+
+
+def _takes_gzip(request: web.Request) -> bool:
+    """Whether who asks names gzip as what it reads (RFC 9110 §12.5.3)."""
+    for given in ",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ())).split(","):
+        coding, _, weight = given.partition(";")
+        if coding.strip().lower() == GZIP:
+            return _NOT_WANTED.fullmatch(weight.strip()) is None
+    return False
 
 
 def send_bytes(

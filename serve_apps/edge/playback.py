@@ -139,10 +139,10 @@ class _PlaybackServer:
             if not record.has_preview:
                 raise VideoUnknown
             return await self._send(request, preview_key(str(record.id)), VIDEO_TYPE)
-        data = entry.find_file(name)
-        if data is None:
+        text = entry.find_file(name)
+        if text is None:
             raise VideoUnknown
-        return send_text(request, TEXT_TYPES[name.rpartition(".")[2]], data)
+        return await send_text(request, TEXT_TYPES[name.rpartition(".")[2]], text)
 
     async def send_media(self, request: web.Request) -> web.StreamResponse:
         """Send a segment or an init segment that a playlist names, a sheet, or all as one file."""

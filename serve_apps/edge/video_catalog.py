@@ -12,7 +12,7 @@ import asyncio
 import uuid
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import orjson
@@ -20,6 +20,7 @@ import orjson
 from kit.clock import Clock
 from kit.errors import NotFound, Unavailable
 from kit.logs import get_log
+from kit.shared_text import SharedText
 from media.live.recording import publish_recording
 from media.vod.hls import Track
 from media.vod.info import decode_json
@@ -73,6 +74,8 @@ class CatalogEntry:
     """Replaced versions, for players that began with them."""
     took_s: float = 0.0
     """How long it took to read."""
+    texts: dict[str, SharedText] = field(default_factory=dict)
+    """Playlists that were asked for, by name; read again, what did not change keeps them."""
 
     @property
     def segments(self) -> int:
@@ -86,11 +89,17 @@ class CatalogEntry:
             return FRESH_S
         return min(FRESH_S, max(MAKING_FRESH_S, self.took_s / MAKING_READS_SHARE))
 
-    def find_file(self, name: str) -> bytes | None:
+    def find_file(self, name: str) -> SharedText | None:
         """Return a playlist; what several versions have, of the one that plays now."""
-        known = (self.publication, *self.earlier)
-        found = (files.get(name) for each in known for files in (each.files, each.former))
-        return next((data for data in found if data is not None), None)
+        text = self.texts.get(name)
+        if text is None:
+            known = (self.publication, *self.earlier)
+            found = (files.get(name) for each in known for files in (each.files, each.former))
+            data = next((data for data in found if data is not None), None)
+            if data is None:
+                return None
+            text = self.texts[name] = SharedText(data)
+        return text
 
     def find_track(self, name: str) -> Track | None:
         """Return a track of any version: names differ between them."""

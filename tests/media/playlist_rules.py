@@ -45,7 +45,7 @@ class PlaylistReader:
         """Fetch both playlists; each must keep the rules and go on from the one before."""
         found = {}
         for track in (VIDEO, AUDIO):
-            text = self._playlists.render(track, is_delta=False).decode()
+            text = self._playlists.render(track, is_delta=False).body.decode()
             found[track] = read_playlist(text)
             check_live(found[track])
             if track in self._before:

@@ -85,7 +85,7 @@ class Programme:
 
     def read(self, track: str = VIDEO, *, is_delta: bool = False) -> Listing:
         """Fetch and read a playlist."""
-        return read_playlist(self.playlists.render(track, is_delta=is_delta).decode())
+        return read_playlist(self.playlists.render(track, is_delta=is_delta).body.decode())
 
 
 def iterate_fragments(data: bytes) -> Iterator[tuple[int, int, list[bool]]]:

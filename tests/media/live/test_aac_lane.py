@@ -124,7 +124,7 @@ class Broadcast:
 
     def read(self) -> Listing:
         assert self.lane is not None
-        return read_playlist(self.lane.playlists.render(AUDIO, is_delta=False).decode())
+        return read_playlist(self.lane.playlists.render(AUDIO, is_delta=False).body.decode())
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def list_times(window: LiveWindow, first: int = 0) -> list[object]:
 
 def read(stage: LadderStage, side: int) -> Listing:
     track = stage.tracks[side]
-    return read_playlist(track.playlists.render(VIDEO, is_delta=False).decode())
+    return read_playlist(track.playlists.render(VIDEO, is_delta=False).body.decode())
 
 
 def check_like_the_live(stage: LadderStage, *, first: int = 0) -> None:

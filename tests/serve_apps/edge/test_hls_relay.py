@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import TestClient, TestServer
 
 from kit.clock import ManualClock
-from serve_apps.edge.hls_relay import RELAYED, HlsRelay, OriginAway
+from serve_apps.edge.hls_relay import RELAYED, HlsRelay, OriginAway, pass_on
+from serve_apps.edge.media_answers import PLAYLIST_TYPE
 
 pytestmark = pytest.mark.media
 
@@ -42,8 +43,11 @@ class Origin:
         if request.path.endswith("moved.m3u8"):
             raise web.HTTPTemporaryRedirect("http://elsewhere/")
         cache = IMMUTABLE if request.path.endswith(".m4s") else "public, max-age=1"
+        headers = {"Cache-Control": cache}
         body = request.path_qs.encode().ljust(1000, b"-")
-        return web.Response(body=body, headers={"Cache-Control": cache})
+        if request.path.endswith(".m3u8"):
+            return web.Response(body=body * 2, content_type=PLAYLIST_TYPE, headers=headers)
+        return web.Response(body=body, headers=headers)
 
     async def get(self, path: str, way: str = "") -> bytes:
         return (await self.relay.get(self.url, way, path)).body
@@ -85,6 +89,34 @@ async def test_an_answer_is_kept_as_long_as_it_holds(origin: Origin) -> None:
     await origin.get("/live/a")
     await origin.get("/live/0.m4s")
     assert origin.asked == {"/t/first/live/a": 1, "/live/a": 1, "/live/0.m4s": 1}
+
+
+async def test_a_playlist_is_passed_on_to_all_with_one_hash_and_one_compression(
+    origin: Origin,
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await pass_on(origin.relay, request, origin.url)
+
+    async def fetch_all(known: str) -> set[tuple[int, bytes, str | None, str]]:
+        async def fetch() -> tuple[int, bytes, str | None, str]:
+            async with player.get(path, headers={"If-None-Match": known}) as got:
+                said = got.headers
+                return got.status, await got.read(), said.get("Content-Encoding"), said["ETag"]
+
+        return set(await asyncio.gather(*(fetch() for _ in range(PLAYERS))))
+
+    app, path = web.Application(), "/live/a/source/index.m3u8"
+    app.router.add_get("/live/{room_id}/{track}/index.m3u8", answer)
+    origin.may_answer.set()
+    async with TestClient(TestServer(app)) as player:
+        first, body = await fetch_all('"x"'), path.encode().ljust(1000, b"-") * 2
+        tag = next(iter(first))[-1]
+        assert first == {(200, body, "gzip", tag)}
+        assert await fetch_all(tag) == {(304, b"", None, tag)}
+    text = (await origin.relay.get(origin.url, "", path)).text
+    assert text is not None, "it is a playlist"
+    assert (text.hashed, text.compressed) == (1, 1)
+    assert origin.asked == {path: 1}
 
 
 async def test_what_is_kept_is_bounded_and_the_oldest_goes(origin: Origin) -> None:

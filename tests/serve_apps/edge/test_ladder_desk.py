@@ -159,7 +159,7 @@ async def test_a_late_ladder_loses_its_costliest_rung_then_the_other_and_gets_th
     again = desk.find(live.room_id, "240p")
     assert again is not None
     assert again.track.folder != folder  # caches keep the one before
-    text = live.playlists.render(VIDEO, is_delta=False).decode()
+    text = live.playlists.render(VIDEO, is_delta=False).body.decode()
     for name in ("audio", "240p", "144p"):
         assert f'RENDITION-REPORT:URI="../{name}/index.m3u8"' in text
 
