@@ -74,6 +74,18 @@ describe("the player of a live", () => {
     expect(player.state.get()).toMatchObject({ way: "hls", phase: "failed", error: { code: "hls_off" } });
   });
 
+  it("says so where the browser has no WebRTC either", async () => {
+    vi.stubGlobal("RTCPeerConnection", undefined);
+    player.setLive(true);
+    void player.start();
+    await vi.advanceTimersByTimeAsync(PATIENCE_MS + 1_000);
+    const phases = new Set<string>();
+    player.state.subscribe(({ phase }) => void phases.add(phase));
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(player.state.get()).toMatchObject({ way: "hls", phase: "failed", error: { code: "hls_off" } });
+    expect([...phases].filter((phase) => phase !== "failed")).toEqual([]);
+  });
+
   it("goes live again when somebody winds back what HLS does not have, and offers it no more", async () => {
     player.setLive(true);
     void player.start();
