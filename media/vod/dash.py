@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from kit.xml_text import drop_unwritable
 from media.cenc import SCHEME
 from media.vod.hls import Beside, Track
 from media.vod.records import SUBTITLES, StoryboardRecord
@@ -234,7 +235,7 @@ def _add_text(period: Element, number: str, texts: Subtitles, span: _Span) -> No
     attributes = {"contentType": "text", "mimeType": "text/vtt", "lang": texts.language}
     group = SubElement(period, "AdaptationSet", {"id": number, **attributes})
     SubElement(group, "Role", {"schemeIdUri": ROLE_SCHEME, "value": "subtitle"})
-    SubElement(group, "Label").text = texts.label
+    SubElement(group, "Label").text = drop_unwritable(texts.label)
     bandwidth = str(TEXT_BPS)
     text = SubElement(
         group, "Representation", {"id": f"{SUBTITLES}-{texts.language}", "bandwidth": bandwidth}

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 
 from kit.errors import NotFound
 from kit.ids import parse_id
+from kit.xml_text import drop_unwritable
 from serve_apps.access.permissions import Permission
 from serve_apps.access.playback import make_terms
 from serve_apps.access.rates import RateTier
@@ -165,5 +166,5 @@ async def _find_head(connection: Connection, ports: ApiPorts, video_id: uuid.UUI
 
 
 def _escape(text: str) -> str:
-    """Write text for XML; control characters that XML 1.0 has no way to write are left out."""
-    return html.escape("".join(char for char in text if char >= " " or char in "\t\n\r"))
+    """Write text for XML; characters that it has no way to write are left out."""
+    return html.escape(drop_unwritable(text))

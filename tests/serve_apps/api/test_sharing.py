@@ -85,6 +85,21 @@ async def test_a_channels_feed_lists_its_public_videos(
     assert (await client.get("/u/ghost/feed.xml")).status_code == 404
 
 
+async def test_characters_that_xml_forbids_leave_the_feed_well_formed(
+    client: httpx.AsyncClient, ada: Person, videos: dict[str, str]
+):
+    forbidden = "\x0b\x1f\ufffe\uffff"
+    text = {"title": f"A{forbidden} walk \U0001f305", "description": f"By{forbidden} <the> sea\x85"}
+    changed = await ada.call("PATCH", f"/v1/videos/{videos['public']}", json=text)
+    assert (changed.status_code, changed.json()["title"]) == (200, text["title"])
+    named = await ada.call("PATCH", "/v1/me", json={"display_name": f"Ada{forbidden} L."})
+    assert named.status_code == 200
+    feed = Xml.fromstring((await client.get("/u/ada/feed.xml")).content)
+    assert feed.findtext("channel/title") == "Ada L."
+    assert feed.findtext("channel/item/title") == "A walk \U0001f305"
+    assert feed.findtext("channel/item/description") == "By <the> sea\x85"
+
+
 class FarthestFirst:
     """Ranks the other way round; names one twice, and one that nobody offered."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 
@@ -38,6 +39,8 @@ async def test_a_player_finds_the_languages_of_a_video(api: Api, clip: bytes):
     assert (item["language"], item["label"], item["origin"]) == ("en", "English", "uploaded")
     german = {"label": "Deutsch", "text": SRT.format("Guten Morgen")}
     await ada.call("PUT", f"/{video_id}/subtitles/de-AT", german)
+    strange = {"label": "Français\ufffe\uffff", "text": SRT.format("Bonjour")}
+    await ada.call("PUT", f"/{video_id}/subtitles/fr", strange)
     file = item["url"].rpartition("/")[2]
     async with serve_playback(
         world.settings, world.database, world.objects, SystemClock()
@@ -52,6 +55,8 @@ async def test_a_player_finds_the_languages_of_a_video(api: Api, clip: bytes):
         assert text.text.endswith("00:00:01.000 --> 00:00:02.000\nGood <i>morning</i>\n")
         manifest = (await player.get(f"{base}/manifest.mpd")).text
         assert f"<BaseURL>subtitles/{file}</BaseURL>" in manifest
+        labels = [label.text for label in ElementTree.fromstring(manifest).iterfind(".//{*}Label")]
+        assert labels == ["Deutsch", "English", "Français"], "without what XML cannot hold"
         assert (await player.get(f"{base}/subtitles/en-000000000000.vtt")).status == 404
 
 
