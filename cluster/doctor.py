@@ -167,6 +167,12 @@ def check_public_url(settings: Settings) -> Finding:
     if not is_local and not settings.edge.public_ips:
         cure = "Set SOCIALFLOW_EDGE_PUBLIC_IPS to the address others reach this machine at."
         return Finding("Public address", Verdict.NOTE, f"{url}, no edge.public_ips", cure)
+    if not is_local and not settings.http.trusted_proxies:
+        cure = (
+            "Set SOCIALFLOW_HTTP_TRUSTED_PROXIES to the TLS proxy's network: until then everybody "
+            "has its address."
+        )
+        return Finding("Public address", Verdict.NOTE, f"{url}, no http.trusted_proxies", cure)
     found = f"{url} (this machine only)" if is_local else url
     return Finding("Public address", Verdict.GOOD, found)
 

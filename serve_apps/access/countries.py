@@ -28,11 +28,14 @@ class CountryBook:
         self._loading: threading.Thread | None = None
 
     def find(self, address: str) -> str | None:
-        """Return the country's two letters; None: a private address, or not loaded yet."""
+        """Return the country's two letters; None: a private address, or not loaded yet.
+
+        An IPv6 address may be given as its network, as `find_caller` has it.
+        """
         if self._database is None:
             self._begin_loading()
             return None
-        code: str = self._database.lookup(address).country_code
+        code: str = self._database.lookup(address.partition("/")[0]).country_code
         return code if len(code) == 2 and code.isalpha() else None
 
     def wait_loaded(self, timeout_s: float) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from serve_apps.access.callers import read_networks
 from serve_apps.access.countries import CountryBook
 from serve_apps.access.revocations import RevocationBook
 from serve_apps.accounts.passwords import Passwords
@@ -99,7 +100,11 @@ EXPOSED_HEADERS = (
 
 
 def build_app(ports: ApiPorts) -> FastAPI:
-    """Compose the app; its background tasks run between the lifespan's start and end."""
+    """Compose the app; its background tasks run between the lifespan's start and end.
+
+    Raises SettingsInvalid.
+    """
+    read_networks(ports.settings.http.trusted_proxies)  # refused now rather than at each request
     app = FastAPI(
         openapi_url=None,
         docs_url=None,

@@ -23,6 +23,7 @@ from actors.live_room.messages import Membership
 from kit.clock import Clock
 from kit.errors import NotAuthenticated, Unavailable
 from kit.settings import Settings
+from serve_apps.access.callers import find_caller
 from serve_apps.access.countries import CountryBook
 from serve_apps.access.identity import Identity
 from serve_apps.access.revocations import RevocationBook
@@ -212,8 +213,10 @@ def get_revocations(request: Request) -> RevocationBook:
 
 
 def get_address(request: Request) -> str:
-    """Return the caller's address as the socket gives it; forwarded headers are not believed."""
-    return request.client.host if request.client is not None else "unknown"
+    """Return the caller's address as edges find it: the peer's, or what trusted proxies say."""
+    peer = request.client.host if request.client is not None else "unknown"
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
+    return find_caller(peer, forwarded, get_ports(request).settings.http.trusted_proxies)
 
 
 def find_identity(request: Request) -> Identity | None:

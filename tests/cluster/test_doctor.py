@@ -23,8 +23,9 @@ from kit.settings import Settings
 pytestmark = pytest.mark.unit
 
 
-def with_url(url: str, *ips: str) -> Settings:
-    return Settings(http=HttpSettings(public_url=url), edge=EdgeSettings(public_ips=ips))
+def with_url(url: str, *ips: str, proxies: tuple[str, ...] = ()) -> Settings:
+    http = HttpSettings(public_url=url, trusted_proxies=proxies)
+    return Settings(http=http, edge=EdgeSettings(public_ips=ips))
 
 
 def test_media_that_leaves_by_python_is_noted():
@@ -53,7 +54,13 @@ def test_a_public_name_without_tls_is_noted():
 def test_a_public_name_without_an_address_for_webrtc_is_noted():
     found = check_public_url(with_url("https://flow.example"))
     assert "SOCIALFLOW_EDGE_PUBLIC_IPS" in found.cure
-    assert check_public_url(with_url("https://flow.example", "203.0.113.5")).cure == ""
+
+
+def test_a_public_name_behind_a_proxy_nobody_trusts_is_noted():
+    found = check_public_url(with_url("https://flow.example", "203.0.113.5"))
+    assert "SOCIALFLOW_HTTP_TRUSTED_PROXIES" in found.cure
+    trusting = with_url("https://flow.example", "203.0.113.5", proxies=("127.0.0.1/32",))
+    assert check_public_url(trusting).cure == ""
 
 
 def test_a_machine_without_a_default_route_is_told_what_browsers_will_miss():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import uuid
 from datetime import date
@@ -241,6 +242,31 @@ async def test_the_owner_reads_from_which_countries_a_video_is_watched(
     async with ports.database.connection() as connection:
         kept = await connection.fetch("SELECT to_jsonb(s)::text AS row FROM watch_sessions s")
     assert not any(address in row["row"] for row in kept for address in places)
+
+
+async def test_viewers_behind_a_trusted_proxy_are_told_apart_and_lie_where_they_do(
+    app: FastAPI, ada: Person, video: str, ports: ApiPorts, clock: ManualClock
+):
+    """Two German addresses and a French one; what a peer that nobody trusts says is not read."""
+    http = dataclasses.replace(ports.settings.http, trusted_proxies=("10.0.0.0/8",))
+    settings = dataclasses.replace(ports.settings, http=http)
+    app.state.ports = dataclasses.replace(ports, settings=settings)
+    assert app.state.countries.wait_loaded(60)
+    callers = [("10.0.0.1", place) for place in ("194.25.0.60", "2003:0:1::1", "193.252.19.3")]
+    callers.append(("10.0.0.1", "1.1.1.1, 194.25.0.60, 10.0.0.2"))
+    callers += [("8.8.8.8", place) for place in ("194.25.0.62", "193.252.19.4")]
+    sessions = [str(uuid.uuid4()) for _ in callers]
+    views = []
+    for watched_ms in (0, 30_000):
+        clock.advance(watched_ms // 1000)
+        for (peer, forwarded), session in zip(callers, sessions, strict=True):
+            async with make_client(app, peer) as viewer:
+                viewer.headers["X-Forwarded-For"] = forwarded
+                views.append(await tell(viewer, video, session=session, watched_ms=watched_ms))
+    assert views[len(callers) :] == [True, True, True, False, True, False]
+    await sum_up(ports, video)
+    found = await ada.get(f"/v1/videos/{video}/analytics")
+    assert (found["views"], found["countries"]) == (4, {"DE": 3, "US": 2, "FR": 1})
 
 
 async def test_what_no_player_says_is_refused(bob: Person, ada: Person, ports: ApiPorts):
