@@ -7,7 +7,7 @@ beacon or a job that comes twice changes nothing. Sessions are removed days late
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 import msgspec
@@ -40,10 +40,14 @@ class Beacon(msgspec.Struct, frozen=True):
 
 
 class WatchSession(msgspec.Struct, frozen=True):
-    """What decides whether a session is a view."""
+    """A session as told so far: what decides whether it is a view, and what it may tell next."""
 
     started_at: datetime
+    last_at: datetime
     watched_ms: int
+    parts: str
+    """As `Beacon` has them."""
+    stalled_ms: int
     counted_at: datetime | None
 
 
@@ -75,7 +79,8 @@ async def find_session(
 ) -> WatchSession | None:
     """Return a session as told so far, locked until the transaction ends; None: it is new."""
     row = await connection.fetchrow(
-        "SELECT started_at, watched_ms, counted_at FROM watch_sessions"
+        "SELECT started_at, last_at, watched_ms, parts::text AS parts, stalled_ms, counted_at"
+        " FROM watch_sessions"
         " WHERE video_id = $1 AND id = $2 FOR UPDATE",
         video_id,
         session,
@@ -113,21 +118,29 @@ async def note_beacon(connection: Connection, beacon: Beacon) -> None:
     )
 
 
-async def count_view(connection: Connection, beacon: Beacon, since: datetime) -> bool:
-    """Make the session a view unless the viewer had one since then; says whether it became one."""
+async def count_view(
+    connection: Connection, beacon: Beacon, viewers: Sequence[bytes], since: datetime
+) -> bool:
+    """Make the session a view unless the viewer had one since then; says whether it became one.
+
+    `viewers` are the viewer's hashes of the days since then, the oldest first; a view has that of
+    the day it was counted on.
+    """
     await connection.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended(encode($1::bytea, 'hex'), 0))",
-        beacon.viewer,
+        "SELECT pg_advisory_xact_lock(hashtextextended(encode(viewer, 'hex'), 0))"
+        " FROM unnest($1::bytea[]) AS viewer",
+        viewers,
     )
     result = await connection.execute(
-        """UPDATE watch_sessions SET counted_at = $3
+        """UPDATE watch_sessions SET counted_at = $3, viewer = $4
             WHERE video_id = $1 AND id = $2 AND counted_at IS NULL AND NOT EXISTS (
-                SELECT FROM watch_sessions o WHERE o.video_id = $1 AND o.viewer = $4
-                   AND o.counted_at > $5)""",
+                SELECT FROM watch_sessions o WHERE o.video_id = $1 AND o.viewer = ANY($5::bytea[])
+                   AND o.counted_at > $6)""",
         beacon.video_id,
         beacon.session,
         beacon.now,
         beacon.viewer,
+        viewers,
         since,
     )
     return result == "UPDATE 1"

@@ -19,7 +19,7 @@ from storage import watch_sessions
 from storage.database import Connection
 from storage.engagement import add_share
 from storage.jobs import enqueue_job
-from storage.watch_sessions import PARTS, Beacon, VideoDay
+from storage.watch_sessions import PARTS, Beacon, VideoDay, WatchSession
 
 SUM_UP_JOB = "videos.sum_up_day"
 WATCHING_S = 30
@@ -73,30 +73,31 @@ async def note_watching(
     video = await get_video(connection, viewer, video_id)
     if rules.is_bot(browser.user_agent) or browser.user_id == video.owner_id:
         return False
-    known = await watch_sessions.find_session(connection, video_id, told.session)
+    known = await watch_sessions.find_session(connection, video_id, told.session) or _begin(now)
+    passed = rules.measure_passed(known.started_at, known.last_at, now)
     beacon = Beacon(
         told.session,
         video_id,
         rules.hash_viewer(browser, auth.token_key, now),
         now,
-        rules.limit_watched(told.watched_ms, known.started_at if known else None, now),
-        rules.write_parts(told.parts),
+        rules.limit_watched(told.watched_ms, known.watched_ms, passed),
+        rules.write_parts(rules.limit_parts(told.parts, known.parts, passed, video.duration_ms)),
         told.source,
         rules.name_device(browser.user_agent),
         told.start_ms,
         told.stalls,
-        told.stalled_ms,
+        rules.limit_stalled(told.stalled_ms, known.stalled_ms, passed),
         told.switches,
         browser.country,
     )
     await watch_sessions.note_beacon(connection, beacon)
-    is_view = known is not None and known.counted_at is not None
-    watched_ms = max(beacon.watched_ms, known.watched_ms if known else 0)
+    is_view = known.counted_at is not None
+    watched_ms = max(beacon.watched_ms, known.watched_ms)
     if not is_view and watched_ms >= rules.decide_threshold_ms(video.duration_ms):
-        since = now - timedelta(seconds=rules.REPEAT_S)
-        is_view = await watch_sessions.count_view(connection, beacon, since)
-    started_at = known.started_at if known else now
-    await enqueue_sum(connection, video_id, started_at.date(), now)
+        since = known.started_at - timedelta(seconds=rules.REPEAT_S)
+        viewers = rules.list_hashes(browser, auth.token_key, since, now)
+        is_view = await watch_sessions.count_view(connection, beacon, viewers, since)
+    await enqueue_sum(connection, video_id, known.started_at.date(), now)
     return is_view
 
 
@@ -141,6 +142,11 @@ def measure_retention(days: list[VideoDay]) -> list[float]:
     sessions = sum(it.sessions for it in days)
     played = [sum(it.retention[part] for it in days) for part in range(PARTS)]
     return [round(count / sessions, 4) if sessions else 0.0 for count in played]
+
+
+def _begin(now: datetime) -> WatchSession:
+    """Return a session that nothing was told of yet."""
+    return WatchSession(now, now, 0, "0" * PARTS, 0, None)
 
 
 def _add_up(counts: list[Mapping[str, int]]) -> dict[str, int]:

@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import io
 import uuid
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import httpx
@@ -53,6 +53,14 @@ async def sum_up(ports: ApiPorts, video: str, day: date | None = None) -> None:
         await sum_up_day(make_job_ports(ports), payload)
 
 
+async def watch(person: Person | httpx.AsyncClient, video: str, clock: ManualClock) -> None:
+    """Watch half a minute in a session of its own, which is a view."""
+    session = str(uuid.uuid4())
+    assert not await tell(person, video, session=session)
+    clock.advance(30)
+    assert await tell(person, video, session=session, watched_ms=30_000)
+
+
 async def test_a_view_takes_half_a_minute_and_does_not_repeat_within_half_an_hour(
     client: httpx.AsyncClient,
     ada: Person,
@@ -73,12 +81,72 @@ async def test_a_view_takes_half_a_minute_and_does_not_repeat_within_half_an_hou
     assert await tell(client, video, session=session, watched_ms=30_000)
     assert await tell(client, video, session=session, watched_ms=31_000)
     again = str(uuid.uuid4())
-    for wait_s, expected in ((0, False), (20, False), (1_800, True)):
+    for wait_s in (0, 20, 1_800):
         clock.advance(wait_s)
-        assert await tell(client, video, session=again, watched_ms=30_000) is expected
+        assert not await tell(client, video, session=again, watched_ms=30_000)
+    await watch(client, video, clock)
     await sum_up(ports, video)
     seen = (await client.get(f"/v1/videos/{video}")).json()
     assert seen["views"] == 2
+
+
+async def test_a_session_begun_as_a_repeat_is_no_view_when_its_tab_is_closed_later(
+    client: httpx.AsyncClient, video: str, ports: ApiPorts, clock: ManualClock
+):
+    await watch(client, video, clock)
+    again = str(uuid.uuid4())
+    clock.advance(20 * 60)
+    assert not await tell(client, video, session=again)
+    clock.advance(30)
+    for _ in range(2):
+        assert not await tell(client, video, session=again, watched_ms=30_000)
+        clock.advance(31 * 60)
+    assert not await tell(client, video, session=again, watched_ms=120_000)
+    await sum_up(ports, video)
+    assert (await client.get(f"/v1/videos/{video}")).json()["views"] == 1
+
+
+async def test_a_repeat_across_midnight_is_no_view(
+    client: httpx.AsyncClient, video: str, clock: ManualClock
+):
+    """One session of the day before is counted on it, the other after midnight."""
+    midnight = datetime.combine(clock.now().date() + timedelta(days=1), time(), UTC)
+    clock.advance((midnight - clock.now()).total_seconds() - 300)
+    await watch(client, video, clock)
+    clock.advance(600)
+    again = str(uuid.uuid4())
+    for wait_s in (0, 60):
+        clock.advance(wait_s)
+        assert not await tell(client, video, session=again, watched_ms=30_000)
+    other, late = "CUBOT X30", str(uuid.uuid4())
+    clock.advance(86_400 - 660)
+    assert not await tell(client, video, session=late, agent=other)
+    clock.advance(600)
+    assert await tell(client, video, session=late, agent=other, watched_ms=30_000)
+    clock.advance(29 * 60)
+    again = str(uuid.uuid4())
+    for wait_s in (0, 60):
+        clock.advance(wait_s)
+        told = {"session": again, "watched_ms": 30_000, "agent": other}
+        assert not await tell(client, video, **told)
+
+
+async def test_a_beacon_tells_no_more_waiting_and_hundredths_than_time_passed(
+    client: httpx.AsyncClient, ada: Person, video: str, ports: ApiPorts, clock: ManualClock
+):
+    session, every = str(uuid.uuid4()), list(range(100))
+    for _ in range(2):
+        await tell(client, video, session=session, stalled_ms=86_000_000, parts=every)
+    await sum_up(ports, video)
+    found = await ada.get(f"/v1/videos/{video}/analytics")
+    assert found["retention"] == [1.0] * 40 + [0.0] * 60
+    clock.advance(10)
+    told = {"watched_ms": 20_000, "stalled_ms": 86_000_000, "parts": every}
+    await tell(client, video, session=session, **told)
+    await sum_up(ports, video)
+    found = await ada.get(f"/v1/videos/{video}/analytics")
+    assert found["retention"] == [1.0] * 60 + [0.0] * 40
+    assert found["experience"]["stalled_share"] == 1.5
 
 
 async def test_the_owner_reads_what_players_told(
