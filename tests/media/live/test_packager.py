@@ -287,7 +287,7 @@ def test_what_a_publisher_far_away_repeats_leaves_no_trace(*, answers: bool):
     assert (sound.silenced, sound.late) == (0, 0)
     for track in (VIDEO, AUDIO):
         check_contiguous(far.window, track)
-        listing = read_playlist(far.playlists.render(track, is_delta=False).decode())
+        listing = read_playlist(far.playlists.render(track, is_delta=False).body.decode())
         assert not any(segment.is_discontinuous for segment in listing.segments)
         assert all(segment.duration_s < 4.5 for segment in listing.segments)
 

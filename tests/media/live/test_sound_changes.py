@@ -66,7 +66,7 @@ class Show:
         self.heard_s = max(self.heard_s, until_s)
 
     def read(self, track: str) -> Listing:
-        text = LivePlaylists(self.window).render(track, is_delta=False).decode()
+        text = LivePlaylists(self.window).render(track, is_delta=False).body.decode()
         return read_playlist(text)
 
     def list_sounds(self) -> list[Entry]:
