@@ -58,6 +58,10 @@ class _Stretch:
     stream: int = 0
     heads: deque[SegmentHead] = field(default_factory=deque)
     end_ticks: int = 0
+    is_finished: bool = False
+    """Nothing more is handed over."""
+    is_heard: bool = False
+    """All of it came back."""
 
 
 class AacLane:
@@ -91,10 +95,9 @@ class AacLane:
             self._next, self._part = self._next + 1, 0
         if self._source.is_ended and not self._is_over:
             self._is_over = True
-            if self._stretch is None:
+            self._finish_stretch()
+            if self._stretch is None or self._stretch.is_heard:
                 self.window.end()
-            else:
-                self._tap.finish(self._stretch.stream)
 
     def close(self) -> None:
         """Let the tap's stream go."""
@@ -114,7 +117,10 @@ class AacLane:
         return max(0, first)
 
     def _follow(self, entry: Entry) -> None:
-        if entry.is_gap or not entry.parts or entry.init.codec != OPUS_FORMAT.codec_name:
+        if entry.init.codec != OPUS_FORMAT.codec_name:
+            self._finish_stretch()  # the publisher's sound is AAC by now, and needs none of ours
+            return
+        if entry.is_gap or not entry.parts:
             return
         if self._part == 0:
             self._enter(entry)
@@ -136,13 +142,19 @@ class AacLane:
         )
         if stretch is not None:
             apart = abs(entry.start_ticks - stretch.end_ticks)
-            if not entry.is_discontinuous and apart <= JOIN_MAX_S * AAC_RATE_HZ:
+            is_near = not entry.is_discontinuous and apart <= JOIN_MAX_S * AAC_RATE_HZ
+            if is_near and not stretch.is_finished:
                 stretch.heads.append(head)
                 return
-            self._tap.finish(stretch.stream)
+            self._finish_stretch()
         fresh = self._stretch = _Stretch(heads=deque([head]))
         hear = functools.partial(self._hear, fresh)
         fresh.stream = self._tap.open(OPUS_FORMAT, hear)
+
+    def _finish_stretch(self) -> None:
+        if self._stretch is not None and not self._stretch.is_finished:
+            self._stretch.is_finished = True
+            self._tap.finish(self._stretch.stream)
 
     # From the tap
 
@@ -167,6 +179,7 @@ class AacLane:
     def _end_stretch(self, stretch: _Stretch) -> None:
         if self._open is stretch:
             self._end_segment()
+        stretch.is_heard = True
         if self._is_over and stretch is self._stretch:
             self.window.end()
 

@@ -87,6 +87,7 @@ class PacketOrder:
         self._waiting: dict[int, tuple[Packet, float]] = {}
         """By index, with when each came; in the order of arrival."""
         self._next: int | None = None
+        self._is_over = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -97,6 +98,10 @@ class PacketOrder:
             self._next = packet.index
         if packet.index >= self._next:
             self._waiting.setdefault(packet.index, (packet, now_s))
+
+    def finish(self) -> None:
+        """Nothing more comes: what is missing is lost."""
+        self._is_over = True
 
     def measure_hole_s(self, now_s: float) -> float:
         """Return for how long the next packet has been missing; 0.0 while none is."""
@@ -126,6 +131,8 @@ class PacketOrder:
             yield found[0]
 
     def _is_lost(self, index: int, now_s: float) -> bool:
+        if self._is_over:
+            return True
         missing_s = now_s - self._find_oldest_s()
         return len(self._waiting) >= WAITING_MAX or missing_s >= self._get_wait_s(index)
 

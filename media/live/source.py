@@ -62,6 +62,12 @@ class RtpSource:
         if pictures.measure_hole_s(now_s) < WAIT_S or len(sound) >= WAITING_MAX:
             self._add_sound(now_s)
 
+    def finish(self, now_s: float) -> None:
+        """The publisher is gone: pass on what came and was held behind something missing."""
+        for order in self._orders.values():
+            order.finish()
+        self.add_packets("audio", (), now_s)
+
     def apply_report(self, kind: str, ntp_timestamp: int, timestamp: int) -> None:
         """Take a sender report, in the forwarded track's timestamps."""
         self.timeline.apply_report(kind, ntp_timestamp, timestamp)

@@ -113,8 +113,9 @@ class TagFrames:
         audio = read_audio_config(config)
         if self.sound is not None and self.sound.codec != audio.codec:
             raise PublishRefused("The sound's codec changed; connect again to publish another.")
-        if audio != self.sound:
-            self._next_audio = None  # it counts in another rate
+        if self.sound is not None and _is_alike(self.sound, audio):
+            return  # announced once more, perhaps in other words
+        self._next_audio = None  # it counts in another rate
         self.sound = audio
 
     def _set_format(self, config: VideoConfig) -> None:
@@ -226,3 +227,12 @@ def _read_opus_head(record: bytes) -> AudioFormat:
     if record[18] != 0:
         raise PublishRefused("Only mono and stereo Opus is supported.")
     return OPUS_FORMAT
+
+
+def _is_alike(one: AudioFormat, other: AudioFormat) -> bool:
+    """Whether both are of the same codec, rate and channels."""
+    return (one.codec, one.sample_rate_hz, one.channels) == (
+        other.codec,
+        other.sample_rate_hz,
+        other.channels,
+    )

@@ -239,7 +239,11 @@ class _Connection(asyncio.Protocol):
         self.publication = publication
         # First of all: whoever is refused for what came behind `publish` is not read any further.
         self._transport.resume_reading()
-        self._follow(self._session.accept_publish)
+        try:
+            self._follow(self._session.accept_publish)
+        except Exception:
+            log.exception("rtmp.failed", address=self.address)
+            self.end("malformed")
 
     def _say_goodbye(self, reason: str) -> None:
         """End a publisher's stream and tell it why; one that is gone already needs no telling."""

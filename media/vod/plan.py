@@ -34,7 +34,8 @@ OPENING_SEGMENTS = (3, 32)
 chunks, then for as long as the whole takes to make beside one worker (an hour: about 80 s). It is
 made again, to the same bytes."""
 COPIED_AT_ONCE_SEGMENTS, COPIED_AT_ONCE_BYTES = 300, 1 << 30
-"""So much of a picture is passed on in less time than its first step plays: it needs no second."""
+"""So much of a picture is passed on to a disk in less time than its first step plays: it needs no
+second."""
 AUDIO_TASK = "audio"
 COPY_TASK = "copy"
 COVER_TASK = "cover"
@@ -160,6 +161,8 @@ class PlanOrder:
     """Of an index that was sent ahead of the file."""
     nvenc: bool = False
     """Whether a GPU that encodes is there."""
+    is_near: bool = False
+    """Whether what is made is written to a disk of this machine, and not to a bucket."""
 
 
 def plan_video(
@@ -204,7 +207,7 @@ def plan_video(
     tasks += list_pieces_of(others, chunks)
     if copied:
         opening, *more = _list_in_steps(COPY_TASK, "copy", grid)
-        if _is_soon_copied(grid, info):
+        if order.is_near and _is_soon_copied(grid, info):
             more = more[-1:]
         heard = int(makes_sound)
         tasks = (opening, *tasks[:heard], *more, *tasks[heard:])

@@ -130,7 +130,9 @@ class Broadcast:
         publisher, self._publisher = self._publisher, None
         self._uncarried = None
         if publisher is not None:
-            publisher.gone_s = self._ports.clock.monotonic_s()
+            now_s = publisher.gone_s = self._ports.clock.monotonic_s()
+            if publisher.source is not None:
+                publisher.source.finish(now_s)
             publisher.news.set()
             if publisher.continuity is not None:
                 publisher.continuity.note_gone()

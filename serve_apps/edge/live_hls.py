@@ -285,11 +285,13 @@ class _LiveServer:
             return shown, track
         if is_rung(track):
             return await self._open_rung(request, shown, is_playlist=is_playlist), VIDEO
-        if track != AAC or shown.broadcast is None or not self._has_aac(shown):
+        if track != AAC or shown.broadcast is None:
             raise PartUnknown
+        # What was listed can be fetched after the publisher's sound has become AAC itself.
         aac = self._aac.find(shown.room_id)
         if is_playlist:
-            aac = self._aac.open(shown.broadcast, shown.window)
+            has_aac = self._has_aac(shown)
+            aac = self._aac.open(shown.broadcast, shown.window) if has_aac else None
         if aac is None:
             raise PartUnknown
         lane = aac.lane

@@ -82,6 +82,12 @@ async def keep_or_forget(ports: JobPorts, event: Event) -> None:
         if not is_open or ports.clock.monotonic_s() > deadline_s:
             break  # its edge listed the last segment, or did not live to do so
         await asyncio.sleep(LAST_SEGMENT_POLL_S)
+    while not await _keep_or_forget(ports, event):
+        """Its owner chose otherwise just now."""
+
+
+async def _keep_or_forget(ports: JobPorts, event: Event) -> bool:
+    """False: it came to be recorded while its segments were not read."""
     async with ports.database.connection() as connection:
         ended = await find_live(connection, event.subject_id)
         is_kept = ended is not None and ended.is_recorded
@@ -89,6 +95,8 @@ async def keep_or_forget(ports: JobPorts, event: Event) -> None:
     async with ports.database.transaction() as connection:
         await lock_live(connection, event.subject_id)  # it may be taken down at this moment
         live = await find_live(connection, event.subject_id)
+        if live is not None and live.is_recorded and not is_kept:
+            return False
         if live is None or not live.is_recorded:
             await recording.forget_segments(
                 connection, event.subject_id, after_s=PURGE_AFTER_S, reason=event.id
@@ -98,6 +106,7 @@ async def keep_or_forget(ports: JobPorts, event: Event) -> None:
                 connection, live, event.id, rows, ports.settings.live.recordings_ladder
             )
             log.info("live.recorded", live_id=str(live.id), video_id=str(video_id))
+    return True
 
 
 async def forget_with_video(ports: JobPorts, event: Event) -> None:

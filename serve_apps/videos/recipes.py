@@ -109,7 +109,7 @@ async def order_present(
     sourced = msgspec.structs.replace(video, source_key=source_key)
     nvenc = is_gpu_wanted(ports)
     order = order_version(ports.settings, sourced, recipe, video.version, nvenc=nvenc)
-    return replace(order, hint=hint)
+    return replace(order, hint=hint, is_near=ports.objects.local_path(source_key) is not None)
 
 
 def read_recipe(stored: Any) -> Recipe:

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from media.live.aac_lane import LISTED_MAX, AacLane
+from media.live.aac_lane import AAC_FORMAT, LISTED_MAX, AacLane
 from media.live.fragments import AUDIO
 from media.live.h264 import build_format
 from media.live.packager import Packager, PackagerTerms
@@ -208,6 +208,29 @@ async def test_a_lane_that_begins_after_a_discontinuity_counts_it(broadcast: Bro
     tags = broadcast.read().tags
     assert tags["MEDIA-SEQUENCE"] == str(last.number + 1)
     assert tags["DISCONTINUITY-SEQUENCE"] == "1"
+
+
+async def test_the_last_of_it_is_whole_where_the_publishers_sound_becomes_aac(
+    broadcast: Broadcast,
+) -> None:
+    lane = await broadcast.open_lane()
+    await broadcast.run(encode_clicks(4))
+    last = broadcast.window.get_last(AUDIO)
+    assert last is not None
+    broadcast.packager.break_off()
+    terms = PackagerTerms(last.number + 1, 20_000, True, True, AAC_FORMAT)
+    broadcast.begin(terms)
+    broadcast.packager.add_video(
+        VideoSample(build_format(SPS_320, [PPS]), b"picture", 0, 0, is_key=True)
+    )
+    for number in range(100):
+        sample = AudioSample(AAC_FORMAT, b"frame", number * AAC_FORMAT.frame_ticks, 1024)
+        broadcast.packager.add_audio(sample)
+    async with asyncio.timeout(DEADLINE_S):
+        while (made := lane.window.get_last(AUDIO)) is None or not made.is_whole:
+            lane.follow()
+            await asyncio.sleep(0.02)
+    assert made.number == last.number
 
 
 async def test_a_killed_process_costs_a_hole_and_the_lane_goes_on(broadcast: Broadcast) -> None:

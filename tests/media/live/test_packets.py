@@ -174,6 +174,17 @@ def test_sound_that_waited_with_a_picture_follows_beside_it_and_never_stops_near
     assert desk.reel.kinds == ["video", "video", "audio", "video", "audio"]
 
 
+def test_what_is_held_behind_something_missing_is_there_when_its_publisher_leaves():
+    camera, microphone, desk = Camera(), Microphone(), Desk(wait_s=1.0)
+    desk.show(camera.shoot(is_key=True))
+    camera.shoot()
+    desk.show(camera.shoot(), after_s=0.03)
+    desk.hear(microphone.record(), after_s=WAIT_S + 0.01)
+    assert (len(desk.reel.video), len(desk.reel.audio)) == (1, 0)
+    desk.source.finish(desk.now_s)
+    assert (len(desk.reel.audio), desk.source.packets_lost) == (1, 1)
+
+
 def test_a_picture_that_waited_is_placed_where_it_would_have_been():
     camera, microphone, desk = Camera(), Microphone(), Desk(wait_s=1.0)
     key = camera.shoot(is_key=True, size=4000)

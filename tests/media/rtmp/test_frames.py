@@ -76,6 +76,16 @@ def test_another_rate_counts_in_ticks_of_its_own(frames: TagFrames, kept: Kept) 
     assert [sample.format.channels for sample in kept.audio] == [2, 2, 1, 1]
 
 
+def test_the_same_sound_in_other_words_stays_the_same(frames: TagFrames, kept: Kept) -> None:
+    """A record may say beside what follows that it has no spectral band replication."""
+    frames.apply(AudioTag("AAC", 0, b"frame"))
+    frames.apply(AudioConfig("AAC", bytes.fromhex("119056e500")))
+    frames.apply(AudioTag("AAC", 21, b"frame"))
+    first, second = kept.audio
+    assert first.format == second.format
+    assert (first.pts_ticks, second.pts_ticks) == (0, 1024)
+
+
 def test_frames_before_their_configuration_are_dropped(kept: Kept) -> None:
     frames = TagFrames(kept)
     frames.apply(picture(0, IDR))

@@ -58,7 +58,7 @@ def test_the_rate_is_the_sources_own_up_to_sixty(source: str, kept: str):
 
 
 def test_of_a_long_source_that_is_passed_on_the_beginning_comes_first():
-    info = replace(describe_source(1400, sound_s=1400), copyable=CopyInfo(sound=True))
+    info = replace(describe_source(200, sound_s=200), copyable=CopyInfo(sound=True))
     made = plan_video(info, PlanOrder("v", "sources/v"))
     assert [task.task_id for task in made.tasks][:3] == ["copy-opening", "copy-more", "copy"]
     jobs = [get_job(made, name) for name in ("copy-opening", "copy-more", "copy")]
@@ -80,7 +80,8 @@ def test_what_is_passed_on_faster_than_its_opening_plays_needs_no_step_between(
         size_bytes=size_mb * 1_000_000,
         copyable=CopyInfo(sound=True),
     )
-    copies = [it.task_id for it in plan_video(info, PlanOrder("v", "s")).tasks if it.kind == "copy"]
+    order = PlanOrder("v", "s", is_near=True)
+    copies = [it.task_id for it in plan_video(info, order).tasks if it.kind == "copy"]
     assert copies == [*["copy-opening", "copy-more", "copy"][: steps - 1], "copy"]
 
 

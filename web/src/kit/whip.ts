@@ -79,7 +79,8 @@ export class WhipPublisher {
         });
       } catch (error) {
         const failure = error as ApiError;
-        if (failure.code === NO_WEBRTC) return this.#finish(CANNOT_SEND);
+        // Who was on air has WebRTC: the browser refuses for a while, such as with too many connections.
+        if (failure.code === NO_WEBRTC && lostAtMs === null) return this.#finish(CANNOT_SEND);
         lostAtMs ??= performance.now();
         if (FINAL_STATUSES.has(failure.status) || performance.now() - lostAtMs > GIVE_UP_AFTER_MS) {
           return this.#finish(failure);
