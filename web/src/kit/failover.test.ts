@@ -244,6 +244,24 @@ describe("the studio", () => {
     publisher.stop();
   });
 
+  test("tries again where the browser refuses a connection to who was on air", async () => {
+    const stream = { getTracks: () => [] } as unknown as MediaStream;
+    const request = { url: "http://api/whip", streamKey: "k", stream, largest: SMALL, sendsSeveral: false };
+    const publisher = new WhipPublisher(request);
+    void publisher.start();
+    await vi.advanceTimersByTimeAsync(3_000);
+    vi.stubGlobal("RTCPeerConnection", function refuse() {
+      throw new Error("too many connections");
+    });
+    dead.add(EDGES[0]);
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(publisher.state.get().phase).toBe("reconnecting");
+    vi.stubGlobal("RTCPeerConnection", PlayedPeer);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(publisher.state.get().phase).toBe("live");
+    publisher.stop();
+  });
+
   test("sends another size in the session that it has, and in the next one", async () => {
     const camera = { kind: "video", getSettings: () => ({ width: 1280, height: 720 }) };
     const stream = { getTracks: () => [camera], getVideoTracks: () => [camera] } as unknown as MediaStream;
