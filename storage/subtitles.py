@@ -19,12 +19,23 @@ AS_JSON = """coalesce((SELECT jsonb_agg(jsonb_build_object('language', s.languag
 
 
 class Subtitles(msgspec.Struct, frozen=True):
-    """One language; `file` is the object's name and changes with its text."""
+    """One language; `file` is the name of an object that no other row ever names."""
 
     language: str
     label: str
     origin: str
     file: str
+
+
+async def hold_subtitles(connection: Connection, video_id: uuid.UUID) -> bool:
+    """Hold off others who change a video's languages, until the transaction ends.
+
+    False when there is no such video, or it was deleted.
+    """
+    held = await connection.fetchval(
+        "SELECT 1 FROM videos WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE", video_id
+    )
+    return held is not None
 
 
 async def list_subtitles(connection: Connection, video_id: uuid.UUID) -> list[Subtitles]:

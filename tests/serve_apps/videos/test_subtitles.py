@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -12,7 +13,11 @@ from actors.job_runner.ports import Captions, Speech
 from kit.clock import SystemClock
 from serve_apps.videos.captioning import CAPTION_JOB, caption_video
 from serve_apps.videos.jobs import process_video
-from serve_apps.videos.subtitles import Draft, keep_subtitles
+from serve_apps.videos.service import VideoNotFound
+from serve_apps.videos.subtitles import LANGUAGES_MAX, Draft, TooManyLanguages, keep_subtitles
+from storage.objects import ObjectStore
+from storage.subtitles import list_subtitles
+from storage.videos import delete_video
 from tests.serve_apps.edge.playback_client import serve_playback
 from tests.serve_apps.videos.api_stage import Api
 from tests.serve_apps.videos.inline_media import InlineMedia
@@ -76,16 +81,74 @@ async def test_a_language_is_replaced_and_removed_with_its_bytes(api: Api):
     assert (await ada.call("GET", path)).json() == {"items": []}
 
 
+class HeldStore(ObjectStore):
+    """Stores in memory; what is removed waits while it is told to."""
+
+    may_delete: asyncio.Event | None = None
+    is_held: asyncio.Event
+
+    def hold(self) -> None:
+        self.may_delete, self.is_held = asyncio.Event(), asyncio.Event()
+
+    async def delete(self, key: str) -> None:
+        if self.may_delete is not None:
+            self.is_held.set()
+            await self.may_delete.wait()
+        await super().delete(key)
+
+
+def draft(words: str, language: str = "en") -> Draft:
+    return Draft(language, "English", SRT.format(words))
+
+
+async def test_of_two_who_replace_a_language_neither_removes_what_the_other_wrote(api: Api):
+    ada = await api.add_person()
+    video_id = await api.add_ready_video(ada)
+    database, objects = api.world.database, HeldStore.open("memory:///")
+    await keep_subtitles(database, objects, video_id, draft("one"))
+    objects.hold()
+    between = asyncio.create_task(keep_subtitles(database, objects, video_id, draft("two")))
+    await objects.is_held.wait()  # its row is there, and it removes what it replaced
+    gate, objects.may_delete = objects.may_delete, None
+    assert gate is not None
+    await keep_subtitles(database, objects, video_id, draft("one"))  # as it was before
+    gate.set()
+    await between
+    async with database.connection() as connection:
+        (kept,) = await list_subtitles(connection, video_id)
+    (entry,) = await objects.list(f"videos/{video_id}/subtitles")
+    assert entry.key.rpartition("/")[2] == kept.file
+    assert b"one" in await objects.get(entry.key)
+
+
+async def test_what_is_refused_leaves_no_text_behind(api: Api):
+    ada = await api.add_person()
+    video_id = await api.add_ready_video(ada)
+    world = api.world
+    for number in range(LANGUAGES_MAX):
+        language = f"a{chr(97 + number // 26)}{chr(97 + number % 26)}"
+        await keep_subtitles(world.database, world.objects, video_id, draft("hi", language))
+    before = await list_objects(api, video_id)
+    with pytest.raises(TooManyLanguages):
+        await keep_subtitles(world.database, world.objects, video_id, draft("hi"))
+    async with world.database.transaction() as connection:
+        await delete_video(connection, video_id)
+    with pytest.raises(VideoNotFound):
+        await keep_subtitles(world.database, world.objects, video_id, draft("hi", "aaa"))
+    assert await list_objects(api, video_id) == before
+    assert len(before) == LANGUAGES_MAX
+
+
 async def test_captions_made_by_themselves_never_replace_a_persons(api: Api):
     ada = await api.add_person()
     video_id = await api.add_ready_video(ada)
     world = api.world
-    draft = Draft("en", "English", SRT.format("Guessed"), origin="automatic")
-    assert await keep_subtitles(world.database, world.objects, video_id, draft)
+    guessed = Draft("en", "English", SRT.format("Guessed"), origin="automatic")
+    assert await keep_subtitles(world.database, world.objects, video_id, guessed)
     items = (await ada.call("GET", f"/{video_id}/subtitles")).json()["items"]
     assert items[0]["origin"] == "automatic"
     await ada.call("PUT", f"/{video_id}/subtitles/en", ENGLISH)
-    assert not await keep_subtitles(world.database, world.objects, video_id, draft)
+    assert not await keep_subtitles(world.database, world.objects, video_id, guessed)
     items = (await ada.call("GET", f"/{video_id}/subtitles")).json()["items"]
     assert items[0]["origin"] == "uploaded"
     assert await list_objects(api, video_id) == [items[0]["url"].rpartition("/")[2]]
