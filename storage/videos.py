@@ -218,10 +218,15 @@ async def start_processing(connection: Connection, video_id: uuid.UUID) -> bool:
 
 
 async def set_source(connection: Connection, video_id: uuid.UUID, source: VideoSource) -> None:
-    """Remember the assembled upload."""
+    """Remember the assembled upload, behind all others of the same person that were before it."""
+    await connection.execute(
+        """SELECT 1 FROM users u JOIN videos v ON v.owner_id = u.id
+            WHERE v.id = $1 FOR NO KEY UPDATE OF u""",
+        video_id,
+    )
     await connection.execute(
         """UPDATE videos SET source_key = $2, source_sha256 = $3, source_bytes = $4,
-                  updated_at = now()
+                  source_at = coalesce(source_at, clock_timestamp()), updated_at = now()
             WHERE id = $1""",
         video_id,
         source.key,
@@ -231,13 +236,17 @@ async def set_source(connection: Connection, video_id: uuid.UUID, source: VideoS
 
 
 async def find_duplicate(connection: Connection, video_id: uuid.UUID) -> Video | None:
-    """Return another living video of the same person, made of the same bytes before."""
+    """Return another living video of the same person, whose source was taken in before.
+
+    `set_source` has people's videos follow each other: of two equal ones just one finds the other.
+    """
     row = await connection.fetchrow(
         f"""SELECT {COLUMNS} FROM {FROM_LIVING}
               JOIN videos later ON later.id = $1
              WHERE v.owner_id = later.owner_id AND v.source_sha256 = later.source_sha256
-               AND v.id < later.id AND v.status <> 'failed' AND v.deleted_at IS NULL
-             ORDER BY v.id LIMIT 1""",  # noqa: S608 - constants
+               AND (v.source_at, v.id) < (later.source_at, later.id)
+               AND v.status <> 'failed' AND v.deleted_at IS NULL
+             ORDER BY v.source_at, v.id LIMIT 1""",  # noqa: S608 - constants
         video_id,
     )
     return None if row is None else read_row(Video, row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
 import pytest
@@ -11,6 +12,7 @@ from storage.database import Database
 from storage.video_lists import list_channel_videos, list_owned_videos, list_public_videos
 from storage.video_playback import find_playback
 from tests.storage.video_rows import create_owner, create_video_row
+from tests.storage.waiting import wait_until_blocked
 
 pytestmark = pytest.mark.db
 
@@ -94,6 +96,49 @@ async def test_a_deleted_video_is_gone_for_every_reader_but_playback(database: D
         assert record.access_version == 2
         assert await videos.remove_deleted_video(connection, video_id)
         assert await find_playback(connection, video_id) is None
+
+
+SOURCE = videos.VideoSource("videos/x/source", b"x" * 32, 40)
+
+
+async def list_duplicates(database: Database, *video_ids: uuid.UUID) -> list[uuid.UUID | None]:
+    """Of which other video each is a duplicate."""
+    async with database.connection() as connection:
+        found = [await videos.find_duplicate(connection, video_id) for video_id in video_ids]
+    return [None if video is None else video.id for video in found]
+
+
+async def take_in(database: Database, video_id: uuid.UUID) -> None:
+    async with database.transaction() as connection:
+        await videos.set_source(connection, video_id, SOURCE)
+
+
+async def test_of_equal_files_the_one_that_was_whole_first_is_no_duplicate(database: Database):
+    async with database.transaction() as connection:
+        owner_id = await create_owner(connection)
+        early, late, third = [await create_video_row(connection, owner_id) for _ in range(3)]
+        other_id = await create_video_row(connection, await create_owner(connection, "bob"))
+    await take_in(database, other_id)
+    await take_in(database, late)
+    assert await list_duplicates(database, late) == [None]
+    await take_in(database, early)
+    await take_in(database, third)
+    assert await list_duplicates(database, late, early, third) == [None, late, late]
+    async with database.transaction() as connection:
+        await videos.delete_video(connection, late)
+    assert await list_duplicates(database, early, third) == [None, early]
+
+
+async def test_of_equal_files_that_become_whole_at_once_just_one_is_a_duplicate(database: Database):
+    async with database.transaction() as connection:
+        owner_id = await create_owner(connection)
+        first, second = [await create_video_row(connection, owner_id) for _ in range(2)]
+    async with database.transaction() as connection:
+        await videos.set_source(connection, second, SOURCE)
+        other = asyncio.create_task(take_in(database, first))
+        await wait_until_blocked(database)
+    await other
+    assert await list_duplicates(database, first, second) == [second, None]
 
 
 async def test_lists_page_backwards_and_show_strangers_only_what_is_ready_and_open(
