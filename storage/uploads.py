@@ -36,6 +36,8 @@ class Upload(msgspec.Struct, frozen=True):
     is_expired: bool
     is_locked: bool
     expires_at: datetime
+    validator: str | None
+    """What its server said to tell an imported file from another: an ETag or Last-Modified."""
 
 
 class NewUpload(msgspec.Struct, frozen=True):
@@ -89,7 +91,7 @@ class NewFile(msgspec.Struct, frozen=True):
 
 
 COLUMNS = """u.id, u.video_id, u.owner_id, u.filename, u.size_bytes, u.state, u.expires_at,
-    u.metadata, u.concat,
+    u.metadata, u.concat, u.validator,
     u.expires_at <= clock_timestamp() AS is_expired,
     coalesce(u.lock_until > clock_timestamp(), false) AS is_locked,
     (SELECT coalesce(max(p.offset_bytes + p.size_bytes), 0)::bigint
@@ -204,6 +206,15 @@ async def set_size(connection: Connection, upload_id: uuid.UUID, size_bytes: int
         size_bytes,
     )
     return result == "UPDATE 1"
+
+
+async def set_validator(
+    connection: Connection, upload_id: uuid.UUID, validator: str | None
+) -> None:
+    """Note what tells an imported file from another that takes its place."""
+    await connection.execute(
+        "UPDATE uploads SET validator = $2 WHERE id = $1", upload_id, validator
+    )
 
 
 async def take_finished_parts(

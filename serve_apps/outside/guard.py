@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -105,13 +105,14 @@ class GuardedConnector(aiohttp.TCPConnector):
 
 @asynccontextmanager
 async def fetch(
-    url: str, *, allowed: Collection[str] = (), first_byte: int = 0
+    url: str, *, allowed: Collection[str] = (), headers: Mapping[str, str] | None = None
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """GET an address, following redirects; raises AddressRefused, or aiohttp.ClientError."""
+    """GET an address, following redirects; raises AddressRefused, or aiohttp.ClientError.
+
+    Every one on the way is sent the headers: they name nobody.
+    """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=IDLE_S)
-    headers = {"Accept-Encoding": "identity"}
-    if first_byte:
-        headers["Range"] = f"bytes={first_byte}-"
+    sent = {"Accept-Encoding": "identity", **(headers or {})}
     async with aiohttp.ClientSession(
         connector=GuardedConnector(GuardedResolver(allowed)),
         timeout=timeout,
@@ -120,7 +121,7 @@ async def fetch(
     ) as session:
         for _hop in range(REDIRECTS_MAX + 1):
             try:
-                response = await session.get(check_url(url), allow_redirects=False, headers=headers)
+                response = await session.get(check_url(url), allow_redirects=False, headers=sent)
             except aiohttp.InvalidURL as error:  # an address written in a way only sockets take
                 raise AddressRefused from error
             async with response:

@@ -1,14 +1,14 @@
 """Videos fetched from an address their owner names: announced at once, read by a job.
 
-The job writes as an upload does, so one that was stopped goes on at its last piece. What an
-address answers is the owner's affair and ends the video with the reason; an address that does not
-answer is tried again.
+The job writes as an upload does, so one that was stopped goes on at its last piece, and one whose
+bytes are all there only ends. What an address answers is the owner's affair
+(`import_answers.py` reads it) and ends the video with the reason; an address that does not answer
+is tried again.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
@@ -16,11 +16,20 @@ import aiohttp
 import msgspec
 
 from actors.job_runner.ports import JobPorts
-from kit.errors import AppError, Unavailable
+from kit.errors import AppError
 from kit.logs import get_log
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
 from serve_apps.outside.guard import AddressRefused, check_url, fetch
+from serve_apps.videos.import_answers import (
+    Answer,
+    ImportInterrupted,
+    ImportRefused,
+    ask_for_rest,
+    iter_new,
+    read_answer,
+    read_validator,
+)
 from serve_apps.videos.quota import QuotaExceeded, VideoTooLarge, check_growth, declare_size
 from serve_apps.videos.service import VideoOrder, finish_upload, open_upload
 from storage import uploads, videos
@@ -35,19 +44,6 @@ IMPORT_JOB = "videos.import"
 LOCK_S = 60.0
 """Renewed while bytes come; a runner that was killed keeps others out for so long."""
 RENEW_EVERY_S = 15.0
-OK, PARTIAL, GONE_FROM, LATER_FROM = 200, 206, 400, 500
-
-
-class ImportRefused(AppError):
-    """What the address answers is no file we can take; the message says why."""
-
-    code, status, message = "import_refused", 422, "There is no video at this address."
-
-
-class ImportInterrupted(Unavailable):
-    """The address did not answer, or stopped midway."""
-
-    code, message = "import_interrupted", "The address did not answer; it is tried again."
 
 
 class ImportJob(msgspec.Struct, frozen=True):
@@ -103,29 +99,23 @@ async def import_video(ports: JobPorts, payload: bytes) -> None:
 
 
 async def give_up_import(ports: JobPorts, payload: bytes, _error: Exception) -> None:
-    """End a video whose address never answered."""
+    """End a video whose address never answered; one whose bytes are all there goes on."""
     job = msgspec.json.decode(payload, type=ImportJob)
     async with ports.database.transaction() as connection:
         upload = await uploads.find_upload_of_video(connection, job.video_id)
-    if upload is not None:
-        await _refuse(ports, upload, ImportRefused("The address did not answer."))
+        if upload is None or upload.state != "open":
+            return
+        if upload.offset_bytes == upload.size_bytes:
+            await finish_upload(connection, upload)
+            return
+    await _refuse(ports, upload, ImportRefused("The address did not answer."))
 
 
 async def _fill(ports: JobPorts, hold: UploadHold, url: str) -> None:
     """Fetch what is missing and end the upload."""
-    allowed, start = ports.settings.uploads.import_allowed, hold.upload.offset_bytes
-    async with fetch(url, allowed=allowed, first_byte=start) as response:
-        upload = await _check_answer(ports, hold.upload, response)
-        skip = 0 if response.status == PARTIAL else start
-        intake = _Intake(ports, hold, upload)
-        try:
-            async for data in _iter_data(response, skip):
-                await intake.add(data)
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            await intake.flush()  # a broken connection leaves what had come to the next try
-            raise
-        await intake.flush()
-    offset_bytes = intake.stored_bytes
+    upload, offset_bytes = hold.upload, hold.upload.offset_bytes
+    if offset_bytes != upload.size_bytes:
+        upload, offset_bytes = await _fetch(ports, hold, url)
     if offset_bytes == 0:
         raise ImportRefused("The file at this address is empty.")
     async with ports.database.transaction() as connection:
@@ -139,6 +129,46 @@ async def _fill(ports: JobPorts, hold: UploadHold, url: str) -> None:
         await finish_upload(connection, whole)
     hold.has_ended()
     log.info("video.imported", video_id=str(upload.video_id), size_bytes=offset_bytes)
+
+
+async def _fetch(ports: JobPorts, hold: UploadHold, url: str) -> tuple[uploads.Upload, int]:
+    """Store what is missing of the file; return the upload as it was told of, and its bytes.
+
+    Where the rest cannot be had by itself, all of it is asked for.
+    """
+    allowed, wanted = ports.settings.uploads.import_allowed, ask_for_rest(hold.upload)
+    if wanted:
+        async with fetch(url, allowed=allowed, headers=wanted) as response:
+            answer = read_answer(hold.upload, response.status, response.headers)
+            if answer is not Answer.NEITHER:
+                return await _take(ports, hold, response, answer)
+    async with fetch(url, allowed=allowed) as response:
+        answer = read_answer(hold.upload, response.status, response.headers)
+        if answer is Answer.NEITHER:
+            raise ImportRefused(f"The address answers with {response.status}.")
+        return await _take(ports, hold, response, answer)
+
+
+async def _take(
+    ports: JobPorts, hold: UploadHold, response: aiohttp.ClientResponse, answer: Answer
+) -> tuple[uploads.Upload, int]:
+    """Store what an answer brings, behind what is there."""
+    upload = await _note_answer(ports, hold.upload, response, answer)
+    known: list[uploads.UploadObject] = []
+    if answer is Answer.WHOLE and upload.offset_bytes > 0:
+        async with ports.database.statement(writes=False) as connection:
+            parts = await uploads.list_parts(connection, upload.id)
+        known = uploads.list_objects(upload.id, parts)
+    intake = _Intake(ports, hold, upload)
+    try:
+        chunks = response.content.iter_any()
+        async for data in iter_new(chunks, ports.objects, known, intake.keep):
+            await intake.add(data)
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        await intake.flush()  # a broken connection leaves what had come to the next try
+        raise
+    await intake.flush()
+    return upload, intake.stored_bytes
 
 
 class _Intake:
@@ -159,10 +189,7 @@ class _Intake:
 
     async def add(self, data: bytes) -> None:
         """Take what came next, and keep the lock."""
-        now_s = self._ports.clock.monotonic_s()
-        if now_s - self._renewed_s > RENEW_EVERY_S:
-            await self._hold.renew()
-            self._renewed_s = now_s
+        await self.keep()
         self._came_bytes += len(data)
         if self._came_bytes > self._size_bytes_max:
             if self._upload.size_bytes is not None:
@@ -170,6 +197,13 @@ class _Intake:
             async with self._ports.database.transaction() as connection:
                 self._size_bytes_max = await self._grow(connection, self._came_bytes)
         await self._acknowledge(await self._hold.sink.add(data))
+
+    async def keep(self) -> None:
+        """Keep the lock; call it while bytes come."""
+        now_s = self._ports.clock.monotonic_s()
+        if now_s - self._renewed_s > RENEW_EVERY_S:
+            await self._hold.renew()
+            self._renewed_s = now_s
 
     async def flush(self) -> None:
         """Make durable what is left."""
@@ -191,35 +225,23 @@ class _Intake:
         self.stored_bytes = stored_bytes
 
 
-async def _check_answer(
-    ports: JobPorts, upload: uploads.Upload, response: aiohttp.ClientResponse
+async def _note_answer(
+    ports: JobPorts, upload: uploads.Upload, response: aiohttp.ClientResponse, answer: Answer
 ) -> uploads.Upload:
-    """Refuse what is no file; take its length when it is told, before a byte is read.
+    """Note what tells the file from another, and its length when it is told, before a byte is read.
 
-    Raises ImportRefused, VideoTooLarge, QuotaExceeded, ImportInterrupted.
+    Raises VideoTooLarge, QuotaExceeded.
     """
-    if response.status >= LATER_FROM or response.status == 429:
-        raise ImportInterrupted
-    if response.status not in (OK, PARTIAL):
-        raise ImportRefused(f"The address answers with {response.status}.")
     length = response.content_length
-    if upload.size_bytes is not None or length is None:
-        return upload
-    size_bytes = length + (upload.offset_bytes if response.status == PARTIAL else 0)
     async with ports.database.transaction() as connection:
-        await declare_size(connection, ports.settings, upload, size_bytes)
-        told = await uploads.find_upload(connection, upload.id)
-    assert told is not None, "it is locked by us"
-    return told
-
-
-async def _iter_data(response: aiohttp.ClientResponse, skip: int) -> AsyncIterator[bytes]:
-    """The body as it comes, without what is there already."""
-    async for data in response.content.iter_any():
-        kept = data[skip:] if skip else data
-        skip -= len(data) - len(kept)
-        if kept:
-            yield kept
+        if upload.offset_bytes == 0:
+            await uploads.set_validator(connection, upload.id, read_validator(response.headers))
+        if upload.size_bytes is None and length is not None:
+            size_bytes = length + (upload.offset_bytes if answer is Answer.REST else 0)
+            await declare_size(connection, ports.settings, upload, size_bytes)
+        noted = await uploads.find_upload(connection, upload.id)
+    assert noted is not None, "it is locked by us"
+    return noted
 
 
 async def _refuse(ports: JobPorts, upload: uploads.Upload, error: AppError) -> None:

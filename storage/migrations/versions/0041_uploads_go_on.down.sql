@@ -1,1 +1,2 @@
 ALTER TABLE videos DROP COLUMN source_at;
+ALTER TABLE uploads DROP COLUMN validator;
