@@ -197,7 +197,9 @@ class UploadSettings:
     )
     expires_s: int = option(86_400, "An unfinished upload is kept so long.")
     per_user_max: int = option(20, "Unfinished uploads of one user.")
-    quota_bytes: int = option(1 << 40, "What one user's video files may take together.")
+    quota_bytes: int = option(
+        1 << 40, "What one user's video files may take together, deleted ones while they are kept."
+    )
     import_allowed: tuple[str, ...] = option(
         (), "Private IP addresses that videos may be imported from; all public ones may."
     )

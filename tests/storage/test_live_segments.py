@@ -22,6 +22,7 @@ from storage.live_segments import (
     list_sent_segments,
     open_origin,
 )
+from storage.quota import sum_used_bytes
 from storage.recordings import (
     Further,
     RecordedVideo,
@@ -30,7 +31,6 @@ from storage.recordings import (
     leave_out,
     list_unneeded,
 )
-from storage.uploads import sum_used_bytes
 from tests.storage.live_rows import create_room_row, create_user_row
 
 pytestmark = pytest.mark.db

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from kit.ids import make_id
-from storage import uploads, videos
+from storage import quota, uploads, videos
 from storage.database import Connection, Database
 from storage.uploads import UploadPart
 from tests.storage.video_rows import create_owner, create_upload_row, create_video_row
@@ -78,14 +78,14 @@ async def test_only_open_uploads_count_against_a_person(database: Database):
             upload_id = await create_upload_row(
                 connection, video_id, owner_id, 10, expires_s=expires_s
             )
-        assert await uploads.count_open_uploads(connection, owner_id) == 2
+        assert await quota.count_open_uploads(connection, owner_id) == 2
         upload = await uploads.find_upload_of_video(connection, video_id)
     assert upload is not None
     assert upload.id == upload_id
     assert uploads.make_part_key(upload_id, 5) == f"uploads/{upload_id}/0000000000000005"
 
 
-async def test_a_file_counts_against_the_quota_from_its_first_byte_until_it_is_deleted(
+async def test_a_file_counts_against_the_quota_from_its_first_byte_until_its_bytes_are_gone(
     database: Database,
 ):
     lock_owner = make_id()
@@ -93,16 +93,20 @@ async def test_a_file_counts_against_the_quota_from_its_first_byte_until_it_is_d
         owner_id = await create_owner(connection)
         video_id = await create_video_row(connection, owner_id)
         upload_id = await create_upload_row(connection, video_id, owner_id, None)
-        assert await uploads.sum_used_bytes(connection, owner_id) == 0
+        assert await quota.sum_used_bytes(connection, owner_id) == 0
         await uploads.lock_upload(connection, upload_id, lock_owner, 10)
         await uploads.insert_parts(connection, upload_id, lock_owner, [UploadPart(0, 40)], 10)
-        assert await uploads.sum_used_bytes(connection, owner_id) == 40
-        assert await uploads.sum_used_bytes(connection, owner_id, apart_from=upload_id) == 0
+        assert await quota.sum_used_bytes(connection, owner_id) == 40
+        assert await quota.sum_used_bytes(connection, owner_id, apart_from=upload_id) == 0
         await uploads.set_size(connection, upload_id, 40)
         await uploads.finish_upload(connection, upload_id)
-        assert await uploads.sum_used_bytes(connection, owner_id) == 40
+        assert await quota.sum_used_bytes(connection, owner_id) == 40
         source = videos.VideoSource("videos/x/source", b"x" * 32, 40)
         await videos.set_source(connection, video_id, source)
-        assert await uploads.sum_used_bytes(connection, owner_id) == 40
+        assert await quota.sum_used_bytes(connection, owner_id) == 40
+        assert await quota.sum_deleted_bytes(connection, owner_id) == 0
         await videos.delete_video(connection, video_id)
-        assert await uploads.sum_used_bytes(connection, owner_id) == 0
+        assert await quota.sum_used_bytes(connection, owner_id) == 40
+        assert await quota.sum_deleted_bytes(connection, owner_id) == 40
+        await videos.remove_deleted_video(connection, video_id)
+        assert await quota.sum_used_bytes(connection, owner_id) == 0

@@ -12,9 +12,12 @@ import msgspec
 import pytest
 
 from kit.clock import SystemClock
+from kit.ids import make_id
 from kit.setting_sections import UploadSettings
 from kit.settings import Settings
-from serve_apps.videos.jobs import collect_part
+from serve_apps.access.identity import Identity
+from serve_apps.videos.jobs import collect_part, purge_video
+from serve_apps.videos.service import delete_video
 from serve_apps.videos.upload_jobs import UploadJob
 from storage.cache import Cache
 from storage.database import Database
@@ -24,7 +27,7 @@ from storage.uploads import find_upload, list_parts, make_parts_prefix
 from storage.videos import Video, find_video
 from tests.serve_apps.edge.tus_client import TUS, Answer, TusServer, Upload, serve_uploads
 from tests.serve_apps.videos.inline_media import InlineMedia
-from tests.serve_apps.videos.video_world import VideoWorld
+from tests.serve_apps.videos.video_world import VideoWorld, job_payload
 from tests.storage.video_rows import create_owner
 
 pytestmark = pytest.mark.db
@@ -202,6 +205,28 @@ async def test_a_part_that_was_given_up_or_expired_leaves_no_bytes(server: TusSe
         await connection.execute("UPDATE uploads SET expires_at = now() WHERE id = $1", part.id)
     await collect_part(ports, msgspec.json.encode(UploadJob(part.id)))
     assert await server.objects.list(make_parts_prefix(part.id)) == []
+
+
+async def test_deleted_files_hold_room_until_their_bytes_are_gone_and_the_refusal_says_so(
+    server: TusServer, cache: Cache
+):
+    ada = await Person.join(server)
+    data = secrets.token_bytes(1 << 20)
+    upload = await ada.open(Upload_Length=str(len(data)))
+    assert (await upload.patch(0, data)).status == 204
+    await ada.open(Upload_Length=str(1 << 20))
+    async with server.database.transaction() as connection:
+        owner = Identity(ada.id, make_id(), "ada")
+        await delete_video(connection, server.settings, owner, upload.video_id)
+    refused = await ada.announce(Upload_Length="1")
+    error = msgspec.json.decode(refused.body)
+    assert (refused.status, error["error"]) == (413, "quota_exceeded")
+    assert error["details"]["used_bytes"] == 2 << 20
+    assert error["details"]["deleted_bytes"] == 1 << 20
+    assert "1,048,576 B" in error["message"]
+    world = VideoWorld(server.settings, server.database, cache, server.objects)
+    await purge_video(world.ports(InlineMedia(server.objects)), job_payload(upload.video_id))
+    assert (await ada.announce(Upload_Length="1")).status == 201
 
 
 @pytest.mark.parametrize(

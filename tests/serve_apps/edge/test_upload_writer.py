@@ -25,9 +25,10 @@ from serve_apps.edges import UPLOAD_RULES
 from serve_apps.videos.quota import QuotaExceeded
 from storage.database import Database
 from storage.objects import ObjectStore
+from storage.quota import sum_used_bytes
 from storage.rates import RateBook
 from storage.upload_sinks import UploadLocked
-from storage.uploads import Upload, find_upload, lock_upload, make_part_key, sum_used_bytes
+from storage.uploads import Upload, find_upload, lock_upload, make_part_key
 from tests.serve_apps.edge.tus_client import TusServer, serve_uploads
 from tests.storage.video_rows import create_owner, create_upload_row, create_video_row
 
