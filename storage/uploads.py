@@ -306,10 +306,13 @@ async def finish_upload(connection: Connection, upload_id: uuid.UUID) -> bool:
 async def terminate_upload(
     connection: Connection, upload_id: uuid.UUID, *, only_expired: bool = False
 ) -> bool:
-    """End an open upload for good; False when it was not open, or not yet expired."""
+    """End an open upload for good, or a complete part that nobody joined.
+
+    False when it was neither, or not yet expired.
+    """
     result = await connection.execute(
         """UPDATE uploads SET state = 'terminated', lock_owner = NULL, lock_until = NULL
-            WHERE id = $1 AND state = 'open'
+            WHERE id = $1 AND (state = 'open' OR state = 'finished' AND video_id IS NULL)
               AND (NOT $2 OR expires_at <= clock_timestamp())""",
         upload_id,
         only_expired,

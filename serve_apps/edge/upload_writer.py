@@ -63,6 +63,7 @@ class UploadStalled(AppError):
 
 
 FinishUpload = Callable[[Connection, Upload], Awaitable[None]]
+TerminateUpload = Callable[[Connection, Upload], Awaitable[bool]]
 DescribeFile = Callable[[Connection, Upload, NewFile], Awaitable[None]]
 OpenFile = Callable[[Connection, Settings, Identity, NewFile], Awaitable[uuid.UUID]]
 DeclareSize = Callable[[Connection, Settings, Upload, int], Awaitable[bool]]
@@ -85,8 +86,9 @@ class UploadRules:
     """All bytes are there: mark upload and video, queue the job, append the event."""
     foresee: FinishUpload
     """The last byte will be here within seconds, at the present rate."""
-    terminate: FinishUpload
-    """The owner gave the upload up: mark it and let its bytes be removed."""
+    terminate: TerminateUpload
+    """The owner gave the upload up: mark it and let its bytes be removed; False when it is
+    complete, and no part that waits for others."""
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ class UploadGone(AppError):
 
 
 class UploadFinished(AppError):
-    """The upload is complete and cannot be given up; delete the video instead."""
+    """The upload, or what it is a part of, is complete and cannot be given up; delete the video."""
 
     code, status, message = "upload_finished", 409, "This upload is complete; delete the video."
 
@@ -252,16 +252,15 @@ class _UploadServer:
             return await self._append(request, upload, offset_bytes, body)
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
-        """Give the upload up (tus termination)."""
+        """Give the upload up (tus termination), or a complete part that nobody has joined."""
         upload = await self._get_upload(request)
-        if upload.state == "finished":
-            raise UploadFinished
-        lock_owner = make_id()
         async with self._ports.database.transaction() as connection:
-            locked = await lock_upload(connection, upload.id, lock_owner, LOCK_TTL_S)
-            if locked is None:
-                raise UploadLocked(retry_after_s=1)
-            await self._ports.rules.terminate(connection, locked)
+            if upload.state == "open":
+                locked = await lock_upload(connection, upload.id, make_id(), LOCK_TTL_S)
+                if locked is None:
+                    raise UploadLocked(retry_after_s=1)
+            if not await self._ports.rules.terminate(connection, upload):
+                raise UploadFinished
         return web.Response(status=204)
 
     async def put_index(self, request: web.Request) -> web.StreamResponse:

@@ -192,13 +192,18 @@ async def enqueue_processing(
     return await enqueue_job(connection, job, VideoJob(video_id), dedupe_key=f"{job}:{video_id}")
 
 
-async def terminate_upload(connection: Connection, upload: uploads.Upload) -> None:
-    """The owner gave up: the video disappears and its bytes are removed."""
-    await uploads.terminate_upload(connection, upload.id)
+async def terminate_upload(connection: Connection, upload: uploads.Upload) -> bool:
+    """The owner gave up: the video disappears and its bytes are removed.
+
+    False, and nothing done, for what is complete, unless it is a part that nobody joined.
+    """
+    if not await uploads.terminate_upload(connection, upload.id):
+        return False
     if upload.video_id is None:
         await enqueue_collection(connection, upload.id, delay_s=0)
-        return
-    await deletions.delete_video(connection, upload.video_id, upload.owner_id, purge_after_s=0)
+    else:
+        await deletions.delete_video(connection, upload.video_id, upload.owner_id, purge_after_s=0)
+    return True
 
 
 async def expire_upload(connection: Connection, upload: uploads.Upload) -> bool:
@@ -290,9 +295,8 @@ async def delete_video(
     if video.owner_id != caller.user_id and caller.role not in (Role.MODERATOR, Role.ADMIN):
         raise PermissionDenied
     upload = await uploads.find_upload_of_video(connection, video_id)
-    if upload is not None and upload.state == "open":
-        await terminate_upload(connection, upload)
-    else:
+    is_given_up = upload is not None and await terminate_upload(connection, upload)
+    if not is_given_up:
         after_s = deletions.decide_kept_s(settings)
         await deletions.delete_video(connection, video_id, caller.user_id, purge_after_s=after_s)
 

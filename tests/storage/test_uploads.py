@@ -85,6 +85,18 @@ async def test_only_open_uploads_count_against_a_person(database: Database):
     assert uploads.make_part_key(upload_id, 5) == f"uploads/{upload_id}/0000000000000005"
 
 
+async def test_a_complete_part_is_ended_unless_it_was_joined(database: Database):
+    async with database.connection() as connection:
+        owner_id = await create_owner(connection)
+        ids = [await create_upload_row(connection, None, owner_id, 10) for _ in range(2)]
+        for upload_id in ids:
+            await uploads.finish_upload(connection, upload_id)
+        await uploads.take_finished_parts(connection, owner_id, ids[:1])
+        ended = [await uploads.terminate_upload(connection, upload_id) for upload_id in ids]
+        assert ended == [False, True]
+        assert await uploads.take_finished_parts(connection, owner_id, ids) == []
+
+
 async def test_a_file_counts_against_the_quota_from_its_first_byte_until_its_bytes_are_gone(
     database: Database,
 ):

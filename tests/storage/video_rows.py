@@ -28,13 +28,13 @@ async def create_video_row(
 
 async def create_upload_row(
     connection: Connection,
-    video_id: uuid.UUID,
+    video_id: uuid.UUID | None,
     owner_id: uuid.UUID,
     size_bytes: int | None,
     *,
     expires_s: int = 3600,
 ) -> uuid.UUID:
-    """Write an open upload and return its id."""
+    """Write an open upload and return its id; without a video it is a part of a file."""
     upload_id = make_id()
     await uploads.insert_upload(
         connection,

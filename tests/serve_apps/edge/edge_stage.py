@@ -53,6 +53,11 @@ async def ignore_upload(_connection: Connection, _upload: Upload) -> None:
     """End an upload without any rule."""
 
 
+async def keep_upload(_connection: Connection, _upload: Upload) -> bool:
+    """Give nothing up."""
+    return False
+
+
 @contextlib.asynccontextmanager
 async def run_edge(
     settings: Settings,
@@ -74,7 +79,7 @@ async def run_edge(
         check_growth,
         ignore_upload,
         ignore_upload,
-        ignore_upload,
+        keep_upload,
     )
     ports = EdgePorts(
         settings,

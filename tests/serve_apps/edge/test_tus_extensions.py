@@ -23,7 +23,8 @@ from storage.cache import Cache
 from storage.database import Database
 from storage.jobs import count_jobs
 from storage.objects import ObjectStore
-from storage.uploads import find_upload, list_parts, make_parts_prefix
+from storage.quota import sum_used_bytes
+from storage.uploads import find_upload, list_parts, make_part_key, make_parts_prefix
 from storage.videos import Video, find_video
 from tests.serve_apps.edge.tus_client import TUS, Answer, TusServer, Upload, serve_uploads
 from tests.serve_apps.videos.inline_media import InlineMedia
@@ -205,6 +206,30 @@ async def test_a_part_that_was_given_up_or_expired_leaves_no_bytes(server: TusSe
         await connection.execute("UPDATE uploads SET expires_at = now() WHERE id = $1", part.id)
     await collect_part(ports, msgspec.json.encode(UploadJob(part.id)))
     assert await server.objects.list(make_parts_prefix(part.id)) == []
+
+
+async def test_a_complete_part_can_be_given_up_until_it_is_joined(server: TusServer, cache: Cache):
+    ada = await Person.join(server)
+    parts = []
+    for _ in range(2):
+        part = await ada.open(Upload_Length="3", Upload_Concat="partial")
+        assert (await part.patch(0, b"abc")).status == 204
+        parts.append(part)
+    joined, left = parts
+    await ada.open(Upload_Concat=f"final;/uploads/{joined.id}")
+    refused = await joined.request("DELETE", joined.headers())
+    assert (refused.status, b"upload_finished" in refused.body) == (409, True)
+    assert (await left.request("DELETE", left.headers())).status == 204
+    assert (await left.request("HEAD", left.headers())).status == 410
+    assert (await ada.announce(Upload_Concat=f"final;/uploads/{left.id}")).status == 409
+    async with server.database.connection() as connection:
+        assert await sum_used_bytes(connection, ada.id) == 3
+    world = VideoWorld(server.settings, server.database, cache, server.objects)
+    ports = world.ports(InlineMedia(server.objects))
+    for part in parts:
+        await collect_part(ports, msgspec.json.encode(UploadJob(part.id)))
+    assert await server.objects.list(make_parts_prefix(left.id)) == []
+    assert await server.objects.get(make_part_key(joined.id, 0)) == b"abc"
 
 
 async def test_deleted_files_hold_room_until_their_bytes_are_gone_and_the_refusal_says_so(
