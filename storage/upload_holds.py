@@ -7,17 +7,18 @@ while it runs. Bytes go to the sink; `acknowledge` writes the rows of what the s
 from __future__ import annotations
 
 import asyncio
-import uuid
 from contextlib import AsyncExitStack, suppress
 from typing import Self
 
 from kit.errors import Unavailable
 from kit.ids import make_id
+from kit.setting_sections import UploadSettings
 from storage.database import Connection, Database
 from storage.growing_files import GrowingBusy, GrowingObject
 from storage.objects import ObjectStore
 from storage.upload_sinks import GrowingSink, PieceSink, UploadLocked, UploadSink
 from storage.uploads import (
+    LockTerms,
     Upload,
     UploadPart,
     insert_parts,
@@ -31,13 +32,16 @@ from storage.uploads import (
 class UploadHold:
     """An upload that nobody else writes to until `close`, as long as its lock is renewed."""
 
-    def __init__(self, database: Database, upload: Upload, lock_owner: uuid.UUID, ttl_s: float):
+    def __init__(self, database: Database, upload: Upload, terms: LockTerms) -> None:
+        assert terms.keep_s is not None, "a lock is taken for a while"
         self._database = database
-        self._lock_owner = lock_owner
-        self._ttl_s = ttl_s
+        self._terms = terms
+        self._ttl_s = terms.keep_s
         self._is_locked = True
         self.upload = upload
         """As it stood when it was taken."""
+        self.expires_at = upload.expires_at
+        """Until when it waits, by the last acknowledgement."""
         self.sink: UploadSink
 
     @classmethod
@@ -48,7 +52,7 @@ class UploadHold:
         found: Upload,
         *,
         ttl_s: float,
-        piece_bytes: int,
+        limits: UploadSettings,
     ) -> Self:
         """Take an upload as it stands now, for `ttl_s` unless renewed; raises UploadLocked."""
         # Who has the object open keeps all others out until they close it. So what the row says
@@ -62,7 +66,8 @@ class UploadHold:
                 upload = await lock_upload(connection, found.id, lock_owner, ttl_s)
             if upload is None:
                 raise UploadLocked(retry_after_s=1)
-            hold, start = cls(database, upload, lock_owner, ttl_s), upload.offset_bytes
+            terms, start = LockTerms(lock_owner, ttl_s, limits.expires_s), upload.offset_bytes
+            hold, piece_bytes = cls(database, upload, terms), limits.piece_bytes
             if growing is not None and (
                 growing.begin_at_once(start) or await asyncio.to_thread(growing.begin, start)
             ):
@@ -75,14 +80,15 @@ class UploadHold:
     async def renew(self) -> None:
         """Keep the lock for its time from now; raises UploadLocked when it was lost."""
         async with self._database.statement(writes=True) as connection:
-            is_ours = await renew_lock(connection, self.upload.id, self._lock_owner, self._ttl_s)
+            is_ours = await renew_lock(connection, self.upload.id, self._terms.owner, self._ttl_s)
         if not is_ours:
             raise UploadLocked(retry_after_s=1)
 
     async def acknowledge(self, parts: list[UploadPart], *, is_last: bool) -> None:
         """Write the rows of durable parts, and renew; the last ones give the lock back.
 
-        Raises UploadLocked, and nothing is written, when the lock was lost.
+        The upload's time begins anew. Raises UploadLocked, and nothing is written, when the lock
+        was lost.
         """
         async with self._database.statement(writes=True) as connection:
             await self._insert(connection, parts, None if is_last else self._ttl_s)
@@ -103,13 +109,16 @@ class UploadHold:
             self._is_locked = False
             with suppress(Unavailable):  # an abandoned lock lapses by itself
                 async with self._database.statement(writes=True) as connection:
-                    await unlock_upload(connection, self.upload.id, self._lock_owner)
+                    await unlock_upload(connection, self.upload.id, self._terms.owner)
 
     async def _insert(
         self, connection: Connection, parts: list[UploadPart], keep_s: float | None
     ) -> None:
-        if not await insert_parts(connection, self.upload.id, self._lock_owner, parts, keep_s):
+        terms = LockTerms(self._terms.owner, keep_s, self._terms.expires_s)
+        expires_at = await insert_parts(connection, self.upload.id, terms, parts)
+        if expires_at is None:
             raise UploadLocked(retry_after_s=1)
+        self.expires_at = expires_at
 
 
 async def _open_growing(objects: ObjectStore, key: str, *, is_new: bool) -> GrowingObject | None:

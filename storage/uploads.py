@@ -36,6 +36,8 @@ class Upload(msgspec.Struct, frozen=True):
     is_expired: bool
     is_locked: bool
     expires_at: datetime
+    left_s: float
+    """Until then, by the database's clock; 0 once it has expired."""
     validator: str | None
     """What its server said to tell an imported file from another: an ETag or Last-Modified."""
 
@@ -49,6 +51,7 @@ class NewUpload(msgspec.Struct, frozen=True):
     filename: str
     size_bytes: int | None
     expires_s: int
+    """It ends so long after its last part."""
     metadata: str = ""
     concat: str = ""
 
@@ -93,6 +96,7 @@ class NewFile(msgspec.Struct, frozen=True):
 COLUMNS = """u.id, u.video_id, u.owner_id, u.filename, u.size_bytes, u.state, u.expires_at,
     u.metadata, u.concat, u.validator,
     u.expires_at <= clock_timestamp() AS is_expired,
+    greatest(extract(epoch FROM u.expires_at - clock_timestamp()), 0)::float8 AS left_s,
     coalesce(u.lock_until > clock_timestamp(), false) AS is_locked,
     (SELECT coalesce(max(p.offset_bytes + p.size_bytes), 0)::bigint
        FROM upload_parts p WHERE p.upload_id = u.id) AS offset_bytes"""
@@ -203,11 +207,14 @@ async def join_uploads(
             start += part.size_bytes
 
 
-async def remove_upload(connection: Connection, upload_id: uuid.UUID) -> None:
-    """Remove the row of a part of a file that came to nothing."""
-    await connection.execute(
-        "DELETE FROM uploads WHERE id = $1 AND video_id IS NULL AND state <> 'joined'", upload_id
+async def remove_upload(connection: Connection, upload_id: uuid.UUID) -> bool:
+    """Remove the row of a part of a file that came to nothing; False while it may become one."""
+    result = await connection.execute(
+        """DELETE FROM uploads WHERE id = $1 AND video_id IS NULL AND state <> 'joined'
+              AND (state = 'terminated' OR expires_at <= clock_timestamp())""",
+        upload_id,
     )
+    return result == "DELETE 1"
 
 
 async def find_upload_of_video(connection: Connection, video_id: uuid.UUID) -> Upload | None:
@@ -262,35 +269,45 @@ async def unlock_upload(
     )
 
 
-async def insert_parts(
-    connection: Connection,
-    upload_id: uuid.UUID,
-    lock_owner: uuid.UUID,
-    parts: Sequence[UploadPart],
-    keep_s: float | None,
-) -> bool:
-    """Acknowledge stored bytes; False, and nothing written, when the lock was lost.
+class LockTerms(msgspec.Struct, frozen=True):
+    """Who writes, and what an acknowledgement gives them."""
 
-    The lock is kept for so many seconds more, or (None) given back. One statement.
+    owner: uuid.UUID
+    keep_s: float | None
+    """The lock is kept for so many seconds more; None: it is given back."""
+    expires_s: float
+    """The upload waits for so long for what comes next."""
+
+
+async def insert_parts(
+    connection: Connection, upload_id: uuid.UUID, terms: LockTerms, parts: Sequence[UploadPart]
+) -> datetime | None:
+    """Acknowledge stored bytes; return when the upload expires by now.
+
+    None, and nothing written, when the lock was lost. One statement.
     """
-    result = await connection.execute(
+    expires_at: datetime | None = await connection.fetchval(
         """WITH held AS (
                UPDATE uploads SET lock_until = clock_timestamp() + $3,
-                      lock_owner = CASE WHEN $3::interval IS NOT NULL THEN lock_owner END
+                      lock_owner = CASE WHEN $3::interval IS NOT NULL THEN lock_owner END,
+                      expires_at = greatest(expires_at, clock_timestamp() + $4)
                 WHERE id = $1 AND lock_owner = $2 AND lock_until > clock_timestamp()
                   AND state = 'open'
-            RETURNING id)
-           INSERT INTO upload_parts (upload_id, offset_bytes, size_bytes, object_key)
-           SELECT held.id, part.*
-             FROM held, unnest($4::bigint[], $5::bigint[], $6::text[]) AS part""",
+            RETURNING id, expires_at),
+           kept AS (
+               INSERT INTO upload_parts (upload_id, offset_bytes, size_bytes, object_key)
+               SELECT held.id, part.*
+                 FROM held, unnest($5::bigint[], $6::bigint[], $7::text[]) AS part)
+           SELECT expires_at FROM held""",
         upload_id,
-        lock_owner,
-        None if keep_s is None else timedelta(seconds=keep_s),
+        terms.owner,
+        None if terms.keep_s is None else timedelta(seconds=terms.keep_s),
+        timedelta(seconds=terms.expires_s),
         [part.offset_bytes for part in parts],
         [part.size_bytes for part in parts],
         [part.object_key for part in parts],
     )
-    return result != "INSERT 0 0"
+    return expires_at
 
 
 async def finish_upload(connection: Connection, upload_id: uuid.UUID) -> bool:

@@ -96,16 +96,21 @@ def read_checksum(request: web.Request) -> Checksum | None:
     return Checksum(algorithm, digest)
 
 
-def write_offset(upload: Upload, offset_bytes: int) -> dict[str, str]:
-    """How far an upload is, how long it will be, and until when it waits."""
-    headers = {"Upload-Offset": str(offset_bytes)}
+def write_offset(upload: Upload) -> dict[str, str]:
+    """How far an upload is, how long it will be, and until when it waits for what comes next."""
+    headers = {"Upload-Offset": str(upload.offset_bytes)}
     if upload.size_bytes is None:
         headers["Upload-Defer-Length"] = "1"
     else:
         headers["Upload-Length"] = str(upload.size_bytes)
     if upload.state == "open":
-        headers["Upload-Expires"] = format_datetime(upload.expires_at, usegmt=True)
+        headers |= write_expiry(upload)
     return headers
+
+
+def write_expiry(upload: Upload) -> dict[str, str]:
+    """Until when it waits; the value changes with what comes (tus: expiration)."""
+    return {"Upload-Expires": format_datetime(upload.expires_at, usegmt=True)}
 
 
 def _read_parts(text: str) -> tuple[uuid.UUID, ...]:

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+import msgspec
 from aiohttp import ClientError, StreamReader
 
 from kit.clock import Clock
@@ -182,9 +183,16 @@ class UploadWriter:
             ports.objects,
             found,
             ttl_s=LOCK_TTL_S,
-            piece_bytes=ports.settings.uploads.piece_bytes,
+            limits=ports.settings.uploads,
         )
         return cls(ports, hold)
+
+    @property
+    def standing(self) -> Upload:
+        """The upload as it stands by what was acknowledged."""
+        return msgspec.structs.replace(
+            self._upload, offset_bytes=self.offset_bytes, expires_at=self._hold.expires_at
+        )
 
     async def close(self) -> None:
         """Let others write."""

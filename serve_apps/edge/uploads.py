@@ -26,6 +26,7 @@ from serve_apps.edge.tus_headers import (
     read_checksum,
     read_count,
     read_new_file,
+    write_expiry,
     write_offset,
 )
 from serve_apps.edge.upload_callers import (
@@ -196,7 +197,7 @@ class _UploadServer:
     async def head(self, request: web.Request) -> web.StreamResponse:
         """Say how many bytes are safe."""
         upload = await self._get_upload(request)
-        headers = write_offset(upload, upload.offset_bytes)
+        headers = write_offset(upload)
         headers |= {"Upload-Metadata": upload.metadata} if upload.metadata else {}
         headers |= {"Upload-Concat": upload.concat} if upload.concat else {}
         return web.Response(status=200, headers=headers)
@@ -209,14 +210,17 @@ class _UploadServer:
         upload_id = await announce(self._ports, identity, file)
         headers: dict[str, str] = {"Location": f"/uploads/{upload_id}"}
         log.info("upload.created", upload_id=str(upload_id), concat=file.concat[:8])
-        if request.content_type != OFFSET_TYPE or file.parts:
+        if file.parts:
             return web.Response(status=201, headers=headers)
-        body = self._read_body(request, checksum)
         async with self._ports.database.statement(writes=False) as connection:
             upload = await find_upload(connection, upload_id)
         assert upload is not None, "it was written a moment ago"
+        if request.content_type != OFFSET_TYPE:
+            return web.Response(status=201, headers=headers | write_expiry(upload))
+        body = self._read_body(request, checksum)
         begun = await self._append_bounded(request, upload, 0, body)
-        headers["Upload-Offset"] = begun.headers["Upload-Offset"]
+        for name in ("Upload-Offset", "Upload-Expires"):
+            headers[name] = begun.headers[name]
         return web.Response(status=201, headers=headers)
 
     async def patch(self, request: web.Request) -> web.StreamResponse:
@@ -227,7 +231,7 @@ class _UploadServer:
         body = self._read_body(request, read_checksum(request))
         upload = await self._get_upload(request)
         if upload.state == "finished" and offset_bytes == upload.size_bytes and not body.size_bytes:
-            return web.Response(status=204, headers=write_offset(upload, offset_bytes))
+            return web.Response(status=204, headers=write_offset(upload))
         if upload.concat.startswith("final"):
             raise UploadIsFinal
         if upload.state == "finished" or offset_bytes != upload.offset_bytes:
@@ -314,7 +318,7 @@ class _UploadServer:
         if not is_whole:
             log.info("upload.broken", upload_id=str(upload.id), offset_bytes=writer.offset_bytes)
             request.protocol.force_close()
-        return web.Response(status=204, headers=write_offset(upload, writer.offset_bytes))
+        return web.Response(status=204, headers=write_offset(writer.standing))
 
     def _read_body(self, request: web.Request, checksum: Checksum | None) -> Body:
         size_bytes_min = self._ports.settings.uploads.moved_bytes_min

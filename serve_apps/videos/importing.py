@@ -74,10 +74,9 @@ async def import_video(ports: JobPorts, payload: bytes) -> None:
         found = await uploads.find_upload_of_video(connection, job.video_id)
     if found is None or found.state != "open" or found.is_expired:
         return
-    piece_bytes = ports.settings.uploads.piece_bytes
     try:
         hold = await UploadHold.open(
-            ports.database, ports.objects, found, ttl_s=LOCK_S, piece_bytes=piece_bytes
+            ports.database, ports.objects, found, ttl_s=LOCK_S, limits=ports.settings.uploads
         )
     except UploadLocked as error:
         raise ImportInterrupted from error  # a runner that died holds it for a while

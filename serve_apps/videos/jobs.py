@@ -56,7 +56,13 @@ from serve_apps.videos.service import (
     expire_upload,
 )
 from serve_apps.videos.transcoding import FirstMaking, TranscodeFailed
-from serve_apps.videos.upload_jobs import COLLECT_JOB, EXPECT_JOB, HEAD_START_JOB, UploadJob
+from serve_apps.videos.upload_jobs import (
+    COLLECT_JOB,
+    EXPECT_JOB,
+    HEAD_START_JOB,
+    UploadJob,
+    enqueue_end,
+)
 from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
 from serve_apps.videos.work import Work, make_work
 from storage import engagement, uploads, videos, watch_sessions
@@ -98,6 +104,8 @@ async def expire_video(ports: JobPorts, payload: bytes) -> None:
             return
         await expire_upload(connection, upload)
         still = await uploads.find_upload(connection, upload.id)
+        if still is not None and still.state == "open":
+            await enqueue_end(connection, EXPIRE_JOB, VideoJob(video_id), still)
     if still is not None and still.state == "terminated":
         await ports.objects.delete_prefix(uploads.make_parts_prefix(upload.id))
         await _drop_unfinished(ports, video_id)
@@ -121,15 +129,15 @@ async def purge_video(ports: JobPorts, payload: bytes) -> None:
 
 async def collect_part(ports: JobPorts, payload: bytes) -> None:
     """Remove a part of a file that was given up, or that nobody joined in time."""
-    upload_id = msgspec.json.decode(payload, type=UploadJob).upload_id
+    job = msgspec.json.decode(payload, type=UploadJob)
     async with ports.database.transaction() as connection:
-        upload = await uploads.find_upload(connection, upload_id)
-        if upload is None or upload.video_id is not None or upload.state == "joined":
-            return
-        if upload.state != "terminated" and not upload.is_expired:
-            return
-        await uploads.remove_upload(connection, upload_id)
-    await ports.objects.delete_prefix(uploads.make_parts_prefix(upload_id))
+        if not await uploads.remove_upload(connection, job.upload_id):
+            upload = await uploads.find_upload(connection, job.upload_id)
+            if upload is not None:
+                if upload.video_id is None and upload.state != "joined":
+                    await enqueue_end(connection, COLLECT_JOB, job, upload)
+                return
+    await ports.objects.delete_prefix(uploads.make_parts_prefix(job.upload_id))
 
 
 async def expect_upload(ports: JobPorts, _payload: bytes) -> None:

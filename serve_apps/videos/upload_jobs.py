@@ -11,6 +11,7 @@ import msgspec
 
 from storage.database import Connection
 from storage.jobs import enqueue_job
+from storage.uploads import Upload
 
 COLLECT_JOB = "videos.collect_part"
 EXPECT_JOB = "videos.expect_upload"
@@ -59,6 +60,15 @@ async def enqueue_collection(
         dedupe_key=f"{COLLECT_JOB}:{upload_id}:{delay_s > 0}",
         delay_s=delay_s + EXPIRE_MARGIN_S if delay_s else 0,
     )
+
+
+async def enqueue_end(
+    connection: Connection, name: str, payload: msgspec.Struct, upload: Upload
+) -> None:
+    """Have an upload looked at again when its time is over, which began anew with what came."""
+    key = f"{name}:{upload.id}:{upload.expires_at.timestamp():.0f}"
+    delay_s = upload.left_s + EXPIRE_MARGIN_S
+    await enqueue_job(connection, name, payload, dedupe_key=key, delay_s=delay_s)
 
 
 async def expect_upload(connection: Connection, upload_id: uuid.UUID) -> None:

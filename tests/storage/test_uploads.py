@@ -9,7 +9,7 @@ import pytest
 from kit.ids import make_id
 from storage import quota, uploads, videos
 from storage.database import Connection, Database
-from storage.uploads import UploadPart
+from storage.uploads import LockTerms, UploadPart
 from tests.storage.video_rows import create_owner, create_upload_row, create_video_row
 
 pytestmark = pytest.mark.db
@@ -31,7 +31,7 @@ async def test_the_offset_is_the_end_of_the_acknowledged_parts(database: Databas
         fresh = await uploads.find_upload(connection, upload_id)
         await uploads.lock_upload(connection, upload_id, owner, 10)
         parts = [UploadPart(0, 40), UploadPart(40, 20)]
-        assert await uploads.insert_parts(connection, upload_id, owner, parts, 10)
+        assert await uploads.insert_parts(connection, upload_id, LockTerms(owner, 10, 60), parts)
         grown = await uploads.find_upload(connection, upload_id)
         assert await uploads.list_parts(connection, upload_id) == parts
     assert fresh is not None
@@ -49,7 +49,8 @@ async def test_a_second_writer_is_refused_until_the_lock_lapses(database: Databa
         await connection.execute("UPDATE uploads SET lock_until = clock_timestamp()")
         assert not await uploads.renew_lock(connection, upload_id, first, 10)
         assert await uploads.lock_upload(connection, upload_id, second, LONG_S) is not None
-        assert not await uploads.insert_parts(connection, upload_id, first, [UploadPart(0, 10)], 10)
+        terms = LockTerms(first, 10, 60)
+        assert not await uploads.insert_parts(connection, upload_id, terms, [UploadPart(0, 10)])
         await uploads.unlock_upload(connection, upload_id, first)
         assert await uploads.renew_lock(connection, upload_id, second, 10)
 
@@ -85,6 +86,29 @@ async def test_only_open_uploads_count_against_a_person(database: Database):
     assert uploads.make_part_key(upload_id, 5) == f"uploads/{upload_id}/0000000000000005"
 
 
+async def test_each_acknowledged_part_begins_the_uploads_time_anew_and_never_shortens_it(
+    database: Database,
+):
+    owner = make_id()
+    async with database.connection() as connection:
+        upload_id = await create_upload(connection)
+        await connection.execute(
+            "UPDATE uploads SET expires_at = clock_timestamp() - interval '1 s'"
+        )
+        await connection.execute(
+            "UPDATE uploads SET lock_owner = $1, lock_until = now() + interval '1 hour'", owner
+        )
+        shown = []
+        for start, expires_s in ((0, 3600.0), (10, 60.0)):
+            terms, parts = LockTerms(owner, LONG_S, expires_s), [UploadPart(start, 10)]
+            shown.append(await uploads.insert_parts(connection, upload_id, terms, parts))
+        upload = await uploads.find_upload(connection, upload_id)
+        assert upload is not None
+        assert shown == [upload.expires_at] * 2
+        assert not upload.is_expired
+        assert 3000 < upload.left_s <= 3600
+
+
 async def test_a_complete_part_is_ended_unless_it_was_joined(database: Database):
     async with database.connection() as connection:
         owner_id = await create_owner(connection)
@@ -107,7 +131,8 @@ async def test_a_file_counts_against_the_quota_from_its_first_byte_until_its_byt
         upload_id = await create_upload_row(connection, video_id, owner_id, None)
         assert await quota.sum_used_bytes(connection, owner_id) == 0
         await uploads.lock_upload(connection, upload_id, lock_owner, 10)
-        await uploads.insert_parts(connection, upload_id, lock_owner, [UploadPart(0, 40)], 10)
+        terms = LockTerms(lock_owner, 10, 60)
+        await uploads.insert_parts(connection, upload_id, terms, [UploadPart(0, 40)])
         assert await quota.sum_used_bytes(connection, owner_id) == 40
         assert await quota.sum_used_bytes(connection, owner_id, apart_from=upload_id) == 0
         await uploads.set_size(connection, upload_id, 40)

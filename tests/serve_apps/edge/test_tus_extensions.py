@@ -18,7 +18,7 @@ from kit.settings import Settings
 from serve_apps.access.identity import Identity
 from serve_apps.videos.jobs import collect_part, purge_video
 from serve_apps.videos.service import delete_video
-from serve_apps.videos.upload_jobs import UploadJob
+from serve_apps.videos.upload_jobs import COLLECT_JOB, UploadJob
 from storage.cache import Cache
 from storage.database import Database
 from storage.jobs import count_jobs
@@ -230,6 +230,33 @@ async def test_a_complete_part_can_be_given_up_until_it_is_joined(server: TusSer
         await collect_part(ports, msgspec.json.encode(UploadJob(part.id)))
     assert await server.objects.list(make_parts_prefix(left.id)) == []
     assert await server.objects.get(make_part_key(joined.id, 0)) == b"abc"
+
+
+async def test_a_part_whose_time_began_anew_is_collected_when_that_is_over(
+    server: TusServer, cache: Cache
+):
+    ada = await Person.join(server)
+    part = await ada.open(Upload_Length="3", Upload_Concat="partial")
+    world = VideoWorld(server.settings, server.database, cache, server.objects)
+    ports = world.ports(InlineMedia(server.objects))
+    for _ in range(2):
+        await collect_part(ports, msgspec.json.encode(UploadJob(part.id)))
+    async with server.database.connection() as connection:
+        upload = await find_upload(connection, part.id)
+        rows = await connection.fetch(
+            "SELECT execute_after FROM pgqueuer WHERE entrypoint = $1 ORDER BY id", COLLECT_JOB
+        )
+    assert upload is not None
+    assert len(rows) == 2  # the one of the beginning, and another
+    assert rows[1]["execute_after"] > upload.expires_at
+
+
+async def test_the_answer_to_an_announcement_says_until_when_the_upload_waits(server: TusServer):
+    ada = await Person.join(server)
+    answer = await ada.announce(Upload_Length="10")
+    upload = await ada.find(answer)
+    head = await upload.request("HEAD", upload.headers())
+    assert answer.headers["Upload-Expires"] == head.headers["Upload-Expires"]
 
 
 async def test_deleted_files_hold_room_until_their_bytes_are_gone_and_the_refusal_says_so(

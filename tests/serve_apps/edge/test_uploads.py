@@ -6,6 +6,8 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -21,6 +23,7 @@ from storage.growing_files import GrowingObject
 from storage.jobs import count_jobs
 from storage.objects import ObjectStore
 from storage.uploads import (
+    LockTerms,
     UploadPart,
     find_upload,
     insert_parts,
@@ -28,7 +31,14 @@ from storage.uploads import (
     make_part_key,
 )
 from storage.videos import find_video
-from tests.serve_apps.edge.tus_client import TUS, TusServer, Upload, checksum, serve_uploads
+from tests.serve_apps.edge.tus_client import (
+    TUS,
+    Answer,
+    TusServer,
+    Upload,
+    checksum,
+    serve_uploads,
+)
 
 pytestmark = pytest.mark.db
 
@@ -46,6 +56,10 @@ async def server(
     small = replace(settings, uploads=limits)
     async with serve_uploads(small, database, objects, SystemClock()) as running:
         yield running
+
+
+def read_expiry(answer: Answer) -> datetime:
+    return parsedate_to_datetime(answer.headers["Upload-Expires"])
 
 
 async def wait_for_offset(upload: Upload, offset: int) -> None:
@@ -204,9 +218,8 @@ async def test_a_file_that_began_in_pieces_goes_on_in_pieces(server: TusServer):
     upload, lock_owner = await server.open_upload(10), make_id()
     async with server.database.transaction() as connection:
         await lock_upload(connection, upload.id, lock_owner, 10)
-        await insert_parts(
-            connection, upload.id, lock_owner, [UploadPart(0, 2), UploadPart(2, 2)], None
-        )
+        terms = LockTerms(lock_owner, None, 3600)
+        await insert_parts(connection, upload.id, terms, [UploadPart(0, 2), UploadPart(2, 2)])
     for start, piece in ((0, b"01"), (2, b"23")):
         await server.objects.put(make_part_key(upload.id, start), piece)
     assert (await upload.patch(4, b"456789")).status == 204
@@ -307,6 +320,16 @@ async def test_an_expired_upload_is_gone(server: TusServer):
     upload = await server.open_upload(10, expires_s=0)
     assert (await upload.patch(0, b"0123456789")).status == 410
     assert (await upload.request("HEAD", upload.headers())).status == 410
+
+
+async def test_each_piece_begins_the_time_of_an_upload_anew(server: TusServer):
+    upload = await server.open_upload(10, expires_s=3600)
+    begun = await upload.request("HEAD", upload.headers())
+    sent = await upload.patch(0, b"01234")
+    later = await upload.request("HEAD", upload.headers())
+    assert sent.headers["Upload-Expires"] == later.headers["Upload-Expires"]
+    gained = read_expiry(later) - read_expiry(begun)
+    assert gained >= timedelta(seconds=server.settings.uploads.expires_s - 3600)
 
 
 async def test_others_do_not_learn_that_an_upload_exists(server: TusServer):

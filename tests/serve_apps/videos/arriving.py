@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from actors.job_runner.media_queue import OnProgress
+from kit.setting_sections import UploadSettings
 from media.vod.records import Progress
 from serve_apps.videos.head_start import run_head_start
 from serve_apps.videos.jobs import process_video
@@ -23,7 +24,7 @@ from tests.serve_apps.videos.inline_media import InlineMedia
 from tests.serve_apps.videos.video_world import VideoWorld, job_payload
 from tests.storage.video_rows import create_owner, create_upload_row, create_video_row
 
-PIECE_BYTES = 32 << 10
+LIMITS = UploadSettings(piece_bytes=32 << 10)
 
 
 def make_film(path: Path) -> bytes:
@@ -81,7 +82,7 @@ class Arriving:
             found = await find_upload(connection, self.upload_id)
         assert found is not None
         hold = await UploadHold.open(
-            self.world.database, self.world.objects, found, ttl_s=10, piece_bytes=PIECE_BYTES
+            self.world.database, self.world.objects, found, ttl_s=10, limits=LIMITS
         )
         try:
             yield hold

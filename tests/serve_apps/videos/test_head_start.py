@@ -220,7 +220,8 @@ async def test_a_file_that_lies_in_pieces_has_no_head_start(world: VideoWorld, f
     parts = [uploads.UploadPart(0, half), uploads.UploadPart(half, half // 2)]
     async with world.database.transaction() as connection:
         assert await uploads.lock_upload(connection, arriving.upload_id, lock_owner, 10)
-        await uploads.insert_parts(connection, arriving.upload_id, lock_owner, parts, None)
+        terms = uploads.LockTerms(lock_owner, None, 3600)
+        await uploads.insert_parts(connection, arriving.upload_id, terms, parts)
     assert await arriving.turn(HeadStartJob(arriving.video_id)) is None
     assert arriving.media.started == []
 

@@ -263,7 +263,7 @@ async def leave_unfinished(world: VideoWorld, fetched: Import, *, is_told: bool)
         await uploads.set_validator(connection, upload.id, '"first"')
         if is_told:
             assert await uploads.set_size(connection, upload.id, len(DATA))
-    hold = await UploadHold.open(world.database, world.objects, upload, ttl_s=60, piece_bytes=1000)
+    hold = await UploadHold.open(world.database, world.objects, upload, ttl_s=60, limits=LIMITS)
     parts = await hold.sink.add(DATA) + await hold.sink.flush()
     await hold.acknowledge(parts, is_last=True)
     await hold.close()

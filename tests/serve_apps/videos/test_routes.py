@@ -255,6 +255,25 @@ async def test_an_upload_that_was_not_completed_in_time_fails_its_video(api: Api
     assert await api.world.objects.list("uploads") == []
 
 
+async def test_an_upload_whose_time_began_anew_is_looked_at_when_that_is_over(api: Api):
+    ada = await api.add_person()
+    video_id = uuid.UUID((await ada.call("POST", "", ORDER)).json()["id"])
+    ports = api.world.ports(InlineMedia(api.world.objects))
+    async with api.world.database.transaction() as connection:
+        await connection.execute("UPDATE uploads SET expires_at = expires_at + interval '1 hour'")
+        upload = await uploads.find_upload_of_video(connection, video_id)
+        assert upload is not None
+    for _ in range(2):
+        await expire_video(ports, job_payload(video_id))
+    async with api.world.database.transaction() as connection:
+        rows = await connection.fetch(
+            "SELECT execute_after FROM pgqueuer WHERE entrypoint = $1 ORDER BY id", EXPIRE_JOB
+        )
+    assert len(rows) == 2  # the one of the beginning, and another
+    assert rows[0]["execute_after"] < upload.expires_at < rows[1]["execute_after"]
+    assert (await api.world.get_video(video_id)).status == "uploading"
+
+
 async def add_finished_video(api: Api, owner: Person) -> str:
     """A ready video whose file and plan are there."""
     video_id = await api.add_ready_video(owner)

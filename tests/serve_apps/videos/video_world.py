@@ -78,7 +78,8 @@ class VideoWorld:
         async with self.database.transaction() as connection:
             upload = await uploads.lock_upload(connection, upload_id, lock_owner, 10)
             assert upload is not None
-            await uploads.insert_parts(connection, upload_id, lock_owner, parts, 10)
+            terms = uploads.LockTerms(lock_owner, 10, 3600)
+            await uploads.insert_parts(connection, upload_id, terms, parts)
             await finish_upload(connection, upload)
         return video_id
 
