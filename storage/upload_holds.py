@@ -10,8 +10,9 @@ import asyncio
 from contextlib import AsyncExitStack, suppress
 from typing import Self
 
-from kit.errors import Unavailable
+from kit.errors import AppError, Unavailable
 from kit.ids import make_id
+from kit.logs import get_log
 from kit.setting_sections import UploadSettings
 from storage.database import Connection, Database
 from storage.growing_files import GrowingBusy, GrowingObject
@@ -21,20 +22,28 @@ from storage.uploads import (
     LockTerms,
     Upload,
     UploadPart,
+    find_upload,
     insert_parts,
+    list_objects,
+    list_parts,
     lock_upload,
     make_part_key,
     renew_lock,
     unlock_upload,
 )
 
+log = get_log("uploads")
+
 
 class UploadHold:
     """An upload that nobody else writes to until `close`, as long as its lock is renewed."""
 
-    def __init__(self, database: Database, upload: Upload, terms: LockTerms) -> None:
+    def __init__(
+        self, database: Database, objects: ObjectStore, upload: Upload, terms: LockTerms
+    ) -> None:
         assert terms.keep_s is not None, "a lock is taken for a while"
         self._database = database
+        self._objects = objects
         self._terms = terms
         self._ttl_s = terms.keep_s
         self._is_locked = True
@@ -67,7 +76,7 @@ class UploadHold:
             if upload is None:
                 raise UploadLocked(retry_after_s=1)
             terms, start = LockTerms(lock_owner, ttl_s, limits.expires_s), upload.offset_bytes
-            hold, piece_bytes = cls(database, upload, terms), limits.piece_bytes
+            hold, piece_bytes = cls(database, objects, upload, terms), limits.piece_bytes
             if growing is not None and (
                 growing.begin_at_once(start) or await asyncio.to_thread(growing.begin, start)
             ):
@@ -103,13 +112,18 @@ class UploadHold:
         self._is_locked = False
 
     async def close(self) -> None:
-        """Let others write."""
+        """Let others write; what was stored for an upload that was ended meanwhile is removed."""
         await self.sink.close()
         if self._is_locked:
             self._is_locked = False
             with suppress(Unavailable):  # an abandoned lock lapses by itself
                 async with self._database.statement(writes=True) as connection:
                     await unlock_upload(connection, self.upload.id, self._terms.owner)
+        if self.sink.unnamed_keys:
+            try:
+                await self._remove_unowned(self.sink.unnamed_keys)
+            except AppError as error:
+                log.warning("upload.left_behind", upload_id=str(self.upload.id), code=error.code)
 
     async def _insert(
         self, connection: Connection, parts: list[UploadPart], keep_s: float | None
@@ -119,6 +133,24 @@ class UploadHold:
         if expires_at is None:
             raise UploadLocked(retry_after_s=1)
         self.expires_at = expires_at
+        self.sink.note_named(parts)
+
+    async def _remove_unowned(self, keys: list[str]) -> None:
+        """Remove those of these objects that nobody owns, nor ever will.
+
+        While an upload is open whoever writes next may; its end removes them then.
+        """
+        async with self._database.transaction() as connection:
+            upload = await find_upload(connection, self.upload.id)
+            parts = await list_parts(connection, self.upload.id)
+        owned: set[str] = set()
+        if upload is not None and upload.state != "terminated":
+            if upload.state == "open":
+                return
+            owned = {it.key for it in list_objects(upload.id, parts)}
+        for key in keys:
+            if key not in owned:
+                await self._objects.delete(key)
 
 
 async def _open_growing(objects: ObjectStore, key: str, *, is_new: bool) -> GrowingObject | None:

@@ -40,6 +40,15 @@ class UploadSink(Protocol):
         """Whether all that came is durable, and named as a part."""
         ...
 
+    @property
+    def unnamed_keys(self) -> list[str]:
+        """Objects it may have put that no row names; one that grows is not such."""
+        ...
+
+    def note_named(self, parts: list[UploadPart]) -> None:
+        """Rows name these parts now."""
+        ...
+
     async def add(self, data: bytes) -> list[UploadPart]:
         """Take what came next; return the parts that are durable with it."""
         ...
@@ -89,6 +98,14 @@ class GrowingSink:
     def is_empty(self) -> bool:
         """Whether nothing came since the last part."""
         return self._end + self._run_bytes == self._part_start
+
+    @property
+    def unnamed_keys(self) -> list[str]:
+        """None: a file that was removed is gone with its writer."""
+        return []
+
+    def note_named(self, parts: list[UploadPart]) -> None:
+        """Nothing is remembered."""
 
     async def add(self, data: bytes) -> list[UploadPart]:
         """Take what came next."""
@@ -174,11 +191,22 @@ class PieceSink:
         self._end = start
         self._piece = Piece(piece_bytes)
         self._check_lock = check_lock
+        self._unnamed: list[int] = []
 
     @property
     def is_empty(self) -> bool:
         """Whether no piece has begun."""
         return not self._piece.chunks
+
+    @property
+    def unnamed_keys(self) -> list[str]:
+        """Objects it has put, or tried to, that no row names."""
+        return [make_part_key(self._upload_id, offset_bytes) for offset_bytes in self._unnamed]
+
+    def note_named(self, parts: list[UploadPart]) -> None:
+        """Rows name these parts now."""
+        named = {part.offset_bytes for part in parts}
+        self._unnamed = [offset for offset in self._unnamed if offset not in named]
 
     async def add(self, data: bytes) -> list[UploadPart]:
         """Take what came next."""
@@ -195,6 +223,7 @@ class PieceSink:
             await self._check_lock()
         for part in parts:
             await self._objects.delete(make_part_key(self._upload_id, part.offset_bytes))
+        self.note_named(parts)
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -202,6 +231,7 @@ class PieceSink:
     async def _put(self, chunks: list[Chunk]) -> UploadPart:
         part = UploadPart(self._end, sum(map(len, chunks)))
         key = make_part_key(self._upload_id, part.offset_bytes)
+        self._unnamed.append(part.offset_bytes)
         if not await self._objects.put(key, chunks, if_absent=True):
             # Left by a request that died between object and row: no row names it, if the lock is
             # ours.

@@ -49,7 +49,13 @@ from serve_apps.edge.upload_writer import (
 )
 from storage.upload_indexes import INDEX_BYTES_MAX, keep_index
 from storage.upload_sinks import UploadLocked
-from storage.uploads import Upload, find_upload, lock_upload, make_part_key
+from storage.uploads import (
+    Upload,
+    find_upload,
+    lock_upload,
+    make_part_key,
+    make_parts_prefix,
+)
 
 log = get_log("uploads")
 
@@ -294,6 +300,11 @@ class _UploadServer:
             except TimeoutError as error:
                 raise UploadStalled(offset_bytes=upload.offset_bytes) from error
             await keep_index(self._ports.objects, upload.id, at_bytes, data)
+        async with self._ports.database.statement(writes=False) as connection:
+            found = await find_upload(connection, upload.id)
+        if found is None or found.state == "terminated":  # its bytes were removed meanwhile
+            await self._ports.objects.delete_prefix(make_parts_prefix(upload.id))
+            raise UploadGone
         return web.Response(status=204)
 
     async def override(self, request: web.Request) -> web.StreamResponse:

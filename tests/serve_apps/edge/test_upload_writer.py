@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
 
+from actors.job_runner.ports import JobPorts
 from kit.clock import SystemClock
 from kit.errors import AppError
 from kit.ids import make_id
 from kit.setting_sections import UploadSettings
 from kit.settings import Settings
+from serve_apps.access.identity import Identity
 from serve_apps.edge.upload_writer import (
     Body,
     Checksum,
@@ -22,14 +24,20 @@ from serve_apps.edge.upload_writer import (
     UploadWriter,
 )
 from serve_apps.edges import UPLOAD_RULES
+from serve_apps.videos.jobs import expire_video, purge_video
 from serve_apps.videos.quota import QuotaExceeded
+from serve_apps.videos.service import delete_video
+from storage.cache import Cache
 from storage.database import Database
-from storage.objects import ObjectStore
+from storage.objects import Content, ObjectStore
 from storage.quota import sum_used_bytes
 from storage.rates import RateBook
 from storage.upload_sinks import UploadLocked
 from storage.uploads import Upload, find_upload, lock_upload, make_part_key
-from tests.serve_apps.edge.tus_client import TusServer, serve_uploads
+from tests.serve_apps.edge.tus_client import TusServer, checksum, serve_uploads
+from tests.serve_apps.edge.tus_client import Upload as TusUpload
+from tests.serve_apps.videos.inline_media import InlineMedia
+from tests.serve_apps.videos.video_world import VideoWorld, job_payload
 from tests.storage.video_rows import create_owner, create_upload_row, create_video_row
 
 pytestmark = pytest.mark.db
@@ -158,6 +166,80 @@ async def test_in_a_bucket_who_lost_the_lock_deletes_nothing_of_its_successor(
             await writing
         await late.close()
         assert await objects.get(key) == b"of the successor"
+
+
+class HeldStore(ObjectStore):
+    """Stores in memory; what is put waits while it is told to."""
+
+    may_put: asyncio.Event | None = None
+    is_held: asyncio.Event
+
+    def hold(self) -> None:
+        self.may_put, self.is_held = asyncio.Event(), asyncio.Event()
+
+    async def put(self, key: str, data: Content, *, if_absent: bool = False) -> bool:
+        if self.may_put is not None:
+            self.is_held.set()
+            await self.may_put.wait()
+        return await super().put(key, data, if_absent=if_absent)
+
+
+End = Callable[[TusServer, JobPorts, TusUpload], Awaitable[None]]
+
+
+async def give_up(server: TusServer, ports: JobPorts, upload: TusUpload) -> None:
+    async with server.database.transaction() as connection:
+        owner = Identity(upload.owner_id, make_id(), "ada")
+        await delete_video(connection, server.settings, owner, upload.video_id)
+    await purge_video(ports, job_payload(upload.video_id))
+
+
+async def expire(server: TusServer, ports: JobPorts, upload: TusUpload) -> None:
+    async with server.database.connection() as connection:
+        await connection.execute("UPDATE uploads SET expires_at = now()")
+    await expire_video(ports, job_payload(upload.video_id))
+
+
+@pytest.mark.parametrize("end", [give_up, expire])
+@pytest.mark.parametrize("words", [{}, {"Upload_Checksum": checksum(b"x" * PIECE_BYTES)}])
+async def test_in_a_bucket_a_piece_that_lands_behind_the_end_of_its_upload_does_not_stay(
+    settings: Settings, database: Database, cache: Cache, end: End, words: dict[str, str]
+):
+    objects = HeldStore.open("memory:///")
+    small = replace(settings, uploads=UploadSettings(piece_bytes=PIECE_BYTES))
+    async with serve_uploads(small, database, objects, SystemClock()) as server:
+        ports = VideoWorld(small, database, cache, objects).ports(InlineMedia(objects))
+        upload = await server.open_upload(3 * PIECE_BYTES)
+        assert (await upload.patch(0, b"w" * PIECE_BYTES)).status == 204
+        objects.hold()
+        late = asyncio.create_task(upload.patch(PIECE_BYTES, b"x" * PIECE_BYTES, **words))
+        await objects.is_held.wait()
+        await end(server, ports, upload)
+        assert await objects.list("uploads") == []
+        assert objects.may_put is not None
+        objects.may_put.set()
+        assert (await late).status == 423
+        assert await objects.list("uploads") == []
+
+
+async def test_in_a_bucket_a_late_piece_takes_nothing_from_the_file_that_another_finished(
+    settings: Settings, database: Database
+):
+    objects = HeldStore.open("memory:///")
+    small = replace(settings, uploads=UploadSettings(piece_bytes=PIECE_BYTES))
+    async with serve_uploads(small, database, objects, SystemClock()) as server:
+        upload = await server.open_upload(PIECE_BYTES)
+        objects.hold()
+        late = asyncio.create_task(upload.patch(0, b"x" * PIECE_BYTES))
+        await objects.is_held.wait()
+        gate, objects.may_put = objects.may_put, None
+        assert gate is not None
+        async with database.connection() as connection:
+            await connection.execute("UPDATE uploads SET lock_until = clock_timestamp()")
+        assert (await upload.patch(0, b"y" * PIECE_BYTES)).status == 204
+        gate.set()
+        assert (await late).status == 423
+        assert await server.read_stored(upload.id) == b"y" * PIECE_BYTES
 
 
 async def test_files_of_unknown_lengths_have_no_more_together_than_their_owner_has_left(
