@@ -2,15 +2,15 @@
 
 from storage.migrations.plain_sql import run_sql
 
-revision = "0041_uploads_go_on"
+revision = "0040_uploads_go_on"
 down_revision = "0039_recorded_rungs"
 
 
 def upgrade() -> None:
     """Apply the step."""
-    run_sql("0041_uploads_go_on.up.sql")
+    run_sql("0040_uploads_go_on.up.sql")
 
 
 def downgrade() -> None:
     """Take the step back."""
-    run_sql("0041_uploads_go_on.down.sql")
+    run_sql("0040_uploads_go_on.down.sql")
