@@ -113,6 +113,6 @@ async def test_slates_are_listed_but_no_video_names_them(database: Database) -> 
         aac = Further.AAC
         made = [await finish_making(connection, it.id, aac, 1000) for it in (video, video, clip)]
         assert made == [True, False, True]
-        assert await sum_used_bytes(connection, owner_id) == 2 * TRACK.size_bytes + 1000
+        assert await sum_used_bytes(connection, owner_id) == 2 * (TRACK.size_bytes + 1000)
         assert not await leave_out(connection, clip.id, aac), "it is there"
         assert not await finish_making(connection, video.id, Further.RUNGS, 1), "none are wanted"
