@@ -165,6 +165,42 @@ def test_a_file_chosen_again_after_a_reload_goes_on_where_it_stopped(
     expect(page.get_by_test_id("video-card")).to_have_count(1)
 
 
+def test_a_file_chosen_again_is_for_whom_it_is_chosen_then_before_more_of_it_is_sent(
+    open_page: OpenPage, product: Product, tmp_path: Path
+):
+    page = open_page("/register")
+    fill_registration(page)
+    film = make_film(tmp_path / "film.mp4")
+    film.write_bytes(add_free_box(film.read_bytes(), bytes(PIECE_BYTES)))
+    upload = HeldUpload(page)
+    title = upload.begin(product, film)
+    upload.await_held()
+    with page.expect_event("requestfailed", upload.is_piece):
+        page.reload()
+    upload.let_go()
+    page.get_by_test_id("upload-file").set_input_files(str(film))
+    expect(page.get_by_test_id("upload-begun")).to_be_visible()
+    expect(page.get_by_test_id("upload-title")).to_have_value(title)
+    form = page.get_by_role("form", name="Upload videos")
+    audience = form.get_by_label("Who can watch")
+    expect(audience).to_have_value("public")
+    audience.select_option("private")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
+    with page.expect_request(upload.is_piece) as sent:
+        page.get_by_test_id("upload-submit").click()
+    assert sent.value.headers["upload-offset"] == str(PIECE_BYTES)
+    changed = next(at for at, line in enumerate(asked) if re.match("PATCH .*/v1/videos/", line))
+    assert changed < asked.index(f"PATCH {sent.value.url}")
+    card = page.get_by_test_id("video-card").filter(has_text=title)
+    expect(card.get_by_test_id("video-status")).to_contain_text("Ready", timeout=PROCESSING_MS)
+    expect(card).to_contain_text("private")
+    expect(page.get_by_test_id("video-card")).to_have_count(1)
+    page.goto(product.url + "/studio")
+    page.get_by_test_id("upload-file").set_input_files(str(film))
+    expect(page.get_by_test_id("upload-begun")).to_have_count(0)
+
+
 def test_sound_without_a_picture_shows_its_waveform_lit_as_far_as_it_was_heard(
     open_page: OpenPage, product: Product, tmp_path: Path
 ):

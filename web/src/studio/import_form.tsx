@@ -8,7 +8,8 @@ import { readPublishAt } from "../videos/publication";
 import type { Video, Visibility } from "../videos/shapes";
 import { ProtectionField, type IsProtected } from "./protection_field";
 import { PublishField } from "./publish_field";
-import { nameFromFile, VisibilityField } from "./upload_form";
+import { nameFromFile } from "./upload_choice";
+import { VisibilityField } from "./upload_form";
 
 /** A title from the last part of an address; empty while it is none. */
 export function nameFromAddress(address: string): string {

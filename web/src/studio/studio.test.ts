@@ -4,7 +4,7 @@ import { describeMediaError } from "./camera";
 import { fitInside } from "./picture_dialog";
 import { decodeText, nameLanguage } from "./subtitles_dialog";
 import { nameFromAddress } from "./import_form";
-import { nameFromFile } from "./upload_form";
+import { nameFromFile } from "./upload_choice";
 import { fingerprintOf, UploadMemory } from "./upload_memory";
 import { describeRest, UploadPace } from "./upload_pace";
 

@@ -4,63 +4,62 @@ import { describeError, findFieldError } from "../kit/errors";
 import { Field, TextField } from "../kit/field";
 import { Icon } from "../kit/icons";
 import { formatBytes } from "../kit/words";
+import { writeLocal } from "../live/schedule";
 import { readPublishAt } from "../videos/publication";
 import { VISIBILITIES, type Visibility } from "../videos/shapes";
 import { ProtectionField, type IsProtected } from "./protection_field";
 import { PublishField } from "./publish_field";
-import { startBatch, startUpload } from "./uploads";
+import { nameFromFile, TITLE_MAX, type BegunChoice, type UploadChoice } from "./upload_choice";
+import { recallChoice, startBatch, startUpload } from "./uploads";
 
-const TITLE_MAX = 200;
 const ACCEPTED = "video/*,audio/*,.mkv,.avi,.mov,.webm,.mp4";
-
-/** A title from a file name: no ending, no underscores. */
-export function nameFromFile(filename: string): string {
-  const stem = filename
-    .replace(/\.[^.]+$/, "")
-    .replace(/[_]+/g, " ")
-    .trim();
-  return (stem || filename).slice(0, TITLE_MAX);
-}
 
 export function UploadForm({ onStarted }: { onStarted: (videoId: string) => void }) {
   const [files, setFiles] = useState<File[]>([]);
   const [title, setTitle] = useState("");
-  const [visibility, setVisibility] = useState<Visibility>("public");
-  const [isProtected, setProtected] = useState<IsProtected>(null);
-  const [later, setLater] = useState<string | null>(null);
-  const [timeProblem, setTimeProblem] = useState<string | null>(null);
+  const how = useHow();
   const [isBusy, setBusy] = useState(false);
   const [failure, setFailure] = useState<unknown>(null);
+  const latest = useRef<File[]>([]);
+  const proposed = useRef("");
+  const propose = (next: string) => {
+    const last = proposed.current;
+    proposed.current = next;
+    setTitle((typed) => (typed === "" || typed === last ? next : typed));
+  };
   const file = files.length === 1 ? (files[0] ?? null) : null;
   const choose = (next: File[]) => {
     const [only] = next;
     if (!only) return;
-    if (title === "" || (file && title === nameFromFile(file.name))) setTitle(nameFromFile(only.name));
+    propose(nameFromFile(only.name));
+    latest.current = next;
     setFiles(next);
     setFailure(null);
-  };
-  const changeLater = (text: string | null) => {
-    setLater(text);
-    setTimeProblem(null);
+    how.recall(null);
+    void recallChoice(next).then((begun) => {
+      if (begun === null || latest.current !== next) return;
+      how.recall(begun);
+      if (next.length === 1) propose(begun.title);
+    });
   };
   const empty = () => {
+    latest.current = [];
     setFiles([]);
     setTitle("");
-    changeLater(null);
+    how.empty();
   };
   const send = async () => {
-    const read = readPublishAt(visibility === "private" ? null : later, Date.now());
-    if ("problem" in read) return setTimeProblem(read.problem);
-    const how = { visibility, publishAt: read.at, isProtected };
+    const chosen = how.read();
+    if (chosen === null) return;
     if (files.length > 1) {
-      startBatch(files.map((each) => ({ file: each, title: nameFromFile(each.name), ...how })));
+      startBatch(files.map((each) => ({ file: each, title: null, ...chosen })));
       return empty();
     }
     if (!file || isBusy) return;
     setBusy(true);
     setFailure(null);
     try {
-      onStarted(await startUpload({ file, title: title.trim() || nameFromFile(file.name), ...how }));
+      onStarted(await startUpload({ file, title: title.trim() || nameFromFile(file.name), ...chosen }));
       empty();
     } catch (error) {
       setFailure(error);
@@ -92,9 +91,16 @@ export function UploadForm({ onStarted }: { onStarted: (videoId: string) => void
           onChange={setTitle}
         />
       )}
-      <VisibilityField value={visibility} onChange={setVisibility} />
-      <ProtectionField value={isProtected} onChange={setProtected} />
-      {visibility !== "private" && <PublishField value={later} problem={timeProblem} onChange={changeLater} />}
+      {how.isBegun && (
+        <p class="muted" role="status" data-testid="upload-begun">
+          This was begun before. It goes on where it stopped, and becomes as it is chosen here.
+        </p>
+      )}
+      <VisibilityField value={how.visibility} onChange={how.setVisibility} />
+      <ProtectionField value={how.isProtected} onChange={how.setProtected} />
+      {how.visibility !== "private" && (
+        <PublishField value={how.later} problem={how.timeProblem} onChange={how.setLater} />
+      )}
       {failure !== null && !titleProblem && (
         <p class="problem" role="alert">
           {describeError(failure)}
@@ -105,6 +111,54 @@ export function UploadForm({ onStarted }: { onStarted: (videoId: string) => void
       </button>
     </form>
   );
+}
+
+type How = Omit<UploadChoice, "file" | "title">;
+
+/** Who may watch, from when on and how protected: what the form says, until it is touched as it was begun before. */
+function useHow() {
+  const [visibility, setVisibility] = useState<Visibility>("public");
+  const [isProtected, setProtected] = useState<IsProtected>(null);
+  const [later, setLater] = useState<string | null>(null);
+  const [timeProblem, setTimeProblem] = useState<string | null>(null);
+  const [isBegun, setBegun] = useState(false);
+  const isTouched = useRef(false);
+  const touch = <T,>(set: (value: T) => void) => (value: T) => {
+    isTouched.current = true;
+    setTimeProblem(null);
+    set(value);
+  };
+  return {
+    visibility,
+    isProtected,
+    later,
+    timeProblem,
+    isBegun,
+    setVisibility: touch(setVisibility),
+    setProtected: touch(setProtected),
+    setLater: touch(setLater),
+    /** Null when the time is wrong, which it then says. */
+    read: (): How | null => {
+      const read = readPublishAt(visibility === "private" ? null : later, Date.now());
+      if (!("problem" in read)) return { visibility, publishAt: read.at, isProtected };
+      setTimeProblem(read.problem);
+      return null;
+    },
+    /** Null: what is chosen was not begun before, as far as is known. */
+    recall: (begun: BegunChoice | null) => {
+      setBegun(begun !== null);
+      if (begun === null || isTouched.current) return;
+      setVisibility(begun.visibility);
+      setProtected(begun.isProtected);
+      setLater(begun.publishAt && writeLocal(Date.parse(begun.publishAt)));
+    },
+    empty: () => {
+      isTouched.current = false;
+      setBegun(false);
+      setLater(null);
+      setTimeProblem(null);
+    },
+  };
 }
 
 function FileChoice({ files, onChoose }: { files: readonly File[]; onChoose: (files: File[]) => void }) {

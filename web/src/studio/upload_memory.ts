@@ -1,8 +1,12 @@
 /** Remembers across reloads which file belongs to which unfinished upload. Oldest entries go first. */
 
+import type { IsProtected } from "./protection_field";
+
 export interface KnownUpload {
   videoId: string;
   url: string;
+  /** What was chosen of its protection. */
+  isProtected?: IsProtected;
 }
 
 type Shelf = Pick<Storage, "getItem" | "setItem">;

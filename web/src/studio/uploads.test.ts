@@ -1,7 +1,9 @@
 /** Uploads that are paused, resumed and given up before their bytes go, against an API and a tus client played here. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { UploadOptions } from "tus-js-client";
-import type { UploadChoice } from "./uploads";
+import type { UploadChoice } from "./upload_choice";
+import type { Video } from "../videos/shapes";
+import { fingerprintOf } from "./upload_memory";
 
 type Uploads = typeof import("./uploads");
 
@@ -13,8 +15,8 @@ interface PlayedTransfer {
   isAborted: boolean;
 }
 
-vi.mock("tus-js-client", () => ({
-  Upload: class {
+vi.mock("./tus", () => {
+  class Upload {
     isAborted = false;
     constructor(
       readonly file: File,
@@ -23,17 +25,30 @@ vi.mock("tus-js-client", () => ({
     start = () => void tus.started.push(this);
     abort = () => Promise.resolve(void (this.isAborted = true));
     static terminate = (url: string) => Promise.resolve(void tus.removed.push(url));
-  },
-}));
+  }
+  // A chunk takes a while to come.
+  return { loadTus: () => new Promise((resolve) => setTimeout(resolve)).then(() => ({ Upload })) };
+});
 
 /** Videos that somebody asked to create, by their titles, and how each is answered. */
 let asked: { title: string; answer: () => void; refuse: () => void }[];
+/** What the API says of every video, and what it was asked to change. */
+let said: Partial<Video>;
+let changes: [string, string, unknown][];
+let refusesChanges: boolean;
+let shelf: Map<string, string>;
 let uploads: Uploads;
 
 function playFetch(path: string, init: RequestInit): Promise<Response> {
   if (init.method === "GET") {
     const id = path.split("/").at(-1) ?? "";
-    return Promise.resolve(Response.json({ id, status: "uploading", upload: { url: `http://edge/uploads/${id}` } }));
+    const upload = { url: `http://edge/uploads/${id}` };
+    return Promise.resolve(Response.json({ id, status: "uploading", upload, ...said }));
+  }
+  if (init.method !== "POST") {
+    changes.push([init.method ?? "", path, init.body ? JSON.parse(String(init.body)) : null]);
+    const refusal = { error: "publication_unfit", message: "Not then." };
+    return Promise.resolve(refusesChanges ? Response.json(refusal, { status: 409 }) : Response.json({}));
   }
   const { title } = JSON.parse(String(init.body)) as { title: string };
   const created = { id: `v-${title}`, upload: { url: `http://edge/uploads/v-${title}` } };
@@ -76,11 +91,14 @@ async function answer(title: string): Promise<void> {
 
 beforeEach(async () => {
   asked = [];
+  said = {};
+  changes = [];
+  refusesChanges = false;
   tus.started = [];
   tus.removed = [];
   vi.stubGlobal("fetch", playFetch);
   vi.stubGlobal("document", PAGE);
-  const shelf = new Map<string, string>();
+  shelf = new Map<string, string>();
   const getItem = (key: string) => shelf.get(key) ?? null;
   vi.stubGlobal("localStorage", { getItem, setItem: (key: string, value: string) => shelf.set(key, value) });
   vi.resetModules();
@@ -226,5 +244,99 @@ describe("one upload", () => {
     send(2_000_000);
     expect(speed()).toBe(500_000);
     vi.useRealTimers();
+  });
+});
+
+describe("a file that was begun before", () => {
+  const SOON = "2026-01-01T18:00:00.000Z";
+  const WAITS = { visibility: "private", publication: { at: "2026-01-01T18:00:00Z", visibility: "public" } } as const;
+
+  /** Chooses it again, whose video stands as given, and sends it. */
+  async function again(video: Partial<Video>, chosen: Partial<UploadChoice>): Promise<UploadChoice> {
+    const choice = { ...choose("a"), ...chosen };
+    said = { title: "a", visibility: "public", publication: null, protected: false, ...video };
+    const known = { videoId: "v-old", url: "http://edge/uploads/v-old", isProtected: null };
+    shelf.set("sf.uploads", JSON.stringify({ [fingerprintOf(choice.file)]: known }));
+    uploads.startBatch([choice]);
+    await settle();
+    return choice;
+  }
+
+  test("is sent on at once where nothing else was chosen", async () => {
+    await again({}, {});
+    expect([titles(), changes]).toEqual([[], []]);
+    expect(rows()).toEqual(["v-old starting"]);
+    expect(sent()).toEqual(["a.mp4"]);
+  });
+
+  test.each<[string, Partial<Video>, Partial<UploadChoice>, [string, string, unknown][]]>([
+    ["private, under another name", {}, { visibility: "private", title: "b" },
+      [["PATCH", "/v1/videos/v-old", { title: "b", visibility: "private" }]]],
+    ["at a time", {}, { publishAt: SOON },
+      [["PUT", "/v1/videos/v-old/publication", { at: SOON, visibility: "public" }]]],
+    ["at the same time", WAITS, { publishAt: SOON }, []],
+    ["at the same time, for others", WAITS, { publishAt: SOON, visibility: "followers" },
+      [["PUT", "/v1/videos/v-old/publication", { at: SOON, visibility: "followers" }]]],
+    ["at once instead of at a time", WAITS, {}, [
+      ["DELETE", "/v1/videos/v-old/publication", null],
+      ["PATCH", "/v1/videos/v-old", { visibility: "public" }],
+    ]],
+    ["private instead of at a time", WAITS, { visibility: "private" },
+      [["DELETE", "/v1/videos/v-old/publication", null]]],
+    ["under the name it was given meanwhile", { title: "c" }, { title: null }, []],
+  ])("becomes %s", async (_, video, chosen, wanted) => {
+    await again(video, chosen);
+    expect(changes).toEqual(wanted);
+    expect(sent()).toEqual(["a.mp4"]);
+    expect(uploads.uploads.get()[0]?.title).toBe(chosen.title ?? video.title ?? "a");
+  });
+
+  test("is not sent while its video does not become so, and says why", async () => {
+    refusesChanges = true;
+    await again({}, { visibility: "private" });
+    expect(sent()).toEqual([]);
+    expect(uploads.uploads.get()).toMatchObject([{ state: "failed", error: "Not then." }]);
+    refusesChanges = false;
+    await uploads.resumeUpload("waiting-1");
+    await settle();
+    expect(changes).toHaveLength(2);
+    expect(rows()).toEqual(["v-old starting"]);
+  });
+
+  test("is begun anew with another protection, and what was begun is given up", async () => {
+    const { file } = await again({}, { isProtected: true });
+    expect([titles(), tus.removed]).toEqual([["a"], []]);
+    await answer("a");
+    expect(tus.removed).toEqual(["http://edge/uploads/v-old"]);
+    expect(uploads.uploads.get()).toMatchObject([{ videoId: "v-a", state: "starting", error: null }]);
+    expect(JSON.parse(shelf.get("sf.uploads") ?? "")).toMatchObject({
+      [fingerprintOf(file)]: { videoId: "v-a", isProtected: true },
+    });
+  });
+
+  test("goes on where the site protects as is wanted now", async () => {
+    await again({ protected: true }, { isProtected: true });
+    expect(titles()).toEqual([]);
+    expect(sent()).toEqual(["a.mp4"]);
+  });
+
+  test("stops what is still sent of it here while it changes", async () => {
+    const choice = await again({}, {});
+    refusesChanges = true;
+    await expect(uploads.startUpload({ ...choice, visibility: "private" })).rejects.toThrow("Not then.");
+    expect(tus.started[0]?.isAborted).toBe(true);
+    expect(rows()).toEqual(["v-old paused"]);
+  });
+
+  test("is proposed as its video stands", async () => {
+    const { file } = await again({ ...WAITS, title: "c" }, { title: null });
+    const other = new File(["other"], "other.mp4");
+    expect(await uploads.recallChoice([other, file])).toEqual({
+      title: "c",
+      visibility: "public",
+      publishAt: "2026-01-01T18:00:00Z",
+      isProtected: null,
+    });
+    expect(await uploads.recallChoice([other])).toBeNull();
   });
 });

@@ -8,11 +8,20 @@ import { api } from "../kit/api";
 import { ApiError, describeError } from "../kit/errors";
 import { getAccessToken, refreshAccessToken } from "../kit/session";
 import { Store } from "../kit/store";
-import type { Video, Visibility } from "../videos/shapes";
+import { showError } from "../kit/toasts";
+import type { Video } from "../videos/shapes";
 import { readLengthMs } from "./file_length";
-import type { IsProtected } from "./protection_field";
 import { sendLateIndex } from "./file_index";
-import { fingerprintOf, UploadMemory } from "./upload_memory";
+import { loadTus } from "./tus";
+import {
+  applyChoice,
+  describeBegun,
+  isAsProtected,
+  nameFromFile,
+  type BegunChoice,
+  type UploadChoice,
+} from "./upload_choice";
+import { fingerprintOf, UploadMemory, type KnownUpload } from "./upload_memory";
 import { UploadPace } from "./upload_pace";
 
 export type UploadState = "waiting" | "starting" | "sending" | "paused" | "failed" | "done";
@@ -34,16 +43,14 @@ interface Created {
 }
 
 interface Announced extends Created {
+  title: string;
   isNew: boolean;
 }
 
-export interface UploadChoice {
-  file: File;
-  title: string;
-  visibility: Visibility;
-  /** When it becomes so visible; null: at once. */
-  publishAt: string | null;
-  isProtected: IsProtected;
+/** What the server still waits for the rest of. */
+interface Begun {
+  video: Video;
+  known: KnownUpload;
 }
 
 const CHUNK_BYTES = 8 * 1024 * 1024;
@@ -93,29 +100,54 @@ export async function startUpload(choice: UploadChoice): Promise<string> {
   return created.id;
 }
 
-async function announce({ file, title, visibility, publishAt, isProtected }: UploadChoice): Promise<Announced> {
-  const fingerprint = fingerprintOf(file);
-  const known = await findUnfinished(fingerprint);
-  const created =
-    known ??
-    (await api.post<Created>("/videos", {
-      title,
-      filename: file.name,
-      size_bytes: file.size,
-      duration_ms: await readLengthMs(file),
-      visibility,
-      publish_at: publishAt,
-      protected: isProtected,
-    }));
-  memory.keep(fingerprint, { videoId: created.id, url: created.upload.url });
-  return { ...created, isNew: known === null };
+async function announce(choice: UploadChoice): Promise<Announced> {
+  const fingerprint = fingerprintOf(choice.file);
+  const begun = await findBegun(fingerprint);
+  if (begun && isAsProtected(begun.video, begun.known.isProtected ?? null, choice.isProtected)) {
+    return goOn(begun, choice);
+  }
+  const created = await create(choice);
+  if (begun) void giveUp(begun.known); // which forgets the file at once, before it is kept anew
+  memory.keep(fingerprint, { videoId: created.id, url: created.upload.url, isProtected: choice.isProtected });
+  return created;
+}
+
+/** What was chosen now counts: nothing more is sent until the video is so. */
+async function goOn({ video, known }: Begun, choice: UploadChoice): Promise<Announced> {
+  if (running.has(video.id)) pauseUpload(video.id);
+  await applyChoice(video, choice);
+  memory.keep(fingerprintOf(choice.file), known);
+  return { id: video.id, title: choice.title ?? video.title, upload: { url: known.url }, isNew: false };
+}
+
+async function create({ file, title, visibility, publishAt, isProtected }: UploadChoice): Promise<Announced> {
+  const name = title ?? nameFromFile(file.name);
+  const created = await api.post<Created>("/videos", {
+    title: name,
+    filename: file.name,
+    size_bytes: file.size,
+    duration_ms: await readLengthMs(file),
+    visibility,
+    publish_at: publishAt,
+    protected: isProtected,
+  });
+  return { ...created, title: name, isNew: true };
+}
+
+/** Another upload of the same file takes its place. */
+async function giveUp({ videoId, url }: KnownUpload): Promise<void> {
+  try {
+    await (running.has(videoId) ? dropUpload(videoId) : terminate(url));
+  } catch (error) {
+    showError(error);
+  }
 }
 
 /** Shows the video's row, in the place of the one that waited for it, and sends unless that one was paused. */
-async function begin(created: Announced, { file, title }: UploadChoice, row: UploadItem | null): Promise<void> {
+async function begin(created: Announced, { file }: UploadChoice, row: UploadItem | null): Promise<void> {
   const item: UploadItem = {
     videoId: created.id,
-    title,
+    title: created.title,
     sizeBytes: file.size,
     sentBytes: 0,
     speedBps: null,
@@ -131,17 +163,24 @@ async function begin(created: Announced, { file, title }: UploadChoice, row: Upl
 }
 
 /** The video that this file belonged to before a reload, if the server still waits for its rest. */
-async function findUnfinished(fingerprint: string): Promise<Created | null> {
+async function findBegun(fingerprint: string): Promise<Begun | null> {
   const known = memory.find(fingerprint);
   if (!known) return null;
   try {
     const video = await api.get<Video>(`/videos/${known.videoId}`);
-    if (video.status === "uploading") return { id: video.id, upload: { url: video.upload?.url ?? known.url } };
+    if (video.status === "uploading") return { video, known: { ...known, url: video.upload?.url ?? known.url } };
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 404) throw error;
   }
   memory.forget(fingerprint);
   return null;
+}
+
+/** What was chosen for the first of these files that was begun before; null when none was, or nobody can say now. */
+export async function recallChoice(files: readonly File[]): Promise<BegunChoice | null> {
+  const fingerprint = files.map(fingerprintOf).find((each) => memory.find(each) !== null);
+  const begun = fingerprint === undefined ? null : await findBegun(fingerprint).catch(() => null);
+  return begun && describeBegun(begun.video, begun.known.isProtected ?? null);
 }
 
 /** Takes several files at once: they are announced and sent two at a time, in their order. */
@@ -151,7 +190,7 @@ export function startBatch(choices: readonly UploadChoice[]): void {
     waiting.set(videoId, choice);
     return {
       videoId,
-      title: choice.title,
+      title: choice.title ?? nameFromFile(choice.file.name),
       sizeBytes: choice.file.size,
       sentBytes: 0,
       speedBps: null,
@@ -201,7 +240,7 @@ async function send(sending: Sending): Promise<void> {
   if (sending.isNew && file.size > CHUNK_BYTES) void sendLateIndex(file, url);
   sending.isNew = false;
   try {
-    const { Upload: TusUpload } = await import("tus-js-client");
+    const { Upload: TusUpload } = await loadTus();
     if (!isWanted(sending)) return;
     sending.transfer = new TusUpload(file, describeTransfer(sending));
     sending.transfer.start();
@@ -323,8 +362,12 @@ export async function dropUpload(videoId: string): Promise<void> {
 
 async function remove(file: File, url: string): Promise<void> {
   memory.forget(fingerprintOf(file));
+  await terminate(url);
+}
+
+async function terminate(url: string): Promise<void> {
   try {
-    const { Upload: TusUpload } = await import("tus-js-client");
+    const { Upload: TusUpload } = await loadTus();
     const how = { onBeforeRequest: addToken, onShouldRetry: mayRetry, retryDelays: RETRY_DELAYS_MS };
     await TusUpload.terminate(url, how);
   } catch (error) {
