@@ -36,6 +36,8 @@ READ = """v => ({
 
 PASSWORD = "correct horse 7"
 GRANT = re.compile(r"/t/([^/]+)/")
+NO_MEDIA_SOURCE = "delete globalThis.MediaSource; delete globalThis.WebKitMediaSource;"
+"""Such a browser plays HLS by itself, as older iPhones do; so does Chromium then."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def watched(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Watch
             client.put(f"/v1/videos/{video_id}/subtitles/en", json=words),
             client.patch(f"/v1/videos/{video_id}", json={"description": DESCRIPTION}),
         )
-        assert [answer.is_success for answer in changes] == [True, True]
+        assert all(answer.is_success for answer in changes)
         for each in (video_id, other_id, private_id):
             await_true(lambda: is_ready(client, each), "it is encoded", timeout_s=PROCESSING_S)  # noqa: B023
     return Watched(f"/watch/{video_id}", title, name, f"/watch/{private_id}")
@@ -258,30 +260,74 @@ def test_at_the_end_another_video_is_offered_and_playing_again(player: Player):
     expect(screen).to_have_count(0)
 
 
-def test_the_end_is_reached_at_once_and_stays_when_more_qualities_come(
-    watching: Page, product: Product, watched: Watched
-):
-    page = watching.context.new_page()
-    asked: list[Route] = []
+class EarlyPage:
+    """A page that hears of the video as in work, without its smallest quality, until it is made."""
 
-    def say_more_will_come(route: Route) -> None:
+    def __init__(self, watching: Page, product: Product, watched: Watched) -> None:
+        self.page = watching.context.new_page()
+        self._is_made = False
+        video = re.compile(f"/v1/videos/{watched.path.rpartition('/')[2]}$")
+        self.page.route(video, self._answer_about)
+        self.page.route("**/master.m3u8", self._answer_list)
+        self.page.goto(product.url + watched.path)
+
+    def finish(self) -> None:
+        """Let the page hear, as soon as it asks, that all of the video is made; wait until then."""
+        expect(self.page.get_by_test_id("more-to-come")).to_be_visible()
+        self._is_made = True
+        expect(self.page.get_by_test_id("more-to-come")).to_have_count(0)
+
+    def close(self) -> None:
+        self.page.unroute_all(behavior="ignoreErrors")
+        self.page.close()
+
+    def _answer_about(self, route: Route) -> None:
         answer = route.fetch()
-        body = answer.json() if asked else answer.json() | {"status": "processing"}
-        asked.append(route)
-        route.fulfill(response=answer, json=body)
+        status = {} if self._is_made else {"status": "processing"}
+        route.fulfill(response=answer, json=answer.json() | status)
 
-    page.route(re.compile(f"/v1/videos/{watched.path.rpartition('/')[2]}$"), say_more_will_come)
-    page.goto(product.url + watched.path)
-    player = Player(page)
+    def _answer_list(self, route: Route) -> None:
+        answer = route.fetch()
+        text = answer.text()
+        shorter = re.sub(r"#EXT-X-STREAM-INF:[^\n]*RESOLUTION=\d+x240[^\n]*\n[^\n]+\n", "", text)
+        assert shorter != text
+        route.fulfill(response=answer, body=text if self._is_made else shorter)
+
+
+@pytest.fixture
+def early(watching: Page, product: Product, watched: Watched) -> Iterator[EarlyPage]:
+    """The video's page while more of its qualities are to come."""
+    page = EarlyPage(watching, product, watched)
+    yield page
+    page.close()
+
+
+def test_what_was_chosen_is_kept_when_more_qualities_come(early: EarlyPage):
+    page, player = early.page, Player(early.page)
+    player.play()
+    quality = page.get_by_label("Quality")
+    expect(quality.locator("option")).to_have_count(2)
+    quality.select_option(label="320p")
+    page.get_by_test_id("speed").select_option(value="0.5")
+    page.get_by_test_id("captions").select_option(label="English")
+    early.finish()
+    expect(quality.locator("option")).to_have_count(3)
+    expect(quality.locator("option:checked")).to_have_text("320p")
+    expect(page.get_by_test_id("captions").locator("option:checked")).to_have_text("English")
+    player.wait(lambda seen: seen["height"] == 320, "it is as large as before")
+    player.wait(lambda seen: seen["read"] == ["All that is said"], "it is still read along")
+    seen = player.read()
+    assert (seen["speed"], seen["paused"]) == (0.5, False)
+
+
+def test_the_end_is_reached_at_once_and_stays_when_more_qualities_come(early: EarlyPage):
+    page, player = early.page, Player(early.page)
     player.play()
     player.press("End")
     player.wait(lambda seen: seen["ended"], "it ended")
-    expect(page.get_by_test_id("more-to-come")).to_have_count(0)
-    assert len(asked) > 1
+    early.finish()
     assert player.read()["ended"]
     expect(page.get_by_test_id("end-screen")).to_be_visible()
-    page.unroute_all(behavior="ignoreErrors")
-    page.close()
 
 
 def share(player: Player, at_s: float, what: str) -> str:
@@ -404,3 +450,53 @@ def test_a_grant_that_ends_meanwhile_is_renewed_without_a_word(
     assert len(grants.used) > 1
     ranges = "v => [v.played.length, v.played.start(0), v.played.end(0)]"
     assert player.video.evaluate(ranges) == [1, 0, pytest.approx(12, abs=0.3)]
+
+
+class EndingGrants:
+    """The grants of a page, which edges refuse once the test says that they are over.
+
+    The first is over with the request for a segment of a number, where one is given.
+    """
+
+    SEGMENT = re.compile(r"/(\d+)\.m4s$")
+
+    def __init__(self, page: Page, *, ends_at: int | None = None) -> None:
+        self.refused: list[str] = []
+        self._ends_at = ends_at
+        self._seen: set[str] = set()
+        self._over: set[str] = set()
+        page.route(GRANT, self._answer)
+
+    def end(self) -> None:
+        """Let all grants end that the page has used until now."""
+        self.refused.clear()
+        self._over |= self._seen
+
+    def _answer(self, route: Route) -> None:
+        url = route.request.url
+        found, segment = GRANT.search(url), self.SEGMENT.search(url)
+        assert found
+        self._seen.add(found[1])
+        if segment and self._ends_at is not None and not self._over:
+            self._over = {found[1]} if int(segment[1]) >= self._ends_at else set()
+        if found[1] in self._over:
+            self.refused.append(url)
+            cors = {"Access-Control-Allow-Origin": "*"}
+            route.fulfill(status=403, body='{"error": "grant_expired"}', headers=cors)
+        else:
+            route.continue_()
+
+
+def test_a_browser_without_media_source_plays_on_under_a_fresh_grant(
+    open_page: OpenPage, product: Product, watched: Watched
+):
+    page = open_page("/login", NO_MEDIA_SOURCE)
+    log_in(page, product, watched.author, PASSWORD)
+    grants = EndingGrants(page, ends_at=1)
+    page.goto(product.url + watched.private_path)
+    video = page.get_by_test_id("player-video")
+    video.evaluate("v => { v.muted = true; v.play(); }")
+    await_true(lambda: video.evaluate("v => v.ended") is True, "it plays to its end")
+    assert [url for url in grants.refused if EndingGrants.SEGMENT.search(url)]
+    expect(page.get_by_test_id("error-state")).to_have_count(0)
+    expect(page.get_by_label("Quality")).to_have_count(0)
