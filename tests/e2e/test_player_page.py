@@ -67,6 +67,7 @@ def watched(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Watch
         words = {"label": "English", "text": WORDS}
         changes = (
             client.put(f"/v1/videos/{video_id}/subtitles/en", json=words),
+            client.put(f"/v1/videos/{private_id}/subtitles/en", json=words),
             client.patch(f"/v1/videos/{video_id}", json={"description": DESCRIPTION}),
         )
         assert all(answer.is_success for answer in changes)
@@ -500,3 +501,35 @@ def test_a_browser_without_media_source_plays_on_under_a_fresh_grant(
     assert [url for url in grants.refused if EndingGrants.SEGMENT.search(url)]
     expect(page.get_by_test_id("error-state")).to_have_count(0)
     expect(page.get_by_label("Quality")).to_have_count(0)
+
+
+def test_pictures_captions_and_the_file_of_a_video_have_a_fresh_grant_when_they_are_wanted(
+    open_page: OpenPage, product: Product, watched: Watched
+):
+    page = open_page("/login")
+    log_in(page, product, watched.author, PASSWORD)
+    grants = EndingGrants(page)
+    page.goto(product.url + watched.private_path)
+    player = Player(page)
+    player.play()
+    player.rest(3.0)
+    file = page.get_by_test_id("download")
+    known = file.get_attribute("href")
+    grants.end()
+    box = page.get_by_label("Position").bounding_box()
+    assert box is not None
+    with page.expect_response(lambda answer: "/storyboard/" in answer.url and answer.ok) as picture:
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    sheet = page.get_by_test_id("glimpse").locator(".glimpse-picture")
+    expect(sheet).to_have_attribute("style", re.compile(re.escape(picture.value.url)))
+    assert [url for url in grants.refused if "/storyboard/" in url]
+    grants.end()
+    page.get_by_test_id("captions").select_option(label="English")
+    player.wait(lambda seen: seen["read"] == ["All that is said"], "it can be read along")
+    assert [url for url in grants.refused if "subtitles" in url]
+    grants.end()
+    with page.expect_download() as saved:
+        file.click()
+    assert saved.value.url != known
+    assert Path(saved.value.path()).read_bytes()[4:8] == b"ftyp"
+    assert grants.refused == []

@@ -9,7 +9,7 @@ import type { EngineState, PlayerEngine } from "./engine";
 import { SPEEDS, type PlayerCommand } from "./keys";
 import type { Media } from "./media";
 import { seekTo } from "./places";
-import { findTile, type Tile } from "./storyboard";
+import { findTile, useSheet, type Storyboard, type Tile } from "./storyboard";
 
 interface ControlsProps {
   media: Media;
@@ -17,7 +17,7 @@ interface ControlsProps {
   state: EngineState;
   video: { current: HTMLVideoElement | null };
   run: (command: PlayerCommand) => void;
-  pictures: Tile[];
+  pictures: Storyboard;
   chapters: readonly Chapter[];
   hasTheatre: boolean;
 }
@@ -68,7 +68,13 @@ function Scrubber({ media, video, pictures, chapters }: ScrubberProps) {
   return (
     <div class="scrubber-line" onPointerMove={point} onPointerLeave={() => setPointed(null)}>
       {pointed !== null && media.durationS > 0 && (
-        <Glimpse share={pointed} atS={pointed * media.durationS} tile={findTile(pictures, pointed * media.durationS)} chapter={findChapter(chapters, pointed * media.durationS)} />
+        <Glimpse
+          share={pointed}
+          atS={pointed * media.durationS}
+          tile={findTile(pictures.tiles, pointed * media.durationS)}
+          chapter={findChapter(chapters, pointed * media.durationS)}
+          onBroken={pictures.onBroken}
+        />
       )}
       <ChapterMarks chapters={chapters} durationS={media.durationS} />
       <input
@@ -96,9 +102,12 @@ interface GlimpseProps {
   atS: number;
   tile: Tile | null;
   chapter: Chapter | null;
+  /** The sheet that the tile is on did not come. */
+  onBroken: (sheet: string) => void;
 }
 
-function Glimpse({ share, atS, tile, chapter }: GlimpseProps) {
+function Glimpse({ share, atS, tile, chapter, onBroken }: GlimpseProps) {
+  useSheet(tile?.sheet ?? null, onBroken);
   return (
     <div class="glimpse" style={{ "--at": `${share * 100}%` }} aria-hidden="true" data-testid="glimpse">
       {tile && (

@@ -8,6 +8,11 @@ export function rewriteGrant(url: string, fresh: string): string {
   return grant && GRANT.test(url) ? url.replace(GRANT, () => grant) : url;
 }
 
+/** Whether an address opens only as long as the right in it lasts. */
+export function hasGrant(url: string): boolean {
+  return GRANT.test(url);
+}
+
 /** Where the keys of a protected video are asked for: beside its playlists, under the same right. */
 export function findKeys(playlist: string): string {
   return new URL("keys", playlist).href;

@@ -71,7 +71,7 @@ export function Player(props: PlayerProps) {
   useBeacon(video, engine, props.onSession);
   useHandle(video, props);
   useMoreQualities(engine, isComplete);
-  const pictures = useStoryboard(storyboard ?? null);
+  const pictures = useStoryboard(storyboard ?? null, props.renew);
   const state = useStore(engine?.state ?? NO_ENGINE);
   const media = useMedia(video);
   const { isAwake, wake } = useAwake(media.isPlaying);

@@ -4,7 +4,6 @@ import { Comments } from "../comments/comments";
 import { api } from "../kit/api";
 import { Avatar, nameOf } from "../kit/avatar";
 import { ApiError } from "../kit/errors";
-import { Icon } from "../kit/icons";
 import { useLoad, type Loaded } from "../kit/load";
 import { useChannel } from "../kit/realtime";
 import { Ago, RichText } from "../kit/prose";
@@ -24,6 +23,7 @@ import { Gate } from "../subscriptions/gate";
 import { findGate } from "../subscriptions/shapes";
 import { VideoCard } from "./card";
 import { ChapterList } from "./chapter_list";
+import { DownloadButton } from "./download_button";
 import { EndScreen } from "./end_screen";
 import { LikeButton } from "./like_button";
 import { readStart } from "./links";
@@ -173,11 +173,7 @@ function About({ video, player }: { video: Video; player: { current: PlayerHandl
             {me?.id !== video.owner.id && <FollowButton username={video.owner.username} />}
           </div>
           <div class="row tight">
-            {video.playback?.download && (
-              <a class="button small" href={video.playback.download} data-testid="download">
-                <Icon name="download" size={18} /> <span class="wide-label">Download</span>
-              </a>
-            )}
+            <DownloadButton video={video} />
             <LikeButton video={video} />
             <SaveButton videoId={video.id} />
             <ShareButton video={video} player={player} />
