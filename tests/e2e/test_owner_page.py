@@ -152,6 +152,41 @@ def test_subtitles_that_are_uploaded_are_read_along(desk: Desk, open_page: OpenP
         desk.page.keyboard.press("Escape")
 
 
+def test_tags_and_chapters_are_written_by_keyboard_and_seen_while_watching(
+    desk: Desk, open_page: OpenPage
+):
+    keys = desk.page.keyboard
+    with desk.open("Tags and chapters", "Tags and chapters") as dialog:
+        desk.check_looks()
+        keys.press("Tab")  # from its button that closes it
+        expect(dialog.get_by_label("Tags")).to_be_focused()
+        keys.type("#Old harbour, cranes")
+        keys.press("Tab")
+        keys.type("nature")
+        keys.press("Tab")
+        keys.press("Tab")
+        expect(dialog.get_by_label("Chapters")).to_be_focused()
+        keys.type("0:00 Leaving\nThe crane")
+        keys.press("Tab")
+        keys.press("Tab")
+        keys.press("Enter")
+        expect(dialog.get_by_role("alert")).to_contain_text("Each chapter is a line")
+        expect(dialog.get_by_label("Chapters")).to_have_attribute("aria-invalid", "true")
+        keys.press("Shift+Tab")
+        keys.press("Shift+Tab")
+        keys.press("ControlOrMeta+a")
+        keys.type("0:00 Leaving\n0:02 The crane")
+        keys.press("Tab")
+        keys.press("Tab")
+        keys.press("Enter")
+    viewer = open_page(desk.path)
+    labels = viewer.get_by_test_id("labels").locator(".chip")
+    expect(labels).to_have_text(["nature", "#old harbour", "#cranes"])
+    chapters = viewer.get_by_test_id("chapters")
+    chapters.locator("summary").click()
+    expect(chapters.get_by_role("button")).to_have_text(["0:00 Leaving", "0:02 The crane"])
+
+
 def test_an_owner_says_until_when_it_can_be_watched_and_lets_it_stay(desk: Desk):
     until = "Until when can it be watched?"
     with desk.open("Available until", until) as dialog:
