@@ -34,6 +34,9 @@ READ = """v => ({
 })"""
 
 
+PLAYED_BEFORE = """(v, atS) => [...Array(v.played.length).keys()]
+  .map((n) => Math.min(v.played.end(n), atS) - v.played.start(n))
+  .reduce((sum, each) => sum + Math.max(0, each), 0)"""
 PASSWORD = "correct horse 7"
 GRANT = re.compile(r"/t/([^/]+)/")
 NO_MEDIA_SOURCE = "delete globalThis.MediaSource; delete globalThis.WebKitMediaSource;"
@@ -353,7 +356,8 @@ def check_begins(place: Page | FrameLocator, at_s: float) -> None:
     place.locator(".player-middle").get_by_role("button", name="Play").click()
     video = place.get_by_test_id("player-video")
     await_true(lambda: video.evaluate("v => v.currentTime") > at_s + 0.3, "it plays from there")
-    assert video.evaluate("v => v.played.start(0)") == pytest.approx(at_s, abs=0.1)
+    # Pressed while the first segment is appended, it may blink before hls.js goes to the place.
+    assert video.evaluate(PLAYED_BEFORE, at_s - 0.1) < 0.1
     assert video.evaluate("v => v.videoWidth") > 0
 
 
