@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 
 from kit.events import EventName
+from kit.ids import make_id
 from kit.settings import Settings
 from storage import videos
 from storage.database import Connection
@@ -17,6 +18,8 @@ from storage.jobs import enqueue_job
 
 PURGE_JOB = "videos.purge"
 """Handled by the videos feature."""
+PURGE_AGAIN_S = 6 * 3600
+"""The bytes' place is away: they count against the quota until they are gone."""
 STOPPED_AFTER_S = 120
 """By then whatever still worked on what was stopped or deleted has ended."""
 
@@ -43,3 +46,14 @@ async def delete_video(
         connection, EventName.VIDEO_DELETED, subject_id=video_id, actor_id=actor_id, data={}
     )
     return True
+
+
+async def purge_again(connection: Connection, video_id: uuid.UUID) -> None:
+    """Queue the removal once more, hours later: it failed as often as a job may."""
+    await enqueue_job(
+        connection,
+        PURGE_JOB,
+        {"video_id": video_id},
+        dedupe_key=f"{PURGE_JOB}:{video_id}:{make_id()}",
+        delay_s=PURGE_AGAIN_S,
+    )

@@ -61,7 +61,8 @@ def read_validator(headers: Mapping[str, str]) -> str | None:
     """
     tag, modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
     if len(tag) >= 2 and tag[0] == tag[-1] == '"':
-        return tag if len(tag) <= VALIDATOR_CHARS_MAX else None
+        # Bytes beyond ASCII may stand in one, and are kept by no row.
+        return tag if len(tag) <= VALIDATOR_CHARS_MAX and tag.isascii() else None
     try:
         sent_at = parsedate_to_datetime(headers.get("Date", ""))
         is_strong = sent_at - parsedate_to_datetime(modified) >= timedelta(seconds=1)
@@ -101,7 +102,7 @@ async def iter_new(
 ) -> AsyncIterator[bytes]:
     """Yield what a whole file has behind the known bytes; raises ImportChanged if it has others.
 
-    `keep` is called while they are compared, at least once a megabyte.
+    `keep` is called at whatever comes while they are compared.
     """
     waiting = bytearray()
     for key, first, stop in _iter_runs(known):
@@ -110,11 +111,11 @@ async def iter_new(
             if not data:
                 raise ImportChanged
             waiting += data
+            await keep()
         part = await objects.get_part(key, first, stop)
         if part.data != waiting[: stop - first]:
             raise ImportChanged
         del waiting[: stop - first]
-        await keep()
     if waiting:
         yield bytes(waiting)
     async for data in chunks:

@@ -246,7 +246,10 @@ async def _note_answer(
 async def _refuse(ports: JobPorts, upload: uploads.Upload, error: AppError) -> None:
     """End the upload and its video; what arrived is removed."""
     async with ports.database.transaction() as connection:
-        await uploads.terminate_upload(connection, upload.id)
+        if not await uploads.terminate_upload(connection, upload.id):
+            found = await uploads.find_upload(connection, upload.id)
+            if found is not None and found.state != "terminated":
+                return  # another runner has brought it to its end meanwhile
         if upload.video_id is not None:
             await videos.fail_video(connection, upload.video_id, error.code, error.text)
     await ports.objects.delete_prefix(uploads.make_parts_prefix(upload.id))

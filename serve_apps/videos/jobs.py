@@ -19,7 +19,7 @@ from kit.events import EventName
 from kit.logs import get_log
 from media.vod.records import unfinished_prefix, video_prefix
 from media.vod.source import MediaUnreadable
-from serve_apps.deletions import PURGE_JOB
+from serve_apps.deletions import PURGE_JOB, purge_again
 from serve_apps.videos.captioning import HANDLERS as CAPTION_HANDLERS
 from serve_apps.videos.captioning import ask_captions
 from serve_apps.videos.falling_back import make_all
@@ -125,6 +125,12 @@ async def purge_video(ports: JobPorts, payload: bytes) -> None:
     async with ports.database.transaction() as connection:
         await videos.remove_deleted_video(connection, video_id)
     log.info("video.purged", video_id=str(video_id))
+
+
+async def purge_later(ports: JobPorts, payload: bytes, _error: Exception) -> None:
+    """Try again hours later."""
+    async with ports.database.transaction() as connection:
+        await purge_again(connection, _read_id(payload))
 
 
 async def collect_part(ports: JobPorts, payload: bytes) -> None:
@@ -237,7 +243,7 @@ HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
         PROCESS_JOB: JobSpec(process_video, concurrency_max=4, give_up=give_up_video),
         PROCESS_RECORDED_JOB: JobSpec(process_video, concurrency_max=4, give_up=give_up_video),
         EXPIRE_JOB: JobSpec(expire_video, concurrency_max=2),
-        PURGE_JOB: JobSpec(purge_video, concurrency_max=2),
+        PURGE_JOB: JobSpec(purge_video, concurrency_max=2, give_up=purge_later),
         SUM_UP_JOB: JobSpec(sum_up_day, concurrency_max=2),
         PUBLISH_JOB: JobSpec(publish_video, concurrency_max=4),
         WITHDRAW_JOB: JobSpec(withdraw_video, concurrency_max=4),

@@ -136,7 +136,9 @@ export class NativeHls {
   }
 
   #isStill(atS: number): boolean {
-    return this.#isWanted && !this.#video.ended && this.#video.currentTime === atS;
+    const { paused, ended, error, currentTime } = this.#video;
+    // Where the browser refuses to play, it waits for somebody, and not for bytes.
+    return this.#isWanted && (!paused || error !== null) && !ended && currentTime === atS;
   }
 
   /** What is slow goes on by itself, or stands still until it is asked again; what failed does not. */

@@ -6,8 +6,13 @@ import { api } from "../kit/api";
 import type { Video, Visibility } from "../videos/shapes";
 import type { IsProtected } from "./protection_field";
 
+/** What somebody may choose beside the file. */
+export type Chosen = "title" | "visibility" | "publishAt" | "isProtected";
+
 export interface UploadChoice {
   file: File;
+  /** What they did choose: the rest is only proposed, and changes nothing of what was begun before. */
+  chosen: ReadonlySet<Chosen>;
   /** Null: as the file is called, and as its video is called by now when that was begun before. */
   title: string | null;
   visibility: Visibility;
@@ -17,7 +22,7 @@ export interface UploadChoice {
 }
 
 /** What was chosen for a video that was begun before, as it stands now. */
-export type BegunChoice = Omit<UploadChoice, "file" | "title"> & { title: string };
+export type BegunChoice = Omit<UploadChoice, "file" | "title" | "chosen"> & { title: string };
 
 export const TITLE_MAX = 200;
 
@@ -38,14 +43,20 @@ export function describeBegun(video: Video, begunAs: IsProtected): BegunChoice {
 }
 
 /** Whether what was begun is protected as is wanted now: that is settled once a video is announced. */
-export function isAsProtected(video: Pick<Video, "protected">, begunAs: IsProtected, wanted: IsProtected): boolean {
+export function isAsProtected(
+  video: Pick<Video, "protected">,
+  begunAs: IsProtected,
+  { chosen, isProtected: wanted }: Pick<UploadChoice, "chosen" | "isProtected">,
+): boolean {
+  if (!chosen.has("isProtected")) return true;
   return wanted === null ? begunAs === null : Boolean(video.protected) === wanted;
 }
 
-/** Changes what differs from the choice; where a step fails it throws, and the video is no more open than either. */
-export async function applyChoice(video: Video, { title, visibility, publishAt }: UploadChoice): Promise<void> {
+/** Changes what was chosen otherwise; where a step fails it throws, and the video is no more open than either. */
+export async function applyChoice(video: Video, choice: UploadChoice): Promise<void> {
   const path = `/videos/${video.id}`;
   const waits = video.publication ?? null;
+  const { title, visibility, publishAt } = fillIn(choice, describeBegun(video, null));
   if (publishAt !== null) {
     const waitsSo = waits?.visibility === visibility && Date.parse(waits.at) === Date.parse(publishAt);
     if (!waitsSo) await api.put(`${path}/publication`, { at: publishAt, visibility });
@@ -56,4 +67,12 @@ export async function applyChoice(video: Video, { title, visibility, publishAt }
   if (title !== null && title !== video.title) change.title = title;
   if (publishAt === null && visibility !== video.visibility) change.visibility = visibility;
   if (Object.keys(change).length > 0) await api.patch(path, change);
+}
+
+/** What was not chosen stays as it stands. */
+function fillIn(choice: UploadChoice, stands: BegunChoice): Pick<UploadChoice, "title" | "visibility" | "publishAt"> {
+  const { visibility } = choice.chosen.has("visibility") ? choice : stands;
+  const { title } = choice.chosen.has("title") ? choice : stands;
+  const { publishAt } = choice.chosen.has("publishAt") ? choice : stands;
+  return { title, visibility, publishAt: visibility === "private" ? null : publishAt };
 }

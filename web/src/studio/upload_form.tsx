@@ -9,7 +9,7 @@ import { readPublishAt } from "../videos/publication";
 import { VISIBILITIES, type Visibility } from "../videos/shapes";
 import { ProtectionField, type IsProtected } from "./protection_field";
 import { PublishField } from "./publish_field";
-import { nameFromFile, TITLE_MAX, type BegunChoice, type UploadChoice } from "./upload_choice";
+import { nameFromFile, TITLE_MAX, type BegunChoice, type Chosen, type UploadChoice } from "./upload_choice";
 import { recallChoice, startBatch, startUpload } from "./uploads";
 
 const ACCEPTED = "video/*,audio/*,.mkv,.avi,.mov,.webm,.mp4";
@@ -36,14 +36,16 @@ export function UploadForm({ onStarted }: { onStarted: (videoId: string) => void
     setFiles(next);
     setFailure(null);
     how.recall(null);
-    void recallChoice(next).then((begun) => {
+    if (next.length > 1) return;
+    void recallChoice(only).then((begun) => {
       if (begun === null || latest.current !== next) return;
       how.recall(begun);
-      if (next.length === 1) propose(begun.title);
+      propose(begun.title);
     });
   };
   const empty = () => {
     latest.current = [];
+    proposed.current = "";
     setFiles([]);
     setTitle("");
     how.empty();
@@ -59,7 +61,10 @@ export function UploadForm({ onStarted }: { onStarted: (videoId: string) => void
     setBusy(true);
     setFailure(null);
     try {
-      onStarted(await startUpload({ file, title: title.trim() || nameFromFile(file.name), ...chosen }));
+      const name = title.trim();
+      const isNamed = name !== "" && title !== proposed.current;
+      const all = isNamed ? new Set([...chosen.chosen, "title" as const]) : chosen.chosen;
+      onStarted(await startUpload({ file, title: name || nameFromFile(file.name), ...chosen, chosen: all }));
       empty();
     } catch (error) {
       setFailure(error);
@@ -122,9 +127,9 @@ function useHow() {
   const [later, setLater] = useState<string | null>(null);
   const [timeProblem, setTimeProblem] = useState<string | null>(null);
   const [isBegun, setBegun] = useState(false);
-  const isTouched = useRef(false);
-  const touch = <T,>(set: (value: T) => void) => (value: T) => {
-    isTouched.current = true;
+  const touched = useRef(new Set<Chosen>());
+  const touch = <T,>(name: Chosen, set: (value: T) => void) => (value: T) => {
+    touched.current.add(name);
     setTimeProblem(null);
     set(value);
   };
@@ -134,27 +139,31 @@ function useHow() {
     later,
     timeProblem,
     isBegun,
-    setVisibility: touch(setVisibility),
-    setProtected: touch(setProtected),
-    setLater: touch(setLater),
+    setVisibility: touch("visibility", setVisibility),
+    setProtected: touch("isProtected", setProtected),
+    setLater: touch("publishAt", setLater),
     /** Null when the time is wrong, which it then says. */
     read: (): How | null => {
       const read = readPublishAt(visibility === "private" ? null : later, Date.now());
-      if (!("problem" in read)) return { visibility, publishAt: read.at, isProtected };
+      if (!("problem" in read)) return { visibility, publishAt: read.at, isProtected, chosen: new Set(touched.current) };
       setTimeProblem(read.problem);
       return null;
     },
     /** Null: what is chosen was not begun before, as far as is known. */
     recall: (begun: BegunChoice | null) => {
       setBegun(begun !== null);
-      if (begun === null || isTouched.current) return;
-      setVisibility(begun.visibility);
-      setProtected(begun.isProtected);
-      setLater(begun.publishAt && writeLocal(Date.parse(begun.publishAt)));
+      if (begun === null) return;
+      const isOpen = (name: Chosen) => !touched.current.has(name);
+      if (isOpen("visibility")) setVisibility(begun.visibility);
+      if (isOpen("isProtected")) setProtected(begun.isProtected);
+      if (isOpen("publishAt")) setLater(begun.publishAt && writeLocal(Date.parse(begun.publishAt)));
     },
+    /** As it was at first: what was chosen for one file is not chosen for the next. */
     empty: () => {
-      isTouched.current = false;
+      touched.current.clear();
       setBegun(false);
+      setVisibility("public");
+      setProtected(null);
       setLater(null);
       setTimeProblem(null);
     },

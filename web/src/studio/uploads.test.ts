@@ -1,7 +1,7 @@
 /** Uploads that are paused, resumed and given up before their bytes go, against an API and a tus client played here. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { UploadOptions } from "tus-js-client";
-import type { UploadChoice } from "./upload_choice";
+import type { Chosen, UploadChoice } from "./upload_choice";
 import type { Video } from "../videos/shapes";
 import { fingerprintOf } from "./upload_memory";
 
@@ -70,9 +70,11 @@ const PAGE = {
   }),
 };
 
+const ALL = new Set(["title", "visibility", "publishAt", "isProtected"] as const);
+
 function choose(title: string): UploadChoice {
   const file = new File(["film"], `${title}.mp4`);
-  return { file, title, visibility: "public", publishAt: null, isProtected: null };
+  return { file, title, visibility: "public", publishAt: null, isProtected: null, chosen: ALL };
 }
 
 const rows = () => uploads.uploads.get().map(({ videoId, state }) => `${videoId} ${state}`);
@@ -291,6 +293,25 @@ describe("a file that was begun before", () => {
     expect(uploads.uploads.get()[0]?.title).toBe(chosen.title ?? video.title ?? "a");
   });
 
+  test.each<[string, Partial<Video>, Chosen[], Partial<UploadChoice>, [string, string, unknown][]]>([
+    ["its audience", { visibility: "private" }, [], {}, []],
+    ["its time", WAITS, ["title"], { title: "b" }, [["PATCH", "/v1/videos/v-old", { title: "b" }]]],
+    ["its time for other people", WAITS, ["visibility"], { visibility: "followers" },
+      [["PUT", "/v1/videos/v-old/publication", { at: "2026-01-01T18:00:00Z", visibility: "followers" }]]],
+    ["its name", { title: "c" }, ["visibility"], { visibility: "private" },
+      [["PATCH", "/v1/videos/v-old", { visibility: "private" }]]],
+    ["its protection", { protected: true }, [], { isProtected: false }, []],
+  ])("keeps %s where that is only proposed", async (_, video, chosen, choice, wanted) => {
+    await again(video, { ...choice, chosen: new Set(chosen) });
+    expect([titles(), changes]).toEqual([[], wanted]);
+    expect(sent()).toEqual(["a.mp4"]);
+  });
+
+  test("of somebody else, or that nobody waits for any more, is begun anew", async () => {
+    await again({ upload: null }, {});
+    expect([titles(), changes]).toEqual([["a"], []]);
+  });
+
   test("is not sent while its video does not become so, and says why", async () => {
     refusesChanges = true;
     await again({}, { visibility: "private" });
@@ -331,12 +352,12 @@ describe("a file that was begun before", () => {
   test("is proposed as its video stands", async () => {
     const { file } = await again({ ...WAITS, title: "c" }, { title: null });
     const other = new File(["other"], "other.mp4");
-    expect(await uploads.recallChoice([other, file])).toEqual({
+    expect(await uploads.recallChoice(file)).toEqual({
       title: "c",
       visibility: "public",
       publishAt: "2026-01-01T18:00:00Z",
       isProtected: null,
     });
-    expect(await uploads.recallChoice([other])).toBeNull();
+    expect(await uploads.recallChoice(other)).toBeNull();
   });
 });

@@ -103,7 +103,7 @@ export async function startUpload(choice: UploadChoice): Promise<string> {
 async function announce(choice: UploadChoice): Promise<Announced> {
   const fingerprint = fingerprintOf(choice.file);
   const begun = await findBegun(fingerprint);
-  if (begun && isAsProtected(begun.video, begun.known.isProtected ?? null, choice.isProtected)) {
+  if (begun && isAsProtected(begun.video, begun.known.isProtected ?? null, choice)) {
     return goOn(begun, choice);
   }
   const created = await create(choice);
@@ -117,7 +117,7 @@ async function goOn({ video, known }: Begun, choice: UploadChoice): Promise<Anno
   if (running.has(video.id)) pauseUpload(video.id);
   await applyChoice(video, choice);
   memory.keep(fingerprintOf(choice.file), known);
-  return { id: video.id, title: choice.title ?? video.title, upload: { url: known.url }, isNew: false };
+  return { id: video.id, title: (choice.chosen.has("title") ? choice.title : null) ?? video.title, upload: { url: known.url }, isNew: false };
 }
 
 async function create({ file, title, visibility, publishAt, isProtected }: UploadChoice): Promise<Announced> {
@@ -168,7 +168,8 @@ async function findBegun(fingerprint: string): Promise<Begun | null> {
   if (!known) return null;
   try {
     const video = await api.get<Video>(`/videos/${known.videoId}`);
-    if (video.status === "uploading") return { video, known: { ...known, url: video.upload?.url ?? known.url } };
+    // The API tells an upload's address to its owner alone, and while it waits.
+    if (video.status === "uploading" && video.upload) return { video, known: { ...known, url: video.upload.url } };
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 404) throw error;
   }
@@ -176,10 +177,9 @@ async function findBegun(fingerprint: string): Promise<Begun | null> {
   return null;
 }
 
-/** What was chosen for the first of these files that was begun before; null when none was, or nobody can say now. */
-export async function recallChoice(files: readonly File[]): Promise<BegunChoice | null> {
-  const fingerprint = files.map(fingerprintOf).find((each) => memory.find(each) !== null);
-  const begun = fingerprint === undefined ? null : await findBegun(fingerprint).catch(() => null);
+/** What was chosen for this file if it was begun before; null when it was not, or nobody can say now. */
+export async function recallChoice(file: File): Promise<BegunChoice | null> {
+  const begun = await findBegun(fingerprintOf(file)).catch(() => null);
   return begun && describeBegun(begun.video, begun.known.isProtected ?? null);
 }
 

@@ -25,7 +25,9 @@ export function DownloadButton({ video }: { video: Video }) {
       class="button small"
       href={address}
       data-testid="download"
+      aria-busy={isBusy}
       onClick={(event) => {
+        if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return; // elsewhere, as is wanted
         event.preventDefault();
         void fetchFile();
       }}
