@@ -149,16 +149,6 @@ async def find_live_by_key(connection: Connection, stream_key: str) -> LiveRow |
     return None if row is None else read_row(LiveRow, row)
 
 
-async def find_key_mark(connection: Connection, live_id: uuid.UUID) -> str | None:
-    """Return the name of the key that opens the broadcast now; None when there is none."""
-    mark: str | None = await connection.fetchval(
-        "SELECT encode(substr(key_hash, 1, 8), 'hex') FROM lives "
-        "WHERE id = $1 AND deleted_at IS NULL",
-        live_id,
-    )
-    return mark
-
-
 async def list_key_marks(
     connection: Connection, live_ids: Collection[uuid.UUID]
 ) -> dict[uuid.UUID, str]:

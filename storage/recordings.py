@@ -125,8 +125,7 @@ async def is_making(connection: Connection, video_id: uuid.UUID, what: Further) 
 async def is_left_out(connection: Connection, video_id: uuid.UUID, what: Further) -> bool:
     """Say whether there will be none of it."""
     found: bool = await connection.fetchval(
-        f"SELECT EXISTS (SELECT 1 FROM recordings "  # noqa: S608 - a column
-        f"WHERE video_id = $1 AND {what} = 'left_out')",
+        f"SELECT EXISTS (SELECT 1 FROM recordings WHERE video_id = $1 AND {what} = 'left_out')",  # noqa: S608 - a column
         video_id,
     )
     return found

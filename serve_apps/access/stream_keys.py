@@ -12,13 +12,7 @@ from collections.abc import Collection
 
 from kit.errors import AppError, NotAuthenticated
 from storage.database import Connection, Database
-from storage.lives import (
-    LiveRow,
-    find_key_mark,
-    find_live_by_key,
-    find_takedown_reason,
-    list_key_marks,
-)
+from storage.lives import LiveRow, find_live_by_key, find_takedown_reason, list_key_marks
 
 KEY_CLAIM = "key"
 """Where a publisher's ticket names the key that it was issued for."""
@@ -53,9 +47,7 @@ async def check_key_mark(database: Database, live_id: uuid.UUID, mark: str) -> N
 
     DatabaseBusy: nobody can tell.
     """
-    async with database.statement(writes=False) as connection, asyncio.timeout(CHECK_TIMEOUT_S):
-        valid = await find_key_mark(connection, live_id)
-    if valid is None or mark != valid:
+    if (await read_key_marks(database, [live_id])).get(live_id) != mark:
         raise StreamKeyInvalid
 
 

@@ -105,8 +105,8 @@ async def make_clip(
     """Make a video of the last seconds and return its id.
 
     A live that not everybody may see is its owner's alone to clip. Clips of others have no smaller
-    pictures: those take a core longer than the clip plays. Raises NothingToClip, ClipsOff,
-    PermissionDenied.
+    pictures: by each request anybody could have a core work for minutes. Raises NothingToClip,
+    ClipsOff, PermissionDenied.
     """
     is_owner = live.owner_id == viewer.user_id
     if not is_owner and live.visibility != Visibility.PUBLIC:

@@ -144,12 +144,10 @@ def test_of_files_that_are_dropped_two_are_sent_while_one_waits(
     expect(page.get_by_test_id("video-card")).to_have_count(3)
 
 
-def test_a_file_chosen_again_after_a_reload_goes_on_where_it_stopped(
-    open_page: OpenPage, product: Product, tmp_path: Path
-):
-    page = open_page("/register")
+def break_off(page: Page, product: Product, folder: Path) -> tuple[HeldUpload, Path, str]:
+    """Send a piece of a film, and load the page again; return the upload, the film, its title."""
     fill_registration(page)
-    film = make_film(tmp_path / "film.mp4")
+    film = make_film(folder / "film.mp4")
     film.write_bytes(add_free_box(film.read_bytes(), bytes(PIECE_BYTES)))
     upload = HeldUpload(page)
     title = upload.begin(product, film)
@@ -157,6 +155,14 @@ def test_a_file_chosen_again_after_a_reload_goes_on_where_it_stopped(
     with page.expect_event("requestfailed", upload.is_piece):
         page.reload()
     upload.let_go()
+    return upload, film, title
+
+
+def test_a_file_chosen_again_after_a_reload_goes_on_where_it_stopped(
+    open_page: OpenPage, product: Product, tmp_path: Path
+):
+    page = open_page("/register")
+    upload, film, title = break_off(page, product, tmp_path)
     with page.expect_request(upload.is_piece) as sent:
         upload.begin(product, film, title)
     assert sent.value.headers["upload-offset"] == str(PIECE_BYTES)
@@ -169,15 +175,7 @@ def test_a_file_chosen_again_is_for_whom_it_is_chosen_then_before_more_of_it_is_
     open_page: OpenPage, product: Product, tmp_path: Path
 ):
     page = open_page("/register")
-    fill_registration(page)
-    film = make_film(tmp_path / "film.mp4")
-    film.write_bytes(add_free_box(film.read_bytes(), bytes(PIECE_BYTES)))
-    upload = HeldUpload(page)
-    title = upload.begin(product, film)
-    upload.await_held()
-    with page.expect_event("requestfailed", upload.is_piece):
-        page.reload()
-    upload.let_go()
+    upload, film, title = break_off(page, product, tmp_path)
     page.get_by_test_id("upload-file").set_input_files(str(film))
     expect(page.get_by_test_id("upload-begun")).to_be_visible()
     expect(page.get_by_test_id("upload-title")).to_have_value(title)

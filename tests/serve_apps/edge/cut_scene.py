@@ -83,6 +83,11 @@ class CutScene:
         live: dict[str, Any] = await self.owner.post("/v1/live", {"title": "T"}, status=201)
         return live
 
+    async def publish(self, way: str, live: dict[str, Any]) -> Callable[[], Awaitable[None]]:
+        """Publish by "whip" or "rtmp"; returns what waits for the publisher's end."""
+        publish = self.publish_whip if way == "whip" else self.publish_rtmp
+        return await publish(live)
+
     async def publish_whip(self, live: dict[str, Any]) -> Callable[[], Awaitable[None]]:
         """Publish by the API's WHIP address; returns what waits for the publisher's end."""
         headers = {"Authorization": f"Bearer {live['stream_key']}", **SDP}

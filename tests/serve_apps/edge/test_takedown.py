@@ -143,8 +143,7 @@ async def test_a_key_that_is_replaced_or_revoked_cuts_its_publisher_and_no_viewe
 ) -> None:
     scene = stage.scene
     live = await scene.announce()
-    publish = scene.publish_whip if way == "whip" else scene.publish_rtmp
-    lose_publisher = await publish(live)
+    lose_publisher = await scene.publish(way, live)
     viewers = [await scene.watch(live, edge) for edge in scene.edges]
     cut = scene.owner.call(method, f"/v1/live/{live['id']}/key")
     taken = await time_losses(cut, {way: lose_publisher})
@@ -163,8 +162,7 @@ async def test_a_publisher_with_a_void_key_is_cut_where_the_rooms_word_was_lost(
 ) -> None:
     scene = stage.scene
     live = await scene.announce()
-    publish = scene.publish_whip if way == "whip" else scene.publish_rtmp
-    lose_publisher = await publish(live)
+    lose_publisher = await scene.publish(way, live)
 
     async def replace_key() -> None:
         """Replace the key, and tell no room."""
