@@ -83,7 +83,9 @@ class Link:
 
     @property
     def queued_bytes(self) -> int:
-        """What was written and the peer's side did not take yet."""
+        """What was written and the peer's side did not take yet; 0 when the link is over."""
+        if not self.is_open:
+            return 0
         return self._parts.writer.transport.get_write_buffer_size()
 
     def start(self) -> None:

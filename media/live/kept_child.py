@@ -35,6 +35,8 @@ class ChildRules:
     """The process ended by itself; called before the next one starts."""
     restarts_max: int | None = None
     """So often is it started anew, then no more; None: always."""
+    arguments: tuple[str, ...] = ()
+    """For the module."""
 
 
 class KeptChild:
@@ -96,6 +98,7 @@ class KeptChild:
                 sys.executable,
                 "-m",
                 self._rules.module,
+                *self._rules.arguments,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 # The child decodes what strangers sent: it inherits no secrets.

@@ -1,9 +1,9 @@
 """The process that makes a live's rungs: decodes its picture once, encodes it smaller.
 
-`ladder_tap.py` starts it. Parts come on standard input as the live has them and leave on standard
-output as parts of each rung (`ladder_words.py`): as many, as long, at the same times, so that
-playlists of all variants agree. Every picture that was sent has one here; where one cannot be
-decoded the one before stands. The end of the input ends the process.
+`ladder_tap.py` starts it, with its niceness as argument. Parts come on standard input as the live
+has them and leave on standard output as parts of each rung (`ladder_words.py`): as many, as long,
+at the same times, so that playlists of all variants agree. Every picture that was sent has one
+here; where one cannot be decoded the one before stands. The end of the input ends the process.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import heapq
 import itertools
 import resource
+import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -41,8 +42,6 @@ from media.live.rungs import LiveRung
 from media.live.samples import VIDEO_TIMESCALE
 from media.live.tap_words import run_child
 
-NICENESS = 10
-"""Behind the edge, hosts and sound; before uploads, which are at 19."""
 MEMORY_BYTES_MAX = 3 << 30
 GLOBAL_HEADER = 1 << 22
 """AV_CODEC_FLAG_GLOBAL_HEADER: parameter sets stand apart."""
@@ -300,4 +299,4 @@ def serve(orders: BinaryIO, answers: BinaryIO) -> None:
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    run_child(serve, NICENESS)
+    run_child(serve, int(sys.argv[1]))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from media.cmaf import read_video_config
 from media.live.fragments import VIDEO, InitSegment, Part, SegmentHead, make_video_init
-from media.live.ladder_tap import RESTARTS_MAX, LadderTap, TapCalls
+from media.live.ladder_tap import LadderTap, TapCalls, TapRules
 from media.live.ladder_words import (
     BODY_BYTES_MAX,
     DRAIN,
@@ -100,8 +100,7 @@ class LaneTerms:
     """A part was not made: the last picture stands in its place."""
     note_lateness: Callable[[float], None]
     """A part was made, so many seconds after the live had it."""
-    restarts_max: int = RESTARTS_MAX
-    """So often is a process that died started anew."""
+    process: TapRules = field(default_factory=TapRules)
 
 
 @dataclass
@@ -115,7 +114,7 @@ class LadderLane:
     """The live's bytes went before they were made: only a lane begun anew can go on."""
 
     def __post_init__(self) -> None:
-        self.tap = LadderTap(TapCalls(self.hear, self.note_death), self.terms.restarts_max)
+        self.tap = LadderTap(TapCalls(self.hear, self.note_death), self.terms.process)
         self._coming: dict[int, RungTrack] = {}
         """Rungs that begin with the next keyframe."""
         self._seen = (-1, 0)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from media.live.kept_child import ChildRules, KeptChild
 from media.live.ladder_words import HEADER, Word
+from media.live.shedding import NICENESS
 
 MODULE = "media.live.ladder_child"
 RESTARTS_MAX = 3
@@ -25,13 +26,30 @@ class TapCalls:
     """What was handed over is lost."""
 
 
+@dataclass(frozen=True)
+class TapRules:
+    """How the process is kept."""
+
+    restarts_max: int = RESTARTS_MAX
+    """So often is one that died started anew."""
+    niceness: int = NICENESS
+
+
 class LadderTap:
     """The process; `close()` ends it."""
 
-    def __init__(self, calls: TapCalls, restarts_max: int = RESTARTS_MAX) -> None:
+    def __init__(self, calls: TapCalls, rules: TapRules) -> None:
         self._calls = calls
-        rules = ChildRules(MODULE, HEADER, self._hear, calls.note_death, restarts_max)
-        self._child = KeptChild(rules)
+        self._child = KeptChild(
+            ChildRules(
+                MODULE,
+                HEADER,
+                self._hear,
+                calls.note_death,
+                rules.restarts_max,
+                (str(rules.niceness),),
+            )
+        )
         self._child.start()
 
     @property

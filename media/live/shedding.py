@@ -15,6 +15,8 @@ GRACE_S = 8.0
 RETRY_S = 60.0
 """A rung that was given up is tried again after so long, twice as long each further time."""
 RETRY_MAX_S = 960.0
+NICENESS = 10
+"""Of a ladder's process: behind the edge, hosts and sound; before uploads, which are at 19."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class SheddingTerms:
     late_max_s: float = LATE_MAX_S
     grace_s: float = GRACE_S
     retry_s: float = RETRY_S
+    niceness: int = NICENESS
+    """How far its process steps back for others: on a busy machine it is late before they are."""
 
 
 class Shedding:

@@ -22,6 +22,7 @@ from kit.metrics import (
 )
 from media.live.fragments import VIDEO
 from media.live.ladder_lane import LadderLane, LaneTerms, RungTrack, measure_shape
+from media.live.ladder_tap import TapRules
 from media.live.playlists import Beside, Variant
 from media.live.rungs import build_rung
 from media.live.shedding import Shedding, SheddingTerms
@@ -188,7 +189,12 @@ class LadderShow:
 
     def _begin(self) -> LadderLane:
         """Start a process, and follow the live from its newest whole segment on."""
-        terms = LaneTerms(self._terms.now_s, LIVE_LADDER_STILLS.inc, LIVE_LADDER_LATENESS.observe)
+        terms = LaneTerms(
+            self._terms.now_s,
+            LIVE_LADDER_STILLS.inc,
+            LIVE_LADDER_LATENESS.observe,
+            TapRules(niceness=self._terms.shedding.niceness),
+        )
         self._restarts = 0
         self.lane = LadderLane(self.window, terms)
         return self.lane

@@ -116,6 +116,17 @@ def test_of_the_announced_addresses_the_near_one_is_for_the_same_machine(home: P
         read_tls_address("tls://nobody")
 
 
+async def test_nothing_waits_in_a_link_whose_other_end_is_gone(
+    server: LinkServer, host: Listener, edge: Listener, edge_terms: LinkTerms
+) -> None:
+    link = await connect(server, edge_terms, edge)
+    await wait_until(lambda: bool(host.links))
+    link.send(Order(1))
+    await host.links[0].close()
+    await wait_until(lambda: bool(edge.lost))
+    assert link.queued_bytes == 0
+
+
 async def test_both_ends_hear_each_other_in_order_and_large_batches_arrive(
     server: LinkServer, host: Listener, edge: Listener, edge_terms: LinkTerms
 ) -> None:

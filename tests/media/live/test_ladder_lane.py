@@ -16,6 +16,7 @@ from media.live.ladder_lane import STILL_AFTER_S
 from media.live.ladder_tap import RESTARTS_MAX, TapCalls
 from media.live.ladder_words import MADE, MADE_KEY, Word
 from media.live.packager import PackagerTerms
+from media.live.shedding import NICENESS
 from media.live.window import LiveWindow
 from tests.media.live.ladder_stage import Film, LadderStage, decode, level_of, read_pictures
 from tests.media.live.programme import check_contiguous, iterate_fragments
@@ -268,6 +269,13 @@ async def test_a_rung_is_given_up_and_tried_again_beside_another(stage: LadderSt
     assert list_times(again.window) == list_times(stage.window, first)
     del stage.tracks[240]
     check_like_the_live(stage)
+
+
+async def test_a_process_steps_back_for_what_is_on_air(stage: LadderStage) -> None:
+    await stage.until(lambda: stage.lane.tap.pid is not None)
+    pid = stage.lane.tap.pid
+    assert pid is not None
+    await stage.until(lambda: os.getpriority(os.PRIO_PROCESS, pid) == NICENESS)
 
 
 async def test_a_process_that_dies_again_and_again_is_given_up(stage: LadderStage) -> None:

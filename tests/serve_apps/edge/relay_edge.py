@@ -40,11 +40,18 @@ class WatchedSource(RelaySource):
     """Relays whose links are known: how much waits in them says whether the others keep up."""
 
     links: tuple[Link, ...] = ()
+    lost: int = 0
+    """How many links ended."""
 
     def on_link_open(self, link: Link) -> None:
         """Another edge is here."""
         self.links = (*self.links, link)
         super().on_link_open(link)
+
+    def on_link_lost(self, link: Link, reason: str) -> None:
+        """Another edge is gone; if it only was too busy, it comes back."""
+        self.lost += 1
+        super().on_link_lost(link, reason)
 
     @property
     def queued_bytes(self) -> int:
