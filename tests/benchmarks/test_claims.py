@@ -47,7 +47,7 @@ CLAIM = re.compile(
     r"\| \[(?P<name>\w+)\]\(benchmarks/(?P=name)/last\.txt\) \|$",
     re.M,
 )
-NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+NUMBER = re.compile(r"(?:(?<!\S)-)?\d[\d,]*(?:\.\d+)?")
 MISSED = re.compile(r"^goal MISSED: .* (-?\d+\.\d+) \(at most", re.M)
 JUDGED = re.compile(r"^goal (?:met|MISSED): .* (-?\d+\.\d+) \(at most", re.M)
 
