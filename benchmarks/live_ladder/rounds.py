@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.frame import Answer, Form, Side
 from benchmarks.meters import CpuMeter
 from media.live.fragments import VIDEO
+from media.live.shedding import NICENESS
 from media.live.window import LiveWindow
 from tests.media.live.ladder_stage import DEADLINE_S, Film, LadderStage
 
@@ -55,7 +56,7 @@ def make_side(size: tuple[int, int, int]) -> Side:
         warm_s = form.choose(WARM_S, WARM_SHORT_S)
         seconds = warm_s + form.choose(SECONDS, SECONDS_SHORT)
         _form, samples = await asyncio.to_thread(film.encode, seconds * fps)
-        stage = LadderStage(sides=RUNGS)
+        stage = LadderStage(sides=RUNGS, niceness=NICENESS)
         lane = stage.open()
         try:
             await stage.send(samples[: warm_s * fps])

@@ -16,6 +16,7 @@ from media.codec_configs import describe_av1, describe_hevc, strip_delimiters
 from media.live.formats import read_format
 from media.live.fragments import VIDEO
 from media.live.ladder_lane import LadderLane, LaneTerms, RungTrack
+from media.live.ladder_tap import TapRules
 from media.live.packager import Packager, PackagerTerms
 from media.live.samples import VideoCodec, VideoFormat, VideoSample
 from media.live.window import Entry, LiveWindow, PublisherSink
@@ -138,6 +139,8 @@ class LadderStage:
     window: LiveWindow = field(default_factory=lambda: LiveWindow(EPOCH, lambda: None))
     stills: int = 0
     lateness_s: list[float] = field(default_factory=list)
+    niceness: int = 0
+    """Of the process: where all cores are busy, one that steps back gets hardly any time."""
 
     def __post_init__(self) -> None:
         self.begin(PackagerTerms(0, 0, has_sound=False, is_resumed=False))
@@ -150,7 +153,8 @@ class LadderStage:
 
     def open(self) -> LadderLane:
         """Begin the lane."""
-        terms = LaneTerms(lambda: self.now_s, self._note_still, self.lateness_s.append)
+        process = TapRules(niceness=self.niceness)
+        terms = LaneTerms(lambda: self.now_s, self._note_still, self.lateness_s.append, process)
         self.lane = LadderLane(self.window, terms)
         for side in self.sides:
             self.add(side)

@@ -271,11 +271,14 @@ async def test_a_rung_is_given_up_and_tried_again_beside_another(stage: LadderSt
     check_like_the_live(stage)
 
 
-async def test_a_process_steps_back_for_what_is_on_air(stage: LadderStage) -> None:
+async def test_a_process_steps_back_for_what_is_on_air() -> None:
+    stage = LadderStage(niceness=NICENESS)
+    stage.open()
     await stage.until(lambda: stage.lane.tap.pid is not None)
     pid = stage.lane.tap.pid
     assert pid is not None
     await stage.until(lambda: os.getpriority(os.PRIO_PROCESS, pid) == NICENESS)
+    await stage.lane.tap.close()
 
 
 async def test_a_process_that_dies_again_and_again_is_given_up(stage: LadderStage) -> None:

@@ -17,7 +17,7 @@ from media.live.fragments import VIDEO
 from media.live.ladder_lane import HELD_MAX
 from media.live.playlists import LivePlaylists
 from media.live.samples import VideoSample
-from media.live.shedding import GRACE_S, LATE_MAX_S, RETRY_S
+from media.live.shedding import GRACE_S, LATE_MAX_S, RETRY_S, SheddingTerms
 from serve_apps.edge.ladder_desk import IDLE_S, LadderDesk, LadderTerms
 from serve_apps.edge.ladder_show import LATE, PROCESS, LadderShow
 from serve_apps.edge.node_slots import NodeSlots
@@ -27,6 +27,8 @@ pytestmark = pytest.mark.media
 
 DEADLINE_S = 60
 SIDES = (240, 144)
+PACE = SheddingTerms(niceness=0)
+"""Not behind whatever else the machine does: only the clock here makes a ladder late."""
 
 
 class OnAir:
@@ -70,7 +72,7 @@ def clock() -> ManualClock:
 
 def make_desk(clock: ManualClock, folder: Path, lives_max: int = 1) -> LadderDesk:
     slots = NodeSlots(folder, "ladder", lives_max)
-    return LadderDesk(clock.monotonic_s, LadderTerms(SIDES, slots))
+    return LadderDesk(clock.monotonic_s, LadderTerms(SIDES, slots, PACE))
 
 
 @pytest.fixture
