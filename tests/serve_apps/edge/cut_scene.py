@@ -117,11 +117,15 @@ class CutScene:
         """Enter in every way, at this edge."""
         (other,) = set(self.edges) - {edge}
         params = {"avoid": other}
-        index = await self.find_edge("GET", f"/live/{live['id']}/index.m3u8", params=params)
-        joined = await self.client.post(f"/v1/live/{live['id']}/join", params=params)
-        socket = joined.json()["chat"]["socket"]
-        for address in (index, socket):
-            assert address.partition("://")[2].startswith(edge.partition("://")[2])
+        place = edge.partition("://")[2]
+        async with asyncio.timeout(DEADLINE_S):
+            while True:  # the API hears of an edge up to a second after it began
+                index = await self.find_edge("GET", f"/live/{live['id']}/index.m3u8", params=params)
+                joined = await self.client.post(f"/v1/live/{live['id']}/join", params=params)
+                socket = joined.json()["chat"]["socket"] if joined.is_success else ""
+                if all(url.partition("://")[2].startswith(place) for url in (index, socket)):
+                    break
+                await asyncio.sleep(0.1)
         talker = await self.stack.enter_async_context(connect_at(socket))
         await talker.subscribe(f"room:{live['id']}")
         peer = await self._enter(live, edge, params)

@@ -31,6 +31,7 @@ from tests.free_ports import lend_port
 from tests.storage.live_rows import create_session_row, create_user_row
 
 CONNECT_TIMEOUT_S = 60
+ANSWER_TIMEOUT_S = 60
 
 
 def use_free_ports(settings: Settings, **edge: Any) -> Settings:
@@ -178,17 +179,37 @@ class Talker:
         return await self.ask(type="authenticate", token=token)
 
     async def subscribe(self, channel: str, since: tuple[str, int] | None = None) -> dict[str, Any]:
-        """Follow a channel; returns its position."""
+        """Follow a channel; returns its position. Asks again, as clients do, where told to."""
         more = {} if since is None else {"since": {channel: _position(since)}}
-        answer = await self.ask(type="subscribe", channels=[channel], **more)
-        return answer.get(channel, answer)
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            while True:
+                answer = await self.ask(type="subscribe", channels=[channel], **more)
+                if not answer.get("retryable"):
+                    return answer.get(channel, answer)
+                self.errors.remove(answer)
+                await asyncio.sleep(0.1)
 
     async def chat(self, room_id: uuid.UUID, client_id: str, text: str = "") -> dict[str, Any]:
-        """Write a line and wait for its acknowledgement."""
+        """Write a line and wait for its acknowledgement; says it again where told to."""
         text = text or f"line {client_id}"
-        await self.say(type="chat_send", room=str(room_id), client_id=client_id, text=text)
-        await self.wait(lambda: client_id in self.acks)
-        return self.acks[client_id]
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            while True:
+                known = len(self.errors)
+                await self.say(type="chat_send", room=str(room_id), client_id=client_id, text=text)
+                await self.wait(
+                    lambda known=known: client_id in self.acks or self._is_put_off(client_id, known)
+                )
+                if client_id in self.acks:
+                    return self.acks[client_id]
+                await asyncio.sleep(0.1)
+
+    def _is_put_off(self, client_id: str, known: int) -> bool:
+        """Say whether a line could not be written just now; then that error is forgotten."""
+        for at, error in enumerate(self.errors[known:], known):
+            if error.get("client_id") == client_id and error["retryable"]:
+                del self.errors[at]
+                return True
+        return False
 
     def offsets(self, channel: str) -> list[int]:
         """Return the offsets heard on a channel, in order."""

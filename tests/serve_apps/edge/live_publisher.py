@@ -30,6 +30,8 @@ from tests.storage.live_rows import make_stream_key
 FPS = 30
 PICTURE_SSRC = 9
 REMEMBERED_PACKETS = 1000
+DEADLINE_S = 60
+ASK_AGAIN = (429, 503)
 SPEED = 4
 """A second of the programme takes a quarter of one; its wall clock is told by timestamps alone."""
 
@@ -94,6 +96,19 @@ def sign_publisher(
     return issue_ticket(settings.auth, order, SystemClock().now())
 
 
+async def _offer(
+    http: aiohttp.ClientSession, url: str, offer: str, headers: dict[str, str]
+) -> tuple[str, str]:
+    """Return the answer and the session's address; asks again where that cannot be had yet."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            async with http.post(url, data=offer, headers=headers) as answer:
+                if answer.status == 201:
+                    return await answer.text(), answer.headers["Location"]
+                assert answer.status in ASK_AGAIN, await answer.text()
+            await asyncio.sleep(0.2)
+
+
 @contextlib.asynccontextmanager
 async def publish_at(
     url: str,
@@ -105,13 +120,11 @@ async def publish_at(
     peer = RtcPeer(codecs or ("H264", "opus"), direction="sendonly")
     headers = {"Content-Type": "application/sdp", **headers}
     async with aiohttp.ClientSession() as http:
-        async with http.post(url, data=peer.offer, headers=headers) as answer:
-            assert answer.status == 201, await answer.text()
-            sdp = await answer.text()
-            await peer.connect(sdp if link is None else link.redirect(sdp))
-            publisher = Publisher(peer, answer.headers["Location"])
-            if codecs:
-                publisher.picture_type = CODECS[codecs[0]][0]
+        sdp, session_url = await _offer(http, url, peer.offer, headers)
+        await peer.connect(sdp if link is None else link.redirect(sdp))
+        publisher = Publisher(peer, session_url)
+        if codecs:
+            publisher.picture_type = CODECS[codecs[0]][0]
         sending = asyncio.create_task(publisher.run())
         try:
             yield publisher
