@@ -297,7 +297,7 @@ async def test_known_videos_play_on_while_the_database_is_away(
     segment = f"/v/{video_id}/320p/00000.m4s"
     gate = Gate(database_dsn)
     await gate.open()
-    behind = Database(gate.dsn, PoolOptions(size=2, wait_s=0.5))
+    behind = Database(gate.dsn, PoolOptions(size=2, wait_s=60.0))
     await behind.open()
     async with serve_playback(world.settings, behind, world.objects, clock) as player:
         assert (await player.get(segment)).status == 200

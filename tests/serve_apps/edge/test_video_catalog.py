@@ -91,7 +91,7 @@ async def edge(
 ) -> AsyncIterator[Edge]:
     gate = Gate(database_dsn)
     await gate.open()
-    pool = HeldDatabase(gate.dsn, PoolOptions(size=2, wait_s=0.5))
+    pool = HeldDatabase(gate.dsn, PoolOptions(size=2, wait_s=WAIT_S))
     await pool.open()
     book = AccessBook(database, clock)
     await book.load()
