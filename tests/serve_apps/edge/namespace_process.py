@@ -6,6 +6,7 @@ Answers its parent in turn, a JSON line for each; media goes over the network al
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import uuid
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import Any
 import orjson
 
 from kit.logs import configure_logs
+from kit.metrics import LINKS_ENDED
 from media.relay.messages import RelayPlace
+from media.sfu.errors import RoomNotLive
 from serve_apps.edge.relay_feed import Source
 from tests.media.sfu.peer import RtcPeer
 from tests.serve_apps.edge.relay_edge import RelayEdge
@@ -22,6 +25,7 @@ from tests.serve_apps.edge.relay_stage import Publisher, read_video, sending
 from tests.storage.waiting import wait_until
 
 LINE_BYTES_MAX = 8 << 20
+DEADLINE_S = 60
 
 
 class Machine:
@@ -32,6 +36,14 @@ class Machine:
         self._publisher: Publisher | None = None
         self._viewers: list[RtcPeer] = []
 
+    async def forget(self) -> None:
+        """Lose sight of the viewers so far."""
+        self._viewers.clear()
+
+    async def count_lost_links(self) -> int:
+        """Return how many links with other machines ended so far."""
+        return count_lost_links()
+
     async def publish(self, room: str) -> str:
         """Connect a publisher of this machine at its edge; return the session."""
         peer = RtcPeer(direction="sendonly")
@@ -41,10 +53,15 @@ class Machine:
         return answer.session_id
 
     async def bring(self, room: str, session: str, place: dict[str, Any]) -> None:
-        """Have a live relayed here from another machine's edge."""
+        """Have a live relayed here from another machine's edge, however long that takes."""
         room_id = uuid.UUID(room)
         self._edge.sources[room_id] = Source(session, RelayPlace(**place))
-        await self._edge.feeds.bring(room_id)
+        is_here = False
+        async with asyncio.timeout(DEADLINE_S):
+            while not is_here:
+                with contextlib.suppress(RoomNotLive):
+                    await self._edge.feeds.bring(room_id)
+                    is_here = True
 
     async def offer(self) -> str:
         """Return the offer of one more viewer of this machine."""
@@ -68,11 +85,22 @@ class Machine:
         return [payload.hex() for payload in publisher.sent]
 
     async def show(self, pictures: int, viewers: int) -> list[list[str]]:
-        """Return what the first viewers of this machine got, once each has so many pictures."""
-        shown = self._viewers[:viewers]
+        """Return what the first viewers of this machine got, once each has so many pictures.
+
+        They are not waited for where a link ends meanwhile.
+        """
+        shown, lost = self._viewers[:viewers], count_lost_links()
         for viewer in shown:
-            await wait_until(lambda one=viewer: len(read_video(one)) >= pictures)
+            await wait_until(
+                lambda one=viewer: len(read_video(one)) >= pictures or count_lost_links() > lost
+            )
         return [[payload.hex() for payload in read_video(one)] for one in shown]
+
+
+def count_lost_links() -> int:
+    """Return how many links of this process ended, whatever for."""
+    samples = [sample for metric in LINKS_ENDED.collect() for sample in metric.samples]
+    return sum(int(sample.value) for sample in samples if sample.name.endswith("_total"))
 
 
 async def serve(folder: str, name: str, address: str) -> None:

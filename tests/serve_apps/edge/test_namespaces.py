@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from kit.ids import make_id
-from tests.media.sfu.impaired_link import Conditions
+from tests.media.sfu.impaired_link import PERFECT, Conditions
 from tests.serve_apps.edge.impaired_cable import ImpairedCable
 from tests.serve_apps.edge.namespace_process import LINE_BYTES_MAX
 from tests.serve_apps.edge.namespaces import ADDRESSES, cabled_namespaces
@@ -27,6 +27,7 @@ pytestmark = pytest.mark.media
 DEADLINE_S = 60
 PICTURES = 40
 PICTURES_WHILE_BAD = 200
+TRIES_MAX = 5
 BAD = Conditions(loss=0.05, delay_s=0.01, jitter_s=0.03, reordering=0.05)
 
 
@@ -94,7 +95,47 @@ async def networks(home: Path) -> AsyncIterator[Networks]:
 async def test_a_live_is_watched_in_another_network_at_both_edges_and_whole_over_a_bad_cable(
     networks: Networks,
 ) -> None:
+    tries = 1
+    while not await is_whole(networks):
+        assert tries < TRIES_MAX, "the machines lose each other each time"
+        tries += 1
+    lost = [way.lost for way in networks.cable.ways]
+    print(f"lost on the cable: {lost[0]} there, {lost[1]} back")
+    assert min(lost) > 0
+
+
+async def is_whole(networks: Networks) -> bool:
+    """Show a live everywhere, then over a bad cable; false if the machines lost each other.
+
+    They do after a second of silence: a busy machine may be silent for so long, and a bad cable
+    where it loses what is sent again. What goes by meanwhile is shown to nobody.
+    """
+    before = await networks.two.ask("count_lost_links")
+
+    async def check(machine: Machine, shown: list[str], viewers: int) -> bool:
+        got = await machine.ask("show", pictures=len(shown), viewers=viewers)
+        if await networks.two.ask("count_lost_links") > before:
+            return False
+        assert got == [shown] * viewers
+        return True
+
     one, two, cable = networks.one, networks.two, networks.cable
+    sent = await watch_everywhere(networks)
+    if not (await check(two, sent, 2) and await check(one, sent, 1)):
+        return False
+    # What a relay loses on its way is sent again: the other edge shows it all, in order.
+    for way in cable.ways:
+        way.conditions = BAD
+    return await check(two, await one.ask("send", pictures=len(sent) + PICTURES_WHILE_BAD), 1)
+
+
+async def watch_everywhere(networks: Networks) -> list[str]:
+    """Have a live watched at both edges, from both, over a good cable; return its pictures."""
+    one, two, cable = networks.one, networks.two, networks.cable
+    for way in cable.ways:
+        way.conditions = PERFECT
+    for machine in (one, two):
+        await machine.ask("forget")
     by_tls = one.place["address"].split()[-1]
     assert by_tls.startswith(f"tls://{ADDRESSES[0]}:")
     room = str(make_id())
@@ -106,15 +147,5 @@ async def test_a_live_is_watched_in_another_network_at_both_edges_and_whole_over
         answer = await edge.ask("watch", room=room, offer=await viewers.ask("offer"))
         assert f" {ADDRESSES[at]} " in answer
         await viewers.ask("connect", answer=answer)
-    sent = await one.ask("send", pictures=PICTURES)
-    for machine, count in ((two, 2), (one, 1)):
-        got = await machine.ask("show", pictures=len(sent), viewers=count)
-        assert got == [sent] * count
-    # What a relay loses on its way is sent again: the other edge shows it all, in order.
-    for way in cable.ways:
-        way.conditions = BAD
-    sent = await one.ask("send", pictures=len(sent) + PICTURES_WHILE_BAD)
-    assert await two.ask("show", pictures=len(sent), viewers=1) == [sent]
-    lost = [way.lost for way in cable.ways]
-    print(f"lost on the cable: {lost[0]} there, {lost[1]} back")
-    assert min(lost) > 0
+    pictures: list[str] = await one.ask("send", pictures=PICTURES)
+    return pictures
