@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +32,7 @@ from tests.free_ports import lend_port
 ROOT = Path(__file__).resolve().parents[1]
 UP_TIMEOUT_S = 240
 COMMAND_TIMEOUT_S = 120
+TOO_BUSY = (429, 503)
 OWN_PREFIXES = ("SOCIALFLOW_", "RAY_")
 OWN_NAMES = {"DATABASE_URL", "REDIS_URL", "PUBLIC_URL"}
 
@@ -240,6 +243,19 @@ def await_true(check: Callable[[], bool], what: str, *, timeout_s: float = 60.0)
     end = time.monotonic() + timeout_s
     while not check():
         assert time.monotonic() < end, f"not within {timeout_s:g} s: {what}"
+        time.sleep(0.25)
+
+
+def fetch(request: str | urllib.request.Request, *, timeout_s: float = 60.0) -> bytes:
+    """Return what is answered; asks again as long as the product is too busy to answer that."""
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+                return bytes(answer.read())
+        except urllib.error.HTTPError as refusal:
+            if refusal.code not in TOO_BUSY or time.monotonic() > end:
+                raise
         time.sleep(0.25)
 
 

@@ -21,8 +21,8 @@ from tests.e2e.load import (
     ChatLoad,
     Viewer,
     await_video,
-    call,
     end_live,
+    insist,
     register,
     wait_for_in_flight,
 )
@@ -111,7 +111,7 @@ async def test_a_video_and_a_recording_live_in_the_bucket_until_they_are_deleted
         await upload.send(session)
         await wait_until_ready(session, worker, [upload])
         owner = await register(session, worker.url)
-        _, live = await call(
+        _, live = await insist(
             session, "POST", f"{worker.url}/v1/live", json={"title": "B"}, headers=owner.headers
         )
         ingest = live["ingest"]
@@ -132,7 +132,7 @@ async def test_a_video_and_a_recording_live_in_the_bucket_until_they_are_deleted
                 for way in ("hls", "download")
             ]
             assert counts[0] == counts[1] > 0
-            assert (await call(session, "DELETE", address, headers=whose.headers))[0] == 204
+            assert (await insist(session, "DELETE", address, headers=whose.headers))[0] == 204
     async with asyncio.timeout(DEADLINE_S):
         while list_keys(bucket.address, bucket.name):
             for statement in THE_YEAR_AFTER:
@@ -168,7 +168,7 @@ async def test_chat_sockets_and_new_rooms_go_on_while_the_head_is_away(
     await load.await_more(50)
     async with aiohttp.ClientSession() as session:
         title = {"title": "while the head is away"}
-        status, live = await call(
+        status, live = await insist(
             session, "POST", f"{worker.url}/v1/live", json=title, headers=newcomer.headers
         )
         assert status == 201, live

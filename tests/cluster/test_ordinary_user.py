@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from cluster.home import HomeUnusable, prepare_home, prepare_ray_folder
-from tests.product import Product, await_gone
+from tests.product import Product, await_gone, await_true
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -19,11 +19,15 @@ def prepared() -> Iterator[Product]:
     lent.stop()
 
 
+def is_well(product: Product) -> bool:
+    status = product.look()
+    return status.state == "running" and {part.health for part in status.parts} == {"healthy"}
+
+
 def test_up_and_down_work_for_this_user(prepared: Product):
     prepared.up()
+    await_true(lambda: is_well(prepared), "the product runs, and all of it is well")
     status = prepared.status()
-    assert status["state"] == "running"
-    assert [row["name"] for row in status["parts"] if row["health"] != "healthy"] == []
     assert [row["name"] for row in status["parts"] if row["name"].startswith("host-")] == ["host-0"]
     everything = prepared.list_processes()
     assert prepared.run("down").returncode == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.people import make_name
-from tests.product import Product
+from tests.product import Product, fetch
 
 HTML = b"<!doctype html><title>Elsewhere</title><video autoplay muted playsinline></video>"
 
@@ -53,8 +53,7 @@ def ask(product: Product, path: str, body: object = None, token: str = "") -> di
         headers["Authorization"] = f"Bearer {token}"
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(product.url + path, data, headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return dict(json.load(answer))
+    return dict(json.loads(fetch(request)))
 
 
 def register(product: Product) -> str:

@@ -19,7 +19,9 @@ import aiohttp
 
 PASSWORD = "correct horse 7"
 REQUEST_TIMEOUT_S = 8.0
+DEADLINE_S = 60
 RETRY_S = 0.2
+TOO_BUSY = (429, 503)
 FAILURES = (
     *(aiohttp.ClientError, aiohttp.WSMessageTypeError),  # the second: a socket that was closed
     *(TimeoutError, OSError),
@@ -49,11 +51,30 @@ async def call(
         return response.status, (await response.json() if is_json else None)
 
 
+async def insist(
+    session: aiohttp.ClientSession, method: str, url: str, **options: Any
+) -> tuple[int, Any]:
+    """Make a request again until the product is not too busy to answer it; return the same."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            with contextlib.suppress(*FAILURES):
+                status, answer = await call(session, method, url, **options)
+                if status not in TOO_BUSY:
+                    return status, answer
+            await asyncio.sleep(RETRY_S)
+
+
 async def register(session: aiohttp.ClientSession, url: str, name: str = "") -> Account:
-    """Create an account with a fresh name."""
-    username = f"{name or 'p'}_{uuid.uuid4().hex[:10]}"
-    body = {"username": username, "email": f"{username}@example.com", "password": PASSWORD}
-    status, answer = await call(session, "POST", f"{url}/v1/auth/register", json=body)
+    """Create an account with a fresh name; with another one where that may have been taken."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            username = f"{name or 'p'}_{uuid.uuid4().hex[:10]}"
+            body = {"username": username, "email": f"{username}@example.com", "password": PASSWORD}
+            with contextlib.suppress(*FAILURES):
+                status, answer = await call(session, "POST", f"{url}/v1/auth/register", json=body)
+                if status not in TOO_BUSY:
+                    break
+            await asyncio.sleep(RETRY_S)
     assert status == 201, answer
     return Account(answer["user"]["id"], username, answer["access_token"])
 
@@ -63,7 +84,7 @@ async def await_video(
 ) -> dict[str, Any]:
     """Return a video once it is ready, however long that takes."""
     while True:
-        status, video = await call(session, "GET", address, headers=headers)
+        status, video = await insist(session, "GET", address, headers=headers)
         assert status == 200, video
         assert video["status"] != "failed", video
         if video["status"] == "ready":
@@ -74,9 +95,9 @@ async def await_video(
 async def end_live(session: aiohttp.ClientSession, url: str, live_id: str, owner: Account) -> str:
     """End a live; return its recording's id as soon as there is one."""
     address = f"{url}/v1/live/{live_id}"
-    assert (await call(session, "POST", f"{address}/end", headers=owner.headers))[0] == 200
+    assert (await insist(session, "POST", f"{address}/end", headers=owner.headers))[0] == 200
     while True:
-        _status, shown = await call(session, "GET", address)
+        _status, shown = await insist(session, "GET", address)
         if shown["recording_id"]:
             return str(shown["recording_id"])
         await asyncio.sleep(0.05)

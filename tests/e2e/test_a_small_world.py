@@ -5,7 +5,6 @@ The file's name comes before that of test_accessibility.py, which ends the live.
 
 import json
 import subprocess
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,7 @@ from cluster.seed.world import DEMO_OWNER, DEMO_TITLE, PEOPLE, POSTS, UPCOMING
 from cluster.status import DEMO
 from media.scenes.render import SCENES
 from tests.e2e.people import wait_for_picture
-from tests.product import Product, await_true
+from tests.product import Product, await_true, fetch
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -24,8 +23,7 @@ OpenPage = Callable[..., Page]
 
 
 def get(product: Product, path: str) -> Any:
-    with urllib.request.urlopen(f"{product.url}/v1{path}", timeout=10) as answer:
-        return json.load(answer)
+    return json.loads(fetch(f"{product.url}/v1{path}"))
 
 
 def look_around(product: Product) -> dict[str, Any]:

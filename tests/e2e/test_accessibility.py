@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from cluster.seed.world import DEMO_OWNER
 from cluster.status import DEMO
 from tests.e2e.conftest import PATIENCE_MS
 from tests.e2e.people import fill_registration, log_in
-from tests.product import ROOT, Product, await_true
+from tests.product import ROOT, Product, await_true, fetch
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -83,8 +82,7 @@ class World:
 
 
 def get(product: Product, path: str) -> Any:
-    with urllib.request.urlopen(f"{product.url}/v1{path}", timeout=10) as answer:
-        return json.load(answer)
+    return json.loads(fetch(f"{product.url}/v1{path}"))
 
 
 @pytest.fixture(scope="module")

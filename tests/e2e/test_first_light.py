@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, Response, Route, expect
 
 from tests.e2e.people import fill_registration, make_name
-from tests.product import Product, await_true
+from tests.product import Product, await_true, fetch
 
 pytestmark = pytest.mark.browser
 
@@ -173,8 +172,7 @@ def check_playback(page: Page, href: str | None, product: Product) -> None:
     assert facts[0] > 0
     assert facts[2] == pytest.approx(10, abs=0.2)
     video_id = href.rstrip("/").split("/")[-1]
-    with urllib.request.urlopen(f"{product.url}/v1/videos/{video_id}", timeout=10) as answer:
-        playlist = json.load(answer)["playback"]["hls"]
+    playlist = json.loads(fetch(f"{product.url}/v1/videos/{video_id}"))["playback"]["hls"]
     command = [
         "ffprobe",
         "-v",

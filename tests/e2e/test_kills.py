@@ -20,7 +20,7 @@ from tests.e2e.load import (
     ChatLoad,
     PostLoad,
     Viewer,
-    call,
+    insist,
     register,
     wait_for_in_flight,
 )
@@ -108,7 +108,7 @@ async def test_timelines_survive_the_death_of_the_job_runner(product: Product):
     async with aiohttp.ClientSession() as session:
         follower = await register(session, product.url)
         author = await register(session, product.url)
-        status, _ = await call(
+        status, _ = await insist(
             session,
             "POST",
             f"{product.url}/v1/users/{author.username}/follow",
@@ -139,7 +139,7 @@ async def read_feed(session: aiohttp.ClientSession, product: Product, reader: Ac
     cursor = ""
     while True:
         url = f"{product.url}/v1/feed/home?limit=100" + (f"&cursor={cursor}" if cursor else "")
-        status, body = await call(session, "GET", url, headers=reader.headers)
+        status, body = await insist(session, "GET", url, headers=reader.headers)
         assert status == 200, body
         ids += [item["id"] for item in body["items"]]
         cursor = body["next_cursor"]
@@ -152,7 +152,7 @@ async def open_room(
 ) -> tuple[str, str, list[Account]]:
     """Create a live; return its room, the socket's address and sixteen people."""
     owner = await register(session, product.url)
-    status, live = await call(
+    status, live = await insist(
         session, "POST", f"{product.url}/v1/live", json={"title": "kills"}, headers=owner.headers
     )
     assert status == 201, live

@@ -18,7 +18,7 @@ import aiohttp
 import av
 import pytest
 
-from tests.e2e.load import FAILURES, await_video, call, end_live, register
+from tests.e2e.load import FAILURES, TOO_BUSY, await_video, end_live, insist, register
 from tests.media.playlist_reading import Listing, read_playlist
 from tests.product import Product
 from tests.serve_apps.edge.live_publisher import publish_at
@@ -51,6 +51,19 @@ async def await_listed(
             found = [] if listing is None else listing.segments
             if listing and sum(s.address.startswith(f"{folder}/") for s in found) >= 2:
                 return listing
+            await asyncio.sleep(0.2)
+
+
+async def read_recording(http: aiohttp.ClientSession, video: dict[str, Any]) -> Listing:
+    """Fetch the playlist of a recording's picture."""
+    address = urljoin(video["playback"]["hls"], "source.m3u8")
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            with contextlib.suppress(*FAILURES):
+                async with http.get(address) as answer:
+                    text = await answer.text()
+                if answer.status not in TOO_BUSY:
+                    return read_playlist(text)
             await asyncio.sleep(0.2)
 
 
@@ -97,7 +110,7 @@ async def test_what_is_listed_survives_the_edge_and_the_gap_is_marked(product: P
     async with aiohttp.ClientSession() as http:
         owner = await register(http, product.url)
         body = {"title": "Survivor"}
-        _, live = await call(
+        _, live = await insist(
             http, "POST", f"{product.url}/v1/live", json=body, headers=owner.headers
         )
         with contextlib.suppress(*FAILURES):  # its goodbye finds nobody
@@ -127,9 +140,8 @@ async def test_what_is_listed_survives_the_edge_and_the_gap_is_marked(product: P
             recording_id = await end_live(http, product.url, live["id"], owner)
         os.kill(runner, signal.SIGKILL)
         address = f"{product.url}/v1/videos/{recording_id}"
-        _, video = await call(http, "GET", address)
-        async with http.get(urljoin(video["playback"]["hls"], "source.m3u8")) as answer:
-            recording = read_playlist(await answer.text())
+        _, video = await insist(http, "GET", address)
+        recording = await read_recording(http, video)
         assert sum(segment.is_discontinuous for segment in recording.segments) == 1
         assert len(recording.segments) >= len(kept) + 2
         async with asyncio.timeout(DEADLINE_S):

@@ -19,7 +19,7 @@ import asyncpg
 import psutil
 import pytest
 
-from tests.e2e.load import Account, ChatLoad, Viewer, call, register, wait_for_in_flight
+from tests.e2e.load import Account, ChatLoad, Viewer, insist, register, wait_for_in_flight
 from tests.e2e.node_live import NodeLive
 from tests.e2e.test_kills import WRITERS, find_host, read_lines
 from tests.e2e.test_video_kills import Upload, start_uploads, wait_until_ready
@@ -84,7 +84,7 @@ async def open_rooms(head: Product, people: list[Account], *wanted: str) -> dict
     async with aiohttp.ClientSession() as session:
         for number in range(ROOMS_MAX):
             owner = people[number % len(people)]
-            status, live = await call(
+            status, live = await insist(
                 *(session, "POST", f"{head.url}/v1/live"),
                 json={"title": "nodes"},
                 headers=owner.headers,

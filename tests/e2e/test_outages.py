@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 import redis.asyncio as redis
 
-from tests.e2e.load import ChatLoad, Viewer, call, register
+from tests.e2e.load import ChatLoad, Viewer, insist, register
 from tests.e2e.test_kills import find_host, open_room
 from tests.e2e.test_nodes import check_nothing_lost
 from tests.product import Product
@@ -81,13 +81,13 @@ async def test_a_cache_that_forgets_everything_disturbs_nobody(product: Product)
         for _ in range(3):
             await cache.flushall()
             await load.await_more(len(people))
-            status, feed = await call(
+            status, feed = await insist(
                 session, "GET", f"{product.url}/v1/feed/home", headers=people[0].headers
             )
             assert status == 200, feed
         await cache.aclose()
         newcomer = await register(session, product.url)
-        status, joined = await call(
+        status, joined = await insist(
             session, "POST", f"{product.url}/v1/live/{room}/join", headers=newcomer.headers
         )
         assert status == 200, joined

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from cluster.records import RecordShelf, make_record
 from cluster.status import DEMO
-from tests.product import Product, await_gone, await_true
+from tests.product import Product, await_gone, await_true, fetch
 
 pytestmark = [pytest.mark.ray, pytest.mark.late, pytest.mark.timeout(240)]
 
@@ -75,8 +74,7 @@ def test_make_up_runs_in_the_terminal_until_ctrl_c(product: Product, tmp_path: P
         assert time.monotonic() < end, output.read_text()
         time.sleep(0.2)
     assert product.url in output.read_text()
-    with urllib.request.urlopen(product.url, timeout=10) as page:
-        assert b"<title>" in page.read()
+    assert b"<title>" in fetch(product.url)
     status = subprocess.run(
         make("status"),
         cwd=ROOT,

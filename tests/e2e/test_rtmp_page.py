@@ -23,6 +23,8 @@ from tests.product import Product, await_true
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
+TEST_MAX_S = 180
+
 OpenPage = Callable[..., Page]
 
 
@@ -47,11 +49,13 @@ HEVC = NEWER, "-c:v libx265 -preset ultrafast -x265-params log-level=error -bf 0
 
 
 def publish(product: Product, place: str, encoding: tuple[str, str]) -> subprocess.Popen[bytes]:
-    """Let an encoder send a test picture and a tone for two minutes."""
+    """Let an encoder send a test picture and a tone for longer than a test may take."""
     program, words = encoding
     return subprocess.Popen(
-        f"{program} -v error -nostdin -re -f lavfi -i testsrc2=size=640x360:rate=15:duration=120"
-        f" -f lavfi -i sine=duration=120 {words} -g 30 -pix_fmt yuv420p -f flv {place}".split(),
+        f"{program} -v error -nostdin -re"
+        f" -f lavfi -i testsrc2=size=640x360:rate=15:duration={TEST_MAX_S}"
+        f" -f lavfi -i sine=duration={TEST_MAX_S} {words}"
+        f" -g 30 -pix_fmt yuv420p -f flv {place}".split(),
         env=trust_product(product),
     )
 
@@ -101,7 +105,9 @@ def test_ffmpegs_whip_muxer_goes_live_as_documented_with_the_studios_address_and
     page = open_page()
     title = f"By WHIP {make_name()}"
     server, key, viewer_page = prepare_encoder(page, product, title, "WHIP")
-    program, *words = read_command("WHIP", {"http://localhost:8000/whip": server}, key, seconds=60)
+    program, *words = read_command(
+        "WHIP", {"http://localhost:8000/whip": server}, key, seconds=TEST_MAX_S
+    )
     assert program == "ffmpeg"
     encoder = subprocess.Popen([NEWER, "-v", "error", "-nostdin", *words])
     try:

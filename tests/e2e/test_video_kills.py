@@ -13,7 +13,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from tests.e2e.load import FAILURES, RETRY_S, Account, await_video, call, register
+from tests.e2e.load import FAILURES, RETRY_S, Account, await_video, insist, register
 from tests.product import Product, await_true
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
@@ -38,7 +38,7 @@ class Upload:
 
     async def announce(self, session: aiohttp.ClientSession) -> None:
         body = {"title": "kill", "filename": "a.mp4", "size_bytes": len(self.data)}
-        status, answer = await call(
+        status, answer = await insist(
             session, "POST", f"{self.url}/v1/videos", json=body, headers=self.owner.headers
         )
         assert status == 201, answer
