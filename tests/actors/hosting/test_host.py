@@ -199,7 +199,7 @@ async def test_killing_the_owner_with_writes_in_flight_loses_and_doubles_nothing
             while not stop:
                 name = f"{writer}-{number}"
                 in_flight.add(name)
-                answer = await cast.say(client, name)
+                answer = await cast.insist(client, name)
                 in_flight.discard(name)
                 acknowledged[name] = answer.seq
                 number += 1

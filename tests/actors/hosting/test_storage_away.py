@@ -15,6 +15,7 @@ from actors.hosting.directory import Directory, HostsAway
 from actors.hosting.followed import RequestFailed
 from actors.hosting.postgres import PostgresStore
 from kit.clock import SystemClock
+from kit.errors import Unavailable
 from kit.setting_sections import DatabaseSettings, LimitSettings
 from kit.settings import Settings
 from serve_apps.hosting import KINDS
@@ -72,7 +73,7 @@ async def test_lines_are_refused_while_storage_is_away_and_typing_is_not(
         await wait_until(lambda: any(kind == "typing" for kind, _ in heard.shown))
         await cable.open()
         await _say_until_stored(cast, client, "after")
-        assert host.describe()["health"] == "ok"
+        await wait_until(lambda: host.describe()["health"] == "ok")
         async with database.connection() as connection:
             (entry,) = await list_live_hosts(connection)
         assert entry.incarnation == host.incarnation
@@ -87,7 +88,7 @@ async def _say_until_stored(cast: Cast, client: object, name: str) -> None:
         while True:
             try:
                 await cast.say(client, name)  # type: ignore[arg-type]
-            except RequestFailed:
+            except Unavailable:
                 await asyncio.sleep(0.05)
             else:
                 return
@@ -133,8 +134,8 @@ async def test_connections_that_die_while_writing_lose_and_double_nothing(
                 name = f"{writer}-{number}"
                 try:
                     acknowledged[name] = (await cast.say(client, name)).seq
-                except RequestFailed as error:
-                    if not error.refusal.retryable:
+                except Unavailable as error:
+                    if isinstance(error, RequestFailed) and not error.refusal.retryable:
                         raise
                     await asyncio.sleep(0.02)
                 else:

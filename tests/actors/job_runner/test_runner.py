@@ -190,7 +190,7 @@ async def test_an_outage_of_postgres_loses_no_job_and_needs_no_restart(
         await wait_until(lambda: not runner.describe()["healthy"])
         await gate.open()
         await wait_for_counts(database, (0, 0, 0))
-        assert runner.describe()["healthy"]
+        await wait_until(lambda: runner.describe()["healthy"])
     assert set(book.calls) == {1, 2}
     await behind.close()
     await gate.shut()
