@@ -21,14 +21,25 @@ from tests.media.sfu.packets import make_rtp
 from tests.media.sfu.peer import CODECS, RtcPeer
 
 LOOPBACK = SfuOptions(bind_host="127.0.0.1", port=0)
+PAUSE_MAX_S = 0.2
+"""Several times as long as the plane takes between two looks at the clock."""
 
 
 class RunningClock(ManualClock):
-    """Runs with the event loop, and can be moved forward besides."""
+    """Runs with the event loop, and can be moved forward besides.
+
+    Of a pause of this whole process little counts: everybody whom the plane would give up paused.
+    """
+
+    _ran_s = 0.0
+    _looked_s = float("inf")
 
     def monotonic_s(self) -> float:
-        """Return the loop's time plus what was advanced."""
-        return super().monotonic_s() + asyncio.get_running_loop().time()
+        """Return the time that the loop ran plus what was advanced."""
+        now_s = asyncio.get_running_loop().time()
+        self._ran_s += min(max(0.0, now_s - self._looked_s), PAUSE_MAX_S)
+        self._looked_s = now_s
+        return super().monotonic_s() + self._ran_s
 
 
 @dataclass
