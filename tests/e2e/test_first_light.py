@@ -13,10 +13,10 @@ from playwright.sync_api import Page, Response, Route, expect
 from tests.e2e.people import fill_registration, make_name
 from tests.product import Product, await_true, fetch
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 OpenPage = Callable[..., Page]
-PROCESSING_MS = 90_000
+PROCESSING_MS = 180_000
 PLAY_AND_NOTE_WAITS = """v => {
   globalThis.waitedAt = 0;
   v.addEventListener('waiting', () => { globalThis.waitedAt = v.currentTime; });

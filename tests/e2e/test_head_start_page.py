@@ -14,10 +14,11 @@ from tests.e2e.people import fill_registration
 from tests.media.vod.clips import run_ffmpeg
 from tests.product import Product, await_true
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 OpenPage = Callable[..., Page]
 PATIENCE_MS = 60_000
+PROCESSING_MS = 180_000
 SLOWLY = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2_000_000}
 PACE = re.compile(r"\d\.\d MB of 1\d(\.\d)? MB / \d\.\d MB/s / \d+ s left")
 
@@ -66,7 +67,7 @@ def test_a_film_of_a_camera_is_begun_while_the_page_still_sends_it(
     upload.let_go()
     card = page.get_by_test_id("video-card").filter(has_text=title)
     expect(card.get_by_test_id("video-status")).to_contain_text(
-        re.compile("ready", re.IGNORECASE), timeout=PATIENCE_MS
+        re.compile("ready", re.IGNORECASE), timeout=PROCESSING_MS
     )
     assert not list(folder.glob("*/unfinished/*/*"))
 

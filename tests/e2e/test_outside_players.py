@@ -24,7 +24,7 @@ from tests.product import Product, await_true
 
 HAS_PLAYERS = all(player_path(Path(sys.prefix), package).exists() for package in PLAYERS)
 NEEDS_PLAYERS = pytest.mark.skipif(not HAS_PLAYERS, reason="npm brought no players: `make test`")
-pytestmark = [pytest.mark.browser, NEEDS_PLAYERS]
+pytestmark = [pytest.mark.browser, NEEDS_PLAYERS, pytest.mark.timeout(300)]
 
 OpenPage = Callable[[], Page]
 
@@ -67,7 +67,7 @@ LOOK = """() => {
 SEEK = "([at_s]) => { document.querySelector('video').currentTime = at_s; }"
 KINDS = ("clear", "protected")
 FILM_S = 10.0
-PROCESSING_S = 90.0
+PROCESSING_S = 180.0
 BAD_HTTP_STATUS, LICENSE_REQUEST_FAILED, KEYFORMATS_NOT_SUPPORTED = 1001, 6007, 4026
 """Shaka's (lib/util/error.js)."""
 NO_MANIFEST, NO_LICENCE = 25, 114

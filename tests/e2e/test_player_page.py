@@ -18,12 +18,12 @@ from tests.e2e.people import fill_registration, log_in, make_name
 from tests.media.vod.clips import run_ffmpeg
 from tests.product import Product, await_true
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 OpenPage = Callable[..., Page]
 
 LENGTH_S = 25
-PROCESSING_S = 90.0
+PROCESSING_S = 180.0
 DESCRIPTION = "0:00 Leaving\n0:10 The crane\n0:20 Home again"
 WORDS = "WEBVTT\n\n00:00.000 --> 00:25.000\nAll that is said\n"
 READ = """v => ({

@@ -16,10 +16,10 @@ from playwright.sync_api import Page, Route, expect
 from tests.e2e.people import fill_registration, make_name
 from tests.product import Product, await_true
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 OpenPage = Callable[..., Page]
-PROCESSING_MS = 90_000
+PROCESSING_MS = 180_000
 PLAY_ON = "v => { if (v.paused) v.play().catch(() => undefined); return v.currentTime; }"
 
 

@@ -16,10 +16,10 @@ from tests.e2e.people import fill_registration, make_name
 from tests.media.vod.clips import run_ffmpeg
 from tests.product import Product, await_true
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 OpenPage = Callable[..., Page]
-PROCESSING_MS = 90_000
+PROCESSING_MS = 180_000
 DROP = """(form, files) => {
   const carried = new DataTransfer();
   for (const { name, data } of files) {

@@ -45,7 +45,7 @@ from tests.media.vod.clips import (
 )
 from tests.ray_node import lend_ray
 
-pytestmark = [pytest.mark.ray, pytest.mark.beside, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.ray, pytest.mark.beside, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True)

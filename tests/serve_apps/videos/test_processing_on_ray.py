@@ -18,7 +18,7 @@ from storage.objects import ObjectStore
 from tests.ray_node import lend_ray
 from tests.serve_apps.videos.video_world import VideoWorld, make_clip
 
-pytestmark = [pytest.mark.ray, pytest.mark.beside, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.ray, pytest.mark.beside, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
