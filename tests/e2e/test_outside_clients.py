@@ -133,6 +133,7 @@ def test_a_client_of_npm_publishes_and_another_page_of_it_watches(
     await_true(lambda: ask(product, f"/v1/live/{live['id']}")["status"] == "interrupted", "it left")
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(not HAS_PION, reason="Pion comes with two packages of Debian (make test)")
 def test_pion_publishes_with_a_stream_key_and_watches(product: Product, tmp_path: Path) -> None:
     pion, live = build_pion(tmp_path), announce(product)

@@ -9,7 +9,7 @@ import pytest
 
 from cluster.bootstrap import find_node
 
-pytestmark = [pytest.mark.browser, pytest.mark.beside]
+pytestmark = [pytest.mark.browser, pytest.mark.beside, pytest.mark.timeout(300)]
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 
@@ -25,7 +25,7 @@ def test_the_page_passes_its_own(script: str):
         env={**os.environ, "PATH": os.pathsep.join([*folders, os.environ["PATH"]]), "CI": "1"},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr

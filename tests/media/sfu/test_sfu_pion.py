@@ -15,7 +15,7 @@ from tests.media.sfu.impaired_link import HERE, Conditions, ImpairedLink
 from tests.media.sfu.pion_program import PATIENCE_S, build_pion
 from tests.media.sfu.stage import Stage, renew_proofs, start_stage, wait_until
 
-pytestmark = pytest.mark.media
+pytestmark = [pytest.mark.media, pytest.mark.timeout(300)]
 
 BAD = Conditions(loss=0.05, delay_s=0.01, jitter_s=0.05)
 PICTURES = 90

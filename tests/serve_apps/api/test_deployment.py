@@ -24,7 +24,7 @@ from tests.actors.hosting.stage import write_settings
 from tests.free_ports import lend_port
 from tests.ray_node import lend_ray
 
-pytestmark = [pytest.mark.ray, pytest.mark.beside, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.ray, pytest.mark.beside, pytest.mark.timeout(400)]
 
 APP = "api-test"
 
@@ -78,9 +78,9 @@ async def asking(url: str) -> AsyncIterator[Asking]:
 
 
 async def list_pids(replicas: int) -> set[int]:
-    """Ask Serve until it names so many different replicas."""
+    """Ask Serve until it names so many different replicas; they load the whole API first."""
     handle = serve.get_deployment_handle(DEPLOYMENT, APP)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while True:
             found = [(await handle.describe.remote())["pid"] for _ in range(8)]
             if len(set(found)) == replicas:

@@ -166,5 +166,5 @@ def test_stopping_is_possible_for_who_did_not_start_it(root: Path) -> None:
         "from storage.embedded.postgres import PostgresOptions, start_postgres\n"
         f"start_postgres(PostgresOptions(root=Path({str(root)!r})))\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY, timeout=30)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY, timeout=60)
     assert stop_postgres(root) is True

@@ -45,7 +45,7 @@ print(json.dumps(dict(pid=server.pid, joined=server.joined)))
 
 
 def _connect(server: ValkeyServer) -> redis.Redis:
-    return redis.Redis.from_url(server.url, socket_timeout=5, decode_responses=True)
+    return redis.Redis.from_url(server.url, socket_timeout=60, decode_responses=True)
 
 
 @pytest.mark.parametrize("role", ["cache", "gcs"])
