@@ -208,7 +208,7 @@ class Viewer:
 
     async def _listen(self, session: aiohttp.ClientSession) -> None:
         timeout = aiohttp.ClientWSTimeout(ws_close=2.0)
-        async with session.ws_connect(self.socket_url, timeout=timeout, heartbeat=5.0) as socket:
+        async with session.ws_connect(self.socket_url, timeout=timeout, heartbeat=30.0) as socket:
             await socket.send_json({"type": "authenticate", "token": self.account.token})
             channel = f"room:{self.room}"
             since = {channel: self._since} if self._since else {}
