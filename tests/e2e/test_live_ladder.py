@@ -9,7 +9,6 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
-from media.live.ladder_tap import RESTARTS_MAX
 from tests.e2e.people import make_name, prepare_rtmp, trust_product, wait_for_picture
 from tests.e2e.test_live_page import NO_WEBRTC
 from tests.ladder_processes import find_ladders
@@ -79,8 +78,7 @@ def test_a_viewer_by_hls_chooses_the_smaller_picture_and_the_larger_again(
             return bool(video.evaluate("v => v.videoHeight") == 720)
 
         await_true(is_larger, "the source plays when 480p is given up", timeout_s=120)
-        # The last of them may never have caught up: then the size is given up for being late.
-        assert 0 < len(killed) <= RESTARTS_MAX + 1
+        assert killed, "it was not given up by itself"
         expect(quality).to_have_value("")
         began_s = video.evaluate("v => v.currentTime")
         await_true(lambda: video.evaluate("v => v.currentTime") > began_s + 1, "it plays on")
