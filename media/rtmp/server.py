@@ -166,6 +166,7 @@ class _Connection(asyncio.Protocol):
         self._heard_at_s = 0.0
         self._bytes = 0
         self._over_s = 0
+        self._is_leaving = False
 
     # asyncio.Protocol
 
@@ -216,7 +217,7 @@ class _Connection(asyncio.Protocol):
         elif isinstance(event, PublishEnded):
             # FFmpeg has more to say afterwards, and fails where nobody takes it.
             self._release("left")
-            asyncio.get_running_loop().call_later(GOODBYE_S, self.end, "left")
+            self._end_soon("left")
         elif isinstance(event, Metadata):
             pass
         elif self.publication is not None:
@@ -259,7 +260,16 @@ class _Connection(asyncio.Protocol):
         """Close once what was said has had time to arrive; nothing more is read."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
-            asyncio.get_running_loop().call_later(GOODBYE_S, self.end, "refused")
+            self._end_soon("refused")
+
+    def _end_soon(self, reason: str) -> None:
+        self._is_leaving = True
+        asyncio.get_running_loop().call_later(GOODBYE_S, self.end, reason)
+
+    def _ends_by_itself(self) -> bool:
+        """Say whether it is being admitted, for which there is a limit, or about to be closed."""
+        is_admitting = self._admitting is not None and not self._admitting.done()
+        return self._is_leaving or is_admitting
 
     def _flush(self) -> None:
         output = self._session.take_output()
@@ -273,7 +283,8 @@ class _Connection(asyncio.Protocol):
         """End a connection that is silent, not admitted in time, or over its bit rate."""
         options = self._options
         if self.publication is None:
-            if now_s - self._since_s > options.admission_timeout_s:
+            is_late = now_s - self._since_s > options.admission_timeout_s
+            if is_late and not self._ends_by_itself():
                 self.end("timeout")
             return
         if now_s - self._heard_at_s > options.idle_timeout_s:

@@ -347,7 +347,10 @@ async def test_the_silent_and_the_slow_are_ended() -> None:
 
 
 async def test_an_admission_that_hangs_is_a_refusal() -> None:
+    asked = asyncio.Event()
+
     async def hang(_applicant: Applicant) -> Kept:
+        asked.set()
         await asyncio.sleep(3600)
         raise AssertionError
 
@@ -356,11 +359,39 @@ async def test_an_admission_that_hangs_is_a_refusal() -> None:
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(hello())
+        async with asyncio.timeout(DEADLINE_S):
+            await asked.wait()
+        end_late(server)  # which it is not for being asked about
         said = await read_to_end(reader)
         assert read_commands(said)[-1][3]["description"] == "The server is busy; try again."
         writer.close()
     finally:
         await server.close()
+
+
+def end_late(server: RtmpServer) -> None:
+    """Look at every connection as if it had been there for an hour."""
+    for connection in list(server._connections):
+        connection.check_limits(asyncio.get_running_loop().time() + 3600)
+
+
+async def test_who_is_told_goodbye_has_the_time_to_hear_it(stage: Stage) -> None:
+    reader, writer, _kept = await publish(stage)
+    stage.applicants[0].cut("The stream key was changed.")
+    end_late(stage.server)
+    assert len(stage.server) == 1
+    assert b"The stream key was changed." in await read_to_end(reader)
+    writer.close()
+
+
+async def test_who_says_goodbye_may_say_more_afterwards(stage: Stage) -> None:
+    _reader, writer, kept = await publish(stage)
+    writer.write(command("deleteStream", 6, None, 1))
+    async with asyncio.timeout(DEADLINE_S):
+        await kept.ended.wait()
+    end_late(stage.server)
+    assert (kept.reason, len(stage.server)) == ("left", 1)
+    writer.close()
 
 
 async def test_one_address_may_not_hold_all_places() -> None:
