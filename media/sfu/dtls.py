@@ -164,9 +164,13 @@ class DtlsSrtpPeer:
         self.state = DtlsState.CONNECTED
 
     def _read_alerts(self) -> None:
-        """Let OpenSSL see close_notify and repeated flights; application data is not ours."""
+        """Let OpenSSL see close_notify and repeated flights; application data is not ours.
+
+        All records of a datagram are read: what stayed would gather in memory.
+        """
         try:
-            self._connection.recv(2048)
+            while True:
+                self._connection.recv(2048)
         except SSL.WantReadError:
             return
         except SSL.ZeroReturnError:

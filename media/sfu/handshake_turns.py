@@ -6,13 +6,15 @@ once would otherwise hold up the packets of everybody who watches already.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 from media.sfu.session import PeerSession
 
 TURN_S = 0.002
 WAITING_MAX = 1024
+SESSION_WAITING_MAX = 16
+"""Of one session; a client's longest flight is five datagrams."""
 
 
 class HandshakeTurns:
@@ -28,16 +30,20 @@ class HandshakeTurns:
         self._run_next_turn = run_next_turn
         self._now = now
         self._waiting: deque[tuple[PeerSession, bytes]] = deque()
+        self._counts: Counter[str] = Counter()
+        """By session, of those that wait."""
         self._is_scheduled = False
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def add(self, session: PeerSession, datagram: bytes) -> bool:
-        """Take a datagram for the next turns; False when too many wait."""
-        if len(self._waiting) >= WAITING_MAX:
+        """Take a datagram for the next turns; False when too many wait, or of its session."""
+        own = self._counts[session.session_id]
+        if len(self._waiting) >= WAITING_MAX or own >= SESSION_WAITING_MAX:
             return False
         self._waiting.append((session, datagram))
+        self._counts[session.session_id] += 1
         self._schedule()
         return True
 
@@ -47,7 +53,7 @@ class HandshakeTurns:
         started_s = self._now()
         try:
             while self._waiting:
-                session, datagram = self._waiting.popleft()
+                session, datagram = self._take()
                 if session.is_open:
                     self._advance(session, datagram)
                 if self._now() - started_s >= TURN_S:
@@ -55,6 +61,14 @@ class HandshakeTurns:
         finally:
             if self._waiting:
                 self._schedule()
+
+    def _take(self) -> tuple[PeerSession, bytes]:
+        """Return what waited longest."""
+        session, datagram = self._waiting.popleft()
+        self._counts[session.session_id] -= 1
+        if not self._counts[session.session_id]:
+            del self._counts[session.session_id]
+        return session, datagram
 
     def _schedule(self) -> None:
         if not self._is_scheduled:

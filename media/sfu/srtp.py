@@ -23,6 +23,9 @@ REPLAY_WINDOW_PACKETS = 1024
 # libsrtp's wrapper works in a 1500-byte buffer and keeps 144 bytes of it for the trailer.
 PLAINTEXT_BYTES_MAX = 1356
 GCM_TAG_BYTES = 16
+SOURCES_MAX = 256
+"""SSRCs of one peer that are heard. libsrtp keeps each for as long as the peer is here, and looks
+through all of them for every packet; nobody sends with more than a dozen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,20 +167,32 @@ class SrtpPair:
         self.seal, self.describe_stream = sealer.seal, sealer.describe_stream
         self.tag_bytes = sealer.tag_bytes
         self.protect_rtcp = self._out.protect_rtcp
+        self._sources: set[bytes] = set()
 
     def unprotect(self, datagram: bytes) -> bytes | None:
-        """Decrypt one RTP packet; None when it is forged, replayed, too old or too long."""
-        try:
-            return self._in.unprotect(datagram)
-        except (pylibsrtp.Error, ValueError):
-            return None
+        """Decrypt one RTP packet; None when it is forged, replayed, too old or too long.
+
+        None as well of one more source than `SOURCES_MAX`.
+        """
+        return self._open(self._in.unprotect, datagram, datagram[8:12])
 
     def unprotect_rtcp(self, datagram: bytes) -> bytes | None:
-        """Decrypt one RTCP packet; None when it is forged, replayed or too long."""
+        """Decrypt one RTCP packet; None when it is forged, replayed or too long, or as above."""
+        return self._open(self._in.unprotect_rtcp, datagram, datagram[4:8])
+
+    def _open(
+        self, unprotect: Callable[[bytes], bytes], datagram: bytes, source: bytes
+    ) -> bytes | None:
+        is_new = source not in self._sources
+        if is_new and len(self._sources) >= SOURCES_MAX:
+            return None
         try:
-            return self._in.unprotect_rtcp(datagram)
+            packet = unprotect(datagram)
         except (pylibsrtp.Error, ValueError):
             return None
+        if is_new:
+            self._sources.add(source)
+        return packet
 
 
 def derive_session_keys(exported: bytes, profile: SrtpProfile) -> tuple[bytes, bytes]:

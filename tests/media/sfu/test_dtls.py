@@ -18,7 +18,7 @@ from media.sfu.dtls import (
 from media.sfu.ice import IceAgent, IceCredentials
 from media.sfu.packets_out import OutPacket
 from media.sfu.session import FLIGHTS_BYTES_MAX, PeerSession, SessionParts
-from media.sfu.srtp import PROFILES, SrtpPair
+from media.sfu.srtp import PROFILES, SOURCES_MAX, SrtpPair
 from media.sfu.stun import Address
 from tests.media.sfu.packets import seal
 from tests.media.sfu.peer import DtlsClient
@@ -184,3 +184,36 @@ def ask_hello_again(number: int) -> bytes:
     message = b"\x03" + size + struct.pack("!H", number) + b"\0\0\0" + size + body
     record = struct.pack("!BHHIHH", 22, 0xFEFF, 0, 0, number, len(message))
     return record + message
+
+
+def test_what_a_peer_says_besides_is_read_and_does_not_gather(identity: DtlsIdentity) -> None:
+    client = DtlsClient()
+    peer = DtlsSrtpPeer(identity, expect(client))
+    shake_hands(peer, client)
+    for _ in range(20):
+        peer.receive(b"".join(record for _ in range(10) for record in client.say(b"hello")))
+    assert peer.state is DtlsState.CONNECTED
+    for datagram in client.close():
+        peer.receive(datagram)
+    assert peer.state is DtlsState.CLOSED, "nothing that came before waits to be read"
+
+
+def test_a_peer_is_heard_under_so_many_names_and_no_more(identity: DtlsIdentity) -> None:
+    client = DtlsClient()
+    peer = DtlsSrtpPeer(identity, expect(client))
+    shake_hands(peer, client)
+    assert peer.keys is not None
+    ours = SrtpPair(peer.keys)
+    sending, _ = client.make_srtp()
+
+    def send(ssrc: int, seq: int) -> tuple[bool, bool]:
+        """Send under a name; return whether sound or picture, and a report, were read."""
+        name = ssrc.to_bytes(4, "big")
+        packet = struct.pack("!BBHI", 0x80, 0x60, seq, seq) + name + b"payload"
+        media = ours.unprotect(sending.protect(packet))
+        report = ours.unprotect_rtcp(sending.protect_rtcp(b"\x80\xc9\x00\x01" + name))
+        return media is not None, report is not None
+
+    assert all(send(ssrc, 1) == (True, True) for ssrc in range(1, SOURCES_MAX + 1))
+    assert send(SOURCES_MAX + 1, 1) == (False, False)
+    assert send(1, 2) == (True, True)

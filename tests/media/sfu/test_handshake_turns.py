@@ -6,7 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from media.sfu.handshake_turns import TURN_S, WAITING_MAX, HandshakeTurns
+from media.sfu.handshake_turns import (
+    SESSION_WAITING_MAX,
+    TURN_S,
+    WAITING_MAX,
+    HandshakeTurns,
+)
 from media.sfu.session import PeerSession
 from media.sfu.srtp import SrtpPair
 from tests.media.sfu.room_stage import Feedback, make_keys, make_parts
@@ -71,13 +76,24 @@ def test_who_left_meanwhile_costs_nothing(loop: Loop) -> None:
 
 
 def test_a_flood_is_refused_and_forgotten_once_worked_off(loop: Loop) -> None:
-    session = make_session()
-    taken = sum(loop.turns.add(session, b"x") for _ in range(WAITING_MAX + 10))
-    assert taken == WAITING_MAX
+    sessions = [make_session() for _ in range(WAITING_MAX // SESSION_WAITING_MAX + 1)]
+    taken = [loop.turns.add(one, b"x") for one in sessions for _ in range(SESSION_WAITING_MAX)]
+    assert sum(taken) == WAITING_MAX
     while loop.due:
         loop.run_turn()
     assert len(loop.turns) == 0
-    assert loop.turns.add(session, b"y")
+    assert loop.turns.add(sessions[0], b"y")
+
+
+def test_one_session_that_floods_keeps_nobody_else_out(loop: Loop) -> None:
+    flooding, other = make_session(), make_session()
+    taken = sum(loop.turns.add(flooding, b"x") for _ in range(WAITING_MAX + 10))
+    assert taken == SESSION_WAITING_MAX
+    assert loop.turns.add(other, b"y")
+    while loop.due:
+        loop.run_turn()
+    assert loop.done == [b"x"] * SESSION_WAITING_MAX + [b"y"]
+    assert loop.turns.add(flooding, b"x")
 
 
 def test_one_that_fails_stops_nobody_behind_it(loop: Loop) -> None:
