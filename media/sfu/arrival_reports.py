@@ -25,15 +25,15 @@ class ArrivalReport:
     arrivals: list[float | None]
 
 
-def parse_arrival_fci(fci: bytes) -> ArrivalReport | None:
+def parse_arrival_fci(fci: bytes, statuses_max: int = STATUSES_READ_MAX) -> ArrivalReport | None:
     """Read one message (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
 
-    None when its lengths contradict one another, or when it is longer than anybody's.
+    None when its lengths contradict one another, or when it tells of more packets than are read.
     """
     if len(fci) < HEAD_BYTES:
         return None
     count = int.from_bytes(fci[2:4], "big")
-    read = _read_statuses(fci, count) if 0 < count <= STATUSES_READ_MAX else None
+    read = _read_statuses(fci, count) if 0 < count <= statuses_max else None
     if read is None:
         return None
     statuses, at = read

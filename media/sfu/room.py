@@ -10,7 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 
-from media.sfu.arrival_reports import parse_arrival_fci
+from media.sfu.arrival_reports import STATUSES_READ_MAX, parse_arrival_fci
 from media.sfu.clocks import PublisherClocks
 from media.sfu.codecs import VIDEO_CODECS
 from media.sfu.counts import RoomCounts
@@ -196,11 +196,13 @@ class SfuRoom:
 
     def apply_rtcp(self, session: Session, packet: bytes, now_s: float) -> None:
         """Act on one decrypted compound packet of a publisher or a viewer."""
-        facts = parse_rtcp(packet)
+        viewer = session if isinstance(session, ViewerSession) else None
+        is_read = viewer is None or viewer.may_report(len(packet), now_s)
+        facts = parse_rtcp(packet) if is_read else None
         if facts is None:
             self._counts.packets_dropped += 1
-        elif isinstance(session, ViewerSession):
-            self._apply_viewer_feedback(session, facts, now_s)
+        elif viewer is not None:
+            self._apply_viewer_feedback(viewer, facts, now_s)
         elif session is self.publisher:
             self._apply_sender_reports(facts, now_s)
 
@@ -296,10 +298,13 @@ class SfuRoom:
 
     def _apply_arrivals(self, viewer: ViewerSession, fcis: Sequence[bytes], now_s: float) -> None:
         """Learn what a viewer's link carries, for the choice of its encoding."""
-        for report in map(parse_arrival_fci, fcis):
+        left = STATUSES_READ_MAX
+        for fci in fcis:
+            report = parse_arrival_fci(fci, left)
             if report is None:
                 self._counts.packets_dropped += 1
                 continue
+            left -= len(report.arrivals)
             viewer.link.apply(self._delivery.list_passages(viewer, report), now_s)
         if viewer.link.estimate_bps:
             viewer.selector.note_link(viewer.link.estimate_bps, viewer.link.falls, now_s)

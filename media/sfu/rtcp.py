@@ -109,8 +109,8 @@ def _split_arrivals(packet: bytes) -> tuple[bytes, list[bytes]]:
 
 def _apply_part(facts: RtcpIn, part: AnyRtcpPacket) -> None:
     if isinstance(part, RtcpRtpfbPacket) and part.fmt == RTCP_RTPFB_NACK:
-        seqs = [seq & 0xFFFF for seq in part.lost[:NACKED_PACKETS_MAX]]
-        facts.nacks.append((part.media_ssrc, seqs))
+        left = NACKED_PACKETS_MAX - sum(len(seqs) for _, seqs in facts.nacks)
+        facts.nacks.append((part.media_ssrc, [seq & 0xFFFF for seq in part.lost[:left]]))
     elif isinstance(part, RtcpPsfbPacket) and part.fmt == RTCP_PSFB_PLI:
         facts.keyframe_ssrcs.append(part.media_ssrc)
     elif isinstance(part, RtcpPsfbPacket) and part.fmt == RTCP_PSFB_FIR:

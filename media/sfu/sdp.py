@@ -20,6 +20,9 @@ from media.sfu.errors import OfferMalformed
 OFFER_CHARS_MAX = 65_536
 MEDIA_MAX = 16
 CODECS_MAX = 128
+SECTION_CODEC_LINES_MAX = 256
+OFFER_CODEC_LINES_MAX = 1024
+"""About codecs that we may take. Browsers write a hundred in the section of their pictures."""
 PROTOCOLS = ("UDP/TLS/RTP/SAVPF", "TCP/TLS/RTP/SAVPF", "RTP/SAVPF")
 READ_ATTRIBUTES = frozenset(
     {
@@ -161,6 +164,7 @@ class _Extras:
     simulcast: list[str] = field(default_factory=list)
     repeating: set[int] = field(default_factory=set)
     repeated: dict[int, int] = field(default_factory=dict)
+    codec_lines: int = 0
 
     def list_rids(self) -> tuple[str, ...]:
         """Return the encodings that can be told apart; nothing unless there are several."""
@@ -176,7 +180,7 @@ def _keep_read_lines(sdp: str) -> tuple[str, list[_Extras]]:
     """Return the lines we read, and of each section what the parser does not report.
 
     Browsers offer some thirty codecs with five lines each; we take six, and the parser's time
-    grows with the square of their number.
+    grows with the square of their number. Raises OfferMalformed for more than anybody writes.
     """
     kept: list[str] = []
     extras: list[_Extras] = []
@@ -189,13 +193,26 @@ def _keep_read_lines(sdp: str) -> tuple[str, list[_Extras]]:
             name, _, value = line[2:].partition(":")
             if extras:
                 _apply_extra(extras[-1], name, value)
-            is_other_codec = name in CODEC_ATTRIBUTES and value.split()[:1] not in payload_types
-            if name not in READ_ATTRIBUTES or is_other_codec:
+            if name not in READ_ATTRIBUTES:
                 continue
+            if name in CODEC_ATTRIBUTES:
+                if value.partition(" ")[0] not in payload_types:
+                    continue
+                _count_codec_line(extras)
         elif not line.startswith(("v=", "o=", "s=", "t=", "m=")):
             continue
         kept.append(line)
     return "\r\n".join(kept) + "\r\n", extras
+
+
+def _count_codec_line(extras: Sequence[_Extras]) -> None:
+    """Count a line of the last section; what stands before the first one belongs to no codec."""
+    if not extras:
+        return
+    extras[-1].codec_lines += 1
+    is_much = extras[-1].codec_lines > SECTION_CODEC_LINES_MAX
+    if is_much or sum(section.codec_lines for section in extras) > OFFER_CODEC_LINES_MAX:
+        raise OfferMalformed(reason="codec_count")
 
 
 def _apply_extra(extras: _Extras, name: str, value: str) -> None:
@@ -229,15 +246,15 @@ def _apply_repeating(extras: _Extras, name: str, words: Sequence[str]) -> None:
         extras.repeated[int(own)] = int(known)
 
 
-def _list_payload_types(lines: Sequence[str]) -> list[list[str]]:
+def _list_payload_types(lines: Sequence[str]) -> set[str]:
     """Return the payload types of codecs we may take, as their attribute lines begin."""
-    found = [["*"]]
+    found = {"*"}
     for line in lines:
         attribute, _, value = line.partition(":")
         words = value.split()
         is_rtpmap = attribute == "a=rtpmap" and len(words) > 1
         if is_rtpmap and words[1].partition("/")[0].lower() in TAKEN_CODECS:
-            found.append(words[:1])
+            found.add(words[0])
     return found
 
 

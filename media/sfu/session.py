@@ -33,6 +33,10 @@ REPEATS_PER_S = 150.0
 REPEATS_BURST = 300.0
 REPEAT_PAUSE_S = 0.02
 REPEATS_REMEMBERED = 512
+FEEDBACK_PER_S = 40_000.0
+FEEDBACK_BURST = 80_000.0
+FEEDBACK_PACKET_BYTES = 100
+"""What reading one costs besides its bytes. A browser on a bad connection says 20 kB a second."""
 FLIGHTS_BYTES_MAX = 8192
 """Of a handshake: five flights of ours take 3.5 kB."""
 HELD_MAX = 1024
@@ -261,6 +265,7 @@ class ViewerSession(PeerSession):
         self.selector = LayerSelector()
         self._repeats = Budget(REPEATS_PER_S, REPEATS_BURST, parts.created_at_s)
         self._repeated_at_s: dict[tuple[str, int], float] = {}
+        self._feedback = Budget(FEEDBACK_PER_S, FEEDBACK_BURST, parts.created_at_s)
 
     def start_srtp(self) -> None:
         """Take the keys, and become a target."""
@@ -276,6 +281,10 @@ class ViewerSession(PeerSession):
         """Send media to where ICE now says the viewer is."""
         if self.agent.address is not None:
             self.address = self.agent.address
+
+    def may_report(self, size_bytes: int, now_s: float) -> bool:
+        """Tell whether a packet of feedback is read: few bytes of it can ask for much work."""
+        return self._feedback.spend(now_s, FEEDBACK_PACKET_BYTES + size_bytes)
 
     def may_repeat(self, kind: str, number: int, now_s: float) -> bool:
         """Tell whether a lost packet may be sent again now, and count it if so.

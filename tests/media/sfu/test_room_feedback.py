@@ -8,7 +8,7 @@ from aiortc.rtp import RtcpPsfbPacket
 from media.sfu.options import SfuOptions
 from media.sfu.rtcp import SenderReport, build_sender_report
 from media.sfu.rtp import parse_rtp
-from media.sfu.session import REPEATS_BURST
+from media.sfu.session import FEEDBACK_BURST, FEEDBACK_PACKET_BYTES, REPEATS_BURST
 from media.sfu.srtp import PLAINTEXT_BYTES_MAX
 from tests.media.sfu import packets as p
 from tests.media.sfu.room_stage import (
@@ -201,3 +201,20 @@ def test_who_is_not_told_of_arrivals_is_told_what_its_link_carries(
     assert told[0] == pytest.approx(most_bps, rel=0.01)
     assert min(told) == (told[0] if numbers else told[-1])
     assert (told[-1] < most_bps / 2) is not numbers
+
+
+def test_a_viewer_that_says_much_is_heard_less(stage: Stage) -> None:
+    """What few bytes ask for can take milliseconds, of which everybody else is without."""
+    publisher, _ = stage.add_publisher()
+    stage.video(publisher, p.VP8_KEY)
+    viewer, other = stage.add_viewer(), stage.add_viewer()
+    for _ in range(2000):
+        stage.nack(viewer, [1])
+    heard = stage.room.get_stats().nacks_in
+    assert heard <= FEEDBACK_BURST / FEEDBACK_PACKET_BYTES
+    assert heard + stage.room.get_stats().packets_dropped == 2000
+    stage.nack(other, [1])
+    assert stage.room.get_stats().nacks_in == heard + 1
+    stage.now_s += 1.0
+    stage.nack(viewer, [1])
+    assert stage.room.get_stats().nacks_in == heard + 2

@@ -15,7 +15,14 @@ from media.sfu.answer import LocalTransport, OutgoingStream, build_answer
 from media.sfu.codecs import choose_publish, choose_watch
 from media.sfu.dtls import Fingerprint
 from media.sfu.errors import NoSupportedCodec, OfferMalformed
-from media.sfu.sdp import STREAM_ID, TRANSPORT_SEQ, Offer, OfferedCodec, parse_offer
+from media.sfu.sdp import (
+    OFFER_CHARS_MAX,
+    STREAM_ID,
+    TRANSPORT_SEQ,
+    Offer,
+    OfferedCodec,
+    parse_offer,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -330,6 +337,20 @@ ODDITIES: dict[str, Callable[[str], str]] = {
 def test_an_oddity_in_what_we_do_not_read_refuses_nobody(name: str) -> None:
     answer = answer_publish(ODDITIES[name](read_offer("obs_publish")))
     assert [m.rtp.codecs[0].name for m in answer.media] == ["opus", "H264"]
+
+
+def test_more_about_codecs_than_anybody_writes_is_not_even_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The parser's time, and what it makes, grow with codecs times their lines."""
+    codecs = "".join(f"a=rtpmap:{number} VP8/90000\r\n" for number in range(96, 1296))
+    lines = "a=rtcp-fb:* nack\r\n" * 1900
+    offer = read_offer("obs_publish") + codecs + lines
+    assert len(offer) <= OFFER_CHARS_MAX
+    monkeypatch.setattr(SessionDescription, "parse", None)
+    with pytest.raises(OfferMalformed) as refusal:
+        parse_offer(offer)
+    assert refusal.value.details == {"reason": "codec_count"}
 
 
 def test_a_client_that_only_waits_is_answered_by_our_starting_the_handshake() -> None:
