@@ -28,6 +28,8 @@ class StreamFormat:
 
     The rest differs only for viewers who were switched between layers: `layer` is the source's name
     (empty: the room's main track), `clock_shift` and `vp8` let it continue what they got before.
+    They begin with the source's packet `first`: what comes late from before it has numbers that
+    another source's packets had.
     `transport_seq` is the header extension that repeats the sequence number for all who take one:
     video alone is measured, so its own number is as good as one over several streams, the bytes
     are still the same for the whole group, and a repeat's are those of the first time.
@@ -40,6 +42,7 @@ class StreamFormat:
     clock_shift: int = 0
     vp8: Vp8Shift = NO_SHIFT
     transport_seq: int = 0
+    first: int = 0
 
 
 GroupKey = tuple[tuple[str, StreamFormat], ...]
@@ -150,8 +153,11 @@ class FanoutGroup:
         return targets
 
     def build_packets(self, kind: str, packets: Iterable[TrackPacket]) -> list[OutPacket]:
-        """Write the packets as RTP for this group."""
-        return build_packets(self.formats[kind], packets)
+        """Write the packets as RTP for this group, but for those from before its format began."""
+        fmt = self.formats[kind]
+        if fmt.first:
+            packets = [packet for packet in packets if packet.index >= fmt.first]
+        return build_packets(fmt, packets)
 
     def get_index(self, track: SourceTrack, seq: int) -> int:
         """Return the track's index for a sequence number that a member names."""

@@ -66,4 +66,5 @@ def make_next_format(
         clock_shift=shift & 0xFFFFFFFF,
         vp8=ids,
         transport_seq=end.fmt.transport_seq,
+        first=first.index,
     )

@@ -141,8 +141,12 @@ class MissingPackets:
         return min(answers_s, NACK_AGE_MAX_S) if self._is_tried else NACK_AGE_MAX_S
 
     def add_gap(self, first: int, end: int) -> None:
-        """Note that the indexes in [first, end) were skipped."""
-        for index in range(max(first, end - MISSING_MAX), end):
+        """Note that the indexes in [first, end) were skipped; the first of many are given up."""
+        kept = max(first, end - MISSING_MAX)
+        if kept > first:
+            self.given_up += kept - first
+            self._newest_given_up = max(kept - 1, self._newest_given_up or 0)
+        for index in range(kept, end):
             self._asked[index] = _Asked()
         while len(self._asked) > MISSING_MAX:
             self._give_up(next(iter(self._asked)))

@@ -14,7 +14,7 @@ from media.sfu.rtp import RtpFields, signed_time_distance
 from media.sfu.session import ViewerSession
 from media.sfu.track import TrackPacket
 from media.sfu.vp8 import Vp8Numbers, read_numbers
-from tests.media.sfu.room_stage import Simulcast, Stage, get_steps
+from tests.media.sfu.room_stage import Simulcast, Stage, get_steps, make_layer_payload
 
 pytestmark = pytest.mark.unit
 
@@ -146,6 +146,26 @@ def test_what_was_lost_before_a_switch_is_repeated_byte_for_byte(
     stage.egress.jobs.clear()
     stage.nack(viewer, [(seqs[0] - 1) & 0xFFFF, (seqs[-1] + 1) & 0xFFFF])
     assert stage.egress.list_sent(viewer) == []
+
+
+def test_what_comes_late_from_before_a_switch_takes_the_number_of_nothing_sent(
+    stage: Stage, publisher: Simulcast
+) -> None:
+    """Other bytes under a number that was sealed would give the key stream away."""
+    viewer = join(stage, publisher)
+    pin(stage, viewer, "q")
+    lost = publisher.seqs["q"] = publisher.seqs["q"] + 1
+    publisher.send("q")
+    publisher.send()
+    assert stage.room.find_playing(viewer) == "q"
+    newest, publisher.seqs["q"] = publisher.seqs["q"], lost - 1
+    late = make_layer_payload(0, publisher.frames - 2, is_keyframe=False)
+    publisher._deliver(0, late, is_last=True)
+    publisher.seqs["q"] = newest
+    publisher.send()
+    found = stage.list_video(viewer)
+    assert list_layers(found) == ["f", "q"]
+    assert get_steps(found) == {1}
 
 
 def test_a_stream_runs_on_through_its_own_wrap(stage: Stage, publisher: Simulcast) -> None:

@@ -15,7 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.sfu.feedback import PublisherFeedback
-from media.sfu.reception import NACK_EVERY_S, NACK_TRIES_MAX, ReceptionReport
+from media.sfu.reception import (
+    MISSING_MAX,
+    NACK_EVERY_S,
+    NACK_TRIES_MAX,
+    ReceptionReport,
+)
 from media.sfu.rtcp import (
     NACKED_PACKETS_MAX,
     LossReport,
@@ -246,6 +251,15 @@ def test_a_hole_that_stays_is_closed_by_a_keyframe(
     told = [(step / 100, feedback.take_due([track], step / 100)) for step in range(100)]
     asked_at_s = [at_s for at_s, messages in told if wanted_keyframes(messages)]
     assert asked_at_s == [pytest.approx(NACK_TRIES_MAX * NACK_EVERY_S, abs=0.1)]
+
+
+def test_a_hole_larger_than_is_asked_for_is_closed_by_a_keyframe_at_once(
+    feedback: PublisherFeedback, track: SourceTrack
+) -> None:
+    """The newest of what is missing may all come again, and a decoder still wait for the first."""
+    track.apply(p.make_fields(MISSING_MAX + 100), 0.0)
+    assert wanted_keyframes(feedback.take_due([track], 0.0)) == 1
+    assert len(track.missing) == MISSING_MAX
 
 
 def test_no_keyframe_is_asked_for_where_one_came_after_the_hole(
