@@ -103,11 +103,13 @@ class SfuRoom:
         return [v for v in viewers if v.video_codec and v.video_codec != video_codec]
 
     def remove_publisher(self, session: Publisher, now_s: float) -> None:
-        """Forget a publisher, present or expected."""
+        """Forget a publisher, present or expected; whoever came for one waits from now on."""
         if self.next_publisher is session:
             self.next_publisher = None
         if self.publisher is session:
             self.publisher = None
+            self.lost_at_s = now_s
+        elif self.publisher is None and self.next_publisher is None and self.lost_at_s is None:
             self.lost_at_s = now_s
 
     def connect_viewer(self, viewer: ViewerSession, now_s: float) -> None:

@@ -78,9 +78,13 @@ class RelayFeeds:
         feed = self._feeds.get(key)
         if feed is not None:
             feed.touch()
+        is_full = feed is None and len(self._feeds) >= FEEDS_MAX
         if plane.get_codecs(key):
+            if plane.get_publisher_id(key) is None and not is_full:
+                # Who connects here may never begin, and the live go on elsewhere.
+                self._open(room_id)
             return
-        if feed is None and len(self._feeds) >= FEEDS_MAX:
+        if is_full:
             raise SfuFull
         try:
             await self._open(room_id).wait()
@@ -155,7 +159,12 @@ class RelayFeeds:
         places = [source.place]
         for _ in range(TRIES_MAX):
             place = places.pop(0)
-            link = await self._reach(place)
+            try:
+                link = await self._reach(place)
+            except Unavailable:
+                if not places:
+                    raise
+                continue  # the others that the origin named may be within reach
             await feed.run(link, source, self._place)
             places += [other for other in feed.elsewhere if other != self._place]
             if not feed.elsewhere or not places:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from media.sfu.codecs import choose_publish
+from media.sfu.options import SfuOptions
 from media.sfu.sdp import parse_offer
 from media.sfu.session import PublisherSession, SessionParts
+from media.sfu.silence import list_abandoned
 from media.sfu.srtp import SrtpPair
 from tests.media.sfu import packets as p
 from tests.media.sfu.peer import Credentials, make_offer
@@ -66,3 +68,15 @@ def test_viewers_codec_is_asked_for_first(stage: Stage) -> None:
     stage.add_publisher("VP8")
     stage.add_viewer()
     assert stage.room.list_preferred_codecs()[0] == "VP8"
+
+
+def test_who_came_for_a_publisher_that_never_begins_does_not_wait_for_ever(stage: Stage) -> None:
+    expected, _ = stage.add_publisher()
+    stage.room.publisher, stage.room.next_publisher = None, expected
+    viewer = stage.add_viewer()
+    options = SfuOptions()
+    assert list_abandoned([stage.room], options, stage.now_s + 1000) == []
+    stage.room.remove_publisher(expected, stage.now_s)
+    in_time_s = stage.now_s + options.viewer_grace_s
+    assert list_abandoned([stage.room], options, in_time_s) == []
+    assert list_abandoned([stage.room], options, in_time_s + 1) == [viewer]

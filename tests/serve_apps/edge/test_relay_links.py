@@ -15,6 +15,7 @@ from serve_apps.edge.relay_feed import Source
 from serve_apps.edge.relay_source import OUTS_PER_ROOM_MAX
 from tests.media.sfu.impaired_link import HERE, PERFECT, Conditions, ImpairedLink
 from tests.media.sfu.packets import VP8_DELTA, VP8_KEY, make_rtp
+from tests.media.sfu.peer import RtcPeer
 from tests.media.sfu.playing_peer import PlayingPeer, RepeatingPublisher
 from tests.serve_apps.edge.relay_edge import RelayEdge, make_keys
 from tests.storage.waiting import wait_until
@@ -77,6 +78,36 @@ async def test_a_live_reaches_more_edges_than_one_edge_feeds(home: Path, way: st
         DEADLINE_S,
     )
     for edge in (*rest, origin):
+        await edge.close()
+
+
+async def test_a_publisher_that_only_tries_here_keeps_nobody_from_the_live(home: Path) -> None:
+    room_id = make_id()
+    origin, other = RelayEdge(home, "edge-0", "unix"), RelayEdge(home, "edge-1", "unix")
+    place, _ = await origin.start(), await other.start()
+    session = origin.sfu.publish_local(str(room_id), VP8)
+    other.sfu.publish(str(room_id), RtcPeer(direction="sendonly").offer)
+    other.sources[room_id] = Source(session.session_id, place)
+    await other.feeds.bring(room_id)
+    await wait_until(lambda: len(other.feeds) == 1, DEADLINE_S)
+    assert other.sfu.get_publisher_id(str(room_id)) is not None
+    for edge in (other, origin):
+        await edge.close()
+
+
+async def test_an_edge_out_of_reach_keeps_nobody_from_the_others(home: Path) -> None:
+    room_id = make_id()
+    edges = [RelayEdge(home, f"edge-{number}", "unix") for number in range(6)]
+    places = [await edge.start() for edge in edges]
+    origin, far, *others = edges
+    far.feeds.use(far.me, RelayPlace(far.me.name, far.me.incarnation, "unix:/nowhere"))
+    session = origin.sfu.publish_local(str(room_id), VP8)
+    for edge in (far, *others):
+        edge.sources[room_id] = Source(session.session_id, places[0])
+        await edge.feeds.bring(room_id)
+    assert len(origin.source) == OUTS_PER_ROOM_MAX
+    assert len(others[-1].feeds) == 1
+    for edge in (far, *others, origin):
         await edge.close()
 
 
