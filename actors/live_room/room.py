@@ -7,6 +7,7 @@ are stored.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ from actors.live_room.viewers import Viewers
 from kit.events import EventName
 
 COUNT_EVERY_S = 1.0
+SUPERSEDED_MAX = 64
+"""Publishers of a live that are remembered once another took their place."""
 ON_AIR = (RoomStatus.LIVE, RoomStatus.INTERRUPTED)
 
 
@@ -51,6 +54,9 @@ class Room:
         self._origin: Origin | None = None
         self._origin_stored = facts.origin
         self._origin_gen = facts.origin_gen
+        self._newest_session: str | None = None
+        """Of those that this host was told of."""
+        self._superseded: deque[str] = deque(maxlen=SUPERSEDED_MAX)
         self._viewers_peak = facts.viewers_peak
         self._terms = terms
         self.talk = Talk(facts, chat or ChatState(), history, terms)
@@ -152,15 +158,22 @@ class Room:
         return []
 
     def connect_publisher(self, origin: Origin) -> list[Effect]:
-        """Media enters: the newest publisher wins, and the room is live."""
+        """Media enters: the newest publisher wins, and the room is live.
+
+        An edge that was out of reach tells of its publisher again, who may have gone to another
+        edge meanwhile: whose place was taken once does not take it back.
+        """
         effects: list[Effect] = []
-        if self._planned == RoomStatus.ENDED:
+        if self._planned == RoomStatus.ENDED or origin.session_id in self._superseded:
             return [_end_session(origin)]
         stored = self._origin_stored or {}
         is_same = stored.get("session") == origin.session_id and self._planned == RoomStatus.LIVE
         previous, self._origin = self._origin, origin
         if previous is not None and previous.session_id != origin.session_id:
             effects.append(_end_session(previous))
+        newest, self._newest_session = self._newest_session, origin.session_id
+        if newest is not None and newest != origin.session_id:
+            self._superseded.append(newest)
         self._interrupt_due_s = self._end_due_s = None
         if not is_same:
             self._origin_gen += 1

@@ -167,6 +167,21 @@ def test_a_newer_publisher_ends_the_session_of_the_older(clock: ManualClock) -> 
     assert room.status == RoomStatus.LIVE
 
 
+def test_an_edge_that_was_out_of_reach_takes_the_live_from_nobody(clock: ManualClock) -> None:
+    room = make_room(clock)
+    room.connect_publisher(ORIGIN)
+    room.forget_link(EDGE)
+    other = Origin("edge/edge-1/2", "s2", {})
+    assert room.connect_publisher(other) == []
+    # The edge says again what it said before; its publisher has been at the other one since.
+    assert room.connect_publisher(ORIGIN) == [Signal(EDGE, SessionEnd("s1"))]
+    assert room.lose_publisher(EDGE, "s1", "closed") == []
+    assert statuses(store(room)) == ["live", "live"]
+    assert room.connect_publisher(Origin(EDGE, "s3", {})) == [
+        Signal("edge/edge-1/2", SessionEnd("s2"))
+    ]
+
+
 def test_an_edge_that_comes_back_in_time_interrupts_nothing(clock: ManualClock) -> None:
     room = make_room(clock)
     room.connect_publisher(ORIGIN)
