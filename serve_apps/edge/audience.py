@@ -92,7 +92,10 @@ class Audience:
         DatabaseBusy: nobody can tell.
         """
         live = await self.get_access(room_id)
-        await self._check_sight(live.visibility, live.owner_id, viewer_id)
+        try:
+            await self._check_sight(live.visibility, live.owner_id, viewer_id)
+        except LOST_CONNECTION as error:
+            raise DatabaseBusy(retry_after_s=1) from error
 
     async def get_access(self, room_id: uuid.UUID) -> LiveAccess:
         """Return who may see a live, as changed last; raises NotFound, DatabaseBusy."""

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from kit.errors import AppError
 from media.sfu.layer_access import LayerChoice
+from serve_apps.edge.bodies import read_bounded
 from serve_apps.edge.media_sessions import MediaSessions
 
 LAYER_EXTENSION = "urn:ietf:params:whep:ext:core:layer"
@@ -37,14 +38,17 @@ class LayerRoutes:
         return _send_choice(self._sessions.get_layers(request.match_info["session_id"]))
 
     async def choose(self, request: web.Request) -> web.StreamResponse:
-        """Pin the session to an encoding, or unpin it; raises SessionEnded, LayerUnknown."""
-        rid = _read_encoding(await request.content.read(BODY_BYTES_MAX + 1))
+        """Pin the session to an encoding, or unpin it.
+
+        Raises SessionEnded, LayerUnknown, LayerMalformed, BodyLate.
+        """
+        rid = _read_encoding(await read_bounded(request, BODY_BYTES_MAX))
         return _send_choice(self._sessions.choose_layer(request.match_info["session_id"], rid))
 
 
-def _read_encoding(body: bytes) -> str | None:
+def _read_encoding(body: bytes | None) -> str | None:
     """Return the encoding a body names, None for the automatic choice; raises LayerMalformed."""
-    if len(body) > BODY_BYTES_MAX:
+    if body is None:
         raise LayerMalformed
     try:
         wish = orjson.loads(body)

@@ -15,6 +15,8 @@ from serve_apps.edge.media_sessions import MediaSession, MediaSessions
 from serve_apps.edge.socket_words import ChannelKind, ChannelName
 
 log = get_log("edge")
+ASK_AGAIN_S = 1.0
+"""While nobody can tell about a player."""
 CheckViewer = Callable[[uuid.UUID, uuid.UUID | None], Awaitable[None]]
 
 
@@ -32,21 +34,35 @@ class PlayerChecks:
             self._changed.put_nowait(channel)
 
     async def run(self) -> None:
-        """End players until cancelled."""
-        while True:
-            channel = await self._changed.get()
-            if channel.kind is ChannelKind.ROOM:
-                found = self._sessions.list_viewers(channel.id)
-            else:
-                found = self._sessions.list_watched(channel.id)
-            for session_id, session in found.items():
-                await self._look(session_id, session)
+        """End players until cancelled; none waits for another, so that all share a query."""
+        async with asyncio.TaskGroup() as looks:
+            while True:
+                channel = await self._changed.get()
+                if channel.kind is ChannelKind.ROOM:
+                    found = self._sessions.list_viewers(channel.id)
+                else:
+                    found = self._sessions.list_watched(channel.id)
+                for session_id, session in found.items():
+                    looks.create_task(self._look(session_id, session))
 
     async def _look(self, session_id: str, session: MediaSession) -> None:
         try:
+            while self._sessions.find(session_id) is not None:
+                if await self._is_decided(session_id, session):
+                    return
+                await asyncio.sleep(ASK_AGAIN_S)
+        except Exception:
+            # Nobody waits for a look: one that fails must not end the others, nor let anybody stay.
+            log.exception("viewer.not_checked")
+            self._sessions.close(session_id)
+
+    async def _is_decided(self, session_id: str, session: MediaSession) -> bool:
+        """End a player that may not go on; False when nobody can tell now."""
+        try:
             await self._check_viewer(session.room_id, session.user_id)
         except Unavailable:
-            return
+            return False
         except AppError as error:
             log.info("viewer.cut_off", code=error.code)
             self._sessions.close(session_id)
+        return True

@@ -25,6 +25,7 @@ from media.sfu.options import SessionAnswer
 from serve_apps.access.grants import Ticket, TicketBook, TicketInvalid, TicketKind, read_ticket
 from serve_apps.access.stream_keys import KEY_CLAIM
 from serve_apps.access.tokens import SessionRevoked
+from serve_apps.edge.bodies import read_bounded
 from serve_apps.edge.ice_servers import IceServers
 from serve_apps.edge.layers import JSON_TYPE, LAYER_EXTENSION, LayerRoutes
 from serve_apps.edge.media_sessions import MediaSessions
@@ -93,17 +94,17 @@ def add_whip_routes(app: web.Application, ports: WhipPorts) -> None:
     for path, post in (("/whip", server.publish), ("/whep/{room_id}", server.watch)):
         app.router.add_route(hdrs.METH_POST, path, server.answer(post))
         app.router.add_route(hdrs.METH_OPTIONS, path, server.answer(server.describe))
-        app.router.add_route(hdrs.METH_ANY, path, server.answer(server.refuse_method))
+        app.router.add_route(hdrs.METH_ANY, path, server.refuse_others("POST, OPTIONS"))
     layers, path = LayerRoutes(ports.sessions), "/sessions/{session_id}/layer"
     app.router.add_route(hdrs.METH_GET, path, server.answer(layers.show))
     app.router.add_route(hdrs.METH_POST, path, server.answer(layers.choose))
     app.router.add_route(hdrs.METH_OPTIONS, path, server.answer(server.describe_layer))
-    app.router.add_route(hdrs.METH_ANY, path, server.answer(server.refuse_method))
+    app.router.add_route(hdrs.METH_ANY, path, server.refuse_others("GET, POST, OPTIONS"))
     path = "/sessions/{session_id}"
     app.router.add_route(hdrs.METH_DELETE, path, server.answer(server.end))
     app.router.add_route(hdrs.METH_PATCH, path, server.answer(server.trickle))
     app.router.add_route(hdrs.METH_OPTIONS, path, server.answer(server.describe_session))
-    app.router.add_route(hdrs.METH_ANY, path, server.answer(server.refuse_method))
+    app.router.add_route(hdrs.METH_ANY, path, server.refuse_others("DELETE, PATCH, OPTIONS"))
 
 
 class _WhipServer:
@@ -144,9 +145,16 @@ class _WhipServer:
         """Say what the layers of a session take."""
         return web.Response(status=204, headers=PREFLIGHT | {"Accept-Post": JSON_TYPE})
 
-    async def refuse_method(self, request: web.Request) -> web.StreamResponse:
-        """Refuse GET, HEAD, PUT and the like (RFC 9725 §4.1)."""
-        raise MethodRefused(method=request.method)
+    def refuse_others(self, taken: str) -> Handler:
+        """Return what refuses GET, HEAD, PUT and the like (RFC 9725 §4.1), with what is taken."""
+
+        async def refuse(request: web.Request) -> web.StreamResponse:
+            error = MethodRefused(method=request.method)
+            response = build_refusal(error, self._ports.clock.now())
+            response.headers[hdrs.ALLOW] = taken
+            return response
+
+        return self.answer(refuse)
 
     async def publish(self, request: web.Request) -> web.StreamResponse:
         """WHIP: take an offer that sends."""
@@ -168,11 +176,10 @@ class _WhipServer:
         if parse_id(request.match_info["room_id"]) != ticket.resource:
             raise TicketInvalid
         login = parse_id(str(ticket.claims.get("session", "")))
-        if login is not None and self._ports.is_revoked(login):
-            raise SessionRevoked
-        with suppress(Unavailable):  # nobody can tell now, and the ticket is seconds old
-            await self._ports.check_viewer(ticket.resource, ticket.subject)
+        await self._check_viewer(ticket, login)
         await self._ports.bring(ticket.resource)
+        # That may have taken seconds, in which nobody knew whom to end.
+        await self._check_viewer(ticket, login)
         answer = self._ports.sessions.watch(
             ticket.resource, user_id=ticket.subject, login=login, offer=offer
         )
@@ -199,6 +206,13 @@ class _WhipServer:
             text=restart.fragment, content_type=FRAGMENT_TYPE, headers={hdrs.ETAG: restart.etag}
         )
 
+    async def _check_viewer(self, ticket: Ticket, login: uuid.UUID | None) -> None:
+        """Raise unless who watches may (still) do so."""
+        if login is not None and self._ports.is_revoked(login):
+            raise SessionRevoked
+        with suppress(Unavailable):  # nobody can tell now, and the ticket is seconds old
+            await self._ports.check_viewer(ticket.resource, ticket.subject)
+
     def _spend_ticket(self, request: web.Request, kind: TicketKind) -> Ticket:
         """Return the request's ticket and void it; raises NotAuthenticated's kinds."""
         ports = self._ports
@@ -222,16 +236,12 @@ class _WhipServer:
 
 
 async def _read_body(request: web.Request, wanted: str) -> str:
-    """Return the body as text; raises NotSdp, SdpTooLarge, SdpNotText."""
+    """Return the body as text; raises NotSdp, SdpTooLarge, SdpNotText, BodyLate."""
     if request.content_type != wanted:
         raise NotSdp(f"The body must be of the type {wanted}.")
-    if (request.content_length or 0) > SDP_BYTES_MAX:
+    body = await read_bounded(request, SDP_BYTES_MAX)
+    if body is None:
         raise SdpTooLarge
-    body = bytearray()
-    async for chunk in request.content.iter_chunked(SDP_BYTES_MAX):
-        body += chunk
-        if len(body) > SDP_BYTES_MAX:
-            raise SdpTooLarge
     try:
         return body.decode()
     except UnicodeDecodeError as error:
