@@ -111,6 +111,10 @@ class Heartbeat(threading.Thread):
         except (AppError, *LOST_CONNECTION) as error:
             log.warning("edge.heartbeat_failed", error=type(error).__name__)
             return
+        except Exception:
+            # A full disk, a server that may only read for a while: the next beat may be written.
+            log.exception("edge.heartbeat_refused")
+            return
         if not is_ours:
             log.error("edge.replaced", slot=self._edge[1])
             self.is_replaced = True

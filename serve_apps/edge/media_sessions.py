@@ -281,9 +281,14 @@ class MediaSessions:
         }
 
     def forget_unconnected(self, known: frozenset[str]) -> None:
-        """Drop sessions that ended before they connected; `known` are those that still exist."""
+        """Drop sessions that ended before they connected; `known` are those that still exist.
+
+        Of the others the forwarding plane tells, in a moment if it has not yet.
+        """
         for session_id in set(self._sessions) - known:
-            self._drop(session_id)
+            session = self._sessions[session_id]
+            if not session.is_connected and session.source is None:
+                self._drop(session_id)
 
     # What the forwarding plane says
 
