@@ -12,6 +12,8 @@ let asked: string[];
 let peers: PlayedPeer[];
 let busy: boolean;
 let needsRelay: boolean;
+/** Where the browser counts what comes. */
+let countedBy: string;
 
 /** A connection to the edge that answered last; bytes come while that edge lives. */
 class PlayedPeer extends EventTarget {
@@ -46,7 +48,8 @@ class PlayedPeer extends EventTarget {
     const { bytes } = this;
     return Promise.resolve(
       new Map([
-        ["T", { type: "transport", bytesReceived: bytes }],
+        ["T", { type: "transport", ...(countedBy === "transport" ? { bytesReceived: bytes } : {}) }],
+        ["P", { type: "candidate-pair", ...(countedBy === "candidate-pair" ? { bytesReceived: bytes } : {}) }],
         ["V", { type: "inbound-rtp", bytesReceived: bytes }],
       ]),
     );
@@ -97,6 +100,7 @@ function playFetch(url: string): Promise<unknown> {
 beforeEach(() => {
   vi.useFakeTimers();
   [dead, full, asked, peers, busy, needsRelay] = [new Set(), new Set(), [], [], false, false];
+  countedBy = "transport";
   vi.stubGlobal("RTCPeerConnection", PlayedPeer);
   vi.stubGlobal("MediaStream", PlayedStream);
   vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => null });
@@ -163,6 +167,43 @@ describe("a viewer", () => {
     expect(viewer.state.get().phase).toBe("playing");
     expect(peers[0]?.connectionState).toBe("connected");
     expect(streams).toHaveLength(1);
+    viewer.stop();
+  });
+});
+
+describe("where the browser counts bytes by candidate pair, as Firefox did for long,", () => {
+  test("a viewer stays with its edge, and leaves it when it dies", async () => {
+    countedBy = "candidate-pair";
+    const { viewer } = watch();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(viewer.state.get().phase).toBe("playing");
+    expect(peers).toHaveLength(1);
+    dead.add(EDGES[0]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(peers.at(-1)).toMatchObject({ edge: EDGES[1], connectionState: "connected" });
+    viewer.stop();
+  });
+
+  test("the studio goes on sending", async () => {
+    countedBy = "candidate-pair";
+    const stream = { getTracks: () => [] } as unknown as MediaStream;
+    const request = { url: "http://api/whip", streamKey: "k", stream, largest: SMALL, sendsSeveral: false };
+    const publisher = new WhipPublisher(request);
+    void publisher.start();
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(publisher.state.get().phase).toBe("live");
+    expect(asked).toEqual(["http://api/whip"]); // and no edge whether it lives
+    publisher.stop();
+  });
+});
+
+describe("where the browser counts no bytes at all", () => {
+  test("nobody is taken for dead by that", async () => {
+    countedBy = "nothing";
+    const { viewer } = watch();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(viewer.state.get().phase).toBe("playing");
+    expect(peers).toHaveLength(1);
     viewer.stop();
   });
 });

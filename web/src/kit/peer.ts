@@ -89,13 +89,18 @@ export async function waitMoved(connection: RTCPeerConnection, signal: AbortSign
   }
 }
 
-/** Bytes that came from the edge since the connection began, control packets included. */
+/**
+ * Bytes that came from the edge since the connection began, control packets included. NaN where the browser does not
+ * say, which equals nothing: it never stands still.
+ */
 export async function countReceivedBytes(connection: RTCPeerConnection): Promise<number> {
-  let bytes = 0;
+  const counted = new Map<unknown, number>();
   (await connection.getStats()).forEach((report: Record<string, unknown>) => {
-    if (report["type"] === "transport") bytes += Number(report["bytesReceived"] ?? 0);
+    const { type, bytesReceived } = report;
+    if (typeof bytesReceived === "number") counted.set(type, (counted.get(type) ?? 0) + bytesReceived);
   });
-  return bytes;
+  // Firefox before 154 counts them by candidate pair alone.
+  return counted.get("transport") ?? counted.get("candidate-pair") ?? NaN;
 }
 
 /** Puts a codec first without refusing the others. */
