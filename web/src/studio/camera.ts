@@ -1,5 +1,6 @@
 /** Camera, microphone and screen: opening them, choosing among them, and saying why one does not open. */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { Openings } from "./openings";
 import type { SentPicture } from "./sent_picture";
 
 export interface Device {
@@ -108,6 +109,7 @@ export function useCamera({ running, readPicture, onReplaced }: CameraOwner): Ca
   const [error, setError] = useState<string | null>(null);
   const [devices, setDevices] = useState<MediaDeviceInfo[]>([]);
   const latest = useRef(running);
+  const openings = useRef(new Openings());
   // What was closed opens again as it was.
   const chosen = useRef<Devices>(running ?? { cameraId: "", microphoneId: "" });
   const show = useCallback((next: Source | null) => {
@@ -132,7 +134,8 @@ export function useCamera({ running, readPicture, onReplaced }: CameraOwner): Ca
       return null;
     }
     try {
-      const stream = await openDevices({ ...chosen.current, ...choice }, readPicture());
+      const stream = await openings.current.wait(openDevices({ ...chosen.current, ...choice }, readPicture()));
+      if (!stream) return null;
       const cameraId = readDevice(stream.getVideoTracks());
       return await take({ stream, isScreen: false, cameraId, microphoneId: readDevice(stream.getAudioTracks()) });
     } catch (failure) {
@@ -142,7 +145,8 @@ export function useCamera({ running, readPicture, onReplaced }: CameraOwner): Ca
   };
   const openScreen = async () => {
     const { cameraId, microphoneId } = chosen.current;
-    const stream = await openScreenStream(latest.current?.stream.getAudioTracks() ?? []).catch(() => null);
+    const opening = openScreenStream(latest.current?.stream.getAudioTracks() ?? []);
+    const stream = await openings.current.wait(opening).catch(() => null);
     if (!stream) return;
     const next = { stream, isScreen: true, cameraId, microphoneId };
     comeBackFrom(next);
@@ -160,6 +164,7 @@ export function useCamera({ running, readPicture, onReplaced }: CameraOwner): Ca
     void listDevices();
   }, []);
   const close = useCallback(() => {
+    openings.current.close();
     latest.current?.stream.getTracks().forEach((track) => track.stop());
     show(null);
   }, []);
