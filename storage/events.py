@@ -135,6 +135,21 @@ async def mark_failed(
     return bool(held)
 
 
+async def has_undelivered(
+    connection: Connection, subject_id: uuid.UUID, name: EventName, listener: str
+) -> bool:
+    """Say whether a listener has not handled an event of this name about something yet."""
+    found: bool = await connection.fetchval(
+        """SELECT EXISTS (SELECT 1 FROM event_deliveries d JOIN events e ON e.id = d.event_id
+                           WHERE d.listener = $3 AND d.delivered_at IS NULL
+                             AND e.subject_id = $1 AND e.name = $2)""",
+        subject_id,
+        str(name),
+        listener,
+    )
+    return found
+
+
 async def purge_delivered(connection: Connection, older_than_s: float, limit: int = 5_000) -> int:
     """Forget old events that every listener has handled; return how many, at most `limit`."""
     status = await connection.execute(

@@ -53,6 +53,8 @@ class LiveOrigin(msgspec.Struct, frozen=True):
     status: str
     origin_gen: int
     origin: dict[str, str | int] | None
+    is_listing: bool
+    """It has ended, and its edge may list a last segment yet."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class SegmentRange:
 COLUMNS = "live_id, number, origin_gen, started_at, duration_ms, is_discontinuous, tracks"
 IS_SENT = "NOT tracks @? '$.*.is_slate ? (@ == true)'"
 """The segment is a publisher's, no slate."""
+LISTING_S = 30
+"""An edge that has not listed its last segment so long after the end does not live to do so."""
 
 
 def make_live_prefix(live_id: uuid.UUID) -> str:
@@ -119,15 +123,6 @@ async def close_origin(connection: Connection, live_id: uuid.UUID, origin_gen: i
         live_id,
         origin_gen,
     )
-
-
-async def has_open_origin(connection: Connection, live_id: uuid.UUID) -> bool:
-    """Say whether a publisher may still list segments."""
-    found: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT 1 FROM live_origins WHERE live_id = $1 AND closed_at IS NULL)",
-        live_id,
-    )
-    return found
 
 
 async def insert_segment(connection: Connection, segment: StoredSegment) -> bool:
@@ -197,10 +192,42 @@ async def list_newest_segments(
 async def find_origin(connection: Connection, live_id: uuid.UUID) -> LiveOrigin | None:
     """Return where a live comes in; None when there is no such live, or it is deleted."""
     row = await connection.fetchrow(
-        "SELECT status, origin_gen, origin FROM lives WHERE id = $1 AND deleted_at IS NULL",
+        f"""
+        SELECT l.status, l.origin_gen, l.origin,
+               l.status = 'ended'
+               AND coalesce(l.ended_at > now() - interval '{LISTING_S} seconds', false)
+               AND EXISTS (SELECT 1 FROM live_origins o
+                           WHERE o.live_id = l.id AND o.closed_at IS NULL) AS is_listing
+        FROM lives l WHERE l.id = $1 AND l.deleted_at IS NULL
+        """,  # noqa: S608 - a constant
         live_id,
     )
     return None if row is None else read_row(LiveOrigin, row)
+
+
+async def hold_segments(connection: Connection, live_id: uuid.UUID) -> None:
+    """Have no segment of the live be given up until the transaction ends."""
+    await connection.execute("SELECT 1 FROM live_origins WHERE live_id = $1 FOR SHARE", live_id)
+
+
+async def lock_segments(connection: Connection, live_id: uuid.UUID) -> None:
+    """Have nothing be made of the live's segments until the transaction ends."""
+    await connection.execute("SELECT 1 FROM live_origins WHERE live_id = $1 FOR UPDATE", live_id)
+
+
+async def give_up_segments(
+    connection: Connection, live_id: uuid.UUID, numbers: Sequence[int]
+) -> None:
+    """Make segments gaps: no video is made of them any more, and their bytes may go.
+
+    Slates stay what they are: no video names them.
+    """
+    await connection.execute(
+        f"""UPDATE live_segments SET tracks = '{{}}'
+             WHERE live_id = $1 AND number = ANY($2) AND {IS_SENT}""",  # noqa: S608 - a constant
+        live_id,
+        list(numbers),
+    )
 
 
 async def delete_segments(

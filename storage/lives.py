@@ -16,13 +16,11 @@ from typing import Any
 import msgspec
 
 from storage.database import Connection, read_row, read_rows
-from storage.live_segments import IS_SENT
+from storage.live_segments import IS_SENT, LISTING_S
 
 HINT_CHARS = 4
 MARK_BYTES = 8
 """As `substr` says in the statements below."""
-LISTING_S = 30
-"""An edge that has not listed its last segment so long after the end does not live to do so."""
 COLUMNS = f"""
     l.id, l.owner_id, u.username AS owner_username, u.display_name AS owner_display_name,
     l.title, l.status, l.visibility, l.access_version, l.key_hint, l.epoch, l.origin,

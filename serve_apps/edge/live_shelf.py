@@ -101,14 +101,14 @@ class LiveShelf:
         origin: LiveOrigin,
         known: ShelvedLive | None,
     ) -> LiveWindow | None:
-        """Build the window from the rows, unless the live had ended when they were last read."""
+        """Build the window from the rows, unless the last of them was there when they were read."""
         if known is not None and known.window is not None and known.window.is_ended:
             return known.window
         rows = await list_segments(connection, SegmentRange(live_id, 0, NUMBER_MAX))
         if not any(row.tracks for row in rows):
             return None
         window = await asyncio.to_thread(build_window, rows, _tell_nobody)
-        if origin.status == ENDED:
+        if origin.status == ENDED and not origin.is_listing:
             window.end()
         return window
 

@@ -13,14 +13,19 @@ from types import MappingProxyType
 import msgspec
 
 from actors.job_runner.ports import JobPorts, JobSpec, Listener
+from kit.errors import Unavailable
 from kit.events import Event, EventName
 from kit.logs import get_log
+from media.live.fragments import TRACKS
 from serve_apps.access.sight import Sight
 from serve_apps.followers import News, tell_audience
 from serve_apps.live import recording
+from storage.events import has_undelivered
 from storage.live_segments import (
     delete_segments,
-    has_open_origin,
+    find_origin,
+    give_up_segments,
+    lock_segments,
     make_live_key,
     make_live_prefix,
     make_segment_name,
@@ -34,9 +39,17 @@ log = get_log("live")
 PURGE_AFTER_S = 120
 """Players that seek back in a live that just ended may do so for a moment."""
 LAST_SEGMENT_WAIT_S = 6.0
+"""So long are other lives' ends kept waiting for one whose edge is slow to store."""
 LAST_SEGMENT_POLL_S = 0.2
+KEEP_LISTENER = "live.keep_or_forget"
 LOOK_LATER_S = 3600
 """So long after a deleted video's time are its segments looked at: it is over by any clock."""
+
+
+class LiveStillListed(Unavailable):
+    """The edge of a live that ended stores its last segments; heard of again in a moment."""
+
+    code, message = "live_still_listed", "The last of this live is being stored."
 
 
 async def tell_started(ports: JobPorts, event: Event) -> None:
@@ -73,14 +86,16 @@ async def tell_taken_down(ports: JobPorts, event: Event) -> None:
 async def keep_or_forget(ports: JobPorts, event: Event) -> None:
     """Make a live that ended the video it is, or forget its segments.
 
-    The video has the event's id, so that a repeat finds it made.
+    The video has the event's id, so that a repeat finds it made. Raises LiveStillListed.
     """
     deadline_s = ports.clock.monotonic_s() + LAST_SEGMENT_WAIT_S
     while True:
         async with ports.database.connection() as connection:
-            is_open = await has_open_origin(connection, event.subject_id)
-        if not is_open or ports.clock.monotonic_s() > deadline_s:
+            origin = await find_origin(connection, event.subject_id)
+        if origin is None or not origin.is_listing:
             break  # its edge listed the last segment, or did not live to do so
+        if ports.clock.monotonic_s() > deadline_s:
+            raise LiveStillListed
         await asyncio.sleep(LAST_SEGMENT_POLL_S)
     while not await _keep_or_forget(ports, event):
         """Its owner chose otherwise just now."""
@@ -109,6 +124,17 @@ async def _keep_or_forget(ports: JobPorts, event: Event) -> bool:
     return True
 
 
+async def forget_taken_down(ports: JobPorts, event: Event) -> None:
+    """Have a live's segments go once a moderator took it down.
+
+    Its room may not live to end it: nobody opens the room of a live that is gone.
+    """
+    async with ports.database.transaction() as connection:
+        await recording.forget_segments(
+            connection, event.subject_id, after_s=PURGE_AFTER_S, reason=event.id
+        )
+
+
 async def forget_with_video(ports: JobPorts, event: Event) -> None:
     """Look again at a live's segments once a video that was made of them is gone for good."""
     after_s = ports.settings.processing.deleted_kept_s + LOOK_LATER_S
@@ -121,16 +147,23 @@ async def forget_with_video(ports: JobPorts, event: Event) -> None:
 
 
 async def purge_segments(ports: JobPorts, payload: bytes) -> None:
-    """Remove those segments of a live that is over which no video names, bytes first."""
+    """Remove those segments of a live that is over which no video names, bytes before rows.
+
+    They become gaps first, so that no clip is made of them meanwhile.
+    """
     live_id = msgspec.json.decode(payload, type=recording.LiveJob).live_id
     kept_s = ports.settings.processing.deleted_kept_s
-    async with ports.database.connection() as connection:
-        if not await is_over(connection, live_id):
-            return
+    async with ports.database.transaction() as connection:
+        await lock_segments(connection, live_id)
+        if not await is_over(connection, live_id) or await has_undelivered(
+            connection, live_id, EventName.STREAM_ENDED, KEEP_LISTENER
+        ):
+            return  # what becomes of it is decided at its end, and then this comes again
         unneeded = await list_unneeded(connection, live_id, deleted_for_s=kept_s)
+        await give_up_segments(connection, live_id, [row.number for row in unneeded])
     for row in unneeded:
         name = make_segment_name(row.number)
-        for track in row.tracks:
+        for track in TRACKS:
             await ports.objects.delete(make_live_key(live_id, row.origin_gen, track, name))
     async with ports.database.transaction() as connection:
         is_all = await delete_segments(connection, live_id, [row.number for row in unneeded])
@@ -142,7 +175,8 @@ async def purge_segments(ports: JobPorts, payload: bytes) -> None:
 LISTENERS: Mapping[str, Listener] = {
     "live.tell_followers": Listener(frozenset({EventName.STREAM_STARTED}), tell_started),
     "live.tell_taken_down": Listener(frozenset({EventName.STREAM_TAKEN_DOWN}), tell_taken_down),
-    "live.keep_or_forget": Listener(frozenset({EventName.STREAM_ENDED}), keep_or_forget),
+    "live.forget_taken_down": Listener(frozenset({EventName.STREAM_TAKEN_DOWN}), forget_taken_down),
+    KEEP_LISTENER: Listener(frozenset({EventName.STREAM_ENDED}), keep_or_forget),
     "live.forget_with_video": Listener(frozenset({EventName.VIDEO_DELETED}), forget_with_video),
 }
 HANDLERS: Mapping[str, JobSpec] = MappingProxyType(

@@ -28,6 +28,7 @@ from storage.jobs import enqueue_job
 from storage.live_segments import (
     SegmentRange,
     StoredSegment,
+    hold_segments,
     list_newest_segments,
     list_sent_segments,
 )
@@ -113,6 +114,7 @@ async def make_clip(
         raise PermissionDenied
     if not is_owner and not live.is_recorded:
         raise ClipsOff
+    await hold_segments(connection, live.id)
     rows = _cut_end(await list_newest_segments(connection, live.id, CLIP_ROWS_MAX), order.seconds)
     ladder = order.ladder if is_owner else ()
     video = _describe_video(make_id(), live, rows, ladder, is_whole=False)

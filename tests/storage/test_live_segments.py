@@ -10,12 +10,13 @@ import pytest
 
 from storage.database import Connection, Database
 from storage.live_segments import (
+    LISTING_S,
     SegmentRange,
     StoredSegment,
     StoredTrack,
     close_origin,
     delete_segments,
-    has_open_origin,
+    find_origin,
     insert_segment,
     list_newest_segments,
     list_segments,
@@ -75,9 +76,16 @@ async def test_a_later_publisher_ends_what_an_earlier_one_may_list(database: Dat
         assert found[0].tracks == {"source": TRACK}
         assert found[0].started_at == MOMENT
 
-        assert await has_open_origin(connection, live_id)
+        async def is_listing(ended_at: str) -> bool:
+            await connection.execute(f"UPDATE lives SET status = 'ended', ended_at = {ended_at}")
+            origin = await find_origin(connection, live_id)
+            assert origin is not None
+            return origin.is_listing
+
+        assert await is_listing("now()")
+        assert not await is_listing(f"now() - interval '{LISTING_S + 1} seconds'")
         await close_origin(connection, live_id, 2)
-        assert not await has_open_origin(connection, live_id)
+        assert not await is_listing("now()")
         assert not await insert_segment(connection, make_segment(live_id, 3, 2))
         assert not await delete_segments(connection, live_id, [0, 1])
         assert await delete_segments(connection, live_id, [2])

@@ -23,7 +23,7 @@ from storage.database import Database
 from storage.live_segments import (
     SegmentRange,
     StoredSegment,
-    has_open_origin,
+    find_origin,
     list_segments,
     list_sent_segments,
     make_live_prefix,
@@ -434,4 +434,6 @@ async def test_the_end_of_a_live_ends_its_playlists(stage: Stage) -> None:
         for segment in listing.segments:
             assert (await stage.get(f"source/{segment.address}", edge=edge)).status == 200
     async with stage.database.connection() as connection:
-        assert not await has_open_origin(connection, stage.room_id)
+        origin = await find_origin(connection, stage.room_id)
+    assert origin is not None
+    assert not origin.is_listing

@@ -23,11 +23,11 @@ from serve_apps.live.recording import PURGE_JOB, LiveJob
 from serve_apps.videos.jobs import purge_video
 from storage.database import Database
 from storage.live_segments import (
+    LISTING_S,
     SegmentRange,
     list_segments,
     make_live_prefix,
 )
-from storage.lives import LISTING_S
 from storage.objects import ObjectStore
 from storage.recordings import Further
 from tests.serve_apps.api_client import Person

@@ -3,7 +3,8 @@ import { useEffect, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import type { Live } from "./shapes";
 
-const RECORDING_LOOKS = 8;
+/** Longer than an edge that died is waited for: until then nobody can tell that there will be none. */
+const RECORDING_LOOKS = 25;
 const RECORDING_EVERY_MS = 2_000;
 
 /** What the server says of it, newest last. */
