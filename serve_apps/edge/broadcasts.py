@@ -56,8 +56,6 @@ class Broadcast:
         self.room_id = room_id
         self.window: LiveWindow | None = None
         self.playlists: LivePlaylists | None = None
-        self.has_hls = True
-        """False while the publisher sends what HLS does not carry."""
         self._request_keyframe = request_keyframe
         self._get_wait_s = get_wait_s
         self._ports = ports
@@ -74,9 +72,8 @@ class Broadcast:
         """Another publisher's packets follow; `codecs` by kind, in capitals."""
         self.end()
         self._note_successor()
-        self.has_hls = codecs.get("video") == HLS_VIDEO
-        if not self.has_hls:
-            codec = codecs.get("video")
+        codec = codecs.get("video")
+        if codec != HLS_VIDEO:
             log.info("live.hls_off", room_id=str(self.room_id), codec=codec)
             self._uncarried = Uncarried(session_id, codec, self._get_wait_s)
             return
@@ -90,9 +87,8 @@ class Broadcast:
         """Another publisher's frames follow, and wait in `frames`."""
         self.end()
         self._note_successor()
-        self.has_hls = True
         publisher = Publisher(session_id, sound is not None, None, frames, sound or OPUS_FORMAT)
-        publisher.started_at = self._ports.clock.now()
+        publisher.started_at = frames.began_at or self._ports.clock.now()
         self._start(publisher)
 
     def add_packets(self, kind: str, packets: Sequence[Packet], now_s: float) -> None:
@@ -145,6 +141,11 @@ class Broadcast:
         return self._publisher is not None
 
     @property
+    def has_hls(self) -> bool:
+        """False while the publisher sends what HLS does not carry."""
+        return self._uncarried is None
+
+    @property
     def is_playable(self) -> bool:
         """Whether players find something here."""
         return self.window is not None and self.window.is_playable
@@ -194,10 +195,9 @@ class Broadcast:
         if before is not None:
             await asyncio.wait([before])  # its last segments come first
         writer = SegmentWriter(self.room_id, self._ports)
-        is_granted = await writer.open(publisher.session_id, lambda: publisher.gone_s is not None)
-        if not is_granted:
-            return
         try:
+            if not await writer.open(publisher.session_id, lambda: publisher.gone_s is not None):
+                return  # the live goes on elsewhere, or ends: nobody here would hear of it
             continuity = await self._begin(publisher, writer)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._store(publisher, writer))

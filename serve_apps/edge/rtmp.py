@@ -148,11 +148,13 @@ class RtmpPublication:
 
     def add_video(self, sample: VideoSample) -> None:
         """Take the next picture; raises what the forwarding plane refuses with."""
+        self._note_first()
         self._forwarder.add_video(sample)
         self._hls.add_video(sample)
 
     def add_audio(self, sample: AudioSample) -> None:
         """Take the next frame of sound."""
+        self._note_first()
         self._forwarder.add_audio(sample)
         self._hls.add_audio(sample)
 
@@ -166,6 +168,11 @@ class RtmpPublication:
     def feed(self, session: LocalPublisher, rtp: Sequence[bytes], rtcp: bytes) -> None:
         """Forward packets."""
         self._ports.sessions.feed(session, rtp, rtcp)
+
+    def _note_first(self) -> None:
+        """Frames count from the first of them, however long it waits."""
+        if self._hls.began_at is None:
+            self._hls.began_at = self._ports.clock.now()
 
     def _on_ended(self, reason: str) -> None:
         """The room let the publisher go."""

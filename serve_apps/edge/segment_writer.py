@@ -101,7 +101,7 @@ class SegmentWriter:
                 return
             try:
                 await self._put(window, number)
-            except ObjectStoreFailed:
+            except (ObjectStoreFailed, OSError):  # the folder's disk is full, or away
                 if self._ports.stopping.is_set():
                     return
                 await asyncio.sleep(RETRY_S)
@@ -147,17 +147,21 @@ class SegmentWriter:
         return is_listed
 
     async def _put(self, window: LiveWindow, number: int) -> None:
-        """Store the bytes of both tracks, and their init segments the first time."""
+        """Store the bytes of both tracks, and their init segments the first time.
+
+        All of them are taken first: the window may give them up while one is stored.
+        """
         objects = self._ports.objects
-        for track in TRACKS:
-            entry = window.find_entry(track, number)
-            assert entry is not None, "the caller has seen it"
-            if (track, entry.init.name) not in self._stored_inits:
-                key = make_live_key(self._room_id, self.origin_gen, track, entry.init.name)
-                await objects.put(key, entry.init.data)
-                self._stored_inits.add((track, entry.init.name))
+        found = [(track, window.find_entry(track, number)) for track in TRACKS]
+        whole = [(track, entry.init, entry.join()) for track, entry in found if entry is not None]
+        assert len(whole) == len(TRACKS), "the caller has seen them"
+        for track, init, data in whole:
+            if (track, init.name) not in self._stored_inits:
+                key = make_live_key(self._room_id, self.origin_gen, track, init.name)
+                await objects.put(key, init.data)
+                self._stored_inits.add((track, init.name))
             key = make_live_key(self._room_id, self.origin_gen, track, make_segment_name(number))
-            await objects.put(key, entry.join())
+            await objects.put(key, data)
 
     async def _write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Do one short transaction, again and again while the database is away."""

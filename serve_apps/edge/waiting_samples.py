@@ -5,6 +5,8 @@ Every ingest hands its frames here; `broadcasts.py` says where they go on to.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from media.live.samples import AudioSample, SampleSink, VideoSample
 from serve_apps.edge.ingest_meter import IngestMeter
 
@@ -17,6 +19,8 @@ class WaitingSamples:
 
     def __init__(self) -> None:
         self.meter = IngestMeter()
+        self.began_at: datetime | None = None
+        """When the first of them came, where its ingest says so."""
         self._sink: SampleSink | None = None
         self._samples: list[VideoSample | AudioSample] = []
         self._bytes = 0
