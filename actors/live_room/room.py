@@ -161,13 +161,14 @@ class Room:
         """Media enters: the newest publisher wins, and the room is live.
 
         An edge that was out of reach tells of its publisher again, who may have gone to another
-        edge meanwhile: whose place was taken once does not take it back.
+        edge meanwhile: whose place was taken once does not take it back. A session that was out of
+        reach goes on under the generation that it has.
         """
         effects: list[Effect] = []
         if self._planned == RoomStatus.ENDED or origin.session_id in self._superseded:
             return [_end_session(origin)]
-        stored = self._origin_stored or {}
-        is_same = stored.get("session") == origin.session_id and self._planned == RoomStatus.LIVE
+        granted = self._planned_origin or {}
+        is_same = granted.get("session") == origin.session_id
         previous, self._origin = self._origin, origin
         if previous is not None and previous.session_id != origin.session_id:
             effects.append(_end_session(previous))
@@ -177,6 +178,7 @@ class Room:
         self._interrupt_due_s = self._end_due_s = None
         if not is_same:
             self._origin_gen += 1
+        if not is_same or self._planned != RoomStatus.LIVE:
             is_first = self._planned == RoomStatus.CREATED
             self._plan(
                 RoomStatus.LIVE,
@@ -260,6 +262,12 @@ class Room:
         waiting = self.log.last_change
         return self.status if waiting is None else waiting.change.status
 
+    @property
+    def _planned_origin(self) -> dict[str, Any] | None:
+        """Where media enters, or did before it was interrupted, once all is stored."""
+        waiting = self.log.last_change
+        return self._origin_stored if waiting is None else waiting.change.origin
+
     def _take_stored(self, entry: Entry, change: Change | None) -> list[Effect]:
         if entry.kind == "state":
             self.status = RoomStatus(entry.body["status"])
@@ -286,7 +294,7 @@ class Room:
         origin = self._origin
         stored = None if origin is None else {**origin.edge, "session": origin.session_id}
         if status == RoomStatus.INTERRUPTED:
-            stored = self._origin_stored  # where the publisher is expected to come back
+            stored = self._planned_origin  # where the publisher is expected to come back
         change = Change(
             status=status,
             origin=stored,

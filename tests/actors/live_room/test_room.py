@@ -198,6 +198,37 @@ def test_an_edge_that_comes_back_in_time_interrupts_nothing(clock: ManualClock) 
     assert statuses(store(room)) == ["interrupted"]
 
 
+def test_a_session_that_was_out_of_reach_keeps_the_generation_it_was_granted(
+    clock: ManualClock,
+) -> None:
+    room = make_room(clock)
+
+    def write() -> tuple[str, int, str]:
+        batch = room.log.take_batch(100)
+        assert batch is not None
+        room.log.confirm()
+        change = batch.change
+        return change.status, change.origin_gen, change.origin["session"]
+
+    def be_out_of_reach() -> None:
+        room.forget_link(EDGE)
+        clock.advance(PATIENCE.origin_grace_s)
+        room.pass_time()
+
+    room.connect_publisher(ORIGIN)
+    assert write() == ("live", 1, "s1")
+    be_out_of_reach()
+    assert write() == ("interrupted", 1, "s1")
+    room.connect_publisher(ORIGIN)
+    assert write() == ("live", 1, "s1"), "its edge lists segments under this generation"
+    be_out_of_reach()  # storage is away: nobody wrote yet that it is interrupted
+    room.connect_publisher(ORIGIN)
+    assert [write(), write()] == [("interrupted", 1, "s1"), ("live", 1, "s1")]
+    room.lose_publisher(EDGE, "s1", "left")
+    room.connect_publisher(Origin(EDGE, "s2", {}))
+    assert [write(), write()] == [("interrupted", 1, "s1"), ("live", 2, "s2")]
+
+
 def test_a_live_room_without_its_publisher_after_activation_is_interrupted(
     clock: ManualClock,
 ) -> None:
