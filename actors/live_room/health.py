@@ -97,7 +97,9 @@ class Health:
     def set_on_air(self, *, is_on_air: bool) -> None:
         """The broadcast began or ended, or neither; interruptions are on air."""
         if is_on_air and self._began_s is None:
-            self._began_s = self._counted_s = self._clock.monotonic_s()
+            self.note_viewers(self._ways)
+            self._began_s = self._counted_s
+            self._start_sample()
         elif not is_on_air and self._began_s is not None:
             self._take_sample()
             self._began_s = None
@@ -206,5 +208,9 @@ class Health:
         self.recent.append(sample)
         self.waiting.append(sample)
         self._began_s = self._counted_s
+        self._start_sample()
+
+    def _start_sample(self) -> None:
+        """What was counted up to now is no part of the next sample."""
         self._lines, self._peak = 0, sum(self._ways.values())
         self._watched_s = dict.fromkeys(self._watched_s, 0.0)

@@ -75,8 +75,11 @@ def test_nothing_is_noted_before_a_live_begins_and_its_end_closes_the_last_sampl
     clock: ManualClock,
 ) -> None:
     room = make_room(clock, RoomStatus.CREATED)
-    tell(room, ViewersReport({Way.CHAT: 2}))
+    tell(room, ViewersReport({Way.CHAT: 7}))
+    say(room, "early")
+    store(room)
     clock.advance(60)
+    tell(room, ViewersReport({Way.CHAT: 2}))
     room.pass_time()
     assert not room.health.waiting
     room.connect_publisher(Origin(EDGE, "s1", {"edge": "http://edge"}))
@@ -85,7 +88,7 @@ def test_nothing_is_noted_before_a_live_begins_and_its_end_closes_the_last_sampl
     room.end("done")
     store(room)
     (sample,) = room.health.waiting
-    assert (sample.span_ms, sample.viewers) == (3_000, 2)
+    assert (sample.span_ms, sample.viewers, sample.lines) == (3_000, 2, 0)
     assert room.health.due_s is None
 
 
