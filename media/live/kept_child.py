@@ -94,16 +94,12 @@ class KeptChild:
     async def _run(self) -> None:
         """Keep a process at work until cancelled, or until it died too often."""
         while True:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                self._rules.module,
-                *self._rules.arguments,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                # The child decodes what strangers sent: it inherits no secrets.
-                env={"PATH": defpath, "PYTHONPATH": pathsep.join(p for p in sys.path if p)},
-            )
+            try:
+                process = await self._spawn()
+            except OSError as error:  # the machine has no process, memory or descriptor to spare
+                log.warning("kept_child.not_started", child=self._rules.module, why=error.strerror)
+                await asyncio.sleep(RESTART_PAUSE_S)
+                continue
             self._process = process
             self._has_process.set()
             try:
@@ -121,6 +117,18 @@ class KeptChild:
             if self.is_given_up:
                 return
             await asyncio.sleep(RESTART_PAUSE_S)
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            self._rules.module,
+            *self._rules.arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            # The child decodes what strangers sent: it inherits no secrets.
+            env={"PATH": defpath, "PYTHONPATH": pathsep.join(p for p in sys.path if p)},
+        )
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         """Hand on what it says until the process ends."""

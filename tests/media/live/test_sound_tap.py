@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import os
+import resource
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from media.live.sound_tap import OPUS_CHILD, SoundTap
 pytestmark = pytest.mark.media
 
 DEADLINE_S = 60
+STANDARD_STREAMS = 3
 
 
 RATE_HZ = 44_100
@@ -199,3 +201,20 @@ async def test_a_process_that_hangs_drops_sound_and_holds_up_nobody(tap: SoundTa
         assert tap.dropped > 0
     finally:
         os.kill(tap.pid, signal.SIGCONT)
+
+
+async def test_a_process_that_could_not_be_started_is_tried_again(tap: SoundTap) -> None:
+    form, samples = encode_tone(1)
+    heard = Heard()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (STANDARD_STREAMS, limits[1]))
+    try:
+        number = tap.open(form, heard.call)
+        for _ in range(10):  # turns of the loop in which it is tried without a descriptor to spare
+            await asyncio.sleep(0)
+        assert tap.pid is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    async with asyncio.timeout(DEADLINE_S):
+        await tap.wait_process()
+    await push_until_heard(tap, number, samples, heard)
