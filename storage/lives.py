@@ -139,9 +139,10 @@ async def find_live(connection: Connection, live_id: uuid.UUID) -> LiveRow | Non
 
 
 async def find_live_by_key(connection: Connection, stream_key: str) -> LiveRow | None:
-    """Return the broadcast that this stream key opens."""
+    """Return the broadcast that this stream key opens; somebody who is banned has none."""
     row = await connection.fetchrow(
-        f"SELECT {COLUMNS} {FROM} WHERE l.key_hash = $1 AND l.deleted_at IS NULL",
+        f"SELECT {COLUMNS} {FROM} "
+        "WHERE l.key_hash = $1 AND l.deleted_at IS NULL AND u.banned_at IS NULL",
         hash_stream_key(stream_key),
     )
     return None if row is None else read_row(LiveRow, row)
@@ -150,10 +151,14 @@ async def find_live_by_key(connection: Connection, stream_key: str) -> LiveRow |
 async def list_key_marks(
     connection: Connection, live_ids: Collection[uuid.UUID]
 ) -> dict[uuid.UUID, str]:
-    """Return the name of the key that opens each broadcast now; one that has none is left out."""
+    """Return the name of the key that opens each broadcast now.
+
+    One that has none, or whose owner is banned, is left out.
+    """
     rows = await connection.fetch(
-        "SELECT id, encode(substr(key_hash, 1, 8), 'hex') AS mark FROM lives "
-        "WHERE id = ANY($1) AND deleted_at IS NULL AND key_hash IS NOT NULL",
+        f"SELECT l.id, encode(substr(l.key_hash, 1, 8), 'hex') AS mark {FROM} "
+        "WHERE l.id = ANY($1) AND l.deleted_at IS NULL AND l.key_hash IS NOT NULL "
+        "AND u.banned_at IS NULL",
         list(live_ids),
     )
     return {row["id"]: row["mark"] for row in rows}
@@ -271,11 +276,18 @@ async def list_live_accesses(
 
 
 async def change_live(
-    connection: Connection, live_id: uuid.UUID, *, title: str, visibility: str
+    connection: Connection, live_id: uuid.UUID, *, title: str | None, visibility: str | None
 ) -> None:
-    """Write a title and who may see the broadcast; a change of the latter is told to everybody."""
+    """Write a title and who may see the broadcast; a change of the latter is told to everybody.
+
+    None stays as it is, whoever else changes it at this moment.
+    """
     await connection.execute(
-        "UPDATE lives SET title = $2, visibility = $3 WHERE id = $1", live_id, title, visibility
+        "UPDATE lives SET title = coalesce($2, title), visibility = coalesce($3, visibility) "
+        "WHERE id = $1",
+        live_id,
+        title,
+        visibility,
     )
 
 

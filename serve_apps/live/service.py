@@ -229,10 +229,7 @@ async def change_live(
             raise LiveEnded
         await storage_lives.set_recorded(connection, live_id, is_recorded=bool(change.is_recorded))
     await storage_lives.change_live(
-        connection,
-        live_id,
-        title=live.title if change.title is None else change.title,
-        visibility=live.visibility if change.visibility is None else change.visibility,
+        connection, live_id, title=change.title, visibility=change.visibility
     )
     return await get_own_live(connection, owner, live_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from kit.ids import make_id
 from storage.database import Database
 from storage.lives import (
+    change_live,
     count_open_lives,
     delete_live,
     find_live,
@@ -22,6 +24,7 @@ from storage.lives import (
     revoke_stream_key,
 )
 from tests.storage.live_rows import create_room_row, create_user_row
+from tests.storage.waiting import wait_until_blocked
 
 pytestmark = pytest.mark.db
 
@@ -55,6 +58,39 @@ async def test_a_revoked_key_opens_nothing_and_leaves_no_hint(database: Database
         row = await find_live(connection, live_id)
         assert row is not None
         assert (row.key_hint, row.key_mark) == ("", mark_stream_key("sk_unknown"))
+
+
+async def test_the_keys_of_who_is_banned_open_nothing(database: Database) -> None:
+    async with database.connection() as connection:
+        owner_id = await create_user_row(connection, "ada")
+        live_id = await create_room_row(connection, owner_id, stream_key="sk_first")
+        assert await list_key_marks(connection, [live_id]) == {live_id: mark_stream_key("sk_first")}
+        await connection.execute("UPDATE users SET banned_at = now()")
+        assert await find_live_by_key(connection, "sk_first") is None
+        assert await list_key_marks(connection, [live_id]) == {}
+        await connection.execute("UPDATE users SET banned_at = NULL")
+        assert await find_live_by_key(connection, "sk_first") is not None
+
+
+async def test_two_changes_at_once_keep_what_the_other_one_wrote(database: Database) -> None:
+    async with database.connection() as connection:
+        owner_id = await create_user_row(connection, "ada")
+        live_id = await create_room_row(connection, owner_id)
+    async with asyncio.TaskGroup() as tasks:
+        async with database.transaction() as hiding:
+            await change_live(hiding, live_id, title=None, visibility="private")
+            naming = tasks.create_task(rename(database, live_id))
+            await wait_until_blocked(database)
+        await naming
+    async with database.connection() as connection:
+        live = await find_live(connection, live_id)
+    assert live is not None
+    assert (live.title, live.visibility) == ("Evening drive", "private")
+
+
+async def rename(database: Database, live_id: uuid.UUID) -> None:
+    async with database.transaction() as connection:
+        await change_live(connection, live_id, title="Evening drive", visibility=None)
 
 
 async def test_a_mark_names_the_present_key_and_is_not_its_hash(database: Database) -> None:
