@@ -195,7 +195,7 @@ class UploadSettings:
         "Bodies of this size are moved from socket to file by the kernel, where no TLS of an edge"
         " and no bucket is between; smaller ones are read, which costs less for few bytes.",
     )
-    expires_s: int = option(86_400, "An unfinished upload is kept so long after its last piece.")
+    expires_s: int = option(86_400, "An unfinished upload is kept so long after its last bytes.")
     per_user_max: int = option(20, "Unfinished uploads of one user.")
     quota_bytes: int = option(
         1 << 40, "What one user's video files may take together, deleted ones while they are kept."

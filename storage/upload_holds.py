@@ -50,7 +50,7 @@ class UploadHold:
         self.upload = upload
         """As it stood when it was taken."""
         self.expires_at = upload.expires_at
-        """Until when it waits, by the last acknowledgement."""
+        """Until when it waits, by the last acknowledgement or renewal."""
         self.sink: UploadSink
 
     @classmethod
@@ -86,12 +86,19 @@ class UploadHold:
                 hold.sink = PieceSink(objects, upload.id, start, piece_bytes, hold.renew)
         return hold
 
-    async def renew(self) -> None:
-        """Keep the lock for its time from now; raises UploadLocked when it was lost."""
+    async def renew(self, *, has_come: bool = False) -> None:
+        """Keep the lock for its time from now; raises UploadLocked when it was lost.
+
+        `has_come`: bytes came since the last time, of which nothing need be acknowledged yet. The
+        upload's time begins anew.
+        """
+        expires_s = self._terms.expires_s if has_come else None
+        terms = LockTerms(self._terms.owner, self._ttl_s, expires_s)
         async with self._database.statement(writes=True) as connection:
-            is_ours = await renew_lock(connection, self.upload.id, self._terms.owner, self._ttl_s)
-        if not is_ours:
+            expires_at = await renew_lock(connection, self.upload.id, terms)
+        if expires_at is None:
             raise UploadLocked(retry_after_s=1)
+        self.expires_at = expires_at
 
     async def acknowledge(self, parts: list[UploadPart], *, is_last: bool) -> None:
         """Write the rows of durable parts, and renew; the last ones give the lock back.

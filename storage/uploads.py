@@ -73,6 +73,16 @@ class UploadObject(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
+class LockTerms(msgspec.Struct, frozen=True):
+    """Who writes, and what an acknowledgement or a renewal gives them."""
+
+    owner: uuid.UUID
+    keep_s: float | None
+    """The lock is kept for so many seconds more; None: it is given back."""
+    expires_s: float | None
+    """The upload waits for so long for what comes next; None: for no longer than before."""
+
+
 class NewFile(msgspec.Struct, frozen=True):
     """What a client announces to an edge itself; `size_bytes` None: it says so later."""
 
@@ -243,18 +253,22 @@ async def lock_upload(
 
 
 async def renew_lock(
-    connection: Connection, upload_id: uuid.UUID, lock_owner: uuid.UUID, ttl_s: float
-) -> bool:
-    """Keep the right to write; False when it was lost."""
-    result = await connection.execute(
-        """UPDATE uploads SET lock_until = clock_timestamp() + $3
+    connection: Connection, upload_id: uuid.UUID, terms: LockTerms
+) -> datetime | None:
+    """Keep the right to write; return when the upload expires by now, None when it was lost."""
+    assert terms.keep_s is not None, "what is renewed is kept"
+    expires_at: datetime | None = await connection.fetchval(
+        """UPDATE uploads SET lock_until = clock_timestamp() + $3,
+                  expires_at = greatest(expires_at, clock_timestamp() + $4)
             WHERE id = $1 AND lock_owner = $2 AND lock_until > clock_timestamp()
-              AND state = 'open'""",
+              AND state = 'open'
+        RETURNING expires_at""",
         upload_id,
-        lock_owner,
-        timedelta(seconds=ttl_s),
+        terms.owner,
+        timedelta(seconds=terms.keep_s),
+        None if terms.expires_s is None else timedelta(seconds=terms.expires_s),
     )
-    return result == "UPDATE 1"
+    return expires_at
 
 
 async def unlock_upload(
@@ -267,16 +281,6 @@ async def unlock_upload(
         upload_id,
         lock_owner,
     )
-
-
-class LockTerms(msgspec.Struct, frozen=True):
-    """Who writes, and what an acknowledgement gives them."""
-
-    owner: uuid.UUID
-    keep_s: float | None
-    """The lock is kept for so many seconds more; None: it is given back."""
-    expires_s: float
-    """The upload waits for so long for what comes next."""
 
 
 async def insert_parts(
@@ -302,7 +306,7 @@ async def insert_parts(
         upload_id,
         terms.owner,
         None if terms.keep_s is None else timedelta(seconds=terms.keep_s),
-        timedelta(seconds=terms.expires_s),
+        None if terms.expires_s is None else timedelta(seconds=terms.expires_s),
         [part.offset_bytes for part in parts],
         [part.size_bytes for part in parts],
         [part.object_key for part in parts],

@@ -168,7 +168,7 @@ class UploadWriter:
         self._upload, self._sink = hold.upload, hold.sink
         self._held_back: list[UploadPart] = []
         self._began_s = self._renewed_s = ports.clock.monotonic_s()
-        self._received_bytes = 0
+        self._received_bytes = self._renewed_bytes = 0
         size_bytes = hold.upload.size_bytes
         self._room_bytes = 0 if size_bytes is None else size_bytes - hold.upload.offset_bytes
         """So many bytes of a body may come; of a file without a length, as was said last."""
@@ -248,7 +248,7 @@ class UploadWriter:
 
     async def _receive(self, body: Body, digest: hashlib._Hash | None) -> bool:
         """Read to the end, storing what comes; False when the connection broke."""
-        self._received_bytes = 0
+        self._received_bytes = self._renewed_bytes = 0
         stalled = broken = False
         try:
             if digest is not None or not await self._move(body):
@@ -333,7 +333,10 @@ class UploadWriter:
             await self._renew()
 
     async def _renew(self) -> None:
-        await self._hold.renew()
+        """Keep the lock, and while bytes come the upload: a checksum acknowledges them last."""
+        has_come = self._received_bytes > self._renewed_bytes
+        self._renewed_bytes = self._received_bytes
+        await self._hold.renew(has_come=has_come)
         self._renewed_s = self._ports.clock.monotonic_s()
 
     async def _acknowledge(self, parts: list[UploadPart], *, is_last: bool) -> None:

@@ -201,7 +201,7 @@ class _Intake:
         """Keep the lock; call it while bytes come."""
         now_s = self._ports.clock.monotonic_s()
         if now_s - self._renewed_s > RENEW_EVERY_S:
-            await self._hold.renew()
+            await self._hold.renew(has_come=True)
             self._renewed_s = now_s
 
     async def flush(self) -> None:

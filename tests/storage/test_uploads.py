@@ -47,12 +47,13 @@ async def test_a_second_writer_is_refused_until_the_lock_lapses(database: Databa
         assert await uploads.lock_upload(connection, upload_id, first, LONG_S) is not None
         assert await uploads.lock_upload(connection, upload_id, second, LONG_S) is None
         await connection.execute("UPDATE uploads SET lock_until = clock_timestamp()")
-        assert not await uploads.renew_lock(connection, upload_id, first, 10)
+        lost = LockTerms(first, 10, 7200)
+        assert await uploads.renew_lock(connection, upload_id, lost) is None
         assert await uploads.lock_upload(connection, upload_id, second, LONG_S) is not None
         terms = LockTerms(first, 10, 60)
         assert not await uploads.insert_parts(connection, upload_id, terms, [UploadPart(0, 10)])
         await uploads.unlock_upload(connection, upload_id, first)
-        assert await uploads.renew_lock(connection, upload_id, second, 10)
+        assert await uploads.renew_lock(connection, upload_id, LockTerms(second, 10, None))
 
 
 async def test_an_expired_upload_takes_no_lock_and_can_be_ended(database: Database):

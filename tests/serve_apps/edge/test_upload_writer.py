@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from serve_apps.access.identity import Identity
 from serve_apps.edge.upload_writer import (
     Body,
     Checksum,
+    RENEW_EVERY_S,
     ChecksumMismatch,
     UploadPorts,
     UploadWriter,
@@ -91,6 +93,34 @@ class Sent:
 def make_ports(server: TusServer) -> UploadPorts:
     return UploadPorts(
         server.settings,
+@dataclass
+class Paced:
+    """A body of which each chunk comes once what was told for it is done."""
+
+    chunks: list[tuple[Callable[[], Awaitable[None]], bytes]]
+
+    @property
+    def is_waiting(self) -> bool:
+        return True
+
+    async def read(self) -> bytes:
+        if not self.chunks:
+            return b""
+        prepare, data = self.chunks.pop(0)
+        await prepare()
+        return data
+
+
+class LeapingClock(SystemClock):
+    """A renewal is due whenever somebody looks."""
+
+    leaps = 0
+
+    def monotonic_s(self) -> float:
+        self.leaps += 1
+        return super().monotonic_s() + self.leaps * RENEW_EVERY_S
+
+
         server.database,
         server.objects,
         server.clock,
@@ -203,6 +233,49 @@ async def expire(server: TusServer, ports: JobPorts, upload: TusUpload) -> None:
 @pytest.mark.parametrize("end", [give_up, expire])
 @pytest.mark.parametrize("words", [{}, {"Upload_Checksum": checksum(b"x" * PIECE_BYTES)}])
 async def test_in_a_bucket_a_piece_that_lands_behind_the_end_of_its_upload_does_not_stay(
+async def test_an_upload_stays_while_bytes_come_that_only_their_checksum_will_acknowledge(
+    server: TusServer, cache: Cache
+):
+    jobs = VideoWorld(server.settings, server.database, cache, server.objects)
+    upload = await server.open_upload(10)
+    known = await find(server, upload.id)
+    ports = replace(make_ports(server), clock=LeapingClock())
+    writer = await UploadWriter.open(ports, known)
+
+    async def run_out() -> None:
+        assert (await find(server, upload.id)).expires_at == known.expires_at  # nothing had come
+        async with server.database.connection() as connection:
+            await connection.execute("UPDATE uploads SET expires_at = now()")
+
+    async def look_for_the_expired() -> None:
+        media = InlineMedia(server.objects)
+        await expire_video(jobs.ports(media), job_payload(upload.video_id))
+
+    body = Paced([(run_out, b"01234"), (look_for_the_expired, b"56789")])
+    digest = hashlib.sha1(b"0123456789", usedforsecurity=False).digest()
+    assert await writer.write(Body(body, 10, Checksum("sha1", digest)))
+    await writer.close()
+    assert (await find(server, upload.id)).state == "finished"
+    assert await server.read_stored(upload.id) == b"0123456789"
+
+
+async def test_an_upload_of_which_nothing_comes_is_not_kept_by_who_holds_it(
+    server: TusServer, cache: Cache
+):
+    jobs = VideoWorld(server.settings, server.database, cache, server.objects)
+    upload = await server.open_upload(10)
+    ports = replace(make_ports(server), clock=LeapingClock())
+    writer = await UploadWriter.open(ports, await find(server, upload.id))
+
+    async def end() -> None:
+        await expire(server, jobs.ports(InlineMedia(server.objects)), upload)
+
+    with pytest.raises(UploadLocked):
+        await writer.write(Body(Paced([(end, b"01234")]), 10, None))
+    await writer.close()
+    assert (await find(server, upload.id)).state == "terminated"
+
+
     settings: Settings, database: Database, cache: Cache, end: End, words: dict[str, str]
 ):
     objects = HeldStore.open("memory:///")

@@ -340,9 +340,9 @@ async def test_an_address_that_sends_slowly_is_not_taken_away(
 ):
     renew, renewed = UploadHold.renew, []
 
-    async def count(hold: UploadHold) -> None:
+    async def count(hold: UploadHold, *, has_come: bool) -> None:
         renewed.append(hold)
-        await renew(hold)
+        await renew(hold, has_come=has_come)
 
     monkeypatch.setattr(UploadHold, "renew", count)
     fetched = await announce(world, site.url + "/walk.mp4")
