@@ -158,6 +158,9 @@ class AuthSettings:
     refresh_ttl_s: int = option(30 * 86_400, "Life of a refresh token.")
     ticket_ttl_s: int = option(30, "Life of a single-use ticket.")
     grant_ttl_s: int = option(600, "Life of a playback grant.")
+    download_ttl_s: int = option(
+        86_400, "Life of a link to the file of a video that not everybody may see."
+    )
 
 
 @dataclass(frozen=True)

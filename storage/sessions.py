@@ -89,6 +89,17 @@ async def list_sessions(
     return read_rows(SessionRow, rows)
 
 
+async def is_living(connection: Connection, session_id: uuid.UUID, now: datetime) -> bool:
+    """Whether a session has neither ended nor been ended."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM sessions"
+        " WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2)",
+        session_id,
+        now,
+    )
+    return found
+
+
 async def touch_session(
     connection: Connection, session_id: uuid.UUID, *, used_at: datetime, expires_at: datetime
 ) -> None:

@@ -1,7 +1,8 @@
 """Ed25519-signed rights that travel in URLs: single-use tickets and playback grants.
 
 The API signs them; an edge holds only the public half and verifies offline. A ticket admits one
-request at one edge for seconds; a grant opens one resource's media for minutes. The kind is part
+request at one edge for seconds; a grant opens one resource's media for minutes. A pass opens
+nothing by itself: the API reads it back, and asks again what its session may see. The kind is part
 of what is signed, so that no text passes for another kind.
 """
 
@@ -29,6 +30,7 @@ TEXT_CHARS_MAX = 2048
 SIGNATURE_BYTES = 64
 BOOK_ENTRIES_MAX = 100_000
 GRANT_KIND = "playback"
+DOWNLOAD_KIND = "download"
 VIEWERS_REMEMBERED = 8_192
 ENCODER = msgspec.msgpack.Encoder(uuid_format="bytes")
 Body = TypeVar("Body", bound=msgspec.Struct)
@@ -114,6 +116,15 @@ class Grant:
     expires_at_s: float
     viewer_version: int = 0
     """Of what the viewer may see; a later one means that they lost some right since."""
+
+
+class DownloadPass(msgspec.Struct, frozen=True, array_like=True):
+    """Who asks where a video's file is, by a link that carries no token; void with the session."""
+
+    video: uuid.UUID
+    viewer: uuid.UUID
+    session: uuid.UUID
+    expires_at_s: float
 
 
 class _TicketBody(msgspec.Struct, array_like=True):
@@ -209,6 +220,21 @@ def read_grant(public_key: str, text: str, now: datetime) -> Grant:
         body.expires_at_s,
         body.viewer_version,
     )
+
+
+def issue_pass(auth: AuthSettings, order: DownloadPass) -> str:
+    """Sign a download pass; the caller sets its expiry (≤ download_ttl_s)."""
+    return _sign(auth.grant_private_key, DOWNLOAD_KIND, order)
+
+
+def read_pass(public_key: str, text: str, now: datetime) -> DownloadPass:
+    """Verify a download pass; raises GrantInvalid, GrantExpired."""
+    found = _verify(public_key, DOWNLOAD_KIND, text, DownloadPass)
+    if found is None:
+        raise GrantInvalid
+    if now.timestamp() > found.expires_at_s:
+        raise GrantExpired
+    return found
 
 
 @functools.lru_cache(maxsize=VIEWERS_REMEMBERED)

@@ -28,6 +28,8 @@ class PlaybackTerms:
 
     auth: AuthSettings
     edge_url: str
+    site_url: str
+    """Of the API and the page."""
     viewer: Identity | None
     now: datetime
     viewer_version: int = 0
@@ -40,7 +42,8 @@ async def make_terms(
     """Say where, and under which right, a viewer plays; before it is decided what they may see."""
     version = await find_viewer_version(connection, viewer)
     edge_url = await choose_edge(connection, settings)
-    return PlaybackTerms(settings.auth, edge_url, viewer, now, version)
+    site_url = settings.http.public_url.rstrip("/")
+    return PlaybackTerms(settings.auth, edge_url, site_url, viewer, now, version)
 
 
 async def find_viewer_version(connection: Connection, viewer: Identity | None) -> int:

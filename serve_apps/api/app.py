@@ -44,6 +44,7 @@ from serve_apps.realtime.routes import routes as realtime_routes
 from serve_apps.subscriptions.routes import own_routes as subscriptions_routes
 from serve_apps.subscriptions.routes import routes as subscribers_routes
 from serve_apps.users.routes import routes as users_routes
+from serve_apps.videos.download_routes import routes as video_download_routes
 from serve_apps.videos.history_routes import routes as history_routes
 from serve_apps.videos.liking_routes import routes as video_liking_routes
 from serve_apps.videos.playlist_routes import routes as playlist_routes
@@ -66,6 +67,7 @@ FEATURES = (
     feed_routes,
     person_routes,
     videos_routes,
+    video_download_routes,
     history_routes,
     video_reencoding_routes,
     video_thumbnail_routes,

@@ -346,8 +346,14 @@ async def make_hls_address(
     is_on_air = live.status in ("live", "interrupted") and live.origin is not None
     origin_url = str(live.origin["edge"]) if is_on_air and live.origin is not None else None
     edge = decide_watch(await _list_edges(connection), origin_url, watcher.avoid)
-    edge_url, version = edge.url.rstrip("/"), watcher.viewer_version
-    terms = PlaybackTerms(settings.auth, edge_url, watcher.viewer, watcher.now, version)
+    terms = PlaybackTerms(
+        settings.auth,
+        edge.url.rstrip("/"),
+        settings.http.public_url.rstrip("/"),
+        watcher.viewer,
+        watcher.now,
+        watcher.viewer_version,
+    )
     base = make_live_base(
         terms, live.id, visibility=live.visibility, access_version=live.access_version
     )

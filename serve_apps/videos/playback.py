@@ -1,6 +1,7 @@
 """Where a video plays: the addresses of its playlists, pictures and files, as its viewer gets them.
 
-Routes of videos and feeds call it. Pure; the edge answers below these addresses.
+Routes of videos and feeds call it. Pure; the edge answers below these addresses, but for the file,
+to which the API leads (`download_routes.py`): its link is opened whenever somebody likes.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from media.vod.records import KEYS_NAME
-from serve_apps.access.playback import PlaybackTerms, make_video_base
+from serve_apps.access.grants import DownloadPass, issue_pass
+from serve_apps.access.playback import OPEN_VISIBILITIES, PlaybackTerms, make_video_base
 from storage.videos import Video
 
 REASONS = {
@@ -36,7 +38,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Playback:
-    """Where a video plays, as absolute addresses on an edge."""
+    """Where a video plays, as absolute addresses on an edge; of the file, on the API."""
 
     hls: str
     dash: str | None
@@ -50,7 +52,7 @@ class Playback:
     keys: str | None
     """Where the keys of a protected video are given out."""
     download: str | None
-    """The best quality as one MP4 file; there is none of a protected video."""
+    """What leads to the best quality as one MP4 file; there is none of a protected video."""
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -80,14 +82,34 @@ def build_playback(video: Video, terms: PlaybackTerms) -> Playback | None:
         storyboard=None if is_sound else offer("storyboard", "storyboard.vtt"),
         waveform=f"{base}/waveform.json" if is_sound else None,
         keys=f"{base}/{KEYS_NAME}" if video.is_protected else None,
-        download=None
-        if video.is_protected
-        else offer("download", f"download/best.mp4{_name_version(video)}"),
+        download=_make_download_url(video, terms) if has_file(video) else None,
         left_out=tuple(
             LeftOut(what, code, REASONS.get(code, "It could not be made."))
             for what, code in sorted(video.left_out.items())
         ),
     )
+
+
+def has_file(video: Video) -> bool:
+    """Whether there is one file of the whole video."""
+    is_made = video.playable_at is not None and video.status == "ready"
+    return is_made and not video.is_protected and "download" not in video.left_out
+
+
+def make_file_url(video: Video, terms: PlaybackTerms) -> str:
+    """Return where an edge sends that file to this viewer, as long as a grant lives."""
+    return f"{make_base(video, terms)}/download/best.mp4{_name_version(video)}"
+
+
+def _make_download_url(video: Video, terms: PlaybackTerms) -> str:
+    """Return what leads there; where not everybody may go, it says whose session asks."""
+    url = f"{terms.site_url}/v1/videos/{video.id}/download"
+    if video.visibility in OPEN_VISIBILITIES or terms.viewer is None:
+        return url
+    expires_at_s = terms.now.timestamp() + terms.auth.download_ttl_s
+    viewer = terms.viewer
+    order = DownloadPass(video.id, viewer.user_id, viewer.session_id, expires_at_s)
+    return f"{url}?pass={issue_pass(terms.auth, order)}"
 
 
 def _name_version(video: Video) -> str:

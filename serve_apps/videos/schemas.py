@@ -65,7 +65,7 @@ EXAMPLE_VIDEO: dict[str, JsonValue] = {
         "storyboard": f"http://localhost:8001/v/{EXAMPLE_ID}/storyboard.vtt",
         "waveform": None,
         "keys": None,
-        "download": f"http://localhost:8001/v/{EXAMPLE_ID}/download/best.mp4",
+        "download": f"http://localhost:8000/v1/videos/{EXAMPLE_ID}/download",
         "left_out": [],
     },
     "reencoding": None,
@@ -133,7 +133,7 @@ class LeftOutBody(BaseModel):
 
 
 class PlaybackBody(BaseModel):
-    """Absolute addresses on an edge."""
+    """Absolute addresses on an edge; `download` is one of the API."""
 
     hls: str
     dash: str | None = Field(description="Once the video is ready.")
@@ -147,8 +147,8 @@ class PlaybackBody(BaseModel):
         description="Of a protected video: where a W3C ClearKey licence request is answered."
     )
     download: str | None = Field(
-        description="One MP4 file of the best quality; `best` may be a quality's name, as `720p`. "
-        "There is none of a protected video."
+        description="Leads to one MP4 file of the best quality, for a day and while the session "
+        "lives where not everybody may see it. There is none of a protected video."
     )
     left_out: list[LeftOutBody] = Field(
         description="What there will never be of a ready video, with the reasons."

@@ -11,6 +11,7 @@ import pytest
 from kit.clock import ManualClock
 from kit.setting_sections import AuthSettings
 from serve_apps.access.grants import (
+    DownloadPass,
     Grant,
     GrantExpired,
     GrantInvalid,
@@ -22,9 +23,11 @@ from serve_apps.access.grants import (
     TicketOrder,
     TicketUsed,
     issue_grant,
+    issue_pass,
     issue_ticket,
     make_key_pair,
     read_grant,
+    read_pass,
     read_ticket,
 )
 from serve_apps.access.identity import Identity, Role
@@ -197,15 +200,21 @@ def test_no_kind_passes_for_another(auth: AuthSettings, clock: ManualClock):
     key, now = auth.grant_public_key, clock.now()
     access = issue_access_token(auth, ADA, now)
     grant = issue_grant(auth, make_grant(clock))
+    found = DownloadPass(uuid.uuid4(), ADA.user_id, ADA.session_id, now.timestamp() + 60)
+    download = issue_pass(auth, found)
+    assert read_pass(key, download, now) == found
     tickets = {kind: issue_ticket(auth, make_order(kind=kind), now) for kind in TicketKind}
     for kind in TicketKind:
         others = [text for other, text in tickets.items() if other is not kind]
-        for text in [access, grant, *others]:
+        for text in [access, grant, download, *others]:
             with pytest.raises(TicketInvalid):
                 read_ticket(key, text, kind, EDGE, now)
-    for text in [access, *tickets.values()]:
+    for text in [access, download, *tickets.values()]:
         with pytest.raises(GrantInvalid):
             read_grant(key, text, now)
-    for text in [grant, *tickets.values()]:
+    for text in [access, grant, *tickets.values()]:
+        with pytest.raises(GrantInvalid):
+            read_pass(key, text, now)
+    for text in [grant, download, *tickets.values()]:
         with pytest.raises(TokenInvalid):
             read_access_token(auth, text, now)

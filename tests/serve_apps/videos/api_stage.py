@@ -19,6 +19,7 @@ from serve_apps.access.revocations import RevocationBook
 from serve_apps.access.tokens import issue_access_token
 from serve_apps.http.errors import install_errors
 from serve_apps.http.state import ApiPorts
+from serve_apps.videos.download_routes import routes as download_routes
 from serve_apps.videos.reencoding_routes import routes as reencoding_routes
 from serve_apps.videos.routes import routes
 from serve_apps.videos.subtitle_routes import routes as subtitle_routes
@@ -26,6 +27,7 @@ from serve_apps.videos.thumbnail_routes import routes as thumbnail_routes
 from storage import videos
 from storage.rates import RateBook
 from tests.serve_apps.videos.video_world import VideoWorld
+from tests.storage.live_rows import create_session_row
 from tests.storage.video_rows import create_owner, create_video_row
 
 
@@ -45,7 +47,8 @@ class Api:
     async def add_person(self, role: Role = Role.USER) -> Person:
         async with self.world.database.transaction() as connection:
             user_id = await create_owner(connection, f"u{uuid.uuid4().hex[:8]}")
-        identity = Identity(user_id, make_id(), "ada", role)
+            session_id = await create_session_row(connection, user_id)
+        identity = Identity(user_id, session_id, "ada", role)
         token = issue_access_token(self.world.settings.auth, identity, self.clock.now())
         return Person(self.http, user_id, {"Authorization": f"Bearer {token}"})
 
@@ -83,7 +86,7 @@ async def serve_videos(world: VideoWorld) -> AsyncIterator[Api]:
     app.state.rates = RateBook(world.cache, clock)
     app.state.revocations = RevocationBook(world.database, small.auth.access_ttl_s)
     install_errors(app)
-    for each in (routes, thumbnail_routes, subtitle_routes, reencoding_routes):
+    for each in (routes, download_routes, thumbnail_routes, subtitle_routes, reencoding_routes):
         each.install(app, "/v1")
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:

@@ -184,7 +184,7 @@ async def test_the_api_takes_the_choice_and_says_where_keys_are(api: Api):
     video_id = await api.add_ready_video(owner)
     plain = (await owner.call("GET", f"/{video_id}")).json()
     assert (plain["protected"], plain["playback"]["keys"]) == (False, None)
-    assert plain["playback"]["download"].endswith("/download/best.mp4")
+    assert plain["playback"]["download"].endswith(f"/v1/videos/{video_id}/download")
     async with api.world.database.transaction() as connection:
         await connection.execute("UPDATE videos SET is_protected = true WHERE id = $1", video_id)
     shown = (await owner.call("GET", f"/{video_id}")).json()

@@ -127,7 +127,7 @@ async def test_an_open_video_shows_its_plain_address_to_everyone(api: Api):
         "storyboard": f"http://localhost:8001/v/{video_id}/storyboard.vtt",
         "waveform": None,
         "keys": None,
-        "download": f"http://localhost:8001/v/{video_id}/download/best.mp4",
+        "download": f"http://localhost:8000/v1/videos/{video_id}/download",
         "left_out": [],
     }
     assert shown["owner"]["id"] == str(ada.id)

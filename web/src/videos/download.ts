@@ -1,4 +1,4 @@
-/** Where a video's file is fetched from, at the moment somebody wants it: rights in addresses last some minutes. */
+/** Where a video's file is fetched from, at the moment somebody wants it: its link lasts for a day, or as long as the session. */
 import { api } from "../kit/api";
 import type { Video } from "./shapes";
 

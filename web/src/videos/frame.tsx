@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { Bars } from "../kit/states";
 import { formatLength } from "../kit/words";
+import { useLasting } from "./renewal";
 import "./frame.css";
 
 interface FrameProps {
@@ -16,23 +17,24 @@ interface FrameProps {
 }
 
 export function VideoFrame({ thumbnail, durationMs, watched, preview, eager = false }: FrameProps) {
-  const [failed, setFailed] = useState(false);
+  const still = useLasting(thumbnail);
+  const moving = useLasting(preview);
   return (
     <span class="frame">
-      {thumbnail && !failed ? (
+      {still.address ? (
         <img
-          src={thumbnail}
+          src={still.address}
           alt=""
           loading={eager ? "eager" : "lazy"}
           decoding="async"
-          onError={() => setFailed(true)}
+          onError={still.onFail}
         />
       ) : (
         <span class="frame-blank">
           <Bars />
         </span>
       )}
-      {preview && <Moving key={preview} source={preview} />}
+      {moving.address && <Moving key={moving.address} source={moving.address} onFail={moving.onFail} />}
       <span class="frame-marks" />
       {durationMs ? <span class="frame-time data">{formatLength(durationMs / 1000)}</span> : null}
       {watched !== undefined && <span class="frame-watched" style={{ "--share": `${watched * 100}%` }} />}
@@ -41,7 +43,7 @@ export function VideoFrame({ thumbnail, durationMs, watched, preview, eager = fa
 }
 
 /** The still stays below until the first picture is there. */
-function Moving({ source }: { source: string }) {
+function Moving({ source, onFail }: { source: string; onFail: () => void }) {
   const [isPlaying, setPlaying] = useState(false);
   return (
     <video
@@ -56,6 +58,7 @@ function Moving({ source }: { source: string }) {
       aria-hidden="true"
       data-testid="preview"
       onPlaying={() => setPlaying(true)}
+      onError={onFail}
     />
   );
 }
