@@ -110,7 +110,7 @@ LINKS_ENDED = Counter(
     ["role", "reason"],
 )
 OBJECTS_SWEPT = Counter(
-    "socialflow_objects_swept_total", "What dead writers left half written, and was removed."
+    "socialflow_objects_swept_total", "What dead writers left, and was removed."
 )
 UPLOAD_BYTES = Counter("socialflow_upload_bytes_total", "Acknowledged upload bytes.")
 HEAD_START_PARTS = Counter(

@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextlib
-import re
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -35,6 +34,7 @@ from storage.durable_files import (
     sweep_staging,
     write_file,
 )
+from storage.object_keys import check_key
 
 if TYPE_CHECKING:
     # Names that obstore declares for type checkers alone.
@@ -43,20 +43,12 @@ if TYPE_CHECKING:
 
 log = get_log("objects")
 
-KEY_CHARS_MAX = 512
-KEY_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=@+-]{0,199}")
 STREAM_CHUNK_BYTES = 1 << 20
 LIST_MAX = 10_000
 REQUEST_TIMEOUT = timedelta(seconds=30)
 CONNECT_TIMEOUT = timedelta(seconds=5)
 RETRY_TIMEOUT = timedelta(seconds=60)
 RETRIES_MAX = 4
-
-
-class ObjectKeyInvalid(AppError):
-    """A key is empty, absolute, too long, or leaves its folder."""
-
-    code, status, message = "object_key_invalid", 400, "This object key cannot be used."
 
 
 class ObjectNotFound(AppError):
@@ -78,6 +70,8 @@ class ObjectEntry:
 
     key: str
     size_bytes: int
+    written_s: float = field(default=0.0, compare=False)
+    """Unix time."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +98,6 @@ class ByteSink(Protocol):
     def flush(self) -> None:
         """Hand on what was written so far; that makes it neither durable nor visible."""
         ...
-
-
-def check_key(key: str) -> None:
-    """Raise ObjectKeyInvalid unless `key` is relative, plain and inside the store."""
-    parts = key.split("/")
-    if len(key) > KEY_CHARS_MAX or not all(KEY_SEGMENT.fullmatch(part) for part in parts):
-        raise ObjectKeyInvalid(key=key[:KEY_CHARS_MAX])
 
 
 class ObjectStore:
@@ -298,7 +285,7 @@ class ObjectStore:
         check_key(prefix)
         with _own_errors(prefix):
             entries = [
-                ObjectEntry(key=str(meta["path"]), size_bytes=int(meta["size"]))
+                ObjectEntry(str(meta["path"]), int(meta["size"]), meta["last_modified"].timestamp())
                 for batch in obstore.list(self._backend, prefix)
                 for meta in batch
             ]
@@ -310,6 +297,13 @@ class ObjectStore:
     ) -> builtins.list[ObjectEntry]:
         """Like `list_sync`, off the event loop."""
         return await asyncio.to_thread(self.list_sync, prefix, after=after, limit=limit)
+
+    def list_folders_sync(self, prefix: str) -> builtins.list[str]:
+        """Names of the folders right below the folder `prefix`, in no particular order."""
+        check_key(prefix)
+        with _own_errors(prefix):
+            found = obstore.list_with_delimiter(self._backend, prefix)["common_prefixes"]
+        return [path.rpartition("/")[2] for path in found]
 
     def delete_sync(self, key: str) -> None:
         """Remove the object; a missing one is fine."""

@@ -112,6 +112,9 @@ COLUMNS = """u.id, u.video_id, u.owner_id, u.filename, u.size_bytes, u.state, u.
        FROM upload_parts p WHERE p.upload_id = u.id) AS offset_bytes"""
 
 
+UPLOADS_FOLDER = "uploads"
+
+
 def make_part_key(upload_id: uuid.UUID, offset_bytes: int) -> str:
     """Name the object that holds the bytes from `offset_bytes` on."""
     return f"{make_parts_prefix(upload_id)}/{offset_bytes:016d}"
@@ -119,7 +122,7 @@ def make_part_key(upload_id: uuid.UUID, offset_bytes: int) -> str:
 
 def make_parts_prefix(upload_id: uuid.UUID) -> str:
     """Name the folder of all of an upload's objects."""
-    return f"uploads/{upload_id}"
+    return f"{UPLOADS_FOLDER}/{upload_id}"
 
 
 def list_objects(upload_id: uuid.UUID, parts: Sequence[UploadPart]) -> list[UploadObject]:
@@ -160,6 +163,26 @@ async def find_upload(connection: Connection, upload_id: uuid.UUID) -> Upload | 
         upload_id,
     )
     return None if row is None else read_row(Upload, row)
+
+
+async def list_needed(connection: Connection, upload_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Return those of the uploads whose bytes somebody may still ask for.
+
+    Others were given up, have expired, or their bytes are a video's source by now.
+    """
+    rows = await connection.fetch(
+        """SELECT u.id FROM uploads u LEFT JOIN videos v ON v.id = u.video_id
+            WHERE u.id = ANY($1)
+              AND (u.state = 'open' OR u.state = 'finished' AND v.source_key IS NULL
+                   OR u.state = 'joined' AND EXISTS (
+                      SELECT FROM uploads f
+                        JOIN videos w ON w.id = f.video_id AND w.source_key IS NULL
+                        JOIN upload_parts p ON p.upload_id = f.id
+                       WHERE f.owner_id = u.owner_id AND f.concat LIKE 'final%'
+                         AND p.object_key LIKE 'uploads/' || u.id || '/%'))""",
+        list(upload_ids),
+    )
+    return {row["id"] for row in rows}
 
 
 async def set_size(connection: Connection, upload_id: uuid.UUID, size_bytes: int) -> bool:

@@ -5,17 +5,16 @@ Each kind of store has a class of tests that inherits these and lends its `store
 
 import asyncio
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from storage.objects import (
-    ObjectEntry,
-    ObjectKeyInvalid,
-    ObjectNotFound,
-    ObjectPart,
-    ObjectStore,
-)
+from storage.object_keys import ObjectKeyInvalid
+from storage.objects import ObjectEntry, ObjectNotFound, ObjectPart, ObjectStore
+
+CLOCKS_APART_S = 2.0
+"""A bucket's server tells whole seconds."""
 
 
 class ObjectContract:
@@ -98,6 +97,18 @@ class ObjectContract:
             "up/1/0002",
         ]
         assert [e.key for e in await store.list("up/1", after="up/1/0002")] == ["up/1/0003"]
+
+    async def test_a_listing_says_when_an_object_was_written(self, store: ObjectStore):
+        before_s = time.time()
+        await store.put("up/1/0001", b"x")
+        (entry,) = await store.list("up/1")
+        assert before_s - CLOCKS_APART_S <= entry.written_s <= time.time() + CLOCKS_APART_S
+
+    async def test_folders_are_listed_without_what_is_in_them(self, store: ObjectStore):
+        assert store.list_folders_sync("up") == []
+        for key in ("up/1/0001", "up/1/0002", "up/10/deep/0001", "up/file", "other/1/0001"):
+            await store.put(key, b"x")
+        assert sorted(store.list_folders_sync("up")) == ["1", "10"]
 
     async def test_delete_is_repeatable_and_delete_prefix_counts(self, store: ObjectStore):
         for n in range(5):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.objects import ObjectKeyInvalid, ObjectNotFound, ObjectStore, check_key
+from storage.object_keys import ObjectKeyInvalid, check_key
+from storage.objects import ObjectNotFound, ObjectStore
 from tests.storage.object_contract import ObjectContract, write_half
 
 pytestmark = pytest.mark.unit

@@ -122,6 +122,48 @@ async def test_a_complete_part_is_ended_unless_it_was_joined(database: Database)
         assert await uploads.take_finished_parts(connection, owner_id, ids) == []
 
 
+async def test_an_uploads_bytes_are_needed_until_it_ends_or_they_are_a_source(database: Database):
+    source = videos.VideoSource("videos/x/source", b"x" * 32, 10)
+    async with database.transaction() as connection:
+        owner_id = await create_owner(connection)
+
+        async def create_ended(state: str, *, is_part: bool = False) -> uuid.UUID:
+            video_id = None if is_part else await create_video_row(connection, owner_id)
+            made = await create_upload_row(connection, video_id, owner_id, 10)
+            await connection.execute("UPDATE uploads SET state = $2 WHERE id = $1", made, state)
+            return made
+
+        async def create_joined() -> tuple[uuid.UUID, uuid.UUID]:
+            part = await create_ended("joined", is_part=True)
+            await connection.execute(
+                "INSERT INTO upload_parts (upload_id, offset_bytes, size_bytes) VALUES ($1, 0, 10)",
+                part,
+            )
+            final = await create_ended("finished")
+            await connection.execute("UPDATE uploads SET concat = 'final;' WHERE id = $1", final)
+            await uploads.join_uploads(connection, final, [part])
+            return part, final
+
+        async def make_source(upload_id: uuid.UUID) -> None:
+            upload = await uploads.find_upload(connection, upload_id)
+            assert upload is not None
+            assert upload.video_id is not None
+            await videos.set_source(connection, upload.video_id, source)
+
+        needed = {
+            await create_ended("open"),
+            await create_ended("finished"),
+            await create_ended("finished", is_part=True),
+            *await create_joined(),
+        }
+        part, final = await create_joined()
+        made = await create_ended("finished")
+        for upload_id in (final, made):
+            await make_source(upload_id)
+        others = {part, final, made, await create_ended("terminated"), make_id()}
+        assert await uploads.list_needed(connection, [*needed, *others]) == needed
+
+
 async def test_a_file_counts_against_the_quota_from_its_first_byte_until_its_bytes_are_gone(
     database: Database,
 ):

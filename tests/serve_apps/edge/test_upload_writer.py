@@ -7,25 +7,28 @@ import hashlib
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from actors.job_runner.ports import JobPorts
-from kit.clock import SystemClock
+from kit.clock import ManualClock, SystemClock
 from kit.errors import AppError
 from kit.ids import make_id
 from kit.setting_sections import UploadSettings
 from kit.settings import Settings
 from serve_apps.access.identity import Identity
 from serve_apps.edge.upload_writer import (
+    RENEW_EVERY_S,
     Body,
     Checksum,
-    RENEW_EVERY_S,
     ChecksumMismatch,
     UploadPorts,
     UploadWriter,
 )
 from serve_apps.edges import UPLOAD_RULES
+from serve_apps.objects.jobs import STALE_S, SweepJob, decide_slot, sweep_staging
 from serve_apps.videos.jobs import expire_video, purge_video
 from serve_apps.videos.quota import QuotaExceeded
 from serve_apps.videos.service import delete_video
@@ -90,9 +93,6 @@ class Sent:
         return self.chunks.pop(0) if self.chunks else b""
 
 
-def make_ports(server: TusServer) -> UploadPorts:
-    return UploadPorts(
-        server.settings,
 @dataclass
 class Paced:
     """A body of which each chunk comes once what was told for it is done."""
@@ -121,6 +121,9 @@ class LeapingClock(SystemClock):
         return super().monotonic_s() + self.leaps * RENEW_EVERY_S
 
 
+def make_ports(server: TusServer) -> UploadPorts:
+    return UploadPorts(
+        server.settings,
         server.database,
         server.objects,
         server.clock,
@@ -230,9 +233,6 @@ async def expire(server: TusServer, ports: JobPorts, upload: TusUpload) -> None:
     await expire_video(ports, job_payload(upload.video_id))
 
 
-@pytest.mark.parametrize("end", [give_up, expire])
-@pytest.mark.parametrize("words", [{}, {"Upload_Checksum": checksum(b"x" * PIECE_BYTES)}])
-async def test_in_a_bucket_a_piece_that_lands_behind_the_end_of_its_upload_does_not_stay(
 async def test_an_upload_stays_while_bytes_come_that_only_their_checksum_will_acknowledge(
     server: TusServer, cache: Cache
 ):
@@ -276,6 +276,9 @@ async def test_an_upload_of_which_nothing_comes_is_not_kept_by_who_holds_it(
     assert (await find(server, upload.id)).state == "terminated"
 
 
+@pytest.mark.parametrize("end", [give_up, expire])
+@pytest.mark.parametrize("words", [{}, {"Upload_Checksum": checksum(b"x" * PIECE_BYTES)}])
+async def test_in_a_bucket_a_piece_that_lands_behind_the_end_of_its_upload_does_not_stay(
     settings: Settings, database: Database, cache: Cache, end: End, words: dict[str, str]
 ):
     objects = HeldStore.open("memory:///")
@@ -293,6 +296,35 @@ async def test_an_upload_of_which_nothing_comes_is_not_kept_by_who_holds_it(
         objects.may_put.set()
         assert (await late).status == 423
         assert await objects.list("uploads") == []
+
+
+@pytest.mark.parametrize("end", [give_up, expire])
+async def test_in_a_bucket_a_piece_of_an_edge_that_died_behind_the_end_is_swept_after_a_day(
+    settings: Settings, database: Database, cache: Cache, end: End
+):
+    objects, clock = HeldStore.open("memory:///"), ManualClock(datetime.now(UTC))
+    async with serve_uploads(settings, database, objects, SystemClock()) as server:
+        ports = VideoWorld(settings, database, cache, objects).ports(InlineMedia(objects))
+        ports = replace(ports, clock=clock)
+        upload, other = await server.open_upload(2), await server.open_upload(2)
+        assert (await other.patch(0, b"y")).status == 204
+        dying = await UploadWriter.open(make_ports(server), await find(server, upload.id))
+        objects.hold()
+        writing = asyncio.create_task(dying.write(Body(Sent([b"x"]), 1, None)))
+        await objects.is_held.wait()
+        await end(server, ports, upload)
+        assert objects.may_put is not None
+        objects.may_put.set()
+        with pytest.raises(UploadLocked):
+            await writing
+        # It is killed now: nobody closes the writer, which would take the piece back.
+        left, living = make_part_key(upload.id, 0), make_part_key(other.id, 0)
+        payload = msgspec.json.encode(SweepJob(decide_slot(clock.now())))
+        await sweep_staging(ports, payload)
+        assert await objects.exists(left)
+        clock.advance(STALE_S + 60)
+        await sweep_staging(ports, payload)
+        assert [entry.key for entry in await objects.list("uploads")] == [living]
 
 
 async def test_in_a_bucket_a_late_piece_takes_nothing_from_the_file_that_another_finished(
