@@ -36,6 +36,7 @@ class EventName(enum.StrEnum):
     VIDEO_FAILED = "video.failed"
     VIDEO_REENCODED = "video.reencoded"
     VIDEO_DELETED = "video.deleted"
+    VIDEO_RESTORED = "video.restored"
     VIDEO_COMMENTED = "video.commented"
     VIDEO_LIKED = "video.liked"
     VIDEO_UNLIKED = "video.unliked"

@@ -7,6 +7,9 @@ transaction they opened.
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
+
+import msgspec
 
 from kit.events import EventName
 from kit.ids import make_id
@@ -24,6 +27,14 @@ STOPPED_AFTER_S = 120
 """By then whatever still worked on what was stopped or deleted has ended."""
 
 
+class PurgeJob(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Payload of the removal of one video's bytes."""
+
+    video_id: uuid.UUID
+    until: datetime | None = None
+    """How long they stay; one that was restored and deleted again has another job."""
+
+
 def decide_kept_s(settings: Settings) -> int:
     """Return how long the bytes of what was deleted stay."""
     return max(settings.processing.deleted_kept_s, STOPPED_AFTER_S)
@@ -33,27 +44,25 @@ async def delete_video(
     connection: Connection, video_id: uuid.UUID, actor_id: uuid.UUID | None, *, purge_after_s: int
 ) -> bool:
     """Delete a video, and queue the removal of its bytes; False when it was gone already."""
-    if not await videos.delete_video(connection, video_id):
-        return False
-    await enqueue_job(
-        connection,
-        PURGE_JOB,
-        {"video_id": video_id},
-        dedupe_key=f"{PURGE_JOB}:{video_id}",
-        delay_s=purge_after_s,
+    purge_at = await videos.delete_video(
+        connection, video_id, deleted_by=actor_id, kept_s=purge_after_s
     )
+    if purge_at is None:
+        return False
+    await enqueue_purge(connection, PurgeJob(video_id, purge_at), delay_s=purge_after_s)
     await append_event(
         connection, EventName.VIDEO_DELETED, subject_id=video_id, actor_id=actor_id, data={}
     )
     return True
 
 
-async def purge_again(connection: Connection, video_id: uuid.UUID) -> None:
+async def enqueue_purge(connection: Connection, job: PurgeJob, *, delay_s: float) -> None:
+    """Queue the removal of a deleted video's bytes, once for each time at which they go."""
+    key = f"{PURGE_JOB}:{job.video_id}:{job.until}"
+    await enqueue_job(connection, PURGE_JOB, job, dedupe_key=key, delay_s=delay_s)
+
+
+async def purge_again(connection: Connection, job: PurgeJob) -> None:
     """Queue the removal once more, hours later: it failed as often as a job may."""
-    await enqueue_job(
-        connection,
-        PURGE_JOB,
-        {"video_id": video_id},
-        dedupe_key=f"{PURGE_JOB}:{video_id}:{make_id()}",
-        delay_s=PURGE_AGAIN_S,
-    )
+    key = f"{PURGE_JOB}:{job.video_id}:{make_id()}"
+    await enqueue_job(connection, PURGE_JOB, job, dedupe_key=key, delay_s=PURGE_AGAIN_S)

@@ -95,6 +95,28 @@ async def withdraw_due_video(connection: Connection, video_id: uuid.UUID) -> boo
     return result == "UPDATE 1"
 
 
+class TimesLeft(msgspec.Struct, frozen=True):
+    """Seconds until a video is published and taken back; None: never, negative: it should be.
+
+    By the database's clock.
+    """
+
+    publish_s: float | None
+    withdraw_s: float | None
+
+
+async def find_times_left(connection: Connection, video_id: uuid.UUID) -> TimesLeft:
+    """Return how long a video waits for its times."""
+    row = await connection.fetchrow(
+        """SELECT extract(epoch FROM publish_at - now())::float8 AS publish_s,
+                  extract(epoch FROM withdraw_at - now())::float8 AS withdraw_s
+             FROM videos WHERE id = $1""",
+        video_id,
+    )
+    assert row is not None, "the row was there in this very transaction"
+    return read_row(TimesLeft, row)
+
+
 class Published(msgspec.Struct, frozen=True):
     """A video that lists show from now on."""
 

@@ -27,6 +27,9 @@ rest: a long live takes minutes, and its recording is whole without."""
 MAKE_RUNGS_JOB = "videos.make_rungs"
 """Makes a recording's picture smaller; queued with its row where the site wants that."""
 
+PURGE_SEGMENTS_JOB = "live.purge_segments"
+"""Removes segments of a live that no video needs; handled by the live feature."""
+
 
 class Further(enum.StrEnum):
     """What is made of a recording that plays: the column that says how far it is."""
@@ -109,6 +112,14 @@ async def find_recording(connection: Connection, video_id: uuid.UUID) -> Segment
     if row is None:
         return None
     return SegmentRange(row["live_id"], row["first_number"], row["last_number"])
+
+
+async def find_kept_live(connection: Connection, video_id: uuid.UUID) -> uuid.UUID | None:
+    """Return the live that a video is all of; None for a clip, and for one that was uploaded."""
+    live_id: uuid.UUID | None = await connection.fetchval(
+        "SELECT live_id FROM recordings WHERE video_id = $1 AND is_whole", video_id
+    )
+    return live_id
 
 
 async def is_making(connection: Connection, video_id: uuid.UUID, what: Further) -> bool:

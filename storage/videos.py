@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -178,15 +178,28 @@ async def set_protected(connection: Connection, video_id: uuid.UUID, *, is_prote
     )
 
 
-async def delete_video(connection: Connection, video_id: uuid.UUID) -> bool:
-    """Make the video disappear; its bytes and row go later. False when it was gone already."""
-    result = await connection.execute(
+async def delete_video(
+    connection: Connection,
+    video_id: uuid.UUID,
+    *,
+    deleted_by: uuid.UUID | None = None,
+    kept_s: float = 0.0,
+) -> datetime | None:
+    """Make the video disappear; its bytes and row go `kept_s` later, at the time returned.
+
+    None when it was gone already.
+    """
+    purge_at: datetime | None = await connection.fetchval(
         """UPDATE videos
-              SET deleted_at = now(), updated_at = now(), access_version = access_version + 1
-            WHERE id = $1 AND deleted_at IS NULL""",
+              SET deleted_at = now(), updated_at = now(), access_version = access_version + 1,
+                  deleted_by = $2, purge_at = now() + $3, is_final = false
+            WHERE id = $1 AND deleted_at IS NULL
+        RETURNING purge_at""",
         video_id,
+        deleted_by,
+        timedelta(seconds=kept_s),
     )
-    return result == "UPDATE 1"
+    return purge_at
 
 
 async def remove_deleted_video(connection: Connection, video_id: uuid.UUID) -> bool:

@@ -54,6 +54,7 @@ from serve_apps.videos.related_routes import routes as related_routes
 from serve_apps.videos.routes import routes as videos_routes
 from serve_apps.videos.subtitle_routes import routes as subtitle_routes
 from serve_apps.videos.thumbnail_routes import routes as video_thumbnail_routes
+from serve_apps.videos.trash_routes import routes as trash_routes
 from serve_apps.videos.viewing_routes import routes as viewing_routes
 from storage.rates import RateBook
 
@@ -68,6 +69,7 @@ FEATURES = (
     person_routes,
     videos_routes,
     video_download_routes,
+    trash_routes,
     history_routes,
     video_reencoding_routes,
     video_thumbnail_routes,

@@ -31,7 +31,7 @@ from storage.live_segments import (
     make_segment_name,
 )
 from storage.lives import find_live, lock_live
-from storage.recordings import find_recording, is_over, list_unneeded
+from storage.recordings import PURGE_SEGMENTS_JOB, find_recording, is_over, list_unneeded
 from storage.users import list_cards
 
 log = get_log("live")
@@ -181,6 +181,6 @@ LISTENERS: Mapping[str, Listener] = {
 }
 HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
     {
-        recording.PURGE_JOB: JobSpec(purge_segments, concurrency_max=2),
+        PURGE_SEGMENTS_JOB: JobSpec(purge_segments, concurrency_max=2),
     }
 )

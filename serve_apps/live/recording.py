@@ -37,11 +37,11 @@ from storage.recordings import (
     MAKE_AAC_JOB,
     MAKE_RUNGS_JOB,
     PROCESS_RECORDED_JOB,
+    PURGE_SEGMENTS_JOB,
     RecordedVideo,
     insert_recording,
 )
 
-PURGE_JOB = "live.purge_segments"
 NUMBER_MAX = 2**31 - 1
 CLIP_S_MAX = 180
 CLIP_ROWS_MAX = 400
@@ -130,9 +130,9 @@ async def forget_segments(
     connection: Connection, live_id: uuid.UUID, *, after_s: float, reason: uuid.UUID
 ) -> None:
     """Queue the removal of a live's segments, once per reason; what a video needs will stay."""
-    dedupe_key = f"{PURGE_JOB}:{live_id}:{reason}"
+    dedupe_key = f"{PURGE_SEGMENTS_JOB}:{live_id}:{reason}"
     await enqueue_job(
-        connection, PURGE_JOB, LiveJob(live_id), dedupe_key=dedupe_key, delay_s=after_s
+        connection, PURGE_SEGMENTS_JOB, LiveJob(live_id), dedupe_key=dedupe_key, delay_s=after_s
     )
 
 

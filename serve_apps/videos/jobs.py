@@ -19,7 +19,7 @@ from kit.events import EventName
 from kit.logs import get_log
 from media.vod.records import unfinished_prefix, video_prefix
 from media.vod.source import MediaUnreadable
-from serve_apps.deletions import PURGE_JOB, purge_again
+from serve_apps.deletions import PURGE_JOB, PurgeJob, purge_again
 from serve_apps.videos.captioning import HANDLERS as CAPTION_HANDLERS
 from serve_apps.videos.captioning import ask_captions
 from serve_apps.videos.falling_back import make_all
@@ -67,8 +67,9 @@ from serve_apps.videos.viewing_service import SUM_UP_JOB, SumUpJob
 from serve_apps.videos.work import Work, make_work
 from storage import engagement, uploads, videos, watch_sessions
 from storage.events import append_event
-from storage.recordings import PROCESS_RECORDED_JOB
-from storage.video_playback import find_playback
+from storage.jobs import enqueue_job
+from storage.recordings import PROCESS_RECORDED_JOB, PURGE_SEGMENTS_JOB, find_kept_live
+from storage.trash import is_purge_due
 
 log = get_log("videos")
 
@@ -112,25 +113,30 @@ async def expire_video(ports: JobPorts, payload: bytes) -> None:
 
 
 async def purge_video(ports: JobPorts, payload: bytes) -> None:
-    """Remove a deleted video's bytes, then its rows."""
-    video_id = _read_id(payload)
+    """Remove a deleted video's bytes, then its rows; a recording's segments go behind them."""
+    job = msgspec.json.decode(payload, type=PurgeJob)
+    video_id = job.video_id
     async with ports.database.transaction() as connection:
-        record = await find_playback(connection, video_id)
+        is_due = await is_purge_due(connection, video_id, job.until)
         upload = await uploads.find_upload_of_video(connection, video_id)
-    if record is None or not record.is_gone:
+        live_id = await find_kept_live(connection, video_id)
+    if not is_due:
         return
     if upload is not None:
         await remove_parts(ports, upload)
     await ports.objects.delete_prefix(video_prefix(str(video_id)))
     async with ports.database.transaction() as connection:
         await videos.remove_deleted_video(connection, video_id)
+        if live_id is not None:
+            key = f"{PURGE_SEGMENTS_JOB}:{live_id}:{video_id}:purged"
+            await enqueue_job(connection, PURGE_SEGMENTS_JOB, {"live_id": live_id}, dedupe_key=key)
     log.info("video.purged", video_id=str(video_id))
 
 
 async def purge_later(ports: JobPorts, payload: bytes, _error: Exception) -> None:
     """Try again hours later."""
     async with ports.database.transaction() as connection:
-        await purge_again(connection, _read_id(payload))
+        await purge_again(connection, msgspec.json.decode(payload, type=PurgeJob))
 
 
 async def collect_part(ports: JobPorts, payload: bytes) -> None:

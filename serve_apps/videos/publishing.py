@@ -122,6 +122,21 @@ async def cancel_withdrawal(connection: Connection, video_id: uuid.UUID) -> None
     await publications.set_withdrawal(connection, video_id, None)
 
 
+async def expect_times(connection: Connection, video: videos.Video) -> None:
+    """Have a video's times kept again, whose jobs may have passed while it was deleted."""
+    left = await publications.find_times_left(connection, video.id)
+    for job, at, left_s in (
+        (PUBLISH_JOB, video.publish_at, left.publish_s),
+        (WITHDRAW_JOB, video.withdraw_at, left.withdraw_s),
+    ):
+        if at is not None and left_s is not None:
+            key = f"{job}:{video.id}:{at.isoformat()}"
+            delay_s = max(left_s, 0.0)
+            await enqueue_job(
+                connection, job, PublishJob(video.id), dedupe_key=key, delay_s=delay_s
+            )
+
+
 async def withdraw_due(connection: Connection, video_id: uuid.UUID) -> bool:
     """Take back a video whose time is over; False when that was done, moved or cancelled."""
     return await publications.withdraw_due_video(connection, video_id)

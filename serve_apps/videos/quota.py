@@ -84,7 +84,7 @@ async def _describe_use(
         held = f"{deleted_bytes / 1e9:,.1f} GB" if deleted_bytes >= 1e8 else f"{deleted_bytes:,} B"
         text = (
             "Your videos take as much room as they may; deleted ones hold "
-            f"{held} of it until their bytes are removed."
+            f"{held} of it until their bytes are removed. In the trash they are deleted for good."
         )
     return QuotaExceeded(
         text,

@@ -119,6 +119,16 @@ async def find_making(connection: Connection, video_id: uuid.UUID) -> VideoVersi
     return found[0] if found else None
 
 
+async def resume_making(connection: Connection, video_id: uuid.UUID) -> None:
+    """Go on with a version that was in the making when its video was deleted.
+
+    Raises VideoStillStopping.
+    """
+    making = await find_making(connection, video_id)
+    if making is not None and making.state != "failed":
+        await _enqueue(connection, REENCODE_JOB, VersionJob(video_id, making.version))
+
+
 async def record_operator(
     connection: Connection, caller: Identity, video: videos.Video, recipe: Recipe, now: datetime
 ) -> None:

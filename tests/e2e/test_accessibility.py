@@ -62,6 +62,7 @@ MEMBERS = {
     "/u/{owner}": "[data-testid=post-card]",
     "/studio": "[data-testid=video-card]",
     "/studio/subscribers": "[data-testid=gift-give]",
+    "/studio/trash": "main h2",
     "/library": "[data-testid=history-pause]",
     "/studio/live": "[data-testid=go-live]",
     "/studio/live?live={live}": "[data-testid=end-live]",

@@ -19,7 +19,7 @@ from kit.settings import Settings
 from media.pool import MediaWorkerLost
 from serve_apps.http.state import ApiPorts
 from serve_apps.live.jobs import HANDLERS
-from serve_apps.live.recording import PURGE_JOB, LiveJob
+from serve_apps.live.recording import LiveJob
 from serve_apps.videos.jobs import purge_video
 from storage.database import Database
 from storage.live_segments import (
@@ -29,7 +29,7 @@ from storage.live_segments import (
     make_live_prefix,
 )
 from storage.objects import ObjectStore
-from storage.recordings import Further
+from storage.recordings import PURGE_SEGMENTS_JOB, Further
 from tests.serve_apps.api_client import Person
 from tests.serve_apps.edge.playback_client import Player, serve_playback
 from tests.serve_apps.live.ended_live import SECONDS, Ended
@@ -101,7 +101,7 @@ async def test_a_live_is_a_video_when_it_ends_and_a_clip_is_one_before(
             assert (preview.status, preview.headers["Content-Type"]) == (200, "video/mp4")
         assert (await player.get(f"/v/{video['id']}/source/00009.m4s")).status == 404
 
-    await ended.run(PURGE_JOB, LiveJob(live_id))  # a video needs them
+    await ended.run(PURGE_SEGMENTS_JOB, LiveJob(live_id))  # a video needs them
     assert await list_stored(database, live_id) == 6
 
 
@@ -265,7 +265,7 @@ async def test_an_owner_does_with_a_recording_what_an_uploader_can(
         processing = dataclasses.replace(ports.settings.processing, deleted_kept_days=days)
         settings = dataclasses.replace(ports.settings, processing=processing)
         jobs = dataclasses.replace(ended.jobs, settings=settings)
-        await HANDLERS[PURGE_JOB].handle(jobs, msgspec.json.encode(LiveJob(live_id)))
+        await HANDLERS[PURGE_SEGMENTS_JOB].handle(jobs, msgspec.json.encode(LiveJob(live_id)))
         assert bool(await objects.list(make_live_prefix(live_id))) == is_kept
     assert await objects.list(make_live_prefix(live_id)) == []
     await purge_video(ended.jobs, msgspec.json.encode({"video_id": video_id}))
@@ -305,12 +305,12 @@ async def test_a_live_that_is_not_recorded_leaves_nothing(
     live_id = await ended.announce(2, record=False)
     answer = await bob.call("POST", f"/v1/live/{live_id}/clips", json={"seconds": 5})
     assert (answer.status_code, answer.json()["error"]) == (409, "clips_off")
-    await ended.run(PURGE_JOB, LiveJob(live_id))  # it still runs
+    await ended.run(PURGE_SEGMENTS_JOB, LiveJob(live_id))  # it still runs
     assert await list_stored(database, live_id) == 2
     await ended.end(live_id)
     shown = await ended.ada.get(f"/v1/live/{live_id}")
     assert (shown["recording_id"], shown["nothing_kept"]) == (None, False)
-    await ended.run(PURGE_JOB, LiveJob(live_id))
+    await ended.run(PURGE_SEGMENTS_JOB, LiveJob(live_id))
     assert await list_stored(database, live_id) == 0
     assert await objects.list(make_live_prefix(live_id)) == []
     answer = await ended.ada.call("PATCH", f"/v1/live/{live_id}", json={"record": True})
@@ -323,7 +323,7 @@ async def test_a_clip_of_a_live_that_is_not_recorded_keeps_its_own_segments_alon
     live_id = await ended.announce(6, record=False)
     await ended.ada.post(f"/v1/live/{live_id}/clips", {"seconds": 5}, status=201)
     await ended.end(live_id)
-    await ended.run(PURGE_JOB, LiveJob(live_id))
+    await ended.run(PURGE_SEGMENTS_JOB, LiveJob(live_id))
     assert await list_stored(database, live_id) == 3
     kept = {entry.key.rpartition("/")[2] for entry in await objects.list(make_live_prefix(live_id))}
     assert kept == {"init0.mp4", "3.m4s", "4.m4s", "5.m4s"}

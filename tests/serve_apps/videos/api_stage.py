@@ -24,6 +24,7 @@ from serve_apps.videos.reencoding_routes import routes as reencoding_routes
 from serve_apps.videos.routes import routes
 from serve_apps.videos.subtitle_routes import routes as subtitle_routes
 from serve_apps.videos.thumbnail_routes import routes as thumbnail_routes
+from serve_apps.videos.trash_routes import routes as trash_routes
 from storage import videos
 from storage.rates import RateBook
 from tests.serve_apps.videos.video_world import VideoWorld
@@ -88,6 +89,7 @@ async def serve_videos(world: VideoWorld) -> AsyncIterator[Api]:
     install_errors(app)
     for each in (routes, download_routes, thumbnail_routes, subtitle_routes, reencoding_routes):
         each.install(app, "/v1")
+    trash_routes.install(app, "/v1")
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
         there = VideoWorld(small, world.database, world.cache, world.objects)

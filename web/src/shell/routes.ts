@@ -35,6 +35,7 @@ export const ROUTES: readonly Route[] = [
   { pattern: "/studio", load: () => import("../studio/page"), member: true },
   { pattern: "/studio/video/{video}", load: () => import("../studio/analytics_page"), member: true },
   { pattern: "/studio/subscribers", load: () => import("../studio/subscribers_page"), member: true },
+  { pattern: "/studio/trash", load: () => import("../studio/trash_page"), member: true },
   { pattern: "/studio/live", load: () => import("../studio/live_page"), member: true, immersive: true },
   { pattern: "/post/{id}", load: () => import("../posts/page") },
   { pattern: "/u/{username}", load: () => import("../profile/page") },

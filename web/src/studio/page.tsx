@@ -31,6 +31,9 @@ export default function StudioPage() {
           <a class="button" href="/studio/subscribers" data-testid="to-subscribers">
             <Icon name="people" size={20} /> Subscribers
           </a>
+          <a class="button" href="/studio/trash" data-testid="to-trash">
+            <Icon name="trash" size={20} /> Trash
+          </a>
           <a class="button live" href="/studio/live">
             <Icon name="live" size={20} /> Go live
           </a>

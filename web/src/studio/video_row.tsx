@@ -84,7 +84,11 @@ export function VideoRow({ video, onChange }: VideoRowProps) {
       {open === "delete" && (
         <Confirm
           title={`Delete “${video.title}”?`}
-          text="It disappears at once, also from the posts that show it."
+          text={
+            video.status === "uploading"
+              ? "What has arrived of it is removed."
+              : "It disappears at once, also from the posts that show it. For a while it can be restored from the trash."
+          }
           action="Delete video"
           onConfirm={remove}
           onClose={close}

@@ -1,0 +1,151 @@
+/** The trash: one's own deleted videos, which can be had back until their bytes go, or be deleted for good. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { api } from "../kit/api";
+import { Confirm } from "../kit/dialog";
+import { Icon } from "../kit/icons";
+import { usePages } from "../kit/load";
+import { Ago } from "../kit/prose";
+import { useTitle } from "../kit/router";
+import { Empty, Failure, ListEnd, Skeleton } from "../kit/states";
+import { showError, showToast } from "../kit/toasts";
+import { formatBytes } from "../kit/words";
+import { VideoFrame } from "../videos/frame";
+import { describeEnd, describeLoss, isLeaving, replaceTrashed, type TrashedVideo } from "./trash";
+import "./page.css";
+
+/** While something is being removed the list is asked for again so often. */
+const LOOK_EVERY_MS = 5_000;
+
+export default function TrashPage() {
+  useTitle("Trash");
+  const pages = usePages<TrashedVideo>("/trash");
+  const title = useRef<HTMLHeadingElement>(null);
+  const isWaiting = isLeaving(pages.items);
+  const reload = useRef(pages.reload);
+  reload.current = pages.reload;
+  useEffect(() => {
+    if (!isWaiting) return undefined;
+    const timer = setInterval(() => reload.current(), LOOK_EVERY_MS);
+    return () => clearInterval(timer);
+  }, [isWaiting]);
+  const drop = (id: string) => {
+    pages.change((videos) => videos.filter((video) => video.id !== id));
+    title.current?.focus(); // what had the focus is gone
+  };
+  return (
+    <div class="page studio">
+      <header class="page-head full">
+        <h1>Trash</h1>
+        <a class="button" href="/studio">
+          Back to the studio
+        </a>
+      </header>
+      <section class="stack full" aria-labelledby="trash">
+        <h2 id="trash" ref={title} tabIndex={-1}>
+          Deleted videos
+        </h2>
+        <p class="muted">They take up room until they are removed, and can be restored until then.</p>
+        {pages.error !== null && pages.items.length === 0 && <Failure error={pages.error} onRetry={pages.reload} />}
+        {pages.loading && pages.items.length === 0 && <Skeleton shape="row" count={3} />}
+        {!pages.loading && pages.error === null && pages.items.length === 0 && (
+          <Empty title="Nothing here">
+            <p class="muted">Videos that you delete are kept here for a while.</p>
+          </Empty>
+        )}
+        <ul class="studio-rows">
+          {pages.items.map((video) => (
+            <TrashRow
+              key={video.id}
+              video={video}
+              onGone={drop}
+              onChange={(changed) => pages.change((videos) => replaceTrashed(videos, changed))}
+            />
+          ))}
+        </ul>
+        <ListEnd pages={pages} />
+      </section>
+    </div>
+  );
+}
+
+interface RowProps {
+  video: TrashedVideo;
+  onGone: (id: string) => void;
+  onChange: (changed: TrashedVideo) => void;
+}
+
+function TrashRow({ video, onGone, onChange }: RowProps) {
+  const [isAsking, setAsking] = useState(false);
+  const [isBusy, setBusy] = useState(false);
+  const row = useRef<HTMLLIElement>(null);
+  const act = async (work: () => Promise<void>) => {
+    if (isBusy) return;
+    setBusy(true);
+    try {
+      await work();
+    } catch (error) {
+      showError(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const restore = async () => {
+    await api.post(`/trash/${video.id}/restore`, {});
+    onGone(video.id);
+    showToast(`“${video.title}” is back.`);
+  };
+  const deleteForGood = async () => {
+    onChange(await api.delete<TrashedVideo>(`/trash/${video.id}`));
+    row.current?.focus(); // its buttons are gone
+  };
+  return (
+    <li ref={row} tabIndex={-1} class="studio-row" data-testid="trash-row" data-video-id={video.id}>
+      <VideoFrame thumbnail={null} durationMs={video.duration_ms} />
+      <div class="stack">
+        <h3>{video.title}</h3>
+        <div class="row tight">
+          <span class={video.is_final ? "chip busy" : "chip"} data-testid="trash-end">
+            {describeEnd(video, Date.now())}
+          </span>
+          {video.size_bytes > 0 && <span class="data muted">{formatBytes(video.size_bytes)}</span>}
+          <span class="data muted">
+            Deleted <Ago at={video.deleted_at} />
+          </span>
+        </div>
+      </div>
+      {!video.is_final && (
+        <div class="row-buttons">
+          {video.is_restorable && (
+            <button
+              type="button"
+              class="button small"
+              aria-disabled={isBusy}
+              data-testid="restore"
+              onClick={() => void act(restore)}
+            >
+              <Icon name="retry" size={18} /> Restore<span class="visually-hidden"> {video.title}</span>
+            </button>
+          )}
+          <button
+            type="button"
+            class="button small"
+            aria-disabled={isBusy}
+            data-testid="delete-for-good"
+            onClick={() => setAsking(true)}
+          >
+            <Icon name="trash" size={18} /> Delete for good<span class="visually-hidden">: {video.title}</span>
+          </button>
+        </div>
+      )}
+      {isAsking && (
+        <Confirm
+          title={`Delete “${video.title}” for good?`}
+          text={describeLoss(video)}
+          action="Delete for good"
+          onConfirm={() => void act(deleteForGood)}
+          onClose={() => setAsking(false)}
+        />
+      )}
+    </li>
+  );
+}
