@@ -21,12 +21,13 @@ from serve_apps.live.jobs import (
     forget_taken_down,
     keep_or_forget,
 )
-from serve_apps.live.recording import PURGE_JOB, LiveJob
+from serve_apps.live.recording import LiveJob
 from storage.database import Database
 from storage.events import append_event
 from storage.live_segments import SegmentRange, list_segments
 from storage.lives import delete_live
 from storage.objects import ObjectStore
+from storage.recordings import PURGE_SEGMENTS_JOB
 from tests.serve_apps.api_client import Person, deliver_all
 from tests.serve_apps.live.ended_live import MOMENT, Ended
 
@@ -77,11 +78,11 @@ async def test_segments_stay_until_it_is_decided_what_becomes_of_the_live(
         await append_event(connection, EventName.STREAM_ENDED, subject_id=live_id)
     await ended.write_end(live_id)
     # Somebody's clip was deleted long ago: its time comes now.
-    await ended.run(PURGE_JOB, LiveJob(live_id))
+    await ended.run(PURGE_SEGMENTS_JOB, LiveJob(live_id))
     assert await count_stored(database, live_id) == 4
     await deliver_all(ports)
     assert (await ended.ada.get(f"/v1/live/{live_id}"))["recording_id"] is not None
-    await ended.run(PURGE_JOB, LiveJob(live_id))
+    await ended.run(PURGE_SEGMENTS_JOB, LiveJob(live_id))
     assert await count_stored(database, live_id) == 4
 
 
@@ -106,7 +107,7 @@ async def test_no_clip_is_made_of_segments_that_go(
     store.reached, store.may_go = asyncio.Event(), asyncio.Event()
     jobs = dataclasses.replace(ended.jobs, objects=store)
     payload = msgspec.json.encode(LiveJob(live_id))
-    purging = asyncio.create_task(HANDLERS[PURGE_JOB].handle(jobs, payload))
+    purging = asyncio.create_task(HANDLERS[PURGE_SEGMENTS_JOB].handle(jobs, payload))
     await store.reached.wait()
     path = f"/v1/live/{live_id}/clips"
     answer = await ended.ada.call("POST", path, json={"seconds": 5})
@@ -128,8 +129,8 @@ async def test_segments_go_with_a_live_whose_room_did_not_live_to_end_it(
         await forget_taken_down(ended.jobs, event)
     async with database.connection() as connection:
         jobs = await connection.fetch(
-            "SELECT payload FROM pgqueuer WHERE entrypoint = $1", PURGE_JOB
+            "SELECT payload FROM pgqueuer WHERE entrypoint = $1", PURGE_SEGMENTS_JOB
         )
     (job,) = jobs
-    await HANDLERS[PURGE_JOB].handle(ended.jobs, job["payload"])
+    await HANDLERS[PURGE_SEGMENTS_JOB].handle(ended.jobs, job["payload"])
     assert await count_stored(database, live_id) == 0
