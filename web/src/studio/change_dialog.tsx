@@ -4,7 +4,7 @@ import { api } from "../kit/api";
 import { Dialog } from "../kit/dialog";
 import { TextField } from "../kit/field";
 import type { Live } from "../live/shapes";
-import { describeChange } from "./change_words";
+import { chooseChanges, describeChange } from "./change_words";
 import { LIVE_TITLE_MAX } from "./rooms";
 import { useSaving } from "./saving";
 import { VisibilityField } from "./upload_form";
@@ -17,12 +17,13 @@ interface DialogProps {
 }
 
 export function ChangeDialog({ live, isOnAir, onSaved, onClose }: DialogProps) {
+  const [before] = useState(live);
   const [title, setTitle] = useState(live.title);
   const [visibility, setVisibility] = useState(live.visibility);
   const { problem, isBusy, setProblem, act } = useSaving(onClose);
-  const said = isOnAir ? describeChange(live, { title, visibility }) : [];
+  const said = isOnAir ? describeChange(before, { title, visibility }) : [];
   const save = async () => {
-    const saved = await api.patch<Live>(`/live/${live.id}`, { title: title.trim(), visibility });
+    const saved = await api.patch<Live>(`/live/${live.id}`, chooseChanges(before, { title, visibility }));
     // Its status is the room's to say: this answer may be older than what was heard.
     onSaved({ ...live, title: saved.title, visibility: saved.visibility });
     return "Saved.";

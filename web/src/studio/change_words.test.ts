@@ -1,7 +1,7 @@
 /** What an owner reads before a change of a live on air. */
 import { expect, test } from "vitest";
 import type { Visibility } from "../videos/shapes";
-import { describeChange } from "./change_words";
+import { chooseChanges, describeChange } from "./change_words";
 
 const change = (before: Visibility, after: Visibility) =>
   describeChange({ title: "Harbour", visibility: before }, { title: "Harbour", visibility: after });
@@ -20,6 +20,13 @@ test("what becomes open cuts nobody off, and what was private has nobody to cut 
   expect(change("private", "public")[0]).toContain("Nobody who watches is cut off");
   expect(change("public", "unlisted")[0]).toContain("Nobody who watches is cut off");
   expect(change("private", "followers")).toEqual(["They can watch from now on."]);
+});
+
+test("only what was changed here is written: the rest may be another page's by now", () => {
+  const shown = { title: "Harbour", visibility: "public" as const };
+  expect(chooseChanges(shown, { ...shown, title: " Port " })).toEqual({ title: "Port" });
+  expect(chooseChanges(shown, { ...shown, visibility: "private" })).toEqual({ visibility: "private" });
+  expect(chooseChanges(shown, { ...shown, title: "Harbour " })).toEqual({});
 });
 
 test("nothing is said of what stays as it is", () => {

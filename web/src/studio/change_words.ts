@@ -1,4 +1,4 @@
-/** What a change of a live on air does at once, said before its owner saves it. Pure. */
+/** What a change of a live writes, and what it does at once on air, said before its owner saves it. Pure. */
 import type { Live } from "../live/shapes";
 import type { Visibility } from "../videos/shapes";
 
@@ -16,6 +16,15 @@ export function describeChange(before: LiveWords, after: LiveWords): string[] {
   if (after.visibility !== before.visibility) said.push(describeAudience(before.visibility, after.visibility));
   if (after.title.trim() !== before.title) said.push("Pages that are open show the new title once they are loaded again.");
   return said;
+}
+
+/** What is written: words that stay as they were may have been changed on another page meanwhile. */
+export function chooseChanges(before: LiveWords, after: LiveWords): Partial<LiveWords> {
+  const title = after.title.trim();
+  return {
+    ...(title !== before.title && { title }),
+    ...(after.visibility !== before.visibility && { visibility: after.visibility }),
+  };
 }
 
 function describeAudience(before: Visibility, after: Visibility): string {
