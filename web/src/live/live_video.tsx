@@ -7,6 +7,7 @@ import { getAccessToken } from "../kit/session";
 import { Bars } from "../kit/states";
 import { Store, useStore } from "../kit/store";
 import { TestCard } from "../kit/test_card";
+import { AirClock } from "./air_clock";
 import { Countdown } from "./countdown";
 import { LiveControls } from "./live_controls";
 import { LivePlayer, type PlayerState } from "./live_player";
@@ -92,8 +93,8 @@ function usePlayer(video: { current: HTMLVideoElement | null }, props: LiveVideo
   const { liveId, whep, status, startedAt } = props;
   const [player, setPlayer] = useState<LivePlayer | null>(null);
   const [round, setRound] = useState(0);
-  const began = useRef<number>(Date.now());
-  began.current = startedAt ? Date.parse(startedAt) : began.current;
+  const [air] = useState(() => new AirClock());
+  air.note(status, startedAt, Date.now());
   const state = useStore(player?.state ?? AT_REST);
   useEffect(() => {
     if (!video.current) return undefined;
@@ -103,7 +104,7 @@ function usePlayer(video: { current: HTMLVideoElement | null }, props: LiveVideo
       token: getAccessToken,
       hls: async (avoid) =>
         (await api.post<JoinAnswer>(`/live/${liveId}/join`, undefined, { query: { avoid } })).playback.hls,
-      elapsedS: () => Math.max(0, (Date.now() - began.current) / 1000),
+      elapsedS: () => air.elapsedS(Date.now()),
       isSeen: () => !document.hidden,
     });
     setPlayer(next);
