@@ -7,6 +7,7 @@ viewers are counted. A session's id is unguessable and is all that its holder ne
 from __future__ import annotations
 
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -28,6 +29,8 @@ from serve_apps.edge.room_mirrors import RoomMirrors
 from serve_apps.edge.waiting_samples import WaitingSamples
 
 log = get_log("edge")
+LOST_MAX = 1000
+"""Publishers that are remembered after they were lost."""
 
 
 class EdgeDraining(Unavailable):
@@ -129,6 +132,8 @@ class MediaSessions:
         self._origin = origin
         self._is_breathless = is_breathless
         self._sessions: dict[str, MediaSession] = {}
+        self._lost: OrderedDict[str, uuid.UUID] = OrderedDict()
+        """Rooms of publishers that were lost here, by session."""
         self._plane: ForwardingPlane | None = None
         self._rooms: RoomMirrors | None = None
         self._client: RoomClient | None = None
@@ -185,6 +190,10 @@ class MediaSessions:
     def find(self, session_id: str) -> MediaSession | None:
         """Return a session of this edge."""
         return self._sessions.get(session_id)
+
+    def find_lost(self, session_id: str) -> uuid.UUID | None:
+        """Return the room of a publisher that was lost here a while ago."""
+        return self._lost.get(session_id)
 
     def begin(self, session_id: str) -> None:
         """Let a publisher that is ready begin."""
@@ -323,6 +332,9 @@ class MediaSessions:
         if session is None:
             return
         if session.is_connected:
+            self._lost[session_id] = session.room_id
+            while len(self._lost) > LOST_MAX:
+                self._lost.popitem(last=False)
             self._tell_lost(session, session_id, reason)
         self._drop(session_id)
         if session.source is not None:

@@ -2,9 +2,9 @@
 
 One per edge. A key may be replaced while its publisher connects: then the room, which cuts
 publishers, knows nothing of this one yet. So the live's row is asked before a publisher begins, and
-once more when the room was told of it: of a key that is replaced later than that the room hears.
-The room's word may be lost with the connection it goes over; so all who publish here are looked at
-again every few seconds, with one statement.
+once more when the room was told of it. The room's word may be lost with its connection; so all who
+publish here are looked at again every few seconds. Who was lost is told whether another one has the
+live: a page that came back by itself would push that one out.
 """
 
 from __future__ import annotations
@@ -18,14 +18,26 @@ from kit.errors import AppError, Unavailable
 from kit.logs import get_log
 from serve_apps.access.stream_keys import check_key_mark, read_key_marks
 from serve_apps.edge.media_sessions import MediaSession, MediaSessions
-from storage.database import Database
+from storage.database import LOST_CONNECTION, Database
+from storage.live_segments import find_origin
 
 log = get_log("edge")
 ASK_AGAIN_S = 1.0
 """While nobody can tell about a publisher that has begun."""
 LOOK_EVERY_S = 5.0
 """How often all who publish are looked at again."""
+LOOKS_MAX = 10
+LOOK_PAUSE_S = 0.1
+"""A room's word may be here before its row is written."""
+ON_AIR = "live"
 CheckKey = Callable[[uuid.UUID, str], Awaitable[None]]
+
+
+class PublisherReplaced(AppError):
+    """The session ended because somebody else publishes the live now."""
+
+    code, status = "publisher_replaced", 410
+    message = "Another sender took over this live."
 
 
 class PublisherChecks:
@@ -44,6 +56,23 @@ class PublisherChecks:
             looks.create_task(self._look_again())
             while True:
                 looks.create_task(self._look(await self._arrived.get()))
+
+    async def check_replaced(self, session_id: str) -> None:
+        """Raise PublisherReplaced when another one has the live of a publisher that was lost."""
+        room_id = self._sessions.find_lost(session_id)
+        if room_id is None:
+            return
+        for _look in range(LOOKS_MAX):
+            try:
+                async with self._database.connection() as connection:
+                    live = await find_origin(connection, room_id)
+            except (AppError, *LOST_CONNECTION):
+                return  # nobody can tell: it may come back
+            if live is None or live.status != ON_AIR or live.origin is None:
+                return
+            if live.origin.get("session") != session_id:
+                raise PublisherReplaced
+            await asyncio.sleep(LOOK_PAUSE_S)
 
     async def _look(self, session_id: str) -> None:
         try:

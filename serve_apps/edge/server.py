@@ -341,7 +341,7 @@ class EdgeServer:
                 sessions=self._sessions,
                 is_revoked=self._revocations.is_revoked,
                 ice_servers=IceServers(settings.edge.ice_servers, settings.edge.turn_secret),
-                check_key=self._publishers.check,
+                publishers=self._publishers,
                 check_viewer=self._audience.check_room,
                 bring=self._relays.bring,
             ),

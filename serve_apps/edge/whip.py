@@ -29,6 +29,7 @@ from serve_apps.edge.bodies import read_bounded
 from serve_apps.edge.ice_servers import IceServers
 from serve_apps.edge.layers import JSON_TYPE, LAYER_EXTENSION, LayerRoutes
 from serve_apps.edge.media_sessions import MediaSessions
+from serve_apps.edge.publisher_checks import PublisherChecks
 from serve_apps.edge.refusals import Handler, build_refusal
 
 log = get_log("edge")
@@ -80,8 +81,7 @@ class WhipPorts:
     sessions: MediaSessions
     is_revoked: Callable[[uuid.UUID], bool]
     ice_servers: IceServers
-    check_key: Callable[[uuid.UUID, str], Awaitable[None]]
-    """Raises unless the live's stream key is (still) the one of this mark."""
+    publishers: PublisherChecks
     check_viewer: Callable[[uuid.UUID, uuid.UUID | None], Awaitable[None]]
     """Raises unless the person may (still) see the room."""
     bring: Callable[[uuid.UUID], Awaitable[None]]
@@ -162,7 +162,7 @@ class _WhipServer:
         offer = await _read_body(request, SDP_TYPE)
         ticket = self._spend_ticket(request, TicketKind.WHIP)
         key_mark = str(ticket.claims.get(KEY_CLAIM, ""))
-        await self._ports.check_key(ticket.resource, key_mark)
+        await self._ports.publishers.check(ticket.resource, key_mark)
         answer = self._ports.sessions.publish(
             ticket.resource, user_id=ticket.subject, key_mark=key_mark, offer=offer
         )
@@ -189,8 +189,13 @@ class _WhipServer:
         return response
 
     async def end(self, request: web.Request) -> web.StreamResponse:
-        """End a session (DELETE); knowing its address is the right to do so."""
-        if not self._ports.sessions.close(request.match_info["session_id"]):
+        """End a session (DELETE); knowing its address is the right to do so.
+
+        Of a publisher that was lost before it is said whether another one took its place.
+        """
+        session_id = request.match_info["session_id"]
+        if not self._ports.sessions.close(session_id):
+            await self._ports.publishers.check_replaced(session_id)
             raise SessionEnded
         return web.Response(status=200)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 
 import httpx
+import imageio_ffmpeg
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
+from tests.documented import read_command
 from tests.e2e.conftest import CHROMIUM_FLAGS, CHROMIUM_NAMES
 from tests.e2e.people import fill_registration, go_live, make_name, wait_for_picture
 from tests.product import Product, await_true
@@ -334,3 +337,28 @@ def test_a_key_is_revoked_by_keyboard_and_whoever_publishes_is_cut_until_there_i
     expect(streamer.get_by_test_id("live-status")).to_contain_text(re.compile("live", re.I))
     expect(streamer.get_by_test_id("error-state")).to_have_count(0)
     await_pictures(viewer.get_by_test_id("live-video"))
+
+
+def test_an_encoder_takes_over_from_the_control_room_for_good(
+    open_page: OpenPage, product: Product
+) -> None:
+    streamer, address = begin(open_page, product)
+    viewer = open_page(address)
+    wait_for_picture(viewer)
+    streamer.get_by_test_id("stream-key-show").click()
+    key = streamer.get_by_test_id("stream-key").inner_text()
+    server = {"http://localhost:8000/whip": f"{product.url}/whip"}
+    _program, *words = read_command("WHIP", server, key, seconds=120)
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    encoder = subprocess.Popen([ffmpeg, "-v", "error", "-nostdin", *words])
+    try:
+        told = streamer.get_by_test_id("error-state")
+        expect(told).to_contain_text("Another sender took over", timeout=60_000)
+        await_pictures(viewer.get_by_test_id("live-video"))
+        expect(streamer.get_by_test_id("live-status")).to_contain_text(re.compile("live", re.I))
+        expect(streamer.get_by_test_id("go-live")).to_contain_text("Send from this camera")
+        expect(told).to_have_count(1)
+        assert encoder.poll() is None, "nobody took the live back from it"
+    finally:
+        encoder.kill()
+        encoder.wait()

@@ -178,6 +178,29 @@ async def test_a_publisher_whose_key_is_replaced_while_it_connects_replaces_nobo
     assert len(stage.edge._sessions) == 2
 
 
+async def test_a_publisher_whose_place_was_taken_hears_so_when_it_says_goodbye(
+    stage: Stage,
+) -> None:
+    async def say_goodbye(session_id: str) -> tuple[int, str]:
+        address = f"{stage.edge.address.url}/sessions/{session_id}"
+        async with stage.http.delete(address) as answer:
+            return answer.status, (await answer.json(content_type=None) or {}).get("error", "")
+
+    sessions = stage.edge._sessions
+    await stage.publish()
+    (taken,) = sessions.list_publishers()
+    await stage.publish()
+    await wait_until(lambda: taken not in sessions, DEADLINE_S)
+    assert await say_goodbye(taken) == (410, "publisher_replaced")
+    (present,) = sessions.list_publishers()
+    assert await say_goodbye(present) == (200, "")
+    async with asyncio.timeout(DEADLINE_S):
+        while await stage.read_status() != "interrupted":
+            await asyncio.sleep(0.05)
+    for session_id in (taken, present, "unknown"):
+        assert await say_goodbye(session_id) == (404, "session_not_found")
+
+
 @pytest.mark.parametrize("has_other", [True, False], ids=["live", "off-air"])
 async def test_an_rtmp_publisher_whose_key_is_replaced_before_it_begins_is_cut(
     stage: Stage, has_other: bool

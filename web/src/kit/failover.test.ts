@@ -14,6 +14,8 @@ let busy: boolean;
 let needsRelay: boolean;
 /** Where the browser counts what comes. */
 let countedBy: string;
+/** Another publisher has the live: sessions of this one are over, whatever it thinks. */
+let isTaken: boolean;
 
 /** A connection to the edge that answered last; bytes come while that edge lives. */
 class PlayedPeer extends EventTarget {
@@ -82,8 +84,12 @@ class PlayedStream {
   }
 }
 
-function playFetch(url: string): Promise<unknown> {
+function playFetch(url: string, { method }: RequestInit = {}): Promise<unknown> {
   asked.push(url);
+  if (isTaken && method === "DELETE") {
+    const body = JSON.stringify({ error: "publisher_replaced", message: "Another sender took over this live." });
+    return Promise.resolve({ ok: false, status: 410, headers: new Headers(), text: () => Promise.resolve(body) });
+  }
   const edge = EDGES.find((known) => url.startsWith(known));
   if (edge) return dead.has(edge) ? Promise.reject(new TypeError("refused")) : Promise.resolve({});
   const avoid = new URL(url).searchParams.get("avoid");
@@ -101,6 +107,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   [dead, full, asked, peers, busy, needsRelay] = [new Set(), new Set(), [], [], false, false];
   countedBy = "transport";
+  isTaken = false;
   vi.stubGlobal("RTCPeerConnection", PlayedPeer);
   vi.stubGlobal("MediaStream", PlayedStream);
   vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => null });
@@ -283,6 +290,23 @@ describe("the studio", () => {
     expect(publisher.state.get().phase).toBe("live");
     expect(peers.map((peer) => peer.edge)).toEqual([EDGES[0], EDGES[1]]);
     publisher.stop();
+  });
+
+  test.each(["silence", "the room's word"])("does not push out who took over, and says so, by %s", async (hint) => {
+    const stream = { getTracks: () => [] } as unknown as MediaStream;
+    const request = { url: "http://api/whip", streamKey: "k", stream, largest: SMALL, sendsSeveral: false };
+    const publisher = new WhipPublisher(request);
+    void publisher.start();
+    await vi.advanceTimersByTimeAsync(3_000);
+    [isTaken, busy] = [true, true]; // nothing comes any more, and the edge answers
+    // How long an edge that answers gets is told by a clock of the browser's own.
+    if (hint === "silence") vi.spyOn(AbortSignal, "timeout").mockReturnValue(AbortSignal.abort());
+    else void publisher.hurry();
+    await vi.advanceTimersByTimeAsync(10_000);
+    const { phase, error } = publisher.state.get();
+    expect([phase, error?.code]).toEqual(["failed", "publisher_replaced"]);
+    expect(peers).toHaveLength(1);
+    vi.restoreAllMocks();
   });
 
   test("tries again where the browser refuses a connection to who was on air", async () => {

@@ -14,6 +14,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const RELAY_AFTER_MS = 2_500;
 const DISCONNECTED_GRACE_MS = 2_000;
 const SILENCE_CHECK_MS = 200;
+const GOODBYE_MS = 2_000;
 
 export interface PeerRequest {
   url: string;
@@ -33,8 +34,11 @@ export interface Peer {
   edge: string | null;
   /** Settles once, when the connection is gone for good. */
   lost: Promise<void>;
-  /** Closes; unless the edge ended the session itself, tells it so (DELETE on the session). */
-  close: (goodbye?: boolean) => void;
+  /**
+   * Closes; unless the edge is dead, tells it so (DELETE on the session). Resolves, again and again, with what the edge
+   * had to say of a session that was over already; null when nothing, or not soon.
+   */
+  close: (goodbye?: boolean) => Promise<ApiError | null>;
 }
 
 /** An edge took no session; the API may know another one. */
@@ -147,13 +151,14 @@ async function openSession(request: PeerRequest, relays: RTCIceServer[]): Promis
   const gone = new AbortController();
   let resource: string | null = null;
   let layers: string | null = null;
-  const close = (goodbye = true) => {
+  let farewell: Promise<ApiError | null> | null = null;
+  const end = async (goodbye: boolean): Promise<ApiError | null> => {
     connection.close();
     // The browser tells nobody about a connection that we close ourselves.
     gone.abort();
-    if (resource && goodbye) void fetch(resource, { method: "DELETE", keepalive: true }).catch(() => undefined);
-    resource = null;
+    return goodbye && resource !== null ? await sayGoodbye(resource) : null;
   };
+  const close = (goodbye = true) => (farewell ??= end(goodbye));
   try {
     request.prepare(connection);
     await connection.setLocalDescription(await connection.createOffer());
@@ -166,12 +171,23 @@ async function openSession(request: PeerRequest, relays: RTCIceServer[]): Promis
     const failure = await waitConnected(connection, hasMore ? RELAY_AFTER_MS : CONNECT_TIMEOUT_MS, request.signal);
     if (failure) throw new NoPath(failure, answer.relays);
   } catch (error) {
-    close();
+    void close();
     throw error instanceof ApiError ? error : new ApiError("webrtc_failed", 0, describeFailure(error));
   }
   const edge = resource ? new URL(resource).origin : null;
   const lost = waitLost(connection, AbortSignal.any([request.signal, gone.signal]));
   return { connection, layers, edge, lost, close };
+}
+
+async function sayGoodbye(resource: string): Promise<ApiError | null> {
+  const goodbye = fetch(resource, { method: "DELETE", keepalive: true });
+  try {
+    const response = await Promise.race([goodbye, waitMs(GOODBYE_MS).then(() => null)]);
+    if (response === null || response.ok) return null;
+    return readError(response.status, parseBody(await response.text()), response.headers);
+  } catch {
+    return null; // the edge has no word on it
+  }
 }
 
 function makeConnection(relays: RTCIceServer[]): RTCPeerConnection {

@@ -163,7 +163,7 @@ export class WhepViewer {
         this.#avoid = null;
         continue;
       }
-      peer.close(fate !== "silent");
+      void peer.close(fate !== "silent");
       return next;
     }
   }

@@ -33,12 +33,17 @@ export interface PublishRequest {
   sendsSeveral: boolean;
 }
 
+/** How a session ended: its connection broke, its edge fell silent but answers, or does not answer. */
+type Fate = "lost" | "silent" | "dead";
+
 const BACKOFF = { firstMs: 400, maxMs: 8_000 };
 const SILENCE_MS = 1_500;
 /** Who sends hears of it several times a second: after this long without, the edge is asked whether it lives. */
 const DOUBT_MS = 1_000;
 const HEALTH_TIMEOUT_MS = 4_000;
 const GIVE_UP_AFTER_MS = 120_000;
+/** Somebody else sends to the live: coming back would only push them out, and they come back as well. */
+const REPLACED = "publisher_replaced";
 const FINAL_STATUSES = new Set([400, 401, 403, 404, 410]);
 const CANNOT_SEND = new ApiError(
   NO_WEBRTC,
@@ -93,34 +98,39 @@ export class WhipPublisher {
       this.state.set({ phase: "live", error: null });
       attempt = -1;
       this.#avoid = null;
-      const isDead = await this.#awaitLoss(this.#peer);
-      // A dead edge cannot be told goodbye, and is not to be asked again.
-      if (isDead) this.#avoid = this.#peer.edge;
-      this.#peer.close(!isDead);
+      const fate = await this.#awaitLoss(this.#peer);
+      if (fate !== "lost") this.#avoid = this.#peer.edge;
+      // A dead edge cannot be told goodbye.
+      const said = await this.#peer.close(fate !== "dead");
+      if (said?.code === REPLACED) return this.#finish(said);
       lostAtMs = performance.now();
     }
     this.#finish(null);
   }
 
-  /** Settles when the session is over: true when its edge is dead. */
-  async #awaitLoss(peer: Peer): Promise<boolean> {
+  /** Settles when the session is over. */
+  async #awaitLoss(peer: Peer): Promise<Fate> {
     const over = new AbortController();
     const signal = AbortSignal.any([over.signal, this.#stopping.signal]);
-    const isDead = await Promise.race([peer.lost.then(() => false), this.#awaitDeath(peer, signal)]);
+    const fate = await Promise.race([peer.lost.then((): Fate => "lost"), this.#awaitDeath(peer, signal)]);
     over.abort();
-    return isDead;
+    return fate;
   }
 
-  /** Settles with true when the edge is silent and does not answer; one that is busy gets time. */
-  async #awaitDeath(peer: Peer, signal: AbortSignal): Promise<boolean> {
+  /** Settles when the edge is silent and does not answer, or stays so; one that is busy gets time. */
+  async #awaitDeath(peer: Peer, signal: AbortSignal): Promise<Fate> {
     while (peer.edge && (await waitSilent(peer.connection, DOUBT_MS, signal))) {
       const timely = AbortSignal.any([signal, AbortSignal.timeout(HEALTH_TIMEOUT_MS)]);
       const moved = waitMoved(peer.connection, timely).then(() => !timely.aborted);
+      let fate: Fate = "dead";
       const answered = fetch(`${peer.edge}/health`, { mode: "no-cors", cache: "no-store", signal: timely }).then(
-        () => moved,
+        () => {
+          fate = "silent";
+          return moved;
+        },
         () => false,
       );
-      if (!(await Promise.race([moved, answered])) && !signal.aborted) return true;
+      if (!(await Promise.race([moved, answered])) && !signal.aborted) return fate;
     }
     return new Promise(() => undefined);
   }
@@ -138,7 +148,7 @@ export class WhipPublisher {
 
   /** Ends the session at the edge, so that the room learns of it at once; `goodbye` false when it knows. */
   stop(goodbye = true): void {
-    this.#peer?.close(goodbye);
+    void this.#peer?.close(goodbye);
     this.#stopping.abort();
   }
 
@@ -149,7 +159,7 @@ export class WhipPublisher {
     if (!peer || this.state.get().phase !== "live") return;
     const before = await countReceivedBytes(peer.connection);
     await waitMs(SILENCE_MS, this.#stopping.signal);
-    if (this.#peer === peer && (await countReceivedBytes(peer.connection)) === before) peer.close();
+    if (this.#peer === peer && (await countReceivedBytes(peer.connection)) === before) void peer.close();
   }
 
   /** Another camera or microphone without a new session. */

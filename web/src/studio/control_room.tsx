@@ -4,9 +4,9 @@ import { api } from "../kit/api";
 import { Confirm } from "../kit/dialog";
 import { ApiError } from "../kit/errors";
 import { currentUser } from "../kit/session";
-import { useStore } from "../kit/store";
+import { Store, useStore } from "../kit/store";
 import { showError } from "../kit/toasts";
-import { WhipPublisher } from "../kit/whip";
+import { WhipPublisher, type PublishState } from "../kit/whip";
 import { Chat } from "../live/chat";
 import { useRoomChat } from "../live/chat_lines";
 import { Desk } from "../live/desk";
@@ -31,12 +31,14 @@ interface ControlRoomProps {
   onCreated: (room: Room) => void;
 }
 
+const NOTHING_SENT = new Store<PublishState>({ phase: "idle", error: null });
 const NO_ROOM: RoomState = { status: "created", viewers: 0, ways: null };
 
 export function ControlRoom({ room, onCreated }: ControlRoomProps) {
   const me = useStore(currentUser);
   const present = useStore(onAir);
   const mine = present !== null && present.liveId === room?.live.id ? present : null;
+  const sent = useStore(mine?.publisher.state ?? NOTHING_SENT);
   const camera = useStudioCamera(present);
   const [key, setKey] = useState(room?.key ?? null);
   useEffect(() => setKey(room?.key ?? null), [room]);
@@ -64,7 +66,7 @@ export function ControlRoom({ room, onCreated }: ControlRoomProps) {
     <div class="page control-room">
       <h1 class="visually-hidden">{room ? `Control room: ${room.live.title}` : "Go live"}</h1>
       <div class="stack control-main">
-        <Preview camera={camera} lamp={decideLamp(state.status, mine !== null)} />
+        <Preview camera={camera} lamp={decideLamp(state.status, mine !== null && sent.phase !== "failed")} />
         {isEnded && room ? (
           <EndedPanel live={room.live} lastOff={lastOff} />
         ) : (
