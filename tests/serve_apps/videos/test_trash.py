@@ -15,7 +15,7 @@ from serve_apps.videos.publishing import PUBLISH_JOB
 from serve_apps.videos.reencoding_rules import REENCODE_JOB
 from serve_apps.videos.service import PROCESS_JOB
 from storage.quota import sum_used_bytes
-from storage.recordings import MAKE_AAC_JOB, MAKE_RUNGS_JOB
+from storage.recordings import MAKE_AAC_JOB, MAKE_RUNGS_JOB, PURGE_SEGMENTS_JOB
 from tests.serve_apps.videos.api_stage import Api, Person
 from tests.serve_apps.videos.inline_media import InlineMedia
 from tests.storage.live_rows import create_room_row
@@ -251,6 +251,27 @@ async def test_a_restored_recording_gets_what_it_still_lacks(api: Api):
     assert (await call(ada, "POST", f"/{video_id}/restore")).status_code == 200
     for name in (MAKE_AAC_JOB, MAKE_RUNGS_JOB):
         assert len(await list_jobs(api, name)) == 1
+
+
+async def test_the_segments_of_a_recording_go_behind_it_and_those_of_a_clip_in_their_time(api: Api):
+    ada = await api.add_person()
+    ports = api.world.ports(InlineMedia(api.world.objects))
+    for is_whole, expected in ((False, 0), (True, 1)):
+        video_id = await add_stored_video(api, ada)
+        async with api.world.database.transaction() as connection:
+            live_id = await create_room_row(connection, ada.id)
+            await connection.execute(
+                "INSERT INTO recordings (video_id, live_id, first_number, last_number, is_whole)"
+                " VALUES ($1, $2, 0, 1, $3)",
+                video_id,
+                live_id,
+                is_whole,
+            )
+        await delete(ada, video_id)
+        assert (await call(ada, "DELETE", f"/{video_id}")).status_code == 202
+        for row in await list_jobs(api, PURGE_JOB):
+            await HANDLERS[PURGE_JOB].handle(ports, row["payload"])
+        assert len(await list_jobs(api, PURGE_SEGMENTS_JOB)) == expected
 
 
 async def test_a_video_whose_work_has_not_ended_is_restored_later(api: Api):

@@ -1,4 +1,4 @@
-"""One saves a video by its link, deletes it, has it back and deletes it for good, by keyboard."""
+"""A video for oneself: its picture, its file by a link, and the trash, by keyboard."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.people import fill_registration, make_name
 from tests.product import Product
@@ -44,6 +44,29 @@ def delete(page: Page, row: Locator) -> None:
     expect(row).to_have_count(0)
     press(page, page.get_by_test_id("to-trash"))
     expect(page.get_by_test_id("trash-row")).to_have_count(1)
+
+
+def test_a_picture_whose_right_has_ended_is_fetched_by_another(
+    open_page: OpenPage, product: Product, small_film: Path
+):
+    page = open_page("/register")
+    fill_registration(page)
+    row = upload_private(page, product, small_film)
+    asked: list[str] = []
+
+    def refuse_first(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.fulfill(status=403)
+        else:
+            route.continue_()
+
+    page.route("**/thumbnail.jpg*", refuse_first)
+    page.reload()
+    picture = row.locator("img")
+    expect(picture).not_to_have_js_property("naturalWidth", 0)
+    assert len(asked) == 2
+    assert asked[0] != asked[1] == picture.get_attribute("src")
 
 
 def test_a_video_is_saved_by_its_link_restored_and_deleted_for_good(
