@@ -203,9 +203,11 @@ class Delivery:
         run = track.list_keyframe_run()
         if not run:
             return False
-        viewer.first_index["video"] = run[0].index
+        # A keyframe that comes late may be from before what this viewer has of the track.
+        first = max(run[0].index, group.formats["video"].first)
+        viewer.first_index["video"] = first
         viewer.measured_from = track.next_index
-        self._catch_up.start(viewer, group, run[0].index)
+        self._catch_up.start(viewer, group, first)
         self._send_piece(self._catch_up.take_piece(viewer, track))
         return True
 

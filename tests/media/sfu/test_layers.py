@@ -168,6 +168,28 @@ def test_what_comes_late_from_before_a_switch_takes_the_number_of_nothing_sent(
     assert get_steps(found) == {1}
 
 
+def test_a_keyframe_that_comes_late_from_before_a_switch_opens_nothing_older(
+    stage: Stage, publisher: Simulcast
+) -> None:
+    viewer = join(stage, publisher)
+    pin(stage, viewer, "q")
+    lost = publisher.seqs["q"] = publisher.seqs["q"] + 1
+    publisher.send()
+    publisher.send("q")
+    publisher.send()
+    sent = {fields.seq: fields for fields in stage.list_video(viewer)}
+    before = next(fields.seq for fields in sent.values() if get_layer(fields) == "q") - 1
+    stage.egress.jobs[-1].on_dropped([viewer])
+    newest, publisher.seqs["q"] = publisher.seqs["q"], lost - 1
+    late = make_layer_payload(0, publisher.frames - 3, is_keyframe=True)
+    publisher._deliver(0, late, is_last=True)
+    publisher.seqs["q"] = newest
+    stage.room.flush(stage.now_s)
+    stage.egress.jobs.clear()
+    stage.nack(viewer, [before])
+    assert stage.list_video(viewer) == [sent[before]]
+
+
 def test_a_stream_runs_on_through_its_own_wrap(stage: Stage, publisher: Simulcast) -> None:
     viewer = join(stage, publisher)
     last = stage.list_video(viewer)[-1]
