@@ -186,6 +186,9 @@ LIVE_STORE_DURATION = Histogram(
     "From a live segment's end until it is stored and listed.",
     buckets=SECONDS,
 )
+EDGE_WORK_FAILED = Counter(
+    "socialflow_edge_work_failed_total", "Standing work that failed and began anew.", ["work"]
+)
 LOOP_LAG = Histogram("socialflow_loop_lag_seconds", "Event loop lag.", buckets=SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""Repeats a plane's ticks from start to stop; says so when they end for any other reason."""
+"""Repeats a plane's ticks from start to stop; one that fails is said, and the next one comes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Callable
 from kit.logs import get_log
 
 TICK_S = 0.05
+SAID_EVERY_S = 5.0
+"""So often at most is a failure said: it may come with every tick."""
 
 log = get_log("sfu")
 
@@ -19,6 +21,7 @@ class Ticker:
     def __init__(self, tick: Callable[[], None]) -> None:
         self._tick = tick
         self._task: asyncio.Task[None] | None = None
+        self._said_s = float("-inf")
 
     @property
     def is_running(self) -> bool:
@@ -28,7 +31,6 @@ class Ticker:
     def start(self) -> None:
         """Begin; within a running loop."""
         self._task = asyncio.create_task(self._run(), name="sfu-ticks")
-        self._task.add_done_callback(_report_end)
 
     async def stop(self) -> None:
         """End; stopping twice does nothing."""
@@ -41,11 +43,15 @@ class Ticker:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            self._tick()
+            try:
+                self._tick()
+            except Exception:  # what one session does must not end the care for all others
+                if self._is_due_to_say():
+                    log.exception("sfu.tick_failed")
 
-
-def _report_end(ticking: asyncio.Task[None]) -> None:
-    """Say so at once when ticks stop for any reason but our own; `stop` would tell too late."""
-    error = None if ticking.cancelled() else ticking.exception()
-    if error is not None:
-        log.error("sfu.ticks_stopped", exc_info=error)
+    def _is_due_to_say(self) -> bool:
+        now_s = asyncio.get_running_loop().time()
+        is_due = now_s - self._said_s >= SAID_EVERY_S
+        if is_due:
+            self._said_s = now_s
+        return is_due

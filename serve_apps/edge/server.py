@@ -61,6 +61,7 @@ from serve_apps.edge.rtmp import RtmpFront, RtmpPorts
 from serve_apps.edge.segment_writer import WriterPorts
 from serve_apps.edge.socket_echo import echo_frames
 from serve_apps.edge.socket_server import SocketServer
+from serve_apps.edge.standing_work import StandingWork
 from serve_apps.edge.subscriptions import TalkPorts
 from serve_apps.edge.upload_writer import UploadPorts, UploadRules
 from serve_apps.edge.uploads import add_upload_routes
@@ -116,7 +117,7 @@ class EdgeServer:
         self._address = make_edge_address(ports.settings.edge, slot)
         self._watch = LoopWatch(ports.settings.edge.loop_lag_max_ms / 1000)
         self._vitals = EdgeVitals()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._work = StandingWork()
         self._runner: web.AppRunner | None = None
         self._heartbeat: Heartbeat | None = None
         self._is_closed = False
@@ -145,21 +146,20 @@ class EdgeServer:
         self._ephemeral.start()
         await self._revocations.load()
         await self._access.load()
-        self._tasks = [
-            asyncio.create_task(work, name=name)
-            for name, work in (
-                ("edge-lag", self._watch.run()),
-                ("edge-sweep", self._sockets.sweep()),
-                ("edge-revocations", self._revocations.run()),
-                ("edge-access", self._access.run()),
-                ("edge-players", self._players.run()),
-                ("edge-publishers", self._publishers.run()),
-                ("edge-hls-audience", self._hls_audience.run()),
-                ("edge-ingest", self._ingest.run()),
-                ("edge-tidy", self._tidy()),
-                ("edge-collector", keep_tidy()),
-            )
-        ]
+        self._work.begin(
+            {
+                "lag": self._watch.run,
+                "sweep": self._sockets.sweep,
+                "revocations": self._revocations.run,
+                "access": self._access.run,
+                "players": self._players.run,
+                "publishers": self._publishers.run,
+                "hls-audience": self._hls_audience.run,
+                "ingest": self._ingest.run,
+                "tidy": self._tidy,
+                "collector": keep_tidy,
+            }
+        )
         self._runner = web.AppRunner(
             self._build_app(), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S
         )
@@ -193,9 +193,7 @@ class EdgeServer:
         await self._broadcasts.close()
         if self._runner is not None:
             await self._runner.cleanup()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._work.close()
         await self._hosts.close()
         await self._ephemeral.close()
 
