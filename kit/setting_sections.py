@@ -234,8 +234,8 @@ class ProcessingSettings:
     )
     deleted_kept_days: int = option(
         30,
-        "Days that a deleted video's bytes stay, counted when it is deleted; 0: they go in minutes,"
-        " those of a live's recording in an hour.",
+        "Days that a deleted video's bytes stay, counted when it is deleted; 0: they go in"
+        " minutes.",
     )
 
     @property

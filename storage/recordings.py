@@ -114,14 +114,6 @@ async def find_recording(connection: Connection, video_id: uuid.UUID) -> Segment
     return SegmentRange(row["live_id"], row["first_number"], row["last_number"])
 
 
-async def find_kept_live(connection: Connection, video_id: uuid.UUID) -> uuid.UUID | None:
-    """Return the live that a video is all of; None for a clip, and for one that was uploaded."""
-    live_id: uuid.UUID | None = await connection.fetchval(
-        "SELECT live_id FROM recordings WHERE video_id = $1 AND is_whole", video_id
-    )
-    return live_id
-
-
 async def is_making(connection: Connection, video_id: uuid.UUID, what: Further) -> bool:
     """Say whether a recording that still exists waits for it."""
     found: bool = await connection.fetchval(
@@ -150,7 +142,7 @@ async def finish_making(
         f"""WITH made AS (UPDATE recordings SET {what} = 'made'
                           WHERE video_id = $1 AND {what} = 'making' RETURNING video_id)
            UPDATE videos SET source_bytes = coalesce(source_bytes, 0) + $2, updated_at = now()
-             FROM made WHERE id = made.video_id AND deleted_at IS NULL""",  # noqa: S608 - a column
+             FROM made WHERE id = made.video_id""",  # noqa: S608 - a column
         video_id,
         size_bytes,
     )
@@ -182,14 +174,15 @@ async def list_unneeded(
 ) -> Sequence[StoredSegment]:
     """Return the segments of a live that no video names, or only such as are deleted for good.
 
-    None names a slate.
+    `deleted_for_s` is how long those stay whose deletion did not say so. None names a slate.
     """
     rows = await connection.fetch(
         f"SELECT {COLUMNS} FROM live_segments s "  # noqa: S608 - constants
         f"WHERE s.live_id = $1 AND NOT ({IS_SENT} AND EXISTS (SELECT 1 FROM recordings r "
         "JOIN videos v ON v.id = r.video_id "
         "WHERE r.live_id = $1 AND s.number BETWEEN r.first_number AND r.last_number "
-        "AND (v.deleted_at IS NULL OR v.deleted_at > now() - make_interval(secs => $2))))",
+        "AND (v.deleted_at IS NULL "
+        "OR coalesce(v.purge_at, v.deleted_at + make_interval(secs => $2)) > now())))",
         live_id,
         deleted_for_s,
     )

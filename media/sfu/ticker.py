@@ -11,6 +11,8 @@ from kit.logs import get_log
 TICK_S = 0.05
 SAID_EVERY_S = 5.0
 """So often at most is a failure said: it may come with every tick."""
+FAILED_MAX = 200
+"""So many failures one behind the other, ten seconds, end the ticks: nobody new is taken then."""
 
 log = get_log("sfu")
 
@@ -25,8 +27,8 @@ class Ticker:
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and not stopped."""
-        return self._task is not None
+        """Whether it was started, and neither stopped nor ended by failures."""
+        return self._task is not None and not self._task.done()
 
     def start(self) -> None:
         """Begin; within a running loop."""
@@ -41,13 +43,17 @@ class Ticker:
             self._task = None
 
     async def _run(self) -> None:
-        while True:
+        failed = 0
+        while failed < FAILED_MAX:
             await asyncio.sleep(TICK_S)
+            failed += 1
             try:
                 self._tick()
+                failed = 0
             except Exception:  # what one session does must not end the care for all others
                 if self._is_due_to_say():
                     log.exception("sfu.tick_failed")
+        log.error("sfu.ticks_stopped")
 
     def _is_due_to_say(self) -> bool:
         now_s = asyncio.get_running_loop().time()

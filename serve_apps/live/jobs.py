@@ -142,7 +142,7 @@ async def forget_with_video(ports: JobPorts, event: Event) -> None:
         wanted = await find_recording(connection, event.subject_id)
         if wanted is not None:
             await recording.forget_segments(
-                connection, wanted.live_id, after_s=after_s, reason=event.subject_id
+                connection, wanted.live_id, after_s=after_s, reason=event.id
             )
 
 

@@ -68,7 +68,7 @@ from serve_apps.videos.work import Work, make_work
 from storage import engagement, uploads, videos, watch_sessions
 from storage.events import append_event
 from storage.jobs import enqueue_job
-from storage.recordings import PROCESS_RECORDED_JOB, PURGE_SEGMENTS_JOB, find_kept_live
+from storage.recordings import PROCESS_RECORDED_JOB, PURGE_SEGMENTS_JOB, find_recording
 from storage.trash import is_purge_due
 
 log = get_log("videos")
@@ -119,7 +119,7 @@ async def purge_video(ports: JobPorts, payload: bytes) -> None:
     async with ports.database.transaction() as connection:
         is_due = await is_purge_due(connection, video_id, job.until)
         upload = await uploads.find_upload_of_video(connection, video_id)
-        live_id = await find_kept_live(connection, video_id)
+        recorded = await find_recording(connection, video_id)
     if not is_due:
         return
     if upload is not None:
@@ -127,9 +127,10 @@ async def purge_video(ports: JobPorts, payload: bytes) -> None:
     await ports.objects.delete_prefix(video_prefix(str(video_id)))
     async with ports.database.transaction() as connection:
         await videos.remove_deleted_video(connection, video_id)
-        if live_id is not None:
-            key = f"{PURGE_SEGMENTS_JOB}:{live_id}:{video_id}:purged"
-            await enqueue_job(connection, PURGE_SEGMENTS_JOB, {"live_id": live_id}, dedupe_key=key)
+        if recorded is not None:
+            about = {"live_id": recorded.live_id}
+            key = f"{PURGE_SEGMENTS_JOB}:{recorded.live_id}:{video_id}:purged"
+            await enqueue_job(connection, PURGE_SEGMENTS_JOB, about, dedupe_key=key)
     log.info("video.purged", video_id=str(video_id))
 
 

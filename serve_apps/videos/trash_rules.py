@@ -17,14 +17,15 @@ from media.live.rungs import SourceShape, choose_short_sides, list_short_sides
 from serve_apps.access.identity import Identity
 from serve_apps.deletions import STOPPED_AFTER_S, PurgeJob, enqueue_purge
 from serve_apps.videos.processing_rules import VideoStillStopping
-from serve_apps.videos.publishing import expect_times
+from serve_apps.videos.publishing import expect_times, withdraw_due
 from serve_apps.videos.reencoding_rules import resume_making
 from serve_apps.videos.service import VideoNotFound, enqueue_processing
 from storage import trash, videos
 from storage.database import Connection
 from storage.events import append_event
 from storage.jobs import enqueue_job
-from storage.recordings import MAKE_AAC_JOB, MAKE_RUNGS_JOB, Further, is_making
+from storage.lives import lock_live
+from storage.recordings import MAKE_AAC_JOB, MAKE_RUNGS_JOB, Further, find_recording, is_making
 from storage.trash import TrashedVideo
 
 
@@ -51,9 +52,13 @@ async def restore_video(
 
     Raises VideoNotFound, VideoNotRestorable, VideoStillStopping.
     """
+    await _get_trashed(connection, owner, video_id)
+    recorded = await find_recording(connection, video_id)
+    if recorded is not None:
+        await lock_live(connection, recorded.live_id)  # a moderator may be taking it down just now
     if not await trash.restore_video(connection, owner.user_id, video_id):
-        await _get_trashed(connection, owner, video_id)
         raise VideoNotRestorable
+    await withdraw_due(connection, video_id)
     video = await videos.find_video(connection, video_id)
     assert video is not None, "it was restored in this very transaction"
     if video.status == "queued" and not await enqueue_processing(
@@ -102,10 +107,17 @@ async def _resume_recording(
     """Have made what a recording still lacks; a job that waits since before does it."""
     about: dict[str, object] = {"video_id": video.id}
     if await is_making(connection, video.id, Further.AAC):
-        await enqueue_job(connection, MAKE_AAC_JOB, about, dedupe_key=f"{MAKE_AAC_JOB}:{video.id}")
+        await _enqueue_making(connection, MAKE_AAC_JOB, about)
     shape = SourceShape(video.width or 0, video.height or 0)
     sides = choose_short_sides(list_short_sides(ladder), shape)
     if sides and await is_making(connection, video.id, Further.RUNGS):
         about["ladder"] = [f"{side}p" for side in sides]
-        key = f"{MAKE_RUNGS_JOB}:{video.id}"
-        await enqueue_job(connection, MAKE_RUNGS_JOB, about, dedupe_key=key)
+        await _enqueue_making(connection, MAKE_RUNGS_JOB, about)
+
+
+async def _enqueue_making(connection: Connection, job: str, about: dict[str, object]) -> None:
+    """Queue it now, or behind one that may be ending because the video was gone."""
+    key = f"{job}:{about['video_id']}"
+    if not await enqueue_job(connection, job, about, dedupe_key=key):
+        later = f"{key}:restored"
+        await enqueue_job(connection, job, about, dedupe_key=later, delay_s=STOPPED_AFTER_S)

@@ -266,6 +266,8 @@ def test_where_webrtc_fails_the_picture_comes_by_hls_and_stays_as_a_video(
     # Back in time by keyboard, and live again by the button.
     live = viewer.get_by_test_id("go-live-again")
     expect(live).to_have_attribute("aria-pressed", "true")
+    bar = viewer.get_by_test_id("dvr-bar").element_handle()
+    viewer.wait_for_function("bar => bar.max > 12", arg=bar)  # who is not 6 s behind is live
     viewer.keyboard.press("j")
     expect(live).to_contain_text("behind", timeout=60_000)
     live.click()

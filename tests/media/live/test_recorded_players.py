@@ -36,9 +36,12 @@ LOAD = """([source, hasOpus]) => {
   window.sizes = new Set();
   v.onresize = () => sizes.add(`${v.videoWidth}x${v.videoHeight}`);
   window.hls = new Hls();
-  // What is being loaded when another size is asked for is given up; a busy machine plays in jerks.
-  const usual = ["aborted", "bufferStalledError", "bufferNudgeOnStall"];
-  hls.on(Hls.Events.ERROR, (_, { details }) => usual.includes(details) || errors.push(details));
+  // What is being loaded when another size is asked for is given up, or comes into a buffer that is
+  // being emptied for it; a busy machine plays in jerks. hls.js goes on by itself then.
+  const usual = ["aborted", "bufferAppendNoProgress", "bufferStalledError", "bufferNudgeOnStall"];
+  hls.on(Hls.Events.ERROR, (_, { details, fatal }) => {
+    if (fatal || !usual.includes(details)) errors.push(details);
+  });
   hls.loadSource(source);
   hls.attachMedia(v);
 }"""

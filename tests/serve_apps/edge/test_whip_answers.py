@@ -27,13 +27,17 @@ from serve_apps.edge import bodies
 from serve_apps.edge.ice_servers import IceServers
 from serve_apps.edge.layers import LayerRoutes
 from serve_apps.edge.media_sessions import MediaSessions
+from serve_apps.edge.publisher_checks import PublisherChecks
 from serve_apps.edge.whip import WhipPorts, add_whip_routes
+from storage.database import Database, PoolOptions
 
 pytestmark = pytest.mark.media
 
 EDGE = "http://edge"
 SDP = {"Content-Type": "application/sdp"}
 ROOM_ID, LOGIN = make_id(), make_id()
+NOBODY = Database("", PoolOptions(1))
+"""Nobody publishes here."""
 
 
 class Admitting(MediaSessions):
@@ -85,9 +89,6 @@ class Scene:
         if self.hidden:
             raise NotFound
 
-    async def check_key(self, _room_id: uuid.UUID, _mark: str) -> None:
-        raise AssertionError("nobody publishes here")
-
     async def watch(self) -> tuple[int, str]:
         """Ask to watch; return the status and the answer."""
         claims = {"session": str(LOGIN)}
@@ -113,7 +114,7 @@ async def scene(auth_settings: AuthSettings) -> AsyncIterator[Scene]:
         sessions=lent.sessions,
         is_revoked=lambda login: login in lent.revoked,
         ice_servers=IceServers((), ""),
-        check_key=lent.check_key,
+        publishers=PublisherChecks(lent.sessions, NOBODY),
         check_viewer=lent.check_viewer,
         bring=lent.bring,
     )

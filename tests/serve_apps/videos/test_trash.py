@@ -15,7 +15,12 @@ from serve_apps.videos.publishing import PUBLISH_JOB
 from serve_apps.videos.reencoding_rules import REENCODE_JOB
 from serve_apps.videos.service import PROCESS_JOB
 from storage.quota import sum_used_bytes
-from storage.recordings import MAKE_AAC_JOB, MAKE_RUNGS_JOB, PURGE_SEGMENTS_JOB
+from storage.recordings import (
+    MAKE_AAC_JOB,
+    MAKE_RUNGS_JOB,
+    PURGE_SEGMENTS_JOB,
+    list_unneeded,
+)
 from tests.serve_apps.videos.api_stage import Api, Person
 from tests.serve_apps.videos.inline_media import InlineMedia
 from tests.storage.live_rows import create_room_row
@@ -247,31 +252,70 @@ async def test_a_restored_recording_gets_what_it_still_lacks(api: Api):
             video_id,
             live_id,
         )
-    await delete(ada, video_id)
-    assert (await call(ada, "POST", f"/{video_id}/restore")).status_code == 200
-    for name in (MAKE_AAC_JOB, MAKE_RUNGS_JOB):
-        assert len(await list_jobs(api, name)) == 1
+    for count in (1, 2):  # the first ones may be ending for the second time
+        await delete(ada, video_id)
+        assert (await call(ada, "POST", f"/{video_id}/restore")).status_code == 200
+        for name in (MAKE_AAC_JOB, MAKE_RUNGS_JOB):
+            assert len(await list_jobs(api, name)) == count
 
 
-async def test_the_segments_of_a_recording_go_behind_it_and_those_of_a_clip_in_their_time(api: Api):
+@pytest.mark.parametrize("is_whole", [True, False], ids=["recording", "clip"])
+async def test_the_segments_of_a_recording_go_behind_it(api: Api, is_whole: bool):
     ada = await api.add_person()
     ports = api.world.ports(InlineMedia(api.world.objects))
-    for is_whole, expected in ((False, 0), (True, 1)):
-        video_id = await add_stored_video(api, ada)
-        async with api.world.database.transaction() as connection:
-            live_id = await create_room_row(connection, ada.id)
+    video_id = await add_stored_video(api, ada)
+    live_id = await add_recording(api, ada, video_id, is_whole=is_whole)
+    await delete(ada, video_id)
+    assert await list_free_segments(api, live_id) == []
+    assert (await call(ada, "POST", f"/{video_id}/restore")).status_code == 200
+    await delete(ada, video_id)
+    assert await list_free_segments(api, live_id) == []
+    assert (await call(ada, "DELETE", f"/{video_id}")).status_code == 202
+    for row in await list_jobs(api, PURGE_JOB):
+        await HANDLERS[PURGE_JOB].handle(ports, row["payload"])
+    assert len(await list_jobs(api, PURGE_SEGMENTS_JOB)) == 1
+    assert await list_free_segments(api, live_id) == [0, 1]
+
+
+async def add_recording(api: Api, owner: Person, video_id: uuid.UUID, *, is_whole: bool):
+    """Let a video be one of a live of two segments; return the live."""
+    async with api.world.database.transaction() as connection:
+        live_id = await create_room_row(connection, owner.id)
+        await connection.execute(
+            "INSERT INTO recordings (video_id, live_id, first_number, last_number, is_whole)"
+            " VALUES ($1, $2, 0, 1, $3)",
+            video_id,
+            live_id,
+            is_whole,
+        )
+        await connection.execute(
+            "INSERT INTO live_origins (live_id, origin_gen) VALUES ($1, 1)", live_id
+        )
+        for number in (0, 1):
             await connection.execute(
-                "INSERT INTO recordings (video_id, live_id, first_number, last_number, is_whole)"
-                " VALUES ($1, $2, 0, 1, $3)",
-                video_id,
+                "INSERT INTO live_segments (live_id, number, origin_gen, started_at, duration_ms,"
+                " is_discontinuous, tracks) VALUES ($1, $2, 1, now(), 2000, false, '{}')",
                 live_id,
-                is_whole,
+                number,
             )
-        await delete(ada, video_id)
-        assert (await call(ada, "DELETE", f"/{video_id}")).status_code == 202
-        for row in await list_jobs(api, PURGE_JOB):
-            await HANDLERS[PURGE_JOB].handle(ports, row["payload"])
-        assert len(await list_jobs(api, PURGE_SEGMENTS_JOB)) == expected
+    return live_id
+
+
+async def list_free_segments(api: Api, live_id: uuid.UUID) -> list[int]:
+    """Return the segments that may go, were deleted videos kept for no time from now on."""
+    async with api.world.database.connection() as connection:
+        rows = await list_unneeded(connection, live_id, deleted_for_s=0)
+    return [row.number for row in rows]
+
+
+async def test_a_video_whose_time_ended_in_the_trash_comes_back_withdrawn(api: Api):
+    ada = await api.add_person()
+    video_id = await add_stored_video(api, ada)
+    await delete(ada, video_id)
+    await change(api, "UPDATE videos SET withdraw_at = now() - interval '1 s'")
+    restored = await call(ada, "POST", f"/{video_id}/restore")
+    assert (restored.status_code, restored.json()["visibility"]) == (200, "private")
+    assert await list_jobs(api, PUBLISH_JOB) == []
 
 
 async def test_a_video_whose_work_has_not_ended_is_restored_later(api: Api):
