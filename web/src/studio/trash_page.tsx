@@ -1,5 +1,5 @@
 /** The trash: one's own deleted videos, which can be had back until their bytes go, or be deleted for good. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { api } from "../kit/api";
 import { Confirm } from "../kit/dialog";
 import { Icon } from "../kit/icons";
@@ -10,27 +10,28 @@ import { Empty, Failure, ListEnd, Skeleton } from "../kit/states";
 import { showError, showToast } from "../kit/toasts";
 import { formatBytes } from "../kit/words";
 import { VideoFrame } from "../videos/frame";
-import { describeEnd, describeLoss, isLeaving, replaceTrashed, type TrashedVideo } from "./trash";
+import { describeEnd, describeLoss, isNotInTrash, replaceTrashed, type TrashedVideo } from "./trash";
+import { useTrashLooks } from "./trash_looks";
 import "./page.css";
-
-/** While something is being removed the list is asked for again so often. */
-const LOOK_EVERY_MS = 5_000;
 
 export default function TrashPage() {
   useTitle("Trash");
   const pages = usePages<TrashedVideo>("/trash");
   const title = useRef<HTMLHeadingElement>(null);
-  const isWaiting = isLeaving(pages.items);
-  const reload = useRef(pages.reload);
-  reload.current = pages.reload;
-  useEffect(() => {
-    if (!isWaiting) return undefined;
-    const timer = setInterval(() => reload.current(), LOOK_EVERY_MS);
-    return () => clearInterval(timer);
-  }, [isWaiting]);
+  const [asked, setAsked] = useState<string | null>(null);
+  const looks = useTrashLooks(pages, asked !== null, () => title.current?.focus());
   const drop = (id: string) => {
+    looks.forget();
     pages.change((videos) => videos.filter((video) => video.id !== id));
     title.current?.focus(); // what had the focus is gone
+  };
+  const replace = (changed: TrashedVideo) => {
+    looks.forget();
+    pages.change((videos) => replaceTrashed(videos, changed));
+  };
+  const ask = (id: string | null) => {
+    looks.forget(); // what the dialog is about stays as it is
+    setAsked(id);
   };
   return (
     <div class="page studio">
@@ -47,7 +48,7 @@ export default function TrashPage() {
         <p class="muted">They take up room until they are removed, and can be restored until then.</p>
         {pages.error !== null && pages.items.length === 0 && <Failure error={pages.error} onRetry={pages.reload} />}
         {pages.loading && pages.items.length === 0 && <Skeleton shape="row" count={3} />}
-        {!pages.loading && pages.error === null && pages.items.length === 0 && (
+        {!pages.loading && pages.error === null && pages.items.length === 0 && !pages.hasMore && (
           <Empty title="Nothing here">
             <p class="muted">Videos that you delete are kept here for a while.</p>
           </Empty>
@@ -57,8 +58,10 @@ export default function TrashPage() {
             <TrashRow
               key={video.id}
               video={video}
+              isAsking={asked === video.id}
+              onAsk={(isAsking) => ask(isAsking ? video.id : null)}
               onGone={drop}
-              onChange={(changed) => pages.change((videos) => replaceTrashed(videos, changed))}
+              onChange={replace}
             />
           ))}
         </ul>
@@ -70,12 +73,14 @@ export default function TrashPage() {
 
 interface RowProps {
   video: TrashedVideo;
+  /** Whether its confirmation is open. */
+  isAsking: boolean;
+  onAsk: (isAsking: boolean) => void;
   onGone: (id: string) => void;
   onChange: (changed: TrashedVideo) => void;
 }
 
-function TrashRow({ video, onGone, onChange }: RowProps) {
-  const [isAsking, setAsking] = useState(false);
+function TrashRow({ video, isAsking, onAsk, onGone, onChange }: RowProps) {
   const [isBusy, setBusy] = useState(false);
   const row = useRef<HTMLLIElement>(null);
   const act = async (work: () => Promise<void>) => {
@@ -84,7 +89,9 @@ function TrashRow({ video, onGone, onChange }: RowProps) {
     try {
       await work();
     } catch (error) {
-      showError(error);
+      if (!isNotInTrash(error)) return showError(error);
+      onGone(video.id);
+      showToast(`“${video.title}” is no longer in the trash.`);
     } finally {
       setBusy(false);
     }
@@ -131,7 +138,7 @@ function TrashRow({ video, onGone, onChange }: RowProps) {
             class="button small"
             aria-disabled={isBusy}
             data-testid="delete-for-good"
-            onClick={() => setAsking(true)}
+            onClick={() => !isBusy && onAsk(true)}
           >
             <Icon name="trash" size={18} /> Delete for good<span class="visually-hidden">: {video.title}</span>
           </button>
@@ -143,7 +150,7 @@ function TrashRow({ video, onGone, onChange }: RowProps) {
           text={describeLoss(video)}
           action="Delete for good"
           onConfirm={() => void act(deleteForGood)}
-          onClose={() => setAsking(false)}
+          onClose={() => onAsk(false)}
         />
       )}
     </li>
