@@ -309,6 +309,76 @@ describe("the studio", () => {
     vi.restoreAllMocks();
   });
 
+  describe("whose session broke, and whose goodbye has no answer yet,", () => {
+    let answer: (value: unknown) => void;
+    let isApiMute: boolean;
+    let publisher: WhipPublisher;
+    let over: Promise<void>;
+
+    beforeEach(async () => {
+      isApiMute = false;
+      vi.stubGlobal("fetch", (url: string, init: RequestInit = {}) => {
+        if (init.method === "DELETE") return new Promise((resolve) => (answer = resolve));
+        const played = playFetch(url, init);
+        if (!isApiMute || init.method !== "POST") return played;
+        return new Promise((_, reject) => init.signal?.addEventListener("abort", () => reject(new Error("aborted"))));
+      });
+      const stream = { getTracks: () => [] } as unknown as MediaStream;
+      publisher = new WhipPublisher({ url: "http://api/whip", streamKey: "k", stream, largest: SMALL, sendsSeveral: false });
+      over = publisher.start();
+      await vi.advanceTimersByTimeAsync(1_000);
+    });
+
+    function breakOff(): void {
+      Object.assign(peers[0] ?? {}, { connectionState: "failed" });
+      peers[0]?.dispatchEvent(new Event("connectionstatechange"));
+    }
+
+    async function sayReplaced(): Promise<void> {
+      isTaken = true;
+      answer(await playFetch("http://edge-0/sessions/1", { method: "DELETE" }));
+      await vi.advanceTimersByTimeAsync(0);
+    }
+
+    test("says so at once, and is back within a second", async () => {
+      breakOff();
+      await vi.advanceTimersByTimeAsync(0);
+      expect(publisher.state.get().phase).toBe("reconnecting");
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(publisher.state.get().phase).toBe("live");
+      expect(peers).toHaveLength(2);
+      await sayReplaced(); // of a session before this one
+      expect(publisher.state.get().phase).toBe("live");
+      publisher.stop();
+    });
+
+    test("stays away when it comes while the way back is not found", async () => {
+      isApiMute = true;
+      breakOff();
+      await vi.advanceTimersByTimeAsync(3_000);
+      expect([publisher.state.get().phase, peers.length]).toEqual(["reconnecting", 2]);
+      await sayReplaced();
+      await over;
+      const { phase, error } = publisher.state.get();
+      expect([phase, error?.code]).toEqual(["failed", "publisher_replaced"]);
+      expect(peers.map((peer) => peer.connectionState)).toEqual(["closed", "closed"]);
+    });
+
+    test("has ended as soon as it is stopped", async () => {
+      publisher.stop();
+      await over;
+      expect([publisher.state.get().phase, peers.length]).toEqual(["ended", 1]);
+    });
+
+    test("ends when it is stopped meanwhile", async () => {
+      breakOff();
+      await vi.advanceTimersByTimeAsync(100);
+      publisher.stop();
+      await over;
+      expect([publisher.state.get().phase, peers.length]).toEqual(["ended", 1]);
+    });
+  });
+
   test("tries again where the browser refuses a connection to who was on air", async () => {
     const stream = { getTracks: () => [] } as unknown as MediaStream;
     const request = { url: "http://api/whip", streamKey: "k", stream, largest: SMALL, sendsSeveral: false };

@@ -14,7 +14,6 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const RELAY_AFTER_MS = 2_500;
 const DISCONNECTED_GRACE_MS = 2_000;
 const SILENCE_CHECK_MS = 200;
-const GOODBYE_MS = 2_000;
 
 export interface PeerRequest {
   url: string;
@@ -35,8 +34,8 @@ export interface Peer {
   /** Settles once, when the connection is gone for good. */
   lost: Promise<void>;
   /**
-   * Closes; unless the edge is dead, tells it so (DELETE on the session). Resolves, again and again, with what the edge
-   * had to say of a session that was over already; null when nothing, or not soon.
+   * Closes at once; unless the edge is dead, tells it so (DELETE on the session). Resolves, again and again, with what
+   * the edge had to say of a session that was over already, null when nothing; never where no answer comes.
    */
   close: (goodbye?: boolean) => Promise<ApiError | null>;
 }
@@ -180,10 +179,9 @@ async function openSession(request: PeerRequest, relays: RTCIceServer[]): Promis
 }
 
 async function sayGoodbye(resource: string): Promise<ApiError | null> {
-  const goodbye = fetch(resource, { method: "DELETE", keepalive: true });
   try {
-    const response = await Promise.race([goodbye, waitMs(GOODBYE_MS).then(() => null)]);
-    if (response === null || response.ok) return null;
+    const response = await fetch(resource, { method: "DELETE", keepalive: true });
+    if (response.ok) return null;
     return readError(response.status, parseBody(await response.text()), response.headers);
   } catch {
     return null; // the edge has no word on it
@@ -287,6 +285,7 @@ function waitLost(connection: RTCPeerConnection, signal: AbortSignal): Promise<v
     };
     connection.addEventListener("connectionstatechange", check);
     signal.addEventListener("abort", () => resolve());
+    if (signal.aborted) resolve();
     check();
   });
 }

@@ -42,6 +42,8 @@ const SILENCE_MS = 1_500;
 const DOUBT_MS = 1_000;
 const HEALTH_TIMEOUT_MS = 4_000;
 const GIVE_UP_AFTER_MS = 120_000;
+/** So long a session that is over waits for its edge's word on it before it comes back; a later word counts, too. */
+const GOODBYE_MS = 500;
 /** Somebody else sends to the live: coming back would only push them out, and they come back as well. */
 const REPLACED = "publisher_replaced";
 const FINAL_STATUSES = new Set([400, 401, 403, 404, 410]);
@@ -54,6 +56,7 @@ const CANNOT_SEND = new ApiError(
 export class WhipPublisher {
   readonly state = new Store<PublishState>({ phase: "idle", error: null });
   readonly #request: PublishRequest;
+  /** Aborted by `stop`, or with an ApiError for its reason when somebody else sends. */
   readonly #stopping = new AbortController();
   #largest: LargestPicture;
   #resizing: Promise<void> = Promise.resolve();
@@ -95,15 +98,18 @@ export class WhipPublisher {
         await this.#pause(retry.delayMs);
         continue;
       }
+      const peer = this.#peer;
       this.state.set({ phase: "live", error: null });
       attempt = -1;
       this.#avoid = null;
-      const fate = await this.#awaitLoss(this.#peer);
-      if (fate !== "lost") this.#avoid = this.#peer.edge;
-      // A dead edge cannot be told goodbye.
-      const said = await this.#peer.close(fate !== "dead");
-      if (said?.code === REPLACED) return this.#finish(said);
+      const fate = await this.#awaitLoss(peer);
+      if (fate !== "lost") this.#avoid = peer.edge;
       lostAtMs = performance.now();
+      // A dead edge cannot be told goodbye.
+      const left = this.#leave(peer, fate !== "dead");
+      if (this.#stopping.signal.aborted) break;
+      this.state.set({ phase: "reconnecting", error: null });
+      await Promise.race([left, waitMs(GOODBYE_MS, this.#stopping.signal)]);
     }
     this.#finish(null);
   }
@@ -135,10 +141,19 @@ export class WhipPublisher {
     return new Promise(() => undefined);
   }
 
+  /** Closes a session that is over; where its edge says that somebody else sends, it does not come back. */
+  async #leave(peer: Peer, goodbye: boolean): Promise<void> {
+    const said = await peer.close(goodbye);
+    if (said?.code === REPLACED && this.#peer === peer) this.#stopping.abort(said);
+  }
+
   #finish(error: ApiError | null): void {
-    const stopped = this.#stopping.signal.aborted;
+    const { aborted, reason } = this.#stopping.signal;
+    const isStopped = aborted && !(reason instanceof ApiError);
     this.#peer = null;
-    this.state.set(stopped ? { phase: "ended", error: null } : { phase: "failed", error });
+    this.state.set(
+      isStopped ? { phase: "ended", error: null } : { phase: "failed", error: aborted ? (reason as ApiError) : error },
+    );
   }
 
   async #pause(ms: number): Promise<void> {
