@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import ClientError, web
+from aiohttp.web_protocol import RequestPayloadError
 
 from kit.errors import AppError
 
@@ -21,8 +22,17 @@ class BodyLate(AppError):
     retryable = True
 
 
+class BodyMalformed(AppError):
+    """Its bytes are not what its header fields say, such as compressed."""
+
+    code, status, message = "body_malformed", 400, "The body is not encoded as its header says."
+
+
 async def read_bounded(request: web.Request, bytes_max: int) -> bytes | None:
-    """Return the body, None when it is longer than `bytes_max`; raises BodyLate."""
+    """Return the body, None when it is longer than `bytes_max`.
+
+    Raises BodyLate, BodyMalformed.
+    """
     if (request.content_length or 0) > bytes_max:
         return None
     body = bytearray()
@@ -34,4 +44,6 @@ async def read_bounded(request: web.Request, bytes_max: int) -> bytes | None:
                     return None
     except (TimeoutError, ClientError, ConnectionError) as error:
         raise BodyLate from error
+    except RequestPayloadError as error:
+        raise BodyMalformed from error
     return bytes(body)

@@ -40,7 +40,7 @@ class LayerRoutes:
     async def choose(self, request: web.Request) -> web.StreamResponse:
         """Pin the session to an encoding, or unpin it.
 
-        Raises SessionEnded, LayerUnknown, LayerMalformed, BodyLate.
+        Raises SessionEnded, LayerUnknown, LayerMalformed, BodyLate, BodyMalformed.
         """
         rid = _read_encoding(await read_bounded(request, BODY_BYTES_MAX))
         return _send_choice(self._sessions.choose_layer(request.match_info["session_id"], rid))

@@ -241,7 +241,7 @@ class _WhipServer:
 
 
 async def _read_body(request: web.Request, wanted: str) -> str:
-    """Return the body as text; raises NotSdp, SdpTooLarge, SdpNotText, BodyLate."""
+    """Return the body as text; raises NotSdp, SdpTooLarge, SdpNotText, BodyLate, BodyMalformed."""
     if request.content_type != wanted:
         raise NotSdp(f"The body must be of the type {wanted}.")
     body = await read_bounded(request, SDP_BYTES_MAX)
