@@ -207,12 +207,16 @@ async def find_origin(connection: Connection, live_id: uuid.UUID) -> LiveOrigin 
 
 async def hold_segments(connection: Connection, live_id: uuid.UUID) -> None:
     """Have no segment of the live be given up until the transaction ends."""
-    await connection.execute("SELECT 1 FROM live_origins WHERE live_id = $1 FOR SHARE", live_id)
+    await connection.execute(
+        "SELECT 1 FROM live_origins WHERE live_id = $1 ORDER BY origin_gen FOR SHARE", live_id
+    )
 
 
 async def lock_segments(connection: Connection, live_id: uuid.UUID) -> None:
     """Have nothing be made of the live's segments until the transaction ends."""
-    await connection.execute("SELECT 1 FROM live_origins WHERE live_id = $1 FOR UPDATE", live_id)
+    await connection.execute(
+        "SELECT 1 FROM live_origins WHERE live_id = $1 ORDER BY origin_gen FOR UPDATE", live_id
+    )
 
 
 async def give_up_segments(
