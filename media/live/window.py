@@ -216,6 +216,9 @@ class LiveWindow:
             entry = self.find_entry(track, number)
             if entry is not None:
                 entry.is_stored = True
+                if entry.is_gap:  # its bytes were given up while they were being stored
+                    entry.is_gap, entry.text = False, ""
+                    self._change()
             self._forget_bytes(track)
 
     def measure_bitrate(self, track: str) -> int:

@@ -251,6 +251,16 @@ def test_bytes_go_once_they_are_stored_and_become_a_gap_when_they_cannot_be(
     )
 
 
+def test_a_segment_that_was_given_up_while_it_was_being_stored_is_no_gap(programme: Programme):
+    programme.run(2.2 * (UNSAVED_SEGMENTS_MAX + 4))
+    gaps = [segment.address for segment in programme.read().segments if segment.is_gap]
+    assert gaps
+    programme.window.note_stored(0)
+    for track in (VIDEO, AUDIO):
+        segments = programme.read(track).segments
+        assert [segment.is_gap for segment in segments[:2]] == [False, True]
+
+
 def test_the_master_names_both_tracks(programme: Programme):
     programme.run(0.2)
     assert not programme.window.is_playable
