@@ -145,6 +145,9 @@ class _GrantBody(msgspec.Struct, array_like=True):
     viewer_version: int = 0
 
 
+Lasting = TypeVar("Lasting", _GrantBody, DownloadPass)
+
+
 class TicketBook:
     """Remembers used tickets until they expire: one per edge process, which owns it."""
 
@@ -207,11 +210,7 @@ def issue_grant(auth: AuthSettings, grant: Grant) -> str:
 
 def read_grant(public_key: str, text: str, now: datetime) -> Grant:
     """Verify a playback grant; raises GrantInvalid, GrantExpired."""
-    body = _verify(public_key, GRANT_KIND, text, _GrantBody)
-    if body is None:
-        raise GrantInvalid
-    if now.timestamp() > body.expires_at_s:
-        raise GrantExpired
+    body = _check_lasts(_verify(public_key, GRANT_KIND, text, _GrantBody), now)
     return Grant(
         body.resource,
         body.viewer,
@@ -229,12 +228,7 @@ def issue_pass(auth: AuthSettings, order: DownloadPass) -> str:
 
 def read_pass(public_key: str, text: str, now: datetime) -> DownloadPass:
     """Verify a download pass; raises GrantInvalid, GrantExpired."""
-    found = _verify(public_key, DOWNLOAD_KIND, text, DownloadPass)
-    if found is None:
-        raise GrantInvalid
-    if now.timestamp() > found.expires_at_s:
-        raise GrantExpired
-    return found
+    return _check_lasts(_verify(public_key, DOWNLOAD_KIND, text, DownloadPass), now)
 
 
 @functools.lru_cache(maxsize=VIEWERS_REMEMBERED)
@@ -273,6 +267,15 @@ def _verify(public_key: str, kind: str, text: str, shape: type[Body]) -> Body | 
         return msgspec.msgpack.decode(payload, type=shape)
     except (ValueError, binascii.Error, InvalidSignature, msgspec.MsgspecError):
         return None
+
+
+def _check_lasts(body: Lasting | None, now: datetime) -> Lasting:
+    """Return what was verified; raises GrantInvalid, GrantExpired."""
+    if body is None:
+        raise GrantInvalid
+    if now.timestamp() > body.expires_at_s:
+        raise GrantExpired
+    return body
 
 
 def _frame(kind: str, payload: bytes) -> bytes:

@@ -31,7 +31,7 @@ from storage.live_segments import (
     make_segment_name,
 )
 from storage.lives import find_live, lock_live
-from storage.recordings import PURGE_SEGMENTS_JOB, find_recording, is_over, list_unneeded
+from storage.recordings import PURGE_SEGMENTS_JOB, is_over, list_unneeded
 from storage.users import list_cards
 
 log = get_log("live")
@@ -42,8 +42,6 @@ LAST_SEGMENT_WAIT_S = 6.0
 """So long are other lives' ends kept waiting for one whose edge is slow to store."""
 LAST_SEGMENT_POLL_S = 0.2
 KEEP_LISTENER = "live.keep_or_forget"
-LOOK_LATER_S = 3600
-"""So long after a deleted video's time are its segments looked at: it is over by any clock."""
 
 
 class LiveStillListed(Unavailable):
@@ -135,17 +133,6 @@ async def forget_taken_down(ports: JobPorts, event: Event) -> None:
         )
 
 
-async def forget_with_video(ports: JobPorts, event: Event) -> None:
-    """Look again at a live's segments once a video that was made of them is gone for good."""
-    after_s = ports.settings.processing.deleted_kept_s + LOOK_LATER_S
-    async with ports.database.transaction() as connection:
-        wanted = await find_recording(connection, event.subject_id)
-        if wanted is not None:
-            await recording.forget_segments(
-                connection, wanted.live_id, after_s=after_s, reason=event.id
-            )
-
-
 async def purge_segments(ports: JobPorts, payload: bytes) -> None:
     """Remove those segments of a live that is over which no video names, bytes before rows.
 
@@ -177,7 +164,6 @@ LISTENERS: Mapping[str, Listener] = {
     "live.tell_taken_down": Listener(frozenset({EventName.STREAM_TAKEN_DOWN}), tell_taken_down),
     "live.forget_taken_down": Listener(frozenset({EventName.STREAM_TAKEN_DOWN}), forget_taken_down),
     KEEP_LISTENER: Listener(frozenset({EventName.STREAM_ENDED}), keep_or_forget),
-    "live.forget_with_video": Listener(frozenset({EventName.VIDEO_DELETED}), forget_with_video),
 }
 HANDLERS: Mapping[str, JobSpec] = MappingProxyType(
     {

@@ -73,13 +73,7 @@ async def schedule(connection: Connection, video_id: uuid.UUID, publication: Pub
     left_s = await publications.schedule_video(connection, video_id, publication)
     if left_s is None or not 0 < left_s <= AHEAD_S_MAX:
         raise PublicationUnfit
-    await enqueue_job(
-        connection,
-        PUBLISH_JOB,
-        PublishJob(video_id),
-        dedupe_key=f"{PUBLISH_JOB}:{video_id}:{publication.at.isoformat()}",
-        delay_s=left_s,
-    )
+    await _expect(connection, PUBLISH_JOB, video_id, publication.at, left_s)
 
 
 async def set_publication(
@@ -108,13 +102,7 @@ async def set_withdrawal(connection: Connection, video_id: uuid.UUID, at: dateti
     left_s = await publications.set_withdrawal(connection, video_id, at)
     if left_s is None or not 0 < left_s <= AHEAD_S_MAX:
         raise WithdrawalUnfit
-    await enqueue_job(
-        connection,
-        WITHDRAW_JOB,
-        PublishJob(video_id),
-        dedupe_key=f"{WITHDRAW_JOB}:{video_id}:{at.isoformat()}",
-        delay_s=left_s,
-    )
+    await _expect(connection, WITHDRAW_JOB, video_id, at, left_s)
 
 
 async def cancel_withdrawal(connection: Connection, video_id: uuid.UUID) -> None:
@@ -130,11 +118,15 @@ async def expect_times(connection: Connection, video: videos.Video) -> None:
         (WITHDRAW_JOB, video.withdraw_at, left.withdraw_s),
     ):
         if at is not None and left_s is not None:
-            key = f"{job}:{video.id}:{at.isoformat()}"
-            delay_s = max(left_s, 0.0)
-            await enqueue_job(
-                connection, job, PublishJob(video.id), dedupe_key=key, delay_s=delay_s
-            )
+            await _expect(connection, job, video.id, at, max(left_s, 0.0))
+
+
+async def _expect(
+    connection: Connection, job: str, video_id: uuid.UUID, at: datetime, left_s: float
+) -> None:
+    """Have a time of a video kept, which comes in so many seconds; once for each time."""
+    key = f"{job}:{video_id}:{at.isoformat()}"
+    await enqueue_job(connection, job, PublishJob(video_id), dedupe_key=key, delay_s=left_s)
 
 
 async def withdraw_due(connection: Connection, video_id: uuid.UUID) -> bool:

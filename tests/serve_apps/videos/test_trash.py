@@ -61,6 +61,32 @@ async def add_stored_video(api: Api, owner: Person, visibility: str = "public") 
     return video_id
 
 
+async def add_recording(
+    api: Api, owner: Person, video_id: uuid.UUID, *, is_whole: bool = True
+) -> uuid.UUID:
+    """Let a video be one of a live of two segments; return the live."""
+    async with api.world.database.transaction() as connection:
+        live_id = await create_room_row(connection, owner.id)
+        await connection.execute(
+            "INSERT INTO recordings (video_id, live_id, first_number, last_number, is_whole)"
+            " VALUES ($1, $2, 0, 1, $3)",
+            video_id,
+            live_id,
+            is_whole,
+        )
+        await connection.execute(
+            "INSERT INTO live_origins (live_id, origin_gen) VALUES ($1, 1)", live_id
+        )
+        for number in (0, 1):
+            await connection.execute(
+                "INSERT INTO live_segments (live_id, number, origin_gen, started_at, duration_ms,"
+                " is_discontinuous, tracks) VALUES ($1, $2, 1, now(), 2000, false, '{}')",
+                live_id,
+                number,
+            )
+    return live_id
+
+
 async def delete(owner: Person, video_id: uuid.UUID) -> None:
     assert (await owner.call("DELETE", f"/{video_id}")).status_code == 204
 
@@ -201,14 +227,7 @@ async def test_an_upload_that_was_given_up_is_in_no_trash(api: Api):
 async def test_a_recording_of_a_live_that_was_taken_down_stays_away(api: Api):
     ada = await api.add_person()
     video_id = await add_stored_video(api, ada)
-    async with api.world.database.transaction() as connection:
-        live_id = await create_room_row(connection, ada.id)
-        await connection.execute(
-            "INSERT INTO recordings (video_id, live_id, first_number, last_number, is_whole)"
-            " VALUES ($1, $2, 0, 1, true)",
-            video_id,
-            live_id,
-        )
+    await add_recording(api, ada, video_id)
     await delete(ada, video_id)
     assert [it["is_restorable"] for it in await list_trash(ada)] == [True]
     await change(api, "UPDATE lives SET deleted_at = now(), takedown_reason = 'Spam'")
@@ -242,16 +261,9 @@ async def test_a_restored_video_goes_on_with_what_it_waited_for(api: Api):
 async def test_a_restored_recording_gets_what_it_still_lacks(api: Api):
     ada = await api.add_person()
     video_id = await add_stored_video(api, ada)
-    async with api.world.database.transaction() as connection:
-        live_id = await create_room_row(connection, ada.id)
-        await connection.execute("UPDATE videos SET width = 1280, height = 720")
-        await connection.execute(
-            "INSERT INTO recordings"
-            " (video_id, live_id, first_number, last_number, is_whole, aac, rungs)"
-            " VALUES ($1, $2, 0, 1, true, 'making', 'making')",
-            video_id,
-            live_id,
-        )
+    await add_recording(api, ada, video_id)
+    await change(api, "UPDATE videos SET width = 1280, height = 720")
+    await change(api, "UPDATE recordings SET aac = 'making', rungs = 'making'")
     for count in (1, 2):  # the first ones may be ending for the second time
         await delete(ada, video_id)
         assert (await call(ada, "POST", f"/{video_id}/restore")).status_code == 200
@@ -275,30 +287,6 @@ async def test_the_segments_of_a_recording_go_behind_it(api: Api, is_whole: bool
         await HANDLERS[PURGE_JOB].handle(ports, row["payload"])
     assert len(await list_jobs(api, PURGE_SEGMENTS_JOB)) == 1
     assert await list_free_segments(api, live_id) == [0, 1]
-
-
-async def add_recording(api: Api, owner: Person, video_id: uuid.UUID, *, is_whole: bool):
-    """Let a video be one of a live of two segments; return the live."""
-    async with api.world.database.transaction() as connection:
-        live_id = await create_room_row(connection, owner.id)
-        await connection.execute(
-            "INSERT INTO recordings (video_id, live_id, first_number, last_number, is_whole)"
-            " VALUES ($1, $2, 0, 1, $3)",
-            video_id,
-            live_id,
-            is_whole,
-        )
-        await connection.execute(
-            "INSERT INTO live_origins (live_id, origin_gen) VALUES ($1, 1)", live_id
-        )
-        for number in (0, 1):
-            await connection.execute(
-                "INSERT INTO live_segments (live_id, number, origin_gen, started_at, duration_ms,"
-                " is_discontinuous, tracks) VALUES ($1, $2, 1, now(), 2000, false, '{}')",
-                live_id,
-                number,
-            )
-    return live_id
 
 
 async def list_free_segments(api: Api, live_id: uuid.UUID) -> list[int]:
