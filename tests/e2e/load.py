@@ -17,11 +17,12 @@ from typing import Any
 
 import aiohttp
 
+from tests.product import TOO_BUSY
+
 PASSWORD = "correct horse 7"
 REQUEST_TIMEOUT_S = 8.0
 DEADLINE_S = 60
 RETRY_S = 0.2
-TOO_BUSY = (429, 503)
 FAILURES = (
     *(aiohttp.ClientError, aiohttp.WSMessageTypeError),  # the second: a socket that was closed
     *(TimeoutError, OSError),
